@@ -1,0 +1,210 @@
+"""The one table of parameters: every key that the Media Collection API documents, and what it takes.
+
+Schemas, findings, suggestions and redaction are all built from these rows.
+
+Theory. A body has two open objects, `params` and `qoeData`, and a row names the one that its key lives in.
+`on` lists the event types that a key belongs to; ANY stands for all of them. `required` is what the reference
+calls mandatory with that event type. The other columns are what JSON Schema can say of a value. Required
+strings must not be empty: an empty id drops the session or the ad from the reports (reference: variables,
+core/content-id and ads/ad-id).
+
+Source: request parameters and variables in the reference, as of 2026-07. Where its pages disagree, both are
+taken: rows whose note says "also" stand on one page only.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+JsonType = Literal["string", "boolean", "integer", "number", "object", "array", "null"]
+Section = Literal["params", "qoeData"]
+ANY = ("*",)
+
+
+class Parameter(NamedTuple):
+    """One row: where a key belongs and what it takes.
+
+    Attributes:
+        key: the name on the wire.
+        type: the JSON types it may have.
+        on: the event types it belongs to, or ANY.
+        section: the object of the body that it lives in.
+        required: whether its event types need it.
+        enum: the values it may have; None for any.
+        minimum: the least it may be; None for any.
+        pattern: a regular expression that it matches; None for any.
+        unit: of a number.
+        person: whether its value identifies a person or a device.
+        note: what a reader should know besides.
+    """
+
+    key: str
+    type: tuple[JsonType, ...] = ("string",)
+    on: tuple[str, ...] = ("sessionStart",)
+    section: Section = "params"
+    required: bool = False
+    enum: tuple[str, ...] | None = None
+    minimum: int | None = None
+    pattern: str | None = None
+    unit: str = ""
+    person: bool = False
+    note: str = ""
+
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("analytics.trackingServer", required=True),
+    Parameter("analytics.reportSuite", required=True),
+    Parameter("analytics.enableSSL", ("boolean",)),
+    Parameter("analytics.visitorId", person=True),
+    Parameter("analytics.aid", person=True),
+    Parameter("analytics.optOutServerSideForwarding", ("boolean",)),
+    Parameter("analytics.optOutShare", ("boolean",)),
+    Parameter("visitor.marketingCloudOrgId", required=True, note="ends in @AdobeOrg"),
+    Parameter("visitor.marketingCloudUserId", person=True, note="the ECID, 38 digits; recommended, not required"),
+    Parameter("visitor.aamLocationHint", ("integer", "null"), ("sessionStart",), note="also null, if not given"),
+    Parameter(
+        "visitor.customerIDs",
+        ("object",),
+        person=True,
+        note="name -> {id: string, authState: 0|1|2}, any number of names",
+    ),
+    Parameter("appInstallationId", person=True),
+    Parameter("media.id", required=True),
+    Parameter("media.name"),
+    Parameter("media.length", ("number",), required=True, note="SDKs send 86400 for live", minimum=0, unit="seconds"),
+    Parameter(
+        "media.contentType",
+        required=True,
+        note="any string; VOD, Live and Linear are recommended, SDKs send lower case",
+    ),
+    Parameter("media.streamType", note="video or audio"),
+    Parameter("media.playerName", required=True),
+    Parameter("media.channel", required=True),
+    Parameter("media.resume", ("boolean",)),
+    Parameter("media.sdkVersion"),
+    Parameter("media.libraryVersion"),
+    Parameter("media.publisher"),
+    Parameter(
+        "media.downloaded",
+        ("boolean",),
+        note="only for sessions sent after the fact; see the downloaded endpoint",
+    ),
+    Parameter("media.streamFormat"),
+    Parameter("media.show"),
+    Parameter("media.season"),
+    Parameter("media.episode"),
+    Parameter("media.assetId"),
+    Parameter("media.genre"),
+    Parameter("media.firstAirDate", note="YYYY-MM-DD"),
+    Parameter("media.firstDigitalDate", note="YYYY-MM-DD"),
+    Parameter("media.rating"),
+    Parameter("media.originator"),
+    Parameter("media.network"),
+    Parameter("media.showType", note="0 full episode, 1 preview, 2 clip, 3 other", enum=("0", "1", "2", "3")),
+    Parameter("media.adLoad"),
+    Parameter("media.pass.mvpd"),
+    Parameter("media.pass.auth", note='only "true", in any case, means anything', pattern="^[Tt][Rr][Uu][Ee]$"),
+    Parameter("media.dayPart"),
+    Parameter("media.feed"),
+    Parameter("media.artist"),
+    Parameter("media.album"),
+    Parameter("media.label"),
+    Parameter("media.author"),
+    Parameter("media.station"),
+    Parameter(
+        "media.ad.podFriendlyName",
+        on=("adBreakStart", "adStart"),
+        note="on adStart, too, in the documented timelines",
+    ),
+    Parameter("media.ad.podIndex", ("integer",), ("adBreakStart",), required=True),
+    Parameter(
+        "media.ad.podSecond",
+        ("number",),
+        ("adBreakStart",),
+        required=True,
+        note="into the content",
+        unit="seconds",
+    ),
+    Parameter(
+        "media.ad.podPosition",
+        ("integer",),
+        ("adStart",),
+        required=True,
+        note="from 0 or from 1: pages disagree",
+    ),
+    Parameter("media.ad.id", on=("adStart",), required=True),
+    Parameter("media.ad.length", ("number",), ("adStart",), required=True, minimum=0, unit="seconds"),
+    Parameter("media.ad.playerName", on=("adStart",), required=True),
+    Parameter("media.ad.name", on=("adStart",)),
+    Parameter("media.ad.advertiser", on=("adStart",)),
+    Parameter("media.ad.campaignId", on=("adStart",)),
+    Parameter("media.ad.creativeId", on=("adStart",)),
+    Parameter("media.ad.siteId", on=("adStart",)),
+    Parameter("media.ad.creativeURL", on=("adStart",)),
+    Parameter("media.ad.placementId", on=("adStart",)),
+    Parameter("media.chapter.index", ("integer",), ("chapterStart",), required=True),
+    Parameter("media.chapter.offset", ("number",), ("chapterStart",), required=True, unit="seconds"),
+    Parameter("media.chapter.length", ("number",), ("chapterStart",), required=True, minimum=0, unit="seconds"),
+    Parameter("media.chapter.friendlyName", on=("chapterStart",)),
+    Parameter(
+        "media.state.name",
+        on=("stateStart", "stateEnd"),
+        required=True,
+        note="standard: fullScreen, closedCaptioning, mute, pictureInPicture, inFocus; custom names allowed",
+    ),
+    Parameter("statesStart", ("array",), ("statesUpdate",), note="array of {media.state.name}"),
+    Parameter("statesEnd", ("array",), ("statesUpdate",), note="array of {media.state.name}"),
+    Parameter(
+        "media.qoe.bitrate",
+        ("integer",),
+        ANY,
+        "qoeData",
+        unit="bits per second",
+        note="other pages say kilobits",
+    ),
+    Parameter(
+        "media.qoe.droppedFrames",
+        ("integer",),
+        ANY,
+        "qoeData",
+        unit="frames",
+        note="the running total of the session",
+    ),
+    Parameter("media.qoe.framesPerSecond", ("integer",), ANY, "qoeData", unit="frames per second"),
+    Parameter("media.qoe.timeToStart", ("integer",), ANY, "qoeData", unit="milliseconds"),
+    Parameter("media.qoe.errorID", on=ANY, section="qoeData"),
+    Parameter("media.qoe.errorSource", on=ANY, section="qoeData", enum=("player", "external")),
+    # "Also": the quality variables' own pages put them into params, the error page has these two keys.
+    Parameter("media.qoe.bitrate", ("integer",), ANY, note="also in params"),
+    Parameter("media.qoe.droppedFrames", ("integer",), ANY, note="also in params"),
+    Parameter("media.qoe.framesPerSecond", ("integer",), ANY, note="also in params"),
+    Parameter("media.qoe.timeToStart", ("integer",), ANY, unit="milliseconds", note="also in params"),
+    Parameter("media.errorId", on=("error",), note="also: the page on error events alone has it"),
+    Parameter(
+        "media.errorSource",
+        on=("error",),
+        enum=("player", "external"),
+        note="also: the page on error events alone has it",
+    ),
+)
+
+# Event types that may carry customMetadata (reference: custom metadata). Its keys match METADATA_KEY.
+METADATA_ON = ("sessionStart", "adStart", "chapterStart")
+METADATA_KEY = r"^[a-zA-Z0-9_\.]+$"
+# Values that say nothing: the reference's own samples, and what scripts print for "nothing" (observed in the field).
+PLACEHOLDER = re.compile(r"n/a|null|undefined|nan|\[object object\]|<your\b.*>|\[your_.*\]|\s+", re.IGNORECASE)
+STANDARD_STATES = ("fullScreen", "closedCaptioning", "mute", "pictureInPicture", "inFocus")
+
+
+def belongs(parameter: Parameter, event_type: str) -> bool:
+    """Whether `parameter` is documented with `event_type`."""
+    return parameter.on == ANY or event_type in parameter.on
+
+
+def parameters_of(event_type: str, section: Section) -> list[Parameter]:
+    """The rows that are documented with `event_type` in `section`."""
+    return [row for row in PARAMETERS if row.section == section and belongs(row, event_type)]
+
+
+def required_of(event_type: str) -> list[str]:
+    """The keys that `event_type` needs in its params."""
+    return [row.key for row in parameters_of(event_type, "params") if row.required]

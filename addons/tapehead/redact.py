@@ -1,0 +1,147 @@
+"""Pseudonyms for what identifies a person or a device, in what is stored; player and endpoint get the real bytes.
+
+A pseudonym is a keyed hash of the value: the same value has the same one wherever it stands, so that sessions still
+join, and without the key nobody gets back from it or confirms a guess. Only the bytes of those values change; the
+spelling of numbers, the order of keys and duplicate keys stay.
+
+Which values: the parameters that the table marks, and the headers below. The same values found elsewhere in the
+exchange (its URLs, the answer, the findings) are replaced there, too.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterator
+
+import msgspec
+import orjson
+
+from tapehead.exchange import Exchange, Request, Response
+from tapehead.parameters import PARAMETERS, PLACEHOLDER
+
+PREFIX = "pseudonym-"
+
+PERSON_HEADERS = frozenset(
+    {"cookie", "set-cookie", "authorization", "proxy-authorization", "x-forwarded-for", "x-real-ip", "forwarded"}
+)
+
+_PERSON_KEYS = frozenset(row.key for row in PARAMETERS if row.person)
+# A token of JSON: a string (cut short at the end of a broken body), a bracket or separator, a number or word.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
+# What can spell a person's key: its characters, or an escape that hides them.
+_MAY_HOLD = re.compile(rb"\\u|" + b"|".join(re.escape(key.encode()) for key in sorted(_PERSON_KEYS)))
+# Shorter values are not searched for in other places: they would match by chance.
+_LEAST_SEARCHED = 6
+
+Pseudonyms = dict[str, str]
+
+
+class Redactor:
+    """Replaces identifying values in exchanges by pseudonyms made with `key` (any bytes, kept secret)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def pseudonym(self, value: str) -> str:
+        """What stands for `value`: the same for the same value and key, digits for digits of the same length.
+
+        Placeholders and empty values identify nobody and stay, so that an audit still sees them.
+        """
+        if not value or PLACEHOLDER.fullmatch(value) or value.startswith(PREFIX):
+            return value
+        digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        if value.isascii() and value.isdigit():
+            return f"{int(digest, 16):078d}"[-len(value) :]
+        return f"{PREFIX}{digest[:16]}"
+
+    def redact(self, exchange: Exchange) -> Exchange:
+        """`exchange` with pseudonyms for the values that identify somebody."""
+        content = b"" if exchange.request.coded else exchange.request.content()
+        found = {value: self.pseudonym(value) for value in identifiers(content)}
+        request = self._redact_message(exchange.request, found)
+        request = msgspec.structs.replace(request, url=_replace(exchange.request.url, found))
+        response = exchange.response and self._redact_message(exchange.response, found)
+        findings = [
+            msgspec.structs.replace(finding, message=_replace(finding.message, found)) for finding in exchange.findings
+        ]
+        return msgspec.structs.replace(exchange, request=request, response=response, findings=findings)
+
+    def _redact_message[M: (Request, Response)](self, message: M, found: Pseudonyms) -> M:
+        message = message.with_headers(
+            (name, self.pseudonym(value) if name.lower() in PERSON_HEADERS else _replace(value, found))
+            for name, value in message.headers
+        )
+        if message.coded:
+            return message
+        content = message.content()
+        redacted = _replace_elsewhere(replace_values(content, self.pseudonym), found)
+        return message if redacted == content else message.with_content(redacted)
+
+
+def identifiers(content: bytes) -> set[str]:
+    """The values in a JSON body, broken ones included, that identify a person or a device."""
+    return {_decode_value(content[start:end]) for start, end in _person_spans(content)}
+
+
+def replace_values(content: bytes, pseudonym: Callable[[str], str]) -> bytes:
+    """A JSON body in which only the bytes of identifying values differ: strings become strings, numbers numbers."""
+    pieces, copied = [], 0
+    for start, end in _person_spans(content):
+        pieces += [content[copied:start], _encode_like(content[start:end], pseudonym)]
+        copied = end
+    return b"".join([*pieces, content[copied:]]) if pieces else content
+
+
+def _person_spans(content: bytes) -> Iterator[tuple[int, int]]:
+    """Where in a JSON body the scalars under an identifying key stand; authState under such a key is none."""
+    if not _MAY_HOLD.search(content):
+        return
+    frames = [(False, False)]  # of each open container: is it an object, is it under an identifying key
+    at_key = person = False
+    for match in _TOKEN.finditer(content):
+        token = match[0]
+        if token in (b"{", b"["):
+            frames.append((token == b"{", person))
+            at_key = token == b"{"
+        elif token in (b"}", b"]"):
+            del frames[max(1, len(frames) - 1) :]
+        elif token == b",":
+            at_key, person = frames[-1]
+        elif token == b":":
+            at_key = False
+        elif at_key:
+            key = _decode_value(token)
+            person = (frames[-1][1] or key in _PERSON_KEYS) and key != "authState"
+        elif person and token not in (b"null", b"true", b"false"):
+            yield match.span()
+
+
+def _decode_value(token: bytes) -> str:
+    try:
+        return str(orjson.loads(token))
+    except orjson.JSONDecodeError:
+        return token.strip(b'"').decode("utf-8", "replace")
+
+
+def _encode_like(token: bytes, pseudonym: Callable[[str], str]) -> bytes:
+    value = _decode_value(token)
+    replaced = pseudonym(value)
+    if replaced == value:
+        return token
+    if not token.startswith(b'"'):
+        return replaced.lstrip("0").encode() if replaced.isdigit() else b"0"
+    return orjson.dumps(replaced)
+
+
+def _replace(text: str, found: Pseudonyms) -> str:
+    for value, pseudonym in found.items():
+        if len(value) >= _LEAST_SEARCHED:
+            text = text.replace(value, pseudonym)
+    return text
+
+
+def _replace_elsewhere(content: bytes, found: Pseudonyms) -> bytes:
+    for value, pseudonym in found.items():
+        if len(value) >= _LEAST_SEARCHED:
+            content = content.replace(value.encode("utf-8", "surrogatepass"), pseudonym.encode())
+    return content

@@ -1,0 +1,183 @@
+"""The JSON Schemas (draft-04) of the event types, built from the table of parameters.
+
+A schema has the shape in which the endpoint itself serves it at `GET /api/v1/schemas/{eventType}`: `definitions`
+for playerTime, eventType, qoeData, customMetadata and the event, `type`, and a `$ref` to the event (reference:
+validating event requests). Like the published sample, it allows no additional property at any level; what tapehead
+makes of such a property is a question of rules, not of the schema.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+
+from tapehead.api import EVENT_TYPES
+from tapehead.parameters import METADATA_KEY, METADATA_ON, Parameter, parameters_of, required_of
+
+Schema = dict[str, Any]
+
+DRAFT = "http://json-schema.org/draft-04/schema#"
+BASE_URL = "https://example.hb-api.omtrdc.net"
+
+_STATES: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"media.state.name": {"type": "string", "minLength": 1}},
+        "required": ["media.state.name"],
+        "additionalProperties": False,
+    },
+}
+_CUSTOMER_IDS: Schema = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "authState": {"type": "integer", "enum": [0, 1, 2]}},
+        "required": ["id"],
+        "additionalProperties": False,
+    },
+}
+# Values that are objects or arrays, where a column of the table cannot say it.
+_SHAPES = {"visitor.customerIDs": _CUSTOMER_IDS, "statesStart": _STATES, "statesEnd": _STATES}
+
+
+class Complaint(NamedTuple):
+    """One thing that a schema holds against a body.
+
+    Attributes:
+        keyword: the JSON Schema keyword that failed, such as `type` or `required`.
+        path: keys and indexes down to the place.
+        value: what stands there.
+        expected: what the keyword wanted: types, a key, allowed values, a bound, a pattern; for
+            `additionalProperties` the keys that should not be there.
+        message: the validator's own sentence.
+    """
+
+    keyword: str
+    path: tuple[str | int, ...]
+    value: object
+    expected: Any
+    message: str
+
+
+def _value_schema(parameter: Parameter) -> Schema:
+    if parameter.key in _SHAPES:
+        return _SHAPES[parameter.key]
+    schema: Schema = {"type": parameter.type[0] if len(parameter.type) == 1 else list(parameter.type)}
+    if parameter.required and parameter.type == ("string",):
+        schema["minLength"] = 1
+    optional = {"enum": parameter.enum and list(parameter.enum), "pattern": parameter.pattern}
+    schema |= {keyword: value for keyword, value in optional.items() if value is not None}
+    return schema if parameter.minimum is None else schema | {"minimum": parameter.minimum}
+
+
+def _closed(properties: Schema, required: list[str]) -> Schema:
+    """An object of these properties and no others; draft-04 wants `required` absent rather than empty."""
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | {"required": required} if required else schema
+
+
+def _definitions(event_type: str) -> Schema:
+    quality = {row.key: _value_schema(row) for row in parameters_of(event_type, "qoeData")}
+    return {
+        "playerTime": _closed({"playhead": {"type": "number"}, "ts": {"type": "integer"}}, ["playhead", "ts"]),
+        "eventType": {"type": "string", "enum": list(EVENT_TYPES)},
+        "qoeData": _closed(quality, []),
+        "customMetadata": {
+            "type": "object",
+            "patternProperties": {METADATA_KEY: {"type": "string"}},
+            "additionalProperties": False,
+        },
+        event_type: _event(event_type),
+    }
+
+
+def _event(event_type: str) -> Schema:
+    params = {row.key: _value_schema(row) for row in parameters_of(event_type, "params")}
+    needed = required_of(event_type)
+    properties: Schema = {
+        "eventType": {"type": "string", "enum": [event_type]},
+        "playerTime": {"$ref": "#/definitions/playerTime"},
+        "params": _closed(params, needed),
+        "qoeData": {"$ref": "#/definitions/qoeData"},
+    }
+    if event_type in METADATA_ON:
+        properties["customMetadata"] = {"$ref": "#/definitions/customMetadata"}
+    # A statesUpdate needs either of its two lists, so its params must be there though neither key is required.
+    with_params = needed or event_type == "statesUpdate"
+    return _closed(properties, ["eventType", "playerTime", *(["params"] if with_params else [])])
+
+
+def build_schema(event_type: str, base_url: str = BASE_URL) -> Schema:
+    """The JSON Schema of `event_type` (one of EVENT_TYPES), as an endpoint at `base_url` would serve it."""
+    return {
+        "$schema": DRAFT,
+        "id": f"{base_url}/api/v1/schemas/{event_type}",
+        "definitions": _definitions(event_type),
+        "type": "object",
+        "$ref": f"#/definitions/{event_type}",
+    }
+
+
+def _any_event() -> Schema:
+    shared = build_schema("play")["definitions"]
+    properties = {name: shared[name] for name in ("playerTime", "qoeData")} | {"params": {"type": "object"}}
+    return {"$schema": DRAFT, "type": "object", "properties": properties, "required": ["eventType", "playerTime"]}
+
+
+class Schemas:
+    """The schemas in use: the built-in ones, or for some event types those recorded from the real endpoint.
+
+    Args:
+        recorded: event type to schema; these take precedence.
+
+    Raises:
+        ValueError: a recorded schema is no JSON Schema.
+    """
+
+    def __init__(self, recorded: Mapping[str, Schema] | None = None) -> None:
+        self._schemas = {name: build_schema(name) for name in EVENT_TYPES} | dict(recorded or {})
+        self._validators = {name: _compile(name, schema) for name, schema in self._schemas.items()}
+        self._any_event = _compile("any event", _any_event())
+
+    def __getitem__(self, event_type: str) -> Schema:
+        return self._schemas[event_type]
+
+    def __contains__(self, event_type: object) -> bool:
+        return event_type in self._schemas
+
+    def complaints(self, event_type: str | None, body: object) -> Iterator[Complaint]:
+        """What the schema of `event_type` holds against a parsed body, in the schema's order.
+
+        Where the type is None, because the body names none that is known, only what all events share counts.
+        """
+        validator = self._any_event if event_type is None else self._validators[event_type]
+        try:
+            yield from map(_complaint, validator.iter_errors(body))
+        except ValueError as error:  # nested deeper than the validator goes
+            yield Complaint("depth", (), body, None, str(error))
+
+
+def _compile(event_type: str, schema: Schema) -> jsonschema_rs.Draft4Validator:
+    try:
+        return jsonschema_rs.Draft4Validator(schema)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        raise ValueError(f"the schema of {event_type} is no JSON Schema: {error}") from error
+
+
+# What each kind of validation error says it expected, by the attribute that has it.
+_EXPECTED = {
+    "type": "types",
+    "required": "property",
+    "enum": "options",
+    "minimum": "limit",
+    "minLength": "limit",
+    "pattern": "pattern",
+    "additionalProperties": "unexpected",
+}
+
+
+def _complaint(error: jsonschema_rs.ValidationError) -> Complaint:
+    keyword = error.kind.name
+    expected = getattr(error.kind, _EXPECTED.get(keyword, ""), None)
+    return Complaint(keyword, tuple(error.instance_path), error.instance, expected, error.message)

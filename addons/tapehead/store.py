@@ -1,0 +1,135 @@
+"""Recordings on disk: appending exchanges, reading them back, and the key of a directory's pseudonyms."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from tapehead.exchange import Exchange, encode
+from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
+
+
+class RecordingError(Exception):
+    """A recording that cannot be read or written; the message says which, why, and what to do."""
+
+
+class RecordingWriter:
+    """A recording open for appending, one write an exchange.
+
+    Args:
+        path: the file; its directory is made if need be, the file gets mode 0600.
+        append: whether an existing file may be added to; otherwise it must not be there.
+
+    Raises:
+        RecordingError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, append: bool = False) -> None:
+        self.path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | (0 if append else os.O_EXCL)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
+            self._mend_torn_end()
+        except FileExistsError as error:
+            raise RecordingError(f"{path} exists; say --append to add to it, --overwrite to replace it") from error
+        except OSError as error:
+            raise RecordingError(f"cannot write {path}: {error.strerror}") from error
+
+    def _mend_torn_end(self) -> None:
+        """End a line that a crash cut short, so that the next exchange begins on a line of its own."""
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")
+
+    def append(self, exchange: Exchange) -> None:
+        """Add one exchange.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        line = encode(exchange)
+        while line:
+            line = line[os.write(self._file, line) :]
+
+    def close(self) -> None:
+        """Close the file; appending is over."""
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_recording(path: Path) -> Iterator[Entry | BadLine]:
+    """The entries and the bad lines of the recording at `path`, in file order.
+
+    Raises:
+        RecordingError: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
+            exchange.
+    """
+    exchanges = 0
+    first_bad: BadLine | None = None
+    for item in _read_file(path):
+        exchanges += isinstance(item, Entry)
+        if isinstance(item, BadLine):
+            first_bad = first_bad or item
+        yield item
+    if not exchanges and first_bad:
+        raise RecordingError(f"{path} is no recording: line {first_bad.line}: {first_bad.reason}")
+    if not exchanges:
+        raise RecordingError(f"{path} is empty: no exchange was recorded")
+
+
+def _read_file(path: Path) -> Iterator[Entry | BadLine]:
+    try:
+        with path.open("rb") as lines:
+            yield from read_lines(lines)
+    except NewerFormatError as error:
+        raise RecordingError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise RecordingError(f"there is no file {path}") from error
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+
+
+def state_directory() -> Path:
+    """Where tapehead keeps what belongs to the user and not into recordings (XDG_STATE_HOME/tapehead)."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "tapehead"
+
+
+def pseudonym_key(directory: Path) -> bytes:
+    """The secret key of the pseudonyms in recordings in `directory`, made (mode 0600) when first asked for.
+
+    Raises:
+        RecordingError: it can neither be read nor made.
+    """
+    name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
+    path = state_directory() / "keys" / name
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _make_key(path) or path.read_bytes()
+    except OSError as error:
+        message = f"cannot keep the pseudonyms' key in {path}: {error.strerror}; set XDG_STATE_HOME or say --keep-ids"
+        raise RecordingError(message) from error
+
+
+def _make_key(path: Path) -> bytes | None:
+    """A new key at `path`; None if one is there. Written aside first, so that nobody reads half of it."""
+    if path.exists():
+        return None
+    key, aside = secrets.token_bytes(32), path.with_suffix(f".{os.getpid()}")
+    aside.touch(mode=0o600)
+    aside.write_bytes(key)
+    try:
+        path.hardlink_to(aside)
+    except FileExistsError:
+        return None
+    finally:
+        aside.unlink()
+    return key

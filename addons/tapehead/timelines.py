@@ -1,0 +1,177 @@
+"""The three timelines that the reference walks through, with their slips mended: what an honest player sends.
+
+Source: the reference's pages "timeline 1 - view to end", "timeline 2 - abandon" and "timeline 3 - chapters".
+Mended against the pages: equal timestamps are a millisecond apart; podPosition counts up within its break; bodies
+have the playhead of the page's own table; timeline 2's first ad has the length that it plays (12 s), its second
+break its own name, its quality data the documented key, and its last ad and break are closed before the session.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+Params = dict[str, Any]
+
+
+class Step(NamedTuple):
+    """One action of a timeline that sends something.
+
+    Attributes:
+        at: seconds since the session's start.
+        playhead: seconds into the content.
+        event_type: what is sent.
+        params, quality, metadata: the objects `params`, `qoeData`, `customMetadata`; left out where empty.
+    """
+
+    at: float
+    playhead: float
+    event_type: str
+    params: Params = {}
+    quality: Params = {}
+    metadata: Params = {}
+
+
+_START: Params = {
+    "analytics.trackingServer": "example.sc.omtrdc.net",
+    "analytics.reportSuite": "example-rsid",
+    "analytics.enableSSL": True,
+    "visitor.marketingCloudOrgId": "0123456789ABCDEF01234567@AdobeOrg",
+    "visitor.marketingCloudUserId": "12345678901234567890123456789012345678",
+    "media.id": "VA API Sample Player",
+    "media.name": "ClickMe",
+    "media.length": 60.3333333333333,
+    "media.contentType": "VOD",
+    "media.streamType": "video",
+    "media.playerName": "sample-html5-api-player",
+    "media.channel": "sample-channel",
+    "media.sdkVersion": "va-api-0.0.0",
+}
+_AD_METADATA: Params = {"affiliate": "Sample affiliate", "campaign": "Sample campaign"}
+_BITRATE: Params = {"media.qoe.bitrate": 10000}
+
+
+def _pod(name: str, index: int, second: float) -> Params:
+    return {"media.ad.podFriendlyName": name, "media.ad.podIndex": index, "media.ad.podSecond": second}
+
+
+def _ad(number: int, length: float, position: int) -> Params:
+    return {
+        "media.ad.id": f"{number:03d}",
+        "media.ad.name": f"Ad {number}",
+        "media.ad.length": length,
+        "media.ad.podPosition": position,
+        "media.ad.playerName": "sample-html5-api-player",
+    }
+
+
+def _chapter(name: str, index: int, offset: float, length: float) -> Params:
+    return {
+        "media.chapter.index": index,
+        "media.chapter.offset": offset,
+        "media.chapter.length": length,
+        "media.chapter.friendlyName": name,
+    }
+
+
+VIEW_TO_END = (
+    Step(0, 0, "sessionStart", _START),
+    Step(0, 0, "adBreakStart", _pod("ad_pod1", 0, 0)),
+    Step(0, 0, "adStart", _ad(1, 15, 1), metadata=_AD_METADATA),
+    Step(1, 0, "ping"),
+    Step(2, 0, "ping"),
+    Step(3, 0, "ping"),
+    Step(15, 0, "adComplete"),
+    Step(15, 0, "adStart", _ad(2, 7, 2)),
+    Step(20, 0, "ping"),
+    Step(22, 0, "adComplete"),
+    Step(22, 0, "adBreakComplete"),
+    Step(22, 0, "play"),
+    Step(30, 8, "ping"),
+    Step(33, 11, "bufferStart"),
+    Step(36, 11, "play"),
+    Step(40, 15, "ping"),
+    Step(46, 21, "adBreakStart", _pod("ad_pod2", 1, 21)),
+    Step(46, 21, "adStart", _ad(3, 8, 1)),
+    Step(50, 21, "ping"),
+    Step(54, 21, "adComplete"),
+    Step(54, 21, "adBreakComplete"),
+    Step(60, 27, "ping"),
+    Step(64, 31, "pauseStart"),
+    Step(70, 31, "ping"),
+    Step(74, 31, "play"),
+    Step(80, 37, "ping"),
+    Step(88, 45, "sessionComplete"),
+)
+
+ABANDON = (
+    Step(0, 0, "sessionStart", _START),
+    Step(0, 0, "adBreakStart", _pod("ad_pod1", 0, 0)),
+    Step(0, 0, "adStart", _ad(2, 12, 1)),
+    Step(1, 0, "ping"),
+    Step(12, 0, "adComplete"),
+    Step(12, 0, "adBreakComplete"),
+    Step(12, 0, "play", quality=_BITRATE),
+    Step(20, 8, "ping"),
+    Step(30, 18, "ping"),
+    Step(32, 20, "error"),
+    Step(37, 20, "play", quality=_BITRATE),
+    Step(40, 28, "ping"),
+    Step(45, 33, "adBreakStart", _pod("ad_pod2", 1, 33)),
+    Step(45, 33, "adStart", _ad(2, 8, 1)),
+    Step(48, 33, "adSkip"),
+    Step(48, 33, "adBreakComplete"),
+    Step(48, 33, "sessionEnd"),
+)
+
+CHAPTERS = (
+    Step(0, 0, "sessionStart", _START),
+    Step(0, 0, "adBreakStart", _pod("ad_pod1", 0, 0)),
+    Step(0, 0, "adStart", _ad(1, 15, 1), metadata=_AD_METADATA),
+    Step(10, 0, "ping"),
+    Step(15, 0, "adComplete"),
+    Step(15, 0, "adStart", _ad(2, 7, 2)),
+    Step(16, 0, "ping"),
+    Step(22, 0, "adComplete"),
+    Step(22, 0, "adBreakComplete"),
+    Step(22, 0, "play"),
+    Step(23, 1, "chapterStart", _chapter("Chapter Uno", 1, 0, 20)),
+    Step(30, 8, "ping"),
+    Step(33, 11, "bufferStart"),
+    Step(36, 11, "play"),
+    Step(40, 15, "ping"),
+    Step(45, 20, "chapterComplete"),
+    Step(46, 21, "adBreakStart", _pod("ad_pod2", 1, 21)),
+    Step(46, 21, "adStart", _ad(3, 8, 1)),
+    Step(47, 21, "ping"),
+    Step(54, 21, "adComplete"),
+    Step(54, 21, "adBreakComplete"),
+    Step(55, 22, "chapterStart", _chapter("Chapter Dos", 2, 22, 22)),
+    Step(60, 27, "ping"),
+    Step(64, 31, "pauseStart"),
+    Step(70, 31, "ping"),
+    Step(74, 31, "play"),
+    Step(80, 37, "ping"),
+    Step(87, 44, "chapterComplete"),
+    Step(88, 45, "sessionComplete"),
+)
+
+TIMELINES: dict[int, tuple[Step, ...]] = {1: VIEW_TO_END, 2: ABANDON, 3: CHAPTERS}
+
+
+def bodies(timeline: tuple[Step, ...], started_ms: int) -> Iterator[dict[str, Any]]:
+    """The bodies that a player sends for `timeline` when it starts at `started_ms` (milliseconds since 1970).
+
+    Steps of one moment get timestamps a millisecond apart.
+    """
+    last_ms = started_ms - 1
+    for step in timeline:
+        last_ms = max(last_ms + 1, started_ms + round(step.at * 1000))
+        yield _body(step, last_ms)
+
+
+def _body(step: Step, ts: int) -> dict[str, Any]:
+    objects = {"params": step.params, "qoeData": step.quality, "customMetadata": step.metadata}
+    return {
+        "eventType": step.event_type,
+        "playerTime": {"playhead": step.playhead, "ts": ts},
+        **{name: value for name, value in objects.items() if value},
+    }
