@@ -6,10 +6,13 @@ have the playhead of the page's own table; timeline 2's first ad has the length 
 break its own name, its quality data the documented key, and its last ad and break are closed before the session.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-Params = dict[str, Any]
+Params = Mapping[str, Any]
+
+_NOTHING: Params = MappingProxyType({})
 
 
 class Step(NamedTuple):
@@ -25,9 +28,9 @@ class Step(NamedTuple):
     at: float
     playhead: float
     event_type: str
-    params: Params = {}
-    quality: Params = {}
-    metadata: Params = {}
+    params: Params = _NOTHING
+    quality: Params = _NOTHING
+    metadata: Params = _NOTHING
 
 
 _START: Params = {
