@@ -104,6 +104,13 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
     base64: str | None = None
     coded: bool = False
 
+    @property
+    def path(self) -> str:
+        """The URL's path, query left out."""
+        _, _, rest = self.url.partition("://")
+        slash = rest.find("/")
+        return rest[slash:].partition("?")[0] if slash >= 0 else "/"
+
 
 class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A response: status, reason phrase (empty in HTTP/2), headers, body."""
@@ -117,7 +124,7 @@ class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
     coded: bool = False
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a recording.
 
     Attributes:
@@ -132,15 +139,15 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         findings: what the rules say of this exchange alone.
     """
 
-    tapehead: int = FORMAT_VERSION
+    tapehead: int
     started: str
     elapsed_ms: float
     call: Call
     session: str | None
     request: Request
     response: Response | None
-    error: str | msgspec.UnsetType = msgspec.UNSET
-    findings: list[Finding] = msgspec.field(default_factory=list)
+    error: str | None = None
+    findings: list[Finding]
 
 
 def is_json(content: bytes) -> bool:

@@ -1,0 +1,160 @@
+"""The books of a replay: what was played, what was missed and what came nearest, what nobody asked for."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from tapehead.matching import Choice, NearMiss, Reason
+from tapehead.tape import RecordedCall, RecordedSession, Tape
+
+# A summary stays readable, whatever the traffic: what goes beyond is counted.
+MOST_MISSES = 200
+MOST_SHOWN = 20
+
+_WHY = {
+    Reason.NO_SUCH_EVENT: "the recorded session has no such event",
+    Reason.ALL_USED: "every such event of the recorded session was already used",
+    Reason.OUT_OF_PLACE: "the recorded session has such an event, but far from here",
+    Reason.NO_SUCH_SESSION: "no recorded session has this content",
+    Reason.UNKNOWN_SID: "no session with this id was opened here or recorded",
+    Reason.NOT_RECORDED: "the recording has no such call",
+}
+
+
+class Miss(msgspec.Struct, frozen=True):
+    """A live call that the recording does not have.
+
+    Attributes:
+        call: what it was, such as `pauseStart at 12.0`.
+        session: the live session id, or None.
+        reason: why nothing matched.
+        answered: what was done instead.
+        nearest: the recorded exchanges that came nearest.
+    """
+
+    call: str
+    session: str | None
+    reason: Reason
+    answered: str
+    nearest: list[NearMiss]
+
+    def explain(self) -> str:
+        """Why there was no match, in words."""
+        return _WHY.get(self.reason, str(self.reason))
+
+
+class Unused(msgspec.Struct, frozen=True):
+    """A recorded call that nobody asked for: its recording's number, its line, and what it is."""
+
+    file: int
+    line: int
+    call: str
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What a replay came to.
+
+    Attributes:
+        playbacks: how many live sessions were answered from recorded ones.
+        hits: how many calls were answered as recorded.
+        misses: how many were not.
+        missed: the first of them.
+        unused: the recorded calls that nobody asked for, preflights left out.
+    """
+
+    playbacks: int
+    hits: int
+    misses: int
+    missed: list[Miss]
+    unused: list[Unused]
+
+
+class Ledger:
+    """Keeps the books of one replay of `tape`."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._asked: set[tuple[int, int]] = set()
+        self._counts: Counter[str] = Counter()
+        self._missed: list[Miss] = []
+
+    def hit(self, call: RecordedCall, *, opens: bool = False) -> None:
+        """Note that a recorded call was given as an answer."""
+        self._asked.add((call.file, call.line))
+        self._counts["hits"] += 1
+        self._counts["playbacks"] += opens
+
+    def free(self) -> None:
+        """Note a call that needs no recorded answer, such as a preflight where none was recorded."""
+        self._counts["hits"] += 1
+
+    def miss(self, miss: Miss) -> None:
+        """Note a call that the recording does not have."""
+        self._counts["misses"] += 1
+        if len(self._missed) < MOST_MISSES:
+            self._missed.append(miss)
+
+    def summary(self) -> Summary:
+        """The books so far."""
+        unused = [Unused(call.file, call.line, name_call(call)) for call in self._unasked()]
+        return Summary(
+            self._counts["playbacks"], self._counts["hits"], self._counts["misses"], list(self._missed), unused
+        )
+
+    def _unasked(self) -> Iterator[RecordedCall]:
+        schemas = (call for calls in self._tape.schemas.values() for call in calls)
+        for call in (*_calls(self._tape.sessions), *schemas, *self._tape.downloaded):
+            if (call.file, call.line) not in self._asked:
+                yield call
+
+
+def _calls(sessions: Iterable[RecordedSession]) -> Iterator[RecordedCall]:
+    for session in sessions:
+        yield from ([session.start] if session.start else [])
+        yield from session.calls
+
+
+def name_call(call: RecordedCall) -> str:
+    """What a recorded call is, in words: its event type, names and playhead."""
+    names = ", ".join(str(name) for name in call.kind.names)
+    playhead = "" if call.place.playhead is None else f" at {call.place.playhead:g}"
+    return f"{call.kind.event_type or call.exchange.call}{f' {names}' if names else ''}{playhead}"
+
+
+def explain_choice(choice: Choice) -> str:
+    """Why a recorded exchange was chosen, in one line."""
+    if choice.call is None:
+        return _WHY.get(choice.reason, str(choice.reason))
+    return f"line {choice.call.line} ({name_call(choice.call)}), {choice.reason}"
+
+
+def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[str]:
+    """The nearest recorded exchanges of a miss, a line each."""
+    for near in nearest:
+        fields = "; ".join(f"{each.field}: recorded {each.recorded}, live {each.live}" for each in near.differences)
+        yield f"{files[near.file]}:{near.line}  {fields}"
+
+
+def summary_lines(summary: Summary, files: Sequence[str]) -> Iterator[str]:
+    """The summary for people; `files` are the recordings' names."""
+    yield (
+        f"played {_count(summary.playbacks, 'session')}: {_count(summary.hits, 'hit')}, "
+        f"{_count(summary.misses, 'miss', 'misses')}, {_count(len(summary.unused), 'recorded call')} never asked for"
+    )
+    for miss in summary.missed[:MOST_SHOWN]:
+        yield f"  missed {miss.call}: {miss.explain()}; {miss.answered}"
+        yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))
+    yield from _more(summary.misses, "misses")
+    for unused in summary.unused[:MOST_SHOWN]:
+        yield f"  never asked for: {files[unused.file]}:{unused.line} {unused.call}"
+    yield from _more(len(summary.unused), "calls never asked for")
+
+
+def _more(count: int, what: str) -> Iterator[str]:
+    if count > MOST_SHOWN:
+        yield f"  ... and {count - MOST_SHOWN} more {what}"
+
+
+def _count(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
