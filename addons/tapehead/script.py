@@ -126,7 +126,7 @@ class Tapehead:
             logger.info(self._taker.summary())
         self._record = self._taker = None
 
-    @command.command("tapehead.sessions")
+    @command.command("tapehead.sessions")  # type: ignore[untyped-decorator]
     def sessions(self) -> Sequence[str]:
         """List the sessions that were recorded or replayed since the start."""
         if self._taker:

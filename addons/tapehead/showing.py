@@ -14,6 +14,10 @@ from tapehead.store import read_entries
 from tapehead.tape import IDENTITY_KEYS, RecordedSession, build_tape
 from tapehead.terminal import lines_of
 
+SHOWN_SID = 16
+# Columns of a table that goes into a pipe or a file.
+WIDE = 160
+
 
 def show_recording(path: Path, sid: str | None, complain: Callable[[str], None]) -> None:
     """Print the sessions of the recording at `path`, or the calls of those whose id begins with `sid`.
@@ -40,7 +44,8 @@ def _show_sessions(entries: Iterable[Entry]) -> None:
         table.add_column(title, justify="right" if title in ("events", "errors", "warnings") else "left", no_wrap=True)
     for session in build_tape([entries]).sessions:
         table.add_row(*_session_row(session))
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else WIDE)
 
 
 def _session_row(session: RecordedSession) -> tuple[str, ...]:
@@ -48,8 +53,8 @@ def _session_row(session: RecordedSession) -> tuple[str, ...]:
     known = dict(zip(IDENTITY_KEYS, session.identity, strict=True))
     found = [finding.severity for call in calls for finding in call.exchange.findings]
     return (
-        session.sid or "(none opened)",
-        calls[0].exchange.started if calls else "-",
+        (session.sid or "(none opened)")[:SHOWN_SID],
+        calls[0].exchange.started[:19].replace("T", " ") if calls else "-",
         str(known["media.name"] or known["media.id"] or "-"),
         str(known["media.playerName"] or "-"),
         str(len(calls)),
