@@ -77,7 +77,7 @@ class Hosts:
 
         Reverse mode has one upstream, which is the endpoint, so nothing is limited there.
         """
-        if all(mode.startswith("reverse:") for mode in proxy.modes):
+        if proxy.is_reverse():
             return proxy
         targets = (mode.partition("://")[2] for mode in proxy.modes if mode.startswith("reverse:"))
         exact = (f"^{re.escape(name)}{'' if ':' in name else PORT}$" for name in sorted({*self.named, *targets}))

@@ -11,12 +11,14 @@ class _LineHandler(logging.Handler):
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one record; what its library has to say about client addresses is left out."""
+        """Print one record."""
         self._complain(self.format(record) if record.name.startswith("tapehead") else record.getMessage())
 
 
 def log_to_stderr(complain: Callable[[str], None]) -> None:
     """Send what libraries warn of to `complain`, a line each."""
     root = logging.getLogger()
+    # It says why a server did not start, which the command says itself.
+    logging.getLogger("mitmproxy.addons.proxyserver").disabled = True
     root.handlers[:] = [_LineHandler(complain)]
     root.setLevel(logging.WARNING)

@@ -66,12 +66,15 @@ class _Start:
 
 
 def _configure(opts: options.Options, settings: ProxySettings) -> None:
+    # In reverse mode, connecting only when a request comes gives the player of a dead upstream a 502 and not a closed
+    # connection. The other modes connect at once: a tunnel's server may be the first to speak.
+    lazy = settings.offline or settings.is_reverse()
     wanted: dict[str, Any] = {
         "mode": list(settings.modes),
         "listen_host": settings.host,
         "listen_port": settings.port,
         "allow_hosts": list(settings.tls_hosts),
-        "connection_strategy": "lazy" if settings.offline else "eager",
+        "connection_strategy": "lazy" if lazy else "eager",
         "upstream_cert": not settings.offline,
     }
     try:

@@ -11,7 +11,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
         host: the address to listen on.
         port: the port to listen on; 0 picks one.
         tls_hosts: regular expressions over `host:port` of the TLS that may be opened; empty for all.
-        offline: whether no connection to an upstream is made before a request wants one.
+        offline: whether nothing is asked of an upstream that a request does not ask for.
         extra: other options of mitmproxy, as `name=value`.
     """
 
@@ -21,3 +21,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     tls_hosts: tuple[str, ...] = ()
     offline: bool = False
     extra: tuple[str, ...] = ()
+
+    def is_reverse(self) -> bool:
+        """Whether every mode is a reverse one."""
+        return all(mode.startswith("reverse:") for mode in self.modes)

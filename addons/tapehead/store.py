@@ -11,6 +11,9 @@ from tapehead.exchange import Exchange, encode
 from tapehead.problems import RecordingProblem
 from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
 
+# Lines of one file that are complained of one by one.
+MOST_COMPLAINTS = 20
+
 
 class RecordingWriter:
     """A recording open for appending, one write an exchange.
@@ -120,11 +123,16 @@ def read_entries(path: Path, complain: Callable[[str], None]) -> list[Entry]:
         RecordingProblem: as `read_recording` does.
     """
     entries: list[Entry] = []
+    bad: list[BadLine] = []
     for item in read_recording(path):
         if isinstance(item, Entry):
             entries.append(item)
         else:
-            complain(f"{path}:{item.line}: skipped, {item.reason}")
+            bad.append(item)
+    for line in bad[:MOST_COMPLAINTS]:
+        complain(f"{path}:{line.line}: skipped, {line.reason}")
+    if len(bad) > MOST_COMPLAINTS:
+        complain(f"{path}: skipped {len(bad) - MOST_COMPLAINTS} more lines that are no exchanges")
     return entries
 
 
