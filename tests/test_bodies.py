@@ -4,7 +4,7 @@ import gzip
 import json
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -184,6 +184,19 @@ def test_other_requests_pass_untouched_and_unrecorded(bench: Bench) -> None:
     assert bench.recorded() == []
 
 
+class _OnlyHttp2(ssl.SSLContext):
+    """Offers HTTP/2 alone; httpx would put HTTP/1.1 first, and mitmproxy takes what is first."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        super().set_alpn_protocols(["h2"])
+
+
+def only_http2(ca: Path) -> ssl.SSLContext:
+    context = _OnlyHttp2(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(ca)
+    return context
+
+
 def test_an_http2_player_is_recorded_before_an_http2_endpoint(tmp_path: Path) -> None:
     """The endpoint here is a second tapehead: mitmproxy offers HTTP/2 to players."""
     out, confdir = tmp_path / "out.jsonl", tmp_path / "confdir"
@@ -194,7 +207,7 @@ def test_an_http2_player_is_recorded_before_an_http2_endpoint(tmp_path: Path) ->
         with door(
             "record", "--to", to, "--out", out, *options, "--set", f"ssl_verify_upstream_trusted_ca={ca}"
         ) as near:
-            with httpx.Client(http1=False, http2=True, verify=ssl.create_default_context(cafile=str(ca))) as player:
+            with httpx.Client(http2=True, verify=only_http2(ca)) as player:
                 url = f"https://127.0.0.1:{near.port}{EVENTS}"
                 answers = [player.post(url, content=play(), headers=JSON) for _ in range(3)]
             near.stop()
