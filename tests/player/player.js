@@ -2,6 +2,7 @@
 //
 // What the two <video> elements do decides what is tracked; the tracking client decides how. Settings come from the
 // address: server (where the endpoint is), ping and adPing (milliseconds between pings), viewer (see viewer.js).
+// The films are VP9 pictures of a running clock, drawn for this page with ffmpeg; a few kB each, without sound.
 
 import { CollectionClient } from "./collection.js";
 import { readPlan } from "./viewer.js";
