@@ -130,18 +130,24 @@ class Record:
     Args:
         schemas: the schemas in use.
         tell: called with each exchange before its answer goes to the player.
+        forwarded_only: whether only calls count that `begin` is called with.
     """
 
-    def __init__(self, schemas: Schemas, tell: Callable[[Exchange], None]) -> None:
+    def __init__(self, schemas: Schemas, tell: Callable[[Exchange], None], *, forwarded_only: bool = False) -> None:
         self._schemas = schemas
         self._tell = tell
+        self._forwarded_only = forwarded_only
         self._open: dict[str, http.HTTPFlow] = {}
 
     @shielded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Remember a call that has begun."""
-        if route_of(flow):
-            self._open[flow.id] = flow
+        if route_of(flow) and not self._forwarded_only:
+            self.begin(flow)
+
+    def begin(self, flow: http.HTTPFlow) -> None:
+        """Remember a call whose answer is to be recorded."""
+        self._open[flow.id] = flow
 
     @shielded
     def response(self, flow: http.HTTPFlow) -> None:
@@ -220,15 +226,23 @@ class Play:
         hosts: which hosts count as the endpoint.
         allow: hosts whose requests may pass through to the network.
         observer: called with each request, its answer and the time in seconds since 1970.
+        record: records what is forwarded; None where nothing is.
     """
 
     def __init__(
-        self, engine: Engine, hosts: Hosts, allow: Iterable[str] = (), observer: Observer | None = None
+        self,
+        engine: Engine,
+        hosts: Hosts,
+        allow: Iterable[str] = (),
+        observer: Observer | None = None,
+        record: Record | None = None,
     ) -> None:
         self._engine = engine
         self._hosts = hosts
         self._allow = Hosts(allow)
         self._observer = observer
+        self._record = record
+        self._waiting = 0
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a request."""
@@ -246,13 +260,36 @@ class Play:
         request = request_of(flow.request)
         answer = self._engine.answer(request, now)
         if answer.delay_ms:
-            await asyncio.sleep(answer.delay_ms / 1000)
-        if answer.response is None:
+            await self._wait(answer.delay_ms / 1000)
+        self._give(flow, answer)
+        if self._observer:
+            self._observer(request, answer, now)
+
+    async def _wait(self, seconds: float) -> None:
+        self._waiting += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._waiting -= 1
+
+    def _give(self, flow: http.HTTPFlow, answer: Answer) -> None:
+        """Give an answer to a flow: a response, a broken connection, or the way to the real endpoint."""
+        if answer.forward and self._record:
+            self._record.begin(flow)
+        elif answer.response is None or (answer.cut and not _can_cut(flow, answer.response)):
             flow.kill()
         else:
             flow.response = _to_mitmproxy(answer.response)
-        if self._observer:
-            self._observer(request, answer, now)
+            if answer.cut:
+                _cut(flow.response)
+
+    async def drain(self, patience: float) -> None:
+        """Wait until the answers that are late, or forwarded, are given, `patience` seconds at most."""
+        deadline = time.monotonic() + patience
+        while self._waiting and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        if self._record:
+            await self._record.drain(deadline - time.monotonic())
 
     def _refuse(self, flow: http.HTTPFlow, now: float) -> None:
         if not self._allow.names(flow.request.pretty_host, flow.request.port):
@@ -269,8 +306,21 @@ class Play:
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         """Let no connection go out but to the hosts that are allowed."""
         host, port, *_ = data.server.address or ("", 0)
-        if not self._allow.names(host, port):
+        if not self._record and not self._allow.names(host, port):
             data.server.error = f"tapehead replays offline and does not connect to {host}:{port}; see --allow"
+
+
+def _can_cut(flow: http.HTTPFlow, response: Response) -> bool:
+    """Whether an answer can break in its middle: in HTTP/1, where it has a body or at least might have one."""
+    return flow.request.http_version.startswith("HTTP/1") and response.status != 204
+
+
+def _cut(response: http.Response) -> None:
+    """Let an answer announce more than comes before the connection closes."""
+    whole = response.raw_content or b""
+    response.raw_content = whole[: len(whole) // 2]
+    response.headers["content-length"] = str(max(len(whole), 1))
+    response.headers["connection"] = "close"
 
 
 def _to_mitmproxy(response: Response) -> http.Response:

@@ -15,6 +15,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         delay_ms: how long to wait before it, in milliseconds.
         cut: whether the connection breaks in the middle of the answer.
         forward: whether the request goes on to the real endpoint instead.
+        recorded_ms: how long the recorded answer took, in milliseconds; 0 for any other.
         note: why this answer, one line for the log; empty if there is nothing to say.
     """
 
@@ -22,6 +23,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: float = 0
     cut: bool = False
     forward: bool = False
+    recorded_ms: float = 0
     note: str = ""
 
 

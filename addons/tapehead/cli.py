@@ -5,7 +5,7 @@ Exit codes: 0 fine; 1 the answer is bad news; 2 the command could not do its wor
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import orjson
 import typer
 from typer.main import get_command
 
-from tapehead import __version__, arguments
+from tapehead import __version__, arguments, options
 from tapehead.api import EVENT_TYPES
 from tapehead.complaints import nearest
 from tapehead.problems import Problem, UsageProblem
@@ -27,25 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Listen = Annotated[
-    str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one and prints it.")
-]
-Mode = Annotated[
-    list[str] | None,
-    typer.Option("--mode", metavar="MODE", help="A mitmproxy mode, such as regular or upstream:http://proxy:3128."),
-]
-Endpoints = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--endpoint", metavar="HOST", help="A host that counts as the endpoint besides *.hb-api.omtrdc.net; repeatable."
-    ),
-]
-ProxyOptions = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any option of mitmproxy; repeatable.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
-DEFAULT_LISTEN = "127.0.0.1:8080"
 
 
 def complain(line: str) -> None:
@@ -73,8 +54,8 @@ def record(
     to: Annotated[
         str | None, typer.Option("--to", metavar="URL", help="Stand in front of the endpoint at URL.")
     ] = None,
-    mode: Mode = None,
-    endpoint: Endpoints = None,
+    mode: options.Mode = None,
+    endpoint: options.Endpoints = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The recording; a new one in ./recordings if left out.")
     ] = None,
@@ -84,9 +65,9 @@ def record(
         bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")
     ] = False,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")] = False,
-    listen: Listen = DEFAULT_LISTEN,
-    set_: ProxyOptions = None,
-    quiet: Quiet = False,
+    listen: options.Listen = options.DEFAULT_LISTEN,
+    set_: options.ProxyOptions = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Record what players send and the endpoint answers, checking each call as it comes.
 
@@ -108,7 +89,8 @@ def record(
         keep_ids=keep_ids,
         quiet=quiet,
     )
-    raise typer.Exit(_run(run_recorder(settings, complain)))
+    _log()
+    raise typer.Exit(asyncio.run(run_recorder(settings, complain)))
 
 
 def _modes(mode: list[str] | None, target: arguments.Target | None) -> list[str]:
@@ -120,41 +102,97 @@ def _modes(mode: list[str] | None, target: arguments.Target | None) -> list[str]
 @app.command()
 def replay(
     recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="What to replay.")],
-    mode: Mode = None,
-    endpoint: Endpoints = None,
-    on_miss: Annotated[OnMiss, typer.Option("--on-miss", help="What becomes of calls not recorded.")] = OnMiss.SIMULATE,
-    explain: Annotated[bool, typer.Option("--explain", help="Say why each recorded exchange was chosen.")] = False,
-    listen: Listen = DEFAULT_LISTEN,
-    set_: ProxyOptions = None,
-    quiet: Quiet = False,
+    mode: options.Mode = None,
+    endpoint: options.Endpoints = None,
+    allow: options.Allow = None,
+    on_miss: options.Miss = OnMiss.SIMULATE,
+    to: options.ForwardTo = None,
+    out: options.Out = None,
+    keep_ids: options.KeepIds = False,
+    fault: options.Faults = None,
+    latency: options.LatencyOption = None,
+    time_scale: options.TimeScale = 1.0,
+    strict_schema: options.StrictSchema = False,
+    strict: options.Strict = False,
+    explain: options.Explain = False,
+    summary: options.SummaryFile = None,
+    listen: options.Listen = options.DEFAULT_LISTEN,
+    set_: options.ProxyOptions = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Answer players from recordings; nothing leaves the machine.
 
     Example: tapehead replay session.jsonl
     """
-    from tapehead.playing import OFFLINE_MODE, PlayerSettings, run_player
+    from tapehead.playing import OFFLINE_MODE, PlayerSettings, play_recordings
+    from tapehead.stage import EngineSettings
 
-    proxy = arguments.proxy_settings(listen, mode or [OFFLINE_MODE], set_ or (), offline=True)
+    target = arguments.forward_target(on_miss, to, mode)
+    modes = mode or [target.mode if target else OFFLINE_MODE]
     settings = PlayerSettings(
-        proxy=proxy,
-        recordings=tuple(recordings),
+        proxy=arguments.proxy_settings(listen, modes, set_ or (), offline=target is None),
+        engine=EngineSettings(
+            recordings=tuple(recordings),
+            on_miss=on_miss,
+            faults=arguments.parse_faults(fault),
+            latency=arguments.parse_waiting(latency),
+            time_scale=time_scale,
+            strict_schema=strict_schema,
+            strict=strict,
+            explain=explain,
+            summary=summary,
+            quiet=quiet,
+        ),
         endpoints=tuple(endpoint or ()),
-        on_miss=on_miss,
-        explain=explain,
-        quiet=quiet,
+        allow=tuple(allow or ()),
+        prefix=target.prefix if target else "",
+        out=arguments.episodes_file(target, out, recordings),
+        keep_ids=keep_ids,
     )
-    raise typer.Exit(_run(run_player(settings, complain)))
+    _log()
+    raise typer.Exit(play_recordings(settings, complain))
 
 
 @app.command()
-def serve(listen: Listen = DEFAULT_LISTEN, quiet: Quiet = False) -> None:
-    """Answer players as the documented endpoint does, with a plain HTTP server; no account, no network.
+def serve(
+    recordings: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RECORDING...]", help="What to replay; none to simulate all of it.")
+    ] = None,
+    on_miss: options.Miss = OnMiss.SIMULATE,
+    fault: options.Faults = None,
+    latency: options.LatencyOption = None,
+    time_scale: options.TimeScale = 1.0,
+    strict_schema: options.StrictSchema = False,
+    strict: options.Strict = False,
+    explain: options.Explain = False,
+    summary: options.SummaryFile = None,
+    workers: options.Workers = 1,
+    listen: options.Listen = options.DEFAULT_LISTEN,
+    quiet: options.Quiet = False,
+) -> None:
+    """Answer players with a plain HTTP server: from recordings, or as the documented endpoint does.
 
     Example: tapehead serve
     """
-    from tapehead.serving import run_simulation
+    from tapehead import serving
+    from tapehead.stage import EngineSettings
 
-    raise typer.Exit(_run(run_simulation(*arguments.parse_listen(listen), quiet=quiet)))
+    if on_miss is OnMiss.FORWARD:
+        raise UsageProblem("serve is no proxy and cannot forward; use tapehead replay --on-miss forward --to URL")
+    engine = EngineSettings(
+        recordings=tuple(recordings or ()),
+        on_miss=on_miss,
+        faults=arguments.parse_faults(fault),
+        latency=arguments.parse_waiting(latency),
+        time_scale=time_scale,
+        strict_schema=strict_schema,
+        strict=strict,
+        explain=explain,
+        summary=summary,
+        quiet=quiet,
+    )
+    _log()
+    raise typer.Exit(serving.serve(engine, *arguments.parse_listen(listen), complain, workers=workers))
 
 
 @app.command()
@@ -201,12 +239,11 @@ def demo(
     raise typer.Exit(run_demo(out))
 
 
-def _run(work: Coroutine[None, None, int]) -> int:
-    """Run a proxy or a server to its end, with its warnings on stderr."""
+def _log() -> None:
+    """Send the warnings of libraries to stderr, a line each."""
     from tapehead.logs import log_to_stderr
 
     log_to_stderr(complain)
-    return asyncio.run(work)
 
 
 def run(argv: Sequence[str]) -> int:

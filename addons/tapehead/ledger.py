@@ -1,6 +1,5 @@
 """The books of a replay: what was played, what was missed and what came nearest, what nobody asked for."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -70,43 +69,68 @@ class Summary(msgspec.Struct, frozen=True):
     unused: list[Unused]
 
 
-class Ledger:
-    """Keeps the books of one replay of `tape`."""
+class Books(msgspec.Struct):
+    """What a ledger has counted, so that those of several processes can be put together.
 
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
-        self._asked: set[tuple[int, int]] = set()
-        self._counts: Counter[str] = Counter()
-        self._missed: list[Miss] = []
+    Attributes:
+        playbacks, hits, misses: as in `Summary`.
+        missed: the first misses.
+        asked: the recorded calls that were given as answers: recording's number and line.
+    """
+
+    playbacks: int = 0
+    hits: int = 0
+    misses: int = 0
+    missed: list[Miss] = msgspec.field(default_factory=list)
+    asked: set[tuple[int, int]] = msgspec.field(default_factory=set)
+
+    def add(self, other: "Books") -> None:
+        """Take in the books of another process."""
+        self.playbacks += other.playbacks
+        self.hits += other.hits
+        self.misses += other.misses
+        self.missed = [*self.missed, *other.missed][:MOST_MISSES]
+        self.asked |= other.asked
+
+
+class Ledger:
+    """Keeps the books of a replay.
+
+    Attributes:
+        books: the books so far.
+    """
+
+    def __init__(self) -> None:
+        self.books = Books()
 
     def hit(self, call: RecordedCall, *, opens: bool = False) -> None:
         """Note that a recorded call was given as an answer."""
-        self._asked.add((call.file, call.line))
-        self._counts["hits"] += 1
-        self._counts["playbacks"] += opens
+        self.books.asked.add((call.file, call.line))
+        self.books.hits += 1
+        self.books.playbacks += opens
 
     def free(self) -> None:
         """Note a call that needs no recorded answer, such as a preflight where none was recorded."""
-        self._counts["hits"] += 1
+        self.books.hits += 1
 
     def miss(self, miss: Miss) -> None:
         """Note a call that the recording does not have."""
-        self._counts["misses"] += 1
-        if len(self._missed) < MOST_MISSES:
-            self._missed.append(miss)
+        self.books.misses += 1
+        if len(self.books.missed) < MOST_MISSES:
+            self.books.missed.append(miss)
 
-    def summary(self) -> Summary:
-        """The books so far."""
-        unused = [Unused(call.file, call.line, name_call(call)) for call in self._unasked()]
-        return Summary(
-            self._counts["playbacks"], self._counts["hits"], self._counts["misses"], list(self._missed), unused
-        )
 
-    def _unasked(self) -> Iterator[RecordedCall]:
-        schemas = (call for calls in self._tape.schemas.values() for call in calls)
-        for call in (*_calls(self._tape.sessions), *schemas, *self._tape.downloaded):
-            if (call.file, call.line) not in self._asked:
-                yield call
+def summarise(tape: Tape, books: Books) -> Summary:
+    """What a replay of `tape` came to."""
+    unused = [Unused(call.file, call.line, name_call(call)) for call in _unasked(tape, books)]
+    return Summary(books.playbacks, books.hits, books.misses, list(books.missed), unused)
+
+
+def _unasked(tape: Tape, books: Books) -> Iterator[RecordedCall]:
+    schemas = (call for calls in tape.schemas.values() for call in calls)
+    for call in (*_calls(tape.sessions), *schemas, *tape.downloaded):
+        if (call.file, call.line) not in books.asked:
+            yield call
 
 
 def _calls(sessions: Iterable[RecordedSession]) -> Iterator[RecordedCall]:
@@ -132,16 +156,16 @@ def explain_choice(choice: Choice) -> str:
 def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[str]:
     """The nearest recorded exchanges of a miss, a line each."""
     for near in nearest:
-        fields = "; ".join(f"{each.field}: recorded {each.recorded}, live {each.live}" for each in near.differences)
-        yield f"{files[near.file]}:{near.line}  {fields}"
+        fields = (f"{each.field} {each.recorded} there, {each.live} here" for each in near.differences)
+        spent = "; already used" if near.used else ""
+        yield f"{files[near.file]}:{near.line}  {'; '.join(fields) or 'alike'}{spent}"
 
 
 def summary_lines(summary: Summary, files: Sequence[str]) -> Iterator[str]:
     """The summary for people; `files` are the recordings' names."""
-    yield (
-        f"played {_count(summary.playbacks, 'session')}: {_count(summary.hits, 'hit')}, "
-        f"{_count(summary.misses, 'miss', 'misses')}, {_count(len(summary.unused), 'recorded call')} never asked for"
-    )
+    played, unused = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded call")
+    hits, misses = count_of(summary.hits, "hit"), count_of(summary.misses, "miss", "misses")
+    yield f"played {played}: {hits}, {misses}, {unused} never asked for"
     for miss in summary.missed[:MOST_SHOWN]:
         yield f"  missed {miss.call}: {miss.explain()}; {miss.answered}"
         yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))
@@ -156,5 +180,6 @@ def _more(count: int, what: str) -> Iterator[str]:
         yield f"  ... and {count - MOST_SHOWN} more {what}"
 
 
-def _count(count: int, one: str, many: str = "") -> str:
+def count_of(count: int, one: str, many: str = "") -> str:
+    """A number of things, in words: `1 miss`, `2 misses`."""
     return f"{count} {one if count == 1 else many or f'{one}s'}"

@@ -65,11 +65,12 @@ class Difference(NamedTuple):
 
 
 class NearMiss(NamedTuple):
-    """A recorded exchange that almost matched: its recording's number, its line, and what differs."""
+    """A recorded exchange that almost matched: its recording's number, its line, what differs, whether it is spent."""
 
     file: int
     line: int
     differences: tuple[Difference, ...]
+    used: bool = False
 
 
 def distance(recorded: Place, live: Place) -> float:
@@ -168,12 +169,12 @@ def near_events(session: RecordedSession, kind: Kind, place: Place, used: set[in
 
     nearest = sorted(session.calls, key=unlike)[:MOST_NEAR]
     return [
-        NearMiss(call.file, call.line, tuple(_event_differences(call, kind, place, used))[:MOST_FIELDS])
+        NearMiss(call.file, call.line, tuple(_event_differences(call, kind, place))[:MOST_FIELDS], call.line in used)
         for call in nearest
     ]
 
 
-def _event_differences(call: RecordedCall, kind: Kind, place: Place, used: set[int]) -> Iterator[Difference]:
+def _event_differences(call: RecordedCall, kind: Kind, place: Place) -> Iterator[Difference]:
     fields: tuple[tuple[str, Any, Any], ...] = (
         ("eventType", call.kind.event_type, kind.event_type),
         ("name", call.kind.names, kind.names),
@@ -183,8 +184,6 @@ def _event_differences(call: RecordedCall, kind: Kind, place: Place, used: set[i
     for field, recorded, live in fields:
         if recorded != live:
             yield Difference(field, _short(recorded), _short(live))
-    if call.line in used:
-        yield Difference("used", "by an earlier event", "-")
 
 
 def _short(value: object) -> str:

@@ -1,19 +1,22 @@
 """Replaying through the proxy: an engine behind our addons in a lean mitmproxy, with nothing leaving the machine."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from tapehead.addon import Hosts, Play
-from tapehead.ledger import summary_lines
+from tapehead.addon import Hosts, Pick, Play, Record
 from tapehead.proxy import run_proxy
-from tapehead.replay import OnMiss, Replay
+from tapehead.receipt import Receipt
+from tapehead.recorder import Taker
+from tapehead.redact import Redactor
+from tapehead.replay import OnMiss
 from tapehead.schemas import Schemas
 from tapehead.settings import ProxySettings
-from tapehead.store import read_entries
-from tapehead.tape import build_tape, recorded_schemas
+from tapehead.stage import EngineSettings, Stage
+from tapehead.store import RecordingWriter, Tape, pseudonym_key
 from tapehead.terminal import Screen, announcer, observer
 
 # Reverse mode wants a target; this name can never be one (RFC 6761), and nothing connects to it anyway.
@@ -25,43 +28,61 @@ class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         proxy: how the proxy runs.
-        recordings: what to replay.
+        engine: what answers.
         endpoints: hosts that count as the endpoint besides the vendor's own.
-        allow: hosts whose other requests may pass through to the network.
-        on_miss: what becomes of calls that were not recorded.
-        explain: whether each answer's line says why that exchange was chosen.
-        quiet: whether nothing is printed for each call.
+        allow: hosts whose requests may pass through to the network.
+        prefix: a path that stands before the endpoint's own at the upstream that misses are forwarded to.
+        out: where exchanges that were forwarded are recorded; None where nothing is forwarded.
+        keep_ids: whether identifiers are stored there as they are.
     """
 
     proxy: ProxySettings
-    recordings: tuple[Path, ...]
+    engine: EngineSettings
     endpoints: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
-    on_miss: OnMiss = OnMiss.SIMULATE
-    explain: bool = False
-    quiet: bool = False
+    prefix: str = ""
+    out: Path | None = None
+    keep_ids: bool = False
 
 
-async def run_player(settings: PlayerSettings, complain: Callable[[str], None]) -> int:
-    """Replay until told to stop; the exit code.
+def play_recordings(settings: PlayerSettings, complain: Callable[[str], None]) -> int:
+    """Answer players until told to stop; the exit code.
 
     Raises:
-        ProxyProblem: the proxy cannot start.
-        RecordingProblem: a recording cannot be read.
+        Problem: a recording cannot be read or written, or the proxy cannot start.
     """
-    tape = build_tape([read_entries(path, complain) for path in settings.recordings])
-    names = tuple(str(path) for path in settings.recordings)
-    replay = Replay(tape, Schemas(recorded_schemas(tape)), on_miss=settings.on_miss, files=names)
-    screen = Screen()
-    hosts = Hosts(settings.endpoints)
-    play = Play(replay, hosts, settings.allow, None if settings.quiet else observer(screen, explain=settings.explain))
-    await run_proxy(hosts.limit(settings.proxy), [play], announcer(screen.show), _no_drain)
-    for line in summary_lines(replay.summary(), names):
-        screen.show(line)
+    stage, screen = Stage(settings.engine, complain), Screen()
+    receipt = None if settings.engine.on_miss is OnMiss.FORWARD else Receipt(settings.allow)
+    with contextlib.ExitStack() as held:
+        taker = _open_taker(settings, complain, held)
+        asyncio.run(_run(settings, stage, screen, taker, receipt))
+    if taker:
+        screen.show(taker.summary())
+    code = stage.close(receipt, screen.show)
     screen.close()
-    return 0
+    return 1 if taker and taker.tape.lost else code
 
 
-async def _no_drain(patience: float) -> None:
-    """Answers that are waiting for their delay get a moment."""
-    await asyncio.sleep(min(0.1, patience))
+def _open_taker(settings: PlayerSettings, complain: Callable[[str], None], held: contextlib.ExitStack) -> Taker | None:
+    """What takes the new episodes; None where nothing is forwarded."""
+    if settings.out is None:
+        return None
+    redactor = None if settings.keep_ids else Redactor(pseudonym_key(settings.out.parent))
+    return Taker(Tape(held.enter_context(RecordingWriter(settings.out, append=True)), complain), redactor, None)
+
+
+async def _run(
+    settings: PlayerSettings, stage: Stage, screen: Screen, taker: Taker | None, receipt: Receipt | None
+) -> None:
+    engine, hosts = settings.engine, Hosts(settings.endpoints)
+    observe = None if engine.quiet else observer(screen, explain=engine.explain)
+    record = Record(Schemas(), taker.take, forwarded_only=True) if taker else None
+    play = Play(stage.engine, hosts, settings.allow, observe, record)
+    addons = [Pick(hosts, settings.prefix), play, *([record] if record else [])]
+
+    def ready(addresses: Sequence[tuple[str, int]]) -> None:
+        if receipt:
+            receipt.seal()
+        announcer(screen.show)(addresses)
+
+    await run_proxy(hosts.limit(settings.proxy), addons, ready, play.drain)

@@ -9,6 +9,7 @@ import msgspec
 
 from tapehead.addon import Hosts, Pick, Record
 from tapehead.exchange import Exchange, Severity
+from tapehead.ledger import count_of
 from tapehead.problems import ProxyProblem
 from tapehead.proxy import run_proxy
 from tapehead.redact import Redactor
@@ -47,10 +48,10 @@ class Taker:
 
     def summary(self) -> str:
         """What was recorded, in one line."""
-        found = ", ".join(f"{count} {severity}s" for severity, count in sorted(self.findings.items())) or "no findings"
-        lost = f"; {self.tape.lost} exchanges LOST" if self.tape.lost else ""
-        path = self.tape.writer.path
-        return f"recorded {self.tape.written} exchanges of {len(self.sessions)} sessions in {path}: {found}{lost}"
+        found = ", ".join(count_of(count, severity) for severity, count in sorted(self.findings.items()))
+        lost = f"; {count_of(self.tape.lost, 'exchange')} LOST" if self.tape.lost else ""
+        took = f"{count_of(self.tape.written, 'exchange')} of {count_of(len(self.sessions), 'session')}"
+        return f"recorded {took} in {self.tape.writer.path}: {found or 'no findings'}{lost}"
 
 
 def new_recording(directory: Path) -> Path:

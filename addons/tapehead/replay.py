@@ -18,7 +18,7 @@ import orjson
 from tapehead.answer import Answer
 from tapehead.api import Call, Route, find_route
 from tapehead.exchange import Request, Response
-from tapehead.ledger import Ledger, Miss, Summary, explain_choice, near_lines
+from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, near_lines, summarise
 from tapehead.matching import Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
 from tapehead.schemas import Schemas
 from tapehead.sid import NO_RECORDED_SESSION, mint, read
@@ -87,7 +87,7 @@ class Replay:
         self._on_miss = on_miss
         self._endpoint = endpoint or Endpoint(schemas)
         self._files = files or tuple(f"recording {number}" for number in range(1000))
-        self._ledger = Ledger(tape)
+        self._ledger = Ledger()
         self._by_mark = {session.mark: session for session in tape.sessions}
         self._by_sid = {session.sid: session for session in tape.sessions if session.sid}
         self._turns: Counter[int] = Counter()
@@ -96,7 +96,11 @@ class Replay:
 
     def summary(self) -> Summary:
         """What was played and missed so far, and what nobody asked for."""
-        return self._ledger.summary()
+        return summarise(self._tape, self._ledger.books)
+
+    def books(self) -> Books:
+        """The same before it is summed up."""
+        return self._ledger.books
 
     def playbacks(self) -> list[str]:
         """The ids of the live sessions that are answered from recorded ones."""
@@ -121,7 +125,8 @@ class Replay:
             return self._miss(request, now, Reason.NO_SUCH_SESSION, near)
         self._ledger.hit(session.start, opens=session.sid is not None)
         note = explain_choice(Choice(session.start, Reason.SESSION))
-        return Answer(response=self._open(session, session.start, body, now), note=note)
+        took = session.start.exchange.elapsed_ms
+        return Answer(response=self._open(session, session.start, body, now), recorded_ms=took, note=note)
 
     def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
         """The recorded session that fits best; of equals the one that was played least, in recorded order."""
@@ -179,8 +184,7 @@ class Replay:
             return self._miss(request, now, choice.reason, near)
         self._spend(playback, choice.call)
         self._ledger.hit(choice.call)
-        response = choice.call.exchange.response
-        return Answer(response=response and renew(response, now), note=explain_choice(choice))
+        return _recorded(choice.call, now, explain_choice(choice))
 
     def _spend(self, playback: _Playback, call: RecordedCall) -> None:
         playback.used.add(call.line)
@@ -213,8 +217,7 @@ class Replay:
         call = recorded[min(self._lists[turn], len(recorded) - 1)]
         self._lists[turn] += 1
         self._ledger.hit(call)
-        response = call.exchange.response
-        return Answer(response=response and renew(response, now), note=f"line {call.line} ({call.exchange.call})")
+        return _recorded(call, now, f"line {call.line} ({call.exchange.call})")
 
     # ---- Misses ----
 
@@ -244,6 +247,12 @@ _ANSWERS: dict[Call, Callable[[Replay, Route, Request, float], Answer]] = {
     Call.SCHEMA: Replay._answer_schema,
     Call.DOWNLOADED: Replay._answer_downloaded,
 }
+
+
+def _recorded(call: RecordedCall, now: float, note: str) -> Answer:
+    """A recorded answer, as it was."""
+    response = call.exchange.response
+    return Answer(response=response and renew(response, now), recorded_ms=call.exchange.elapsed_ms, note=note)
 
 
 def _why_unknown(sid: str) -> Reason:
