@@ -30,7 +30,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "tape",
         "timelines",
     ),
-    "engines": ("ledger", "matching", "replay", "simulate"),
+    "engines": ("faults", "ledger", "matching", "replay", "simulate"),
     "adapters": (
         "addon",
         "asgi",
@@ -38,21 +38,23 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "player",
         "playing",
         "proxy",
+        "receipt",
         "recorder",
         "script",
         "serving",
         "showing",
+        "stage",
         "store",
         "terminal",
     ),
-    "doors": ("__main__", "arguments", "cli", "demo"),
+    "doors": ("__main__", "arguments", "cli", "demo", "options"),
 }
 # Who may touch the world: the adapters, and the doors that people walk through.
-MAY_DO_IO = frozenset(FLOORS["adapters"]) | {"__main__", "cli", "demo"}
+MAY_DO_IO = frozenset(FLOORS["adapters"]) | frozenset(FLOORS["doors"])
 
 _WORLD = """
     _thread asyncio concurrent fcntl ftplib glob http httptools importlib io locale logging mitmproxy mmap
-    multiprocessing os pathlib platform queue random rich select selectors shutil signal smtplib socket
+    multiprocessing os pathlib platform queue rich select selectors shutil signal smtplib socket
     socketserver sqlite3 ssl subprocess sys tempfile threading time typer urllib.request uvicorn uvloop
 """
 _DEEDS = """

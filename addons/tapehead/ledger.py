@@ -163,9 +163,9 @@ def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[st
 
 def summary_lines(summary: Summary, files: Sequence[str]) -> Iterator[str]:
     """The summary for people; `files` are the recordings' names."""
-    played, unused = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded call")
+    played, spare = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded call")
     hits, misses = count_of(summary.hits, "hit"), count_of(summary.misses, "miss", "misses")
-    yield f"played {played}: {hits}, {misses}, {unused} never asked for"
+    yield f"played {played}: {hits}, {misses}, {spare} never asked for"
     for miss in summary.missed[:MOST_SHOWN]:
         yield f"  missed {miss.call}: {miss.explain()}; {miss.answered}"
         yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))
