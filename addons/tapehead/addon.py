@@ -19,8 +19,8 @@ from tapehead.answer import Answer, Engine
 from tapehead.api import ENDPOINT_HOST, Call, Route, find_call, find_route, sid_of_location
 from tapehead.checks import check_exchange
 from tapehead.exchange import FORMAT_VERSION, Exchange, Headers, Request, Response
+from tapehead.launch import ProxySettings
 from tapehead.schemas import Schemas
-from tapehead.settings import ProxySettings
 from tapehead.simulate import failure
 from tapehead.wire import end_to_end, pack, unpack
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tapehead.faults import Fault, Latency, parse_fault, parse_latency
+from tapehead.launch import ProxySettings
 from tapehead.problems import UsageProblem
 from tapehead.replay import OnMiss
-from tapehead.settings import ProxySettings
 
 
 class Target(NamedTuple):

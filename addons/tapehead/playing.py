@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 
 from tapehead.addon import Hosts, Pick, Play, Record
+from tapehead.launch import ProxySettings
 from tapehead.proxy import run_proxy
 from tapehead.receipt import Receipt
 from tapehead.recorder import Taker
 from tapehead.redact import Redactor
 from tapehead.replay import OnMiss
 from tapehead.schemas import Schemas
-from tapehead.settings import ProxySettings
 from tapehead.stage import EngineSettings, Stage
 from tapehead.store import RecordingWriter, Tape, pseudonym_key
 from tapehead.terminal import Screen, announcer, observer

@@ -12,8 +12,8 @@ from typing import Any
 from mitmproxy import exceptions, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 
+from tapehead.launch import ProxySettings
 from tapehead.problems import ProxyProblem
-from tapehead.settings import ProxySettings
 
 DRAIN_SECONDS = 5.0
 

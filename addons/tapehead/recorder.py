@@ -9,12 +9,12 @@ import msgspec
 
 from tapehead.addon import Hosts, Pick, Record
 from tapehead.exchange import Exchange, Severity
+from tapehead.launch import ProxySettings
 from tapehead.ledger import count_of
 from tapehead.problems import ProxyProblem
 from tapehead.proxy import run_proxy
 from tapehead.redact import Redactor
 from tapehead.schemas import Schemas
-from tapehead.settings import ProxySettings
 from tapehead.store import RecordingWriter, Tape, pseudonym_key
 from tapehead.terminal import Screen, announcer, lines_of
 
