@@ -110,7 +110,7 @@ def without_parts(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in ("ads", "chapters")}
 
 
-def times(rows: list[dict[str, Any]], name: str) -> list[tuple[int, float]]:
+def times(rows: list[dict[str, Any]], name: str) -> list[Any]:
     return [(row[f"{name}_completes"], row[f"{name}_time_spent"]) for row in rows]
 
 

@@ -4,6 +4,8 @@ All count milliseconds. What is still open when a session ends is counted or lef
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import compress
+from operator import not_
 from typing import Any
 
 from tapehead.parameters import STANDARD_STATES
@@ -140,11 +142,19 @@ class States:
             span.end()
 
     def update(self, params: Mapping[str, Any]) -> None:
-        """Do what a statesUpdate says: the ends first, so that one call can end a state and start it anew."""
-        for state in _listed(params.get("statesEnd")):
+        """Do what a statesUpdate says, in the order of the session machine: what is open ends first."""
+        ends = _listed(params.get("statesEnd"))
+        was_open = [self._is_open(state) for state in ends]
+        for state in compress(ends, was_open):
             self.end(state)
         for state in _listed(params.get("statesStart")):
             self.begin(state)
+        for state in compress(ends, map(not_, was_open)):
+            self.end(state)
+
+    def _is_open(self, params: Mapping[str, Any]) -> bool:
+        span = self._spans.get(_state_name(params) or "")
+        return span is not None and span.is_open
 
     def rows(self, *, with_open: bool) -> dict[str, dict[str, Any]]:
         """The metrics of each state, by its name."""

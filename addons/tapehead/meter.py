@@ -1,19 +1,20 @@
 """The meter: the metrics of one session, from its events in the order of their timestamps.
 
-It takes one event at a time and keeps no events; what it keeps grows only with the separate pieces of content that
-were viewed, the ads and chapters, and the different ids of errors. It makes sense of anything: a missing or senseless
-value counts for nothing. Whether an event was allowed where it came is for the rules to say; the meter does what the
-reference says the back end does with it. The theory stands in `tapehead.metrics`.
+It takes one step of the session machine at a time and keeps none; what it keeps grows only with the separate pieces
+of content that were viewed, the ads and chapters, and the different ids of errors. It makes sense of anything: a
+missing or senseless value counts for nothing. Whether an event was allowed where it came is for the rules to say; the
+meter does what the reference says the back end does with it. The theory stands in `tapehead.metrics`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import Enum, auto
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
 from tapehead.assumptions import Assumptions
 from tapehead.clocks import Clock, Parts, Span, States, seconds
+from tapehead.event import Event
 from tapehead.quality import LARGEST, Quality, number_of
+from tapehead.session import UNOPENED, AdBreak, Life, Playback, State, Step, walk
 from tapehead.viewing import MARKERS, Stalls, Viewing
 
 IDLE_MS = 10 * 60_000
@@ -21,31 +22,6 @@ STALLED_MS = 30 * 60_000
 STREAM_MS = 30 * 60_000
 
 _LIVE_TYPES = ("live", "linear")
-
-
-class Measured(Protocol):
-    """What the meter wants of an event."""
-
-    @property
-    def type(self) -> str | None: ...  # noqa: D102
-    @property
-    def playhead(self) -> float | None: ...  # noqa: D102
-    @property
-    def ts(self) -> int | None: ...  # noqa: D102
-    @property
-    def params(self) -> Mapping[str, Any]: ...  # noqa: D102
-    @property
-    def quality(self) -> Mapping[str, Any]: ...  # noqa: D102
-
-
-class Playback(Enum):
-    """What playback is doing, ads and content alike; IDLE before the first play and once the content is over."""
-
-    IDLE = auto()
-    PLAYING = auto()
-    PAUSED = auto()
-    BUFFERING = auto()
-    FAILED = auto()
 
 
 class Meter:
@@ -66,8 +42,10 @@ class Meter:
         self._moved_at = 0
         self._playhead: float | None = None
         self._session: Mapping[str, Any] | None = None
-        self._playback = Playback.IDLE
-        self._in_break = False
+        self._state: State = UNOPENED
+        # The machine's playback, but for what the assumptions make of ads, errors and the end of the content.
+        self._playback = Playback.STARTING
+        self._failed = False
         self._pod_second: float | None = None
         self._content_started = self._completed = False
         self._content = Clock()
@@ -78,17 +56,20 @@ class Meter:
         self.elapsed_ms = 0
         self.closed = False
 
-    def feed(self, event: Measured) -> None:
-        """Take the next event, in the order in which the back end takes them."""
+    def feed(self, step: Step) -> None:
+        """Take the session's next event, in the order in which the back end takes them."""
+        event, before = step.event, step.before
         ts = event.ts if event.ts is not None and abs(event.ts) <= LARGEST else None
         playhead = number_of(event.playhead)
         if self.closed or self._has_expired(ts):
             return
         in_ad = self._ads.open is not None
+        self._state = before
         self._pass_time(self._advance(ts), playhead)
-        self._quality.report(event.type or "", event.quality, event.params)
+        self._quality.report(event)
         if handle := _HANDLERS.get(event.type or ""):
             handle(self, event.params)
+        self.closed = step.after.life is Life.ENDED
         if self._content_started and not in_ad and not self._ads.open:
             self._viewing.see(playhead)
         self._note_playhead(playhead)
@@ -131,12 +112,13 @@ class Meter:
             self._pass_waiting(elapsed_ms, playhead)
 
     def _plays_ad(self) -> bool:
-        waits = self._playback is Playback.IDLE and self._assume.ad_without_play == "counted"
-        return self._ads.open is not None and (waits or self._playback is Playback.PLAYING)
+        starts = self._playback is Playback.STARTING and self._assume.ad_without_play == "counted"
+        plays = starts or self._playback is Playback.PLAYING
+        return plays and self._ads.open is not None and not self._failed
 
     def _plays_content(self) -> bool:
-        in_gap = self._in_break and self._assume.break_gap == "excluded"
-        return self._playback is Playback.PLAYING and not self._ads.open and not in_gap
+        in_gap = self._state.in_break and self._assume.break_gap == "excluded"
+        return self._playback is Playback.PLAYING and not (self._ads.open or in_gap or self._failed)
 
     def _pass_ad(self, elapsed_ms: int, *, played: bool) -> None:
         self._stalls.end()
@@ -172,50 +154,43 @@ class Meter:
             self._session = params
 
     def _play(self, _params: Mapping[str, Any]) -> None:
-        blocked = {"outside-ads": self._ads.open is not None, "outside-breaks": self._in_break, "anywhere": False}
+        blocked = {"outside-ads": self._ads.open is not None, "outside-breaks": self._state.in_break, "anywhere": False}
         self._content_started |= not blocked[self._assume.content_play]
         self._settle(Playback.PLAYING)
 
     def _settle(self, playback: Playback) -> None:
-        self._playback = playback
+        self._playback, self._failed = playback, False
         self._pauses.end()
         self._buffers.end()
 
     def _pause(self, _params: Mapping[str, Any]) -> None:
-        self._playback = Playback.PAUSED
+        self._playback, self._failed = Playback.PAUSED, False
         self._pauses.begin()
         self._buffers.end()
 
     def _buffer(self, _params: Mapping[str, Any]) -> None:
-        self._playback = Playback.BUFFERING
+        self._playback, self._failed = Playback.BUFFERING, False
         self._buffers.begin()
         if self._assume.pause_until == "any-change":
             self._pauses.end()
 
     def _fail(self, _params: Mapping[str, Any]) -> None:
-        plays = self._plays_ad() or self._plays_content()
-        if plays and self._assume.error_span == "excluded":
-            self._playback = Playback.FAILED
+        self._failed = self._assume.error_span == "excluded"
 
     def _complete(self, _params: Mapping[str, Any]) -> None:
         self._completed = True
         if self._assume.after_complete == "stopped":
-            self._settle(Playback.IDLE)
-
-    def _close(self, _params: Mapping[str, Any]) -> None:
-        self.closed = True
+            self._settle(Playback.STARTING)
 
     def _begin_break(self, params: Mapping[str, Any]) -> None:
-        self._in_break = True
         self._pod_second = number_of(params.get("media.ad.podSecond"))
 
     def _end_break(self, _params: Mapping[str, Any]) -> None:
-        self._in_break = False
         self._ads.end(completed=False)
 
     def _begin_ad(self, params: Mapping[str, Any]) -> None:
         # Outside a break the back end ignores ads, and their time is content (reference: ad break start).
-        if not self._in_break:
+        if self._state.ad_break is AdBreak.CLOSED:
             return
         self._ads.begin(_ad_names(params, self._pod_second))
         if self._assume.ad_while_paused == "counted" and self._playback in (Playback.PAUSED, Playback.BUFFERING):
@@ -308,7 +283,6 @@ _HANDLERS: dict[str, Callable[[Meter, Mapping[str, Any]], None]] = {
     "bufferStart": Meter._buffer,
     "error": Meter._fail,
     "sessionComplete": Meter._complete,
-    "sessionEnd": Meter._close,
     "adBreakStart": Meter._begin_break,
     "adBreakComplete": Meter._end_break,
     "adStart": Meter._begin_ad,
@@ -323,11 +297,11 @@ _HANDLERS: dict[str, Callable[[Meter, Mapping[str, Any]], None]] = {
 }
 
 
-def measure(events: Iterable[Measured], assume: Assumptions | None = None) -> dict[str, Any]:
+def measure(events: Iterable[Event], assume: Assumptions | None = None) -> dict[str, Any]:
     """The metrics of a session whose `events` come in the order in which the back end takes them."""
     meter = Meter(assume)
-    for event in events:
-        meter.feed(event)
+    for step in walk(events):
+        meter.feed(step)
     return meter.result()
 
 

@@ -5,10 +5,10 @@ them are taken, `qoeData` first.
 """
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any
 
 from tapehead.assumptions import Assumptions
+from tapehead.event import Event, as_number
 
 BUCKET_KBPS = 100
 # Beyond this, JSON readers lose whole numbers, and no real value comes near.
@@ -20,9 +20,8 @@ _ERROR_SOURCES = ("media.qoe.errorSource", "media.errorSource")
 
 def number_of(value: object) -> float | None:
     """`value` if it is a number that a quantity can be: not negative, finite, no boolean; else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if isfinite(value) and 0 <= value <= LARGEST else None
+    number = as_number(value)
+    return number if number is not None and 0 <= number <= LARGEST else None
 
 
 class Quality:
@@ -56,17 +55,16 @@ class Quality:
             self._weighted += self._bitrate * elapsed_ms
             self._weight_ms += elapsed_ms
 
-    def report(self, event_type: str, quality: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    def report(self, event: Event) -> None:
         """Note what an event reports."""
-        if event_type == "bitrateChange":
+        if event.type == "bitrateChange":
             self.bitrate_changes += 1
-        elif event_type == "error":
-            self._note_error(quality, params)
-        if quality or params:
-            self._note_values((quality, params))
+        elif event.type == "error":
+            self._note_error({**event.params, **event.quality})
+        if event.quality or event.params:
+            self._note_values((event.quality, event.params))
 
-    def _note_values(self, places: Iterable[Mapping[str, Any]]) -> None:
-        places = tuple(places)
+    def _note_values(self, places: tuple[Mapping[str, Any], ...]) -> None:
         if (bitrate := _first_number(places, "media.qoe.bitrate")) is not None:
             self._bitrate = bitrate
         if (dropped := _first_number(places, "media.qoe.droppedFrames")) is not None:
@@ -77,9 +75,8 @@ class Quality:
     def _takes_start(self) -> bool:
         return self._start_ms is None or self._assume.time_to_start == "last"
 
-    def _note_error(self, quality: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    def _note_error(self, said: Mapping[str, Any]) -> None:
         self.errors += 1
-        said = {**params, **quality}
         named = next((said[key] for key in _ERROR_IDS if key in said), None)
         source = next((said[key] for key in _ERROR_SOURCES if key in said), None)
         if not isinstance(named, str | int | float) or named == "":
