@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from metering import AD, POD, at, of, pre_roll, start, state
+from metering import AD, POD, START_MS, at, event, of, pre_roll, start, state
 from tapehead.assumptions import ASSUMPTIONS, Assumptions, parse_assumptions
 from tapehead.event import Event
 
@@ -30,6 +30,17 @@ DECIDED: list[tuple[str, str, tuple[Event, ...], dict[str, Any]]] = [
         "total_pause_duration",
         (start(), at(0, "play"), at(5, "pauseStart", 5), at(9, "sessionEnd", 5)),
         {"last-event": 4.0, "dropped": 0.0},
+    ),
+    (
+        "rejected",
+        "error_events",
+        (
+            start(),
+            at(0, "error"),
+            event("error", 0, START_MS + 1, status=400),
+            event("error", 0, START_MS + 2, status=204),
+        ),
+        {"ignored": 1, "counted": 2},
     ),
     (
         "timeouts",

@@ -2,8 +2,9 @@
 
 import pytest
 
-from metering import AD, Case, at, case, check, event, of, pre_roll, start, state
+from metering import AD, START_MS, Case, at, case, check, event, of, pre_roll, start, state
 from tapehead.event import Event
+from tapehead.meter import Meter
 
 STARTS_AND_ENDS = [
     case("a session start alone", start(), media_starts=1, content_starts=0, drops_before_start=1),
@@ -120,6 +121,43 @@ def test_senseless_values_count_for_nothing(events: tuple[Event, ...]) -> None:
     assert values["average_minute_audience"] in (None, 0.0)
     assert (values["dropped_frames"], values["time_to_start"], values["average_bitrate"]) == (None, None, None)
     assert values["content_time_spent"] in (0.0, 4.0)
+
+
+def test_half_an_hour_without_movement_ends_the_session() -> None:
+    pauses = [at(600 * count, "ping", 5) for count in range(1, 5)]
+
+    assert of(start(), at(0, "play", 5), at(0, "pauseStart", 5), *pauses)["total_pause_duration"] == 1800.0
+
+
+def test_a_session_whose_start_was_rejected_or_not_recorded_has_none() -> None:
+    rejected = event("sessionStart", 0, START_MS, status=400)
+
+    assert of(rejected)["media_starts"] == 0
+    assert of(at(1, "adStart", 0, AD), at(5, "adComplete"))["ad_time_spent"] == 4.0
+
+
+def test_a_meter_tells_how_long_the_session_was_and_whether_it_ended() -> None:
+    meter = Meter()
+    for one in (start(), at(5, "play"), at(4, "ping"), at(9, "sessionEnd"), at(20, "ping")):
+        meter.feed(one)
+
+    assert (meter.elapsed_ms, meter.closed) == (9000, True)
+
+
+def test_the_row_of_an_open_ad_is_dropped_with_its_time() -> None:
+    values = of(start(), *pre_roll(0, 9)[:2], at(5, "ping"), assume="open-at-end=dropped")
+
+    assert (values["ad_time_spent"], values["ads"][0]["ad_time_spent"]) == (0.0, 0.0)
+
+
+def test_a_result_can_be_asked_for_at_any_time() -> None:
+    meter = Meter()
+    asked = []
+    for one in (start(), at(0, "play"), at(5, "pauseStart", 5), at(9, "ping", 5), at(10, "play", 5)):
+        meter.feed(one)
+        asked.append((meter.result()["content_time_spent"], meter.result()["total_pause_duration"]))
+
+    assert asked == [(0, 0), (0, 0), (5, 0), (5, 4), (5, 5)]
 
 
 def test_a_timestamp_that_goes_back_stands_still() -> None:

@@ -38,6 +38,12 @@ class Assumptions:
         "A pause, buffer, state, ad or chapter still open when the session ends counts up to the session's last"
         " event, as downloaded sessions are said to be closed; `dropped` counts nothing of it.",
     )
+    rejected: Literal["ignored", "counted"] = _because(
+        "ignored",
+        "documents silent",
+        "An event that the endpoint answered with a failure, 400 and up, counts for nothing; one without an answer"
+        " counts, since it may have arrived.",
+    )
     timeouts: Literal["applied", "ignored"] = _because(
         "applied",
         "contradictions 40 and 46",

@@ -1,8 +1,8 @@
 """The meter: the metrics of one session, from its events in the order of their timestamps.
 
-It takes one step of the session machine at a time and keeps none; what it keeps grows only with the separate pieces
-of content that were viewed, the ads and chapters, and the different ids of errors. It makes sense of anything: a
-missing or senseless value counts for nothing. Whether an event was allowed where it came is for the rules to say; the
+It takes one event at a time and keeps none; what it keeps grows only with the separate pieces of content that were
+viewed, the ads and chapters, and the different ids of errors. It makes sense of anything: a missing or senseless value
+counts for nothing. Whether an event was allowed where it came is for the rules to say; the
 meter does what the reference says the back end does with it. The theory stands in `tapehead.metrics`.
 """
 
@@ -14,7 +14,7 @@ from tapehead.assumptions import Assumptions
 from tapehead.clocks import Clock, Parts, Span, States, seconds
 from tapehead.event import Event
 from tapehead.quality import LARGEST, Quality, number_of
-from tapehead.session import UNOPENED, AdBreak, Life, Playback, State, Step, walk
+from tapehead.session import UNOPENED, UNSURE, AdBreak, Life, Playback, move
 from tapehead.viewing import MARKERS, Stalls, Viewing
 
 IDLE_MS = 10 * 60_000
@@ -42,7 +42,8 @@ class Meter:
         self._moved_at = 0
         self._playhead: float | None = None
         self._session: Mapping[str, Any] | None = None
-        self._state: State = UNOPENED
+        self._state = UNOPENED
+        self._begun = False
         # The machine's playback, but for what the assumptions make of ads, errors and the end of the content.
         self._playback = Playback.STARTING
         self._failed = False
@@ -56,23 +57,33 @@ class Meter:
         self.elapsed_ms = 0
         self.closed = False
 
-    def feed(self, step: Step) -> None:
+    def feed(self, event: Event) -> None:
         """Take the session's next event, in the order in which the back end takes them."""
-        event, before = step.event, step.before
         ts = event.ts if event.ts is not None and abs(event.ts) <= LARGEST else None
         playhead = number_of(event.playhead)
-        if self.closed or self._has_expired(ts):
+        if self.closed or self._is_lost(event) or self._has_expired(ts):
             return
+        if not self._begun:
+            self._begin(event)
         in_ad = self._ads.open is not None
-        self._state = before
         self._pass_time(self._advance(ts), playhead)
         self._quality.report(event)
         if handle := _HANDLERS.get(event.type or ""):
             handle(self, event.params)
-        self.closed = step.after.life is Life.ENDED
+        self._state, _ = move(self._state, event)
+        self.closed = self._state.life is Life.ENDED
         if self._content_started and not in_ad and not self._ads.open:
             self._viewing.see(playhead)
         self._note_playhead(playhead)
+
+    def _begin(self, event: Event) -> None:
+        self._begun = True
+        if event.type != "sessionStart":
+            self._state = UNSURE
+
+    def _is_lost(self, event: Event) -> bool:
+        rejected = event.status is not None and event.status >= 400
+        return rejected and self._assume.rejected == "ignored"
 
     # ---- The clock ----
 
@@ -300,8 +311,8 @@ _HANDLERS: dict[str, Callable[[Meter, Mapping[str, Any]], None]] = {
 def measure(events: Iterable[Event], assume: Assumptions | None = None) -> dict[str, Any]:
     """The metrics of a session whose `events` come in the order in which the back end takes them."""
     meter = Meter(assume)
-    for step in walk(events):
-        meter.feed(step)
+    for event in events:
+        meter.feed(event)
     return meter.result()
 
 
