@@ -40,7 +40,7 @@ DECIDED: list[tuple[str, str, tuple[Event, ...], dict[str, Any]]] = [
             event("error", 0, START_MS + 1, status=400),
             event("error", 0, START_MS + 2, status=204),
         ),
-        {"ignored": 1, "counted": 2},
+        {"ignored": 2, "counted": 3},
     ),
     (
         "timeouts",
