@@ -26,6 +26,7 @@ from tapehead.settings import Settings
 BASE = "https://example.hb-api.omtrdc.net"
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 BEGIN_MS = round(BEGIN.timestamp() * 1000)
+HOUR_MS = 3_600_000
 JSON_TYPE = ("Content-Type", "application/json")
 
 START = {
@@ -211,6 +212,18 @@ class Playbook:
 
 
 _LAST = {Call.SESSION: "sessions", Call.DOWNLOADED: "downloaded"}
+
+
+def of_bodies(bodies: Iterable[dict[str, Any]]) -> list[Exchange]:
+    """The exchanges of a session with these bodies, each answered as documented."""
+    book = Playbook()
+    for number, body in enumerate(bodies):
+        arrived = body["playerTime"]["ts"] + 3
+        if number:
+            book.raw(body, arrived_ms=arrived)
+        else:
+            book.raw(body, Call.SESSION, status=201, arrived_ms=arrived, location=location_of("s1"))
+    return book.exchanges
 
 
 def entries(exchanges: Iterable[Exchange]) -> Iterator[Entry]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from playbook import BEGIN_MS, make_exchange, run
+from playbook import BEGIN_MS, make_exchange, of_bodies, run
 from tapehead.api import Call, find_call, location_of
 from tapehead.exchange import Exchange, Severity
-from tapehead.outcome import Outcome, SessionResult
-from tapehead.timelines import TIMELINES, Step, bodies
+from tapehead.outcome import Outcome
+from tapehead.timelines import TIMELINES, bodies
 
 CAPTURES = sorted((Path(__file__).parent / "captures").glob("*.jsonl"))
 
@@ -39,22 +39,6 @@ def _exchange(request: dict[str, Any], call: Call, sid: str, began: float) -> Ex
     )
 
 
-def play(steps: tuple[Step, ...]) -> list[SessionResult]:
-    exchanges = []
-    for number, body in enumerate(bodies(steps, BEGIN_MS)):
-        exchanges.append(send(body, number))
-    return run(exchanges)
-
-
-def send(body: dict[str, Any], number: int) -> Exchange:
-    arrived_ms = body["playerTime"]["ts"] + 3
-    if number:
-        return make_exchange("/api/v1/sessions/s1/events", body, arrived_ms=arrived_ms)
-    return make_exchange(
-        "/api/v1/sessions", body, call=Call.SESSION, status=201, arrived_ms=arrived_ms, location=location_of("s1")
-    )
-
-
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
 def test_captures_are_free_of_errors(path: Path) -> None:
     (result,) = run(load_capture(path))
@@ -70,6 +54,6 @@ def test_captures_are_free_of_errors(path: Path) -> None:
 
 @pytest.mark.parametrize("number", TIMELINES)
 def test_mended_timelines_have_no_findings(number: int) -> None:
-    (result,) = play(TIMELINES[number])
+    (result,) = run(of_bodies(bodies(TIMELINES[number], BEGIN_MS)))
     assert result.findings == []
     assert result.outcome is (Outcome.ENDED if number == 2 else Outcome.COMPLETED)

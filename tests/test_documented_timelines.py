@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from playbook import BEGIN_MS, run
+from playbook import BEGIN_MS, of_bodies, run
 from tapehead.exchange import Severity
 from tapehead.outcome import SessionResult
-from test_captures import send
 
 HERE = Path(__file__).parent / "timelines"
 # The slips: equal timestamps; podPosition 1 twice in a pod and 2 at the beginning of one; in timeline 2 the length of
@@ -33,7 +32,7 @@ SLIPS = {
 
 def play(number: int) -> SessionResult:
     rows = [json.loads(line) for line in (HERE / f"{number}.jsonl").read_text().splitlines()]
-    (result,) = run([send(body(row), index) for index, row in enumerate(rows)])
+    (result,) = run(of_bodies(map(body, rows)))
     return result
 
 

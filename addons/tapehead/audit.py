@@ -8,6 +8,7 @@ comes for them is no unknown session. All times are the recordings' own.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from urllib.parse import urlsplit
 
 import orjson
@@ -50,7 +51,7 @@ class Audit:
         self._expectations = Expectations(settings)
         self._recorded = {endpoint: dict(found) for endpoint, found in (schemas or {}).items()}
         self._schemas = {endpoint: Schemas(found) for endpoint, found in self._recorded.items()}
-        self._built_in = Schemas()
+        self._built_in = _built_in()
         self._running: OrderedDict[str, Record] = OrderedDict()
         self._ended: OrderedDict[str, Record] = OrderedDict()
         self._endings: OrderedDict[str, Ending] = OrderedDict()
@@ -108,6 +109,8 @@ class Audit:
         else:
             if opens(event) and (earlier := self._pop_opened(sid)):
                 yield self._close(sid, earlier)
+            elif gone := self._pop_gone(sid):
+                yield self._close(sid, gone)
             if opens(event):
                 self._endings.pop(sid, None)
             self._add(sid, arrivals)
@@ -136,6 +139,13 @@ class Audit:
         self._ended.pop(sid, None)
         return record
 
+    def _pop_gone(self, sid: str) -> Record | None:
+        """Take out the session of that id if it was over before now: what else was recorded must not matter."""
+        for records, patience in ((self._ended, ENDED_MS), (self._running, SILENT_MS)):
+            if sid in records and records[sid].touched_ms < self._clock - patience:
+                return records.pop(sid)
+        return None
+
     def _add(self, sid: str, arrivals: Sequence[Arrival]) -> None:
         record = self._find(sid)
         if record is None:
@@ -163,6 +173,11 @@ class Audit:
         if len(self._endings) > MOST_REMEMBERED:
             self._endings.popitem(last=False)
         return self._judge.judge(record)
+
+
+@cache
+def _built_in() -> Schemas:
+    return Schemas()
 
 
 def _first(records: OrderedDict[str, Record]) -> Record:

@@ -80,7 +80,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     channel: str = "*"
     path: str = "*"
     rules: Grades = {}
-    thresholds: Mapping[str, float] = {}
+    thresholds: Mapping[str, int | float] = {}
 
     def matches(self, player: str, channel: str, path: str) -> bool:
         """Whether it counts for a session of this player and channel in the recording at `path`."""
@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rules: Grades = {}
-    thresholds: Mapping[str, float] = {}
+    thresholds: Mapping[str, int | float] = {}
     overrides: tuple[Override, ...] = ()
     metadata: Mapping[str, tuple[str, ...]] = {}
     expect: Mapping[str, Schema] = {}
@@ -126,14 +126,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 limits |= override.thresholds
         return Policy(msgspec.convert(limits, Thresholds), grades)
 
-    def expectations(self) -> Schemas:
-        """The schemas of `expect`, next to the built-in ones.
+    def expectations(self) -> Schemas | None:
+        """The schemas of `expect`, next to the built-in ones; None if there are none.
 
         Raises:
             SettingsError: one of them is no JSON Schema.
         """
         try:
-            return Schemas(self.expect)
+            return Schemas(self.expect) if self.expect else None
         except ValueError as error:
             raise SettingsError(f"expect: {error}") from error
 
