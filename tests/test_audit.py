@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from playbook import BASE, BEGIN_MS, CHAPTER, HOUR_MS, Playbook, body_of, entries, make_exchange, mix, rules_of, run
+from playbook import BASE, BEGIN_MS, CHAPTER, HOUR_MS, Playbook, ad, body_of, entries, make_exchange, mix, rules_of, run
 from tapehead.api import Call
 from tapehead.audit import MOST_OPEN, Audit, endpoint_of, recorded_schemas
 from tapehead.exchange import Exchange, Severity
@@ -181,6 +181,19 @@ def test_a_restart_after_a_day_repeats_what_is_open() -> None:
     second = Playbook(sid="b", begin_ms=BEGIN_MS + 30_000).start(resume=True).at(0.01, "chapterStart", CHAPTER)
     second.at(0.02, "stateStart").at(0.03, "play").at(5, "chapterComplete").at(6, "sessionComplete")
     assert rules_of(run(mix(first, second))) == []
+
+
+def test_a_session_end_after_the_longest_rest_leaves_open_what_the_next_session_repeats() -> None:
+    first = Playbook(sid="a").row("play", "chapterStart", "pauseStart").pings(20, 30 * 60)
+    second = Playbook(sid="b", begin_ms=BEGIN_MS + HOUR_MS).start(resume=True).at(0.01, "chapterStart")
+    second.at(0.02, "adBreakStart").at(0.03, "adStart", ad(3)).at(0.04, "stateStart").at(5, "adComplete")
+    second.at(5.1, "adBreakComplete").at(6, "play").at(9, "chapterComplete").at(10, "sessionEnd")
+    assert rules_of(run(mix(first.at(1806, "sessionEnd"), second))) == []
+
+
+def test_a_session_end_before_that_does_not() -> None:
+    book = Playbook().row("play", "chapterStart", "pauseStart").pings(20, 28 * 60).at(28 * 60 + 6, "sessionEnd")
+    assert book.rules() == ["chapter-left-open"]
 
 
 def test_a_refused_preflight_belongs_to_no_session() -> None:

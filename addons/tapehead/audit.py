@@ -9,7 +9,6 @@ comes for them is no unknown session. All times are the recordings' own.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -195,8 +194,7 @@ def _split(findings: Iterable[Finding], events: Sequence[Event]) -> list[tuple[F
 
 def endpoint_of(exchange: Exchange) -> str:
     """The endpoint that an exchange went to: its URL up to the path of the API."""
-    url = urlsplit(exchange.request.url)
-    return f"{url.scheme}://{url.netloc}{url.path.partition('/api/v1/')[0]}"
+    return exchange.request.url.partition("/api/v1/")[0]
 
 
 def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schema]]:
@@ -207,7 +205,7 @@ def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schem
     found: dict[str, dict[str, Schema]] = {}
     for exchange in exchanges:
         if exchange.call is Call.SCHEMA and exchange.response and exchange.response.status == 200:
-            route = find_route(urlsplit(exchange.request.url).path)
+            route = find_route(exchange.request.url)
             schema = _parse_schema(exchange.response.content())
             if route and route.event_type in EVENT_TYPES and schema is not None:
                 found.setdefault(endpoint_of(exchange), {})[str(route.event_type)] = schema

@@ -73,6 +73,11 @@ class Case:
         """Whether there was a session to send events to, as far as the recording tells."""
         return self.downloaded or self.arrived[0].sid is not None
 
+    @property
+    def resumed(self) -> bool:
+        """Whether the session goes on with another one, and may repeat what was open there."""
+        return self.start is not None and self.start.params.get("media.resume") is True
+
     @cached_property
     def length(self) -> float | None:
         """The content's length in seconds, if it is known and above 0."""

@@ -16,6 +16,8 @@ from tapehead.api import Call
 from tapehead.checks import parse_body
 from tapehead.exchange import Exchange
 
+# What a number in JSON can be for most of its readers.
+_LARGEST = 2**63
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -112,7 +114,7 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
             index=index,
             type=named if isinstance(named, str) else None,
             playhead=as_number(time.get("playhead")),
-            ts=None if ts is None else int(ts),
+            ts=None if ts is None or abs(ts) >= _LARGEST else int(ts),
             params=_part(part.get("params")),
             quality=_part(part.get("qoeData")),
             metadata=_part(part.get("customMetadata")),

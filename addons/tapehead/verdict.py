@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tapehead.api import Call
 from tapehead.case import Case, Found, name_of
 from tapehead.event import Event
 from tapehead.exchange import Finding
@@ -63,7 +64,7 @@ class Record:
 
 def opens(event: Event) -> bool:
     """Whether an event came by the call that opens sessions."""
-    return event.call != "event"
+    return event.call is not Call.EVENT
 
 
 class Judge:

@@ -56,7 +56,8 @@ PART_RULES: tuple[Rule, ...] = (
         bad="adBreakStart, adStart, adComplete, sessionEnd",
         good="adBreakStart, adStart, adComplete, adBreakComplete, sessionEnd",
         source="Reference: ad break complete",
-        contradictions="The reference's second timeline ends like this itself.",
+        contradictions="The reference's second timeline ends like this itself. After 24 hours, or 30 minutes without "
+        "movement, sessionEnd may leave a break open: the vendor's SDKs repeat it in the next session.",
     ),
     Rule(
         "ad-not-open",
@@ -141,6 +142,8 @@ PART_RULES: tuple[Rule, ...] = (
         bad="chapterStart, sessionEnd",
         good="chapterStart, chapterSkip, sessionEnd",
         source="Reference: chapter complete; chapter skip",
+        contradictions="After 24 hours, or 30 minutes without movement, sessionEnd may leave a chapter open: the "
+        "vendor's SDKs repeat it in the next session.",
     ),
     Rule(
         "state-not-open",

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from tapehead.case import Case, Found, name_of
+from tapehead.complaints import quote
 from tapehead.event import Event
 from tapehead.parameters import STANDARD_STATES
 from tapehead.session import Slip, Step
+from tapehead.session_checks.times import restarts
 
 # What is wrong, after the event's name; {opened} is the event that opened what is open, {state} a state's name.
 _MESSAGES = {
@@ -28,6 +30,7 @@ _MESSAGES = {
 }
 # Rules that everything after the first place only follows from.
 _ONCE = ("event-after-complete", "event-after-end")
+_LEFT_OPEN = ("ad-break-left-open", "ad-left-open", "chapter-left-open")
 _OPENERS = {"ad-break": "adBreakStart", "ad": "adStart", "chapter": "chapterStart"}
 
 
@@ -35,10 +38,11 @@ def check_moves(case: Case) -> Iterator[Found]:
     """What the machine calls a slip, and at the end what silence leaves open."""
     last: dict[str, Event] = {}
     told: set[str] = set()
+    spared = _LEFT_OPEN if restarts(case) else ()
     steps = [*case.steps, case.end] if case.opened else case.steps
     for step in steps:
         for slip in step.slips:
-            if slip.rule not in told:
+            if slip.rule not in told and not (step.event.type == "sessionEnd" and slip.rule in spared):
                 yield _found(case, step, slip, last)
             told.update({slip.rule} & set(_ONCE))
         if step.event.type:
@@ -49,7 +53,7 @@ def _found(case: Case, step: Step, slip: Slip, last: Mapping[str, Event]) -> Fou
     kind = next((kind for kind in _OPENERS if slip.rule.startswith(f"{kind}-")), "")
     opener = last.get(_OPENERS.get(kind, ""))
     opened = f"event {opener.index}" if opener else "an earlier event"
-    message = _MESSAGES[slip.rule].format(opened=opened, state=slip.name)
+    message = _MESSAGES[slip.rule].format(opened=opened, state=slip.name and quote(slip.name))
     silent = step is case.end and slip.rule != "session-not-closed"
     subject = f"the session goes silent after {name_of(step.event)}" if silent else name_of(step.event)
     more = _count_after(case, slip.rule) if slip.rule in _ONCE else ""
@@ -98,7 +102,7 @@ def _check_state_name(event: Event, state: str) -> Iterator[Found]:
     bare = "".join(letter for letter in state if letter.isalnum()).lower()
     standard = _STANDARD.get(bare)
     if standard and state != standard:
-        message = f"{name_of(event)}: params.media.state.name is {state!r}; expected the standard name {standard}"
+        message = f"{name_of(event)}: params.media.state.name is {quote(state)}; expected the standard name {standard}"
         yield Found("state-name", event, message, "params.media.state.name")
 
 

@@ -12,15 +12,17 @@ _POSITION, _LENGTH = "media.ad.podPosition", "media.ad.length"
 def check_positions(case: Case) -> Iterator[Found]:
     """ad-position: from 0 or 1 on, up by 1."""
     last: float | None = None
+    resuming = case.resumed
     for step in case.steps:
+        resuming = resuming and step.event.type != "play"
         if step.event.type == "adBreakStart":
             last = None
         elif step.event.type == "adStart" and step.before.in_break:
             position = step.event.number(_POSITION)
             if position is None:
                 continue
-            # An ad without a position, or a break that began before the recording, leaves the count open.
-            first = step.before.ad_break is AdBreak.OPEN
+            # A break that goes on from the session before, or an ad without a position, leaves the count open.
+            first = step.before.ad_break is AdBreak.OPEN and not resuming
             allowed = (0, 1) if first else () if last is None else (last + 1,)
             last = position
             if allowed and position not in allowed:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from tapehead.case import LIVE_LENGTH, Case, Found, name_of
 from tapehead.event import Event
 from tapehead.session import Life, Playback, State
-from tapehead.session_checks.times import gaps
+from tapehead.session_checks.times import gaps, rests
 
 _PATH = "playerTime.playhead"
 _FROZEN_EVENTS = 3
+_MINUTE_MS = 60_000
 
 
 def check_range(case: Case) -> Iterator[Found]:
@@ -93,18 +94,18 @@ def _moved(case: Case, earlier: Event, later: Event) -> bool:
 
 def check_stalled(case: Case) -> Iterator[Found]:
     """expired-stalled: the first event after the timeout without movement; the sessionEnd that ends it is in time."""
-    limit = case.thresholds.stalled_minutes
-    still_ms, playhead = 0, None
-    for gap in gaps(case):
-        step, event = gap.step, gap.step.event
-        if step.before.life is Life.ENDED or gap.ms > case.thresholds.idle_minutes * 60_000:
+    thresholds = case.thresholds
+    limit = thresholds.stalled_minutes
+    idle_ms = thresholds.idle_minutes * _MINUTE_MS
+    for gap, rest in zip(gaps(case), rests(case), strict=True):
+        event = rest.step.event
+        if rest.step.before.life is Life.ENDED or gap.ms > idle_ms:
             return
-        moved = event.playhead is not None and event.playhead != playhead
-        playhead = event.playhead if moved else playhead
-        still_ms = 0 if moved else still_ms + gap.ms
-        if still_ms > limit * 60_000 and event.type != "sessionEnd":
-            message = f"{name_of(event)}: {_PATH} has not moved for {still_ms / 60_000:.1f} minutes"
-            yield Found("expired-stalled", event, f"{message}; expected {limit:g} at most: the session had expired")
+        if rest.ms > limit * _MINUTE_MS and event.type != "sessionEnd":
+            message = f"{name_of(event)}: {_PATH} has not moved for {rest.ms / _MINUTE_MS:.1f} minutes"
+            yield Found(
+                "expired-stalled", event, f"{message}; expected {limit:g} at most: the session had expired", _PATH
+            )
             return
 
 

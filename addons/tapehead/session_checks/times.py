@@ -90,6 +90,40 @@ def gaps(case: Case) -> Iterator[Gap]:
             last, behind = ts, None
 
 
+class Rest(NamedTuple):
+    """How long the playhead had not moved when a step's event came."""
+
+    ms: int
+    step: Step
+
+
+def rests(case: Case) -> Iterator[Rest]:
+    """For each event, how long the playhead has stood still."""
+    still_ms, playhead = 0, None
+    for gap in gaps(case):
+        moved = gap.step.event.playhead not in (None, playhead)
+        playhead = gap.step.event.playhead if moved else playhead
+        still_ms = 0 if moved else still_ms + gap.ms
+        yield Rest(still_ms, gap.step)
+
+
+def restarts(case: Case) -> bool:
+    """Whether the session ended so that another one goes on with it: after its longest time, or the longest rest.
+
+    Observed: the vendor's SDKs then send sessionEnd, and repeat what is open in a new session.
+    """
+    first = next((step.event.ts for step in case.steps if step.event.ts is not None), None)
+    for rest in rests(case):
+        if rest.step.event.type == "sessionEnd" and rest.step.event.ts is not None and first is not None:
+            lasted_ms = rest.step.event.ts - first
+            thresholds = case.thresholds
+            return (
+                lasted_ms >= thresholds.session_hours * _HOUR_MS - _MINUTE_MS
+                or rest.ms >= (thresholds.stalled_minutes - 1) * _MINUTE_MS
+            )
+    return False
+
+
 def check_idle(case: Case) -> Iterator[Found]:
     """expired-idle: the first gap that the back end's timeout falls into."""
     limit = case.thresholds.idle_minutes
