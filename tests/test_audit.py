@@ -104,6 +104,14 @@ def test_findings_in_an_array_go_to_their_event() -> None:
     assert (found.path, found.event and found.event.index) == ("[1].params.media.ids", 1)
 
 
+def test_paths_in_an_array_begin_with_the_place_in_it() -> None:
+    start, play = body_of("sessionStart", 0, BEGIN_MS), body_of("play", -1, BEGIN_MS + 1)
+    result = only(Playbook(sid=None).raw([start, play], Call.SESSION, status=201).audit())
+    paths = {each.rule: each.path for each in result.findings}
+    assert paths["playhead-range"] == "[1].playerTime.playhead"
+    assert paths["downloaded-flag"] == "[0].params.media.downloaded"
+
+
 def test_requests_that_overtake_each_other_are_put_in_order() -> None:
     book = Playbook().start().at(1, "play", elapsed_ms=5)
     book.at(5.010, "adStart", ts=5.001, arrives=5.010).at(5.011, "adBreakStart", ts=5.0, arrives=5.011)

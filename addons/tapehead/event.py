@@ -106,27 +106,36 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
         return
     parsed = _parse(exchange)
     in_array = exchange.call is not Call.EVENT and isinstance(parsed, list)
+    event = Event(
+        index=0,
+        type=None,
+        playhead=None,
+        ts=None,
+        arrived_ms=arrived_ms,
+        answered_ms=arrived_ms + exchange.elapsed_ms,
+        status=exchange.response.status if exchange.response else None,
+        call=exchange.call,
+        sid=exchange.session,
+        in_array=in_array,
+        recording=recording,
+        line=line,
+    )
     for index, body in enumerate(parsed or [None] if in_array else [parsed]):
-        part = _part(body)
-        time = _part(part.get("playerTime"))
-        named, ts = part.get("eventType"), as_number(time.get("ts"))
-        yield Event(
-            index=index,
-            type=named if isinstance(named, str) else None,
-            playhead=as_number(time.get("playhead")),
-            ts=None if ts is None or abs(ts) >= _LARGEST else int(ts),
-            params=_part(part.get("params")),
-            quality=_part(part.get("qoeData")),
-            metadata=_part(part.get("customMetadata")),
-            arrived_ms=arrived_ms,
-            answered_ms=arrived_ms + exchange.elapsed_ms,
-            status=exchange.response.status if exchange.response else None,
-            call=exchange.call,
-            sid=exchange.session,
-            in_array=in_array,
-            recording=recording,
-            line=line,
-        )
+        yield msgspec.structs.replace(event, index=index, **_fields(_part(body)))
+
+
+def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a body says, by the names of the fields of an event."""
+    time, named = _part(body.get("playerTime")), body.get("eventType")
+    ts = as_number(time.get("ts"))
+    return {
+        "type": named if isinstance(named, str) else None,
+        "playhead": as_number(time.get("playhead")),
+        "ts": None if ts is None or abs(ts) >= _LARGEST else int(ts),
+        "params": _part(body.get("params")),
+        "quality": _part(body.get("qoeData")),
+        "metadata": _part(body.get("customMetadata")),
+    }
 
 
 def _parse(exchange: Exchange) -> Any:

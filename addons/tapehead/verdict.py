@@ -126,11 +126,12 @@ def _session_findings(case: Case, raw: Sequence[Event], found: Iterable[Found]) 
     begun = next((event.ts for event in case.arrived if event.ts is not None), None)
     for each in found:
         where = _where(each.event, begun)
+        prefix = f"[{each.event.index}]." if each.event.in_array and each.path else ""
         yield SessionFinding(
             rule=each.rule,
             severity=each.severity or RULES[each.rule].severity,
             message=f"{each.message} {where}",
-            path=each.path,
+            path=f"{prefix}{each.path}",
             event=_place(raw[each.event.index]),
             line=each.event.line,
             recording=each.event.recording,

@@ -132,9 +132,9 @@ SESSION_RULES: tuple[Rule, ...] = (
         _I,
         "The same body came twice.",
         "A retry may count twice: two starts, two pauses, two errors.",
-        "Send again only what was not answered; the timestamp stays.",
-        bad="pauseStart ts 9000 204, pauseStart ts 9000 204",
-        good="pauseStart ts 9000 no answer, pauseStart ts 9000 204",
+        "Send an event once; send again only what has no answer, with the timestamp that it had.",
+        bad="pauseStart ts 9000 answered 204, pauseStart ts 9000 answered 204",
+        good="pauseStart ts 9000 answered 204, play ts 9400 answered 204",
         source="Observed: SDK 3.1.0 sends a session start up to three times, an event once",
     ),
     Rule(

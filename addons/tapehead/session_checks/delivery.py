@@ -38,7 +38,7 @@ def check_downloaded(case: Case) -> Iterator[Found]:
     if case.downloaded and flag is not True:
         shown = "missing" if flag is None else "not true"
         message = f"{name_of(start)}: an array came to the sessions endpoint, and media.downloaded is {shown}"
-        yield Found("downloaded-flag", start, f"{message}; expected true, or /api/v1/downloaded", f"[0].{path}")
+        yield Found("downloaded-flag", start, f"{message}; expected true, or /api/v1/downloaded", path)
     elif not case.downloaded and flag is True:
         message = f"{name_of(start)}: media.downloaded is true on a live session; expected false, or no such key"
         yield Found("downloaded-flag", start, message, path)
