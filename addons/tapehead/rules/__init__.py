@@ -1,16 +1,20 @@
 """The catalogue of rules: one entry each, with what it means for the reported numbers and how to fix it.
 
 Ids and severities are a contract with the people who script against them: an id is never reused, wording may change.
-Rules of one exchange are in `rules.exchange`.
+Rules of one exchange are in `rules.exchange`; those of the session as a whole in `rules.session` (its life),
+`rules.parts` (ads, chapters, states) and `rules.clock` (pings, timestamps, playheads).
 """
 
 from tapehead.exchange import Finding, Severity
+from tapehead.rules.clock import CLOCK_RULES
 from tapehead.rules.exchange import EXCHANGE_RULES
+from tapehead.rules.parts import PART_RULES
 from tapehead.rules.rule import Rule
+from tapehead.rules.session import SESSION_RULES
 
 __all__ = ["RULES", "Rule", "finding"]
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in EXCHANGE_RULES}
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*EXCHANGE_RULES, *SESSION_RULES, *PART_RULES, *CLOCK_RULES)}
 
 
 def finding(rule: str, path: str, message: str, severity: Severity | None = None) -> Finding:

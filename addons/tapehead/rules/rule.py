@@ -14,7 +14,11 @@ class Rule(NamedTuple):
         when: when it fires, one sentence.
         why: what it does to the reported numbers.
         fix: what to change in a player.
+        bad: a payload or a row of events on which it fires.
+        good: the same, mended.
         source: the page of the reference that says so, or what was observed.
+        contradictions: where the documents disagree, and what tapehead makes of it; empty if they do not.
+        options: the thresholds that tune it.
     """
 
     id: str
@@ -22,4 +26,8 @@ class Rule(NamedTuple):
     when: str
     why: str
     fix: str
+    bad: str
+    good: str
     source: str
+    contradictions: str = ""
+    options: tuple[str, ...] = ()

@@ -1,0 +1,194 @@
+"""What the metrics assume where the reference is silent or disagrees with itself.
+
+One principle chooses most defaults: where pages disagree, the section "How this metric is calculated" on the
+metric's own page wins; where all are silent, the words of a definition are taken literally, and what a definition
+does not exclude counts. Each field below is one choice; its first option is the default. People set them as
+`--assume KEY=VALUE`, where KEY is the field's name with hyphens.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
+
+
+def _because(default: str, source: str, explanation: str) -> Any:
+    return field(default=default, metadata={"source": source, "explanation": explanation})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assumptions:
+    """A value for every choice; each is explained in `ASSUMPTIONS`."""
+
+    error_span: Literal["counted", "excluded"] = _because(
+        "counted",
+        "documents silent",
+        "Time from `error` to the next `play` is time spent: the definitions exclude ads, pauses, buffers and stalls,"
+        " not errors, and an error that is not fatal needs no `play` after it.",
+    )
+    after_complete: Literal["stopped", "counted"] = _because(
+        "stopped",
+        "contradiction 17",
+        "`sessionComplete` stops the clocks of play, pause and buffer until the next event that starts one; it leaves"
+        " the session open, but the content is over.",
+    )
+    open_at_end: Literal["last-event", "dropped"] = _because(
+        "last-event",
+        "documents silent",
+        "A pause, buffer, state, ad or chapter still open when the session ends counts up to the session's last"
+        " event, as downloaded sessions are said to be closed; `dropped` counts nothing of it.",
+    )
+    rejected: Literal["ignored", "counted"] = _because(
+        "ignored",
+        "documents silent",
+        "An event that the endpoint answered with a failure, 400 and up, counts for nothing; one without an answer"
+        " counts, since it may have arrived.",
+    )
+    timeouts: Literal["applied", "ignored"] = _because(
+        "applied",
+        "contradictions 40 and 46",
+        "What comes after 10 minutes without an event or 30 minutes without playhead movement is lost, as the page"
+        " on timeouts says.",
+    )
+    resume: Literal["starts", "resumes-only"] = _because(
+        "starts",
+        "contradiction 12",
+        "A resumed session counts a media start like any other, by the metric's own page; `resumes-only` counts its"
+        " content resume instead.",
+    )
+    content_play: Literal["outside-ads", "outside-breaks", "anywhere"] = _because(
+        "outside-ads",
+        "documents silent",
+        "A `play` while an ad is open plays the ad and starts no content; between two ads it does, as the page on"
+        " tracking ads says of the vendor's SDKs.",
+    )
+    ad_without_play: Literal["counted", "excluded"] = _because(
+        "counted",
+        "contradiction 29",
+        "An ad before any `play` counts as playing, as in the documented timelines.",
+    )
+    ad_while_paused: Literal["excluded", "counted"] = _because(
+        "excluded",
+        "documents silent",
+        "An ad that starts in a pause or a buffer is not playing until a `play`; `counted` lets its start end both.",
+    )
+    break_gap: Literal["content", "excluded"] = _because(
+        "content",
+        "documents silent",
+        "Time in a break but outside its ads counts as content while playing, as the page on tracking ads says of the"
+        " vendor's SDKs.",
+    )
+    pause_until: Literal["play", "any-change"] = _because(
+        "play",
+        "documents silent",
+        "A pause lasts until the next `play`, a buffer in between included; `any-change` ends it at `bufferStart`.",
+    )
+    chapter_ads: Literal["excluded", "counted"] = _because(
+        "excluded",
+        "documents silent",
+        "Ads inside a chapter are no chapter time, as they are no content time.",
+    )
+    unique_jump: Literal["clock", "all", "none"] = _because(
+        "clock",
+        "documents silent",
+        "A playhead that runs more than twice as fast as the clock (plus a second) has jumped: what the clock allows"
+        " from where it left counts as viewed; `all` takes the whole way, `none` nothing. A move back views nothing.",
+    )
+    marker_jump: Literal["passed", "viewed"] = _because(
+        "passed",
+        "contradiction 15",
+        "A jump forward sets every marker that it passes; with `viewed` only one that lies in what was viewed.",
+    )
+    stall_after: Literal["3-playheads", "3-repeats"] = _because(
+        "3-playheads",
+        "documents silent",
+        "A stall is three events in a row with one playhead; `3-repeats` wants three after the first.",
+    )
+    stall_bursts: Literal["ignored", "counted"] = _because(
+        "ignored",
+        "documents silent",
+        "Events less than a second apart are one to a stall, since playheads are often whole seconds and players"
+        " send several events at one moment.",
+    )
+    stall_paused: Literal["ignored", "counted"] = _because(
+        "ignored",
+        "documents silent",
+        "A playhead that stands still in a pause or a buffer is no stall.",
+    )
+    stall_from: Literal["first-event", "detection"] = _because(
+        "first-event",
+        "documents silent",
+        "A stall lasts from the first event with its playhead; with `detection`, from the one that proved it.",
+    )
+    bitrate_unit: Literal["bps", "kbps"] = _because(
+        "bps",
+        "contradiction 4",
+        "Reported bitrates are bits per second, as the API's own page says; the average is in kilobits.",
+    )
+    bitrate_weight: Literal["active", "played"] = _because(
+        "active",
+        "contradiction 47",
+        "A bitrate weighs as long as it was the last one reported; with `played`, as long as something played too.",
+    )
+    time_to_start: Literal["last", "first"] = _because(
+        "last",
+        "documents silent",
+        "Of several reported times to start the last one counts; the reference wants it frozen at the first frame.",
+    )
+
+
+class Assumption(NamedTuple):
+    """One choice, as people see it.
+
+    Attributes:
+        key: its name in `--assume KEY=VALUE`.
+        options: the values it may have.
+        default: the value it has unless someone says otherwise.
+        explanation: what the default means, and why it was chosen.
+        source: `documents silent`, or the numbers of the contradictions it settles.
+    """
+
+    key: str
+    options: tuple[str, ...]
+    default: str
+    explanation: str
+    source: str
+
+
+def _rows() -> Iterable[Assumption]:
+    hints = get_type_hints(Assumptions)
+    for row in fields(Assumptions):
+        options, said = get_args(hints[row.name]), row.metadata
+        yield Assumption(row.name.replace("_", "-"), options, str(row.default), said["explanation"], said["source"])
+
+
+ASSUMPTIONS: tuple[Assumption, ...] = tuple(_rows())
+_BY_KEY = {row.key: row for row in ASSUMPTIONS}
+
+
+def parse_assumptions(settings: Iterable[str], base: Assumptions | None = None) -> Assumptions:
+    """`base` (all defaults, if None) with each of `settings`, written KEY=VALUE; later ones win.
+
+    Raises:
+        ValueError: a setting has no `=`, or its key or value is unknown; the message names the nearest one.
+    """
+    chosen = dict(map(_parse_one, settings))
+    return replace(base or Assumptions(), **chosen)
+
+
+def _parse_one(setting: str) -> tuple[str, Any]:
+    name, separator, value = (part.strip() for part in setting.partition("="))
+    key = name.lower().replace("_", "-")
+    if not separator:
+        raise ValueError(f"{setting!r} is no assumption; expected KEY=VALUE, such as error-span=excluded")
+    if key not in _BY_KEY:
+        raise ValueError(f"there is no assumption {name!r}{_nearest(key, _BY_KEY)}")
+    options = _BY_KEY[key].options
+    if value not in options:
+        raise ValueError(f"{key} is {value!r}; expected {' or '.join(options)}{_nearest(value, options)}")
+    return key.replace("-", "_"), value
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,125 @@
+"""What the events report of quality: bitrate, dropped frames, time to start, errors.
+
+Pages disagree on where a quality value stands (`qoeData` or `params`) and what an error's keys are called; all of
+them are taken, `qoeData` first.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tapehead.assumptions import Assumptions
+from tapehead.event import Event, as_number
+
+BUCKET_KBPS = 100
+# Beyond this, JSON readers lose whole numbers, and no real value comes near.
+LARGEST = 2**53
+
+_ERROR_IDS = ("media.qoe.errorID", "media.errorId")
+_ERROR_SOURCES = ("media.qoe.errorSource", "media.errorSource")
+
+
+def number_of(value: object) -> float | None:
+    """`value` if it is a number that a quantity can be: not negative, finite, no boolean; else None."""
+    number = as_number(value)
+    return number if number is not None and 0 <= number <= LARGEST else None
+
+
+class Quality:
+    """The quality of one session, from what its events report.
+
+    Args:
+        assume: units and weights of bitrates, and which time to start counts.
+
+    Attributes:
+        bitrate_changes: how many there were.
+        dropped_frames: the last total reported, or None.
+        errors: how many there were.
+        player_errors, external_errors: the different ids of errors, by source.
+    """
+
+    def __init__(self, assume: Assumptions) -> None:
+        self._assume = assume
+        self._bitrate: float | None = None
+        self._weighted = 0.0
+        self._weight_ms = 0
+        self._start_ms: float | None = None
+        self.bitrate_changes = 0
+        self.dropped_frames: float | None = None
+        self.errors = 0
+        self.player_errors: set[str] = set()
+        self.external_errors: set[str] = set()
+
+    def pass_time(self, elapsed_ms: int, *, played: bool) -> None:
+        """Note that `elapsed_ms` passed before the next event, in which something `played` or not."""
+        if self._bitrate is not None and (played or self._assume.bitrate_weight == "active"):
+            self._weighted += self._bitrate * elapsed_ms
+            self._weight_ms += elapsed_ms
+
+    def report(self, event: Event) -> None:
+        """Note what an event reports."""
+        if event.type == "bitrateChange":
+            self.bitrate_changes += 1
+        elif event.type == "error":
+            self._note_error({**event.params, **event.quality})
+        if event.quality or event.params:
+            self._note_values((event.quality, event.params))
+
+    def _note_values(self, places: tuple[Mapping[str, Any], ...]) -> None:
+        if (bitrate := _first_number(places, "media.qoe.bitrate")) is not None:
+            self._bitrate = bitrate
+        if (dropped := _first_number(places, "media.qoe.droppedFrames")) is not None:
+            self.dropped_frames = dropped
+        if (start := _first_number(places, "media.qoe.timeToStart")) is not None and self._takes_start():
+            self._start_ms = start
+
+    def _takes_start(self) -> bool:
+        return self._start_ms is None or self._assume.time_to_start == "last"
+
+    def _note_error(self, said: Mapping[str, Any]) -> None:
+        self.errors += 1
+        named = next((said[key] for key in _ERROR_IDS if key in said), None)
+        source = next((said[key] for key in _ERROR_SOURCES if key in said), None)
+        if not isinstance(named, str | int | float) or named == "":
+            return
+        if source == "player":
+            self.player_errors.add(str(named))
+        elif source == "external":
+            self.external_errors.add(str(named))
+
+    def average_bitrate(self) -> float | None:
+        """The mean of the reported bitrates by the time each was active, in kilobits per second, or None.
+
+        A single bitrate that had no time to be active counts as it is.
+        """
+        average = self._weighted / self._weight_ms if self._weight_ms else self._bitrate
+        if average is None or self._assume.bitrate_unit == "kbps":
+            return average
+        return average / 1000
+
+    def values(self) -> dict[str, Any]:
+        """The metrics of quality; averages with four decimals, the time to start in seconds."""
+        bitrate = self.average_bitrate()
+        return {
+            "time_to_start": None if self._start_ms is None else round(self._start_ms / 1000, 3),
+            "bitrate_changes": self.bitrate_changes,
+            "bitrate_change_impacted_streams": int(self.bitrate_changes > 0),
+            "average_bitrate": None if bitrate is None else round(bitrate, 4),
+            "average_bitrate_bucket": None if bitrate is None else bucket_of(bitrate),
+            "dropped_frames": self.dropped_frames,
+            "dropped_frame_impacted_streams": int(bool(self.dropped_frames)),
+            "error_events": self.errors,
+            "error_impacted_streams": int(self.errors > 0),
+            "player_sdk_errors": sorted(self.player_errors),
+            "external_errors": sorted(self.external_errors),
+        }
+
+
+def _first_number(places: Iterable[Mapping[str, Any]], key: str) -> float | None:
+    numbers = (number_of(place.get(key)) for place in places)
+    return next((number for number in numbers if number is not None), None)
+
+
+def bucket_of(bitrate: float) -> str:
+    """The label of the bucket that an average bitrate in kilobits per second falls into, such as `3200-3299`."""
+    low = int(bitrate // BUCKET_KBPS) * BUCKET_KBPS
+    return f"{low}-{low + BUCKET_KBPS - 1}"
