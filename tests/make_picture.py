@@ -10,6 +10,7 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
+
 from tapehead.recording import Entry
 from tapehead.store import read_recording
 from tapehead.terminal import lines_of
