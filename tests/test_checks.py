@@ -251,7 +251,7 @@ def test_the_catalogue_is_the_contract() -> None:
 
 def test_every_rule_says_why_and_how_to_fix() -> None:
     for rule in RULES.values():
-        assert all(rule[2:]), rule.id
+        assert all((rule.when, rule.why, rule.fix, rule.source)), rule.id
         assert rule.when.endswith(".")
         assert rule.fix.endswith(".")
 
