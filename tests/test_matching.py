@@ -182,7 +182,6 @@ def test_names_of_any_shape_can_be_compared() -> None:
     assert len(kinds) == 4
 
 
-@pytest.mark.xfail(reason="BUG 2: a name nested over 254 deep raises TypeError in replay", strict=True)
 def test_names_of_any_depth_can_be_compared() -> None:
     deep: object = "x"
     for _ in range(300):
@@ -214,7 +213,7 @@ def test_without_a_start_there_is_no_time_since_it() -> None:
 
 
 def test_a_session_of_other_content_is_not_alike() -> None:
-    assert likeness(_session(), identity_of(start_with({"media.id": "clip-2"}))) is None
+    assert likeness(_session(), identity_of(start_with({"media.id": "clip-2"})))[0] is False
 
 
 def test_the_more_is_equal_the_more_alike() -> None:
@@ -229,10 +228,10 @@ def test_the_more_is_equal_the_more_alike() -> None:
 
 
 def test_a_session_that_began_before_the_recording_is_not_alike() -> None:
-    late = tape_of([sent("abc", event("play"))]).sessions[0]
+    tape = tape_of([sent("abc", event("play"))])
 
-    assert late.start is None
-    assert likeness(late, identity_of(start())) is None
+    assert tape.sessions[0].start is None
+    assert tape.by_content == {}
 
 
 def test_identity_is_that_of_a_downloaded_arrays_start() -> None:
@@ -300,7 +299,6 @@ def test_calls_come_in_the_order_of_their_arrival() -> None:
     assert [call.kind.event_type for call in calls] == [step[2] for step in STEPS]
 
 
-@pytest.mark.xfail(reason="BUG 15: an id given to two sessions of a file loses the first one's events", strict=True)
 def test_sessions_with_one_id_keep_their_events() -> None:
     tape = tape_of([*session("1", STEPS[:3]), *session("1", STEPS[:2], began=100)])
 

@@ -119,7 +119,6 @@ def test_a_location_keeps_its_form(location: str) -> None:
     assert player.header("Location") == location.replace("abc", sid)
 
 
-@pytest.mark.xfail(reason="BUG 16: a short id is replaced everywhere in Location, as in /api/v1", strict=True)
 @pytest.mark.parametrize("sid", ["1", "v1", "s", "api", "session"])
 def test_a_short_id_is_replaced_only_as_the_id(sid: str) -> None:
     player = _player(opened(sid, start()))
@@ -256,12 +255,7 @@ def test_events_are_answered_line_by_line() -> None:
     "speed",
     [
         0.001,
-        pytest.param(
-            0.5,
-            marks=pytest.mark.xfail(
-                reason="BUG 20: at half speed adComplete comes at the next one's time", strict=True
-            ),
-        ),
+        0.5,
         3,
         60,
     ],
@@ -444,9 +438,6 @@ def test_unknown_content_is_simulated_as_a_session_of_its_own() -> None:
     assert set(_reasons(player)) == {Reason.NO_SUCH_SESSION}
 
 
-@pytest.mark.xfail(
-    reason="BUG 19: a miss is heard before it is simulated, so sessionEnd meets a closed one", strict=True
-)
 def test_a_simulated_end_of_a_playback_ends_it() -> None:
     player = _player()
     player.open()
@@ -454,7 +445,6 @@ def test_a_simulated_end_of_a_playback_ends_it() -> None:
     assert [player.send("sessionEnd"), player.send("bufferStart")] == [204, 410]
 
 
-@pytest.mark.xfail(reason="BUG 19: a miss is heard before it is simulated, so no playback is ever idle", strict=True)
 def test_a_playback_that_was_idle_is_closed_for_what_was_not_recorded() -> None:
     player = _player()
     player.open()
@@ -531,7 +521,6 @@ def test_two_hundred_misses_give_a_bounded_summary() -> None:
     assert len(lines) < 150
 
 
-@pytest.mark.xfail(reason="BUG 17: a miss names the live event at full length", strict=True)
 def test_a_miss_is_named_in_a_line() -> None:
     player = _player(on_miss=OnMiss.ERROR)
     player.open()
@@ -608,7 +597,6 @@ def test_downloaded_content_is_answered_by_its_identity() -> None:
     assert _reasons(player) == [Reason.NOT_RECORDED]
 
 
-@pytest.mark.xfail(reason="BUG 21: the old array of downloaded content takes turns with live sessions", strict=True)
 def test_an_array_of_downloaded_content_is_no_live_session() -> None:
     array = [start_with({"media.downloaded": True}), event("ping")]
     player = _player(exchange(request(array), response(201)), opened("abc", start(), 1))
@@ -629,9 +617,6 @@ def test_what_is_no_collection_call_is_answered_as_documented(asked: Any) -> Non
     assert _summary(player).misses == 0
 
 
-@pytest.mark.xfail(
-    reason="BUG 18: the method is not looked at: GET sessions is a miss, POST schemas a hit", strict=True
-)
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/api/v1/sessions"), ("GET", "/api/v1/sessions/abc/events"), ("POST", "/api/v1/schemas/ping")],

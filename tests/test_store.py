@@ -116,7 +116,6 @@ def test_a_directory_cannot_be_written_to(tmp_path: Path) -> None:
         RecordingWriter(tmp_path, append=True)
 
 
-@pytest.mark.xfail(reason="BUG 6: the message says that the recording exists: mkdir's FileExistsError", strict=True)
 def test_a_file_is_no_directory_for_recordings(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tapehead.matching import Choice, NearMiss, Reason
-from tapehead.tape import RecordedCall, RecordedSession, Tape
+from tapehead.matching import Choice, NearMiss, Reason, shorten
+from tapehead.tape import Kind, Place, RecordedCall, RecordedSession, Tape
 
 # A summary stays readable, whatever the traffic: what goes beyond is counted.
 MOST_MISSES = 200
@@ -141,9 +141,14 @@ def _calls(sessions: Iterable[RecordedSession]) -> Iterator[RecordedCall]:
 
 def name_call(call: RecordedCall) -> str:
     """What a recorded call is, in words: its event type, names and playhead."""
-    names = ", ".join(str(name) for name in call.kind.names)
-    playhead = "" if call.place.playhead is None else f" at {call.place.playhead:g}"
-    return f"{call.kind.event_type or call.exchange.call}{f' {names}' if names else ''}{playhead}"
+    return name_event(call.kind, call.place) or str(call.exchange.call)
+
+
+def name_event(kind: Kind, place: Place) -> str:
+    """What an event is, in words: its type, names and playhead; empty if it has no type."""
+    names = ", ".join(map(shorten, kind.names))
+    playhead = "" if place.playhead is None else f" at {place.playhead:g}"
+    return f"{shorten(kind.event_type)}{f' {names}' if names else ''}{playhead}" if kind.event_type else ""
 
 
 def explain_choice(choice: Choice) -> str:

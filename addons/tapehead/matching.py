@@ -9,11 +9,14 @@ nearest: the unused one that is closest in playhead and time, when the player's 
 restarted and does not know what was used.
 absorbed: pings come in any number, so each gets the nearest, used or not.
 
-An event that is at the exact place of one recorded event and merely next in order to another belongs to the first.
+An event whose playhead is exactly that of one recorded event and clearly not that of the next in order belongs to the
+first.
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from tapehead.tape import IDENTITY_KEYS, Kind, Place, RecordedCall, RecordedSession
@@ -96,7 +99,7 @@ def choose(session: RecordedSession, kind: Kind, place: Place, used: set[int], r
     if not candidates:
         return Choice(None, Reason.NO_SUCH_EVENT)
     if kind.event_type == "ping":
-        return Choice(_nearest_ping(candidates, place, used), Reason.ABSORBED)
+        return Choice(_nearest_ping(session, candidates, place, used), Reason.ABSORBED)
     unused = [call for call in candidates if call.line not in used]
     if not unused:
         return Choice(None, Reason.ALL_USED)
@@ -109,48 +112,65 @@ def choose(session: RecordedSession, kind: Kind, place: Place, used: set[int], r
     return Choice(None, Reason.OUT_OF_PLACE)
 
 
-def _nearest_ping(pings: Sequence[RecordedCall], place: Place, used: set[int]) -> RecordedCall:
-    nearest = min(pings, key=lambda call: distance(call.place, place))
-    limit = distance(nearest.place, place) + EXACT / 2
-    fresh = (call for call in pings if call.line not in used and distance(call.place, place) <= limit)
-    return next(fresh, nearest)
+def _nearest_ping(
+    session: RecordedSession, pings: Sequence[RecordedCall], place: Place, used: set[int]
+) -> RecordedCall:
+    """The nearest ping; of those that are about as near, the first that is unused."""
+    by_time = _window(session.pings_by_time, lambda call: call.place.elapsed, place.elapsed)
+    by_playhead = _window(session.pings_by_playhead, lambda call: call.place.playhead, place.playhead)
+    close = [(distance(call.place, place), call.line, call) for call in (*by_time, *by_playhead)]
+    if not close:
+        return pings[0]
+    least, _, nearest = min(close)
+    fresh = [(line, call) for gap, line, call in close if gap <= least + EXACT / 2 and line not in used]
+    return min(fresh)[1] if fresh else nearest
+
+
+def _window(
+    calls: Sequence[RecordedCall], key: Callable[[RecordedCall], float | None], value: float | None
+) -> Sequence[RecordedCall]:
+    """Those of `calls`, sorted by `key`, that are no further from `value` than distances are told apart."""
+    if value is None:
+        return calls
+
+    def known(call: RecordedCall) -> float:
+        return key(call) or 0.0
+
+    return calls[bisect_left(calls, value - CAP, key=known) : bisect_right(calls, value + CAP, key=known)]
 
 
 def _next_in_order(
     session: RecordedSession, unused: list[RecordedCall], used: set[int], reached: int | None
 ) -> RecordedCall | None:
-    if reached is None:
+    """The unused call that is next in order; None if too many others would be passed over to get there."""
+    call = next((call for call in unused if reached is not None and call.order >= reached - WINDOW), None)
+    if call is None or reached is None:
         return None
-    call = next((call for call in unused if call.order >= reached - WINDOW), None)
-    if call is None:
-        return None
-    passed = (
-        other
-        for other in session.calls
-        if reached < other.order < call.order and other.line not in used and other.kind.event_type != "ping"
-    )
-    return call if sum(1 for _ in passed) <= WINDOW else None
+    between = (other for other in session.landmarks if reached < other.order < call.order and other.line not in used)
+    return call if sum(1 for _ in between) <= WINDOW else None
 
 
 def _clearly_nearer(nearest: RecordedCall, following: RecordedCall, place: Place) -> bool:
-    gap = distance(nearest.place, place)
-    return gap < EXACT and distance(following.place, place) > gap + CLEARLY_WORSE
+    """Whether the playhead is exactly that of `nearest` and not that of `following`; time differs with the speed."""
+    gap = _gap(nearest.place.playhead, place.playhead)
+    return gap < EXACT and _gap(following.place.playhead, place.playhead) > gap + CLEARLY_WORSE
 
 
-def likeness(session: RecordedSession, identity: tuple[object, ...]) -> tuple[bool, ...] | None:
-    """How well a recorded session fits what identifies a live one, for comparing; None if the content is another."""
-    if session.start is None or session.identity[0] != identity[0]:
-        return None
+def likeness(session: RecordedSession, identity: tuple[object, ...]) -> tuple[bool, ...]:
+    """How well a recorded session fits what identifies a live one, for comparing."""
     return tuple(one == other for one, other in zip(session.identity, identity, strict=True))
 
 
 def near_sessions(sessions: Sequence[RecordedSession], identity: tuple[object, ...]) -> list[NearMiss]:
     """The recorded sessions that are most like a live one that has none, with what differs."""
-    started = [session for session in sessions if session.start]
-    started.sort(key=lambda session: -sum(a == b for a, b in zip(session.identity, identity, strict=True)))
+
+    def unlike(session: RecordedSession) -> int:
+        return sum(one != other for one, other in zip(session.identity, identity, strict=True))
+
+    nearest = nsmallest(MOST_NEAR, (session for session in sessions if session.start), key=unlike)
     return [
         NearMiss(session.start.file, session.start.line, tuple(_identity_differences(session, identity)))
-        for session in started[:MOST_NEAR]
+        for session in nearest
         if session.start
     ]
 
@@ -158,7 +178,7 @@ def near_sessions(sessions: Sequence[RecordedSession], identity: tuple[object, .
 def _identity_differences(session: RecordedSession, identity: tuple[object, ...]) -> Iterator[Difference]:
     for key, one, other in zip(IDENTITY_KEYS, session.identity, identity, strict=True):
         if one != other:
-            yield Difference(f"params.{key}", _short(one), _short(other))
+            yield Difference(f"params.{key}", shorten(one), shorten(other))
 
 
 def near_events(session: RecordedSession, kind: Kind, place: Place, used: set[int]) -> list[NearMiss]:
@@ -167,7 +187,7 @@ def near_events(session: RecordedSession, kind: Kind, place: Place, used: set[in
     def unlike(call: RecordedCall) -> tuple[bool, bool, float]:
         return (call.kind.event_type != kind.event_type, call.line in used, distance(call.place, place))
 
-    nearest = sorted(session.calls, key=unlike)[:MOST_NEAR]
+    nearest = nsmallest(MOST_NEAR, session.calls, key=unlike)
     return [
         NearMiss(call.file, call.line, tuple(_event_differences(call, kind, place))[:MOST_FIELDS], call.line in used)
         for call in nearest
@@ -183,11 +203,12 @@ def _event_differences(call: RecordedCall, kind: Kind, place: Place) -> Iterator
     )
     for field, recorded, live in fields:
         if recorded != live:
-            yield Difference(field, _short(recorded), _short(live))
+            yield Difference(field, shorten(recorded), shorten(live))
 
 
-def _short(value: object) -> str:
+def shorten(value: object) -> str:
+    """A value for a message: on one line, cut to a length that fits it; `-` for None."""
     if isinstance(value, tuple):
-        return ", ".join(_short(each) for each in value) or "-"
-    shown = "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        return ", ".join(shorten(each) for each in value[:MOST_FIELDS]) or "-"
+    shown = "-" if value is None else f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

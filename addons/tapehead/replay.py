@@ -10,21 +10,19 @@ from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 import orjson
 
 from tapehead.answer import Answer
-from tapehead.api import Call, Route, find_route
+from tapehead.api import Call, Route, find_call, find_route, with_sid
 from tapehead.exchange import Request, Response
-from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, near_lines, summarise
-from tapehead.matching import Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
+from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, name_event, near_lines, summarise
+from tapehead.matching import Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions, shorten
 from tapehead.schemas import Schemas
 from tapehead.sid import NO_RECORDED_SESSION, mint, read
 from tapehead.simulate import Endpoint, failure
 from tapehead.tape import (
-    IDENTITY_KEYS,
     RecordedCall,
     RecordedSession,
     Tape,
@@ -108,17 +106,17 @@ class Replay:
 
     def answer(self, request: Request, now: float) -> Answer:
         """The answer to `request`, which came at `now`, seconds since 1970."""
-        route = find_route(request.path)
-        if route is None or request.method not in ("OPTIONS", "POST", "GET"):
+        route = find_call(request.method, request.path)
+        if route is None:
             return Answer(response=self._endpoint.answer(request, now), note="no collection call")
-        if request.method == "OPTIONS":
-            return self._answer_preflight(route, request, now)
         return _ANSWERS[route.call](self, route, request, now)
 
     # ---- Sessions ----
 
-    def _answer_session(self, _route: Route, request: Request, now: float) -> Answer:
+    def _answer_session(self, route: Route, request: Request, now: float) -> Answer:
         body = parse(request)
+        if isinstance(body, list):
+            return self._answer_downloaded(route, request, now)
         session = self._turn_of(identity_of(body))
         if session is None or session.start is None:
             near = near_sessions(self._tape.sessions, identity_of(body))
@@ -130,9 +128,9 @@ class Replay:
 
     def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
         """The recorded session that fits best; of equals the one that was played least, in recorded order."""
-        fits = [(likeness(session, identity), session) for session in self._tape.sessions]
-        best = max((fit for fit, _ in fits if fit is not None), default=None)
-        equals = [session for fit, session in fits if fit is not None and fit == best]
+        fits = [(likeness(session, identity), session) for session in self._tape.by_content.get(identity[0], [])]
+        best = max((fit for fit, _ in fits), default=())
+        equals = [session for fit, session in fits if fit == best]
         if not equals:
             return None
         chosen = min(equals, key=lambda session: (self._turns[session.number], session.number))
@@ -148,7 +146,7 @@ class Replay:
         sid = mint(session.mark, int(started_ts or 0))
         self._keep(sid, _Playback(session, started_ts))
         self._endpoint.adopt(sid, now)
-        return renew(response, now, (session.sid, sid))
+        return renew(response, now, sid)
 
     def _keep(self, sid: str, playback: _Playback) -> _Playback:
         if len(self._playbacks) >= MOST_PLAYBACKS:
@@ -165,6 +163,8 @@ class Replay:
             self._endpoint.adopt(sid, now)
             return self._keep(sid, _Playback(session, float(said.started_ts), reached=None))
         if session := self._by_sid.get(sid):
+            if session.start:
+                self._endpoint.adopt(sid, now)
             return self._keep(sid, _Playback(session, ts_of(session.start.body) if session.start else None))
         return None
 
@@ -177,11 +177,11 @@ class Replay:
             return self._miss(request, now, _why_unknown(sid), [])
         kind, place = kind_of(body), place_of(body, playback.started_ts)
         choice = choose(playback.session, kind, place, playback.used, playback.reached)
-        if isinstance(body, dict):
-            self._endpoint.hear(sid, body, now)
         if choice.call is None:
             near = near_events(playback.session, kind, place, playback.used)
             return self._miss(request, now, choice.reason, near)
+        if isinstance(body, dict):
+            self._endpoint.hear(sid, body, now)
         self._spend(playback, choice.call)
         self._ledger.hit(choice.call)
         return _recorded(choice.call, now, explain_choice(choice))
@@ -194,7 +194,8 @@ class Replay:
 
     # ---- The other calls ----
 
-    def _answer_preflight(self, route: Route, request: Request, now: float) -> Answer:
+    def _answer_preflight(self, _route: Route, request: Request, now: float) -> Answer:
+        route = find_route(request.path) or _route
         playback = self._playback(route.sid, now) if route.sid else None
         recorded = playback.session.preflights if playback else self._tape.preflights.get(route.call, [])
         return self._answer_in_turn(recorded, (route.call, playback and playback.session.number), request, now)
@@ -242,6 +243,7 @@ class Replay:
 
 
 _ANSWERS: dict[Call, Callable[[Replay, Route, Request, float], Answer]] = {
+    Call.PREFLIGHT: Replay._answer_preflight,
     Call.SESSION: Replay._answer_session,
     Call.EVENT: Replay._answer_event,
     Call.SCHEMA: Replay._answer_schema,
@@ -262,22 +264,19 @@ def _why_unknown(sid: str) -> Reason:
     return Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID
 
 
-def _describe(route: Route | None, body: Any) -> str:
-    kind, place = kind_of(body), place_of(body, None)
-    names = f" {', '.join(map(str, kind.names))}" if kind.names else ""
-    playhead = "" if place.playhead is None else f" at {place.playhead:g}"
-    content = f" of {dict(zip(IDENTITY_KEYS, identity_of(body), strict=True))['media.id']}"
-    is_start = kind.event_type == "sessionStart"
-    return f"{kind.event_type or (route.call if route else 'a call')}{names}{content if is_start else playhead}"
+def _describe(route: Route | None, body: object) -> str:
+    kind = kind_of(body)
+    if kind.event_type == "sessionStart":
+        return f"sessionStart of {shorten(identity_of(body)[0])}"
+    return name_event(kind, place_of(body, None)) or (route.call if route else "a call")
 
 
-def renew(response: Response, now: float, sids: tuple[str, str] | None = None) -> Response:
-    """A recorded response for sending again: its Date renewed, and in its Location the first id by the second."""
-    headers = [(name, _renew_header(name, value, now, sids)) for name, value in response.headers]
-    return response.with_headers(headers)
+def renew(response: Response, now: float, sid: str | None = None) -> Response:
+    """A recorded response for sending again: its Date renewed, and with `sid` the session id in its Location."""
+    return response.with_headers((name, _renew_header(name, value, now, sid)) for name, value in response.headers)
 
 
-def _renew_header(name: str, value: str, now: float, sids: tuple[str, str] | None) -> str:
+def _renew_header(name: str, value: str, now: float, sid: str | None) -> str:
     if name.lower() == "date":
         return formatdate(now, usegmt=True)
-    return value.replace(*sids) if sids and name.lower() == "location" else value
+    return with_sid(value, sid) if sid and name.lower() == "location" else value

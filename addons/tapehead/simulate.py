@@ -17,6 +17,7 @@ from tapehead.checks import check_request, parse_body
 from tapehead.exchange import Headers, Request, Response, Severity
 from tapehead.schemas import Schemas
 from tapehead.sid import NO_RECORDED_SESSION, mint, read
+from tapehead.tape import part_of, ts_of
 
 IDLE_SECONDS = 10 * 60
 STALLED_SECONDS = 30 * 60
@@ -95,9 +96,11 @@ class Endpoint:
 
     def adopt(self, sid: str, now: float) -> None:
         """Treat `sid` as an open session from `now` on, if it is not known yet."""
+        if sid in self._sessions:
+            return
         if len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
-        self._sessions.setdefault(sid, _Session(heard=now, moved=now))
+        self._sessions[sid] = _Session(heard=now, moved=now)
 
     def hear(self, sid: str, event: dict[str, Any], now: float) -> None:
         """Note an event of an open session, whoever answers it."""
@@ -105,8 +108,7 @@ class Endpoint:
         if session is None:
             return
         session.heard = now
-        time = event.get("playerTime")
-        playhead = time.get("playhead") if isinstance(time, dict) else None
+        playhead = part_of(event, "playerTime").get("playhead")
         if playhead != session.playhead:
             session.playhead, session.moved = playhead, now
         session.ended = session.ended or event.get("eventType") == "sessionEnd"
@@ -121,9 +123,9 @@ class Endpoint:
     def _answer_session(self, body: dict[str, Any], now: float) -> Response:
         if body["eventType"] != "sessionStart":
             return failure(400, f"eventType is {body['eventType']}; a session opens with sessionStart", now)
-        if body["params"].get("media.downloaded") is True:
+        if part_of(body, "params").get("media.downloaded") is True:
             return failure(400, "media.downloaded is true; send downloaded content to /api/v1/downloaded", now)
-        sid = mint(NO_RECORDED_SESSION, int(body["playerTime"]["ts"]))
+        sid = mint(NO_RECORDED_SESSION, int(ts_of(body) or 0))
         self.adopt(sid, now)
         return respond(201, now, [("Location", location_of(sid)), ("Content-Type", "application/octet-stream")])
 

@@ -30,7 +30,7 @@ class RecordingWriter:
         self.path = path
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | (0 if append else os.O_EXCL)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(path.parent)
             self._file = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
             self._mend_torn_end()
         except FileExistsError as error:
@@ -68,6 +68,13 @@ class RecordingWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(error.errno, f"{path} is no directory") from error
 
 
 class Tape:

@@ -74,6 +74,9 @@ class RecordedSession(msgspec.Struct, eq=False):
         start: the call that opened it; None where the recording began later.
         calls: its events in the order of their arrival.
         by_kind: the same by their names.
+        landmarks: those that are no pings.
+        pings_by_time: its pings by the time since the start, where that is known.
+        pings_by_playhead: its pings by playhead, where that is known.
         preflights: its preflights.
     """
 
@@ -84,6 +87,9 @@ class RecordedSession(msgspec.Struct, eq=False):
     start: RecordedCall | None
     calls: list[RecordedCall] = msgspec.field(default_factory=list)
     by_kind: dict[Kind, list[RecordedCall]] = msgspec.field(default_factory=dict)
+    landmarks: list[RecordedCall] = msgspec.field(default_factory=list)
+    pings_by_time: list[RecordedCall] = msgspec.field(default_factory=list)
+    pings_by_playhead: list[RecordedCall] = msgspec.field(default_factory=list)
     preflights: list[RecordedCall] = msgspec.field(default_factory=list)
 
 
@@ -92,12 +98,14 @@ class Tape(msgspec.Struct):
 
     Attributes:
         sessions: in recorded order.
+        by_content: those that were opened, by the first of their identity, which a live session has to share.
         schemas: by event type.
         downloaded: arrays of downloaded content.
         preflights: those outside any session, by the call that they ask for.
     """
 
     sessions: list[RecordedSession]
+    by_content: dict[object, list[RecordedSession]]
     schemas: dict[str, list[RecordedCall]]
     downloaded: list[RecordedCall]
     preflights: dict[Call, list[RecordedCall]]
@@ -108,7 +116,21 @@ def build_tape(recordings: Iterable[Iterable[Entry]]) -> Tape:
     builder = _Builder()
     for file, entries in enumerate(recordings):
         builder.add(file, sorted(entries, key=lambda entry: entry.exchange.started))
+    for session in builder.tape.sessions:
+        _index(session)
     return builder.tape
+
+
+def _index(session: RecordedSession) -> None:
+    """Fill in what is there to find calls fast."""
+    for call in session.calls:
+        session.by_kind.setdefault(call.kind, []).append(call)
+    session.landmarks = [call for call in session.calls if call.kind.event_type != "ping"]
+    pings = session.by_kind.get(Kind("ping"), [])
+    timed = (call for call in pings if call.place.elapsed is not None)
+    placed = (call for call in pings if call.place.playhead is not None)
+    session.pings_by_time = sorted(timed, key=lambda call: call.place.elapsed or 0)
+    session.pings_by_playhead = sorted(placed, key=lambda call: call.place.playhead or 0)
 
 
 def recorded_schemas(tape: Tape) -> dict[str, Any]:
@@ -130,8 +152,8 @@ class _Builder:
     """Sorts exchanges into sessions."""
 
     def __init__(self) -> None:
-        self.tape = Tape([], {}, [], {})
-        self._by_sid: dict[tuple[int, str], RecordedSession] = {}
+        self.tape = Tape([], {}, {}, [], {})
+        self._by_sid: dict[tuple[int, str], list[RecordedSession]] = {}
 
     def add(self, file: int, entries: list[Entry]) -> None:
         """Add one recording's entries, in the order of their arrival."""
@@ -145,9 +167,13 @@ class _Builder:
     def _add_start(self, file: int, entry: Entry) -> None:
         body, sid = parse(entry.exchange.request), entry.exchange.session
         start = RecordedCall(file, entry.line, entry.exchange, body, kind_of(body), place_of(body, None), 0)
+        if isinstance(body, list):
+            self.tape.downloaded.append(start)
+            return
         session = self._new_session(file, sid, entry, start, identity_of(body))
+        self.tape.by_content.setdefault(session.identity[0], []).append(session)
         if sid is not None:
-            self._by_sid[file, sid] = session
+            self._by_sid.setdefault((file, sid), []).append(session)
 
     def _new_session(
         self, file: int, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
@@ -173,10 +199,7 @@ class _Builder:
             self.tape.preflights.setdefault(route.call, []).append(call)
 
     def _add_to_session(self, file: int, sid: str, entry: Entry) -> None:
-        session = self._by_sid.get((file, sid))
-        if session is None:
-            session = self._new_session(file, sid, entry, None, identity_of(None))
-            self._by_sid[file, sid] = session
+        session = self._session_of(file, sid, entry)
         body = parse(entry.exchange.request)
         kind, place = kind_of(body), place_of(body, ts_of(session.start.body) if session.start else None)
         call = RecordedCall(file, entry.line, entry.exchange, body, kind, place, _next_order(session.calls))
@@ -184,7 +207,16 @@ class _Builder:
             session.preflights.append(call)
             return
         session.calls.append(call)
-        session.by_kind.setdefault(kind, []).append(call)
+
+    def _session_of(self, file: int, sid: str, entry: Entry) -> RecordedSession:
+        """The session that an event belongs to: of those with its id, the last that had begun."""
+        known = self._by_sid.setdefault((file, sid), [])
+        if not known:
+            known.append(self._new_session(file, sid, entry, None, identity_of(None)))
+        begun = (
+            each for each in reversed(known) if each.start and each.start.exchange.started <= entry.exchange.started
+        )
+        return next(begun, known[0])
 
 
 def _next_order(calls: list[RecordedCall]) -> int:
@@ -202,7 +234,7 @@ def parse(message: Message) -> Any:
 def identity_of(body: object) -> tuple[object, ...]:
     """The values of IDENTITY_KEYS in a sessionStart's body (or the first of a downloaded array); None where absent."""
     first = body[0] if isinstance(body, list) and body else body
-    params = _part(first, "params")
+    params = part_of(first, "params")
     return tuple(_comparable(params.get(key)) for key in IDENTITY_KEYS)
 
 
@@ -210,7 +242,7 @@ def kind_of(body: object) -> Kind:
     """What the event in a parsed body is called; a body that is no event has an empty name."""
     if not isinstance(body, dict):
         return Kind("")
-    event_type, params = str(body.get("eventType", "")), _part(body, "params")
+    event_type, params = str(body.get("eventType", "")), part_of(body, "params")
     if event_type == "statesUpdate":
         return Kind(event_type, (_state_names(params, "statesStart"), _state_names(params, "statesEnd")))
     key = _NAMING_KEYS.get(event_type)
@@ -233,16 +265,17 @@ def _state_names(params: dict[str, Any], key: str) -> tuple[str, ...]:
 
 def place_of(body: object, started_ts: float | None) -> Place:
     """Where the event in a parsed body stands, in a session that began at `started_ts` (milliseconds since 1970)."""
-    ts, playhead = ts_of(body), _number(_part(body, "playerTime").get("playhead"))
+    ts, playhead = ts_of(body), _number(part_of(body, "playerTime").get("playhead"))
     return Place(playhead, None if ts is None or started_ts is None else (ts - started_ts) / 1000)
 
 
 def ts_of(body: object) -> float | None:
     """The ts in a parsed body, milliseconds since 1970; None where there is none."""
-    return _number(_part(body, "playerTime").get("ts"))
+    return _number(part_of(body, "playerTime").get("ts"))
 
 
-def _part(body: object, key: str) -> dict[str, Any]:
+def part_of(body: object, key: str) -> dict[str, Any]:
+    """The object `key` of a parsed body; empty if it is not there or no object."""
     part = body.get(key) if isinstance(body, dict) else None
     return part if isinstance(part, dict) else {}
 
@@ -253,4 +286,9 @@ def _number(value: object) -> float | None:
 
 def _comparable(value: object) -> object:
     """A value that can be compared and hashed; numbers are equal whatever their spelling."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if isinstance(value, dict | list) else value
+    if not isinstance(value, dict | list):
+        return value
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # nested deeper than it goes
+        return type(value).__name__

@@ -24,7 +24,7 @@ _PER_CONNECTION = frozenset(
 def unpack[M: (Request, Response)](message: M, raw: bytes) -> M:
     """`message` with the body `raw`, its Content-Encoding undone; left on and marked where that cannot be."""
     try:
-        content = decode_content(raw, _coding(message))
+        content = decode_content(raw, _coding(message)) if raw else raw
     except CodingError:
         return message.with_content(raw, coded=True)
     return message.with_content(content)
