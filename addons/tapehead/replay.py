@@ -53,12 +53,14 @@ class _Playback(msgspec.Struct, eq=False):
         started_ts: the live sessionStart's ts, milliseconds since 1970.
         used: the lines of the recorded events that are spent.
         reached: the order of the furthest of them; None after a restart, until the first event.
+        rounds: whether it begins anew when it is through: its id is a recorded one, and may come any number of times.
     """
 
     session: RecordedSession
     started_ts: float | None
     used: set[int] = msgspec.field(default_factory=set)
     reached: int | None = 0
+    rounds: bool = False
 
 
 class Replay:
@@ -165,7 +167,8 @@ class Replay:
         if session := self._by_sid.get(sid):
             if session.start:
                 self._endpoint.adopt(sid, now)
-            return self._keep(sid, _Playback(session, ts_of(session.start.body) if session.start else None))
+            started_ts = ts_of(session.start.body) if session.start else None
+            return self._keep(sid, _Playback(session, started_ts, rounds=True))
         return None
 
     # ---- Events ----
@@ -177,6 +180,9 @@ class Replay:
             return self._miss(request, now, _why_unknown(sid), [])
         kind, place = kind_of(body), place_of(body, playback.started_ts)
         choice = choose(playback.session, kind, place, playback.used, playback.reached)
+        if choice.reason is Reason.ALL_USED and playback.rounds:
+            playback.used.clear()
+            choice = choose(playback.session, kind, place, playback.used, 0)
         if choice.call is None:
             near = near_events(playback.session, kind, place, playback.used)
             return self._miss(request, now, choice.reason, near)
