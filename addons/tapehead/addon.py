@@ -22,6 +22,7 @@ from tapehead.exchange import FORMAT_VERSION, Exchange, Headers, Request, Respon
 from tapehead.launch import ProxySettings
 from tapehead.schemas import Schemas
 from tapehead.simulate import failure
+from tapehead.tape import served_schema
 from tapehead.wire import end_to_end, pack, unpack
 
 logger = logging.getLogger(__name__)
@@ -172,8 +173,18 @@ class Record:
             self._finish(flow, STOPPED)
 
     def _finish(self, flow: http.HTTPFlow, error: str | None) -> None:
-        if self._open.pop(flow.id, None) is not None:
-            self._tell(exchange_of(flow, error, self._schemas))
+        if self._open.pop(flow.id, None) is None:
+            return
+        exchange = exchange_of(flow, error, self._schemas)
+        self._tell(exchange)
+        if exchange.call is Call.SCHEMA:
+            self._learn(exchange)
+
+    def _learn(self, exchange: Exchange) -> None:
+        """Check what comes from now on by a schema that the endpoint itself serves."""
+        route, schema = find_route(exchange.request.path), served_schema(exchange)
+        if route and route.event_type and schema is not None:
+            self._schemas.learn(route.event_type, schema)
 
 
 def exchange_of(flow: http.HTTPFlow, error: str | None, schemas: Schemas) -> Exchange:

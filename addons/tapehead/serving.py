@@ -17,7 +17,7 @@ from tapehead.asgi import App, Observer, Protocol
 from tapehead.problems import ProxyProblem
 from tapehead.receipt import Receipt
 from tapehead.stage import EngineSettings, Stage, add_books, books_of
-from tapehead.terminal import Screen, announcer, observer
+from tapehead.terminal import Screen, announce, observer
 
 BACKLOG = 2048
 
@@ -82,7 +82,7 @@ def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[st
     """
     stage, screen, receipt = Stage(settings, complain), Screen(), Receipt()
     with listen(host, port) as listening:
-        announcer(screen.show)([listening.getsockname()[:2]])
+        announce(screen.show, [listening.getsockname()[:2]])
         if workers == 1:
             _answer(stage, settings, listening, screen, receipt)
         else:
