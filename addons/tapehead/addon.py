@@ -302,6 +302,12 @@ class Play:
         if self._record:
             await self._record.drain(deadline - time.monotonic())
 
+    @shielded
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Let no request stream that is to be refused: it would be refused by the connection, in words not ours."""
+        if not self._allow.names(flow.request.pretty_host, flow.request.port):
+            flow.request.stream = False
+
     def _refuse(self, flow: http.HTTPFlow, now: float) -> None:
         if not self._allow.names(flow.request.pretty_host, flow.request.port):
             flow.response = _to_mitmproxy(failure(501, NO_CALL.format(url=flow.request.pretty_url), now))
