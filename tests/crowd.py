@@ -1,6 +1,7 @@
 """Many players at once, on plain sockets: each plays a session whose every recorded answer says which it is."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,8 @@ BURSTS: tuple[tuple[Move, ...], ...] = (
 )
 EVENTS = [move for burst in BURSTS for move in burst]
 LATE = len(EVENTS) - 1
+_ENDS = list(itertools.accumulate(map(len, BURSTS)))
+_PLACES = [range(end - len(burst), end) for burst, end in zip(BURSTS, _ENDS, strict=True)]
 SPACING = 2.0
 
 
@@ -149,13 +152,12 @@ class Viewer:
         if (told.status, told.content) != wanted:
             self.wrong.append(f"session {self.follows} event {nth}: {told.status} {told.content.decode()}")
 
-    async def play(self, lines: Lines) -> None:
-        """Play a whole session, burst after burst."""
-        await self.open(lines)
-        first = 0
-        for burst in BURSTS:
-            await self.burst(lines, range(first, first + len(burst)))
-            first += len(burst)
+    async def play(self, lines: Lines, first: int = 0, end: int = len(EVENTS)) -> None:
+        """Play a session from its `first` event to before its `end`, burst after burst."""
+        if not self.sid:
+            await self.open(lines)
+        for burst in _PLACES:
+            await self.burst(lines, [nth for nth in burst if first <= nth < end])
 
 
 async def play_all(port: int, viewers: Sequence[Viewer], most: int) -> None:

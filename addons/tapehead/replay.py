@@ -18,7 +18,7 @@ from tapehead.answer import Answer
 from tapehead.api import Call, Route, find_call, find_route, with_sid
 from tapehead.exchange import Request, Response
 from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, name_event, near_lines, summarise
-from tapehead.matching import Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions, shorten
+from tapehead.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions, shorten
 from tapehead.schemas import Schemas
 from tapehead.sid import NO_RECORDED_SESSION, mint, read
 from tapehead.simulate import Endpoint, failure
@@ -197,7 +197,9 @@ class Replay:
     def _spend(self, playback: _Playback, call: RecordedCall) -> None:
         playback.used.add(call.line)
         if playback.reached is None:
-            playback.used.update(other.line for other in playback.session.calls if other.order < call.order)
+            # What stands shortly before may still be in flight.
+            earliest = call.order - WINDOW
+            playback.used.update(other.line for other in playback.session.calls if other.order < earliest)
         playback.reached = max(playback.reached or 0, call.order)
 
     # ---- The other calls ----
