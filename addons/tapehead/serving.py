@@ -5,8 +5,10 @@ import contextlib
 import errno
 import functools
 import multiprocessing
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -95,8 +97,7 @@ def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[st
         Problem: a recording cannot be read, or the address cannot be listened on.
     """
     if workers > 1:
-        # Blocked in every thread and process to come, a signal waits until somebody heeds it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        _hold_signals()
     stage, screen, receipt = Stage(settings, complain), Screen(), Receipt()
     with listen(host, port) as listening:
         ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
@@ -132,6 +133,7 @@ def _run_workers(
     """Answer in several processes until told to stop; the books of those that sent them."""
     context = multiprocessing.get_context("spawn")
     started = [_start_worker(context, settings, listening) for _ in range(workers)]
+    _hold_signals()  # starting a process let them through again
     ready()
     signal.sigwait(STOP_SIGNALS)
     for process, _ in started:
@@ -160,11 +162,24 @@ def _receive(pipe: Connection) -> bytes | None:
 
 
 def _work(settings: EngineSettings, listening: socket.socket, books: Connection) -> None:
-    """What one process of several does."""
+    """What one process of several does; it ends with its parent, however that ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     stage, screen, receipt = Stage(settings, _ignore), Screen(), Receipt()
     _answer(stage, settings, listening, screen, receipt, _heed_signals)
     screen.close()
     books.send_bytes(books_of(stage, receipt))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _hold_signals() -> None:
+    """Let signals wait, in every thread and process to come, until somebody heeds them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 def _heed_signals() -> None:
