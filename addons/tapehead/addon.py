@@ -98,6 +98,14 @@ class Pick:
         self._prefix = prefix.rstrip("/")
 
     @shielded
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Open a tunnel to the endpoint before it is known to be up, so that a call to a dead one can be recorded."""
+        if self._hosts.has(flow.request.host, flow.request.port):
+            flow.response = http.Response.make(200)
+            flow.response.reason = "Connection established"
+            flow.response.headers.clear()
+
+    @shielded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Mark a call before its body comes, and let other requests stream."""
         if not self.mark(flow):
@@ -316,7 +324,7 @@ class Play:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Refuse a tunnel that is neither to the endpoint nor allowed."""
         host, port = flow.request.host, flow.request.port
-        if not self._hosts.has(host, port) and not self._allow.names(host, port):
+        if flow.response is None and not self._allow.names(host, port):
             flow.response = _to_mitmproxy(failure(501, NO_CALL.format(url=f"{host}:{port}"), time.time()))
 
     @shielded
