@@ -29,7 +29,7 @@ from tapehead.report.model import NEVER, Report, build_report, fails, places_of,
 from tapehead.report.picture import Picture, picture_of
 from tapehead.report.sarif import render_sarif
 from tapehead.report.text import WIDE, Look, render_text
-from tapehead.report.words import plural, totals_of
+from tapehead.report.words import totals_of
 from tapehead.rules import RULES
 from tapehead.store import MOST_COMPLAINTS, read_recording
 
@@ -38,7 +38,9 @@ STDIN_NAME = "stdin"
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 100_000
 
-Complain = Callable[[str], None]
+_SHOWN_EVERY = 500
+
+Show = Callable[[int, int], None]
 Items = Iterable[Entry | BadLine]
 
 
@@ -154,9 +156,7 @@ def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
     files = [None if name == STDIN else Path(name) for name in outputs]
     forms = list(forms) or [_form_of(path) for path in files] or [Format.TEXT]
     if len(files) > len(forms):
-        raise UsageProblem(
-            f"{plural(len(files), '--output')} for {plural(len(forms), '--format')}; say one --format each"
-        )
+        raise UsageProblem(f"--output is given {len(files)} times, --format {len(forms)}; say one --format for each")
     targets = [Target(form, path) for form, path in zip(forms, files + [None] * len(forms), strict=False)]
     if sum(target.output is None for target in targets) > 1:
         raise UsageProblem("only one --format can go to stdout; say --output FILE for each of the others")
@@ -217,8 +217,8 @@ def _gather(names: list[str], assumptions: Assumptions, *, pictures: bool) -> _G
     gathered = _Gathered(pictures)
     recordings = list(_find(names))
     order = {str(path): number for number, path in enumerate(recordings)}
-    with _progress(len(recordings)) as advance:
-        reader = _Reader(recordings, gathered.bodies if pictures else None, advance)
+    with _progress(len(recordings)) as show:
+        reader = _Reader(recordings, gathered.bodies if pictures else None, show)
         for result in run_audit(reader.entries(), measure=partial(measure, assume=assumptions)):
             gathered.add((order.get(result.recording, -1), result.line), result)
     if not reader.read:
@@ -249,10 +249,11 @@ class _Reader:
         read: how many exchanges were read.
     """
 
-    def __init__(self, recordings: Iterable[Path | str], bodies: Bodies | None, advance: Callable[[int], None]) -> None:
+    def __init__(self, recordings: Iterable[Path | str], bodies: Bodies | None, show: Show) -> None:
         self._recordings = recordings
         self._bodies = bodies
-        self._advance = advance
+        self._show = show
+        self._done = 0
         self.read = 0
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
@@ -261,13 +262,16 @@ class _Reader:
                 yield from self._entries(recording)
             except Problem as problem:
                 _complain(str(problem))
-            self._advance(1)
+            self._done += 1
+            self._show(self._done, self.read)
 
     def _entries(self, recording: Path | str) -> Iterator[tuple[str, Entry]]:
         name, bad = str(recording), 0
         for item in _read_stdin() if isinstance(recording, str) else read_recording(recording):
             if isinstance(item, Entry):
                 self.read += 1
+                if self.read % _SHOWN_EVERY == 0:
+                    self._show(self._done, self.read)
                 if self._bodies:
                     self._bodies.keep(name, item)
                 yield name, item
@@ -292,16 +296,16 @@ def _read_stdin() -> Items:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
+def _progress(total: int) -> Iterator[Show]:
     """A bar on stderr while recordings are read, if that is a terminal; a function that moves it."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _: None
+        yield lambda _done, _read: None
         return
-    columns = (TextColumn("auditing"), BarColumn(), MofNCompleteColumn(), TextColumn("recordings"))
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("recordings, {task.fields[read]:,} exchanges"))
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.advance(task, count)
+        task = progress.add_task("", total=total, read=0)
+        yield lambda done, read: progress.update(task, completed=done, read=read)
 
 
 # ---- Writing ----
@@ -328,9 +332,17 @@ def _look(*, verbose: bool = False, plain: bool = False) -> Look:
     return Look(Console().width, colour="NO_COLOR" not in os.environ, verbose=verbose)
 
 
+def _print(text: str) -> None:
+    """Print the report; a reader that has seen enough, such as `head`, is no failure."""
+    try:
+        typer.echo(text.encode("utf-8", "replace"), nl=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _deliver(target: Target, text: str) -> None:
     if target.output is None:
-        typer.echo(text.encode("utf-8", "replace"), nl=False)
+        _print(text)
         return
     try:
         target.output.parent.mkdir(parents=True, exist_ok=True)
