@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from msgspec import UNSET
-
 from tapehead.api import Call, location_of
 from tapehead.audit import audit
-from tapehead.exchange import Exchange, Request, Response
+from tapehead.exchange import FORMAT_VERSION, Exchange, Request, Response
 from tapehead.meter import measure
 from tapehead.outcome import SessionResult
 from tapehead.recording import Entry
@@ -95,13 +93,15 @@ def make_exchange(
     response = None if status is None else Response(status=status, headers=headers)
     started = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=arrived_ms)
     return Exchange(
+        tapehead=FORMAT_VERSION,
         started=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         elapsed_ms=elapsed_ms,
         call=call,
         session=sid,
         request=request if call in (Call.SCHEMA, Call.PREFLIGHT) else request.with_content(content),
         response=response,
-        error=UNSET if response else "connection reset",
+        error=None if response else "connection reset",
+        findings=[],
     )
 
 

@@ -115,6 +115,12 @@ def sid_of_location(location: str | None) -> str | None:
     return match["sid"] if match else None
 
 
+def with_sid(location: str, sid: str) -> str:
+    """A `Location` with another session id, the rest as it is."""
+    match = _LOCATION.search(location)
+    return location[: match.start("sid")] + sid + location[match.end("sid") :] if match else location
+
+
 def location_of(sid: str) -> str:
     """The `Location` for a session id, in exactly the form that SDKs take it from (observed: relative)."""
     return f"/api/v1/sessions/{sid}"

@@ -11,6 +11,7 @@ import brotli
 import zstandard
 
 MAX_DECODED = 64 * 1024 * 1024
+_PIECE = 256
 
 
 class CodingError(ValueError):
@@ -64,18 +65,29 @@ def _decode_one(content: bytes, name: str, limit: int) -> bytes:
 
 
 def _gunzip(content: bytes, limit: int) -> bytes:
+    """Undo gzip, which may be of several members, one behind the other."""
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    return _whole(decoder, decoder.decompress(content, limit), limit)
+    decoded = _whole(decoder, decoder.decompress(content, limit), limit)
+    while decoder.unused_data and len(decoded) < limit:
+        content, decoder = decoder.unused_data, zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        decoded += _whole(decoder, decoder.decompress(content, limit - len(decoded)), limit - len(decoded))
+    return decoded
 
 
 def _inflate(content: bytes, limit: int) -> bytes:
     # The standard means zlib's format by deflate; some clients send the bare stream.
     try:
-        decoder = zlib.decompressobj()
-        return _whole(decoder, decoder.decompress(content, limit), limit)
+        return _inflate_as(zlib.MAX_WBITS, content, limit)
     except zlib.error:
-        decoder = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-        return _whole(decoder, decoder.decompress(content, limit), limit)
+        return _inflate_as(-zlib.MAX_WBITS, content, limit)
+
+
+def _inflate_as(wbits: int, content: bytes, limit: int) -> bytes:
+    decoder = zlib.decompressobj(wbits=wbits)
+    decoded = _whole(decoder, decoder.decompress(content, limit), limit)
+    if decoder.unused_data:
+        raise EOFError("something follows its end")
+    return decoded
 
 
 def _whole(decoder: "zlib._Decompress", decoded: bytes, limit: int) -> bytes:
@@ -95,8 +107,18 @@ def _unbrotli(content: bytes, limit: int) -> bytes:
 
 
 def _unzstd(content: bytes, limit: int) -> bytes:
-    with zstandard.ZstdDecompressor().stream_reader(content) as reader:
-        return reader.read(limit)
+    """Undo zstd, in pieces so small that none unpacks to much more than the limit before it is noticed."""
+    decoded, decoder = bytearray(), zstandard.ZstdDecompressor().decompressobj()
+    for start in range(0, len(content), _PIECE):
+        piece = content[start : start + _PIECE]
+        while piece and len(decoded) < limit:
+            if decoder.eof:
+                decoder = zstandard.ZstdDecompressor().decompressobj()
+            decoded += decoder.decompress(piece)
+            piece = decoder.unused_data
+    if not decoder.eof and len(decoded) < limit:
+        raise EOFError("it ends too early")
+    return bytes(decoded[:limit])
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {

@@ -162,7 +162,10 @@ def _shown(complaint: Complaint) -> str:
 
 def quote(value: object) -> str:
     """A value as JSON, cut to a length that fits a line."""
-    quoted = orjson.dumps(value).decode()
+    try:
+        quoted = orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # nested deeper than it goes
+        return kind_of(value)
     return quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
 
 

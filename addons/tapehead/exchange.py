@@ -54,7 +54,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         headers: names and values as on the wire, in order; bytes beyond ASCII as Latin-1.
         body: a JSON body exactly as sent, byte for byte.
-        text: any other body in UTF-8, and JSON that spans lines.
+        text: any other body in UTF-8, and JSON that spans lines or has blanks around it.
         base64: any other body.
         coded: true where `base64` holds the body with its Content-Encoding still on, because it could not
             be undone.
@@ -104,6 +104,13 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
     base64: str | None = None
     coded: bool = False
 
+    @property
+    def path(self) -> str:
+        """The URL's path, query left out."""
+        _, _, rest = self.url.partition("://")
+        slash = rest.find("/")
+        return rest[slash:].partition("?")[0] if slash >= 0 else "/"
+
 
 class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A response: status, reason phrase (empty in HTTP/2), headers, body."""
@@ -117,7 +124,7 @@ class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
     coded: bool = False
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a recording.
 
     Attributes:
@@ -132,15 +139,15 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         findings: what the rules say of this exchange alone.
     """
 
-    tapehead: int = FORMAT_VERSION
+    tapehead: int
     started: str
     elapsed_ms: float
     call: Call
     session: str | None
     request: Request
     response: Response | None
-    error: str | msgspec.UnsetType = msgspec.UNSET
-    findings: list[Finding] = msgspec.field(default_factory=list)
+    error: str | None = None
+    findings: list[Finding]
 
 
 def is_json(content: bytes) -> bool:
@@ -155,12 +162,14 @@ def is_json(content: bytes) -> bool:
 def store_content(content: bytes, *, coded: bool = False) -> dict[str, object]:
     """The fields of `Message` that hold `content`: the first of body, text, base64 that fits.
 
-    JSON that spans lines goes into `text`: in `body` it would tear the recording's line.
+    JSON that spans lines goes into `text`: in `body` it would tear the recording's line. So does JSON with blanks
+    around it, which a line's reader would take for the line's own.
     """
     fields: dict[str, object] = {"body": NO_BODY, "text": None, "base64": None, "coded": coded}
     if not content:
         return fields
-    if not coded and b"\n" not in content and b"\r" not in content and is_json(content):
+    bare = b"\n" not in content and b"\r" not in content and content == content.strip()
+    if bare and not coded and is_json(content):
         return fields | {"body": msgspec.Raw(content)}
     text = None if coded else _as_text(content)
     if text is not None:

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -32,8 +33,40 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+
 _MAY_HOLD = re.compile(rb"\\u|" + b"|".join(re.escape(key.encode()) for key in sorted(_PERSON_KEYS)))
 # Shorter values are not searched for in other places: they would match by chance.
 _LEAST_SEARCHED = 6
+# A body with more identifiers than these has them replaced where they stand, and not searched for elsewhere.
+_MOST_SEARCHED = 50
 
 Pseudonyms = dict[str, str]
+
+
+class _Search:
+    """Finds identifying values in other places than their own: the longest first, in URLs also percent-encoded."""
+
+    def __init__(self, found: Pseudonyms) -> None:
+        long_enough = [value for value in found if len(value) >= _LEAST_SEARCHED]
+        longest = sorted(long_enough, key=len, reverse=True)[:_MOST_SEARCHED]
+        spellings = {value: found[value] for value in longest} | {
+            quote(value, safe=""): found[value] for value in longest
+        }
+        self._pseudonyms = spellings
+        self._pattern = re.compile("|".join(map(_pattern, spellings))) if spellings else None
+
+    def replace(self, text: str) -> str:
+        """`text` with pseudonyms for what is found."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self._pseudonyms[match[0]], text)
+
+    def replace_bytes(self, content: bytes) -> bytes:
+        """The same for bytes in any encoding that has ASCII's characters."""
+        text = content.decode("utf-8", "surrogateescape")
+        replaced = self.replace(text)
+        return content if replaced is text or replaced == text else replaced.encode("utf-8", "surrogateescape")
+
+
+def _pattern(value: str) -> str:
+    """A regular expression for a value; one of digits alone is none within a longer number."""
+    return rf"(?<!\d){value}(?!\d)" if value.isascii() and value.isdigit() else re.escape(value)
 
 
 class Redactor:
@@ -57,24 +90,24 @@ class Redactor:
     def redact(self, exchange: Exchange) -> Exchange:
         """`exchange` with pseudonyms for the values that identify somebody."""
         content = b"" if exchange.request.coded else exchange.request.content()
-        found = {value: self.pseudonym(value) for value in identifiers(content)}
-        request = self._redact_message(exchange.request, found)
-        request = msgspec.structs.replace(request, url=_replace(exchange.request.url, found))
-        response = exchange.response and self._redact_message(exchange.response, found)
+        search = _Search({value: self.pseudonym(value) for value in identifiers(content)})
+        request = self._redact_message(exchange.request, search)
+        request = msgspec.structs.replace(request, url=search.replace(exchange.request.url))
+        response = exchange.response and self._redact_message(exchange.response, search)
         findings = [
-            msgspec.structs.replace(finding, message=_replace(finding.message, found)) for finding in exchange.findings
+            msgspec.structs.replace(finding, message=search.replace(finding.message)) for finding in exchange.findings
         ]
         return msgspec.structs.replace(exchange, request=request, response=response, findings=findings)
 
-    def _redact_message[M: (Request, Response)](self, message: M, found: Pseudonyms) -> M:
+    def _redact_message[M: (Request, Response)](self, message: M, search: _Search) -> M:
         message = message.with_headers(
-            (name, self.pseudonym(value) if name.lower() in PERSON_HEADERS else _replace(value, found))
+            (name, self.pseudonym(value) if name.lower() in PERSON_HEADERS else search.replace(value))
             for name, value in message.headers
         )
         if message.coded:
             return message
         content = message.content()
-        redacted = _replace_elsewhere(replace_values(content, self.pseudonym), found)
+        redacted = search.replace_bytes(replace_values(content, self.pseudonym))
         return message if redacted == content else message.with_content(redacted)
 
 
@@ -97,7 +130,7 @@ def _person_spans(content: bytes) -> Iterator[tuple[int, int]]:
     if not _MAY_HOLD.search(content):
         return
     frames = [(False, False)]  # of each open container: is it an object, is it under an identifying key
-    at_key = person = False
+    at_key = person = is_state = False
     for match in _TOKEN.finditer(content):
         token = match[0]
         if token in (b"{", b"["):
@@ -105,14 +138,15 @@ def _person_spans(content: bytes) -> Iterator[tuple[int, int]]:
             at_key = token == b"{"
         elif token in (b"}", b"]"):
             del frames[max(1, len(frames) - 1) :]
+            person = frames[-1][1]
         elif token == b",":
             at_key, person = frames[-1]
         elif token == b":":
             at_key = False
         elif at_key:
             key = _decode_value(token)
-            person = (frames[-1][1] or key in _PERSON_KEYS) and key != "authState"
-        elif person and token not in (b"null", b"true", b"false"):
+            person, is_state = frames[-1][1] or key in _PERSON_KEYS, key == "authState"
+        elif person and token not in (b"null", b"true", b"false") and not (is_state and token.isdigit()):
             yield match.span()
 
 
@@ -129,19 +163,5 @@ def _encode_like(token: bytes, pseudonym: Callable[[str], str]) -> bytes:
     if replaced == value:
         return token
     if not token.startswith(b'"'):
-        return replaced.lstrip("0").encode() if replaced.isdigit() else b"0"
+        return (replaced.lstrip("0") if replaced.isdigit() else "").encode() or b"0"
     return orjson.dumps(replaced)
-
-
-def _replace(text: str, found: Pseudonyms) -> str:
-    for value, pseudonym in found.items():
-        if len(value) >= _LEAST_SEARCHED:
-            text = text.replace(value, pseudonym)
-    return text
-
-
-def _replace_elsewhere(content: bytes, found: Pseudonyms) -> bytes:
-    for value, pseudonym in found.items():
-        if len(value) >= _LEAST_SEARCHED:
-            content = content.replace(value.encode("utf-8", "surrogatepass"), pseudonym.encode())
-    return content

@@ -131,11 +131,15 @@ class Schemas:
     Args:
         recorded: event type to schema; these take precedence.
 
+    Attributes:
+        recorded: the event types whose schema came from the real endpoint.
+
     Raises:
         ValueError: a recorded schema is no JSON Schema.
     """
 
     def __init__(self, recorded: Mapping[str, Schema] | None = None) -> None:
+        self.recorded = frozenset(recorded or {})
         self._schemas = {name: build_schema(name) for name in EVENT_TYPES} | dict(recorded or {})
         self._validators = {name: _compile(name, schema) for name, schema in self._schemas.items()}
         self._any_event = _compile("any event", _any_event())

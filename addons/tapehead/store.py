@@ -3,16 +3,16 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 from tapehead.exchange import Exchange, encode
+from tapehead.problems import RecordingProblem
 from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
 
-
-class RecordingError(Exception):
-    """A recording that cannot be read or written; the message says which, why, and what to do."""
+# Lines of one file that are complained of one by one.
+MOST_COMPLAINTS = 20
 
 
 class RecordingWriter:
@@ -23,20 +23,20 @@ class RecordingWriter:
         append: whether an existing file may be added to; otherwise it must not be there.
 
     Raises:
-        RecordingError: it cannot be opened.
+        RecordingProblem: it cannot be opened.
     """
 
     def __init__(self, path: Path, *, append: bool = False) -> None:
         self.path = path
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | (0 if append else os.O_EXCL)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(path.parent)
             self._file = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
             self._mend_torn_end()
         except FileExistsError as error:
-            raise RecordingError(f"{path} exists; say --append to add to it, --overwrite to replace it") from error
+            raise RecordingProblem(f"{path} exists; say --append to add to it, --overwrite to replace it") from error
         except OSError as error:
-            raise RecordingError(f"cannot write {path}: {error.strerror}") from error
+            raise RecordingProblem(f"cannot write {path}: {error.strerror}") from error
 
     def _mend_torn_end(self) -> None:
         """End a line that a crash cut short, so that the next exchange begins on a line of its own."""
@@ -54,6 +54,11 @@ class RecordingWriter:
         while line:
             line = line[os.write(self._file, line) :]
 
+    def discard_if_empty(self) -> None:
+        """Remove the file again if there is nothing in it."""
+        if not os.fstat(self._file).st_size:
+            self.path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the file; appending is over."""
         os.close(self._file)
@@ -65,11 +70,44 @@ class RecordingWriter:
         self.close()
 
 
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(error.errno, f"{path} is no directory") from error
+
+
+class Tape:
+    """A writer whose failures stop no traffic: told once, counted, and given back to at the end.
+
+    Args:
+        writer: where exchanges go.
+        complain: called with one line when the disk first refuses.
+    """
+
+    def __init__(self, writer: RecordingWriter, complain: Callable[[str], None]) -> None:
+        self.writer = writer
+        self.written = 0
+        self.lost = 0
+        self._complain = complain
+
+    def append(self, exchange: Exchange) -> None:
+        """Add an exchange, or count it as lost."""
+        try:
+            self.writer.append(exchange)
+        except OSError as error:
+            if not self.lost:
+                self._complain(f"cannot write {self.writer.path}: {error.strerror}; the traffic goes on unrecorded")
+            self.lost += 1
+        else:
+            self.written += 1
+
+
 def read_recording(path: Path) -> Iterator[Entry | BadLine]:
     """The entries and the bad lines of the recording at `path`, in file order.
 
     Raises:
-        RecordingError: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
+        RecordingProblem: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
             exchange.
     """
     exchanges = 0
@@ -80,9 +118,29 @@ def read_recording(path: Path) -> Iterator[Entry | BadLine]:
             first_bad = first_bad or item
         yield item
     if not exchanges and first_bad:
-        raise RecordingError(f"{path} is no recording: line {first_bad.line}: {first_bad.reason}")
+        raise RecordingProblem(f"{path} is no recording: line {first_bad.line}: {first_bad.reason}")
     if not exchanges:
-        raise RecordingError(f"{path} is empty: no exchange was recorded")
+        raise RecordingProblem(f"{path} is empty: no exchange was recorded")
+
+
+def read_entries(path: Path, complain: Callable[[str], None]) -> list[Entry]:
+    """The entries of the recording at `path`; each line that is no exchange is complained of in one line.
+
+    Raises:
+        RecordingProblem: as `read_recording` does.
+    """
+    entries: list[Entry] = []
+    bad: list[BadLine] = []
+    for item in read_recording(path):
+        if isinstance(item, Entry):
+            entries.append(item)
+        else:
+            bad.append(item)
+    for line in bad[:MOST_COMPLAINTS]:
+        complain(f"{path}:{line.line}: skipped, {line.reason}")
+    if len(bad) > MOST_COMPLAINTS:
+        complain(f"{path}: skipped {len(bad) - MOST_COMPLAINTS} more lines that are no exchanges")
+    return entries
 
 
 def _read_file(path: Path) -> Iterator[Entry | BadLine]:
@@ -90,11 +148,11 @@ def _read_file(path: Path) -> Iterator[Entry | BadLine]:
         with path.open("rb") as lines:
             yield from read_lines(lines)
     except NewerFormatError as error:
-        raise RecordingError(f"{path}: {error}") from error
+        raise RecordingProblem(f"{path}: {error}") from error
     except FileNotFoundError as error:
-        raise RecordingError(f"there is no file {path}") from error
+        raise RecordingProblem(f"there is no file {path}") from error
     except OSError as error:
-        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+        raise RecordingProblem(f"cannot read {path}: {error.strerror}") from error
 
 
 def state_directory() -> Path:
@@ -107,7 +165,7 @@ def pseudonym_key(directory: Path) -> bytes:
     """The secret key of the pseudonyms in recordings in `directory`, made (mode 0600) when first asked for.
 
     Raises:
-        RecordingError: it can neither be read nor made.
+        RecordingProblem: it can neither be read nor made.
     """
     name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
     path = state_directory() / "keys" / name
@@ -116,7 +174,7 @@ def pseudonym_key(directory: Path) -> bytes:
         return _make_key(path) or path.read_bytes()
     except OSError as error:
         message = f"cannot keep the pseudonyms' key in {path}: {error.strerror}; set XDG_STATE_HOME or say --keep-ids"
-        raise RecordingError(message) from error
+        raise RecordingProblem(message) from error
 
 
 def _make_key(path: Path) -> bytes | None:

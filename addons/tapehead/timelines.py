@@ -6,7 +6,7 @@ have the playhead of the page's own table; timeline 2's first ad has the length 
 break its own name, its quality data the documented key, and its last ad and break are closed before the session.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -160,7 +160,7 @@ CHAPTERS = (
 TIMELINES: dict[int, tuple[Step, ...]] = {1: VIEW_TO_END, 2: ABANDON, 3: CHAPTERS}
 
 
-def bodies(timeline: tuple[Step, ...], started_ms: int) -> Iterator[dict[str, Any]]:
+def bodies(timeline: Sequence[Step], started_ms: int) -> Iterator[dict[str, Any]]:
     """The bodies that a player sends for `timeline` when it starts at `started_ms` (milliseconds since 1970).
 
     Steps of one moment get timestamps a millisecond apart.

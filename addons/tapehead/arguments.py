@@ -1,0 +1,112 @@
+"""What arguments mean: addresses, URLs, modes; and what is wrong with them, in one sentence."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tapehead.faults import Fault, Latency, parse_fault, parse_latency
+from tapehead.launch import ProxySettings
+from tapehead.problems import UsageProblem
+from tapehead.replay import OnMiss
+
+
+class Target(NamedTuple):
+    """The endpoint behind a reverse proxy: mitmproxy's mode, and the path that stands before the API's own."""
+
+    mode: str
+    prefix: str
+
+
+def parse_target(url: str) -> Target:
+    """The target that a URL names.
+
+    Raises:
+        UsageProblem: it is no http or https URL.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise UsageProblem(f"--to {url} is no http or https URL; expected one like https://company.hb-api.omtrdc.net")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    prefix = parts.path.rstrip("/").removesuffix("/api/v1")
+    return Target(f"reverse:{parts.scheme}://{host}{f':{port}' if port else ''}", prefix)
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """The host and port that `HOST:PORT` names; brackets round an IPv6 address.
+
+    Raises:
+        UsageProblem: it names none.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageProblem(f"--listen {listen} is no address; expected HOST:PORT, such as 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def forward_target(on_miss: OnMiss, to: str | None, mode: Sequence[str] | None) -> Target | None:
+    """The endpoint that misses are forwarded to; None where they are not.
+
+    Raises:
+        UsageProblem: the arguments do not fit together.
+    """
+    if on_miss is not OnMiss.FORWARD:
+        if to:
+            raise UsageProblem("--to is for --on-miss forward; say that, too, or leave --to out")
+        return None
+    if not to or mode:
+        raise UsageProblem("--on-miss forward needs --to URL, the endpoint, and no --mode")
+    return parse_target(to)
+
+
+def episodes_file(target: Target | None, out: Path | None, recordings: Sequence[Path]) -> Path | None:
+    """Where forwarded calls are recorded; None where nothing is forwarded.
+
+    Raises:
+        UsageProblem: it is not clear where.
+    """
+    if target is None:
+        if out:
+            raise UsageProblem("--out is for --on-miss forward; replay records nothing else")
+        return None
+    if out is None and len(recordings) != 1:
+        raise UsageProblem("say with --out where to record what is forwarded: there are several recordings")
+    return out or recordings[0]
+
+
+def parse_faults(texts: Sequence[str] | None) -> tuple[Fault, ...]:
+    """The faults that `--fault` names.
+
+    Raises:
+        UsageProblem: one is none.
+    """
+    return tuple(parse_fault(text) for text in texts or ())
+
+
+def parse_waiting(text: str | None) -> Latency | None:
+    """The latency that `--latency` names.
+
+    Raises:
+        UsageProblem: it is none.
+    """
+    return parse_latency(text) if text is not None else None
+
+
+def proxy_settings(
+    listen: str, modes: Sequence[str], extra: Sequence[str], *, insecure: bool = False, offline: bool = False
+) -> ProxySettings:
+    """How the proxy runs, by the arguments that all doors share.
+
+    Raises:
+        UsageProblem: one cannot be used.
+    """
+    host, port = parse_listen(listen)
+    for option in extra:
+        if "=" not in option:
+            raise UsageProblem(f"--set {option} has no value; expected NAME=VALUE, such as ssl_insecure=true")
+    more = ("ssl_insecure=true",) if insecure else ()
+    return ProxySettings(modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra))

@@ -1,0 +1,100 @@
+"""The demo: a scripted player before a recording proxy and a simulated endpoint, then before the recording alone.
+
+Every part is a process of its own, as it would be at work, and they speak over real connections.
+"""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from rich.console import Console
+from rich.table import Table
+
+from tapehead.player import Sent, play
+from tapehead.problems import ProxyProblem
+from tapehead.timelines import VIEW_TO_END
+
+# Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
+LEAD_MS = 44_000
+PATIENCE_SECONDS = 10
+
+
+def run_demo(out: Path | None) -> int:
+    """Record, replay, compare; the exit code: 0 if both runs were answered alike.
+
+    Args:
+        out: where to keep the recording; None to keep none.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    with tempfile.TemporaryDirectory(prefix="tapehead-demo-") as scratch:
+        recording = out or Path(scratch) / "demo.jsonl"
+        recorded = _record(console, recording)
+        replayed = _replay(console, recording)
+    _summarise(console, recorded, replayed)
+    if out:
+        console.print(f"recording kept in {out}")
+    return 0 if _statuses(recorded) == _statuses(replayed) else 1
+
+
+def _record(console: Console, recording: Path) -> list[Sent]:
+    console.print("[bold]1.[/] a player plays the documented timeline 1, through a recording proxy")
+    with (
+        _door(console, "serve", "--quiet") as endpoint,
+        _door(console, "record", "--to", endpoint, "--out", str(recording), "--overwrite") as proxy,
+    ):
+        return _play(proxy)
+
+
+def _replay(console: Console, recording: Path) -> list[Sent]:
+    console.print("[bold]2.[/] the endpoint is gone; the same player plays against the recording")
+    with _door(console, "replay", str(recording), "--quiet") as offline:
+        return _play(offline)
+
+
+def _play(url: str) -> list[Sent]:
+    return list(play(url, VIEW_TO_END, started_ms=int(time.time() * 1000) - LEAD_MS))
+
+
+@contextlib.contextmanager
+def _door(console: Console, *command: str) -> Iterator[str]:
+    """Run one of tapehead's commands on a free port; its URL. At the end it is stopped, and its output shown."""
+    arguments = [sys.executable, "-m", "tapehead", *command, "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        first = cast(IO[str], process.stdout).readline().strip()
+        if not first.startswith("listening on "):
+            raise ProxyProblem(f"tapehead {command[0]} did not start: {first}")
+        console.print(f"   [dim]tapehead {command[0]}:[/] {first}")
+        yield first.removeprefix("listening on ")
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    for line in output.splitlines():
+        console.print(f"   [dim]tapehead {command[0]}:[/] {line}", markup=True)
+
+
+def _summarise(console: Console, recorded: list[Sent], replayed: list[Sent]) -> None:
+    console.print("[bold]3.[/] both runs, side by side")
+    table = Table(box=None, pad_edge=False)
+    for title in ("run", "session", "events", "statuses"):
+        table.add_column(title)
+    for name, sent in (("recorded", recorded), ("replayed", replayed)):
+        counts = Counter(_statuses(sent))
+        shown = ", ".join(f"{count} x {status}" for status, count in sorted(counts.items()))
+        table.add_row(name, (sent[-1].sid or "-")[:16], str(len(sent)), shown)
+    console.print(table)
+    alike = _statuses(recorded) == _statuses(replayed)
+    verdict = "[green]the player could not tell the difference[/]" if alike else "[red]the runs differ[/]"
+    console.print(f"{verdict}: {len(replayed)} calls answered offline")
+
+
+def _statuses(sent: list[Sent]) -> list[int]:
+    return [each.status for each in sent]

@@ -1,0 +1,190 @@
+"""The books of a replay: what was played, what was missed and what came nearest, what nobody asked for."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from tapehead.matching import Choice, NearMiss, Reason, shorten
+from tapehead.tape import Kind, Place, RecordedCall, RecordedSession, Tape
+
+# A summary stays readable, whatever the traffic: what goes beyond is counted.
+MOST_MISSES = 200
+MOST_SHOWN = 20
+
+_WHY = {
+    Reason.NO_SUCH_EVENT: "the recorded session has no such event",
+    Reason.ALL_USED: "every such event of the recorded session was already used",
+    Reason.OUT_OF_PLACE: "the recorded session has such an event, but far from here",
+    Reason.NO_SUCH_SESSION: "no recorded session has this content",
+    Reason.UNKNOWN_SID: "no session with this id was opened here or recorded",
+    Reason.NOT_RECORDED: "the recording has no such call",
+}
+
+
+class Miss(msgspec.Struct, frozen=True):
+    """A live call that the recording does not have.
+
+    Attributes:
+        call: what it was, such as `pauseStart at 12.0`.
+        session: the live session id, or None.
+        reason: why nothing matched.
+        answered: what was done instead.
+        nearest: the recorded exchanges that came nearest.
+    """
+
+    call: str
+    session: str | None
+    reason: Reason
+    answered: str
+    nearest: list[NearMiss]
+
+    def explain(self) -> str:
+        """Why there was no match, in words."""
+        return _WHY.get(self.reason, str(self.reason))
+
+
+class Unused(msgspec.Struct, frozen=True):
+    """A recorded call that nobody asked for: its recording's number, its line, and what it is."""
+
+    file: int
+    line: int
+    call: str
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What a replay came to.
+
+    Attributes:
+        playbacks: how many live sessions were answered from recorded ones.
+        hits: how many calls were answered as recorded.
+        misses: how many were not.
+        missed: the first of them.
+        unused: the recorded calls that nobody asked for, preflights left out.
+    """
+
+    playbacks: int
+    hits: int
+    misses: int
+    missed: list[Miss]
+    unused: list[Unused]
+
+
+class Books(msgspec.Struct):
+    """What a ledger has counted, so that those of several processes can be put together.
+
+    Attributes:
+        playbacks, hits, misses: as in `Summary`.
+        missed: the first misses.
+        asked: the recorded calls that were given as answers: recording's number and line.
+    """
+
+    playbacks: int = 0
+    hits: int = 0
+    misses: int = 0
+    missed: list[Miss] = msgspec.field(default_factory=list)
+    asked: set[tuple[int, int]] = msgspec.field(default_factory=set)
+
+    def add(self, other: "Books") -> None:
+        """Take in the books of another process."""
+        self.playbacks += other.playbacks
+        self.hits += other.hits
+        self.misses += other.misses
+        self.missed = [*self.missed, *other.missed][:MOST_MISSES]
+        self.asked |= other.asked
+
+
+class Ledger:
+    """Keeps the books of a replay.
+
+    Attributes:
+        books: the books so far.
+    """
+
+    def __init__(self) -> None:
+        self.books = Books()
+
+    def hit(self, call: RecordedCall, *, opens: bool = False) -> None:
+        """Note that a recorded call was given as an answer."""
+        self.books.asked.add((call.file, call.line))
+        self.books.hits += 1
+        self.books.playbacks += opens
+
+    def free(self) -> None:
+        """Note a call that needs no recorded answer, such as a preflight where none was recorded."""
+        self.books.hits += 1
+
+    def miss(self, miss: Miss) -> None:
+        """Note a call that the recording does not have."""
+        self.books.misses += 1
+        if len(self.books.missed) < MOST_MISSES:
+            self.books.missed.append(miss)
+
+
+def summarise(tape: Tape, books: Books) -> Summary:
+    """What a replay of `tape` came to."""
+    unused = [Unused(call.file, call.line, name_call(call)) for call in _unasked(tape, books)]
+    return Summary(books.playbacks, books.hits, books.misses, list(books.missed), unused)
+
+
+def _unasked(tape: Tape, books: Books) -> Iterator[RecordedCall]:
+    schemas = (call for calls in tape.schemas.values() for call in calls)
+    for call in (*_calls(tape.sessions), *schemas, *tape.downloaded):
+        if (call.file, call.line) not in books.asked:
+            yield call
+
+
+def _calls(sessions: Iterable[RecordedSession]) -> Iterator[RecordedCall]:
+    for session in sessions:
+        yield from ([session.start] if session.start else [])
+        yield from session.calls
+
+
+def name_call(call: RecordedCall) -> str:
+    """What a recorded call is, in words: its event type, names and playhead."""
+    return name_event(call.kind, call.place) or str(call.exchange.call)
+
+
+def name_event(kind: Kind, place: Place) -> str:
+    """What an event is, in words: its type, names and playhead; empty if it has no type."""
+    names = ", ".join(map(shorten, kind.names))
+    playhead = "" if place.playhead is None else f" at {place.playhead:g}"
+    return f"{shorten(kind.event_type)}{f' {names}' if names else ''}{playhead}" if kind.event_type else ""
+
+
+def explain_choice(choice: Choice) -> str:
+    """Why a recorded exchange was chosen, in one line."""
+    if choice.call is None:
+        return _WHY.get(choice.reason, str(choice.reason))
+    return f"line {choice.call.line} ({name_call(choice.call)}), {choice.reason}"
+
+
+def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[str]:
+    """The nearest recorded exchanges of a miss, a line each."""
+    for near in nearest:
+        fields = (f"{each.field} {each.recorded} there, {each.live} here" for each in near.differences)
+        spent = "; already used" if near.used else ""
+        yield f"{files[near.file]}:{near.line}  {'; '.join(fields) or 'alike'}{spent}"
+
+
+def summary_lines(summary: Summary, files: Sequence[str]) -> Iterator[str]:
+    """The summary for people; `files` are the recordings' names."""
+    played, spare = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded call")
+    hits, misses = count_of(summary.hits, "hit"), count_of(summary.misses, "miss", "misses")
+    yield f"played {played}: {hits}, {misses}, {spare} never asked for"
+    for miss in summary.missed[:MOST_SHOWN]:
+        yield f"  missed {miss.call}: {miss.explain()}; {miss.answered}"
+        yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))
+    yield from _more(summary.misses, "misses")
+    for unused in summary.unused[:MOST_SHOWN]:
+        yield f"  never asked for: {files[unused.file]}:{unused.line} {unused.call}"
+    yield from _more(len(summary.unused), "calls never asked for")
+
+
+def _more(count: int, what: str) -> Iterator[str]:
+    if count > MOST_SHOWN:
+        yield f"  ... and {count - MOST_SHOWN} more {what}"
+
+
+def count_of(count: int, one: str, many: str = "") -> str:
+    """A number of things, in words: `1 miss`, `2 misses`."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"

@@ -1,0 +1,56 @@
+"""The options that several commands share, so that a flag means the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapehead.replay import OnMiss
+
+Listen = Annotated[
+    str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one and prints it.")
+]
+Mode = Annotated[
+    list[str] | None,
+    typer.Option("--mode", metavar="MODE", help="A mitmproxy mode, such as regular or upstream:http://proxy:3128."),
+]
+Endpoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--endpoint", metavar="HOST", help="A host that counts as the endpoint besides *.hb-api.omtrdc.net; repeatable."
+    ),
+]
+ProxyOptions = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any option of mitmproxy; repeatable.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
+DEFAULT_LISTEN = "127.0.0.1:8080"
+
+
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="HOST", help="A host that other requests may reach over the network; repeatable."),
+]
+Miss = Annotated[OnMiss, typer.Option("--on-miss", help="What becomes of calls that were not recorded.")]
+ForwardTo = Annotated[
+    str | None, typer.Option("--to", metavar="URL", help="The endpoint that --on-miss forward goes to.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Where forwarded calls are recorded; the recording itself if left out.")
+]
+KeepIds = Annotated[bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option("--fault", metavar="WHERE=WHAT", help="Break answers, such as event:ping:3=410; repeatable."),
+]
+LatencyOption = Annotated[
+    str | None, typer.Option("--latency", metavar="recorded|MS|MIN-MAX", help="How long answers wait, in milliseconds.")
+]
+TimeScale = Annotated[
+    float, typer.Option("--time-scale", min=0.001, help="How many seconds pass for the simulated back end in one.")
+]
+StrictSchema = Annotated[bool, typer.Option("--strict-schema", help="Refuse undocumented parameters.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or calls never asked for.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Say of hits, too, why that exchange was chosen.")]
+SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write the summary as JSON.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes answer.")]

@@ -1,0 +1,88 @@
+"""Replaying through the proxy: an engine behind our addons in a lean mitmproxy, with nothing leaving the machine."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tapehead.addon import Hosts, Pick, Play, Record
+from tapehead.launch import ProxySettings
+from tapehead.proxy import run_proxy
+from tapehead.receipt import Receipt
+from tapehead.recorder import Taker
+from tapehead.redact import Redactor
+from tapehead.replay import OnMiss
+from tapehead.schemas import Schemas
+from tapehead.stage import EngineSettings, Stage
+from tapehead.store import RecordingWriter, Tape, pseudonym_key
+from tapehead.terminal import Screen, announcer, observer
+
+# Reverse mode wants a target; this name can never be one (RFC 6761), and nothing connects to it anyway.
+OFFLINE_MODE = "reverse:http://collection.invalid"
+
+
+class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What to replay, and how.
+
+    Attributes:
+        proxy: how the proxy runs.
+        engine: what answers.
+        endpoints: hosts that count as the endpoint besides the vendor's own.
+        allow: hosts whose requests may pass through to the network.
+        prefix: a path that stands before the endpoint's own at the upstream that misses are forwarded to.
+        out: where exchanges that were forwarded are recorded; None where nothing is forwarded.
+        keep_ids: whether identifiers are stored there as they are.
+    """
+
+    proxy: ProxySettings
+    engine: EngineSettings
+    endpoints: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    prefix: str = ""
+    out: Path | None = None
+    keep_ids: bool = False
+
+
+def play_recordings(settings: PlayerSettings, complain: Callable[[str], None]) -> int:
+    """Answer players until told to stop; the exit code.
+
+    Raises:
+        Problem: a recording cannot be read or written, or the proxy cannot start.
+    """
+    stage, screen = Stage(settings.engine, complain), Screen()
+    receipt = None if settings.engine.on_miss is OnMiss.FORWARD else Receipt(settings.allow)
+    with contextlib.ExitStack() as held:
+        taker = _open_taker(settings, complain, held)
+        asyncio.run(_run(settings, stage, screen, taker, receipt))
+    if taker:
+        screen.show(taker.summary())
+    code = stage.close(receipt, screen.show)
+    screen.close()
+    return 1 if taker and taker.tape.lost else code
+
+
+def _open_taker(settings: PlayerSettings, complain: Callable[[str], None], held: contextlib.ExitStack) -> Taker | None:
+    """What takes the new episodes; None where nothing is forwarded."""
+    if settings.out is None:
+        return None
+    redactor = None if settings.keep_ids else Redactor(pseudonym_key(settings.out.parent))
+    return Taker(Tape(held.enter_context(RecordingWriter(settings.out, append=True)), complain), redactor, None)
+
+
+async def _run(
+    settings: PlayerSettings, stage: Stage, screen: Screen, taker: Taker | None, receipt: Receipt | None
+) -> None:
+    engine, hosts = settings.engine, Hosts(settings.endpoints)
+    observe = None if engine.quiet else observer(screen, explain=engine.explain)
+    record = Record(Schemas(), taker.take, forwarded_only=True) if taker else None
+    play = Play(stage.engine, hosts, settings.allow, observe, record)
+    addons = [Pick(hosts, settings.prefix), play, *([record] if record else [])]
+
+    def ready(addresses: Sequence[tuple[str, int]]) -> None:
+        if receipt:
+            receipt.seal()
+        announcer(screen.show)(addresses)
+
+    await run_proxy(hosts.limit(settings.proxy), addons, ready, play.drain)

@@ -1,0 +1,106 @@
+"""A lean mitmproxy: its core, its server, its protocol detection, its certificates, and our addons; nothing else.
+
+mitmdump's forty tool addons cost over half of each request, and none of them has a part in what tapehead does.
+"""
+
+import asyncio
+import errno
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from mitmproxy import exceptions, master, options
+from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
+
+from tapehead.launch import ProxySettings
+from tapehead.problems import ProxyProblem
+
+DRAIN_SECONDS = 5.0
+
+Address = tuple[str, int]
+
+
+async def run_proxy(
+    settings: ProxySettings,
+    addons: Sequence[object],
+    ready: Callable[[Sequence[Address]], None],
+    drain: Callable[[float], Awaitable[None]],
+) -> None:
+    """Run until SIGINT or SIGTERM; a second signal does not wait for the calls in hand.
+
+    Args:
+        settings: how.
+        addons: ours, in the order in which they see a flow.
+        ready: called with the addresses listened on, once they are.
+        drain: awaited after the listening has ended, with the seconds that the calls in hand may still take.
+
+    Raises:
+        ProxyProblem: an option is wrong, or an address is in use.
+    """
+    proxy = master.Master(options.Options())
+    server = proxyserver.Proxyserver()
+    proxy.addons.add(core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig(), *addons)
+    _configure(proxy.options, settings)
+    proxy.addons.add(_Start(server, proxy, ready))
+    stopped = asyncio.create_task(_stop_gently(proxy, drain))
+    await proxy.run()
+    stopped.cancel()
+    _raise_start_failure(server, settings)
+
+
+class _Start:
+    """Tells when the proxy listens, and ends it when it cannot."""
+
+    def __init__(
+        self, server: proxyserver.Proxyserver, proxy: master.Master, ready: Callable[[Sequence[Address]], None]
+    ) -> None:
+        self._server = server
+        self._proxy = proxy
+        self._ready = ready
+
+    def running(self) -> None:
+        if any(instance.last_exception for instance in self._server.servers):
+            self._proxy.should_exit.set()
+        else:
+            self._ready([address[:2] for address in self._server.listen_addrs()])
+
+
+def _configure(opts: options.Options, settings: ProxySettings) -> None:
+    # In reverse mode, connecting only when a request comes gives the player of a dead upstream a 502 and not a closed
+    # connection. The other modes connect at once: a tunnel's server may be the first to speak.
+    lazy = settings.offline or settings.is_reverse()
+    wanted: dict[str, Any] = {
+        "mode": list(settings.modes),
+        "listen_host": settings.host,
+        "listen_port": settings.port,
+        "allow_hosts": list(settings.tls_hosts),
+        "connection_strategy": "lazy" if lazy else "eager",
+        "upstream_cert": not settings.offline,
+    }
+    try:
+        opts.update(**wanted)
+        opts.set(*settings.extra)
+    except (exceptions.OptionsError, ValueError, KeyError) as error:
+        raise ProxyProblem(str(error).strip("'")) from error
+
+
+async def _stop_gently(proxy: master.Master, drain: Callable[[float], Awaitable[None]]) -> None:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: proxy.should_exit.set() if asked.is_set() else asked.set())
+    await asked.wait()
+    proxy.options.update(server=False)
+    await drain(DRAIN_SECONDS)
+    proxy.should_exit.set()
+
+
+def _raise_start_failure(server: proxyserver.Proxyserver, settings: ProxySettings) -> None:
+    failures = [instance.last_exception for instance in server.servers if instance.last_exception]
+    if not failures:
+        return
+    cause = failures[0]
+    if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+        where = f"{settings.host}:{settings.port}"
+        raise ProxyProblem(f"{where} is in use; say --listen with another port, or 0 for any free one")
+    raise ProxyProblem(f"cannot listen on {settings.host}:{settings.port}: {cause}")

@@ -1,0 +1,288 @@
+"""Replay: the recorded endpoint, answering live players, any number of them at once.
+
+A live sessionStart opens a playback of the recorded session that fits it best; equals take turns in recorded order,
+then round again. Its events are answered with what `matching` chooses from that session. What the recording does not
+have goes by `on_miss`. A session id that was recorded is answered from its own session, so that recorded failures
+(an unknown id, a closed session) come back, too.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from email.utils import formatdate
+from enum import StrEnum
+
+import msgspec
+import orjson
+
+from tapehead.answer import Answer
+from tapehead.api import Call, Route, find_call, find_route, with_sid
+from tapehead.exchange import Request, Response
+from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, name_event, near_lines, summarise
+from tapehead.matching import Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions, shorten
+from tapehead.schemas import Schemas
+from tapehead.sid import NO_RECORDED_SESSION, mint, read
+from tapehead.simulate import Endpoint, failure
+from tapehead.tape import (
+    RecordedCall,
+    RecordedSession,
+    Tape,
+    identity_of,
+    kind_of,
+    parse,
+    place_of,
+    ts_of,
+)
+
+# The oldest playback beyond these is forgotten; its next event takes it up again by its id.
+MOST_PLAYBACKS = 50_000
+
+
+class OnMiss(StrEnum):
+    """What becomes of a call that the recording does not have."""
+
+    SIMULATE = "simulate"
+    ERROR = "error"
+    FORWARD = "forward"
+
+
+class _Playback(msgspec.Struct, eq=False):
+    """A live session that is answered from a recorded one.
+
+    Attributes:
+        session: the recorded session that it follows.
+        started_ts: the live sessionStart's ts, milliseconds since 1970.
+        used: the lines of the recorded events that are spent.
+        reached: the order of the furthest of them; None after a restart, until the first event.
+        rounds: whether it begins anew when it is through: its id is a recorded one, and may come any number of times.
+    """
+
+    session: RecordedSession
+    started_ts: float | None
+    used: set[int] = msgspec.field(default_factory=set)
+    reached: int | None = 0
+    rounds: bool = False
+
+
+class Replay:
+    """Answers from a tape.
+
+    Args:
+        tape: what was recorded.
+        schemas: the schemas in use.
+        on_miss: what becomes of calls that the tape does not have.
+        endpoint: answers for `on_miss` simulate; one with default settings if left out.
+        files: the recordings' names, for messages.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        schemas: Schemas,
+        *,
+        on_miss: OnMiss = OnMiss.SIMULATE,
+        endpoint: Endpoint | None = None,
+        files: tuple[str, ...] = (),
+    ) -> None:
+        self._tape = tape
+        self._on_miss = on_miss
+        self._endpoint = endpoint or Endpoint(schemas)
+        self._files = files or tuple(f"recording {number}" for number in range(1000))
+        self._ledger = Ledger()
+        self._by_mark = {session.mark: session for session in tape.sessions}
+        self._by_sid = {session.sid: session for session in tape.sessions if session.sid}
+        self._turns: Counter[int] = Counter()
+        self._lists: Counter[object] = Counter()
+        self._playbacks: dict[str, _Playback] = {}
+
+    def summary(self) -> Summary:
+        """What was played and missed so far, and what nobody asked for."""
+        return summarise(self._tape, self._ledger.books)
+
+    def books(self) -> Books:
+        """The same before it is summed up."""
+        return self._ledger.books
+
+    def playbacks(self) -> list[str]:
+        """The ids of the live sessions that are answered from recorded ones."""
+        return list(self._playbacks)
+
+    def answer(self, request: Request, now: float) -> Answer:
+        """The answer to `request`, which came at `now`, seconds since 1970."""
+        route = find_call(request.method, request.path)
+        if route is None:
+            return Answer(response=self._endpoint.answer(request, now), note="no collection call")
+        return _ANSWERS[route.call](self, route, request, now)
+
+    # ---- Sessions ----
+
+    def _answer_session(self, route: Route, request: Request, now: float) -> Answer:
+        body = parse(request)
+        if isinstance(body, list):
+            return self._answer_downloaded(route, request, now)
+        session = self._turn_of(identity_of(body))
+        if session is None or session.start is None:
+            near = near_sessions(self._tape.sessions, identity_of(body))
+            return self._miss(request, now, Reason.NO_SUCH_SESSION, near)
+        self._ledger.hit(session.start, opens=session.sid is not None)
+        note = explain_choice(Choice(session.start, Reason.SESSION))
+        took = session.start.exchange.elapsed_ms
+        return Answer(response=self._open(session, session.start, body, now), recorded_ms=took, note=note)
+
+    def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
+        """The recorded session that fits best; of equals the one that was played least, in recorded order."""
+        fits = [(likeness(session, identity), session) for session in self._tape.by_content.get(identity[0], [])]
+        best = max((fit for fit, _ in fits), default=())
+        equals = [session for fit, session in fits if fit == best]
+        if not equals:
+            return None
+        chosen = min(equals, key=lambda session: (self._turns[session.number], session.number))
+        self._turns[chosen.number] += 1
+        return chosen
+
+    def _open(self, session: RecordedSession, start: RecordedCall, body: object, now: float) -> Response | None:
+        """The recorded answer to the sessionStart, under a fresh session id."""
+        response = start.exchange.response
+        if response is None or session.sid is None:
+            return response and renew(response, now)
+        started_ts = ts_of(body)
+        sid = mint(session.mark, int(started_ts or 0))
+        self._keep(sid, _Playback(session, started_ts))
+        self._endpoint.adopt(sid, now)
+        return renew(response, now, sid)
+
+    def _keep(self, sid: str, playback: _Playback) -> _Playback:
+        if len(self._playbacks) >= MOST_PLAYBACKS:
+            del self._playbacks[next(iter(self._playbacks))]
+        self._playbacks[sid] = playback
+        return playback
+
+    def _playback(self, sid: str, now: float) -> _Playback | None:
+        """The playback with this id: one that is open, one from before a restart, or a recorded session itself."""
+        if known := self._playbacks.get(sid):
+            return known
+        said = read(sid)
+        if said and (session := self._by_mark.get(said.recorded)):
+            self._endpoint.adopt(sid, now)
+            return self._keep(sid, _Playback(session, float(said.started_ts), reached=None))
+        if session := self._by_sid.get(sid):
+            if session.start:
+                self._endpoint.adopt(sid, now)
+            started_ts = ts_of(session.start.body) if session.start else None
+            return self._keep(sid, _Playback(session, started_ts, rounds=True))
+        return None
+
+    # ---- Events ----
+
+    def _answer_event(self, route: Route, request: Request, now: float) -> Answer:
+        sid, body = route.sid or "", parse(request)
+        playback = self._playback(sid, now)
+        if playback is None:
+            return self._miss(request, now, _why_unknown(sid), [])
+        kind, place = kind_of(body), place_of(body, playback.started_ts)
+        choice = choose(playback.session, kind, place, playback.used, playback.reached)
+        if choice.reason is Reason.ALL_USED and playback.rounds:
+            playback.used.clear()
+            choice = choose(playback.session, kind, place, playback.used, 0)
+        if choice.call is None:
+            near = near_events(playback.session, kind, place, playback.used)
+            return self._miss(request, now, choice.reason, near)
+        if isinstance(body, dict):
+            self._endpoint.hear(sid, body, now)
+        self._spend(playback, choice.call)
+        self._ledger.hit(choice.call)
+        return _recorded(choice.call, now, explain_choice(choice))
+
+    def _spend(self, playback: _Playback, call: RecordedCall) -> None:
+        playback.used.add(call.line)
+        if playback.reached is None:
+            playback.used.update(other.line for other in playback.session.calls if other.order < call.order)
+        playback.reached = max(playback.reached or 0, call.order)
+
+    # ---- The other calls ----
+
+    def _answer_preflight(self, _route: Route, request: Request, now: float) -> Answer:
+        route = find_route(request.path) or _route
+        playback = self._playback(route.sid, now) if route.sid else None
+        recorded = playback.session.preflights if playback else self._tape.preflights.get(route.call, [])
+        return self._answer_in_turn(recorded, (route.call, playback and playback.session.number), request, now)
+
+    def _answer_schema(self, route: Route, request: Request, now: float) -> Answer:
+        return self._answer_in_turn(self._tape.schemas.get(route.event_type or "", []), route, request, now)
+
+    def _answer_downloaded(self, route: Route, request: Request, now: float) -> Answer:
+        identity = identity_of(parse(request))
+        recorded = [call for call in self._tape.downloaded if identity_of(call.body) == identity]
+        return self._answer_in_turn(recorded, (route.call, identity), request, now)
+
+    def _answer_in_turn(self, recorded: list[RecordedCall], turn: object, request: Request, now: float) -> Answer:
+        """The recorded answers one after the other, the last of them for all that follows."""
+        if not recorded and request.method == "OPTIONS":
+            self._ledger.free()
+            return Answer(response=self._endpoint.answer(request, now), note="as documented: no preflight was recorded")
+        if not recorded:
+            return self._miss(request, now, Reason.NOT_RECORDED, [])
+        call = recorded[min(self._lists[turn], len(recorded) - 1)]
+        self._lists[turn] += 1
+        self._ledger.hit(call)
+        return _recorded(call, now, f"line {call.line} ({call.exchange.call})")
+
+    # ---- Misses ----
+
+    def _miss(self, request: Request, now: float, reason: Reason, nearest: list[NearMiss]) -> Answer:
+        route, body = find_route(request.path), parse(request)
+        sid = route.sid if route else None
+        forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
+        done = "forwarded" if forwards else "answered with an error" if self._on_miss is OnMiss.ERROR else "simulated"
+        miss = Miss(_describe(route, body), sid, reason, done, nearest)
+        self._ledger.miss(miss)
+        note = f"miss: {miss.explain()}; {done}"
+        if forwards:
+            return Answer(forward=True, note=note)
+        if self._on_miss is OnMiss.ERROR:
+            return Answer(response=self._explain(miss, now), note=note)
+        return Answer(response=self._endpoint.answer(request, now), note=note)
+
+    def _explain(self, miss: Miss, now: float) -> Response:
+        message = f"tapehead has no recorded answer to {miss.call}: {miss.explain()}"
+        body = {"message": message, "reason": miss.reason, "nearest": list(near_lines(miss.nearest, self._files))}
+        return failure(502, message, now).with_content(orjson.dumps(body))
+
+
+_ANSWERS: dict[Call, Callable[[Replay, Route, Request, float], Answer]] = {
+    Call.PREFLIGHT: Replay._answer_preflight,
+    Call.SESSION: Replay._answer_session,
+    Call.EVENT: Replay._answer_event,
+    Call.SCHEMA: Replay._answer_schema,
+    Call.DOWNLOADED: Replay._answer_downloaded,
+}
+
+
+def _recorded(call: RecordedCall, now: float, note: str) -> Answer:
+    """A recorded answer, as it was."""
+    response = call.exchange.response
+    return Answer(response=response and renew(response, now), recorded_ms=call.exchange.elapsed_ms, note=note)
+
+
+def _why_unknown(sid: str) -> Reason:
+    """Why an id has no playback: its session was simulated, or the id came from elsewhere."""
+    said = read(sid)
+    simulated = said is not None and said.recorded == NO_RECORDED_SESSION
+    return Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID
+
+
+def _describe(route: Route | None, body: object) -> str:
+    kind = kind_of(body)
+    if kind.event_type == "sessionStart":
+        return f"sessionStart of {shorten(identity_of(body)[0])}"
+    return name_event(kind, place_of(body, None)) or (route.call if route else "a call")
+
+
+def renew(response: Response, now: float, sid: str | None = None) -> Response:
+    """A recorded response for sending again: its Date renewed, and with `sid` the session id in its Location."""
+    return response.with_headers((name, _renew_header(name, value, now, sid)) for name, value in response.headers)
+
+
+def _renew_header(name: str, value: str, now: float, sid: str | None) -> str:
+    if name.lower() == "date":
+        return formatdate(now, usegmt=True)
+    return with_sid(value, sid) if sid and name.lower() == "location" else value

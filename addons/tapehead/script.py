@@ -1,0 +1,137 @@
+"""tapehead as options of any mitmproxy tool: what `mitmdump -s addons/collection.py` loads.
+
+The tool stays its user's: only collection calls are recorded or answered, everything else is left to the tool.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from mitmproxy import command, ctx, exceptions, http
+from mitmproxy.addonmanager import Loader
+
+from tapehead.addon import Hosts, Pick, Play, Record, route_of
+from tapehead.ledger import summary_lines
+from tapehead.problems import Problem
+from tapehead.recorder import Taker, new_recording
+from tapehead.redact import Redactor
+from tapehead.replay import OnMiss, Replay
+from tapehead.schemas import Schemas
+from tapehead.store import RecordingWriter, Tape, pseudonym_key, read_entries
+from tapehead.tape import build_tape, recorded_schemas
+
+logger = logging.getLogger(__name__)
+
+
+class Tapehead:
+    """Options and commands; the work is done by the addons of `tapehead.addon`."""
+
+    def __init__(self) -> None:
+        self._pick = Pick(Hosts())
+        self._record: Record | None = None
+        self._play: Play | None = None
+        self._taker: Taker | None = None
+        self._replay: Replay | None = None
+        self._names: tuple[str, ...] = ()
+
+    def load(self, loader: Loader) -> None:
+        """Declare the options."""
+        loader.add_option("tapehead_record", str, "", "Record collection calls into this .jsonl file or directory.")
+        loader.add_option("tapehead_replay", Sequence[str], [], "Answer collection calls from these recordings.")
+        loader.add_option(
+            "tapehead_on_miss",
+            str,
+            OnMiss.SIMULATE.value,
+            "What becomes of calls that were not recorded.",
+            choices=[OnMiss.SIMULATE.value, OnMiss.ERROR.value],
+        )
+        loader.add_option("tapehead_redact", bool, True, "Store pseudonyms for what identifies people and devices.")
+        loader.add_option(
+            "tapehead_endpoint", Sequence[str], [], "Hosts that count as the endpoint besides *.hb-api.omtrdc.net."
+        )
+
+    def configure(self, updated: set[str]) -> None:
+        """Take up options that changed."""
+        if not any(name.startswith("tapehead_") for name in updated):
+            return
+        if ctx.options.tapehead_record and ctx.options.tapehead_replay:
+            raise exceptions.OptionsError("tapehead_record and tapehead_replay exclude each other; set one of them")
+        try:
+            self._pick = Pick(Hosts(ctx.options.tapehead_endpoint))
+            self._set_record(updated)
+            self._set_replay(updated)
+        except Problem as problem:
+            raise exceptions.OptionsError(str(problem)) from problem
+
+    def _set_record(self, updated: set[str]) -> None:
+        if updated.isdisjoint({"tapehead_record", "tapehead_redact"}):
+            return
+        self._close()
+        if not ctx.options.tapehead_record:
+            return
+        said = Path(ctx.options.tapehead_record)
+        out = said if said.suffix == ".jsonl" else new_recording(said)
+        redactor = Redactor(pseudonym_key(out.parent)) if ctx.options.tapehead_redact else None
+        self._taker = Taker(Tape(RecordingWriter(out, append=True), logger.error), redactor, None)
+        self._record = Record(Schemas(), self._taker.take)
+        logger.info("tapehead records into %s", out)
+
+    def _set_replay(self, updated: set[str]) -> None:
+        if updated.isdisjoint({"tapehead_replay", "tapehead_on_miss", "tapehead_endpoint"}):
+            return
+        paths = [Path(path) for path in ctx.options.tapehead_replay]
+        self._play = self._replay = None
+        if not paths:
+            return
+        tape = build_tape([read_entries(path, logger.warning) for path in paths])
+        self._names = tuple(map(str, paths))
+        on_miss = OnMiss(ctx.options.tapehead_on_miss)
+        self._replay = Replay(tape, Schemas(recorded_schemas(tape)), on_miss=on_miss, files=self._names)
+        self._play = Play(self._replay, Hosts(ctx.options.tapehead_endpoint))
+        # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
+        ctx.options.update(connection_strategy="lazy", upstream_cert=False)
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Mark a collection call before its body comes."""
+        self._pick.mark(flow)
+        if self._record:
+            self._record.requestheaders(flow)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Answer a collection call, when replaying."""
+        if self._play and route_of(flow):
+            await self._play.request(flow)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Record an exchange that was answered."""
+        if self._record:
+            self._record.response(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Record an exchange that failed."""
+        if self._record:
+            self._record.error(flow)
+
+    def done(self) -> None:
+        """Record what is in hand, and say what was replayed."""
+        self._close()
+        if self._replay:
+            for line in summary_lines(self._replay.summary(), self._names):
+                logger.info(line)
+
+    def _close(self) -> None:
+        if self._record and self._taker:
+            self._record.done()
+            self._taker.tape.writer.close()
+            logger.info(self._taker.summary())
+        self._record = self._taker = None
+
+    @command.command("tapehead.sessions")  # type: ignore[untyped-decorator]
+    def sessions(self) -> Sequence[str]:
+        """List the sessions that were recorded or replayed since the start."""
+        if self._taker:
+            return sorted(self._taker.sessions)
+        return self._replay.playbacks() if self._replay else []
+
+
+addons = [Tapehead()]

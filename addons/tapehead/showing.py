@@ -1,0 +1,85 @@
+"""A recording in the terminal: its sessions, or the timeline of one."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tapehead.exchange import Severity
+from tapehead.problems import UsageProblem
+from tapehead.recording import Entry
+from tapehead.store import read_entries
+from tapehead.tape import IDENTITY_KEYS, RecordedSession, build_tape
+from tapehead.terminal import lines_of
+
+SHOWN_SID = 8
+# Columns of a table that goes into a pipe or a file.
+WIDE = 160
+
+
+def show_recording(path: Path, sid: str | None, complain: Callable[[str], None]) -> None:
+    """Print the sessions of the recording at `path`, or the calls of those whose id begins with `sid`.
+
+    Raises:
+        RecordingProblem: it cannot be read.
+        UsageProblem: it has no such session.
+    """
+    entries = read_entries(path, complain)
+    if sid is None:
+        _show_sessions(entries)
+        return
+    calls = [entry.exchange for entry in entries if (entry.exchange.session or "").startswith(sid)]
+    if not calls:
+        raise UsageProblem(f"{path} has no session {sid}; tapehead show {path} lists them")
+    for exchange in calls:
+        for line in lines_of(exchange):
+            typer.echo(line)
+
+
+# Title, alignment, least width; the columns without one share what is left.
+_COLUMNS: tuple[tuple[str, Literal["left", "right"], int | None], ...] = (
+    ("session", "left", SHOWN_SID),
+    ("started (UTC)", "left", 14),
+    ("content", "left", None),
+    ("player", "left", None),
+    ("calls", "right", 5),
+    ("last", "left", 15),
+    ("errors", "right", 6),
+    ("warnings", "right", 8),
+)
+
+
+def _show_sessions(entries: Iterable[Entry]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for title, justify, width in _COLUMNS:
+        table.add_column(title, justify=justify, no_wrap=True, min_width=width)
+    for session in build_tape([entries]).sessions:
+        table.add_row(*_session_row(session))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
+
+
+def _session_row(session: RecordedSession) -> tuple[str, ...]:
+    calls = [*([session.start] if session.start else []), *session.calls]
+    known = dict(zip(IDENTITY_KEYS, session.identity, strict=True))
+    found = [finding.severity for call in calls for finding in call.exchange.findings]
+    return (
+        (session.sid or "-")[:SHOWN_SID],
+        calls[0].exchange.started[5:19].replace("T", " ") if calls else "-",
+        escape(str(known["media.name"] or known["media.id"] or "-")),
+        escape(str(known["media.playerName"] or "-")),
+        str(len(calls)),
+        escape(calls[-1].kind.event_type) if calls else "-",
+        _count(found.count(Severity.ERROR), "red"),
+        _count(found.count(Severity.WARNING), "yellow"),
+    )
+
+
+def _count(count: int, colour: str) -> str:
+    return f"[{colour}]{count}[/]" if count else "0"

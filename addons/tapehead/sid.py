@@ -1,0 +1,53 @@
+"""Session ids that carry what it takes to go on with a session after a restart.
+
+An id is opaque to players (observed: 64 hex digits), so ours spell: which recorded session is followed, the live
+sessionStart's ts, chance, and a check sum that tells our own ids from any others. Nothing in it is secret.
+"""
+
+import hashlib
+import secrets
+import struct
+from typing import NamedTuple
+
+# Chance comes first, so that the first few digits tell ids apart.
+_LAYOUT = struct.Struct(">8s8sq8s")
+_CHANCE, _CHECK = 8, 8
+NO_RECORDED_SESSION = bytes(8)
+
+
+class Sid(NamedTuple):
+    """What an id of ours says.
+
+    Attributes:
+        recorded: the fingerprint of the recorded session, or NO_RECORDED_SESSION for a simulated one.
+        started_ts: the live sessionStart's ts, milliseconds since 1970.
+    """
+
+    recorded: bytes
+    started_ts: int
+
+
+def fingerprint(text: str) -> bytes:
+    """Eight bytes that stand for a recorded session, the same in every run."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def mint(recorded: bytes, started_ts: int) -> str:
+    """A fresh session id, 64 hex digits. A ts beyond 64 bits counts as 0."""
+    ts = started_ts if -(2**63) <= started_ts < 2**63 else 0
+    body = _LAYOUT.pack(secrets.token_bytes(_CHANCE), recorded, ts, b"")[:-_CHECK]
+    return (body + _check(body)).hex()
+
+
+def read(sid: str) -> Sid | None:
+    """What a session id says, or None if it is none of ours."""
+    try:
+        raw = bytes.fromhex(sid)
+        _, recorded, ts, check = _LAYOUT.unpack(raw)
+    except (ValueError, struct.error):
+        return None
+    return Sid(recorded, ts) if check == _check(raw[:-_CHECK]) else None
+
+
+def _check(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_CHECK, person=b"tapehead sid").digest()

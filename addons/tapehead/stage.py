@@ -1,0 +1,156 @@
+"""What replay and serve have in common: recordings, an engine built from them, and the books at the end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tapehead.answer import Engine
+from tapehead.faults import Fault, Faulty, Latency
+from tapehead.ledger import Books, Summary, summarise, summary_lines
+from tapehead.problems import UsageProblem
+from tapehead.receipt import Receipt
+from tapehead.replay import OnMiss, Replay
+from tapehead.schemas import Schemas
+from tapehead.simulate import Endpoint, Simulation
+from tapehead.store import read_entries
+from tapehead.tape import build_tape, recorded_schemas
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers, and how.
+
+    Attributes:
+        recordings: what to replay; none to simulate all of it.
+        on_miss: what becomes of calls that were not recorded.
+        faults: what is broken on purpose.
+        latency: how long answers wait; None for not at all.
+        time_scale: how many seconds pass for the simulated back end in one.
+        strict_schema: whether undocumented parameters are refused.
+        strict: whether misses and calls never asked for are bad news.
+        explain: whether the line of each answer says why that exchange was chosen.
+        summary: where to write the summary as JSON; None for nowhere.
+        quiet: whether nothing is printed for each call.
+    """
+
+    recordings: tuple[Path, ...] = ()
+    on_miss: OnMiss = OnMiss.SIMULATE
+    faults: tuple[Fault, ...] = ()
+    latency: Latency | None = None
+    time_scale: float = 1.0
+    strict_schema: bool = False
+    strict: bool = False
+    explain: bool = False
+    summary: Path | None = None
+    quiet: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The summary as JSON.
+
+    Attributes:
+        recordings: the files, by the numbers that misses and unused calls name.
+        replay: what was played and missed; None for a simulation.
+        faults: how many answers a fault changed.
+        offline_attempts: connections and look-ups that were attempted, and refused; 0 where misses are forwarded.
+    """
+
+    recordings: tuple[str, ...]
+    replay: Summary | None
+    faults: int
+    offline_attempts: int
+
+
+class Stage:
+    """An engine and its books.
+
+    Args:
+        settings: what answers, and how.
+        complain: prints a line on stderr.
+
+    Attributes:
+        engine: what answers.
+        books: what was played; None for a simulation. Those of other processes can be added.
+        names: the recordings' names.
+
+    Raises:
+        RecordingProblem: a recording cannot be read, or has a schema that is none.
+    """
+
+    def __init__(self, settings: EngineSettings, complain: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._tape = build_tape([read_entries(path, complain) for path in settings.recordings])
+        self.names = tuple(map(str, settings.recordings))
+        self._faulty = Faulty(self._inner(), settings.faults, settings.latency)
+        self.engine: Engine = self._faulty
+        self.struck_elsewhere = 0
+
+    def _inner(self) -> Engine:
+        settings, schemas = self._settings, self._schemas()
+        self.books: Books | None = None
+        if not settings.recordings:
+            return Simulation(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
+        endpoint = Endpoint(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
+        replay = Replay(self._tape, schemas, on_miss=settings.on_miss, endpoint=endpoint, files=self.names)
+        self.books = replay.books()
+        return replay
+
+    def _schemas(self) -> Schemas:
+        try:
+            return Schemas(recorded_schemas(self._tape))
+        except ValueError as error:
+            raise UsageProblem(f"{', '.join(self.names)}: {error}") from error
+
+    @property
+    def struck(self) -> int:
+        """How many answers a fault changed, in all processes."""
+        return self._faulty.struck + self.struck_elsewhere
+
+    def close(self, receipt: Receipt | None, show: Callable[[str], None]) -> int:
+        """Show what was played and write the summary; the exit code.
+
+        Raises:
+            UsageProblem: the summary cannot be written.
+        """
+        summary = summarise(self._tape, self.books) if self.books else None
+        attempts = receipt.attempts if receipt else 0
+        for line in self._lines(summary, receipt):
+            show(line)
+        if self._settings.summary:
+            report = Report(recordings=self.names, replay=summary, faults=self.struck, offline_attempts=attempts)
+            _write(self._settings.summary, report)
+        return 1 if attempts or (summary and self._is_bad_news(summary)) else 0
+
+    def _is_bad_news(self, summary: Summary) -> bool:
+        """Whether misses, or with `strict` calls never asked for, are what the run was to find out."""
+        if self._settings.strict:
+            return bool(summary.misses or summary.unused)
+        return self._settings.on_miss is OnMiss.ERROR and bool(summary.misses)
+
+    def _lines(self, summary: Summary | None, receipt: Receipt | None) -> Iterator[str]:
+        yield from summary_lines(summary, self.names) if summary else ()
+        if self.struck:
+            yield f"faults made on demand: {self.struck}"
+        if receipt:
+            yield receipt.line()
+
+
+def _write(path: Path, report: Report) -> None:
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    except OSError as error:
+        raise UsageProblem(f"cannot write the summary to {path}: {error.strerror}") from error
+
+
+def books_of(stage: Stage) -> bytes:
+    """A process's books for `add_books` in another."""
+    return msgspec.json.encode((stage.books, stage.struck))
+
+
+def add_books(stage: Stage, sent: Sequence[bytes]) -> None:
+    """Add the books of other processes to those of `stage`."""
+    for each in sent:
+        books, struck = msgspec.json.decode(each, type=tuple[Books | None, int])
+        stage.struck_elsewhere += struck
+        if stage.books and books:
+            stage.books.add(books)

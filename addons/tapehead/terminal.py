@@ -1,0 +1,137 @@
+"""What the terminal shows of an exchange: one line, and a line for each finding.
+
+Colours are for people: they come where the output is a terminal and NO_COLOR is not set.
+"""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+import typer
+
+from tapehead.answer import Answer
+from tapehead.api import Call, find_call, sid_of_location
+from tapehead.exchange import Exchange, Finding, Request, Response, Severity
+from tapehead.tape import kind_of, parse, place_of
+
+COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+# Lines that wait for a terminal that does not take them, such as one in a stopped window.
+MOST_WAITING = 10_000
+_SHORT_SID = 8
+
+
+def lines_of(exchange: Exchange) -> Iterator[str]:
+    """The lines that show an exchange, coloured."""
+    line = _call_line(exchange.started[11:23], exchange.session, exchange.call, exchange.request)
+    took = typer.style(f"{exchange.elapsed_ms:.0f} ms", dim=True)
+    yield f"{line}  {_status(exchange.response, exchange.error)}  {took}"
+    yield from (f"  {line_of(finding)}" for finding in exchange.findings)
+
+
+def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) -> str:
+    """The line that shows what an engine answered at `now`, seconds since 1970; coloured."""
+    call = find_call(request.method, request.path)
+    location = answer.response.header("Location") if answer.response else None
+    sid = (call.sid if call else None) or sid_of_location(location)
+    clock = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[11:23]
+    line = _call_line(clock, sid, call.call if call else request.method, request)
+    status = "forwarded" if answer.forward else _status(answer.response, "as recorded")
+    is_miss = answer.note.startswith("miss")
+    note = typer.style(f"  {answer.note}", fg="yellow" if is_miss else None) if explain or is_miss else ""
+    return f"{line}  {status}{note}"
+
+
+def _call_line(clock: str, sid: str | None, call: str, request: Request) -> str:
+    event_type, playhead = named_event(call, request)
+    shown = "-" if playhead is None else f"{playhead:.3f}"
+    return f"{clock}  {(sid or '-')[:_SHORT_SID]:<{_SHORT_SID}}  {event_type:<16} {shown:>10}"
+
+
+def line_of(finding: Finding) -> str:
+    """The line that shows a finding, coloured."""
+    graded = typer.style(f"{finding.severity:<7} {finding.rule}", fg=COLOURS[finding.severity])
+    return f"{graded}: {finding.message}"
+
+
+def named_event(call: str, request: Request) -> tuple[str, float | None]:
+    """What a request is called: its event type, or the call in brackets; and its playhead in seconds, if any."""
+    body = parse(request) if call in (Call.SESSION, Call.EVENT) else None
+    event_type = kind_of(body).event_type
+    return event_type or f"({call})", place_of(body, None).playhead
+
+
+def _status(response: Response | None, error: str | None) -> str:
+    if response is None:
+        return typer.style(f"no answer: {error}", fg="red")
+    status = response.status
+    return typer.style(str(status), fg="green" if status < 300 else "yellow" if status < 400 else "red")
+
+
+def announcer(show: Callable[[str], None]) -> Callable[[Sequence[tuple[str, int]]], None]:
+    """A function that shows the addresses listened on, in the line that means ready."""
+
+    def announce(addresses: Iterable[tuple[str, int]]) -> None:
+        for host, port in dict.fromkeys(addresses):
+            show(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    return announce
+
+
+class Screen:
+    """Prints lines from a thread of its own, so that a slow terminal stalls no traffic.
+
+    Args:
+        stream: where to print.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._left_out = 0
+        self._thread = threading.Thread(target=self._print, name="tapehead-screen", daemon=True)
+        self._thread.start()
+
+    def show(self, line: str) -> None:
+        """Print `line` soon; where too many wait, it is counted and left out."""
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._left_out += 1
+
+    def close(self, patience: float = 2.0) -> None:
+        """Print what waits, `patience` seconds at most."""
+        if self._left_out:
+            self.show(f"({self._left_out} lines were left out: the terminal was too slow)")
+        try:
+            self._lines.put(None, timeout=patience)
+        except queue.Full:
+            return
+        self._thread.join(patience)
+
+    def _print(self) -> None:
+        """Print what comes; once nobody reads the stream any more, only take it."""
+        colour = False if "NO_COLOR" in os.environ else None
+        readable = True
+        while (line := self._lines.get()) is not None:
+            if readable:
+                readable = self._echo(line, colour=colour)
+
+    def _echo(self, line: str, *, colour: bool | None) -> bool:
+        try:
+            typer.echo(line, file=self._stream, color=colour)
+        except (OSError, ValueError):
+            return False
+        return True
+
+
+def observer(screen: Screen, *, explain: bool = False) -> Callable[[Request, Answer, float], None]:
+    """A function that shows each answer on `screen`; with `explain`, of hits, too, why that exchange was chosen."""
+
+    def observe(request: Request, answer: Answer, now: float) -> None:
+        screen.show(answer_line(request, answer, now, explain=explain))
+
+    return observe

@@ -1,0 +1,41 @@
+"""Makes the README's picture anew: what the terminal of `tapehead record` shows of a session full of mistakes.
+
+python tests/make_picture.py
+"""
+
+import io
+import re
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.text import Text
+
+from tapehead.recording import Entry
+from tapehead.store import read_recording
+from tapehead.terminal import lines_of
+
+ROOT = Path(__file__).parent.parent
+PICTURE = ROOT / ".github" / "record.svg"
+COMMAND = "$ tapehead record --to https://company.hb-api.omtrdc.net"
+SHOWN = slice(2, 12)
+COLUMNS = 118
+
+
+def main() -> None:
+    """Draw it."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(Text(COMMAND, style="bold"))
+    console.print("listening on http://127.0.0.1:8080", highlight=False)
+    entries = [item for item in read_recording(ROOT / "recordings" / "mistakes.jsonl") if isinstance(item, Entry)]
+    for entry in entries[SHOWN]:
+        for line in lines_of(entry.exchange):
+            console.print(Text.from_ansi(line), overflow="ellipsis", no_wrap=True)
+    # Without the fonts that the library would fetch from the network.
+    template = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(console.export_svg(title="tapehead record", code_format=template), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
