@@ -1,73 +1,13 @@
-"""The commands `audit` and `rules`: read recordings, audit them, print or write the report."""
+"""The commands `audit` and `rules`: their arguments, and what goes where. The work is in `gathering`."""
 
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from tapehead.assumptions import Assumptions, parse_assumptions
-from tapehead.audit import audit as run_audit
-from tapehead.complaints import nearest
-from tapehead.meter import measure
-from tapehead.outcome import SessionResult
-from tapehead.problems import Problem, RecordingProblem, UsageProblem
-from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
-from tapehead.report.bodies import Bodies
-from tapehead.report.catalogue import render_rule, render_rules
-from tapehead.report.html import Detail, render_html
-from tapehead.report.junit import render_junit
-from tapehead.report.model import NEVER, Report, build_report, fails, places_of, render_json, report_schema, session_of
-from tapehead.report.picture import Picture, picture_of
-from tapehead.report.sarif import render_sarif
-from tapehead.report.text import WIDE, Look, render_text
-from tapehead.report.words import totals_of
-from tapehead.rules import RULES
-from tapehead.store import MOST_COMPLAINTS, read_recording
-
-STDIN = "-"
-STDIN_NAME = "stdin"
-# Events that the pages' pictures show in all; sessions without findings may take half of them.
-MOST_EVENTS_DRAWN = 100_000
-
-_SHOWN_EVERY = 500
-
-Show = Callable[[int, int], None]
-Items = Iterable[Entry | BadLine]
-
-
-class Format(StrEnum):
-    """The forms of a report."""
-
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
-    SARIF = "sarif"
-    HTML = "html"
-
-
-class FailOn(StrEnum):
-    """The mildest finding that makes the command exit with 1."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NEVER = NEVER
-
-
-class Target(NamedTuple):
-    """A form of the report and the file it goes to; None for stdout."""
-
-    form: Format
-    output: Path | None
-
+from tapehead.problems import UsageProblem
+from tapehead.report.forms import STDIN, FailOn, Format, Target
 
 _SUFFIXES = {".txt": Format.TEXT, ".json": Format.JSON, ".xml": Format.JUNIT, ".sarif": Format.SARIF}
 _SUFFIXES |= {".html": Format.HTML, ".htm": Format.HTML}
@@ -75,6 +15,8 @@ _SUFFIXES |= {".html": Format.HTML, ".htm": Format.HTML}
 
 def _print_schema(value: bool) -> None:
     if value:
+        from tapehead.report.model import report_schema
+
         typer.echo(report_schema(), nl=False)
         raise typer.Exit
 
@@ -108,15 +50,10 @@ def audit(
     Example: tapehead audit recordings --format text --format html --output report.html
     """
     targets = pair(form or [], output or [])
-    assumptions = _assumptions(assume or [])
-    gathered = _gather(recordings, assumptions, pictures=any(target.form is Format.HTML for target in targets))
-    report = build_report(gathered.sessions)
-    for target in targets:
-        _deliver(target, _render(target, report, gathered, fail_on, verbose=verbose))
-    if all(target.output for target in targets):
-        _complain(f"{totals_of(report['summary'])}; wrote {', '.join(str(target.output) for target in targets)}")
-    bad = any(fails(place.finding, fail_on) for place in places_of(report))
-    raise typer.Exit(1 if bad else 0)
+    from tapehead.gathering import Request, run
+
+    request = Request(tuple(recordings), tuple(targets), fail_on, tuple(assume or ()), verbose=verbose)
+    raise typer.Exit(run(request))
 
 
 def rules(
@@ -126,23 +63,15 @@ def rules(
 
     Example: tapehead rules ad-outside-break
     """
-    if rule is None:
-        typer.echo(render_rules(_look()), nl=False)
-    elif rule in RULES:
-        typer.echo(render_rule(RULES[rule], _look()), nl=False)
-    else:
-        hint = nearest(rule, tuple(RULES)) or "; tapehead rules lists them"
-        raise UsageProblem(f"there is no rule {rule}{hint}")
+    from tapehead.gathering import explain
+
+    explain(rule)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to an app."""
     app.command()(audit)
     app.command()(rules)
-
-
-def _complain(line: str) -> None:
-    typer.echo(f"tapehead: {line}", err=True)
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
@@ -169,183 +98,3 @@ def _form_of(path: Path | None) -> Format:
     if path.suffix not in _SUFFIXES:
         raise UsageProblem(f"{path}: say --format for a file that ends in {path.suffix or 'nothing'}")
     return _SUFFIXES[path.suffix]
-
-
-def _assumptions(settings: list[str]) -> Assumptions:
-    try:
-        return parse_assumptions(settings)
-    except ValueError as error:
-        raise UsageProblem(f"--assume: {error}") from error
-
-
-# ---- Reading ----
-
-
-@dataclass
-class _Gathered:
-    """What the audit gave, in the order of the recordings' lines."""
-
-    pictures: bool
-    results: list[tuple[tuple[int, int], dict[str, object], Picture | None]] = field(default_factory=list)
-    bodies: Bodies = field(default_factory=Bodies)
-    room: int = MOST_EVENTS_DRAWN
-
-    @property
-    def sessions(self) -> list[dict[str, object]]:
-        return [session for _, session, _ in self.results]
-
-    def add(self, place: tuple[int, int], result: SessionResult) -> None:
-        self.results.append((place, session_of(result), self._draw(result)))
-
-    def _draw(self, result: SessionResult) -> Picture | None:
-        reserve = 0 if result.findings else MOST_EVENTS_DRAWN // 2
-        if not self.pictures or result.events > self.room - reserve:
-            return None
-        self.room -= result.events
-        return picture_of(result)
-
-    def details(self) -> list[Detail]:
-        return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
-
-
-def _gather(names: list[str], assumptions: Assumptions, *, pictures: bool) -> _Gathered:
-    """Read and audit everything that can be read.
-
-    Raises:
-        RecordingProblem: nothing could.
-    """
-    gathered = _Gathered(pictures)
-    recordings = list(_find(names))
-    order = {str(path): number for number, path in enumerate(recordings)}
-    with _progress(len(recordings)) as show:
-        reader = _Reader(recordings, gathered.bodies if pictures else None, show)
-        for result in run_audit(reader.entries(), measure=partial(measure, assume=assumptions)):
-            gathered.add((order.get(result.recording, -1), result.line), result)
-    if not reader.read:
-        raise RecordingProblem("nothing to audit: no recording could be read")
-    gathered.results.sort(key=lambda item: item[0])
-    return gathered
-
-
-def _find(names: Iterable[str]) -> Iterator[Path | str]:
-    """The recordings that names stand for, each once; a folder without any is complained of."""
-    found: dict[Path | str, None] = {}
-    for name in names:
-        path = Path(name)
-        if name != STDIN and path.is_dir():
-            inside = sorted(path.rglob("*.jsonl"))
-            found |= dict.fromkeys(inside)
-            if not inside:
-                _complain(f"{path}: there is no recording (*.jsonl) in this folder")
-        else:
-            found[STDIN_NAME if name == STDIN else path] = None
-    return iter(found)
-
-
-class _Reader:
-    """Reads recordings one after the other; what cannot be read is complained of and hides nothing else.
-
-    Attributes:
-        read: how many exchanges were read.
-    """
-
-    def __init__(self, recordings: Iterable[Path | str], bodies: Bodies | None, show: Show) -> None:
-        self._recordings = recordings
-        self._bodies = bodies
-        self._show = show
-        self._done = 0
-        self.read = 0
-
-    def entries(self) -> Iterator[tuple[str, Entry]]:
-        for recording in self._recordings:
-            try:
-                yield from self._entries(recording)
-            except Problem as problem:
-                _complain(str(problem))
-            self._done += 1
-            self._show(self._done, self.read)
-
-    def _entries(self, recording: Path | str) -> Iterator[tuple[str, Entry]]:
-        name, bad = str(recording), 0
-        for item in _read_stdin() if isinstance(recording, str) else read_recording(recording):
-            if isinstance(item, Entry):
-                self.read += 1
-                if self.read % _SHOWN_EVERY == 0:
-                    self._show(self._done, self.read)
-                if self._bodies:
-                    self._bodies.keep(name, item)
-                yield name, item
-                continue
-            bad += 1
-            if bad <= MOST_COMPLAINTS:
-                _complain(f"{name}:{item.line}: skipped, {item.reason}")
-        if bad > MOST_COMPLAINTS:
-            _complain(f"{name}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
-
-
-def _read_stdin() -> Items:
-    read = 0
-    try:
-        for item in read_lines(sys.stdin.buffer):
-            read += isinstance(item, Entry)
-            yield item
-    except NewerFormatError as error:
-        raise RecordingProblem(f"{STDIN_NAME}: {error}") from error
-    if not read:
-        raise RecordingProblem(f"{STDIN_NAME} holds no recording")
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Show]:
-    """A bar on stderr while recordings are read, if that is a terminal; a function that moves it."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _done, _read: None
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("recordings, {task.fields[read]:,} exchanges"))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total, read=0)
-        yield lambda done, read: progress.update(task, completed=done, read=read)
-
-
-# ---- Writing ----
-
-
-def _render(target: Target, report: Report, gathered: _Gathered, fail_on: FailOn, *, verbose: bool) -> str:
-    match target.form:
-        case Format.JSON:
-            return render_json(report)
-        case Format.JUNIT:
-            return render_junit(report, fail_on)
-        case Format.SARIF:
-            return render_sarif(report)
-        case Format.HTML:
-            return render_html(report, gathered.details())
-        case Format.TEXT:
-            return render_text(report, _look(verbose=verbose, plain=target.output is not None))
-
-
-def _look(*, verbose: bool = False, plain: bool = False) -> Look:
-    """How text looks where it goes: as wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
-    if plain or not sys.stdout.isatty():
-        return Look(WIDE, colour=False, verbose=verbose)
-    return Look(Console().width, colour="NO_COLOR" not in os.environ, verbose=verbose)
-
-
-def _print(text: str) -> None:
-    """Print the report; a reader that has seen enough, such as `head`, is no failure."""
-    try:
-        typer.echo(text.encode("utf-8", "replace"), nl=False)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _deliver(target: Target, text: str) -> None:
-    if target.output is None:
-        _print(text)
-        return
-    try:
-        target.output.parent.mkdir(parents=True, exist_ok=True)
-        target.output.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise Problem(f"cannot write {target.output}: {error.strerror}") from error

@@ -13,10 +13,10 @@ from tapehead import __version__
 from tapehead.exchange import Severity
 from tapehead.outcome import Outcome, SessionFinding, SessionResult
 from tapehead.report.assets import read_asset
+from tapehead.report.forms import FailOn
 
 Report = dict[str, Any]
 
-NEVER = "never"
 # Results that are no sessions of their own.
 _PARTIAL = (Outcome.LATE, Outcome.NONE)
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
@@ -73,7 +73,7 @@ def places_of(report: Report) -> Iterator[Place]:
 
 def fails(finding: Mapping[str, Any], limit: str) -> bool:
     """Whether a finding is as bad as `limit`, a severity, or worse; nothing is, if that is `never`."""
-    return limit != NEVER and _RANKS[Severity(finding["severity"])] <= _RANKS[Severity(limit)]
+    return limit != FailOn.NEVER and _RANKS[Severity(finding["severity"])] <= _RANKS[Severity(limit)]
 
 
 def rank_of(severity: str) -> int:
