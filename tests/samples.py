@@ -8,7 +8,12 @@ from typing import Any
 import orjson
 
 from tapehead.api import CORS_HEADERS, Call, location_of
+from tapehead.audit import audit
 from tapehead.exchange import FORMAT_VERSION, Exchange, Request, Response, encode
+from tapehead.meter import measure
+from tapehead.outcome import SessionResult
+from tapehead.recording import Entry
+from tapehead.report.model import Report, build_report, session_of
 from tapehead.timelines import TIMELINES, bodies
 
 HOST = "https://example.hb-api.omtrdc.net"
@@ -149,3 +154,15 @@ def all_in(folder: Path) -> list[Path]:
         write(folder / "documented.jsonl", *(documented(number, f"documented-{number}") for number in TIMELINES)),
         write(folder / "field.jsonl", faulty("faulty-session"), long_film("long-session")),
     ]
+
+
+def results_of(*sessions: Iterable[Exchange], recording: str = "recording.jsonl") -> list[SessionResult]:
+    """The audit of sessions that one recording holds."""
+    exchanges = sorted((each for one in sessions for each in one), key=lambda each: each.started)
+    entries = ((recording, Entry(line, each)) for line, each in enumerate(exchanges, start=1))
+    return list(audit(entries, measure=measure))
+
+
+def report_of(*sessions: Iterable[Exchange]) -> Report:
+    """The report on sessions that one recording holds."""
+    return build_report(map(session_of, results_of(*sessions)))

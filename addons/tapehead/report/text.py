@@ -12,7 +12,7 @@ from rich.text import Text
 from tapehead.exchange import Severity
 from tapehead.metrics import METRICS, Metric
 from tapehead.report.model import Place, Report, counts_of, places_of, rank_of
-from tapehead.report.words import plural, short_id, title_of, totals_of, value_of
+from tapehead.report.words import plural, printable, short_id, title_of, totals_of, value_of
 
 MOST_SESSIONS = 50
 FIRST_PLACES = 3
@@ -76,9 +76,9 @@ def _sessions(sessions: list[dict[str, Any]], look: Look) -> Iterator[Renderable
 
 
 def _session_row(session: Mapping[str, Any]) -> Iterator[Text]:
-    yield Text(short_id(session["id"]))
-    yield Text(title_of(session))
-    yield Text(session["player"] or "-")
+    yield Text(printable(short_id(session["id"])))
+    yield Text(printable(title_of(session)))
+    yield Text(printable(session["player"] or "-"))
     yield Text(session["outcome"])
     yield Text(f"{session['events']:,}")
     for severity, count in counts_of(session).items():
@@ -114,8 +114,8 @@ def _rule(rule: str, places: list[Place], look: Look) -> Iterator[RenderableType
 
 def _place(place: Place) -> RenderableType:
     where = Text(f"{place.recording}:{place.finding['line']}", style="dim")
-    session = Text(f"  {short_id(place.session['id'])}", style="dim")
-    return Group(Text.assemble(where, session), Padding(Text(place.finding["message"]), (0, 0, 0, 2)))
+    session = Text(f"  {printable(short_id(place.session['id']))}", style="dim")
+    return Group(Text.assemble(where, session), Padding(Text(printable(place.finding["message"])), (0, 0, 0, 2)))
 
 
 def _metrics(session: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -123,13 +123,18 @@ def _metrics(session: Mapping[str, Any]) -> Iterator[RenderableType]:
     metrics = session["metrics"]
     if not metrics:
         return
-    yield Text.assemble((f"metrics of {short_id(session['id'])}", "bold"), (f"  {title_of(session)}", "dim"))
-    rows = [(metric.key, value_of(metrics[metric.key], metric.unit)) for metric in _of("session")]
+    named = printable(short_id(session["id"]))
+    yield Text.assemble((f"metrics of {named}", "bold"), (f"  {printable(title_of(session))}", "dim"))
+    rows = [(metric.key, _value(metrics[metric.key], metric.unit)) for metric in _of("session")]
     yield Padding(_columns([row for row in rows if row[1] not in ("-", "no", "0", "0 s")]), (0, 0, 0, 2))
     for scope, things in (("ad", metrics["ads"]), ("chapter", metrics["chapters"])):
         yield from _things(scope, things)
     yield from _things("state", [{"state": name, **row} for name, row in metrics["states"].items()])
     yield Text()
+
+
+def _value(value: object, unit: str) -> str:
+    return printable(value_of(value, unit))
 
 
 def _of(scope: str) -> list[Metric]:
@@ -141,7 +146,7 @@ def _columns(rows: list[tuple[str, str]]) -> Table:
     table.add_column(style="dim")
     table.add_column()
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -153,5 +158,5 @@ def _things(scope: str, things: list[dict[str, Any]]) -> Iterator[RenderableType
     for key in things[0]:
         table.add_column(key.replace("_", " "))
     for thing in things:
-        table.add_row(*(Text(value_of(value, units.get(key, "text"))) for key, value in thing.items()))
+        table.add_row(*(Text(_value(value, units.get(key, "text"))) for key, value in thing.items()))
     yield Padding(table, (0, 0, 0, 2))
