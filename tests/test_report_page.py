@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page
 
 import samples
 from browser import chromium
@@ -31,11 +31,19 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, report: Path) -> Iterator[Page]:
     """The report opened from a file URL; whatever else it asks for, complains of or opens fails the test."""
-    opened = browser.new_page(viewport={"width": 1360, "height": 1000})
-    noise: list[str] = []
-    opened.on("console", lambda message: noise.append(message.text) if message.type in ("error", "warning") else None)
+    opened, noise = browser.new_page(viewport={"width": 1360, "height": 1000}), list[str]()
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            noise.append(message.text)
+
+    def refuse(dialog: Dialog) -> None:
+        noise.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    opened.on("console", hear)
+    opened.on("dialog", refuse)
     opened.on("pageerror", lambda error: noise.append(str(error)))
-    opened.on("dialog", lambda dialog: (noise.append(f"dialog {dialog.message}"), dialog.dismiss()))
     opened.on("request", lambda request: noise.append(request.url))
     opened.goto(report.as_uri())
     yield opened

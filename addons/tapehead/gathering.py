@@ -186,21 +186,34 @@ class _Reader:
             self._show(self._done, self.read)
 
     def _entries(self, recording: Path | str) -> Iterator[tuple[str, Entry]]:
-        name, bad = str(recording), 0
+        name, bad, begun = str(recording), 0, False
+        # Only a file with exchanges in it has lines that are none; any other is no recording as a whole.
+        waiting: list[BadLine] = []
         for item in _read_stdin() if isinstance(recording, str) else read_recording(recording):
-            if isinstance(item, Entry):
-                self.read += 1
-                if self.read % _SHOWN_EVERY == 0:
-                    self._show(self._done, self.read)
-                if self._bodies:
-                    self._bodies.keep(name, item)
-                yield name, item
-                continue
-            bad += 1
-            if bad <= MOST_COMPLAINTS:
-                _complain(f"{name}:{item.line}: skipped, {item.reason}")
+            if isinstance(item, BadLine):
+                bad += 1
+                waiting += [item] if bad <= MOST_COMPLAINTS else []
+            else:
+                begun = True
+                yield name, self._take(name, item)
+            if begun:
+                _complain_of(name, waiting)
+                waiting.clear()
         if bad > MOST_COMPLAINTS:
             _complain(f"{name}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
+
+    def _take(self, name: str, entry: Entry) -> Entry:
+        self.read += 1
+        if self.read % _SHOWN_EVERY == 0:
+            self._show(self._done, self.read)
+        if self._bodies:
+            self._bodies.keep(name, entry)
+        return entry
+
+
+def _complain_of(name: str, lines: Iterable[BadLine]) -> None:
+    for line in lines:
+        _complain(f"{name}:{line.line}: skipped, {line.reason}")
 
 
 def _read_stdin() -> Items:
