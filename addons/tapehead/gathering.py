@@ -35,7 +35,7 @@ from tapehead.store import MOST_COMPLAINTS, read_recording
 
 STDIN_NAME = "stdin"
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
-MOST_EVENTS_DRAWN = 100_000
+MOST_EVENTS_DRAWN = 80_000
 
 _SHOWN_EVERY = 500
 

@@ -5,17 +5,21 @@ where the others and its arrival put it, stands where it arrived, so that one sl
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
 import msgspec
 
+from tapehead.checks import TEN_YEARS_MS
 from tapehead.event import Event
 from tapehead.outcome import SessionResult
 from tapehead.session import Life, Playback, State, Step
 
 _HOUR_MS = 3_600_000
 MOST_STATES = 12
+# The playheads that a line can show: beyond, a second makes no difference to a float.
+LARGEST = 1e15
 
 Key = Callable[[State], object]
 Name = Callable[[Event], str]
@@ -84,7 +88,7 @@ def picture_of(result: SessionResult) -> Picture | None:
 def _seconds(steps: Sequence[Step]) -> Iterator[float]:
     """When each event was, in seconds since the first; a time that goes back stands still."""
     events = [step.event for step in steps]
-    known = [event.ts - event.arrived_ms for event in events if event.ts is not None]
+    known = [skew for event in events if abs(skew := _skew(event)) <= TEN_YEARS_MS]
     skew = median(known) if known else 0.0
     begun = latest = _when(events[0], skew)
     for event in events:
@@ -93,10 +97,14 @@ def _seconds(steps: Sequence[Step]) -> Iterator[float]:
 
 
 def _when(event: Event, skew: float) -> float:
-    expected = event.arrived_ms + skew
-    if event.ts is None or (not event.in_array and abs(event.ts - expected) > _HOUR_MS):
-        return expected
-    return float(event.ts)
+    # What comes in one array happened whenever it did.
+    slack = TEN_YEARS_MS if event.in_array else _HOUR_MS
+    return event.arrived_ms + (_skew(event) if abs(_skew(event) - skew) <= slack else skew)
+
+
+def _skew(event: Event) -> float:
+    """By how much an event's timestamp is off its arrival; by more than anything if it has none."""
+    return inf if event.ts is None else event.ts - event.arrived_ms
 
 
 def _mark(at: float, event: Event) -> Mark:
@@ -188,7 +196,7 @@ def _spans(timed: Timed, kind: str, holds: Key, name_of: Name = lambda event: ""
 
 def playheads_of(marks: Iterable[Mark]) -> list[tuple[float, float]]:
     """Where the playhead was and when, as far as events tell."""
-    return [(mark.at, mark.playhead) for mark in marks if mark.playhead is not None]
+    return [(mark.at, mark.playhead) for mark in marks if mark.playhead is not None and abs(mark.playhead) <= LARGEST]
 
 
 def by_index(picture: Picture) -> Mapping[int, Mark]:

@@ -6,6 +6,8 @@ from typing import Any
 
 _SHORT_ID = 12
 _KEPT_OF_ID = 8
+# Seconds beyond which hours say nothing.
+_LONGEST = 10_000_000_000
 # What steers a terminal, or turns the direction of what follows.
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -19,6 +21,8 @@ def clock(seconds: float | None) -> str:
     """A span as people say it: `0:07`, `12:30`, `1:02:03`; empty for none."""
     if seconds is None:
         return ""
+    if abs(seconds) >= _LONGEST:
+        return f"{seconds:.3g} s"
     sign, whole = "-" if seconds < 0 else "", int(abs(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)

@@ -172,13 +172,13 @@
     const tick = session.querySelector(`.tick[data-event="${CSS.escape(index)}"]`);
     if (!tick) return;
     const panel = session.querySelector(".event");
-    const { type, at, playhead, answer, took, place } = tick.dataset;
+    const { type, at, playhead, answer, took, recording, line } = tick.dataset;
     const facts = [`event ${index}`, `at ${at}`];
     if (playhead) facts.push(`playhead ${playhead}`);
     if (answer) facts.push(/^\d/.test(answer) ? `answered ${answer} in ${took} ms` : answer);
     panel.querySelector(".type").textContent = type;
     panel.querySelector(".facts-line").textContent = facts.join(" · ");
-    panel.querySelector(".place").textContent = place;
+    panel.querySelector(".place").textContent = `${recording || session.dataset.recording}:${line}`;
     panel.querySelector(".shown").hidden = false;
     panel.querySelector(".hint").hidden = true;
     print(panel.querySelector("pre"), (bodies[session.dataset.number] || {})[index], path);
