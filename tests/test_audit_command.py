@@ -13,8 +13,10 @@ import pytest
 
 import samples
 from doors import tapehead
+from tapehead.auditing import pair
 from tapehead.cli import run
 from tapehead.exchange import encode
+from tapehead.report.forms import Format
 from tapehead.report.model import report_schema
 from tapehead.rules import RULES
 
@@ -174,6 +176,27 @@ def test_forms_and_files_pair_in_order(bad: Path, tmp_path: Path, capsys: pytest
     assert wanted["html"].read_text(encoding="utf-8").startswith("<!doctype html>")
     assert fromstring(wanted["junit"].read_bytes()).tag == "testsuites"
     assert orjson.loads(wanted["sarif"].read_bytes())["version"] == "2.1.0"
+
+
+@pytest.mark.parametrize(
+    ("forms", "outputs", "expected"),
+    [
+        ([], [], [("text", None)]),
+        (["json"], [], [("json", None)]),
+        (["html"], ["a"], [("html", "a")]),
+        (["json"], ["-"], [("json", None)]),
+        (["json", "html"], ["a", "b"], [("json", "a"), ("html", "b")]),
+        (["json", "html"], ["a"], [("json", "a"), ("html", None)]),
+        (["text", "html"], ["a"], [("text", None), ("html", "a")]),
+        (["html", "text", "json"], ["a", "b"], [("html", "a"), ("text", None), ("json", "b")]),
+        (["text", "html"], ["a", "b"], [("text", "a"), ("html", "b")]),
+        ([], ["a.sarif", "b.htm"], [("sarif", "a.sarif"), ("html", "b.htm")]),
+    ],
+)
+def test_pairing(forms: list[str], outputs: list[str], expected: list[tuple[str, str | None]]) -> None:
+    paired = pair([Format(form) for form in forms], outputs)
+
+    assert [(target.form, target.output and str(target.output)) for target in paired] == expected
 
 
 def test_with_files_alone_one_line_tells_the_totals(

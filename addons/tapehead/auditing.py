@@ -75,21 +75,23 @@ def register(app: typer.Typer) -> None:
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
-    """Which form goes where: the first form to the first file, and so on; one form may be left for stdout.
+    """Which form goes where: the first form to the first file, and so on.
 
-    Without any form, files get the one that their suffix says, and stdout gets text.
+    With a file too few, one form goes to stdout: text, wherever it stands, or else the last. Without any form, files
+    get the one that their suffix says, and stdout gets text.
 
     Raises:
         UsageProblem: there are too many or too few files.
     """
     files = [None if name == STDIN else Path(name) for name in outputs]
     forms = list(forms) or [_form_of(path) for path in files] or [Format.TEXT]
+    if len(files) == len(forms) - 1:
+        files.insert(forms.index(Format.TEXT) if Format.TEXT in forms else len(files), None)
     if len(files) > len(forms):
         raise UsageProblem(f"--output is given {len(files)} times, --format {len(forms)}; say one --format for each")
-    targets = [Target(form, path) for form, path in zip(forms, files + [None] * len(forms), strict=False)]
-    if sum(target.output is None for target in targets) > 1:
+    if len(files) < len(forms) or files.count(None) > 1:
         raise UsageProblem("only one --format can go to stdout; say --output FILE for each of the others")
-    return targets
+    return [Target(form, path) for form, path in zip(forms, files, strict=True)]
 
 
 def _form_of(path: Path | None) -> Format:
