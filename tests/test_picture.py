@@ -142,6 +142,21 @@ def test_flags_at_one_moment_stand_below_each_other() -> None:
     assert len({flag.y for flag in last}) == len(last) == 3
 
 
+def test_many_flags_at_one_moment_stand_beside_each_other() -> None:
+    refused = samples.exchange("s", samples.event(0, "sessionStart", 0, {}), 0, 400)
+    (result,) = samples.results_of([refused])
+    drawn = picture_of(result)
+    assert drawn
+    flags = draw(drawn, session_of(result)["findings"]).flags
+
+    assert len({(flag.x, flag.y) for flag in flags}) == len(flags) > 8
+    assert len({flag.at for flag in flags}) == 1
+
+
+def test_a_session_in_which_nothing_went_on_has_no_lanes() -> None:
+    assert picture().lanes == ()
+
+
 @pytest.mark.parametrize("days", [0.001, 1, 400])
 def test_the_axis_has_a_few_ticks_however_long_it_takes(days: float) -> None:
     drawn = picture(samples.event(1, "play"), samples.event(2, "ping", 1))._replace(seconds=days * 86_400)

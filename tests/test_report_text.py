@@ -7,7 +7,7 @@ import pytest
 import samples
 from tapehead.report.catalogue import render_rule, render_rules
 from tapehead.report.text import Look, render_text
-from tapehead.report.words import clock, number, short_id, value_of
+from tapehead.report.words import clock, moment, number, short_id, value_of
 from tapehead.rules import RULES, Rule
 
 NARROW = Look(80)
@@ -106,6 +106,11 @@ def test_an_explanation_says_why_and_how_to_mend_it(rule: Rule) -> None:
 )
 def test_clock(seconds: float | None, shown: str) -> None:
     assert clock(seconds) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00.0"), (7.46, "0:07.5"), (59.96, "1:00.0"), (1e12, "1e+12 s")])
+def test_moment(seconds: float, shown: str) -> None:
+    assert moment(seconds) == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [(45.0, "45"), (44.999, "44.999"), (3600, "3,600"), (0.0, "0")])

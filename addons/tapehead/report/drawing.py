@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tapehead.report.picture import Lane, Mark, Picture, Span, by_index, playheads_of
-from tapehead.report.words import clock, number
+from tapehead.report.words import clock, moment, number
 
 LEAST_WIDTH, MOST_WIDTH = 1070, 12_000
 EVENT_WIDTH = 4
 MARGIN = 14
-LANE, PLAYHEAD, EVENTS, LEVEL, AXIS, GAP = 20, 60, 24, 17, 22, 6
+LANE, PLAYHEAD, EVENTS, LEVEL, FLAG, AXIS, GAP = 20, 60, 24, 17, 15, 22, 6
 MOST_LEVELS = 4
 # Room that a name needs: a letter's width, and the least worth showing.
 LETTER, LEAST_NAME = 6.2, 3
@@ -64,15 +64,16 @@ class Tick(NamedTuple):
         mark = self.mark
         place = "" if mark.playhead is None else f", playhead {clock(mark.playhead)}"
         answer = f", answered {mark.answer}" if self.refused else ""
-        return f"{mark.type} at {clock(mark.at)}{place}{answer} (event {mark.index})"
+        return f"{mark.type} at {moment(mark.at)}{place}{answer} (event {mark.index})"
 
 
 class Flag(NamedTuple):
-    """A finding on the picture."""
+    """A finding on the picture: where it is about, and where its flag stands."""
 
     number: int
     finding: Mapping[str, Any]
     mark: Mark
+    at: float
     x: float
     y: float
 
@@ -166,10 +167,11 @@ def _flags(picture: Picture, findings: Sequence[Mapping[str, Any]], scale: _Scal
     flags = []
     placed = ((n, each, marks[each["event"]["index"]]) for n, each in enumerate(findings) if each["event"])
     for position, finding, mark in sorted(placed, key=lambda flag: (flag[2].at, flag[0])):
-        x = scale.x(mark.at)
-        level = next((n for n, end in enumerate(ends) if x - end >= LEVEL - 2), MOST_LEVELS - 1)
-        ends[level] = x
-        flags.append(Flag(position, finding, mark, x, GAP + LEVEL * level + LEVEL / 2))
+        at = scale.x(mark.at)
+        # Where all levels are taken, it stands a little to the right.
+        level = next((n for n, end in enumerate(ends) if at - end >= FLAG), ends.index(min(ends)))
+        ends[level] = x = min(max(at, ends[level] + FLAG), scale.width - FLAG / 2)
+        flags.append(Flag(position, finding, mark, at, x, GAP + LEVEL * level + LEVEL / 2))
     return flags, sum(end > float("-inf") for end in ends)
 
 

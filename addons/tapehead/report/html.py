@@ -22,7 +22,7 @@ from tapehead.report.catalogue import sections_of
 from tapehead.report.drawing import Drawing, draw, strip_of
 from tapehead.report.model import Report, counts_of, rank_of
 from tapehead.report.picture import Picture
-from tapehead.report.words import clock, last_part, number, plural, short_id, title_of, value_of
+from tapehead.report.words import clock, last_part, moment, number, plural, short_id, title_of, value_of
 from tapehead.rules import RULES
 
 _ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
@@ -87,7 +87,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (clock, last_part, number, plural, short_id, title_of, value_of)
+    words = (clock, last_part, moment, number, plural, short_id, title_of, value_of)
     environment.filters.update({word.__name__: word for word in words})
     environment.globals.update(severities=list(Severity), sections_of=sections_of)
     return environment

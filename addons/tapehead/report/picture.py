@@ -82,7 +82,10 @@ def picture_of(result: SessionResult) -> Picture | None:
     timed = list(zip(_seconds(result.steps), result.steps, strict=True))
     marks = [_mark(at, step.event) for at, step in timed]
     marks += _retried(result, marks)
-    return Picture(timed[-1][0], tuple(_lanes(timed)), tuple(sorted(marks, key=lambda mark: (mark.at, mark.index))))
+    lanes = tuple(_lanes(timed))
+    # A session in which nothing went on needs no empty lanes.
+    lanes = lanes if any(lane.spans for lane in lanes) else ()
+    return Picture(timed[-1][0], lanes, tuple(sorted(marks, key=lambda mark: (mark.at, mark.index))))
 
 
 def _seconds(steps: Sequence[Step]) -> Iterator[float]:

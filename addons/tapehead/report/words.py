@@ -29,6 +29,13 @@ def clock(seconds: float | None) -> str:
     return f"{sign}{hours}:{minutes:02}:{rest:02}" if hours else f"{sign}{minutes}:{rest:02}"
 
 
+def moment(seconds: float) -> str:
+    """A point in time to the tenth of a second: `0:07.5`."""
+    tenths = round(abs(seconds) * 10)
+    said = clock(-(tenths // 10) if seconds < 0 else tenths // 10)
+    return said if said.endswith("s") else f"{said}.{tenths % 10}"
+
+
 def number(value: float) -> str:
     """A number without needless digits, thousands apart."""
     return f"{value:,.3f}".rstrip("0").rstrip(".")
