@@ -7,8 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from doors import Door, door
+from secure import proxy_options, trust_proxy
 from traffic import read, rules
 from upstream import SID, free_port, garbage, half_an_answer, hang_up, raw_server, reset, upstream
 
@@ -44,6 +46,19 @@ def test_a_server_that_is_down_gives_502_and_a_recorded_error(tmp_path: Path) ->
     exchanges = read(out)
     assert [rules(each) for each in exchanges] == [["no-response"]] * 3
     assert all(each.response is None and each.error and "connect" in each.error.lower() for each in exchanges)
+
+
+def test_a_server_that_is_down_gives_502_through_a_tunnel_too(tmp_path: Path, authority: trustme.CA) -> None:
+    out, url = tmp_path / "out.jsonl", f"https://127.0.0.1:{free_port()}{EVENTS}"
+    options = [*proxy_options(tmp_path, authority), "--endpoint", "127.0.0.1"]
+    with door("record", "--mode", "regular", "--out", out, *options) as proxy:
+        with httpx.Client(proxy=proxy.url, verify=trust_proxy(tmp_path)) as player:
+            assert player.post(url, json={}).status_code == 502
+        assert proxy.stop() == 0
+
+    (exchange,) = read(out)
+    assert (exchange.request.url, exchange.response) == (url, None)
+    assert exchange.error
 
 
 @pytest.mark.parametrize("fails", [reset, hang_up, garbage], ids=lambda each: each.__name__)

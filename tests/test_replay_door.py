@@ -4,7 +4,6 @@ import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -12,6 +11,7 @@ import pytest
 import trustme
 
 from doors import door
+from recorded import CAPTURES, failing, record_capture
 from rerun import (
     DOORS,
     another_run,
@@ -25,13 +25,12 @@ from rerun import (
 )
 from secure import proxy_options, trust_proxy
 from tapehead.exchange import Exchange
-from tapes import CHAPTER, Step, event, exchange, opened, request, response, sent, session, start_with
-from traffic import read, read_capture, send
-from upstream import SID, upstream
+from tapes import CHAPTER, Step, event, exchange, request, sent, session, start_with
+from traffic import read
+from upstream import upstream
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 SAMPLES = tuple(path.name for path in sorted(RECORDINGS.glob("*.jsonl")))
-CAPTURES = {"sdk-sample-player.jsonl": SID, "sdk-every-event.jsonl": "bbc582e151655888"}
 
 Recorded = Callable[[str], Path]
 
@@ -49,15 +48,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
         return made[name]
 
     return record
-
-
-def record_capture(name: str, out: Path) -> Path:
-    capture = read_capture(Path(__file__).parent / "captures" / name)
-    with upstream(sid=CAPTURES[name]) as server, door("record", "--to", server.url, "--out", out, "-q") as proxy:
-        with httpx.Client() as player:
-            send(player, proxy.url, capture)
-        assert proxy.stop() == 0
-    return out
 
 
 # ---- As recorded ----
@@ -110,32 +100,6 @@ def test_https_and_http_come_in_on_one_port(recorded: Recorded, tmp_path: Path, 
 # ---- Recorded failures ----
 
 STEPS: tuple[Step, ...] = ((1, 0, "play", {}), (11, 10, "ping", {}), (15, 14, "pauseStart", {}), (17, 14, "play", {}))
-
-
-def failing() -> list[Exchange]:
-    """A start refused, a start unanswered, a start at last; then failures of every sort in the session."""
-    start, sid = start_with({}), "recorded-sid"
-    refused = response(500, [("Content-Type", "application/json")], b'{"message": "try later"}')
-    events: list[tuple[str, float, Any]] = [
-        ("play", 0, 204),
-        ("bufferStart", 1, 400),
-        ("play", 2, None),
-        ("pauseStart", 3, response(404, [("X-Recorded", "yes")], b'{"message": "lost"}')),
-        ("play", 4, 204),
-        ("ping", 10, 500),
-        ("ping", 20, None),
-        ("ping", 30, 204),
-        ("sessionEnd", 31, 204),
-        ("ping", 41, 410),
-        ("play", 42, 410),
-    ]
-    return [
-        exchange(request(start), refused, 0),
-        exchange(request(start), None, 1),
-        opened(sid, start, 2),
-        *(sent(sid, event(kind, at, at), 3 + at, status) for kind, at, status in events),
-        sent("nobody", event("play", 5, 50), 50, 404),
-    ]
 
 
 @pytest.mark.parametrize("command", DOORS)

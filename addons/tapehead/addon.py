@@ -22,6 +22,7 @@ from tapehead.exchange import FORMAT_VERSION, Exchange, Headers, Request, Respon
 from tapehead.launch import ProxySettings
 from tapehead.schemas import Schemas
 from tapehead.simulate import failure
+from tapehead.tape import served_schema
 from tapehead.wire import end_to_end, pack, unpack
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,14 @@ class Pick:
     def __init__(self, hosts: Hosts, prefix: str = "") -> None:
         self._hosts = hosts
         self._prefix = prefix.rstrip("/")
+
+    @shielded
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Open a tunnel to the endpoint before it is known to be up, so that a call to a dead one can be recorded."""
+        if self._hosts.has(flow.request.host, flow.request.port):
+            flow.response = http.Response.make(200)
+            flow.response.reason = "Connection established"
+            flow.response.headers.clear()
 
     @shielded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -172,8 +181,18 @@ class Record:
             self._finish(flow, STOPPED)
 
     def _finish(self, flow: http.HTTPFlow, error: str | None) -> None:
-        if self._open.pop(flow.id, None) is not None:
-            self._tell(exchange_of(flow, error, self._schemas))
+        if self._open.pop(flow.id, None) is None:
+            return
+        exchange = exchange_of(flow, error, self._schemas)
+        self._tell(exchange)
+        if exchange.call is Call.SCHEMA:
+            self._learn(exchange)
+
+    def _learn(self, exchange: Exchange) -> None:
+        """Check what comes from now on by a schema that the endpoint itself serves."""
+        route, schema = find_route(exchange.request.path), served_schema(exchange)
+        if route and route.event_type and schema is not None:
+            self._schemas.learn(route.event_type, schema)
 
 
 def exchange_of(flow: http.HTTPFlow, error: str | None, schemas: Schemas) -> Exchange:
@@ -291,6 +310,12 @@ class Play:
         if self._record:
             await self._record.drain(deadline - time.monotonic())
 
+    @shielded
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Let no request stream that is to be refused: it would be refused by the connection, in words not ours."""
+        if not self._allow.names(flow.request.pretty_host, flow.request.port):
+            flow.request.stream = False
+
     def _refuse(self, flow: http.HTTPFlow, now: float) -> None:
         if not self._allow.names(flow.request.pretty_host, flow.request.port):
             flow.response = _to_mitmproxy(failure(501, NO_CALL.format(url=flow.request.pretty_url), now))
@@ -299,7 +324,7 @@ class Play:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Refuse a tunnel that is neither to the endpoint nor allowed."""
         host, port = flow.request.host, flow.request.port
-        if not self._hosts.has(host, port) and not self._allow.names(host, port):
+        if flow.response is None and not self._allow.names(host, port):
             flow.response = _to_mitmproxy(failure(501, NO_CALL.format(url=f"{host}:{port}"), time.time()))
 
     @shielded

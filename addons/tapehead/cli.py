@@ -4,6 +4,7 @@ Exit codes: 0 fine; 1 the answer is bad news; 2 the command could not do its wor
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -258,6 +259,12 @@ def run(argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as problem:
+        complain(str(problem))
+        return 2
     except Exception as problem:  # noqa: BLE001 - what it cannot explain goes on
         return _explain(problem)
     return code if isinstance(code, int) else 0

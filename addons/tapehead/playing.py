@@ -17,7 +17,7 @@ from tapehead.replay import OnMiss
 from tapehead.schemas import Schemas
 from tapehead.stage import EngineSettings, Stage
 from tapehead.store import RecordingWriter, Tape, pseudonym_key
-from tapehead.terminal import Screen, announcer, observer
+from tapehead.terminal import Screen, announce, observer
 
 # Reverse mode wants a target; this name can never be one (RFC 6761), and nothing connects to it anyway.
 OFFLINE_MODE = "reverse:http://collection.invalid"
@@ -80,9 +80,9 @@ async def _run(
     play = Play(stage.engine, hosts, settings.allow, observe, record)
     addons = [Pick(hosts, settings.prefix), play, *([record] if record else [])]
 
-    def ready(addresses: Sequence[tuple[str, int]]) -> None:
+    def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
         if receipt:
             receipt.seal()
-        announcer(screen.show)(addresses)
+        announce(screen.show, addresses, notes)
 
     await run_proxy(hosts.limit(settings.proxy), addons, ready, play.drain)

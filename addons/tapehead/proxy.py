@@ -18,12 +18,14 @@ from tapehead.problems import ProxyProblem
 DRAIN_SECONDS = 5.0
 
 Address = tuple[str, int]
+# Called with the addresses listened on, and lines that the user has to see.
+Ready = Callable[[Sequence[Address], Sequence[str]], None]
 
 
 async def run_proxy(
     settings: ProxySettings,
     addons: Sequence[object],
-    ready: Callable[[Sequence[Address]], None],
+    ready: Ready,
     drain: Callable[[float], Awaitable[None]],
 ) -> None:
     """Run until SIGINT or SIGTERM; a second signal does not wait for the calls in hand.
@@ -31,7 +33,7 @@ async def run_proxy(
     Args:
         settings: how.
         addons: ours, in the order in which they see a flow.
-        ready: called with the addresses listened on, once they are.
+        ready: called once the proxy listens.
         drain: awaited after the listening has ended, with the seconds that the calls in hand may still take.
 
     Raises:
@@ -51,9 +53,7 @@ async def run_proxy(
 class _Start:
     """Tells when the proxy listens, and ends it when it cannot."""
 
-    def __init__(
-        self, server: proxyserver.Proxyserver, proxy: master.Master, ready: Callable[[Sequence[Address]], None]
-    ) -> None:
+    def __init__(self, server: proxyserver.Proxyserver, proxy: master.Master, ready: Ready) -> None:
         self._server = server
         self._proxy = proxy
         self._ready = ready
@@ -62,7 +62,15 @@ class _Start:
         if any(instance.last_exception for instance in self._server.servers):
             self._proxy.should_exit.set()
         else:
-            self._ready([address[:2] for address in self._server.listen_addrs()])
+            self._ready([address[:2] for address in self._server.listen_addrs()], self._notes())
+
+    def _notes(self) -> list[str]:
+        """What the user has to know besides addresses: WireGuard's client configuration, or that there is none."""
+        configurations = (
+            instance.client_conf() for instance in self._server.servers if hasattr(instance, "client_conf")
+        )
+        modes = (f"listening in mode {instance.mode.full_spec}" for instance in self._server.servers)
+        return [*filter(None, configurations), *(() if self._server.listen_addrs() else modes)]
 
 
 def _configure(opts: options.Options, settings: ProxySettings) -> None:

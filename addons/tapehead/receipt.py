@@ -15,7 +15,7 @@ class Receipt:
     """Counts and refuses connections and look-ups, from `seal` on.
 
     Args:
-        allow: hosts that may be reached.
+        allow: hosts that may be reached, each with or without a port.
 
     Attributes:
         attempts: how many were refused.
@@ -25,7 +25,8 @@ class Receipt:
     def __init__(self, allow: Iterable[str] = ()) -> None:
         self.attempts = 0
         self.kept: list[str] = []
-        self._allow = frozenset(allow)
+        # What is looked up is the name alone.
+        self._allow = frozenset(part for name in allow for part in (name, name.rpartition(":")[0]) if part)
         self._sealed = False
 
     def seal(self) -> None:

@@ -1,5 +1,6 @@
 """Recording: our addons in a lean mitmproxy, a tape, a pseudonym key and a screen, put together."""
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from tapehead.proxy import run_proxy
 from tapehead.redact import Redactor
 from tapehead.schemas import Schemas
 from tapehead.store import RecordingWriter, Tape, pseudonym_key
-from tapehead.terminal import Screen, announcer, lines_of
+from tapehead.terminal import Screen, announce, lines_of
 
 
 class Taker:
@@ -103,7 +104,7 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         hosts = Hosts(settings.endpoints)
         addons = [Pick(hosts, settings.prefix), record]
         try:
-            await run_proxy(hosts.limit(settings.proxy), addons, announcer(screen.show), record.drain)
+            await run_proxy(hosts.limit(settings.proxy), addons, functools.partial(announce, screen.show), record.drain)
         except ProxyProblem:
             writer.discard_if_empty()
             raise

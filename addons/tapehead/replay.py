@@ -18,7 +18,7 @@ from tapehead.answer import Answer
 from tapehead.api import Call, Route, find_call, find_route, with_sid
 from tapehead.exchange import Request, Response
 from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, name_event, near_lines, summarise
-from tapehead.matching import Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions, shorten
+from tapehead.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions, shorten
 from tapehead.schemas import Schemas
 from tapehead.sid import NO_RECORDED_SESSION, mint, read
 from tapehead.simulate import Endpoint, failure
@@ -108,9 +108,11 @@ class Replay:
 
     def answer(self, request: Request, now: float) -> Answer:
         """The answer to `request`, which came at `now`, seconds since 1970."""
-        route = find_call(request.method, request.path)
-        if route is None:
+        route = find_route(request.path)
+        if route is None or find_call(request.method, request.path) is None:
             return Answer(response=self._endpoint.answer(request, now), note="no collection call")
+        if request.method == "OPTIONS":
+            return self._answer_preflight(route, request, now)
         return _ANSWERS[route.call](self, route, request, now)
 
     # ---- Sessions ----
@@ -195,13 +197,14 @@ class Replay:
     def _spend(self, playback: _Playback, call: RecordedCall) -> None:
         playback.used.add(call.line)
         if playback.reached is None:
-            playback.used.update(other.line for other in playback.session.calls if other.order < call.order)
+            # What stands shortly before may still be in flight.
+            earliest = call.order - WINDOW
+            playback.used.update(other.line for other in playback.session.calls if other.order < earliest)
         playback.reached = max(playback.reached or 0, call.order)
 
     # ---- The other calls ----
 
-    def _answer_preflight(self, _route: Route, request: Request, now: float) -> Answer:
-        route = find_route(request.path) or _route
+    def _answer_preflight(self, route: Route, request: Request, now: float) -> Answer:
         playback = self._playback(route.sid, now) if route.sid else None
         recorded = playback.session.preflights if playback else self._tape.preflights.get(route.call, [])
         return self._answer_in_turn(recorded, (route.call, playback and playback.session.number), request, now)
@@ -249,7 +252,6 @@ class Replay:
 
 
 _ANSWERS: dict[Call, Callable[[Replay, Route, Request, float], Answer]] = {
-    Call.PREFLIGHT: Replay._answer_preflight,
     Call.SESSION: Replay._answer_session,
     Call.EVENT: Replay._answer_event,
     Call.SCHEMA: Replay._answer_schema,

@@ -144,6 +144,16 @@ class Schemas:
         self._validators = {name: _compile(name, schema) for name, schema in self._schemas.items()}
         self._any_event = _compile("any event", _any_event())
 
+    def learn(self, event_type: str, schema: Schema) -> None:
+        """Take a schema that the real endpoint served into use.
+
+        Raises:
+            ValueError: it is no JSON Schema; the one in use stays.
+        """
+        self._validators[event_type] = _compile(event_type, schema)
+        self._schemas[event_type] = schema
+        self.recorded |= {event_type}
+
     def __getitem__(self, event_type: str) -> Schema:
         return self._schemas[event_type]
 

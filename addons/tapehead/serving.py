@@ -3,11 +3,15 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import multiprocessing
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 import uvicorn
 import uvloop
@@ -17,9 +21,11 @@ from tapehead.asgi import App, Observer, Protocol
 from tapehead.problems import ProxyProblem
 from tapehead.receipt import Receipt
 from tapehead.stage import EngineSettings, Stage, add_books, books_of
-from tapehead.terminal import Screen, announcer, observer
+from tapehead.terminal import Screen, announce, observer
 
 BACKLOG = 2048
+PATIENCE_SECONDS = 15
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 class _Server(uvicorn.Server):
@@ -46,8 +52,17 @@ def listen(host: str, port: int) -> socket.socket:
         raise ProxyProblem(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
-async def run_server(engine: Engine, listening: socket.socket, observe: Observer | None = None) -> None:
-    """Answer from `engine` until SIGINT or SIGTERM; the calls in hand are answered first."""
+async def run_server(
+    engine: Engine, listening: socket.socket, observe: Observer | None, ready: Callable[[], None]
+) -> None:
+    """Answer from `engine` until SIGINT or SIGTERM; the calls in hand are answered first.
+
+    Args:
+        engine: what answers.
+        listening: where to listen.
+        observe: called with each request, its answer and the time; None for nobody.
+        ready: called once signals are heeded.
+    """
     config = uvicorn.Config(
         App(engine, observe),
         http=Protocol,
@@ -62,8 +77,9 @@ async def run_server(engine: Engine, listening: socket.socket, observe: Observer
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
+    ready()
     await server.serve(sockets=[listening])
 
 
@@ -80,68 +96,95 @@ def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[st
     Raises:
         Problem: a recording cannot be read, or the address cannot be listened on.
     """
+    if workers > 1:
+        _hold_signals()
     stage, screen, receipt = Stage(settings, complain), Screen(), Receipt()
     with listen(host, port) as listening:
-        announcer(screen.show)([listening.getsockname()[:2]])
+        ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
         if workers == 1:
-            _answer(stage, settings, listening, screen, receipt)
+            _answer(stage, settings, listening, screen, receipt, ready)
         else:
-            add_books(stage, _run_workers(settings, listening, workers, complain))
+            books = _run_workers(settings, listening, workers, ready)
+            if len(books) < workers:
+                complain(f"{workers - len(books)} of {workers} workers ended without their part of the summary")
+            receipt.attempts += add_books(stage, books)
     code = stage.close(receipt, screen.show)
     screen.close()
     return code
 
 
-def _answer(stage: Stage, settings: EngineSettings, listening: socket.socket, screen: Screen, receipt: Receipt) -> None:
+def _answer(
+    stage: Stage,
+    settings: EngineSettings,
+    listening: socket.socket,
+    screen: Screen,
+    receipt: Receipt,
+    ready: Callable[[], None],
+) -> None:
     observe = None if settings.quiet else observer(screen, explain=settings.explain)
     receipt.seal()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_server(stage.engine, listening, observe))
+        runner.run(run_server(stage.engine, listening, observe, ready))
 
 
 def _run_workers(
-    settings: EngineSettings, listening: socket.socket, workers: int, complain: Callable[[str], None]
+    settings: EngineSettings, listening: socket.socket, workers: int, ready: Callable[[], None]
 ) -> list[bytes]:
-    """Answer in several processes until told to stop; their books."""
+    """Answer in several processes until told to stop; the books of those that sent them."""
     context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for _ in range(workers):
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(settings, listening, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        pipes.append(ours)
-        processes.append(process)
-    _wait_for_signal()
-    for process in processes:
+    started = [_start_worker(context, settings, listening) for _ in range(workers)]
+    _hold_signals()  # starting a process let them through again
+    ready()
+    signal.sigwait(STOP_SIGNALS)
+    for process, _ in started:
         process.terminate()
-    books = [book for pipe in pipes if (book := _receive(pipe))]
-    if len(books) < workers:
-        complain(
-            f"{workers - len(books)} of {workers} workers ended before their summary, which lacks what they answered"
-        )
-    for process in processes:
-        process.join(10)
-    return books
+    books = [_receive(pipe) for _, pipe in started]
+    for process, _ in started:
+        process.join(PATIENCE_SECONDS)
+    return [each for each in books if each is not None]
 
 
-def _wait_for_signal() -> None:
-    numbers = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    signal.sigwait(numbers)
+def _start_worker(
+    context: SpawnContext, settings: EngineSettings, listening: socket.socket
+) -> tuple[SpawnProcess, Connection]:
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(settings, listening, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
 
 
 def _receive(pipe: Connection) -> bytes | None:
     try:
-        return pipe.recv_bytes() if pipe.poll(15) else None
+        return pipe.recv_bytes() if pipe.poll(PATIENCE_SECONDS) else None
     except EOFError:
         return None
 
 
 def _work(settings: EngineSettings, listening: socket.socket, books: Connection) -> None:
-    """What one process of several does."""
-    screen = Screen()
-    stage = Stage(settings, lambda _: None)
-    _answer(stage, settings, listening, screen, Receipt())
+    """What one process of several does; it ends with its parent, however that ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    stage, screen, receipt = Stage(settings, _ignore), Screen(), Receipt()
+    _answer(stage, settings, listening, screen, receipt, _heed_signals)
     screen.close()
-    books.send_bytes(books_of(stage))
+    books.send_bytes(books_of(stage, receipt))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _hold_signals() -> None:
+    """Let signals wait, in every thread and process to come, until somebody heeds them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def _heed_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def _ignore(_line: str) -> None:
+    """What is wrong with a recording, the parent has said."""

@@ -142,15 +142,18 @@ def _write(path: Path, report: Report) -> None:
         raise UsageProblem(f"cannot write the summary to {path}: {error.strerror}") from error
 
 
-def books_of(stage: Stage) -> bytes:
-    """A process's books for `add_books` in another."""
-    return msgspec.json.encode((stage.books, stage.struck))
+def books_of(stage: Stage, receipt: Receipt) -> bytes:
+    """A process's books, for `add_books` in another."""
+    return msgspec.json.encode((stage.books, stage.struck, receipt.attempts))
 
 
-def add_books(stage: Stage, sent: Sequence[bytes]) -> None:
-    """Add the books of other processes to those of `stage`."""
+def add_books(stage: Stage, sent: Sequence[bytes]) -> int:
+    """Add the books of other processes to those of `stage`; the connections and look-ups that they attempted."""
+    attempts = 0
     for each in sent:
-        books, struck = msgspec.json.decode(each, type=tuple[Books | None, int])
+        books, struck, attempted = msgspec.json.decode(each, type=tuple[Books | None, int, int])
+        attempts += attempted
         stage.struck_elsewhere += struck
         if stage.books and books:
             stage.books.add(books)
+    return attempts

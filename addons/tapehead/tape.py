@@ -139,13 +139,15 @@ def recorded_schemas(tape: Tape) -> dict[str, Any]:
         event_type: schema
         for event_type, calls in tape.schemas.items()
         for call in calls
-        if isinstance(schema := _served(call), dict)
+        if (schema := served_schema(call.exchange)) is not None
     }
 
 
-def _served(call: RecordedCall) -> object:
-    response = call.exchange.response
-    return parse(response) if response and response.status == 200 else None
+def served_schema(exchange: Exchange) -> dict[str, Any] | None:
+    """The schema that the endpoint served in an exchange of the schema call; None where it served none."""
+    response = exchange.response
+    schema = parse(response) if response and response.status == 200 else None
+    return schema if isinstance(schema, dict) else None
 
 
 class _Builder:

@@ -7,7 +7,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -71,14 +71,12 @@ def _status(response: Response | None, error: str | None) -> str:
     return typer.style(str(status), fg="green" if status < 300 else "yellow" if status < 400 else "red")
 
 
-def announcer(show: Callable[[str], None]) -> Callable[[Sequence[tuple[str, int]]], None]:
-    """A function that shows the addresses listened on, in the line that means ready."""
-
-    def announce(addresses: Iterable[tuple[str, int]]) -> None:
-        for host, port in dict.fromkeys(addresses):
-            show(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
-
-    return announce
+def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], notes: Iterable[str] = ()) -> None:
+    """Show the addresses listened on, in the line that means ready, and notes before it."""
+    for note in notes:
+        show(note)
+    for host, port in dict.fromkeys(addresses):
+        show(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 class Screen:

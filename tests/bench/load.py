@@ -1,0 +1,123 @@
+"""Load for benchmarks: requests as fast as they are answered, on kept-alive connections; and rounds of contestants."""
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import uvloop
+
+from doors import Door, program
+
+TESTS = Path(__file__).parent.parent
+
+
+class Contestant(NamedTuple):
+    """What is measured: its name, how it is started, and what is sent to it; a session is opened first if need be."""
+
+    name: str
+    start: Callable[[], AbstractContextManager[Door]]
+    request: Callable[[Door], bytes]
+
+
+class Score(NamedTuple):
+    """A contestant's result: requests a second as the median of all rounds, and how many times the first's."""
+
+    name: str
+    rate: float
+    ratio: float
+
+
+class Rounds(NamedTuple):
+    """How much is measured."""
+
+    requests: int
+    pairs: int
+    connections: int
+
+
+def post(path: str, body: bytes) -> bytes:
+    """A request on the wire."""
+    head = f"POST {path} HTTP/1.1\r\nHost: example.hb-api.omtrdc.net\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def _hammer(port: int, request: bytes, rounds: Rounds) -> float:
+    left = iter(range(rounds.requests))
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in left:
+            writer.write(request)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 204"), answer
+        writer.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(rounds.connections)))
+    return rounds.requests / (time.perf_counter() - began)
+
+
+def hammer(port: int, request: bytes, rounds: Rounds) -> float:
+    """Requests a second; every answer has to be a 204."""
+    return uvloop.run(_hammer(port, request, rounds))
+
+
+def compete(contestants: Sequence[Contestant], rounds: Rounds) -> list[Score]:
+    """Measure all of them in turn, round after round, each in a fresh process."""
+    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    for _ in range(rounds.pairs):
+        for contestant in contestants:
+            with contestant.start() as opened:
+                request = contestant.request(opened)
+                hammer(opened.port, request, rounds._replace(requests=max(rounds.requests // 5, 1)))
+                rates[contestant.name].append(hammer(opened.port, request, rounds))
+    first = rates[contestants[0].name]
+    return [
+        Score(name, statistics.median(each), statistics.median(a / b for a, b in zip(each, first, strict=True)))
+        for name, each in rates.items()
+    ]
+
+
+def bare() -> AbstractContextManager[Door]:
+    """A plain server that answers 204 to anything; uvicorn with the same loop and parser as ours."""
+    command = ["uvicorn", "bench.bare:app", "--app-dir", TESTS, "--port", 0, "--no-access-log"]
+    return _announced([sys.executable, "-m", *command, "--loop", "uvloop", "--http", "httptools"], "running on ")
+
+
+def mitmdump(*options: object) -> AbstractContextManager[Door]:
+    """Stock mitmdump."""
+    tool = Path(sys.executable).with_name("mitmdump")
+    return _announced([tool, "--listen-host", "127.0.0.1", "-p", 0, *options], "listening at ")
+
+
+@contextlib.contextmanager
+def _announced(command: Sequence[object], said: str) -> Iterator[Door]:
+    """A program that says where it listens in a line with `said` in it."""
+    with program(*command) as opened:
+        line = opened.wait_for(lambda line: said in line)
+        opened.url = "http://" + line.partition(said)[2].split()[0].rstrip(".").removeprefix("http://")
+        yield opened
+
+
+def read_rounds(argv: Sequence[str] | None, about: str) -> Rounds:
+    """How much is measured, by the command line."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--requests", type=int, default=20_000, help="requests in a round")
+    parser.add_argument("--pairs", type=int, default=5, help="rounds")
+    parser.add_argument("--connections", type=int, default=16, help="connections")
+    told = parser.parse_args(argv)
+    return Rounds(told.requests, told.pairs, told.connections)
+
+
+def show(title: str, scores: Sequence[Score]) -> None:
+    """Print a table."""
+    print(title)
+    for score in scores:
+        print(f"  {score.name:<44} {score.rate:>8,.0f} requests/s  {score.ratio:>6.2f}x")

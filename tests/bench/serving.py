@@ -1,0 +1,63 @@
+"""How fast tapehead serve answers, next to a plain server that answers 204 to anything.
+
+cd tests && python -m bench.serving
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import httpx
+import orjson
+
+from bench.load import Contestant, Score, bare, compete, post, read_rounds, show
+from doors import Door, door
+from rerun import write
+from tapehead.api import location_of
+from tapes import Step, event, session, start
+
+PINGS: list[Step] = [(10.0 * nth, 10.0 * nth, "ping", {}) for nth in range(1, 60)]
+
+
+def ping_of(opened: Door) -> bytes:
+    """A ping of a session that was opened for it."""
+    location = httpx.post(f"{opened.url}/api/v1/sessions", json=start()).headers["Location"]
+    return post(f"{location}/events", orjson.dumps(event("ping", 300, 300)))
+
+
+def any_ping(_: Door) -> bytes:
+    """A ping for a server that knows no sessions."""
+    return post(f"{location_of('any')}/events", orjson.dumps(event("ping", 300, 300)))
+
+
+def serve(*arguments: object) -> Callable[[], contextlib.AbstractContextManager[Door]]:
+    """A way to start tapehead serve."""
+    return lambda: door("serve", "-q", *arguments)
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[Path]:
+    """A recording of one session with many pings."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield write(Path(folder) / "pings.jsonl", session("recorded", PINGS))
+
+
+def main(argv: Sequence[str] | None = None) -> list[Score]:
+    """Measure, and print the table."""
+    rounds = read_rounds(argv, "tapehead serve next to a plain server")
+    with recording() as path:
+        scores = compete(
+            [
+                Contestant("uvicorn, 204 to anything", bare, any_ping),
+                Contestant("tapehead serve", serve(), ping_of),
+                Contestant("tapehead serve RECORDING", serve(path), ping_of),
+            ],
+            rounds,
+        )
+    show("answers without a proxy", scores)
+    return scores
+
+
+if __name__ == "__main__":
+    main()

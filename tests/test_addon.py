@@ -1,0 +1,132 @@
+"""The addons on flows that no proxy carries: what they mark, hand on, learn, and survive."""
+
+import logging
+from typing import Any
+
+import orjson
+import pytest
+from mitmproxy.http import HTTPFlow, Response
+from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.test import tflow, tutils
+
+from tapehead.addon import Hosts, Pick, Record, route_of
+from tapehead.api import Call
+from tapehead.exchange import Exchange
+from tapehead.schemas import Schemas, build_schema
+
+PING = b'{"eventType":"ping","playerTime":{"playhead":0,"ts":946681200000}}'
+
+
+def flow_to(path: str, method: str = "POST", body: bytes = PING, host: str = "x.hb-api.omtrdc.net") -> HTTPFlow:
+    request = tutils.treq(method=method.encode(), path=path.encode(), host=host, content=body)
+    request.headers.clear()
+    request.headers["content-type"] = "application/json"
+    return tflow.tflow(req=request)
+
+
+def taken(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
+    """What is handed on of flows that come one after the other."""
+    exchanges: list[Exchange] = []
+    pick, record = Pick(Hosts()), Record(Schemas(), exchanges.append)
+    for flow, response in flows:
+        pick.requestheaders(flow)
+        record.requestheaders(flow)
+        flow.response = response
+        record.response(flow)
+    return exchanges
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "counts"),
+    [
+        ("company.hb-api.omtrdc.net", (), True),
+        ("HB-API.omtrdc.net", (), True),
+        ("company.hb-api.omtrdc.net.example", (), False),
+        ("nothb-api.omtrdc.net", (), False),
+        ("stats.example", (), False),
+        ("stats.example", ("stats.example",), True),
+        ("stats.example", ("STATS.example:22",), True),
+        ("stats.example", ("stats.example:443",), False),
+    ],
+)
+def test_a_host_counts_by_its_name(host: str, named: tuple[str, ...], counts: bool) -> None:
+    assert Hosts(named).has(host, 22) is counts
+
+
+def test_in_reverse_mode_every_host_counts() -> None:
+    flow = flow_to("/api/v1/sessions", host="stats.example")
+    assert not Hosts().counts(flow)
+    flow.client_conn.proxy_mode = ProxyMode.parse("reverse:http://stats.example")
+    assert Hosts().counts(flow)
+
+
+def test_what_is_no_collection_call_streams() -> None:
+    flow = flow_to("/video/segment-1.ts", "GET")
+    pick = Pick(Hosts())
+    pick.requestheaders(flow)
+    flow.response = tutils.tresp()
+    pick.responseheaders(flow)
+
+    assert route_of(flow) is None
+    assert (flow.request.stream, flow.response.stream) == (True, True)
+
+
+def test_an_exchange_is_handed_on_once_even_if_it_fails_afterwards() -> None:
+    exchanges: list[Exchange] = []
+    pick, record = Pick(Hosts()), Record(Schemas(), exchanges.append)
+    flow = flow_to("/api/v1/sessions/1/events")
+    pick.requestheaders(flow)
+    record.requestheaders(flow)
+    flow.response = Response.make(204)
+    record.response(flow)
+    flow.error = tflow.terr()
+    record.error(flow)
+
+    assert [each.response and each.response.status for each in exchanges] == [204]
+
+
+def test_a_schema_that_the_endpoint_serves_counts_from_then_on() -> None:
+    narrow: dict[str, Any] = build_schema("ping")
+    narrow["definitions"]["playerTime"]["properties"]["playhead"]["minimum"] = 5
+    served = Response.make(200, orjson.dumps(narrow), {"content-type": "application/json"})
+    event = "/api/v1/sessions/1/events"
+    before, schema, after = taken(
+        [
+            (flow_to(event), Response.make(204)),
+            (flow_to("/api/v1/schemas/ping", "GET", b""), served),
+            (flow_to(event), Response.make(204)),
+        ]
+    )
+
+    assert schema.call is Call.SCHEMA
+    assert [finding.rule for finding in before.findings] == []
+    assert [finding.rule for finding in after.findings] == ["bad-value"]
+
+
+def test_a_served_schema_that_is_none_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    served = Response.make(200, b'{"type": 3}')
+    event = "/api/v1/sessions/1/events"
+    exchanges = taken(
+        [(flow_to("/api/v1/schemas/ping", "GET", b""), served), (flow_to(event), Response.make(204))],
+    )
+
+    assert [each.call for each in exchanges] == [Call.SCHEMA, Call.EVENT]
+    assert "traffic goes on untouched" in caplog.text
+
+
+@pytest.mark.parametrize("hook", ["requestheaders", "response", "error"])
+def test_a_failure_of_ours_leaves_the_flow_as_it_is(hook: str, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("planted")
+
+    flow = flow_to("/api/v1/sessions/1/events")
+    record = Record(Schemas(), fail)
+    Pick(Hosts()).requestheaders(flow)
+    record.requestheaders(flow)
+    flow.response = Response.make(204)
+    before = flow.get_state()
+    with caplog.at_level(logging.ERROR):
+        getattr(record, hook)(flow)
+
+    assert flow.get_state() == before
+    assert hook == "requestheaders" or "planted" in caplog.text
