@@ -14,7 +14,7 @@ import orjson
 import typer
 from typer.main import get_command
 
-from tapehead import __version__, arguments, options
+from tapehead import __version__, arguments, auditing, options
 from tapehead.api import EVENT_TYPES
 from tapehead.complaints import nearest
 from tapehead.problems import Problem, UsageProblem
@@ -238,6 +238,9 @@ def demo(
     from tapehead.demo import run_demo
 
     raise typer.Exit(run_demo(out))
+
+
+auditing.register(app)
 
 
 def _log() -> None:

@@ -1,0 +1,284 @@
+"""Reads recordings, audits them, and brings the report to where it is wanted."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from tapehead.assumptions import Assumptions, parse_assumptions
+from tapehead.audit import audit
+from tapehead.complaints import nearest
+from tapehead.meter import measure
+from tapehead.outcome import SessionResult
+from tapehead.problems import Problem, RecordingProblem, UsageProblem
+from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
+from tapehead.report.bodies import Bodies
+from tapehead.report.catalogue import render_rule, render_rules
+from tapehead.report.forms import STDIN, FailOn, Format, Target
+from tapehead.report.html import Detail, render_html
+from tapehead.report.junit import render_junit
+from tapehead.report.model import Report, build_report, fails, places_of, render_json, session_of
+from tapehead.report.picture import Picture, picture_of
+from tapehead.report.sarif import render_sarif
+from tapehead.report.text import WIDE, Look, render_text
+from tapehead.report.words import totals_of
+from tapehead.rules import RULES
+from tapehead.store import MOST_COMPLAINTS, read_recording
+
+STDIN_NAME = "stdin"
+# Events that the pages' pictures show in all; sessions without findings may take half of them.
+MOST_EVENTS_DRAWN = 80_000
+
+_SHOWN_EVERY = 500
+
+Show = Callable[[int, int], None]
+Items = Iterable[Entry | BadLine]
+
+
+class Request(NamedTuple):
+    """What is asked of an audit: recordings, where the report goes, when it fails, what metrics assume."""
+
+    recordings: tuple[str, ...]
+    targets: tuple[Target, ...]
+    fail_on: FailOn
+    assume: tuple[str, ...]
+    verbose: bool
+
+
+def run(request: Request) -> int:
+    """Audit recordings and deliver the report; the exit code.
+
+    Raises:
+        UsageProblem: an assumption is unknown.
+        RecordingProblem: nothing could be read.
+    """
+    assumptions = _assumptions(request.assume)
+    pictures = any(target.form is Format.HTML for target in request.targets)
+    gathered = _gather(request.recordings, assumptions, pictures=pictures)
+    report = build_report(gathered.sessions)
+    for target in request.targets:
+        _deliver(target, _render(target, report, gathered, request))
+    if all(target.output for target in request.targets):
+        written = ", ".join(str(target.output) for target in request.targets)
+        _complain(f"{totals_of(report['summary'])}; wrote {written}")
+    return int(any(fails(place.finding, request.fail_on) for place in places_of(report)))
+
+
+def explain(rule: str | None) -> None:
+    """Print the catalogue, or what it says of one rule.
+
+    Raises:
+        UsageProblem: there is no such rule.
+    """
+    if rule is None:
+        typer.echo(render_rules(_look()), nl=False)
+    elif rule in RULES:
+        typer.echo(render_rule(RULES[rule], _look()), nl=False)
+    else:
+        hint = nearest(rule, tuple(RULES)) or "; tapehead rules lists them"
+        raise UsageProblem(f"there is no rule {rule}{hint}")
+
+
+def _complain(line: str) -> None:
+    typer.echo(f"tapehead: {line}", err=True)
+
+
+def _assumptions(settings: Iterable[str]) -> Assumptions:
+    try:
+        return parse_assumptions(settings)
+    except ValueError as error:
+        raise UsageProblem(f"--assume: {error}") from error
+
+
+# ---- Reading ----
+
+
+@dataclass
+class _Gathered:
+    """What the audit gave, in the order of the recordings' lines."""
+
+    pictures: bool
+    results: list[tuple[tuple[int, int], dict[str, object], Picture | None]] = field(default_factory=list)
+    bodies: Bodies = field(default_factory=Bodies)
+    room: int = MOST_EVENTS_DRAWN
+
+    @property
+    def sessions(self) -> list[dict[str, object]]:
+        return [session for _, session, _ in self.results]
+
+    def add(self, place: tuple[int, int], result: SessionResult) -> None:
+        self.results.append((place, session_of(result), self._draw(result)))
+
+    def _draw(self, result: SessionResult) -> Picture | None:
+        reserve = 0 if result.findings else MOST_EVENTS_DRAWN // 2
+        if not self.pictures or result.events > self.room - reserve:
+            return None
+        self.room -= result.events
+        return picture_of(result)
+
+    def details(self) -> list[Detail]:
+        return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
+
+
+def _gather(names: Iterable[str], assumptions: Assumptions, *, pictures: bool) -> _Gathered:
+    """Read and audit everything that can be read.
+
+    Raises:
+        RecordingProblem: nothing could.
+    """
+    gathered = _Gathered(pictures)
+    recordings = list(_find(names))
+    order = {str(path): number for number, path in enumerate(recordings)}
+    with _progress(len(recordings)) as show:
+        reader = _Reader(recordings, gathered.bodies if pictures else None, show)
+        for result in audit(reader.entries(), measure=partial(measure, assume=assumptions)):
+            gathered.add((order.get(result.recording, -1), result.line), result)
+    if not reader.read:
+        raise RecordingProblem("nothing to audit: no recording could be read")
+    gathered.results.sort(key=lambda item: item[0])
+    return gathered
+
+
+def _find(names: Iterable[str]) -> Iterator[Path | str]:
+    """The recordings that names stand for, each once; a folder without any is complained of."""
+    found: dict[Path | str, None] = {}
+    for name in names:
+        path = Path(name)
+        if name != STDIN and path.is_dir():
+            inside = sorted(path.rglob("*.jsonl"))
+            found |= dict.fromkeys(inside)
+            if not inside:
+                _complain(f"{path}: there is no recording (*.jsonl) in this folder")
+        else:
+            found[STDIN_NAME if name == STDIN else path] = None
+    return iter(found)
+
+
+class _Reader:
+    """Reads recordings one after the other; what cannot be read is complained of and hides nothing else.
+
+    Attributes:
+        read: how many exchanges were read.
+    """
+
+    def __init__(self, recordings: Iterable[Path | str], bodies: Bodies | None, show: Show) -> None:
+        self._recordings = recordings
+        self._bodies = bodies
+        self._show = show
+        self._done = 0
+        self.read = 0
+
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        for recording in self._recordings:
+            try:
+                yield from self._entries(recording)
+            except Problem as problem:
+                _complain(str(problem))
+            self._done += 1
+            self._show(self._done, self.read)
+
+    def _entries(self, recording: Path | str) -> Iterator[tuple[str, Entry]]:
+        name, bad, begun = str(recording), 0, False
+        # Only a file with exchanges in it has lines that are none; any other is no recording as a whole.
+        waiting: list[BadLine] = []
+        for item in _read_stdin() if isinstance(recording, str) else read_recording(recording):
+            if isinstance(item, BadLine):
+                bad += 1
+                waiting += [item] if bad <= MOST_COMPLAINTS else []
+            else:
+                begun = True
+                yield name, self._take(name, item)
+            if begun:
+                _complain_of(name, waiting)
+                waiting.clear()
+        if bad > MOST_COMPLAINTS:
+            _complain(f"{name}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
+
+    def _take(self, name: str, entry: Entry) -> Entry:
+        self.read += 1
+        if self.read % _SHOWN_EVERY == 0:
+            self._show(self._done, self.read)
+        if self._bodies:
+            self._bodies.keep(name, entry)
+        return entry
+
+
+def _complain_of(name: str, lines: Iterable[BadLine]) -> None:
+    for line in lines:
+        _complain(f"{name}:{line.line}: skipped, {line.reason}")
+
+
+def _read_stdin() -> Items:
+    read = 0
+    try:
+        for item in read_lines(sys.stdin.buffer):
+            read += isinstance(item, Entry)
+            yield item
+    except NewerFormatError as error:
+        raise RecordingProblem(f"{STDIN_NAME}: {error}") from error
+    if not read:
+        raise RecordingProblem(f"{STDIN_NAME} holds no recording")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Show]:
+    """A bar on stderr while recordings are read, if that is a terminal; a function that moves it."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _done, _read: None
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("recordings, {task.fields[read]:,} exchanges"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total, read=0)
+        yield lambda done, read: progress.update(task, completed=done, read=read)
+
+
+# ---- Writing ----
+
+
+def _render(target: Target, report: Report, gathered: _Gathered, request: Request) -> str:
+    match target.form:
+        case Format.JSON:
+            return render_json(report)
+        case Format.JUNIT:
+            return render_junit(report, request.fail_on)
+        case Format.SARIF:
+            return render_sarif(report)
+        case Format.HTML:
+            return render_html(report, gathered.details())
+        case Format.TEXT:
+            return render_text(report, _look(verbose=request.verbose, plain=target.output is not None))
+
+
+def _look(*, verbose: bool = False, plain: bool = False) -> Look:
+    """How text looks where it goes: as wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
+    if plain or not sys.stdout.isatty():
+        return Look(WIDE, colour=False, verbose=verbose)
+    return Look(Console().width, colour="NO_COLOR" not in os.environ, verbose=verbose)
+
+
+def _print(text: str) -> None:
+    """Print the report; a reader that has seen enough, such as `head`, is no failure."""
+    try:
+        typer.echo(text.encode("utf-8", "replace"), nl=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _deliver(target: Target, text: str) -> None:
+    if target.output is None:
+        _print(text)
+        return
+    try:
+        target.output.parent.mkdir(parents=True, exist_ok=True)
+        target.output.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise Problem(f"cannot write {target.output}: {error.strerror}") from error

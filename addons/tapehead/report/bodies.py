@@ -1,0 +1,55 @@
+"""The bodies of events as they were recorded, kept for the page that shows them, within bounds."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tapehead.api import Call
+from tapehead.recording import Entry
+from tapehead.report.picture import Mark, Picture
+
+MOST_CHARACTERS = 16_000
+MOST_IN_ALL = 48_000_000
+
+_CALLS = (Call.SESSION, Call.EVENT, Call.DOWNLOADED)
+
+
+class Bodies:
+    """Bodies by recording and line; those that come after the bound are left out."""
+
+    def __init__(self, bound: int = MOST_IN_ALL) -> None:
+        self._left = bound
+        self._texts: dict[tuple[str, int], str] = {}
+
+    def keep(self, recording: str, entry: Entry) -> None:
+        """Keep the body of an exchange's request, if it carries events and there is room."""
+        if entry.exchange.call not in _CALLS:
+            return
+        content = entry.exchange.request.content()
+        if len(content) <= self._left:
+            self._left -= len(content)
+            self._texts[recording, entry.line] = content.decode("utf-8", "replace")
+
+    def of(self, picture: Picture) -> dict[str, str]:
+        """The bodies of a picture's events by their index, each cut to a length that a page can show."""
+        found = ((str(mark.index), self._find(mark)) for mark in picture.marks)
+        return {index: _cut(text) for index, text in found if text is not None}
+
+    def _find(self, mark: Mark) -> str | None:
+        text = self._texts.get((mark.recording, mark.line))
+        return _element(text, mark.index) if text is not None and mark.in_array else text
+
+
+def _element(text: str, index: int) -> str:
+    """An element of a JSON array, byte for byte."""
+    try:
+        parts: Iterable[msgspec.Raw] = msgspec.json.decode(text, type=list[msgspec.Raw])
+        return bytes(list(parts)[index]).decode()
+    except (msgspec.MsgspecError, IndexError):
+        return text
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{text[:MOST_CHARACTERS]}\n… and {len(text) - MOST_CHARACTERS:,} more characters"

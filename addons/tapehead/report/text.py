@@ -1,0 +1,162 @@
+"""The report for a terminal: totals, sessions, findings by rule, and metrics for those who ask."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from io import StringIO
+from typing import Any, NamedTuple
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tapehead.exchange import Severity
+from tapehead.metrics import METRICS, Metric
+from tapehead.report.model import Place, Report, counts_of, places_of, rank_of
+from tapehead.report.words import plural, printable, short_id, title_of, totals_of, value_of
+
+MOST_SESSIONS = 50
+FIRST_PLACES = 3
+# Columns where the width of the reader's screen is not known.
+WIDE = 160
+# Columns of the sessions' table besides content and player, with their gaps.
+_FIXED = 56
+
+COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+class Look(NamedTuple):
+    """How the text is laid out: columns, whether in colour, whether in full."""
+
+    width: int = WIDE
+    colour: bool = False
+    verbose: bool = False
+
+
+def render_text(report: Report, look: Look) -> str:
+    """The report as text."""
+    parts: list[RenderableType] = [*_sessions(report["sessions"], look), *_rules(report, look)]
+    if look.verbose:
+        parts += [part for session in report["sessions"] for part in _metrics(session)]
+    return render([*parts, Text(totals_of(report["summary"]), style="bold")], look)
+
+
+def render(parts: Iterable[RenderableType], look: Look) -> str:
+    """Anything of Rich's as text."""
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=look.width,
+        force_terminal=look.colour,
+        no_color=not look.colour,
+        color_system="standard" if look.colour else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    console.print(Group(*parts))
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def _sessions(sessions: list[dict[str, Any]], look: Look) -> Iterator[RenderableType]:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    # Content and player share what the other columns leave.
+    share = max(8, (look.width - _FIXED) // 2)
+    for name, least, most in (("session", 8, 12), ("content", 8, share), ("player", 6, share), ("outcome", 10, 10)):
+        table.add_column(name, min_width=least, max_width=most, overflow="ellipsis", no_wrap=True)
+    for name in ("events", "err", "warn", "info"):
+        table.add_column(name, min_width=len(name), justify="right", no_wrap=True)
+    shown = sessions if look.verbose else sessions[:MOST_SESSIONS]
+    for session in shown:
+        table.add_row(*_session_row(session))
+    if sessions:
+        yield table
+    if left := len(sessions) - len(shown):
+        yield Text(f"and {plural(left, 'more session')}; -v shows all", style="dim")
+    yield Text()
+
+
+def _session_row(session: Mapping[str, Any]) -> Iterator[Text]:
+    yield Text(printable(short_id(session["id"])))
+    yield Text(printable(title_of(session)))
+    yield Text(printable(session["player"] or "-"))
+    yield Text(session["outcome"])
+    yield Text(f"{session['events']:,}")
+    for severity, count in counts_of(session).items():
+        yield Text(str(count), style=COLOURS[Severity(severity)] if count else "dim")
+
+
+def _rules(report: Report, look: Look) -> Iterator[RenderableType]:
+    """The findings, rule by rule, the worst rules first."""
+    by_rule: dict[str, list[Place]] = {}
+    for place in places_of(report):
+        by_rule.setdefault(place.finding["rule"], []).append(place)
+    ordered = sorted(by_rule, key=lambda rule: (_worst(by_rule[rule]), -len(by_rule[rule]), rule))
+    for rule in ordered:
+        yield from _rule(rule, by_rule[rule], look)
+    if ordered:
+        yield Text(f"tapehead rules {ordered[0]} explains that rule\n", style="dim")
+
+
+def _worst(places: Iterable[Place]) -> int:
+    return min(rank_of(place.finding["severity"]) for place in places)
+
+
+def _rule(rule: str, places: list[Place], look: Look) -> Iterator[RenderableType]:
+    severity = Severity(min((place.finding["severity"] for place in places), key=rank_of))
+    colour = COLOURS[severity]
+    yield Text.assemble((f"{severity} {rule}", f"bold {colour}"), (f"  {plural(len(places), 'place')}", "dim"))
+    shown = places if look.verbose else places[:FIRST_PLACES]
+    yield from (Padding(_place(place), (0, 0, 0, 2)) for place in shown)
+    if left := len(places) - len(shown):
+        yield Text(f"  and {left:,} more; -v shows all", style="dim")
+    yield Text()
+
+
+def _place(place: Place) -> RenderableType:
+    where = Text(f"{place.recording}:{place.finding['line']}", style="dim")
+    session = Text(f"  {printable(short_id(place.session['id']))}", style="dim")
+    return Group(Text.assemble(where, session), Padding(Text(printable(place.finding["message"])), (0, 0, 0, 2)))
+
+
+def _metrics(session: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """The metrics of a session that say anything, then its ads, chapters and states."""
+    metrics = session["metrics"]
+    if not metrics:
+        return
+    named = printable(short_id(session["id"]))
+    yield Text.assemble((f"metrics of {named}", "bold"), (f"  {printable(title_of(session))}", "dim"))
+    rows = [(metric.key, _value(metrics[metric.key], metric.unit)) for metric in _of("session")]
+    yield Padding(_columns([row for row in rows if row[1] not in ("-", "no", "0", "0 s")]), (0, 0, 0, 2))
+    for scope, things in (("ad", metrics["ads"]), ("chapter", metrics["chapters"])):
+        yield from _things(scope, things)
+    yield from _things("state", [{"state": name, **row} for name, row in metrics["states"].items()])
+    yield Text()
+
+
+def _value(value: object, unit: str) -> str:
+    return printable(value_of(value, unit))
+
+
+def _of(scope: str) -> list[Metric]:
+    return [metric for metric in METRICS if metric.scope == scope]
+
+
+def _columns(rows: list[tuple[str, str]]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _things(scope: str, things: list[dict[str, Any]]) -> Iterator[RenderableType]:
+    if not things:
+        return
+    units = {metric.key: metric.unit for metric in _of(scope)}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for key in things[0]:
+        table.add_column(key.replace("_", " "))
+    for thing in things:
+        table.add_row(*(Text(_value(value, units.get(key, "text"))) for key, value in thing.items()))
+    yield Padding(table, (0, 0, 0, 2))
