@@ -314,3 +314,26 @@ def test_many_identifiers_take_linear_time() -> None:
 
     # Sixteen times the size.
     assert large < 32 * small + 0.001
+
+
+@pytest.mark.parametrize("word", ["player", "playerTime", "sessions", "sample", "media.id"])
+def test_an_identifier_that_is_a_plain_word_changes_nothing_else(word: str) -> None:
+    body = start_with({"analytics.visitorId": word, "media.channel": f"{word} channel"})
+    redacted = _of(body)
+
+    assert redacted.request.url == _of(_visitor()).request.url
+    assert orjson.loads(redacted.request.content())["playerTime"] == body["playerTime"]
+    params = orjson.loads(redacted.request.content())["params"]
+    assert {key for key in params if params[key] != body["params"][key]} <= PERSON_KEYS
+    assert params["analytics.visitorId"] == REDACTOR.pseudonym(word)
+
+
+def test_an_identifier_as_a_key_leaves_the_key() -> None:
+    body = start_with({"analytics.visitorId": "visitor-1"}) | {"customMetadata": {"visitor-1": "visitor-1"}}
+    metadata = orjson.loads(_of(body).request.content())["customMetadata"]
+
+    assert metadata == {"visitor-1": REDACTOR.pseudonym("visitor-1")}
+
+
+def test_a_key_in_another_case_identifies_as_well() -> None:
+    _stands_for(b'{"analytics.visitorid":"SECRET"}')

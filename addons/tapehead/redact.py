@@ -4,8 +4,9 @@ A pseudonym is a keyed hash of the value: the same value has the same one wherev
 join, and without the key nobody gets back from it or confirms a guess. Only the bytes of those values change; the
 spelling of numbers, the order of keys and duplicate keys stay.
 
-Which values: the parameters that the table marks, and the headers below. The same values found elsewhere in the
-exchange (its URLs, the answer, the findings) are replaced there, too.
+Which values: the parameters that the table marks, and the headers below. Where such a value is specific (it has a digit
+or an @), it is also replaced elsewhere in the exchange: in its URL and headers, in other strings, the answer, the
+findings. Keys, and the API's own paths, never change.
 """
 
 import hashlib
@@ -26,11 +27,14 @@ PERSON_HEADERS = frozenset(
     {"cookie", "set-cookie", "authorization", "proxy-authorization", "x-forwarded-for", "x-real-ip", "forwarded"}
 )
 
-_PERSON_KEYS = frozenset(row.key for row in PARAMETERS if row.person)
+# In lower case: a misspelt case identifies a person as well.
+_PERSON_KEYS = frozenset(row.key.lower() for row in PARAMETERS if row.person)
 # A token of JSON: a string (cut short at the end of a broken body), a bracket or separator, a number or word.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
 # What can spell a person's key: its characters, or an escape that hides them.
-_MAY_HOLD = re.compile(rb"\\u|" + b"|".join(re.escape(key.encode()) for key in sorted(_PERSON_KEYS)))
+_MAY_HOLD = re.compile(rb"\\u|" + b"|".join(re.escape(key.encode()) for key in sorted(_PERSON_KEYS)), re.IGNORECASE)
+# A string of JSON, and the colon behind it if it is a key.
+_STRING = re.compile(rb'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z))(\s*:)?', re.DOTALL)
 # Shorter values are not searched for in other places: they would match by chance.
 _LEAST_SEARCHED = 6
 # A body with more identifiers than these has them replaced where they stand, and not searched for elsewhere.
@@ -43,13 +47,10 @@ class _Search:
     """Finds identifying values in other places than their own: the longest first, in URLs also percent-encoded."""
 
     def __init__(self, found: Pseudonyms) -> None:
-        long_enough = [value for value in found if len(value) >= _LEAST_SEARCHED]
-        longest = sorted(long_enough, key=len, reverse=True)[:_MOST_SEARCHED]
-        spellings = {value: found[value] for value in longest} | {
-            quote(value, safe=""): found[value] for value in longest
-        }
-        self._pseudonyms = spellings
-        self._pattern = re.compile("|".join(map(_pattern, spellings))) if spellings else None
+        specific = sorted(filter(_is_specific, found), key=len, reverse=True)[:_MOST_SEARCHED]
+        self._pseudonyms = {spelt: found[value] for value in specific for spelt in (value, quote(value, safe=""))}
+        words = "|".join(map(re.escape, self._pseudonyms))
+        self._pattern = re.compile(rf"(?<![0-9A-Za-z])(?:{words})(?![0-9A-Za-z])") if words else None
 
     def replace(self, text: str) -> str:
         """`text` with pseudonyms for what is found."""
@@ -58,15 +59,23 @@ class _Search:
         return self._pattern.sub(lambda match: self._pseudonyms[match[0]], text)
 
     def replace_bytes(self, content: bytes) -> bytes:
-        """The same for bytes in any encoding that has ASCII's characters."""
+        """The same for a body; in JSON only within strings that are no keys."""
         text = content.decode("utf-8", "surrogateescape")
-        replaced = self.replace(text)
-        return content if replaced is text or replaced == text else replaced.encode("utf-8", "surrogateescape")
+        if self._pattern is None or not self._pattern.search(text):
+            return content
+        if not text.lstrip().startswith(("{", "[", '"')):
+            return self.replace(text).encode("utf-8", "surrogateescape")
+        return _STRING.sub(self._replace_string, content)
+
+    def _replace_string(self, match: re.Match[bytes]) -> bytes:
+        if match[2]:
+            return match[0]
+        return self.replace(match[1].decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
-def _pattern(value: str) -> str:
-    """A regular expression for a value; one of digits alone is none within a longer number."""
-    return rf"(?<!\d){value}(?!\d)" if value.isascii() and value.isdigit() else re.escape(value)
+def _is_specific(value: str) -> bool:
+    """Whether a value would hardly stand elsewhere by chance, as `player` or `sample` do."""
+    return len(value) >= _LEAST_SEARCHED and any(each.isdigit() or each == "@" for each in value)
 
 
 class Redactor:
@@ -145,7 +154,7 @@ def _person_spans(content: bytes) -> Iterator[tuple[int, int]]:
             at_key = False
         elif at_key:
             key = _decode_value(token)
-            person, is_state = frames[-1][1] or key in _PERSON_KEYS, key == "authState"
+            person, is_state = frames[-1][1] or key.lower() in _PERSON_KEYS, key == "authState"
         elif person and token not in (b"null", b"true", b"false") and not (is_state and token.isdigit()):
             yield match.span()
 
