@@ -9,9 +9,11 @@ from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import tflow, tutils
 
-from tapehead.addon import Hosts, Pick, Record, route_of
+from tapehead.addon import Pick, Record
 from tapehead.api import Call
 from tapehead.exchange import Exchange
+from tapehead.flows import route_of
+from tapehead.hosts import Hosts
 from tapehead.schemas import Schemas, build_schema
 
 PING = b'{"eventType":"ping","playerTime":{"playhead":0,"ts":946681200000}}'

@@ -113,10 +113,11 @@ def test_a_faulty_body_gets_its_finding_and_is_forwarded_untouched(
 @pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("br", brotli.compress)])
 def test_a_coded_body_is_forwarded_as_sent_and_recorded_decoded(bench: Bench, coding: str, encode: Any) -> None:
     body = play()
-    httpx.post(bench.proxy.url + EVENTS, content=encode(body), headers={**JSON, "Content-Encoding": coding})
+    packed = encode(body)
+    httpx.post(bench.proxy.url + EVENTS, content=packed, headers={**JSON, "Content-Encoding": coding})
 
     (exchange,) = bench.recorded()
-    assert bench.server.received[0].body == encode(body)
+    assert bench.server.received[0].body == packed
     assert exchange.request.content() == body
     assert exchange.request.header("Content-Encoding") == coding
     assert errors([exchange]) == []
@@ -195,6 +196,24 @@ def only_http2(ca: Path) -> ssl.SSLContext:
     context = _OnlyHttp2(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(ca)
     return context
+
+
+STRAYS = [
+    ("POST", "/api/v1/session", "did you mean /api/v1/sessions?"),
+    ("POST", "/api/v2/sessions", "did you mean /api/v1/sessions?"),
+    ("POST", f"/api/v1/sessions/{SID}/event", "did you mean /api/v1/sessions/{sid}/events?"),
+    ("PUT", "/api/v1/sessions", "did you mean POST?"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "hint"), STRAYS)
+def test_a_call_gone_astray_is_shown(bench: Bench, method: str, path: str, hint: str) -> None:
+    httpx.request(method, bench.proxy.url + path, content=play(), headers=JSON)
+    line = bench.proxy.wait_for(lambda line: path in line)
+
+    assert hint in line
+    assert bench.recorded() == []
+    assert "1 other request passed on" in bench.proxy.lines[-1]
 
 
 def test_an_http2_player_is_recorded_before_an_http2_endpoint(tmp_path: Path) -> None:

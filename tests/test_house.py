@@ -66,6 +66,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "adapters": (
         "addon",
         "asgi",
+        "flows",
+        "hosts",
         "gathering",
         "logs",
         "player",

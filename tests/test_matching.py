@@ -8,6 +8,7 @@ from tapehead.matching import (
     MOST_FIELDS,
     MOST_NEAR,
     Choice,
+    Difference,
     Reason,
     choose,
     distance,
@@ -247,7 +248,7 @@ def test_the_nearest_sessions_say_what_differs() -> None:
     near = near_sessions(tape.sessions, identity_of(start_with({"media.id": "clip-3"})))
 
     assert [miss.line for miss in near] == [1, 2]
-    assert near[0].differences == (("params.media.id", "clip-1", "clip-3"),)
+    assert near[0].differences == (Difference("params.media.id", "clip-1", "clip-3"),)
     assert [each.field for each in near[1].differences] == ["params.media.id", "params.media.name"]
 
 
@@ -255,7 +256,7 @@ def test_the_nearest_events_are_of_the_same_kind_first() -> None:
     near = near_events(_session(), Kind("play"), Place(25, 36), {2, 7, 10})
 
     assert [miss.line for miss in near] == [7, 10, 2]
-    assert near[0].differences == (("seconds since the sessionStart", "35", "36"),)
+    assert near[0].differences == (Difference("seconds since the sessionStart", "35", "36"),)
     assert [miss.used for miss in near] == [True, True, True]
 
 

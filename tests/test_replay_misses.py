@@ -223,8 +223,7 @@ def test_calls_nobody_asked_for_are_told() -> None:
     assert unasked(player) == [14, 15]
     assert lines == [
         "played 1 session: 13 hits, 0 misses, 2 recorded calls never asked for",
-        "  never asked for: a.jsonl:14 ping at 30",
-        "  never asked for: a.jsonl:15 sessionComplete at 55",
+        "  never asked for: a.jsonl:14-15 2 calls, from ping at 30 to sessionComplete at 55",
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from tapehead.exchange import encode
 from tapehead.problems import RecordingProblem
 from tapehead.recording import BadLine, Entry
-from tapehead.store import RecordingWriter, Tape, pseudonym_key, read_entries, read_recording, state_directory
+from tapehead.store import RecordingWriter, SafeWriter, pseudonym_key, read_entries, read_recording, state_directory
 from tapes import exchange, request, response, start
 
 WHOLE = exchange(request(start()), response(201))
@@ -112,8 +112,37 @@ def test_a_recording_without_exchanges_is_discarded(tmp_path: Path) -> None:
 
 
 def test_a_directory_cannot_be_written_to(tmp_path: Path) -> None:
-    with pytest.raises(RecordingProblem, match=rf"^cannot write {tmp_path}: Is a directory$"):
+    with pytest.raises(RecordingProblem, match=rf"^{tmp_path} is a directory; name a file in it$"):
         RecordingWriter(tmp_path, append=True)
+
+
+@pytest.mark.parametrize("how", [{"append": True}, {"overwrite": True}])
+@pytest.mark.parametrize(
+    "foreign", [b'{"level":"info"}\n', b"\x89PNG\r\n\x1a\n", encode(WHOLE).replace(b":1,", b":2,", 1)]
+)
+def test_a_foreign_file_is_neither_added_to_nor_replaced(tmp_path: Path, foreign: bytes, how: dict[str, bool]) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(foreign)
+
+    with pytest.raises(RecordingProblem, match="is no recording; name another file|update tapehead"):
+        RecordingWriter(path, **how)
+    assert path.read_bytes() == foreign
+
+
+def test_an_empty_file_may_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").touch()
+    with RecordingWriter(tmp_path / "a.jsonl") as writer:
+        writer.append(WHOLE)
+
+    assert (tmp_path / "a.jsonl").read_bytes() == encode(WHOLE)
+
+
+def test_a_recording_cut_short_in_its_first_line_can_be_added_to(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(encode(WHOLE)[:40])
+    with RecordingWriter(tmp_path / "a.jsonl", append=True) as writer:
+        writer.append(WHOLE)
+
+    assert (tmp_path / "a.jsonl").read_bytes().endswith(b"\n" + encode(WHOLE))
 
 
 def test_a_file_is_no_directory_for_recordings(tmp_path: Path) -> None:
@@ -126,7 +155,7 @@ def test_a_file_is_no_directory_for_recordings(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_once_and_counted(tmp_path: Path) -> None:
     told: list[str] = []
     writer = RecordingWriter(tmp_path / "a.jsonl")
-    tape = Tape(writer, told.append)
+    tape = SafeWriter(writer, told.append)
     tape.append(WHOLE)
     writer.close()
     tape.append(WHOLE)

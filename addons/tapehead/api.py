@@ -71,6 +71,9 @@ _ROUTE = re.compile(
 _LOCATION = re.compile(r"/api/v1/sessions/(?P<sid>[^/?#]+)/?$")
 
 
+PATHS = tuple(f"/api/v1/{path}" for path in ("sessions", "sessions/{sid}/events", "schemas/{eventType}", "downloaded"))
+
+
 class Route(NamedTuple):
     """Where a path leads, whatever the method: the call, and the names that the path carries."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tapehead.answer import Answer, Engine
+from tapehead.answer import Answer, Engine, Observer
 from tapehead.exchange import Request, Response
 from tapehead.simulate import failure
 from tapehead.wire import end_to_end, pack, unpack
@@ -20,9 +20,6 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-# Called with each request and its answer, once the answer is on its way.
-Observer = Callable[[Request, Answer, float], None]
 
 _TRANSPORT = "tapehead.transport"
 

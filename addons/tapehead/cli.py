@@ -282,7 +282,3 @@ def _explain(problem: Exception) -> int:
     command = getattr(getattr(problem, "ctx", None), "command_path", "tapehead")
     complain(f"{' '.join(message.split()).rstrip('.')}; see {command} --help")
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))

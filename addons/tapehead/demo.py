@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tapehead.player import Sent, play
-from tapehead.problems import ProxyProblem
+from tapehead.problems import ProxyProblem, UsageProblem
 from tapehead.timelines import VIEW_TO_END
 
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
@@ -30,7 +30,13 @@ def run_demo(out: Path | None) -> int:
 
     Args:
         out: where to keep the recording; None to keep none.
+
+    Raises:
+        UsageProblem: there is such a file already.
+        ProxyProblem: a part does not start.
     """
+    if out and out.exists():
+        raise UsageProblem(f"{out} exists; name another file, or remove it first")
     console = Console(highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="tapehead-demo-") as scratch:
         recording = out or Path(scratch) / "demo.jsonl"
@@ -46,7 +52,7 @@ def _record(console: Console, recording: Path) -> list[Sent]:
     console.print("[bold]1.[/] a player plays the documented timeline 1, through a recording proxy")
     with (
         _door(console, "serve", "--quiet") as endpoint,
-        _door(console, "record", "--to", endpoint, "--out", str(recording), "--overwrite") as proxy,
+        _door(console, "record", "--to", endpoint, "--out", str(recording)) as proxy,
     ):
         return _play(proxy)
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tapehead.answer import Answer, Engine
+from tapehead.answer import Answer, Engine, Outcome
 from tapehead.api import EVENT_TYPES, Call, Route, find_route
 from tapehead.complaints import nearest
 from tapehead.exchange import Request
@@ -211,11 +211,12 @@ class Faulty:
 def _break(fault: Fault, answer: Answer, now: float) -> Answer:
     note = f"fault: {fault_name(fault)}"
     if fault.drop:
-        return Answer(delay_ms=fault.delay_ms, note=note)
+        return Answer(delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
     if fault.status is not None:
         refused = failure(fault.status, f"a fault that tapehead was told to make: {fault_name(fault)}", now)
-        return Answer(response=refused, cut=fault.cut, delay_ms=fault.delay_ms, note=note)
-    return msgspec.structs.replace(answer, cut=fault.cut, delay_ms=answer.delay_ms + fault.delay_ms, note=note)
+        return Answer(response=refused, cut=fault.cut, delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
+    late = answer.delay_ms + fault.delay_ms
+    return msgspec.structs.replace(answer, cut=fault.cut, delay_ms=late, outcome=Outcome.FAULT, note=note)
 
 
 def fault_name(fault: Fault) -> str:

@@ -163,7 +163,11 @@ def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[st
     for near in nearest:
         fields = (f"{each.field} {each.recorded} there, {each.live} here" for each in near.differences)
         spent = "; already used" if near.used else ""
-        yield f"{files[near.file]}:{near.line}  {'; '.join(fields) or 'alike'}{spent}"
+        yield f"{_place(files, near.file, near.line)}  {'; '.join(fields) or 'alike'}{spent}"
+
+
+def _place(files: Sequence[str], file: int, line: int) -> str:
+    return f"{files[file] if file < len(files) else f'recording {file}'}:{line}"
 
 
 def summary_lines(summary: Summary, files: Sequence[str]) -> Iterator[str]:
@@ -175,9 +179,30 @@ def summary_lines(summary: Summary, files: Sequence[str]) -> Iterator[str]:
         yield f"  missed {miss.call}: {miss.explain()}; {miss.answered}"
         yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))
     yield from _more(summary.misses, "misses")
-    for unused in summary.unused[:MOST_SHOWN]:
-        yield f"  never asked for: {files[unused.file]}:{unused.line} {unused.call}"
-    yield from _more(len(summary.unused), "calls never asked for")
+    runs = list(_runs(summary.unused))
+    for run in runs[:MOST_SHOWN]:
+        yield f"  never asked for: {_run_name(run, files)}"
+    yield from _more(len(runs), "runs of calls never asked for")
+
+
+def _runs(unused: Iterable[Unused]) -> Iterator[list[Unused]]:
+    """Calls on consecutive lines, together."""
+    run: list[Unused] = []
+    for each in unused:
+        if run and (each.file, each.line) != (run[-1].file, run[-1].line + 1):
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
+
+
+def _run_name(run: Sequence[Unused], files: Sequence[str]) -> str:
+    first, last = run[0], run[-1]
+    if first is last:
+        return f"{_place(files, first.file, first.line)} {first.call}"
+    place = f"{_place(files, first.file, first.line)}-{last.line}"
+    return f"{place} {count_of(len(run), 'call')}, from {first.call} to {last.call}"
 
 
 def _more(count: int, what: str) -> Iterator[str]:

@@ -19,6 +19,8 @@ from enum import StrEnum
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tapehead.tape import IDENTITY_KEYS, Kind, Place, RecordedCall, RecordedSession
 
 # Seconds; time counts less than the playhead, since pauses, buffers and ads shift it.
@@ -59,7 +61,7 @@ class Choice(NamedTuple):
     reason: Reason
 
 
-class Difference(NamedTuple):
+class Difference(msgspec.Struct, frozen=True):
     """One field in which a recorded exchange and a live one differ; values are cut short."""
 
     field: str
@@ -67,7 +69,7 @@ class Difference(NamedTuple):
     live: str
 
 
-class NearMiss(NamedTuple):
+class NearMiss(msgspec.Struct, frozen=True):
     """A recorded exchange that almost matched: its recording's number, its line, what differs, whether it is spent."""
 
     file: int

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from tapehead.addon import Hosts, Pick, Play, Record
+from tapehead.addon import Pick, Play, Record
+from tapehead.hosts import Hosts
 from tapehead.launch import ProxySettings
 from tapehead.proxy import run_proxy
 from tapehead.receipt import Receipt
-from tapehead.recorder import Taker
-from tapehead.redact import Redactor
+from tapehead.recorder import Taker, open_writer
 from tapehead.replay import OnMiss
 from tapehead.schemas import Schemas
 from tapehead.stage import EngineSettings, Stage
-from tapehead.store import RecordingWriter, Tape, pseudonym_key
 from tapehead.terminal import Screen, announce, observer
 
 # Reverse mode wants a target; this name can never be one (RFC 6761), and nothing connects to it anyway.
@@ -67,8 +66,9 @@ def _open_taker(settings: PlayerSettings, complain: Callable[[str], None], held:
     """What takes the new episodes; None where nothing is forwarded."""
     if settings.out is None:
         return None
-    redactor = None if settings.keep_ids else Redactor(pseudonym_key(settings.out.parent))
-    return Taker(Tape(held.enter_context(RecordingWriter(settings.out, append=True)), complain), redactor, None)
+    writer, redactor = open_writer(settings.out, complain, keep_ids=settings.keep_ids, append=True)
+    held.enter_context(writer.writer)
+    return Taker(writer, redactor)
 
 
 async def _run(
@@ -78,7 +78,7 @@ async def _run(
     observe = None if engine.quiet else observer(screen, explain=engine.explain)
     record = Record(Schemas(), taker.take, forwarded_only=True) if taker else None
     play = Play(stage.engine, hosts, settings.allow, observe, record)
-    addons = [Pick(hosts, settings.prefix), play, *([record] if record else [])]
+    addons = [Pick(hosts, settings.prefix, stream=False), play, *([record] if record else [])]
 
     def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
         if receipt:

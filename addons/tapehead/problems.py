@@ -10,6 +10,8 @@ Problem
 Each message is one sentence: what, where, what to do. Commands print it and exit with 2.
 """
 
+import errno
+
 
 class Problem(Exception):  # noqa: N818 - mostly the user's, and no error of the program
     """Something that keeps a command from its work."""
@@ -25,3 +27,10 @@ class RecordingProblem(Problem):
 
 class ProxyProblem(Problem):
     """A proxy or a server that cannot start."""
+
+    @classmethod
+    def of_listening(cls, host: str, port: int, error: Exception) -> "ProxyProblem":
+        """Why nothing can listen on `host:port`."""
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            return cls(f"{host}:{port} is in use; say --listen with another port, or 0 for any free one")
+        return cls(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")

@@ -4,7 +4,6 @@ mitmdump's forty tool addons cost over half of each request, and none of them ha
 """
 
 import asyncio
-import errno
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -105,10 +104,5 @@ async def _stop_gently(proxy: master.Master, drain: Callable[[float], Awaitable[
 
 def _raise_start_failure(server: proxyserver.Proxyserver, settings: ProxySettings) -> None:
     failures = [instance.last_exception for instance in server.servers if instance.last_exception]
-    if not failures:
-        return
-    cause = failures[0]
-    if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
-        where = f"{settings.host}:{settings.port}"
-        raise ProxyProblem(f"{where} is in use; say --listen with another port, or 0 for any free one")
-    raise ProxyProblem(f"cannot listen on {settings.host}:{settings.port}: {cause}")
+    if failures:
+        raise ProxyProblem.of_listening(settings.host, settings.port, failures[0])

@@ -1,23 +1,23 @@
 """Recording: our addons in a lean mitmproxy, a tape, a pseudonym key and a screen, put together."""
 
-import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from tapehead.addon import Hosts, Pick, Record
+from tapehead.addon import Pick, Record
 from tapehead.exchange import Exchange, Severity
+from tapehead.hosts import Hosts
 from tapehead.launch import ProxySettings
 from tapehead.ledger import count_of
 from tapehead.problems import ProxyProblem
 from tapehead.proxy import run_proxy
 from tapehead.redact import Redactor
 from tapehead.schemas import Schemas
-from tapehead.store import RecordingWriter, Tape, pseudonym_key
-from tapehead.terminal import Screen, announce, lines_of
+from tapehead.store import RecordingWriter, SafeWriter, pseudonym_key
+from tapehead.terminal import Screen, announce, lines_of, stray_hint, stray_line
 
 
 class Taker:
@@ -27,14 +27,22 @@ class Taker:
         tape: where they go.
         redactor: makes the pseudonyms; None to keep identifiers.
         show: prints a line; None to print nothing.
+        width: at how many columns lines are wrapped; None for not at all.
     """
 
-    def __init__(self, tape: Tape, redactor: Redactor | None, show: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        tape: SafeWriter,
+        redactor: Redactor | None,
+        show: Callable[[str], None] | None = None,
+        width: int | None = None,
+    ) -> None:
         self.tape = tape
         self.sessions: set[str] = set()
         self.findings: Counter[Severity] = Counter()
         self._redactor = redactor
         self._show = show
+        self._width = width
 
     def take(self, exchange: Exchange) -> None:
         """Store an exchange, then show it."""
@@ -44,7 +52,7 @@ class Taker:
             self.sessions.add(stored.session)
         self.findings.update(finding.severity for finding in stored.findings)
         if self._show:
-            for line in lines_of(stored):
+            for line in lines_of(stored, self._width):
                 self._show(line)
 
     def summary(self) -> str:
@@ -83,6 +91,18 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     quiet: bool = False
 
 
+def open_writer(
+    path: Path, complain: Callable[[str], None], *, keep_ids: bool, append: bool = False, overwrite: bool = False
+) -> tuple[SafeWriter, Redactor | None]:
+    """A recording open for writing, and what makes the pseudonyms in it; None where identifiers are kept.
+
+    Raises:
+        RecordingProblem: it cannot be written.
+    """
+    redactor = None if keep_ids else Redactor(pseudonym_key(path.parent))
+    return SafeWriter(RecordingWriter(path, append=append, overwrite=overwrite), complain), redactor
+
+
 async def run_recorder(settings: RecorderSettings, complain: Callable[[str], None]) -> int:
     """Record until told to stop; the exit code.
 
@@ -94,20 +114,44 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         ProxyProblem: the proxy cannot start.
         RecordingProblem: the recording cannot be written.
     """
-    redactor = None if settings.keep_ids else Redactor(pseudonym_key(settings.out.parent))
-    if settings.overwrite:
-        settings.out.unlink(missing_ok=True)
-    screen = Screen()
-    with RecordingWriter(settings.out, append=settings.append) as writer:
-        taker = Taker(Tape(writer, complain), redactor, None if settings.quiet else screen.show)
+    writer, redactor = open_writer(
+        settings.out, complain, keep_ids=settings.keep_ids, append=settings.append, overwrite=settings.overwrite
+    )
+    screen, hosts = Screen(), Hosts(settings.endpoints)
+    with writer.writer:
+        show = None if settings.quiet else screen.show
+        taker = Taker(writer, redactor, show, screen.width)
+        strays = Strays(show)
         record = Record(Schemas(), taker.take)
-        hosts = Hosts(settings.endpoints)
-        addons = [Pick(hosts, settings.prefix), record]
+        addons = [Pick(hosts, settings.prefix, strays.note), record]
+
+        def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+            announce(screen.show, addresses, notes)
+            screen.show(f"recording into {settings.out}")
+
         try:
-            await run_proxy(hosts.limit(settings.proxy), addons, functools.partial(announce, screen.show), record.drain)
+            await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain)
         except ProxyProblem:
-            writer.discard_if_empty()
+            writer.writer.discard_if_empty()
             raise
-    screen.show(taker.summary())
+    screen.show(taker.summary() + strays.summary())
     screen.close()
-    return 1 if taker.tape.lost else 0
+    return 1 if writer.lost else 0
+
+
+class Strays:
+    """Requests to the endpoint that are no collection call: passed on and not recorded, but not hidden either."""
+
+    def __init__(self, show: Callable[[str], None] | None) -> None:
+        self._show = show
+        self._count = 0
+
+    def note(self, method: str, path: str, status: int) -> None:
+        """Count a request; show it where it looks like a call gone astray."""
+        self._count += 1
+        if self._show and (hint := stray_hint(method, path)):
+            self._show(stray_line(method, path, status, hint))
+
+    def summary(self) -> str:
+        """How many there were, to be put behind a summary; empty if there were none."""
+        return f"; {count_of(self._count, 'other request')} passed on" if self._count else ""

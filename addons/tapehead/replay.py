@@ -14,7 +14,7 @@ from enum import StrEnum
 import msgspec
 import orjson
 
-from tapehead.answer import Answer
+from tapehead.answer import Answer, Outcome
 from tapehead.api import Call, Route, find_call, find_route, with_sid
 from tapehead.exchange import Request, Response
 from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, name_event, near_lines, summarise
@@ -45,6 +45,15 @@ class OnMiss(StrEnum):
     FORWARD = "forward"
 
 
+# What was done with a miss, in words.
+_DONE = {
+    OnMiss.SIMULATE: "simulated",
+    OnMiss.ERROR: "answered with an error",
+    OnMiss.FORWARD: "forwarded",
+}
+NOT_FORWARDED = "simulated, since the endpoint does not know this session"
+
+
 class _Playback(msgspec.Struct, eq=False):
     """A live session that is answered from a recorded one.
 
@@ -71,7 +80,7 @@ class Replay:
         schemas: the schemas in use.
         on_miss: what becomes of calls that the tape does not have.
         endpoint: answers for `on_miss` simulate; one with default settings if left out.
-        files: the recordings' names, for messages.
+        files: the recordings' names, for messages; numbers stand for those that have none.
     """
 
     def __init__(
@@ -86,7 +95,7 @@ class Replay:
         self._tape = tape
         self._on_miss = on_miss
         self._endpoint = endpoint or Endpoint(schemas)
-        self._files = files or tuple(f"recording {number}" for number in range(1000))
+        self._files = files
         self._ledger = Ledger()
         self._by_mark = {session.mark: session for session in tape.sessions}
         self._by_sid = {session.sid: session for session in tape.sessions if session.sid}
@@ -128,7 +137,9 @@ class Replay:
         self._ledger.hit(session.start, opens=session.sid is not None)
         note = explain_choice(Choice(session.start, Reason.SESSION))
         took = session.start.exchange.elapsed_ms
-        return Answer(response=self._open(session, session.start, body, now), recorded_ms=took, note=note)
+        return Answer(
+            response=self._open(session, session.start, body, now), recorded_ms=took, outcome=Outcome.HIT, note=note
+        )
 
     def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
         """The recorded session that fits best; of equals the one that was played least, in recorded order."""
@@ -235,15 +246,15 @@ class Replay:
         route, body = find_route(request.path), parse(request)
         sid = route.sid if route else None
         forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
-        done = "forwarded" if forwards else "answered with an error" if self._on_miss is OnMiss.ERROR else "simulated"
+        done = _DONE[self._on_miss] if forwards or self._on_miss is not OnMiss.FORWARD else NOT_FORWARDED
         miss = Miss(_describe(route, body), sid, reason, done, nearest)
         self._ledger.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
-            return Answer(forward=True, note=note)
-        if self._on_miss is OnMiss.ERROR:
-            return Answer(response=self._explain(miss, now), note=note)
-        return Answer(response=self._endpoint.answer(request, now), note=note)
+            return Answer(forward=True, outcome=Outcome.MISS, note=note)
+        error = self._on_miss is OnMiss.ERROR
+        response = self._explain(miss, now) if error else self._endpoint.answer(request, now)
+        return Answer(response=response, outcome=Outcome.MISS, note=note)
 
     def _explain(self, miss: Miss, now: float) -> Response:
         message = f"tapehead has no recorded answer to {miss.call}: {miss.explain()}"
@@ -262,7 +273,8 @@ _ANSWERS: dict[Call, Callable[[Replay, Route, Request, float], Answer]] = {
 def _recorded(call: RecordedCall, now: float, note: str) -> Answer:
     """A recorded answer, as it was."""
     response = call.exchange.response
-    return Answer(response=response and renew(response, now), recorded_ms=call.exchange.elapsed_ms, note=note)
+    took = call.exchange.elapsed_ms
+    return Answer(response=response and renew(response, now), recorded_ms=took, outcome=Outcome.HIT, note=note)
 
 
 def _why_unknown(sid: str) -> Reason:

@@ -10,14 +10,15 @@ from pathlib import Path
 from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 
-from tapehead.addon import Hosts, Pick, Play, Record, route_of
+from tapehead.addon import Pick, Play, Record
+from tapehead.flows import route_of
+from tapehead.hosts import Hosts
 from tapehead.ledger import summary_lines
 from tapehead.problems import Problem
-from tapehead.recorder import Taker, new_recording
-from tapehead.redact import Redactor
+from tapehead.recorder import Taker, new_recording, open_writer
 from tapehead.replay import OnMiss, Replay
 from tapehead.schemas import Schemas
-from tapehead.store import RecordingWriter, Tape, pseudonym_key, read_entries
+from tapehead.store import read_entries
 from tapehead.tape import build_tape, recorded_schemas
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,7 @@ class Tapehead:
             return
         said = Path(ctx.options.tapehead_record)
         out = said if said.suffix == ".jsonl" else new_recording(said)
-        redactor = Redactor(pseudonym_key(out.parent)) if ctx.options.tapehead_redact else None
-        self._taker = Taker(Tape(RecordingWriter(out, append=True), logger.error), redactor, None)
+        self._taker = Taker(*open_writer(out, logger.error, keep_ids=not ctx.options.tapehead_redact, append=True))
         self._record = Record(Schemas(), self._taker.take)
         logger.info("tapehead records into %s", out)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import functools
 import multiprocessing
 import os
@@ -16,8 +15,8 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 import uvicorn
 import uvloop
 
-from tapehead.answer import Engine
-from tapehead.asgi import App, Observer, Protocol
+from tapehead.answer import Engine, Observer
+from tapehead.asgi import App, Protocol
 from tapehead.problems import ProxyProblem
 from tapehead.receipt import Receipt
 from tapehead.stage import EngineSettings, Stage, add_books, books_of
@@ -47,9 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ProxyProblem(f"{host}:{port} is in use; say --listen with another port, or 0 for any") from error
-        raise ProxyProblem(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise ProxyProblem.of_listening(host, port, error) from error
 
 
 async def run_server(

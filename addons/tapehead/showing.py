@@ -1,5 +1,7 @@
 """A recording in the terminal: its sessions, or the timeline of one."""
 
+import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
@@ -14,15 +16,14 @@ from tapehead.problems import UsageProblem
 from tapehead.recording import Entry
 from tapehead.store import read_entries
 from tapehead.tape import IDENTITY_KEYS, RecordedSession, build_tape
-from tapehead.terminal import lines_of
+from tapehead.terminal import SHORT_SID, lines_of
 
-SHOWN_SID = 8
 # Columns of a table that goes into a pipe or a file.
 WIDE = 160
 
 
 def show_recording(path: Path, sid: str | None, complain: Callable[[str], None]) -> None:
-    """Print the sessions of the recording at `path`, or the calls of those whose id begins with `sid`.
+    """Print the sessions of the recording at `path`, or the calls of those whose id begins with `sid` (`-`: of none).
 
     Raises:
         RecordingProblem: it cannot be read.
@@ -32,17 +33,18 @@ def show_recording(path: Path, sid: str | None, complain: Callable[[str], None])
     if sid is None:
         _show_sessions(entries)
         return
-    calls = [entry.exchange for entry in entries if (entry.exchange.session or "").startswith(sid)]
+    calls = [entry.exchange for entry in entries if (entry.exchange.session or "-").startswith(sid)]
     if not calls:
         raise UsageProblem(f"{path} has no session {sid}; tapehead show {path} lists them")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for exchange in calls:
-        for line in lines_of(exchange):
+        for line in lines_of(exchange, width):
             typer.echo(line)
 
 
 # Title, alignment, least width; the columns without one share what is left.
 _COLUMNS: tuple[tuple[str, Literal["left", "right"], int | None], ...] = (
-    ("session", "left", SHOWN_SID),
+    ("session", "left", SHORT_SID),
     ("started (UTC)", "left", 14),
     ("content", "left", None),
     ("player", "left", None),
@@ -70,7 +72,7 @@ def _session_row(session: RecordedSession) -> tuple[str, ...]:
     known = dict(zip(IDENTITY_KEYS, session.identity, strict=True))
     found = [finding.severity for call in calls for finding in call.exchange.findings]
     return (
-        (session.sid or "-")[:SHOWN_SID],
+        (session.sid or "-")[:SHORT_SID],
         calls[0].exchange.started[5:19].replace("T", " ") if calls else "-",
         escape(str(known["media.name"] or known["media.id"] or "-")),
         escape(str(known["media.playerName"] or "-")),

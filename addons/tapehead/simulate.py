@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from tapehead.answer import Answer
-from tapehead.api import CORS_HEADERS, EVENT_TYPES, Call, Route, allowed_method, find_route, location_of
+from tapehead.api import CORS_HEADERS, EVENT_TYPES, PATHS, Call, Route, allowed_method, find_route, location_of
 from tapehead.checks import check_request, parse_body
 from tapehead.exchange import Headers, Request, Response, Severity
 from tapehead.schemas import Schemas
@@ -76,7 +76,7 @@ class Endpoint:
         """The answer to any request; `now` in seconds since 1970."""
         route = find_route(request.path)
         if route is None:
-            return failure(404, f"no such resource; the API has {', '.join(_PATHS)}", now)
+            return failure(404, f"no such resource; the API has {', '.join(PATHS)}", now)
         if request.method == "OPTIONS":
             return respond(200, now)
         if route.call is Call.SCHEMA and request.method in ("GET", "HEAD"):
@@ -187,9 +187,6 @@ class Simulation:
     def answer(self, request: Request, now: float) -> Answer:
         """The answer to `request`, which came at `now`, seconds since 1970."""
         return Answer(response=self._endpoint.answer(request, now))
-
-
-_PATHS = tuple(f"/api/v1/{path}" for path in ("sessions", "sessions/{sid}/events", "schemas/{eventType}", "downloaded"))
 
 
 def respond(status: int, now: float, headers: Headers | None = None) -> Response:

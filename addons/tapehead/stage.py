@@ -74,11 +74,13 @@ class Stage:
         names: the recordings' names.
 
     Raises:
-        RecordingProblem: a recording cannot be read, or has a schema that is none.
+        RecordingProblem: a recording cannot be read.
+        UsageProblem: a recorded schema is none, or the summary cannot be written.
     """
 
     def __init__(self, settings: EngineSettings, complain: Callable[[str], None]) -> None:
         self._settings = settings
+        _check_writable(settings.summary)
         self._tape = build_tape([read_entries(path, complain) for path in settings.recordings])
         self.names = tuple(map(str, settings.recordings))
         self._faulty = Faulty(self._inner(), settings.faults, settings.latency)
@@ -133,6 +135,16 @@ class Stage:
             yield f"faults made on demand: {self.struck}"
         if receipt:
             yield receipt.line()
+
+
+def _check_writable(path: Path | None) -> None:
+    """Find out before the run whether its summary can be written."""
+    if path is None:
+        return
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise UsageProblem(f"cannot write the summary to {path}: {error.strerror}") from error
 
 
 def _write(path: Path, report: Report) -> None:

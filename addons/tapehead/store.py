@@ -1,6 +1,7 @@
 """Recordings on disk: appending exchanges, reading them back, and the key of a directory's pseudonyms."""
 
 import hashlib
+import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
 
 # Lines of one file that are complained of one by one.
 MOST_COMPLAINTS = 20
+# Lines of a file that say whether it is a recording.
+LINES_LOOKED_AT = 20
 
 
 class RecordingWriter:
@@ -20,23 +23,38 @@ class RecordingWriter:
 
     Args:
         path: the file; its directory is made if need be, the file gets mode 0600.
-        append: whether an existing file may be added to; otherwise it must not be there.
+        append: whether a recording that is there may be added to.
+        overwrite: whether it may be replaced. With neither, the file must not be there, or be empty.
 
     Raises:
-        RecordingProblem: it cannot be opened.
+        RecordingProblem: it cannot be opened, or what is there is no recording.
     """
 
-    def __init__(self, path: Path, *, append: bool = False) -> None:
+    def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False) -> None:
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | (0 if append else os.O_EXCL)
         try:
             _make_directory(path.parent)
-            self._file = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._claim(append=append, overwrite=overwrite)
             self._mend_torn_end()
-        except FileExistsError as error:
-            raise RecordingProblem(f"{path} exists; say --append to add to it, --overwrite to replace it") from error
+        except IsADirectoryError as error:
+            raise RecordingProblem(f"{path} is a directory; name a file in it") from error
         except OSError as error:
             raise RecordingProblem(f"cannot write {path}: {error.strerror}") from error
+
+    def _claim(self, *, append: bool, overwrite: bool) -> None:
+        """Make sure that what is there may be added to, or replace it."""
+        if not os.fstat(self._file).st_size:
+            return
+        try:
+            if not (append or overwrite):
+                raise RecordingProblem(f"{self.path} exists; say --append to add to it, --overwrite to replace it")
+            check_recording(self.path)
+        except RecordingProblem:
+            os.close(self._file)
+            raise
+        if overwrite:
+            os.ftruncate(self._file, 0)
 
     def _mend_torn_end(self) -> None:
         """End a line that a crash cut short, so that the next exchange begins on a line of its own."""
@@ -77,7 +95,7 @@ def _make_directory(path: Path) -> None:
         raise NotADirectoryError(error.errno, f"{path} is no directory") from error
 
 
-class Tape:
+class SafeWriter:
     """A writer whose failures stop no traffic: told once, counted, and given back to at the end.
 
     Args:
@@ -121,6 +139,17 @@ def read_recording(path: Path) -> Iterator[Entry | BadLine]:
         raise RecordingProblem(f"{path} is no recording: line {first_bad.line}: {first_bad.reason}")
     if not exchanges:
         raise RecordingProblem(f"{path} is empty: no exchange was recorded")
+
+
+def check_recording(path: Path) -> None:
+    """Look into a file that is to be written to.
+
+    Raises:
+        RecordingProblem: it is no recording that this tapehead can add to.
+    """
+    looked_at = list(itertools.islice(_read_file(path), LINES_LOOKED_AT))
+    if not any(isinstance(item, Entry) or item.torn for item in looked_at):
+        raise RecordingProblem(f"{path} is no recording; name another file")
 
 
 def read_entries(path: Path, complain: Callable[[str], None]) -> list[Entry]:

@@ -5,7 +5,10 @@ Colours are for people: they come where the output is a terminal and NO_COLOR is
 
 import os
 import queue
+import re
+import shutil
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,23 +16,27 @@ from typing import TextIO
 
 import typer
 
-from tapehead.answer import Answer
-from tapehead.api import Call, find_call, sid_of_location
+from tapehead.answer import Answer, Outcome
+from tapehead.api import PATHS, Call, allowed_method, find_call, find_route, sid_of_location
+from tapehead.complaints import nearest
 from tapehead.exchange import Exchange, Finding, Request, Response, Severity
 from tapehead.tape import kind_of, parse, place_of
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 # Lines that wait for a terminal that does not take them, such as one in a stopped window.
 MOST_WAITING = 10_000
-_SHORT_SID = 8
+SHORT_SID = 8
+_INDENT = 10
+MIN_WIDTH = 40
 
 
-def lines_of(exchange: Exchange) -> Iterator[str]:
-    """The lines that show an exchange, coloured."""
+def lines_of(exchange: Exchange, width: int | None = None) -> Iterator[str]:
+    """The lines that show an exchange, coloured; findings are wrapped at `width` columns, if there is one."""
     line = _call_line(exchange.started[11:23], exchange.session, exchange.call, exchange.request)
     took = typer.style(f"{exchange.elapsed_ms:.0f} ms", dim=True)
     yield f"{line}  {_status(exchange.response, exchange.error)}  {took}"
-    yield from (f"  {line_of(finding)}" for finding in exchange.findings)
+    for finding in exchange.findings:
+        yield from _finding_lines(finding, width)
 
 
 def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) -> str:
@@ -39,16 +46,27 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
     sid = (call.sid if call else None) or sid_of_location(location)
     clock = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[11:23]
     line = _call_line(clock, sid, call.call if call else request.method, request)
-    status = "forwarded" if answer.forward else _status(answer.response, "as recorded")
-    is_miss = answer.note.startswith("miss")
-    note = typer.style(f"  {answer.note}", fg="yellow" if is_miss else None) if explain or is_miss else ""
+    silence = f"by {answer.note}" if answer.outcome is Outcome.FAULT else "as recorded"
+    status = "forwarded" if answer.forward else _status(answer.response, silence)
+    is_plain = answer.outcome in (Outcome.HIT, Outcome.SIMULATED)
+    note = typer.style(f"  {answer.note}", fg=None if is_plain else "yellow") if explain or not is_plain else ""
     return f"{line}  {status}{note}"
 
 
 def _call_line(clock: str, sid: str | None, call: str, request: Request) -> str:
     event_type, playhead = named_event(call, request)
     shown = "-" if playhead is None else f"{playhead:.3f}"
-    return f"{clock}  {(sid or '-')[:_SHORT_SID]:<{_SHORT_SID}}  {event_type:<16} {shown:>10}"
+    return f"{clock}  {(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {shown:>10}"
+
+
+def _finding_lines(finding: Finding, width: int | None) -> Iterator[str]:
+    if width is None:
+        yield f"  {line_of(finding)}"
+        return
+    head = f"{finding.severity:<7} {finding.rule}"
+    first, *rest = textwrap.wrap(f"{head}: {finding.message}", max(width - _INDENT, MIN_WIDTH)) or [head]
+    yield "  " + typer.style(first[: len(head)], fg=COLOURS[finding.severity]) + first[len(head) :]
+    yield from (" " * _INDENT + line for line in rest)
 
 
 def line_of(finding: Finding) -> str:
@@ -79,15 +97,45 @@ def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], 
         show(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
+def stray_hint(method: str, path: str) -> str:
+    """What a request that is no collection call was probably meant to be; empty if it looks like none."""
+    path = path.partition("?")[0]
+    if route := find_route(path):
+        return f"{method} is not what this path takes; did you mean {allowed_method(route.call)}?"
+    if not _LIKE_THE_API.search(path):
+        return ""
+    return "no Media Collection call" + (nearest(_sketch(path), PATHS) or f"; the API has {', '.join(PATHS)}")
+
+
+# What a path has that was meant for the API: its version, or one of its nouns.
+_LIKE_THE_API = re.compile(r"/api/|sessions?\b|/events?$|downloaded", re.IGNORECASE)
+
+
+def _sketch(path: str) -> str:
+    """A path as the documentation writes it: from /api on, with {sid} for what stands for a session id."""
+    start = path.lower().rfind("/api/")
+    return re.sub(r"(/sessions?/)[^/]+(?=/)", r"\1{sid}", path[max(start, 0) :])
+
+
+def stray_line(method: str, path: str, status: int, hint: str) -> str:
+    """The line that shows a request that is no collection call; coloured."""
+    clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
+    return f"{clock}  {'-':<{SHORT_SID}}  {method} {path}  {status}  {typer.style(hint, fg='yellow')}"
+
+
 class Screen:
     """Prints lines from a thread of its own, so that a slow terminal stalls no traffic.
 
     Args:
         stream: where to print.
+
+    Attributes:
+        width: the terminal's columns; None where it is no terminal.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
+        self.width = shutil.get_terminal_size().columns if self._stream.isatty() else None
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
         self._left_out = 0
         self._thread = threading.Thread(target=self._print, name="tapehead-screen", daemon=True)
