@@ -24,6 +24,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "complaints",
         "diagram",
         "event",
+        "in_force",
         "meter",
         "metrics",
         "order",
@@ -66,6 +67,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "adapters": (
         "addon",
         "asgi",
+        "config",
         "logs",
         "player",
         "playing",
