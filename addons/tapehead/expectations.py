@@ -14,7 +14,7 @@ from tapehead.rules import finding
 from tapehead.schemas import Complaint, Schema
 from tapehead.settings import Settings
 
-_CLOSED = ("additionalProperties", "unevaluatedProperties")
+_CLOSED = ("additionalProperties", "unevaluatedProperties", "falseSchema")
 # What an object that is a schema begins with, most likely; no event type is among them.
 _WORDS = "$schema $ref $id id type properties required allOf anyOf oneOf not if enum const definitions $defs"
 _KEYWORDS = frozenset(_WORDS.split())
@@ -58,9 +58,11 @@ class Expectations:
 
 def _unexpected(body: Body, complaint: Complaint) -> Iterator[Finding]:
     """The keys that a company's own schema does not take, documented or not."""
-    for key in complaint.expected:
-        path = join(body, (*complaint.path, key))
-        yield finding("unknown-parameter", path, f"{body.event_type}: {path} is not expected by the settings")
+    # Where a schema takes nothing at all, the validator does not say which key it met.
+    what = "is not expected by the settings" if complaint.expected else "has what the settings do not expect"
+    for key in complaint.expected or ("",):
+        path = join(body, (*complaint.path, key) if key else complaint.path)
+        yield finding("unknown-parameter", path, f"{body.event_type}: {path or 'it'} {what}")
 
 
 def schemas_in(document: object, stem: str) -> dict[str, Schema]:
