@@ -111,6 +111,7 @@ class Coverage:
     def __init__(self, settings: Settings | None = None) -> None:
         self._plan = plan_of(settings or Settings())
         self._counts: Counter[Item] = Counter(dict.fromkeys(self._plan.items, 0))
+        self._found: dict[Item, Item] = {}
         self._first: dict[Item, First] = {}
         self._beyond: Counter[Kind] = Counter()
         self._dropped: Counter[Kind] = Counter()
@@ -121,7 +122,7 @@ class Coverage:
         for step in result.steps:
             first = First(step.event.arrived_ms, step.event.recording, step.event.line)
             for sent in (*_said(step.event), *(() if still else _moved(step))):
-                self._count(self._plan.find(sent), first)
+                self._count(self._find(sent), first)
 
     def watch(self, results: Iterable[SessionResult]) -> Iterator[SessionResult]:
         """The same results, counted as they pass."""
@@ -133,6 +134,15 @@ class Coverage:
         """What was exercised so far."""
         return CoverageReport(plan=self._plan.name, kinds=tuple(map(self._kind, Kind)))
 
+    def _find(self, sent: Item) -> Item:
+        """The item that `sent` counts for; those in the plan are remembered, which are not many."""
+        found = self._found.get(sent)
+        if found is None:
+            found = self._plan.find(sent)
+            if found in self._plan.items:
+                self._found[sent] = found
+        return found
+
     def _count(self, item: Item, first: First) -> None:
         if item not in self._counts:
             if self._beyond[item.kind] >= MOST_BEYOND:
@@ -140,7 +150,8 @@ class Coverage:
                 return
             self._beyond[item.kind] += 1
         self._counts[item] += 1
-        self._first[item] = min(self._first.get(item, first), first)
+        if item not in self._first or first < self._first[item]:
+            self._first[item] = first
 
     def _kind(self, kind: Kind) -> KindCoverage:
         planned = [item for item in self._plan.items if item.kind is kind]
