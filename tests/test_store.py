@@ -124,7 +124,7 @@ def test_a_foreign_file_is_neither_added_to_nor_replaced(tmp_path: Path, foreign
     path = tmp_path / "a.jsonl"
     path.write_bytes(foreign)
 
-    with pytest.raises(RecordingProblem, match="is no recording; name another file|update tapehead"):
+    with pytest.raises(RecordingProblem, match=r"is no recording; name another file|update tapehead"):
         RecordingWriter(path, **how)
     assert path.read_bytes() == foreign
 

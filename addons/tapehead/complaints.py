@@ -69,10 +69,11 @@ def _grade_value(body: Body, complaint: Complaint) -> Iterator[Finding]:
     if complaint.path == ("eventType",):
         return
     path = join(body, complaint.path)
-    wanted = _WANTED.get(complaint.keyword, "a value that satisfies {keyword} in the schema")
     expected = complaint.expected
+    wanted = _WANTED.get(complaint.keyword, "a value that satisfies {keyword} in the schema")
+    wanted = "a string that is not empty" if (complaint.keyword, expected) == ("minLength", 1) else wanted
     listed = ", ".join(map(quote, expected)) if isinstance(expected, list) else expected
-    message = f"{name_of(body)}: {path} is {_shown(complaint)}; expected {wanted}"
+    message = f"{name_of(body)}: {path or 'the body'} is {_shown(complaint)}; expected {wanted}"
     yield finding("bad-value", path, message.format(expected=listed, keyword=complaint.keyword))
 
 
@@ -124,8 +125,14 @@ _GRADES: dict[str, Callable[[Body, Complaint], Iterator[Finding]]] = {
 # What a failed keyword wanted, in words.
 _WANTED = {
     "enum": "one of {expected}",
+    "const": "{expected}",
     "minimum": "at least {expected}",
-    "minLength": "a string that is not empty",
+    "maximum": "at most {expected}",
+    "exclusiveMinimum": "more than {expected}",
+    "exclusiveMaximum": "less than {expected}",
+    "minLength": "a string of {expected} characters or more",
+    "maxLength": "a string of at most {expected} characters",
+    "format": "a string in the format {expected}",
     "pattern": "a match of {expected}",
 }
 

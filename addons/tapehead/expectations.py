@@ -3,14 +3,21 @@
 They speak in the words of the rules of one exchange: missing-parameter, wrong-type, bad-value, unknown-parameter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tapehead.api import EVENT_TYPES
 from tapehead.checks import parse_body
-from tapehead.complaints import Body, grade, part_of
+from tapehead.complaints import Body, grade, join, nearest, part_of
 from tapehead.exchange import Finding, Request
 from tapehead.rules import finding
+from tapehead.schemas import Complaint, Schema
 from tapehead.settings import Settings
+
+_CLOSED = ("additionalProperties", "unevaluatedProperties", "falseSchema")
+# What an object that is a schema begins with, most likely; no event type is among them.
+_WORDS = "$schema $ref $id id type properties required allOf anyOf oneOf not if enum const definitions $defs"
+_KEYWORDS = frozenset(_WORDS.split())
 
 
 class Expectations:
@@ -45,4 +52,63 @@ class Expectations:
                 yield finding("missing-parameter", path, f"{event_type}: {path} is missing; the settings expect it")
         if self._schemas and event_type in self._settings.expect:
             for complaint in self._schemas.complaints(event_type, event):
-                yield from grade(body, complaint)
+                closed = complaint.keyword in _CLOSED
+                yield from _unexpected(body, complaint) if closed else grade(body, complaint)
+
+
+def _unexpected(body: Body, complaint: Complaint) -> Iterator[Finding]:
+    """The keys that a company's own schema does not take, documented or not."""
+    # Where a schema takes nothing at all, the validator does not say which key it met.
+    what = "is not expected by the settings" if complaint.expected else "has what the settings do not expect"
+    for key in complaint.expected or ("",):
+        path = join(body, (*complaint.path, key) if key else complaint.path)
+        yield finding("unknown-parameter", path, f"{body.event_type}: {path or 'it'} {what}")
+
+
+def schemas_in(document: object, stem: str) -> dict[str, Schema]:
+    """The schemas that a JSON document holds, by event type.
+
+    Args:
+        document: an object of event types with their schemas, or the schema of one event type.
+        stem: the name of its file without suffixes, which says the event type where the schema itself does not.
+
+    Raises:
+        ValueError: it is neither, or it is not clear for which event type it is.
+    """
+    if not isinstance(document, dict) or not document:
+        raise ValueError("it holds no JSON Schema; expected an object, a schema or event types with their schemas")
+    if any(key in EVENT_TYPES for key in document) or _KEYWORDS.isdisjoint(document):
+        return {_known(key): _schema(key, part) for key, part in document.items()}
+    event_type = event_type_of(document) or stem
+    if event_type not in EVENT_TYPES:
+        hint = nearest(event_type, EVENT_TYPES)
+        raise ValueError(f"it does not say which event type it is for{hint}; name the file play.json for play")
+    return {event_type: document}
+
+
+def _known(event_type: str) -> str:
+    if event_type not in EVENT_TYPES:
+        raise ValueError(f"{event_type} is no event type{nearest(event_type, EVENT_TYPES)}")
+    return event_type
+
+
+def _schema(event_type: str, part: object) -> Schema:
+    if not isinstance(part, dict):
+        raise ValueError(f"{event_type}: expected a JSON Schema, which is an object")
+    return part
+
+
+def event_type_of(schema: Mapping[str, Any]) -> str | None:
+    """The event type that a schema is for, if it says so as the endpoint's own do, or allows no other eventType."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/definitions/"):
+        name = reference.removeprefix("#/definitions/")
+        return name if name in EVENT_TYPES else event_type_of(_part(_part(schema, "definitions"), name))
+    named = _part(_part(schema, "properties"), "eventType")
+    allowed = [named["const"]] if "const" in named else named.get("enum")
+    return allowed[0] if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str) else None
+
+
+def _part(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}

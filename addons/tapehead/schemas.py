@@ -6,8 +6,8 @@ validating event requests). Like the published sample, it allows no additional p
 makes of such a property is a question of rules, not of the schema.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn
 
 import jsonschema_rs
 
@@ -135,7 +135,7 @@ class Schemas:
         recorded: the event types whose schema came from the real endpoint.
 
     Raises:
-        ValueError: a recorded schema is no JSON Schema.
+        ValueError: a recorded schema is no JSON Schema, or needs another one; nothing is fetched.
     """
 
     def __init__(self, recorded: Mapping[str, Schema] | None = None) -> None:
@@ -172,11 +172,55 @@ class Schemas:
             yield Complaint("depth", (), body, None, str(error))
 
 
-def _compile(event_type: str, schema: Schema) -> jsonschema_rs.Draft4Validator:
+_DRAFTS = {
+    "http://json-schema.org/draft-04/schema": "draft-04",
+    "http://json-schema.org/draft-06/schema": "draft-06",
+    "http://json-schema.org/draft-07/schema": "draft-07",
+    "https://json-schema.org/draft/2019-09/schema": "2019-09",
+    "https://json-schema.org/draft/2020-12/schema": "2020-12",
+}
+_VALIDATORS: dict[str, Callable[..., jsonschema_rs.Validator]] = {
+    "draft-04": jsonschema_rs.Draft4Validator,
+    "draft-06": jsonschema_rs.Draft6Validator,
+    "draft-07": jsonschema_rs.Draft7Validator,
+    "2019-09": jsonschema_rs.Draft201909Validator,
+    "2020-12": jsonschema_rs.Draft202012Validator,
+}
+
+
+def _compile(event_type: str, schema: Schema) -> jsonschema_rs.Validator:
     try:
-        return jsonschema_rs.Draft4Validator(schema)
+        return _VALIDATORS[draft_of(schema)](schema, retriever=_refuse)
     except (ValueError, jsonschema_rs.ValidationError) as error:
-        raise ValueError(f"the schema of {event_type} is no JSON Schema: {error}") from error
+        raise ValueError(f"the schema of {event_type} is no JSON Schema: {_reason(error)}") from error
+
+
+def draft_of(schema: Mapping[str, Any]) -> str:
+    """The draft that a schema names with $schema, such as `draft-07`; draft-04, which the endpoint speaks, without.
+
+    Raises:
+        ValueError: it names none that is known.
+    """
+    named = str(schema.get("$schema", DRAFT)).rstrip("#")
+    if named not in _DRAFTS:
+        raise ValueError(f"its $schema names no known draft; expected one of {', '.join(_DRAFTS)}")
+    return _DRAFTS[named]
+
+
+def _refuse(uri: str) -> NoReturn:
+    """Fetch nothing: a schema in a recording or in a file must not send tapehead to other places."""
+    raise ValueError(f"{uri} is outside the schema")
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a schema, in one line, with the place."""
+    if not isinstance(error, jsonschema_rs.ValidationError):
+        return str(error)
+    if error.kind.name == "$ref":
+        what = error.message.partition(" is not present in a registry")[0]
+        return f"a $ref leads nowhere, only those inside the schema are followed: {what}"
+    place = ".".join(map(str, error.instance_path))
+    return f"{place}: {error.message}" if place else error.message
 
 
 # What each kind of validation error says it expected, by the attribute that has it.
@@ -184,10 +228,17 @@ _EXPECTED = {
     "type": "types",
     "required": "property",
     "enum": "options",
+    "const": "expected_value",
     "minimum": "limit",
+    "maximum": "limit",
+    "exclusiveMinimum": "limit",
+    "exclusiveMaximum": "limit",
     "minLength": "limit",
+    "maxLength": "limit",
     "pattern": "pattern",
+    "format": "format",
     "additionalProperties": "unexpected",
+    "unevaluatedProperties": "unexpected",
 }
 
 

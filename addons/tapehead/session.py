@@ -330,6 +330,18 @@ def find_move(machine: str, state: StrEnum, event_type: str) -> Move:
     return found or Move(state)
 
 
+def places_of(state: State, event: Event) -> Iterator[tuple[str, StrEnum, str]]:
+    """Where in the table `event` finds a session that is at `state`: machines that move now, their states, its type.
+
+    The machine of player states comes once for each name, with stateStart or stateEnd.
+    """
+    listening = LISTENING[state.life]
+    yield from ((name, getattr(state, name), event.type or "") for name in _MACHINES if name in listening)
+    for name, event_type in _switches(state, event) if "state" in listening else ():
+        yield "state", switch_of(state, name), event_type
+        state, _ = _switch(state, name, event_type)
+
+
 def _move_all(state: State, event_type: str, switches: tuple[tuple[str, str], ...]) -> tuple[State, tuple[Slip, ...]]:
     listening = LISTENING[state.life]
     found = {name: find_move(name, getattr(state, name), event_type) for name in _MACHINES if name in listening}

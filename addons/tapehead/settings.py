@@ -17,6 +17,7 @@ Settings come from a table as TOML has it (reading files is not the business of 
 An override counts where all of its patterns `player`, `channel` and `path` (of the recording) match; later ones win.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -108,7 +109,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         thresholds: limits that differ from the usual ones.
         overrides: changes for some sessions.
         metadata: event type to the customMetadata keys that it must have.
-        expect: event type to a JSON Schema (draft-04) that its bodies must satisfy besides the documented one.
+        expect: event type to a JSON Schema that its bodies must satisfy besides the documented one; draft-04, unless
+            its $schema names a later draft.
     """
 
     rules: Grades = {}
@@ -145,41 +147,85 @@ def read_settings(table: Mapping[str, Any]) -> Settings:
         SettingsError: a key, a rule, a severity, a limit or an event type is unknown, or a value has the wrong type.
     """
     _check_keys(table, Settings.__struct_fields__, "")
-    overrides = table.get("overrides", [])
-    for number, part in enumerate(overrides if isinstance(overrides, list) else []):
-        if isinstance(part, Mapping):
-            _check_keys(part, Override.__struct_fields__, f"overrides[{number}].")
-            _check_part(part, f"overrides[{number}].")
-    _check_part(table, "")
-    for section in ("metadata", "expect"):
-        if isinstance(part := table.get(section), Mapping):
-            _check_keys(part, EVENT_TYPES, f"{section}.")
-    try:
-        settings = msgspec.convert(table, Settings)
-    except msgspec.ValidationError as error:
-        raise SettingsError(str(error)) from error
+    overrides = convert(table.get("overrides", []), list[dict[str, Any]], "overrides")
+    settings = Settings(
+        **_read_part(table, ""),
+        overrides=tuple(_read_override(part, f"overrides[{number}].") for number, part in enumerate(overrides)),
+        metadata=_read_by_type(table, "metadata", tuple[str, ...]),
+        expect=_read_by_type(table, "expect", dict[str, Any]),
+    )
     settings.expectations()
     return settings
 
 
-def _check_part(table: Mapping[str, Any], place: str) -> None:
-    """Check grades and limits of the whole or of an override."""
-    if isinstance(rules := table.get("rules"), Mapping):
-        _check_keys(rules, RULES, f"{place}rules.")
-        for rule, grade in rules.items():
-            _check_keys([str(grade)], (*Severity, OFF), f"{place}rules.{rule} = ")
-    if isinstance(limits := table.get("thresholds"), Mapping):
-        _check_keys(limits, [field.encode_name for field in msgspec.structs.fields(Thresholds)], f"{place}thresholds.")
-        try:
-            msgspec.convert(limits, Thresholds)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{place}thresholds: {error}") from error
+def _read_override(table: Mapping[str, Any], place: str) -> Override:
+    _check_keys(table, Override.__struct_fields__, place)
+    patterns: dict[str, Any] = {key: convert(table[key], str, f"{place}{key}") for key in _PATTERNS if key in table}
+    return Override(**patterns, **_read_part(table, place))
 
 
-def _check_keys(keys: Iterable[str], known: Iterable[str], place: str) -> None:
+def _read_part(table: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The grades and limits of the whole or of an override."""
+    grades = convert(table.get("rules", {}), dict[str, Any], f"{place}rules")
+    _check_keys(grades, RULES, f"{place}rules.", "tapehead rules lists them")
+    for rule, grade in grades.items():
+        _check_keys([str(grade)], (*Severity, OFF), f"{place}rules.{rule} = ")
+    limits = convert(table.get("thresholds", {}), dict[str, Any], f"{place}thresholds")
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(Thresholds)}
+    _check_keys(limits, kinds, f"{place}thresholds.")
+    checked = {name: _limit(value, kinds[name], f"{place}thresholds.{name}") for name, value in limits.items()}
+    return {"rules": {rule: str(grade) for rule, grade in grades.items()}, "thresholds": checked}
+
+
+def _limit(value: object, kind: type, place: str) -> int | float:
+    limit: int | float = convert(value, kind, place)
+    if not limit >= 0:
+        raise SettingsError(f"{place}: {limit} is below 0; expected 0 or more")
+    return limit
+
+
+def _read_by_type[T](table: Mapping[str, Any], section: str, kind: type[T]) -> dict[str, T]:
+    """A section that has a value for some event types."""
+    part = convert(table.get(section, {}), dict[str, Any], section)
+    _check_keys(part, EVENT_TYPES, f"{section}.")
+    return {event_type: convert(value, kind, f"{section}.{event_type}") for event_type, value in part.items()}
+
+
+def convert[T](value: object, kind: type[T], place: str) -> T:
+    """`value` as `kind`.
+
+    Raises:
+        SettingsError: it has another type; the message says which, and where.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        wrong = _WRONG_TYPE.match(str(error))
+        if not wrong:
+            raise SettingsError(f"{place}: {error}") from error
+        wanted, got = (_TYPES.get(name, name) for name in wrong.group(1, 2))
+        raise SettingsError(f"{place}{wrong[3] or ''}: expected {wanted}, got {got}") from error
+
+
+_PATTERNS = ("player", "channel", "path")
+# What msgspec says of a value of the wrong type, and the types' names in TOML.
+_WRONG_TYPE = re.compile(r"Expected `(\w+)`, got `(\w+)`(?: - at `\$(.*)`)?$")
+_TYPES = {
+    "array": "a list",
+    "object": "a table",
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+}
+
+
+def _check_keys(keys: Iterable[str], known: Iterable[str], place: str, otherwise: str = "") -> None:
+    """Refuse keys that are not known, with the nearest known one, or with all of them, or what to do `otherwise`."""
     known = list(known)
     for key in keys:
         if key not in known:
             close = get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
+            hint = f"did you mean {close[0]}?" if close else otherwise or f"expected one of {', '.join(known)}"
             raise SettingsError(f"{place}{key} is unknown; {hint}")

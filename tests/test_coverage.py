@@ -1,0 +1,451 @@
+"""Coverage of a tracking plan: what recordings exercise, what never, and what they have beyond the plan."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playbook import BEGIN_MS, Playbook, mix, of_bodies, run
+from tapehead.api import EVENT_TYPES
+from tapehead.audit import audit
+from tapehead.coverage import MOST_BEYOND, MOST_CHARACTERS, Coverage, CoverageReport, Covered, KindCoverage
+from tapehead.coverage_text import render_coverage
+from tapehead.exchange import Exchange
+from tapehead.outcome import SessionResult
+from tapehead.parameters import PARAMETERS
+from tapehead.plan import ANY_EVENT, DOCUMENTED, EXPECTED, Item, Kind, Plan, named_in, plan_of
+from tapehead.rules import RULES
+from tapehead.schemas import build_schema
+from tapehead.session import TABLE
+from tapehead.settings import Settings, read_settings
+from tapehead.store import read_entries
+from tapehead.timelines import TIMELINES, bodies
+from test_audit_properties import FEW, rename, sessions
+from test_captures import CAPTURES, load_capture
+
+RECORDINGS = sorted((Path(__file__).parent.parent / "recordings").glob("*.jsonl"))
+Key = tuple[Kind, str, str]
+
+
+def cover(results: Iterable[SessionResult], settings: Settings | None = None) -> CoverageReport:
+    coverage = Coverage(settings)
+    for result in results:
+        coverage.add(result)
+    return coverage.report()
+
+
+def of(*books: Playbook, settings: Settings | None = None) -> CoverageReport:
+    return cover(run(mix(*books)), settings)
+
+
+def kind_of(report: CoverageReport, kind: Kind) -> KindCoverage:
+    return next(each for each in report.kinds if each.kind is kind)
+
+
+def items(report: CoverageReport) -> dict[Key, Covered]:
+    """Everything that was sent, planned or not."""
+    planned = [(kind.kind, item) for kind in report.kinds for group in kind.groups for item in group.items]
+    beyond = [(kind.kind, item) for kind in report.kinds for item in kind.beyond]
+    return {(kind, item.of, item.label): item for kind, item in planned + beyond if item.count}
+
+
+def sent(report: CoverageReport, kind: Kind) -> set[tuple[str, str]]:
+    return {(of, label) for each, of, label in items(report) if each is kind}
+
+
+def beyond(report: CoverageReport, kind: Kind) -> list[tuple[str, str, str]]:
+    return [(item.of, item.label, item.rule) for item in kind_of(report, kind).beyond]
+
+
+# ---- The documented plan ----
+
+PLAN = plan_of(Settings())
+
+
+def planned(plan: Plan, kind: Kind) -> list[tuple[str, str]]:
+    return [(item.of, item.label) for item in plan.items if item.kind is kind]
+
+
+def test_the_documented_plan_has_all_event_types() -> None:
+    assert PLAN.name == DOCUMENTED
+    assert planned(PLAN, Kind.EVENT_TYPES) == [("", name) for name in EVENT_TYPES]
+    assert planned(PLAN, Kind.METADATA) == []
+
+
+def test_the_documented_plan_has_every_parameter_once_for_each_event_type() -> None:
+    second = {"media.errorId", "media.errorSource"}
+    rows = [(row, on) for row in PARAMETERS for on in row.on if row.key not in second]
+    wanted = {(on, row.key) for row, on in rows if on != "*"}
+    wanted |= {(ANY_EVENT, f"qoeData.{row.key}") for row, on in rows if on == "*"}
+    assert set(planned(PLAN, Kind.PARAMETERS)) == wanted
+    assert len(planned(PLAN, Kind.PARAMETERS)) == len(wanted)
+
+
+MOVES = """
+    life      unopened + sessionStart | open + sessionComplete | open + sessionEnd | completed + sessionEnd
+    playback  starting + play | starting + pauseStart | starting + bufferStart
+    playback  playing + play | playing + pauseStart | playing + bufferStart
+    playback  paused + play | paused + pauseStart | paused + bufferStart
+    playback  buffering + play | buffering + pauseStart | buffering + bufferStart
+    ad_break  closed + adBreakStart | open + adStart | filled + adBreakComplete
+    ad        none + adStart | open + adComplete | open + adSkip
+    chapter   none + chapterStart | open + chapterComplete | open + chapterSkip
+    state     off + stateStart | on + stateEnd
+"""
+
+
+def test_the_documented_plan_has_the_moves_of_sound_sessions() -> None:
+    rows = [line.split(maxsplit=1) for line in MOVES.strip().splitlines()]
+    assert planned(PLAN, Kind.MOVES) == [(machine, move) for machine, moves in rows for move in moves.split(" | ")]
+    assert {machine for machine, _ in planned(PLAN, Kind.MOVES)} == set(TABLE)
+
+
+def parameter(*names: str) -> Item:
+    return Item(Kind.PARAMETERS, *names)
+
+
+FINDS = [
+    (("play", "qoeData", "media.qoe.bitrate"), (ANY_EVENT, "qoeData", "media.qoe.bitrate")),
+    (("play", "params", "media.qoe.bitrate"), (ANY_EVENT, "qoeData", "media.qoe.bitrate")),
+    (("error", "params", "media.errorId"), (ANY_EVENT, "qoeData", "media.qoe.errorID")),
+    (("error", "params", "media.errorSource"), (ANY_EVENT, "qoeData", "media.qoe.errorSource")),
+    (("sessionStart", "params", "media.id"), ("sessionStart", "params", "media.id")),
+    (("play", "params", "media.errorId"), None),
+    (("play", "params", "media.id"), None),
+    (("resume", "qoeData", "media.qoe.bitrate"), None),
+    (("sessionStart", "qoeData", "media.id"), None),
+]
+
+
+@pytest.mark.parametrize(("name", "found"), FINDS, ids=str)
+def test_a_parameter_is_found_in_each_of_its_documented_places(name: tuple[str, ...], found: tuple[str, ...]) -> None:
+    item = parameter(*name)
+    assert PLAN.find(item) == (parameter(*found) if found else item)
+    assert (PLAN.find(item) in PLAN.items) is bool(found)
+
+
+# ---- What is exercised ----
+
+
+def test_nothing_was_exercised_by_nothing() -> None:
+    report = cover([])
+    assert [(kind.kind, kind.exercised, kind.percent) for kind in report.kinds] == [
+        (Kind.EVENT_TYPES, 0, 0.0),
+        (Kind.PARAMETERS, 0, 0.0),
+        (Kind.METADATA, 0, None),
+        (Kind.MOVES, 0, 0.0),
+    ]
+    assert all(not item.count and item.first is None for kind in report.kinds for g in kind.groups for item in g.items)
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_every_event_type_can_be_exercised(event_type: str) -> None:
+    book = Playbook().start() if event_type == "sessionStart" else Playbook().start().at(1, event_type)
+    assert sent(of(book), Kind.EVENT_TYPES) == {("", "sessionStart"), ("", event_type)}
+
+
+MOVED = [
+    ("sessionStart", "life", "unopened + sessionStart"),
+    ("sessionComplete", "life", "open + sessionComplete"),
+    ("sessionEnd", "life", "open + sessionEnd"),
+    ("sessionComplete sessionEnd", "life", "completed + sessionEnd"),
+    *[(f"{move}", "playback", f"starting + {move}") for move in ("play", "pauseStart", "bufferStart")],
+    *[(f"play {move}", "playback", f"playing + {move}") for move in ("play", "pauseStart", "bufferStart")],
+    *[(f"pauseStart {move}", "playback", f"paused + {move}") for move in ("play", "pauseStart", "bufferStart")],
+    *[(f"bufferStart {move}", "playback", f"buffering + {move}") for move in ("play", "pauseStart", "bufferStart")],
+    ("adBreakStart", "ad_break", "closed + adBreakStart"),
+    ("adBreakStart adStart", "ad_break", "open + adStart"),
+    ("adBreakStart adStart adComplete adBreakComplete", "ad_break", "filled + adBreakComplete"),
+    ("adBreakStart adStart", "ad", "none + adStart"),
+    ("adBreakStart adStart adComplete", "ad", "open + adComplete"),
+    ("adBreakStart adStart adSkip", "ad", "open + adSkip"),
+    ("chapterStart", "chapter", "none + chapterStart"),
+    ("chapterStart chapterComplete", "chapter", "open + chapterComplete"),
+    ("chapterStart chapterSkip", "chapter", "open + chapterSkip"),
+    ("stateStart", "state", "off + stateStart"),
+    ("stateStart stateEnd", "state", "on + stateEnd"),
+]
+
+
+def test_the_table_of_moves_is_complete() -> None:
+    assert {(machine, move) for _, machine, move in MOVED} == set(planned(PLAN, Kind.MOVES))
+
+
+@pytest.mark.parametrize(("events", "machine", "move"), MOVED)
+def test_every_move_can_be_exercised_and_is_not_without_its_last_event(events: str, machine: str, move: str) -> None:
+    names = [name for name in events.split() if name != "sessionStart"]
+    assert (machine, move) in sent(of(Playbook().row(*names)), Kind.MOVES)
+    before = [Playbook().row(*names[:-1])] if names else []
+    assert (machine, move) not in sent(of(*before), Kind.MOVES)
+
+
+def test_a_states_update_moves_the_state_of_each_name() -> None:
+    states = [{"media.state.name": name} for name in ("mute", "inFocus")]
+    book = Playbook().start().at(1, "statesUpdate", {"statesStart": states})
+    report = of(book.at(2, "statesUpdate", {"statesEnd": states[:1], "statesStart": states[1:]}))
+    moves = {label: item.count for (kind, of_, label), item in items(report).items() if of_ == "state"}
+    assert moves == {"off + stateStart": 2, "on + stateEnd": 1, "on + stateStart": 1}
+    assert beyond(report, Kind.MOVES) == [("state", "on + stateStart", "state-already-open")]
+
+
+@pytest.mark.parametrize("section", ["params", "qoeData"])
+def test_every_parameter_can_be_exercised(section: str) -> None:
+    wanted = [item for item in PLAN.items if item.kind is Kind.PARAMETERS and item.part == section]
+    book = Playbook()
+    for second, item in enumerate(wanted):
+        event_type = "ping" if item.of == ANY_EVENT else item.of
+        book.at(
+            second, event_type, **{section: {item.name: "x"}} if section == "qoeData" else {"params": {item.name: 1}}
+        )
+    report = of(book)
+    assert {(item.of, item.label) for item in wanted} <= sent(report, Kind.PARAMETERS)
+    assert beyond(report, Kind.PARAMETERS) == []
+
+
+def test_counts_and_first_places() -> None:
+    first = Playbook("a").start().at(5, "play").at(9, "sessionEnd")
+    second = Playbook("b", begin_ms=BEGIN_MS + 1000).start().at(2, "play").at(9, "sessionEnd")
+    play = items(of(first, second))[Kind.EVENT_TYPES, "", "play"]
+    assert play.count == 2
+    assert play.first
+    assert (play.first.recording, play.first.line) == ("recording.jsonl", 3)
+
+
+def test_the_first_place_is_the_earliest_in_whatever_order_sessions_are_over() -> None:
+    early = run(Playbook("a").start().at(1, "play").exchanges)
+    late = run(Playbook("b", begin_ms=BEGIN_MS + 60_000).start().at(1, "ping").at(2, "play").exchanges)
+    assert items(cover([*early, *late])) == items(cover([*late, *early]))
+
+
+# ---- What is beyond the plan ----
+
+
+def test_what_is_in_no_plan_is_listed() -> None:
+    book = Playbook().start(lenght=3).at(1, "resume", {"a": 1}, customMetadata={"k": "v"}, qoeData={"bitrate": 3})
+    report = of(book.at(2, "chapterStart", customMetadata={"programmer": "x"}))
+    assert beyond(report, Kind.EVENT_TYPES) == [("", "resume", "")]
+    assert beyond(report, Kind.PARAMETERS) == [
+        ("resume", "a", ""),
+        ("resume", "qoeData.bitrate", ""),
+        ("sessionStart", "media.lenght", ""),
+    ]
+    assert beyond(report, Kind.METADATA) == [("chapterStart", "programmer", ""), ("resume", "k", "")]
+    assert kind_of(report, Kind.METADATA).percent is None
+
+
+def test_slips_are_beyond_the_plan_with_their_rule() -> None:
+    report = of(Playbook().row("adStart", "adBreakStart", "adBreakComplete", "sessionEnd", "play"))
+    assert beyond(report, Kind.MOVES) == [
+        ("ad", "open + adBreakComplete", "ad-left-open"),
+        ("ad_break", "closed + adStart", "ad-outside-break"),
+        ("ad_break", "open + adBreakComplete", "ad-break-empty"),
+        ("life", "ended + play", "event-after-end"),
+    ]
+
+
+def test_what_a_recording_does_not_tell_is_no_move() -> None:
+    report = of(Playbook().at(1, "adComplete").at(2, "play").at(3, "pauseStart").at(4, "stateEnd"))
+    assert sent(report, Kind.MOVES) == {("playback", "playing + pauseStart")}
+    assert len(sent(report, Kind.EVENT_TYPES)) == 4
+
+
+@pytest.mark.parametrize("status", [400, None])
+def test_a_session_that_did_not_open_has_no_moves(status: int | None) -> None:
+    report = of(Playbook(sid=None).start(status=status))
+    assert sent(report, Kind.MOVES) == set()
+    assert sent(report, Kind.EVENT_TYPES) == {("", "sessionStart")}
+
+
+def test_only_so_much_beyond_the_plan_is_kept() -> None:
+    book = Playbook().start()
+    for second in range(3):
+        book.at(second, "play", {f"{second}-{n}": 1 for n in range(MOST_BEYOND)} | {"x" * 999: 1})
+    kind = kind_of(of(book), Kind.PARAMETERS)
+    assert len(kind.beyond) == MOST_BEYOND
+    assert kind.dropped == 3 * (MOST_BEYOND + 1) - MOST_BEYOND
+    long = of(Playbook().start().at(1, "play", {"x" * 999: 1}))
+    assert beyond(long, Kind.PARAMETERS) == [("play", "x" * MOST_CHARACTERS, "")]
+
+
+# ---- A company's own plan ----
+
+EXPECTS: dict[str, Any] = {
+    "metadata": {"sessionStart": ["programmer"], "chapterStart": []},
+    "expect": {
+        "play": {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "properties": {
+                "params": {"required": ["media.show"]},
+                "qoeData": {"properties": {"media.qoe.bitrate": {}, "media.qoe.errorID": False}},
+            },
+            "additionalProperties": False,
+        },
+        "sessionStart": {"properties": {"customMetadata": {"properties": {"plan": {}, "programmer": {}}}}},
+    },
+}
+
+
+def test_only_what_expectations_name_is_planned() -> None:
+    plan = plan_of(read_settings(EXPECTS))
+    assert plan.name == EXPECTED
+    assert planned(plan, Kind.EVENT_TYPES) == [("", "sessionStart"), ("", "play"), ("", "chapterStart")]
+    assert planned(plan, Kind.PARAMETERS) == [("play", "media.show"), ("play", "qoeData.media.qoe.bitrate")]
+    assert planned(plan, Kind.METADATA) == [("sessionStart", "programmer"), ("sessionStart", "plan")]
+    playback = [("playback", f"{state} + play") for state in ("starting", "playing", "paused", "buffering")]
+    opened, chapter = ("life", "unopened + sessionStart"), ("chapter", "none + chapterStart")
+    assert planned(plan, Kind.MOVES) == [opened, *playback, chapter]
+
+
+def test_the_rest_is_beyond_a_companys_plan() -> None:
+    book = Playbook().start().at(1, "play", {"media.qoe.bitrate": 3}).at(2, "ping").at(3, "sessionEnd")
+    report = of(book, settings=read_settings(EXPECTS))
+    assert [kind.percent for kind in report.kinds] == [66.7, 50.0, 0.0, 33.3]
+    assert beyond(report, Kind.EVENT_TYPES) == [("", "ping", ""), ("", "sessionEnd", "")]
+    assert ("sessionStart", "media.id", "") in beyond(report, Kind.PARAMETERS)
+    assert beyond(report, Kind.MOVES) == [("life", "open + sessionEnd", "")]
+
+
+NAMED: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"properties": {"params": {"properties": {"a": {}, "b": True, "c": False}}}}, ["a", "b"]),
+    ({"properties": {"params": {"required": ["a"], "properties": {"b": {}}}}}, ["b", "a"]),
+    ({"properties": {"params": {"$ref": "#/definitions/p"}}, "definitions": {"p": {"required": ["a"]}}}, ["a"]),
+    ({"$ref": "#/$defs/x~1y%20z", "$defs": {"x/y z": {"properties": {"params": {"required": ["a"]}}}}}, ["a"]),
+    ({"allOf": [{"properties": {"params": {"required": ["a"]}}}, {"$ref": "#/allOf/0"}]}, ["a"]),
+    ({"anyOf": [{"properties": {"params": {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}}}]}, ["a", "b"]),
+    ({"if": {}, "then": {"properties": {"params": {"required": ["a"]}}}, "else": True}, ["a"]),
+    ({"not": {"properties": {"params": {"required": ["a"]}}}}, []),
+    ({"properties": {"params": False, "qoeData": {"required": ["a"]}}}, []),
+    ({"$ref": "#"}, []),
+    ({"$ref": "#/allOf/7", "allOf": [{}]}, []),
+    ({"properties": {"params": {"$ref": "#/properties/params", "required": ["a"]}}}, ["a"]),
+    ({"$ref": "other.json"}, []),
+]
+
+
+@pytest.mark.parametrize(("schema", "names"), NAMED, ids=str)
+def test_the_keys_that_a_schema_names(schema: dict[str, Any], names: list[str]) -> None:
+    assert named_in(schema, "params") == names
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_the_documented_schemas_name_the_documented_parameters(event_type: str) -> None:
+    rows = [row for row in PARAMETERS if event_type in row.on or row.on == ("*",)]
+    for section in ("params", "qoeData"):
+        assert named_in(build_schema(event_type), section) == [row.key for row in rows if row.section == section]
+
+
+# ---- Real traffic ----
+
+
+def test_the_sdk_exercises_every_event_type_but_one() -> None:
+    report = cover(result for path in CAPTURES for result in run(load_capture(path)))
+    assert set(EVENT_TYPES) - {label for _, label in sent(report, Kind.EVENT_TYPES)} == {"statesUpdate"}
+    assert [rule for _, _, rule in beyond(report, Kind.MOVES) if rule] == []
+    assert beyond(report, Kind.EVENT_TYPES) == []
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_the_samples_can_be_covered(path: Path) -> None:
+    named = ((str(path), entry) for entry in read_entries(path, pytest.fail))
+    report = cover(audit(named))
+    assert all((item.first is not None) is (item.count > 0) for item in items(report).values())
+    assert kind_of(report, Kind.EVENT_TYPES).exercised > 5
+    assert bool([rule for _, _, rule in beyond(report, Kind.MOVES) if rule]) is (path.stem == "mistakes")
+
+
+def test_the_mended_timelines_stay_within_the_plan() -> None:
+    results = [run(of_bodies(bodies(timeline, BEGIN_MS))) for timeline in TIMELINES.values()]
+    report = cover(result for each in results for result in each)
+    assert [kind.kind for kind in report.kinds if kind.beyond] == [Kind.METADATA]
+    assert all(item.label in render_coverage(report, verbose=True) for item in items(report).values())
+
+
+# ---- The forms ----
+
+
+def test_the_plain_objects_say_the_same() -> None:
+    report = of(Playbook().row("play", "adStart", "sessionEnd"))
+    plain = report.report()
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(plain)), CoverageReport) == report
+    kinds = {kind["kind"]: kind for kind in plain["kinds"]}
+    play = kinds["event types"]["groups"][0]["items"][1]
+    assert (play["name"], play["count"], play["first"]) == ("play", 1, {"recording": "recording.jsonl", "line": 2})
+    assert [move["rule"] for move in kinds["moves"]["beyond"]] == ["ad-left-open", "ad-outside-break"]
+    assert kinds["metadata keys"]["percent"] is None
+
+
+def test_text_says_how_much_what_never_and_what_beyond() -> None:
+    text = render_coverage(of(Playbook().row("play", "adStart", "sessionEnd")))
+    lines = text.splitlines()
+    assert lines[0] == "coverage of the documented API"
+    assert lines[1] == "event types     4 of 20    20 %  ████░░░░░░░░░░░░░░░░"
+    assert "metadata keys         -          none planned, 0 sent" in lines
+    assert "    playback  starting: pauseStart, bufferStart; playing: play, pauseStart," in lines
+    assert "    ad_break" not in text
+    assert "closed + adStart  ad-outside-break  1  recording.jsonl:3" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_text_fits_its_columns(width: int, *, verbose: bool) -> None:
+    results = [result for path in CAPTURES for result in run(load_capture(path))]
+    text = render_coverage(cover(results), width, verbose=verbose)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_text_obeys_nobody() -> None:
+    evil = {"\x1b[2J": 1, "[red]": 1, "x" * 150: 1, "\n": 1}
+    text = render_coverage(of(Playbook().start().at(1, "\x07[bold]", evil)), 200, colour=False)
+    assert "\x1b" not in text
+    assert "\\x1b[2J" in text
+    assert "[red]" in text
+    assert "\\x07[bold]" in text
+    assert "x" * 57 + "..." in text
+
+
+def test_text_shows_few_beyond_the_plan_unless_asked() -> None:
+    report = of(Playbook().start().at(1, "play", {f"p{n:02}": 1 for n in range(30)}))
+    assert "and 20 more parameters; -v shows all" in render_coverage(report)
+    assert "p29" not in render_coverage(report)
+    assert "p29" in render_coverage(report, verbose=True)
+
+
+def test_everything_covered_leaves_nothing_never_exercised() -> None:
+    settings = read_settings({"metadata": {"sessionStart": []}})
+    text = render_coverage(of(Playbook().start(), settings=settings), colour=True)
+    assert "never exercised" not in text
+    assert "100 %" in text
+
+
+# ---- Whatever comes ----
+
+
+@FEW
+@given(sessions("s1"))
+def test_anything_can_be_covered(exchanges: list[Exchange]) -> None:
+    for settings in (None, read_settings(EXPECTS)):
+        report = cover(run(exchanges), settings)
+        assert msgspec.json.encode(report.report())
+        assert render_coverage(report, 80, verbose=True)
+        assert all(0 <= kind.exercised <= kind.planned for kind in report.kinds)
+        assert all(item.rule in {*RULES, ""} for item in items(report).values())
+
+
+@FEW
+@given(st.lists(sessions("s"), min_size=2, max_size=3), st.randoms(use_true_random=False))
+def test_the_coverage_of_a_union_is_the_union(parts: list[list[Exchange]], chance: Any) -> None:
+    results = [run(rename(exchanges, f"s{number}")) for number, exchanges in enumerate(parts)]
+    together = [result for each in results for result in each]
+    chance.shuffle(together)
+    alone = [items(cover(each)) for each in results]
+    union = items(cover(together))
+    assert set(union) == {key for each in alone for key in each}
+    for key, item in union.items():
+        found = [each[key] for each in alone if key in each]
+        assert item.count == sum(each.count for each in found)
+        assert item.first in [each.first for each in found]
