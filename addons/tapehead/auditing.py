@@ -39,6 +39,17 @@ def audit(
         list[str] | None,
         typer.Option("--assume", metavar="KEY=VALUE", help="What metrics assume where the documents are silent."),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="The settings; the nearest tapehead.toml or pyproject.toml."),
+    ] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema of your own; repeatable."),
+    ] = None,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Say, too, what the recordings exercise of the tracking plan.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All places of a rule, and all metrics.")] = False,
     schema: Annotated[
         bool,
@@ -52,7 +63,16 @@ def audit(
     targets = pair(form or [], output or [])
     from tapehead.gathering import Request, run
 
-    request = Request(tuple(recordings), tuple(targets), fail_on, tuple(assume or ()), verbose=verbose)
+    request = Request(
+        recordings=tuple(recordings),
+        targets=tuple(targets),
+        fail_on=fail_on,
+        assume=tuple(assume or ()),
+        config=config,
+        expect=tuple(expect or ()),
+        coverage=coverage,
+        verbose=verbose,
+    )
     raise typer.Exit(run(request))
 
 

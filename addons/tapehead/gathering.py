@@ -16,6 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tapehead.assumptions import Assumptions, parse_assumptions
 from tapehead.audit import audit
 from tapehead.complaints import nearest
+from tapehead.config import load_config
+from tapehead.coverage import Coverage
+from tapehead.coverage_text import render_coverage
+from tapehead.in_force import lines_in_force
 from tapehead.meter import measure
 from tapehead.outcome import SessionResult
 from tapehead.problems import Problem, RecordingProblem, UsageProblem
@@ -31,6 +35,7 @@ from tapehead.report.sarif import render_sarif
 from tapehead.report.text import WIDE, Look, render_text
 from tapehead.report.words import totals_of
 from tapehead.rules import RULES
+from tapehead.settings import Settings
 from tapehead.store import MOST_COMPLAINTS, read_recording
 
 STDIN_NAME = "stdin"
@@ -50,6 +55,9 @@ class Request(NamedTuple):
     targets: tuple[Target, ...]
     fail_on: FailOn
     assume: tuple[str, ...]
+    config: Path | None
+    expect: tuple[str, ...]
+    coverage: bool
     verbose: bool
 
 
@@ -61,9 +69,16 @@ def run(request: Request) -> int:
         RecordingProblem: nothing could be read.
     """
     assumptions = _assumptions(request.assume)
+    config = load_config(request.config, request.expect)
     pictures = any(target.form is Format.HTML for target in request.targets)
-    gathered = _gather(request.recordings, assumptions, pictures=pictures)
+    gathered = _Gathered(pictures, Coverage(config.settings) if request.coverage else None)
+    if request.verbose:
+        for line in lines_in_force(config.settings, str(config.source) if config.source else None):
+            _complain(line)
+    _gather(request.recordings, assumptions, config.settings, gathered)
     report = build_report(gathered.sessions)
+    if gathered.coverage:
+        report["coverage"] = gathered.coverage.report().report()
     for target in request.targets:
         _deliver(target, _render(target, report, gathered, request))
     if all(target.output for target in request.targets):
@@ -106,6 +121,7 @@ class _Gathered:
     """What the audit gave, in the order of the recordings' lines."""
 
     pictures: bool
+    coverage: Coverage | None = None
     results: list[tuple[tuple[int, int], dict[str, object], Picture | None]] = field(default_factory=list)
     bodies: Bodies = field(default_factory=Bodies)
     room: int = MOST_EVENTS_DRAWN
@@ -116,6 +132,8 @@ class _Gathered:
 
     def add(self, place: tuple[int, int], result: SessionResult) -> None:
         self.results.append((place, session_of(result), self._draw(result)))
+        if self.coverage:
+            self.coverage.add(result)
 
     def _draw(self, result: SessionResult) -> Picture | None:
         reserve = 0 if result.findings else MOST_EVENTS_DRAWN // 2
@@ -128,23 +146,21 @@ class _Gathered:
         return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
 
 
-def _gather(names: Iterable[str], assumptions: Assumptions, *, pictures: bool) -> _Gathered:
+def _gather(names: Iterable[str], assumptions: Assumptions, settings: Settings, gathered: _Gathered) -> None:
     """Read and audit everything that can be read.
 
     Raises:
         RecordingProblem: nothing could.
     """
-    gathered = _Gathered(pictures)
     recordings = list(_find(names))
     order = {str(path): number for number, path in enumerate(recordings)}
     with _progress(len(recordings)) as show:
-        reader = _Reader(recordings, gathered.bodies if pictures else None, show)
-        for result in audit(reader.entries(), measure=partial(measure, assume=assumptions)):
+        reader = _Reader(recordings, gathered.bodies if gathered.pictures else None, show)
+        for result in audit(reader.entries(), settings, measure=partial(measure, assume=assumptions)):
             gathered.add((order.get(result.recording, -1), result.line), result)
     if not reader.read:
         raise RecordingProblem("nothing to audit: no recording could be read")
     gathered.results.sort(key=lambda item: item[0])
-    return gathered
 
 
 def _find(names: Iterable[str]) -> Iterator[Path | str]:
@@ -255,7 +271,15 @@ def _render(target: Target, report: Report, gathered: _Gathered, request: Reques
         case Format.HTML:
             return render_html(report, gathered.details())
         case Format.TEXT:
-            return render_text(report, _look(verbose=request.verbose, plain=target.output is not None))
+            look = _look(verbose=request.verbose, plain=target.output is not None)
+            return render_text(report, look) + _render_coverage(gathered.coverage, look)
+
+
+def _render_coverage(coverage: Coverage | None, look: Look) -> str:
+    if coverage is None:
+        return ""
+    shown = render_coverage(coverage.report(), look.width, colour=look.colour, verbose=look.verbose)
+    return f"\n{shown}"
 
 
 def _look(*, verbose: bool = False, plain: bool = False) -> Look:

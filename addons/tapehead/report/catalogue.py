@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tapehead.report.text import COLOURS, Look, render
 from tapehead.rules import RULES, Rule
+from tapehead.rules.pages import sections_of
 
 
 def render_rules(look: Look) -> str:
@@ -26,20 +27,6 @@ def render_rule(rule: Rule, look: Look) -> str:
     head = Text.assemble((rule.id, "bold"), "  ", (rule.severity, COLOURS[rule.severity]))
     parts: list[RenderableType] = [head, Text(rule.when), Text()]
     return render([*parts, *_sections(rule)], look)
-
-
-def sections_of(rule: Rule) -> list[tuple[str, str]]:
-    """The parts of a rule's explanation, each with its title; those that say nothing left out."""
-    sections = [
-        ("Why it matters", rule.why),
-        ("How to fix it", rule.fix),
-        ("Wrong", rule.bad),
-        ("Right", rule.good),
-        ("Where the documents disagree", rule.contradictions),
-        ("Thresholds that tune it", ", ".join(rule.options)),
-        ("Source", rule.source),
-    ]
-    return [(title, text) for title, text in sections if text]
 
 
 def _sections(rule: Rule) -> Iterator[RenderableType]:

@@ -18,12 +18,12 @@ from tapehead.exchange import Severity
 from tapehead.metrics import METRICS
 from tapehead.outcome import Outcome
 from tapehead.report.assets import read_asset
-from tapehead.report.catalogue import sections_of
 from tapehead.report.drawing import Drawing, draw, strip_of
 from tapehead.report.model import Report, counts_of, rank_of
 from tapehead.report.picture import Picture
 from tapehead.report.words import clock, last_part, moment, number, plural, short_id, title_of, value_of
 from tapehead.rules import RULES
+from tapehead.rules.pages import sections_of
 
 _ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 _NOTHING = frozenset({"-", "no", "0", "0 s"})
