@@ -13,7 +13,7 @@ import orjson
 import typer
 from typer.main import get_command
 
-from tapehead import __version__, arguments, options
+from tapehead import __version__, arguments, diffing, options
 from tapehead.api import EVENT_TYPES
 from tapehead.complaints import nearest
 from tapehead.problems import Problem, UsageProblem
@@ -237,6 +237,9 @@ def demo(
     from tapehead.demo import run_demo
 
     raise typer.Exit(run_demo(out))
+
+
+diffing.register(app)
 
 
 def _log() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from tapehead.alignment import Landmark, Match, align, gap, is_ping, landmarks_of
 from tapehead.differences import Change, Difference, Row, Scope
 from tapehead.event import Event
+from tapehead.matching import shorten
 from tapehead.outcome import SessionResult
 from tapehead.payload import compare_payloads
 from tapehead.phrases import name_event, phrase_delta, phrase_move, phrase_order, phrase_status
@@ -50,14 +51,19 @@ class Comparison:
 
     def _alone(self, match: Match) -> Difference:
         base, new = _at(self._base, match.base), _at(self._new, match.new)
-        event = base or new
         return Difference(
             change=Change.EVENT_MISSING if base else Change.EVENT_ADDED,
             message="missing" if base else "added",
-            name=name_event(event) if event else "",
+            name=self._name(match),
             base_event=base,
             new_event=new,
         )
+
+    def _name(self, match: Match) -> str:
+        """What an event is called; one that closes an ad or a chapter, with the name of that."""
+        mark = self._base[match.base] if match.new is None and match.base is not None else self._new[match.new or 0]
+        called = name_event(mark.event)
+        return called if mark.kind.names or not mark.part else f"{called} of {shorten(mark.part)}"
 
     def _moves(self, match: Match, base: int, new: int) -> Iterator[Difference]:
         one, other = self._base[base], self._new[new]
@@ -67,9 +73,8 @@ class Comparison:
             message = phrase_move(one.event, other.event)
         else:
             return
-        yield _between(
-            Change.EVENT_MOVED, message, name_event(other.event), (one.event, other.event), _playheads(one, other)
-        )
+        events = one.event, other.event
+        yield _between(Change.EVENT_MOVED, message, self._name(match), events, _playheads(one, other))
 
     def _compare_events(self, base: Event, new: Event) -> Iterator[Difference]:
         for delta in compare_payloads(base, new, self._scope):

@@ -10,8 +10,6 @@ import msgspec
 from tapehead.event import Event
 from tapehead.outcome import SessionResult
 
-TOLERANCE_S = 1.0
-
 
 class Change(StrEnum):
     """The kinds of differences; the values are those of the JSON report."""
@@ -49,7 +47,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         ignore: what is not compared: names or glob patterns of parameters, event types, metrics and rules.
     """
 
-    tolerance: float = TOLERANCE_S
+    tolerance: float = 1.0
     ignore: tuple[str, ...] = ()
 
     def ignores(self, *names: str) -> bool:

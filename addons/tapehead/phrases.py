@@ -94,7 +94,7 @@ def phrase_drift(drift: Drift) -> str:
 
 def phrase_rhythm(found: OtherRhythm) -> str:
     """How the rhythm of pings differs."""
-    return f"pings {found.situation}: {_rhythm(found.base)} -> {_rhythm(found.new)}"
+    return f"{_rhythm(found.base)} -> {_rhythm(found.new)}"
 
 
 def _rhythm(rhythm: Rhythm) -> str:
@@ -107,7 +107,7 @@ def phrase_silence(silence: Silence, after: Event, silent: str, other: str) -> s
     """That there are no pings in a stretch; `silent` and `other` are what the two sides are called."""
     lasts = "nothing more comes" if silence.seconds is None else f"nothing for {silence.seconds:.0f} s"
     place = f"after {name_event(after)} at {playhead(after)}"
-    return f"{lasts} {silence.situation}, {place}, in {silent}; {other} has {silence.pings} pings there"
+    return f"{lasts} {place} in {silent}; {other} has {silence.pings} pings there"
 
 
 def phrase_statuses(base: Iterable[int | None], new: Iterable[int | None]) -> str:
