@@ -10,6 +10,8 @@ is as cheap: so whether there is a difference does not depend on which of the tw
 """
 
 from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from tapehead.case import is_live
@@ -33,6 +35,8 @@ _NEVER = float("inf")
 # How much of the table of all pairs is looked at; timelines longer than that are compared near its diagonal.
 _MOST_CELLS = 400_000
 _LEAST_BAND = 16
+
+Numbers = tuple[int | None, int | None]
 
 _SKIP_BASE, _SKIP_NEW, _PAIR = 1, 2, 3
 
@@ -132,7 +136,7 @@ def align(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -
     first = _common(base, new, tolerance)
     last = _common(base[first:][::-1], new[first:][::-1], tolerance)
     ends = len(base) - last, len(new) - last
-    middle = _pair(base[first : ends[0]], new[first : ends[1]], tolerance)
+    middle = _merge(_pair(base[first : ends[0]], new[first : ends[1]], tolerance), base[first:], new[first:])
     matches = [
         *(Match(place, place) for place in range(first)),
         *(Match(_add(one, first), _add(other, first)) for one, other in middle),
@@ -164,7 +168,7 @@ def _cost(one: Landmark, other: Landmark, tolerance: float) -> float:
     return cost + (_UNLIKE if one.content != other.content else 0.0)
 
 
-def _pair(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -> list[tuple[int | None, int | None]]:
+def _pair(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -> list[Numbers]:
     """The cheapest pairing that keeps the order, as numbers on either side."""
     bands = [_band(row, len(base), len(new)) for row in range(len(base) + 1)]
     low, high = bands[0]
@@ -212,15 +216,32 @@ def _band(row: int, rows: int, columns: int) -> tuple[int, int]:
     return max(0, centre - half), min(columns, centre + half)
 
 
-def _trace(bands: Sequence[tuple[int, int]], ways: Sequence[bytearray]) -> list[tuple[int | None, int | None]]:
+def _trace(bands: Sequence[tuple[int, int]], ways: Sequence[bytearray]) -> list[Numbers]:
     """The cheapest way through the table, from its beginning."""
     row, column = len(ways) - 1, bands[-1][1]
-    pairs: list[tuple[int | None, int | None]] = []
+    pairs: list[Numbers] = []
     while row or column:
         step = ways[row][column - bands[row][0]]
         row, column = row - (step != _SKIP_NEW), column - (step != _SKIP_BASE)
         pairs.append((None if step == _SKIP_NEW else row, None if step == _SKIP_BASE else column))
     return pairs[::-1]
+
+
+def _merge(pairs: Sequence[Numbers], base: Sequence[Landmark], new: Sequence[Landmark]) -> Iterator[Numbers]:
+    """The same pairs; where landmarks without a partner follow each other, those of both sides by their playheads."""
+
+    def place(numbers: Numbers) -> float:
+        one, other = numbers
+        mark = base[one] if one is not None else new[other or 0]
+        return mark.place or 0.0
+
+    for is_pair, run in groupby(pairs, key=lambda numbers: None not in numbers):
+        listed = list(run)
+        if is_pair:
+            yield from listed
+        else:
+            sides = [numbers for numbers in listed if numbers[1] is None], [n for n in listed if n[0] is None]
+            yield from merge(*sides, key=place)
 
 
 def _mark_moved(matches: Sequence[Match], base: Sequence[Landmark], new: Sequence[Landmark]) -> Iterator[Match]:

@@ -2,27 +2,39 @@
 
 Theory. Flags, counts and texts have to be equal. Durations are sums of spans whose ends may each be off by the
 tolerance. What pings alone carry, the time after the last landmark and the playhead there, is as coarse as their
-rhythm. Measured quality is never compared: only that it is reported at all. What follows from another metric is a
-difference only where that one differs.
+rhythm. Measured quality is never compared; whether it is reported at all, the parameters tell. What follows from
+another metric is a difference only where that one differs. The progress of live content is the time of the day.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tapehead.alignment import is_ping
+from tapehead.case import is_live
 from tapehead.differences import Scope
+from tapehead.event import Event
 from tapehead.meter import measure
 from tapehead.metrics import METRICS, Unit
 from tapehead.outcome import SessionResult
 from tapehead.payload import same_value
 from tapehead.rhythm import SILENCE, Track, situation_of
 
-MEASURED = frozenset({"time_to_start", "average_bitrate", "average_bitrate_bucket", "dropped_frames"})
-# The playhead of a stall is measured, too, and how long it stood still is known by pings only.
-_NEVER = frozenset(
-    {"dropped_frame_impacted_streams", "stall_events", "stall_impacted_streams", "total_stalling_duration"}
+MEASURED = frozenset(
+    {
+        "time_to_start",
+        "average_bitrate",
+        "average_bitrate_bucket",
+        "dropped_frames",
+        "dropped_frame_impacted_streams",
+        # The playhead of a stall is measured, too, and how long it stood still is known by pings only.
+        "stall_events",
+        "stall_impacted_streams",
+        "total_stalling_duration",
+    }
 )
 _FOLLOWS = {"estimated_streams": "media_time_spent", "average_minute_audience": "content_time_spent"}
+# Metrics that depend on how far the playhead came.
+_REACH = ("progress_", "content_segment")
 _SHARE = 0.01
 
 _UNITS: dict[str, Unit] = {metric.key: metric.unit for metric in METRICS}
@@ -56,9 +68,9 @@ def compare_metrics(base: SessionResult, new: SessionResult, tracks: tuple[Track
     if not before or not after:
         return []
     slack = _slack(*tracks)
-    reach = abs(_furthest(base) - _furthest(new)) > scope.tolerance + slack or _length(base) != _length(new)
-    limit = 2 * scope.tolerance + slack
-    drifts = [drift for drift in _drifts(_flatten(before), _flatten(after), limit) if reach or not _is_reach(drift.key)]
+    drifts = list(_drifts(_flatten(before), _flatten(after), 2 * scope.tolerance + slack))
+    if not _reach_differs(base, new, scope.tolerance + slack):
+        drifts = [drift for drift in drifts if not drift.key.startswith(_REACH)]
     differing = {drift.key for drift in drifts}
     return [
         drift
@@ -75,18 +87,16 @@ def _metrics_of(session: SessionResult, scope: Scope) -> Mapping[str, Any]:
 
 def _drifts(before: Mapping[str, Any], after: Mapping[str, Any], limit: float) -> Iterator[Drift]:
     for key, one in before.items():
-        if key not in after or key in _NEVER:
+        if key not in after or key in MEASURED:
             continue
         unit, other = _UNITS[key.split(": ")[-1]], after[key]
-        if not _agree(key, unit, one, other, limit):
+        if not _agree(unit, one, other, limit):
             yield Drift(key, unit, one, other)
 
 
-def _agree(key: str, unit: Unit, one: Any, other: Any, limit: float) -> bool:
+def _agree(unit: Unit, one: Any, other: Any, limit: float) -> bool:
     if one is None or other is None:
         return one is other
-    if key in MEASURED:
-        return True
     if unit == "seconds":
         return bool(abs(one - other) <= limit + _SHARE * max(one, other))
     return same_value(one, other)
@@ -107,18 +117,21 @@ def _flatten(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _is_reach(key: str) -> bool:
-    """Whether a metric depends on how far the playhead came."""
-    return key.startswith("progress_") or key == "content_segment"
+def _reach_differs(base: SessionResult, new: SessionResult, limit: float) -> bool:
+    """Whether the playhead came further in one session, or the content is longer."""
+    starts = _start(base), _start(new)
+    if any(map(is_live, starts)):
+        return False
+    lengths = [start.number("media.length") if start else None for start in starts]
+    return lengths[0] != lengths[1] or abs(_furthest(base) - _furthest(new)) > limit
 
 
 def _furthest(session: SessionResult) -> float:
     return max((step.event.playhead for step in session.steps if step.event.playhead is not None), default=0.0)
 
 
-def _length(session: SessionResult) -> object:
-    start = next((step.event for step in session.steps if step.event.type == "sessionStart"), None)
-    return start.number("media.length") if start else None
+def _start(session: SessionResult) -> Event | None:
+    return next((step.event for step in session.steps if step.event.type == "sessionStart"), None)
 
 
 def _slack(base: Track, new: Track) -> float:

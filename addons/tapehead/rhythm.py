@@ -58,7 +58,7 @@ class Rhythm(NamedTuple):
     @property
     def interval(self) -> float | None:
         """The usual seconds from one to the next; None without pings."""
-        if len(self.gaps) >= FEWEST - 1:
+        if self.gaps:
             return median(self.gaps)
         return self.seconds / self.pings if self.pings and self.seconds else None
 
@@ -152,7 +152,7 @@ def _differ(one: Rhythm, other: Rhythm) -> bool:
     less, more = sorted((one, other), key=lambda rhythm: rhythm.pings / rhythm.seconds)
     if more.pings / more.seconds * less.seconds - less.pings < FEWEST:
         return False
-    if len(one.gaps) >= FEWEST and len(other.gaps) >= FEWEST:
+    if one.gaps and other.gaps:
         return _ratio(median(one.gaps), median(other.gaps)) >= OTHER_RHYTHM
     return not less.pings or _ratio(one.pings / one.seconds, other.pings / other.seconds) >= OTHER_RHYTHM
 
