@@ -16,7 +16,7 @@ from tapehead.differences import Scope
 from tapehead.exchange import Exchange
 from test_audit_properties import sessions
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 RECORDINGS = st.lists(sessions("s1") | sessions("s2"), max_size=3).map(
     lambda parts: [e for part in parts for e in part]
 )
@@ -29,6 +29,8 @@ PLAYED = st.lists(
         Act,
         st.floats(0, 90, allow_nan=False).map(lambda second: round(second, 1)),
         st.sampled_from(["play", "pauseStart", "ping", "chapterStart", "chapterComplete", "stateStart", "stateEnd"]),
+        st.none(),
+        st.just({}),
     ),
     max_size=4,
 ).map(lambda acts: play(sorted([*ACTS, *acts], key=lambda act: act.second)))

@@ -1,5 +1,6 @@
 """The command `diff`: read two recordings, or two folders of them, and say what differs."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapehead.problems import Problem, RecordingProblem
+from tapehead.problems import Problem, RecordingProblem, UsageProblem
 
 if TYPE_CHECKING:
     from tapehead.diff_report.text import Look
@@ -64,6 +65,8 @@ def diff(
     from tapehead.diff_report.words import totals_of
     from tapehead.differences import Scope
 
+    if not math.isfinite(tolerance):
+        raise UsageProblem(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
     before, after = _find(base), _find(new)
     found = run_diff(_read(before), _read(after), scope)

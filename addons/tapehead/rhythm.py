@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 from typing import NamedTuple
 
 from tapehead.alignment import is_ping
@@ -59,7 +59,7 @@ class Rhythm(NamedTuple):
     def interval(self) -> float | None:
         """The usual seconds from one to the next; None without pings."""
         if self.gaps:
-            return median(self.gaps)
+            return median_low(self.gaps)
         return self.seconds / self.pings if self.pings and self.seconds else None
 
 
@@ -153,7 +153,7 @@ def _differ(one: Rhythm, other: Rhythm) -> bool:
     if more.pings / more.seconds * less.seconds - less.pings < FEWEST:
         return False
     if one.gaps and other.gaps:
-        return _ratio(median(one.gaps), median(other.gaps)) >= OTHER_RHYTHM
+        return _ratio(median_low(one.gaps), median_low(other.gaps)) >= OTHER_RHYTHM
     return not less.pings or _ratio(one.pings / one.seconds, other.pings / other.seconds) >= OTHER_RHYTHM
 
 

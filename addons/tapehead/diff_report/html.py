@@ -20,6 +20,7 @@ from tapehead.diff_report.strip import Strip, draw_strip
 from tapehead.diff_report.words import Item, clean, plural, sections_of, short_id, title_of, totals_of
 from tapehead.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
 from tapehead.event import Event
+from tapehead.outcome import SessionResult
 from tapehead.phrases import name_event, number, playhead, value
 
 # Rows that are the same on both sides: how many stay around a difference, and how many a session shows at all.
@@ -122,6 +123,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["plural"] = plural
     return environment
@@ -161,9 +163,7 @@ def _parts(session: SessionDiff) -> Iterator[Part]:
     """The lines of both timelines; runs of the same ones are folded, but for some around each difference."""
     near = {place + shift for place, row in enumerate(session.rows) if row.differences for shift in _AROUND}
     lines = [(place in near, row) for place, row in enumerate(session.rows)]
-    begun = tuple(
-        _begun(side.steps[0].event.ts if side and side.steps else None) for side in (session.base, session.new)
-    )
+    begun = _begun(session.base), _begun(session.new)
     room = MOST_SAME_ROWS
     for is_near, rows in groupby(lines, key=lambda line: line[0]):
         listed = [row for _, row in rows]
@@ -175,8 +175,10 @@ def _parts(session: SessionDiff) -> Iterator[Part]:
 _AROUND = range(-CONTEXT, CONTEXT + 1)
 
 
-def _begun(ts: int | None) -> int:
-    return ts or 0
+def _begun(session: SessionResult | None) -> int:
+    """The first timestamp of a session."""
+    steps = session.steps if session else ()
+    return next((step.event.ts for step in steps if step.event.ts is not None), 0)
 
 
 def _line(row: Row, begun: Sequence[int]) -> Line:
@@ -216,8 +218,6 @@ def _details(differences: Sequence[Difference]) -> Iterator[Detail]:
             yield Detail(clean(each.name), clean(base), clean(new))
         elif each.change is Change.STATUS_CHANGED:
             yield Detail("answered", _status(each.base), _status(each.new))
-        elif each.change is Change.EVENT_MOVED and each.message.startswith("in another order"):
-            yield Detail("in another order", "", "")
 
 
 def _status(status: object) -> str:
