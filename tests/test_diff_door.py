@@ -14,12 +14,12 @@ from playwright.sync_api import ConsoleMessage, Request
 from browser import chromium
 from doors import tapehead
 from playbook import Playbook, ad, mix
-from recorded import ACTS, Act, altered, compare, play, with_act, without, write
 from tapehead.diff_report.html import render_html
 from tapehead.diff_report.model import build_report, diff_schema
 from tapehead.diff_report.text import Look, render_text
 from tapehead.differences import Change, Scope
 from tapehead.exchange import Exchange
+from variants import ACTS, Act, altered, compare, play, with_act, without, write
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 EVIL = '</style><script>document.title = "x"</script><img src="http://127.0.0.1:9/x">'

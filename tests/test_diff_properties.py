@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playbook import BEGIN_MS, run
-from recorded import ACTS, Act, compare, play
 from tapehead.diff import diff
 from tapehead.diff_report.html import render_html
 from tapehead.diff_report.model import build_report, render_json
@@ -15,6 +14,7 @@ from tapehead.diff_report.text import Look, render_text
 from tapehead.differences import Scope
 from tapehead.exchange import Exchange
 from test_audit_properties import sessions
+from variants import ACTS, Act, compare, play
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 RECORDINGS = st.lists(sessions("s1") | sessions("s2"), max_size=3).map(
