@@ -87,8 +87,7 @@ class Case:
     @cached_property
     def live(self) -> bool:
         """Whether the content is live, so that playheads are seconds of the day."""
-        named = (self.start.text("media.contentType") if self.start else None) or ""
-        return self.length == LIVE_LENGTH or named.lower() in _LIVE_TYPES
+        return is_live(self.start)
 
     @cached_property
     def end(self) -> Step:
@@ -96,6 +95,14 @@ class Case:
         last = self.steps[-1]
         after, slips = close(last.after)
         return Step(last.event, last.after, after, slips)
+
+
+def is_live(start: Event | None) -> bool:
+    """Whether the session that `start` opened is live; not, if that is not known."""
+    if start is None:
+        return False
+    named = start.text("media.contentType") or ""
+    return start.number("media.length") == LIVE_LENGTH or named.lower() in _LIVE_TYPES
 
 
 def in_milliseconds(event: Event) -> Event:

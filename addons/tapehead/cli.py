@@ -14,7 +14,7 @@ import orjson
 import typer
 from typer.main import get_command
 
-from tapehead import __version__, arguments, auditing, options
+from tapehead import __version__, arguments, auditing, diffing, options
 from tapehead.api import EVENT_TYPES
 from tapehead.complaints import nearest
 from tapehead.problems import Problem, UsageProblem
@@ -241,6 +241,7 @@ def demo(
 
 
 auditing.register(app)
+diffing.register(app)
 
 
 def _log() -> None:

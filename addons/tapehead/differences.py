@@ -1,0 +1,145 @@
+"""What can differ between two recordings, as data: one row for each place where the tracking is not the same."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from tapehead.event import Event
+from tapehead.outcome import SessionResult
+
+
+class Change(StrEnum):
+    """The kinds of differences; the values are those of the JSON report."""
+
+    EVENT_MISSING = "event-missing"
+    EVENT_ADDED = "event-added"
+    EVENT_MOVED = "event-moved"
+    PARAMETER_ADDED = "parameter-added"
+    PARAMETER_REMOVED = "parameter-removed"
+    PARAMETER_CHANGED = "parameter-changed"
+    PARAMETER_RETYPED = "parameter-retyped"
+    STATUS_CHANGED = "status-changed"
+    PING_RHYTHM = "ping-rhythm"
+    PINGS_MISSING = "pings-missing"
+    PINGS_ADDED = "pings-added"
+    METRIC_CHANGED = "metric-changed"
+    FINDING_NEW = "finding-new"
+    FINDING_GONE = "finding-gone"
+
+
+class Verdict(StrEnum):
+    """How a session of one recording stands to the other recording."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    MISSING = "missing"
+    ADDED = "added"
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts as a difference.
+
+    Attributes:
+        tolerance: how far playheads, durations and offsets may be apart, in seconds.
+        ignore: what is not compared: names or glob patterns of parameters, event types, metrics and rules.
+    """
+
+    tolerance: float = 1.0
+    ignore: tuple[str, ...] = ()
+
+    def ignores(self, *names: str) -> bool:
+        """Whether any of the names that a thing goes by is ignored."""
+        return any(fnmatchcase(name, pattern) for pattern in self.ignore for name in names)
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference.
+
+    Attributes:
+        change: of what kind.
+        message: what it is, in one clause without the place.
+        name: what it is about: an event's name, a parameter's path, a metric's key, a rule's id; or what plays
+            while pings go out.
+        base, new: the values on either side; None where there is none.
+        base_event, new_event: the event on either side, where it is about one.
+    """
+
+    change: Change
+    message: str
+    name: str
+    base: Any = None
+    new: Any = None
+    base_event: Event | None = None
+    new_event: Event | None = None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of two timelines side by side: an event on one side or on both, and the pings that follow it.
+
+    Attributes:
+        base, new: the event on either side.
+        base_pings, new_pings: how many pings follow on either side before the next row that has an event there.
+        differences: what differs here.
+    """
+
+    base: Event | None
+    new: Event | None
+    base_pings: int = 0
+    new_pings: int = 0
+    differences: tuple[Difference, ...] = ()
+
+
+class SessionDiff(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between a session and its counterpart.
+
+    Attributes:
+        verdict: how it stands to the other recording.
+        base, new: the session on either side; one of them is None where it has no counterpart.
+        differences: in the order events, parameters, statuses, pings, metrics, findings.
+        notes: what is worth knowing and no difference, one line each.
+        rows: both timelines, side by side.
+    """
+
+    verdict: Verdict
+    base: SessionResult | None
+    new: SessionResult | None
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def session(self) -> SessionResult:
+        """The session by which it is called: the new one, if there is one."""
+        found = self.new or self.base
+        assert found is not None  # noqa: S101 - there is no diff of nothing
+        return found
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two recordings.
+
+    Attributes:
+        sessions: in the order of the base; then those that are new.
+        outside: what differs in the findings of calls outside any session.
+    """
+
+    sessions: tuple[SessionDiff, ...]
+    outside: tuple[Difference, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether there is no difference at all."""
+        return not self.outside and all(session.verdict is Verdict.SAME for session in self.sessions)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many sessions stand so."""
+        return sum(session.verdict is verdict for session in self.sessions)
+
+    def all_differences(self) -> Iterable[Difference]:
+        """Those of all sessions, and those outside."""
+        yield from self.outside
+        for session in self.sessions:
+            yield from session.differences

@@ -1,0 +1,186 @@
+"""The command `diff`: read two recordings, or two folders of them, and say what differs."""
+
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapehead.problems import Problem, RecordingProblem, UsageProblem
+
+if TYPE_CHECKING:
+    from tapehead.diff_report.text import Look
+    from tapehead.differences import Diff, Scope
+    from tapehead.outcome import SessionResult
+    from tapehead.recording import Entry
+
+
+class Form(StrEnum):
+    """The forms of a diff."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+def _print_schema(value: bool) -> None:
+    if value:
+        from tapehead.diff_report.model import diff_schema
+
+        typer.echo(diff_schema(), nl=False)
+        raise typer.Exit
+
+
+def diff(
+    base: Annotated[Path, typer.Argument(help="The recording to compare with, or a folder of them.")],
+    new: Annotated[Path, typer.Argument(help="The recording to compare, or a folder of them.")],
+    form: Annotated[
+        Form | None, typer.Option("--format", help="The form; by default what FILE ends in says, or else text.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where it goes.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="KEY",
+            help="What not to compare: a parameter, event type, metric or rule, or a pattern of such; repeatable.",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="SECONDS", min=0, help="What playheads and durations may be off.")
+    ] = 1.0,
+    schema: Annotated[
+        bool, typer.Option("--schema", callback=_print_schema, is_eager=True, help="Print the JSON form's schema.")
+    ] = False,
+) -> None:
+    """Compare two recordings: did tracking change? Exits with 1 if it did.
+
+    Example: tapehead diff release-1.jsonl release-2.jsonl --format html --output diff.html
+    """
+    from tapehead.diff import diff as run_diff
+    from tapehead.diff_report.words import totals_of
+    from tapehead.differences import Scope
+
+    if not math.isfinite(tolerance):
+        raise UsageProblem(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
+    scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
+    before, after = _find(base), _find(new)
+    found = run_diff(_read(before), _read(after), scope)
+    chosen = form or _form_of(output)
+    _deliver(_render(found, chosen, (before, after), scope, output), output)
+    if output:
+        _complain(f"{totals_of(found)}; wrote {output}")
+    raise typer.Exit(0 if found.same else 1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to an app."""
+    app.command()(diff)
+
+
+def _complain(line: str) -> None:
+    typer.echo(f"tapehead: {line}", err=True)
+
+
+def _form_of(output: Path | None) -> Form:
+    suffix = output.suffix.lower() if output else ""
+    return {".json": Form.JSON, ".html": Form.HTML, ".htm": Form.HTML}.get(suffix, Form.TEXT)
+
+
+def _find(path: Path) -> list[Path]:
+    """The recordings that `path` stands for.
+
+    Raises:
+        RecordingProblem: it is a folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+    inside = sorted(each for each in path.rglob("*.jsonl") if each.is_file())
+    if not inside:
+        raise RecordingProblem(f"there is no recording (*.jsonl) in {path}")
+    return inside
+
+
+def _read(paths: Sequence[Path]) -> "list[SessionResult]":
+    """The audited sessions of some recordings; a file of a folder that cannot be read is complained of.
+
+    Raises:
+        RecordingProblem: none can be read.
+    """
+    from tapehead.audit import audit
+    from tapehead.meter import measure
+
+    return list(audit(_entries(paths), measure=measure))
+
+
+def _entries(paths: Sequence[Path]) -> "Iterator[tuple[str, Entry]]":
+    from tapehead.store import read_entries
+
+    read = 0
+    for path in paths:
+        try:
+            entries = read_entries(path, _complain)
+        except RecordingProblem as problem:
+            if len(paths) == 1:
+                raise
+            _complain(str(problem))
+            continue
+        read += 1
+        yield from ((str(path), entry) for entry in entries)
+    if not read:
+        raise RecordingProblem(f"no recording in {paths[0].parent} can be read")
+
+
+def _render(
+    found: "Diff",
+    form: Form,
+    recordings: tuple[Sequence[Path], Sequence[Path]],
+    scope: "Scope",
+    output: Path | None,
+) -> str:
+    base, new = (list(map(str, paths)) for paths in recordings)
+    if form is Form.JSON:
+        from tapehead.diff_report.model import build_report, render_json
+
+        return render_json(build_report(found, base, new, scope))
+    if form is Form.HTML:
+        from tapehead.diff_report.html import render_html
+
+        return render_html(found, base, new)
+    from tapehead.diff_report.text import render_text
+
+    return render_text(found, _look(output))
+
+
+def _look(output: Path | None) -> "Look":
+    """As wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
+    from rich.console import Console
+
+    from tapehead.diff_report.text import Look
+
+    if output or not sys.stdout.isatty():
+        return Look()
+    return Look(Console().width, colour="NO_COLOR" not in os.environ)
+
+
+def _deliver(text: str, output: Path | None) -> None:
+    if output is None:
+        _print(text)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise Problem(f"cannot write {output}: {error.strerror}") from error
+
+
+def _print(text: str) -> None:
+    """Print; a reader that has seen enough, such as `head`, is no failure."""
+    try:
+        typer.echo(text.encode("utf-8", "replace"), nl=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
