@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tapehead.api import Call
-from tapehead.assumptions import parse_assumptions
 from tapehead.event import Event
-from tapehead.meter import measure
+from tapehead.metrics.assumptions import parse_assumptions
+from tapehead.metrics.meter import measure
 from tapehead.timelines import Step, bodies
 
 Params = Mapping[str, Any]

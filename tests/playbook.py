@@ -15,11 +15,11 @@ from typing import Any, Self
 
 from tapehead.api import Call, location_of
 from tapehead.audit import audit
+from tapehead.audit.outcome import SessionResult
+from tapehead.audit.settings import Settings
 from tapehead.exchange import FORMAT_VERSION, Exchange, Request, Response
-from tapehead.meter import measure
-from tapehead.outcome import SessionResult
+from tapehead.metrics.meter import measure
 from tapehead.recording import Entry
-from tapehead.settings import Settings
 
 BASE = "https://example.hb-api.omtrdc.net"
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)

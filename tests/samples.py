@@ -9,9 +9,9 @@ import orjson
 
 from tapehead.api import CORS_HEADERS, Call, location_of
 from tapehead.audit import audit
+from tapehead.audit.outcome import SessionResult
 from tapehead.exchange import FORMAT_VERSION, Exchange, Request, Response, encode
-from tapehead.meter import measure
-from tapehead.outcome import SessionResult
+from tapehead.metrics.meter import measure
 from tapehead.recording import Entry
 from tapehead.report.model import Report, build_report, session_of
 from tapehead.timelines import TIMELINES, bodies

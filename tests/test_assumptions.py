@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from metering import AD, POD, START_MS, at, event, of, pre_roll, start, state
-from tapehead.assumptions import ASSUMPTIONS, Assumptions, parse_assumptions
 from tapehead.event import Event
+from tapehead.metrics.assumptions import ASSUMPTIONS, Assumptions, parse_assumptions
 
 BREAK = (at(10, "adBreakStart", 10, POD), at(10, "adStart", 10, AD))
 

@@ -8,8 +8,8 @@ import pytest
 from playbook import BASE, BEGIN_MS, CHAPTER, HOUR_MS, Playbook, ad, body_of, entries, make_exchange, mix, rules_of, run
 from tapehead.api import Call
 from tapehead.audit import MOST_OPEN, Audit, endpoint_of, recorded_schemas
+from tapehead.audit.outcome import Outcome, SessionResult
 from tapehead.exchange import Exchange, Severity
-from tapehead.outcome import Outcome, SessionResult
 from tapehead.schemas import build_schema
 
 

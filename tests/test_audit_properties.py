@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from playbook import BEGIN_MS, Playbook, body_of, entries, mix, run
 from tapehead.api import EVENT_TYPES, Call, location_of
 from tapehead.audit import audit
+from tapehead.audit.outcome import SessionResult
 from tapehead.event import arrival_of
 from tapehead.exchange import Exchange
-from tapehead.meter import measure
-from tapehead.outcome import SessionResult
+from tapehead.metrics.meter import measure
 
 JSON = st.recursive(
     st.none()

@@ -9,8 +9,8 @@ import pytest
 
 from playbook import BEGIN_MS, make_exchange, of_bodies, run
 from tapehead.api import Call, find_call, location_of
+from tapehead.audit.outcome import Outcome
 from tapehead.exchange import Exchange, Severity
-from tapehead.outcome import Outcome
 from tapehead.timelines import TIMELINES, bodies
 
 CAPTURES = sorted((Path(__file__).parent / "captures").glob("*.jsonl"))

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tapehead.audit.settings import Thresholds
 from tapehead.exchange import Severity
 from tapehead.rules import RULES, Rule
-from tapehead.settings import Thresholds
 
 # The contract: one rule a line, with its grade; of two grades the worse one is the catalogue's.
 CONTRACT = dict(line.split() for line in (Path(__file__).parent / "rules.txt").read_text().splitlines())

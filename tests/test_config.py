@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from playbook import Playbook
+from tapehead.audit.in_force import lines_in_force
+from tapehead.audit.settings import Settings, Thresholds, read_settings
 from tapehead.config import Config, find_config, load_config
-from tapehead.in_force import lines_in_force
 from tapehead.problems import UsageProblem
 from tapehead.rules import RULES
-from tapehead.settings import Settings, Thresholds, read_settings
 
 SILENT = Playbook().row("play").at(20, "ping").at(21, "sessionEnd")
 OFF = 'rules.ping-gap = "off"'

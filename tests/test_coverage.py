@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from playbook import BEGIN_MS, Playbook, mix, of_bodies, run
 from tapehead.api import EVENT_TYPES
 from tapehead.audit import audit
-from tapehead.coverage import MOST_BEYOND, MOST_CHARACTERS, Coverage, CoverageReport, Covered, KindCoverage
-from tapehead.coverage_text import render_coverage
+from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS, Coverage, CoverageReport, Covered, KindCoverage
+from tapehead.audit.outcome import SessionResult
+from tapehead.audit.plan import ANY_EVENT, DOCUMENTED, EXPECTED, Item, Kind, Plan, named_in, plan_of
+from tapehead.audit.settings import Settings, read_settings
 from tapehead.exchange import Exchange
-from tapehead.outcome import SessionResult
 from tapehead.parameters import PARAMETERS
-from tapehead.plan import ANY_EVENT, DOCUMENTED, EXPECTED, Item, Kind, Plan, named_in, plan_of
+from tapehead.report.coverage import render_coverage
 from tapehead.rules import RULES
 from tapehead.schemas import build_schema
 from tapehead.session import TABLE
-from tapehead.settings import Settings, read_settings
 from tapehead.store import read_entries
 from tapehead.timelines import TIMELINES, bodies
 from test_audit_properties import FEW, rename, sessions

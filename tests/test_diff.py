@@ -10,7 +10,7 @@ from msgspec import structs
 
 from playbook import BEGIN_MS, HOUR_MS, Playbook, ad, make_exchange, mix
 from tapehead.api import Call
-from tapehead.differences import Change, Verdict
+from tapehead.diff.differences import Change, Verdict
 from tapehead.exchange import Exchange
 from tapehead.store import read_entries
 from variants import ACTS, CHAPTER, NAMED, Act, altered, compare, play, told, with_act, without

@@ -14,10 +14,10 @@ from playwright.sync_api import ConsoleMessage, Request
 from browser import chromium
 from doors import tapehead
 from playbook import Playbook, ad, mix
+from tapehead.diff.differences import Change, Scope
 from tapehead.diff_report.html import render_html
 from tapehead.diff_report.model import build_report, diff_schema
 from tapehead.diff_report.text import Look, render_text
-from tapehead.differences import Change, Scope
 from tapehead.exchange import Exchange
 from variants import ACTS, Act, altered, compare, play, with_act, without, write
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from playbook import BEGIN_MS, run
 from tapehead.diff import diff
+from tapehead.diff.differences import Scope
 from tapehead.diff_report.html import render_html
 from tapehead.diff_report.model import build_report, render_json
 from tapehead.diff_report.text import Look, render_text
-from tapehead.differences import Scope
 from tapehead.exchange import Exchange
 from test_audit_properties import sessions
 from variants import ACTS, Act, compare, play

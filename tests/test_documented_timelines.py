@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from playbook import BEGIN_MS, of_bodies, run
+from tapehead.audit.outcome import SessionResult
 from tapehead.exchange import Severity
-from tapehead.outcome import SessionResult
 
 HERE = Path(__file__).parent / "timelines"
 # The slips: equal timestamps; podPosition 1 twice in a pod and 2 at the beginning of one; in timeline 2 the length of

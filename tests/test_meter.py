@@ -4,7 +4,7 @@ import pytest
 
 from metering import AD, START_MS, Case, at, case, check, event, of, pre_roll, start, state
 from tapehead.event import Event
-from tapehead.meter import Meter
+from tapehead.metrics.meter import Meter
 
 STARTS_AND_ENDS = [
     case("a session start alone", start(), media_starts=1, content_starts=0, drops_before_start=1),

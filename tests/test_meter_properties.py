@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from metering import START_MS, event, of
 from tapehead.api import EVENT_TYPES
-from tapehead.assumptions import ASSUMPTIONS
 from tapehead.event import Event
 from tapehead.metrics import METRICS
+from tapehead.metrics.assumptions import ASSUMPTIONS
 
 JUNK = st.one_of(
     st.none(),

@@ -4,7 +4,7 @@ import pytest
 
 from metering import at, of, of_timeline, pre_roll, start
 from tapehead.metrics import keys_of
-from tapehead.ratios import RATIOS, calculate_ratios
+from tapehead.metrics.ratios import RATIOS, calculate_ratios
 from tapehead.timelines import ABANDON, VIEW_TO_END
 
 LEFT_IN_PRE_ROLL = of(start(), *pre_roll(0, 10)[:2], at(5, "sessionEnd"))

@@ -10,9 +10,9 @@ import pytest
 import samples
 from tapehead import __version__
 from tapehead.audit import audit
-from tapehead.meter import measure
+from tapehead.audit.outcome import Outcome
 from tapehead.metrics import METRICS
-from tapehead.outcome import Outcome
+from tapehead.metrics.meter import measure
 from tapehead.recording import Entry
 from tapehead.report.model import build_report, fails, places_of, render_json, report_schema, session_of
 from tapehead.store import read_recording

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from playbook import CHAPTER, Playbook
+from tapehead.audit.settings import Settings, SettingsError, read_settings
 from tapehead.exchange import Severity
-from tapehead.settings import Settings, SettingsError, read_settings
 
 SILENT = Playbook().row("play").at(20, "ping").at(21, "sessionEnd")
 

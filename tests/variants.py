@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from playbook import BEGIN_MS, Playbook, ad, run
 from tapehead.diff import diff
-from tapehead.differences import Change, Diff, Scope
+from tapehead.diff.differences import Change, Diff, Scope
 from tapehead.exchange import Exchange, encode
 
 CHAPTER = {"media.chapter.index": 1, "media.chapter.offset": 0, "media.chapter.length": 70}

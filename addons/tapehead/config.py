@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from tapehead.expectations import schemas_in
+from tapehead.audit.expectations import schemas_in
+from tapehead.audit.settings import Settings, SettingsError, convert, read_settings
 from tapehead.problems import UsageProblem
 from tapehead.schemas import Schema
-from tapehead.settings import Settings, SettingsError, convert, read_settings
 
 OWN_FILE = "tapehead.toml"
 PROJECT_FILE = "pyproject.toml"

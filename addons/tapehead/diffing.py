@@ -13,9 +13,9 @@ import typer
 from tapehead.problems import Problem, RecordingProblem, UsageProblem
 
 if TYPE_CHECKING:
+    from tapehead.audit.outcome import SessionResult
+    from tapehead.diff.differences import Diff, Scope
     from tapehead.diff_report.text import Look
-    from tapehead.differences import Diff, Scope
-    from tapehead.outcome import SessionResult
     from tapehead.recording import Entry
 
 
@@ -62,8 +62,8 @@ def diff(
     Example: tapehead diff release-1.jsonl release-2.jsonl --format html --output diff.html
     """
     from tapehead.diff import diff as run_diff
+    from tapehead.diff.differences import Scope
     from tapehead.diff_report.words import totals_of
-    from tapehead.differences import Scope
 
     if not math.isfinite(tolerance):
         raise UsageProblem(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
@@ -112,7 +112,7 @@ def _read(paths: Sequence[Path]) -> "list[SessionResult]":
         RecordingProblem: none can be read.
     """
     from tapehead.audit import audit
-    from tapehead.meter import measure
+    from tapehead.metrics.meter import measure
 
     return list(audit(_entries(paths), measure=measure))
 

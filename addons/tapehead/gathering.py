@@ -13,19 +13,20 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from tapehead.assumptions import Assumptions, parse_assumptions
 from tapehead.audit import audit
+from tapehead.audit.coverage import Coverage
+from tapehead.audit.in_force import lines_in_force
+from tapehead.audit.outcome import SessionResult
+from tapehead.audit.settings import Settings
 from tapehead.complaints import nearest
 from tapehead.config import load_config
-from tapehead.coverage import Coverage
-from tapehead.coverage_text import render_coverage
-from tapehead.in_force import lines_in_force
-from tapehead.meter import measure
-from tapehead.outcome import SessionResult
+from tapehead.metrics.assumptions import Assumptions, parse_assumptions
+from tapehead.metrics.meter import measure
 from tapehead.problems import Problem, RecordingProblem, UsageProblem
 from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
 from tapehead.report.bodies import Bodies
 from tapehead.report.catalogue import render_rule, render_rules
+from tapehead.report.coverage import render_coverage
 from tapehead.report.forms import STDIN, FailOn, Format, Target
 from tapehead.report.html import Detail, render_html
 from tapehead.report.junit import render_junit
@@ -35,7 +36,6 @@ from tapehead.report.sarif import render_sarif
 from tapehead.report.text import WIDE, Look, render_text
 from tapehead.report.words import totals_of
 from tapehead.rules import RULES
-from tapehead.settings import Settings
 from tapehead.store import MOST_COMPLAINTS, read_recording
 
 STDIN_NAME = "stdin"

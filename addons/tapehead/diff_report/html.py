@@ -15,13 +15,13 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from tapehead import __version__
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
+from tapehead.diff.phrases import name_event, number, playhead, value
 from tapehead.diff_report.assets import read_asset
 from tapehead.diff_report.strip import Strip, draw_strip
 from tapehead.diff_report.words import Item, clean, plural, sections_of, short_id, title_of, totals_of
-from tapehead.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
 from tapehead.event import Event
-from tapehead.outcome import SessionResult
-from tapehead.phrases import name_event, number, playhead, value
 
 # Rows that are the same on both sides: how many stay around a difference, and how many a session shows at all.
 CONTEXT = 2

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from tapehead import __version__
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
+from tapehead.diff.phrases import value
 from tapehead.diff_report.assets import read_asset
-from tapehead.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
 from tapehead.event import Event
-from tapehead.outcome import SessionResult
-from tapehead.phrases import value
 
 Report = dict[str, Any]
 

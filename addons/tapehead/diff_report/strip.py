@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from tapehead.alignment import is_ping
-from tapehead.differences import Change, SessionDiff
-from tapehead.outcome import SessionResult
-from tapehead.phrases import name_event, number, playhead
-from tapehead.rhythm import Situation, Track, situation_of
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.alignment import is_ping
+from tapehead.diff.differences import Change, SessionDiff
+from tapehead.diff.phrases import name_event, number, playhead
+from tapehead.diff.rhythm import Situation, Track, situation_of
 
 # Units of the drawing: its width, and each rail's top.
 WIDTH = 1000.0

@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.differences import Diff, Difference, SessionDiff, Verdict
 from tapehead.diff_report.words import Item, clean, plural, sections_of, short_id, title_of, totals_of
-from tapehead.differences import Diff, Difference, SessionDiff, Verdict
-from tapehead.outcome import SessionResult
 
 # Columns where the reader's screen is not known.
 USUAL_WIDTH = 100

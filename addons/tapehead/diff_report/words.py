@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from tapehead.differences import Change, Diff, Difference, SessionDiff, Verdict
-from tapehead.outcome import SessionResult
-from tapehead.phrases import playhead
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.differences import Change, Diff, Difference, SessionDiff, Verdict
+from tapehead.diff.phrases import playhead
 
 _SHORT_ID = 8
 # What could make a terminal or a reader see something else than was sent.

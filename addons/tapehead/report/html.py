@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from tapehead.audit.outcome import Outcome
 from tapehead.exchange import Severity
 from tapehead.metrics import METRICS
-from tapehead.outcome import Outcome
 from tapehead.report.assets import read_asset
 from tapehead.report.drawing import Drawing, draw, strip_of
 from tapehead.report.model import Report, counts_of, rank_of

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from tapehead import __version__
+from tapehead.audit.outcome import Outcome, SessionFinding, SessionResult
 from tapehead.exchange import Severity
-from tapehead.outcome import Outcome, SessionFinding, SessionResult
 from tapehead.report.assets import read_asset
 from tapehead.report.forms import FailOn
 

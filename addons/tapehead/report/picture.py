@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from tapehead.audit.outcome import SessionResult
 from tapehead.checks import TEN_YEARS_MS
 from tapehead.event import Event
-from tapehead.outcome import SessionResult
 from tapehead.session import Life, Playback, State, Step
 
 _HOUR_MS = 3_600_000

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from tapehead.case import LIVE_LENGTH, Case, Found, name_of
+from tapehead.audit.case import LIVE_LENGTH, Case, Found, name_of
+from tapehead.audit.session_checks.times import gaps, rests
 from tapehead.event import Event
 from tapehead.session import Life, Playback, State
-from tapehead.session_checks.times import gaps, rests
 
 _PATH = "playerTime.playhead"
 _FROZEN_EVENTS = 3

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from tapehead.case import Case, Found, name_of
+from tapehead.audit.case import Case, Found, name_of
+from tapehead.audit.order import late_events
 from tapehead.checks import TEN_YEARS_MS
 from tapehead.exchange import Severity
-from tapehead.order import late_events
 from tapehead.session import Life, Step
 
 _MINUTE_MS = 60_000

@@ -13,15 +13,15 @@ from functools import cache
 import orjson
 
 from tapehead.api import EVENT_TYPES, Call, find_route
+from tapehead.audit.expectations import Expectations
+from tapehead.audit.outcome import SessionResult
+from tapehead.audit.settings import Settings
+from tapehead.audit.verdict import Arrival, Ending, Judge, Measure, Record, opens
 from tapehead.checks import check_exchange
 from tapehead.event import Event, arrival_of, events_of
 from tapehead.exchange import Exchange, Finding
-from tapehead.expectations import Expectations
-from tapehead.outcome import SessionResult
 from tapehead.recording import Entry
 from tapehead.schemas import Schema, Schemas
-from tapehead.settings import Settings
-from tapehead.verdict import Arrival, Ending, Judge, Measure, Record, opens
 
 ENDED_MS = 2 * 60_000
 SILENT_MS = 25 * 60 * 60_000
@@ -36,7 +36,7 @@ class Audit:
     Args:
         settings: what users set; nothing, if None.
         schemas: the schemas in use by endpoint, as `recorded_schemas` finds them; more are learnt on the way.
-        measure: what makes metrics of a session's events, such as `tapehead.meter.measure`; None for no metrics.
+        measure: what makes metrics of a session's events, such as `metrics.meter.measure`; None for no metrics.
     """
 
     def __init__(

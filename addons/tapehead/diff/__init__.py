@@ -7,14 +7,14 @@ depend on which recording comes first.
 
 from collections.abc import Iterable, Iterator
 
-from tapehead.comparison import Comparison
-from tapehead.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
-from tapehead.drift import compare_metrics
-from tapehead.outcome import Outcome, SessionFinding, SessionResult
-from tapehead.pairing import Pair, pair_sessions
-from tapehead.phrases import phrase_drift
-from tapehead.pings import ping_differences
-from tapehead.rhythm import Track
+from tapehead.audit.outcome import Outcome, SessionFinding, SessionResult
+from tapehead.diff.comparison import Comparison
+from tapehead.diff.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
+from tapehead.diff.drift import compare_metrics
+from tapehead.diff.pairing import Pair, pair_sessions
+from tapehead.diff.phrases import phrase_drift
+from tapehead.diff.pings import ping_differences
+from tapehead.diff.rhythm import Track
 
 # Rules about clocks and the number of pings: whether they are broken is chance, or told by the rhythm.
 CHANCE = frozenset({"ping-gap", "ping-flood", "clock-skew", "equal-timestamps"})
@@ -24,7 +24,7 @@ _ANSWERS = (Change.STATUS_CHANGED,)
 
 
 def diff(base: Iterable[SessionResult], new: Iterable[SessionResult], scope: Scope | None = None) -> Diff:
-    """What differs between two recordings, from what the audit says of each with `tapehead.meter.measure`.
+    """What differs between two recordings, from what the audit says of each with `tapehead.metrics.meter.measure`.
 
     Args:
         base: the results of the recording to compare with.

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from tapehead.assumptions import Assumptions
-from tapehead.clocks import Clock, Parts, Span, States, seconds
 from tapehead.event import Event
-from tapehead.quality import LARGEST, Quality, number_of
+from tapehead.metrics.assumptions import Assumptions
+from tapehead.metrics.clocks import Clock, Parts, Span, States, seconds
+from tapehead.metrics.quality import LARGEST, Quality, number_of
+from tapehead.metrics.viewing import MARKERS, Stalls, Viewing
 from tapehead.session import UNOPENED, UNSURE, AdBreak, Life, Playback, move
-from tapehead.viewing import MARKERS, Stalls, Viewing
 
 IDLE_MS = 10 * 60_000
 STALLED_MS = 30 * 60_000

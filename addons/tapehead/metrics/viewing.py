@@ -7,8 +7,8 @@ main content only: the playhead of an ad says nothing of it.
 from bisect import bisect_left, bisect_right
 from math import ceil, floor
 
-from tapehead.assumptions import Assumptions
-from tapehead.clocks import Clock
+from tapehead.metrics.assumptions import Assumptions
+from tapehead.metrics.clocks import Clock
 
 MARKERS = (10, 25, 50, 75, 95)
 SEGMENT_S = 300

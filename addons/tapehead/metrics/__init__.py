@@ -8,7 +8,7 @@ fine as the events are frequent. A duration "until the next play" has no other e
 
 A session gives one row of values; each of its ads, chapters and states gives one more. Flags are 0 or 1. Durations
 are seconds, rounded to milliseconds; fractions and average bitrates have four decimals; nothing else is rounded. What
-the reference leaves open is decided in `tapehead.assumptions`. `tapehead.meter` computes them.
+the reference leaves open is decided in `tapehead.metrics.assumptions`. `tapehead.metrics.meter` computes them.
 Federated data cannot be told from what a player sends.
 
 Source: the reference's pages on metrics and dimensions, by the paths in each row.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tapehead.api import EVENT_TYPES, Call
-from tapehead.case import Case, Found, name_of
+from tapehead.audit.case import Case, Found, name_of
 
 _REFUSED = (404, 410)
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import orjson
 
-from tapehead.differences import Change
-from tapehead.drift import Drift
+from tapehead.diff.differences import Change
+from tapehead.diff.drift import Drift
+from tapehead.diff.payload import Delta, type_of
+from tapehead.diff.rhythm import OtherRhythm, Rhythm, Silence
 from tapehead.event import Event
 from tapehead.matching import shorten
 from tapehead.metrics import Unit
-from tapehead.payload import Delta, type_of
-from tapehead.rhythm import OtherRhythm, Rhythm, Silence
 from tapehead.tape import kind_of
 
 _UNITS: dict[Unit, str] = {"seconds": " s", "kilobits per second": " kbit/s"}

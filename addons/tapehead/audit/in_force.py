@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from tapehead.audit.settings import Override, Settings, Thresholds
 from tapehead.rules import RULES
 from tapehead.schemas import draft_of
-from tapehead.settings import Override, Settings, Thresholds
 
 _USUAL = {field.encode_name: field.default for field in msgspec.structs.fields(Thresholds)}
 _PATTERNS = ("player", "channel", "path")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tapehead.case import Case, Found
+from tapehead.audit.case import Case, Found
 from tapehead.event import Event
 from tapehead.session import AdBreak, Step
 

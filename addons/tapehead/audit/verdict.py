@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tapehead.api import Call
-from tapehead.case import Case, Found, name_of
+from tapehead.audit.case import Case, Found, name_of
+from tapehead.audit.outcome import Outcome, Place, SessionFinding, SessionResult, find_outcome
+from tapehead.audit.session_checks import check_session
+from tapehead.audit.session_checks.delivery import check_refused, check_repeats
+from tapehead.audit.settings import Policy, Settings
 from tapehead.event import Event
 from tapehead.exchange import Finding
-from tapehead.outcome import Outcome, Place, SessionFinding, SessionResult, find_outcome
 from tapehead.rules import RULES
-from tapehead.session_checks import check_session
-from tapehead.session_checks.delivery import check_refused, check_repeats
-from tapehead.settings import Policy, Settings
 
 Measure = Callable[[Iterable[Event]], dict[str, Any]]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tapehead.differences import Change, Scope
+from tapehead.diff.differences import Change, Scope
 from tapehead.event import Event, as_number
 from tapehead.parameters import PARAMETERS
 

@@ -9,15 +9,15 @@ another metric is a difference only where that one differs. The progress of live
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tapehead.alignment import is_ping
-from tapehead.case import is_live
-from tapehead.differences import Scope
+from tapehead.audit.case import is_live
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.alignment import is_ping
+from tapehead.diff.differences import Scope
+from tapehead.diff.payload import same_value
+from tapehead.diff.rhythm import SILENCE, Track, situation_of
 from tapehead.event import Event
-from tapehead.meter import measure
 from tapehead.metrics import METRICS, Unit
-from tapehead.outcome import SessionResult
-from tapehead.payload import same_value
-from tapehead.rhythm import SILENCE, Track, situation_of
+from tapehead.metrics.meter import measure
 
 MEASURED = frozenset(
     {

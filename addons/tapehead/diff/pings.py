@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from tapehead.alignment import is_ping
-from tapehead.differences import Change, Difference, Scope
+from tapehead.diff.alignment import is_ping
+from tapehead.diff.differences import Change, Difference, Scope
+from tapehead.diff.payload import compare_pings
+from tapehead.diff.phrases import phrase_delta, phrase_rhythm, phrase_silence, phrase_statuses
+from tapehead.diff.rhythm import OtherRhythm, Rhythm, Situation, Track, compare_rhythms, silences
 from tapehead.event import Event
-from tapehead.payload import compare_pings
-from tapehead.phrases import phrase_delta, phrase_rhythm, phrase_silence, phrase_statuses
-from tapehead.rhythm import OtherRhythm, Rhythm, Situation, Track, compare_rhythms, silences
 
 PING = "ping"
 _FINE = 300

@@ -8,8 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tapehead.coverage import CoverageReport, Covered, KindCoverage
-from tapehead.plan import Kind
+from tapehead.audit.coverage import CoverageReport, Covered, KindCoverage
+from tapehead.audit.plan import Kind
 
 BAR = 20
 # Items in no plan that are shown of each kind, unless all are asked for.

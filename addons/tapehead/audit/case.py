@@ -7,12 +7,12 @@ from typing import NamedTuple
 import msgspec
 
 from tapehead.api import EVENT_TYPES, Call
+from tapehead.audit.order import repeats, sort_events, steps_of
+from tapehead.audit.settings import Thresholds
 from tapehead.checks import TEN_YEARS_MS
 from tapehead.event import Event
 from tapehead.exchange import Severity
-from tapehead.order import repeats, sort_events, steps_of
 from tapehead.session import Step, close
-from tapehead.settings import Thresholds
 
 LIVE_LENGTH = 86400
 _LIVE_TYPES = ("live", "linear")

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from tapehead.audit.outcome import SessionResult
 from tapehead.event import Event
-from tapehead.outcome import SessionResult
 
 
 class Change(StrEnum):

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from tapehead.case import Case, Found, name_of
+from tapehead.audit.case import Case, Found, name_of
+from tapehead.audit.session_checks.times import restarts
 from tapehead.complaints import quote
 from tapehead.event import Event
 from tapehead.parameters import STANDARD_STATES
 from tapehead.session import Slip, Step
-from tapehead.session_checks.times import restarts
 
 # What is wrong, after the event's name; {opened} is the event that opened what is open, {state} a state's name.
 _MESSAGES = {

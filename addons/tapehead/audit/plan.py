@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from tapehead.api import EVENT_TYPES
+from tapehead.audit.settings import Settings
 from tapehead.parameters import ANY as ANY_TYPE
 from tapehead.parameters import PARAMETERS, Parameter, belongs
 from tapehead.schemas import Schema
 from tapehead.session import ANY, SILENCE, TABLE, AdBreak, Life, Part, Switch
-from tapehead.settings import Settings
 
 ANY_EVENT = "any event"
 DOCUMENTED, EXPECTED = "the documented API", "the settings' expectations"

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tapehead.api import EVENT_TYPES
+from tapehead.audit.settings import Settings
 from tapehead.checks import parse_body
 from tapehead.complaints import Body, grade, join, nearest, part_of
 from tapehead.exchange import Finding, Request
 from tapehead.rules import finding
 from tapehead.schemas import Complaint, Schema
-from tapehead.settings import Settings
 
 _CLOSED = ("additionalProperties", "unevaluatedProperties", "falseSchema")
 # What an object that is a schema begins with, most likely; no event type is among them.

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from tapehead.alignment import Landmark, Match, align, gap, is_ping, landmarks_of
-from tapehead.differences import Change, Difference, Row, Scope
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.alignment import Landmark, Match, align, gap, is_ping, landmarks_of
+from tapehead.diff.differences import Change, Difference, Row, Scope
+from tapehead.diff.payload import compare_payloads
+from tapehead.diff.phrases import name_event, phrase_delta, phrase_move, phrase_order, phrase_status
 from tapehead.event import Event
 from tapehead.matching import shorten
-from tapehead.outcome import SessionResult
-from tapehead.payload import compare_payloads
-from tapehead.phrases import name_event, phrase_delta, phrase_move, phrase_order, phrase_status
 from tapehead.session import Step
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from tapehead.case import Case, Found
-from tapehead.session_checks import delivery, moves, parts, playheads, times
+from tapehead.audit.case import Case, Found
+from tapehead.audit.session_checks import delivery, moves, parts, playheads, times
 
 Check = Callable[[Case], Iterator[Found]]
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tapehead.audit.outcome import Outcome, SessionResult
+from tapehead.audit.plan import UNSOUND, Item, Kind, plan_of
+from tapehead.audit.settings import Settings
 from tapehead.event import Event
-from tapehead.outcome import Outcome, SessionResult
-from tapehead.plan import UNSOUND, Item, Kind, plan_of
 from tapehead.session import ANY, TABLE, Life, Playback, Step, find_move, places_of
-from tapehead.settings import Settings
 
 # Of each kind, the items in no plan that are kept.
 MOST_BEYOND = 500
@@ -43,7 +43,7 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
     """One item with what became of it.
 
     Attributes:
-        of, part, name, label: as in `tapehead.plan.Item`.
+        of, part, name, label: as in `tapehead.audit.plan.Item`.
         count: how often it was sent.
         first: where it was sent first; None if never.
         rule: of a move, the rule that it breaks; empty if none.

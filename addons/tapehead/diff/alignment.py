@@ -14,11 +14,11 @@ from heapq import merge
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from tapehead.case import is_live
-from tapehead.differences import Scope
+from tapehead.audit.case import is_live
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff.differences import Scope
+from tapehead.diff.payload import NEVER_COMPARED
 from tapehead.event import Event
-from tapehead.outcome import SessionResult
-from tapehead.payload import NEVER_COMPARED
 from tapehead.session import Step
 from tapehead.tape import Kind, kind_of
 

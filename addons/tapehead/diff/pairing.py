@@ -10,8 +10,8 @@ to call a session missing.
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from tapehead.differences import Scope
-from tapehead.outcome import Outcome, SessionResult
+from tapehead.audit.outcome import Outcome, SessionResult
+from tapehead.diff.differences import Scope
 from tapehead.tape import IDENTITY_KEYS, identity_of
 
 # How many pairs are looked at for the most alike; more are paired in order.

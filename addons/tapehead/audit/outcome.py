@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tapehead.case import Case
+from tapehead.audit.case import Case
 from tapehead.exchange import Severity
 from tapehead.session import Life, Step
 

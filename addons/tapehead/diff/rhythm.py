@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median_low
 from typing import NamedTuple
 
-from tapehead.alignment import is_ping
+from tapehead.diff.alignment import is_ping
 from tapehead.session import Playback, State, Step
 
 # How many times more often is another rhythm, and how many pings make one.
