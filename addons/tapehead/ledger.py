@@ -60,6 +60,7 @@ class Summary(msgspec.Struct, frozen=True):
         misses: how many were not.
         missed: the first of them.
         unused: the recorded calls that nobody asked for, preflights left out.
+        absorbed: how many hits were pings beyond those recorded, answered as the nearest of them.
     """
 
     playbacks: int
@@ -67,6 +68,7 @@ class Summary(msgspec.Struct, frozen=True):
     misses: int
     missed: list[Miss]
     unused: list[Unused]
+    absorbed: int = 0
 
 
 class Books(msgspec.Struct):
@@ -76,6 +78,7 @@ class Books(msgspec.Struct):
         playbacks, hits, misses: as in `Summary`.
         missed: the first misses.
         asked: the recorded calls that were given as answers: recording's number and line.
+        absorbed: as in `Summary`.
     """
 
     playbacks: int = 0
@@ -83,6 +86,7 @@ class Books(msgspec.Struct):
     misses: int = 0
     missed: list[Miss] = msgspec.field(default_factory=list)
     asked: set[tuple[int, int]] = msgspec.field(default_factory=set)
+    absorbed: int = 0
 
     def add(self, other: "Books") -> None:
         """Take in the books of another process."""
@@ -91,6 +95,7 @@ class Books(msgspec.Struct):
         self.misses += other.misses
         self.missed = [*self.missed, *other.missed][:MOST_MISSES]
         self.asked |= other.asked
+        self.absorbed += other.absorbed
 
 
 class Ledger:
@@ -103,11 +108,12 @@ class Ledger:
     def __init__(self) -> None:
         self.books = Books()
 
-    def hit(self, call: RecordedCall, *, opens: bool = False) -> None:
-        """Note that a recorded call was given as an answer."""
+    def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
+        """Note that a recorded call was given as an answer; `again` where the same playback had it before."""
         self.books.asked.add((call.file, call.line))
         self.books.hits += 1
         self.books.playbacks += opens
+        self.books.absorbed += again
 
     def free(self) -> None:
         """Note a call that needs no recorded answer, such as a preflight where none was recorded."""
@@ -123,7 +129,7 @@ class Ledger:
 def summarise(tape: Tape, books: Books) -> Summary:
     """What a replay of `tape` came to."""
     unused = [Unused(call.file, call.line, name_call(call)) for call in _unasked(tape, books)]
-    return Summary(books.playbacks, books.hits, books.misses, list(books.missed), unused)
+    return Summary(books.playbacks, books.hits, books.misses, list(books.missed), unused, books.absorbed)
 
 
 def _unasked(tape: Tape, books: Books) -> Iterator[RecordedCall]:
@@ -175,6 +181,8 @@ def summary_lines(summary: Summary, files: Sequence[str]) -> Iterator[str]:
     played, spare = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded call")
     hits, misses = count_of(summary.hits, "hit"), count_of(summary.misses, "miss", "misses")
     yield f"played {played}: {hits}, {misses}, {spare} never asked for"
+    if summary.absorbed:
+        yield f"  {count_of(summary.absorbed, 'ping')} more than recorded, answered as the nearest"
     for miss in summary.missed[:MOST_SHOWN]:
         yield f"  missed {miss.call}: {miss.explain()}; {miss.answered}"
         yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))

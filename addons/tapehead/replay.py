@@ -201,8 +201,8 @@ class Replay:
             return self._miss(request, now, choice.reason, near)
         if isinstance(body, dict):
             self._endpoint.hear(sid, body, now)
+        self._ledger.hit(choice.call, again=choice.call.line in playback.used)
         self._spend(playback, choice.call)
-        self._ledger.hit(choice.call)
         return _recorded(choice.call, now, explain_choice(choice))
 
     def _spend(self, playback: _Playback, call: RecordedCall) -> None:
