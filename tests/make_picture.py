@@ -1,29 +1,51 @@
-"""Makes the README's picture anew: what the terminal of `tapehead record` shows of a session full of mistakes.
+"""Makes the README's pictures anew: the terminal of `tapehead record`, and the page of `tapehead audit`.
 
 python tests/make_picture.py
 """
 
 import io
 import re
+import tempfile
 from pathlib import Path
 
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
+from browser import chromium
+from doors import tapehead
 from tapehead.recording import Entry
 from tapehead.store import read_recording
 from tapehead.terminal import lines_of
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / ".github" / "record.svg"
+AUDIT = ROOT / ".github" / "audit.png"
 COMMAND = "$ tapehead record --to https://company.hb-api.omtrdc.net"
 SHOWN = slice(2, 12)
 COLUMNS = 118
 
 
 def main() -> None:
-    """Draw it."""
+    """Draw both."""
+    draw_terminal()
+    with tempfile.TemporaryDirectory() as scratch:
+        photograph_audit(Path(scratch) / "report.html")
+
+
+def photograph_audit(page: Path) -> None:
+    """Open the audit of the samples in a browser, with the session full of mistakes unfolded."""
+    samples = ["recordings/timeline-1.jsonl", "recordings/mistakes.jsonl"]
+    tapehead("audit", *samples, "--format", "html", "--output", page, cwd=ROOT)
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": 1180, "height": 1130})
+        tab.goto(page.as_uri())
+        tab.locator("summary").filter(has_text="undefined").first.click()
+        tab.screenshot(path=AUDIT)
+
+
+def draw_terminal() -> None:
+    """Draw what the terminal shows of a session full of mistakes."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(COMMAND, style="bold"))
     console.print("listening on http://127.0.0.1:8080", highlight=False)

@@ -28,7 +28,7 @@ class Assumptions:
     )
     after_complete: Literal["stopped", "counted"] = _because(
         "stopped",
-        "contradiction 17",
+        "documents disagree",
         "`sessionComplete` stops the clocks of play, pause and buffer until the next event that starts one; it leaves"
         " the session open, but the content is over.",
     )
@@ -46,13 +46,13 @@ class Assumptions:
     )
     timeouts: Literal["applied", "ignored"] = _because(
         "applied",
-        "contradictions 40 and 46",
+        "documents disagree",
         "What comes after 10 minutes without an event or 30 minutes without playhead movement is lost, as the page"
         " on timeouts says.",
     )
     resume: Literal["starts", "resumes-only"] = _because(
         "starts",
-        "contradiction 12",
+        "documents disagree",
         "A resumed session counts a media start like any other, by the metric's own page; `resumes-only` counts its"
         " content resume instead.",
     )
@@ -64,7 +64,7 @@ class Assumptions:
     )
     ad_without_play: Literal["counted", "excluded"] = _because(
         "counted",
-        "contradiction 29",
+        "documents disagree",
         "An ad before any `play` counts as playing, as in the documented timelines.",
     )
     ad_while_paused: Literal["excluded", "counted"] = _because(
@@ -96,7 +96,7 @@ class Assumptions:
     )
     marker_jump: Literal["passed", "viewed"] = _because(
         "passed",
-        "contradiction 15",
+        "documents disagree",
         "A jump forward sets every marker that it passes; with `viewed` only one that lies in what was viewed.",
     )
     stall_after: Literal["3-playheads", "3-repeats"] = _because(
@@ -122,12 +122,12 @@ class Assumptions:
     )
     bitrate_unit: Literal["bps", "kbps"] = _because(
         "bps",
-        "contradiction 4",
+        "documents disagree",
         "Reported bitrates are bits per second, as the API's own page says; the average is in kilobits.",
     )
     bitrate_weight: Literal["active", "played"] = _because(
         "active",
-        "contradiction 47",
+        "documents disagree",
         "A bitrate weighs as long as it was the last one reported; with `played`, as long as something played too.",
     )
     time_to_start: Literal["last", "first"] = _because(
@@ -145,7 +145,7 @@ class Assumption(NamedTuple):
         options: the values it may have.
         default: the value it has unless someone says otherwise.
         explanation: what the default means, and why it was chosen.
-        source: `documents silent`, or the numbers of the contradictions it settles.
+        source: `documents silent` or `documents disagree`.
     """
 
     key: str
