@@ -51,11 +51,12 @@ def test_a_programme_plays_through_record_and_again_through_replay_with_the_endp
     assert without_pings(first) == [Sent(name, 201 if name == "sessionStart" else 204) for name in TIMELINE]
     assert_recorded(read(out))
 
-    with door("replay", out) as proxy:
+    told = tmp_path / "summary.json"
+    with door("replay", out, "--summary", told) as proxy:
         second = play_to_the_end(browser, site, proxy)
         assert proxy.stop() == 0
     assert without_pings(second) == without_pings(first)
-    assert_replayed(proxy.lines)
+    assert_replayed(json.loads(told.read_text())["replay"])
 
 
 def play_to_the_end(browser: Browser, site: str, proxy: Door) -> list[Sent]:
@@ -81,12 +82,10 @@ def assert_recorded(recorded: list[Exchange]) -> None:
     assert rules(recorded[-1]) == ["content-type"]
 
 
-def assert_replayed(lines: list[str]) -> None:
+def assert_replayed(summary: dict[str, Any]) -> None:
     """The summary has no miss, and nothing that nobody asked for but pings."""
-    (summary,) = (line for line in lines if line.startswith("played "))
-    assert re.match(r"played 1 session: \d+ hits, 0 misses, ", summary), summary
-    unasked = [line.split()[4] for line in lines if line.startswith("  never asked for: ")]
-    assert set(unasked) <= {"ping"}
+    assert (summary["playbacks"], summary["misses"]) == (1, 0)
+    assert {each["call"].split()[0] for each in summary["unused"]} <= {"ping"}
 
 
 def test_a_browser_behind_a_regular_proxy_has_its_calls_recorded_and_its_page_left_alone(

@@ -231,7 +231,7 @@ def schema(
 def demo(
     out: Annotated[Path | None, typer.Option("--out", help="Keep the recording here.")] = None,
 ) -> None:
-    """Play a documented session through a recording proxy, then again from the recording; no network.
+    """Record a documented session, replay it offline, and audit it; no network, no account.
 
     Example: tapehead demo
     """

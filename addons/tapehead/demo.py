@@ -1,4 +1,4 @@
-"""The demo: a scripted player before a recording proxy and a simulated endpoint, then before the recording alone.
+"""The demo: a scripted player records a session, plays it again from the recording alone, and has it audited.
 
 Every part is a process of its own, as it would be at work, and they speak over real connections.
 """
@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+import orjson
 from rich.console import Console
 from rich.table import Table
 
+from tapehead.ledger import count_of
 from tapehead.player import Sent, play
 from tapehead.problems import ProxyProblem, UsageProblem
 from tapehead.timelines import VIEW_TO_END
@@ -23,6 +25,15 @@ from tapehead.timelines import VIEW_TO_END
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
 LEAD_MS = 44_000
 PATIENCE_SECONDS = 10
+# Metrics of the audit that are shown: key, name, unit.
+_SHOWN_METRICS = (
+    ("content_time_spent", "content time", " s"),
+    ("ad_time_spent", "ads", " s"),
+    ("total_pause_duration", "pause", " s"),
+    ("total_buffer_duration", "buffer", " s"),
+    ("ad_completes", "ads completed", ""),
+    ("content_completes", "content completed", ""),
+)
 
 
 def run_demo(out: Path | None) -> int:
@@ -42,7 +53,8 @@ def run_demo(out: Path | None) -> int:
         recording = out or Path(scratch) / "demo.jsonl"
         recorded = _record(console, recording)
         replayed = _replay(console, recording)
-    _summarise(console, recorded, replayed)
+        _summarise(console, recorded, replayed)
+        _audit(console, recording)
     if out:
         console.print(f"recording kept in {out}")
     return 0 if _statuses(recorded) == _statuses(replayed) else 1
@@ -61,6 +73,20 @@ def _replay(console: Console, recording: Path) -> list[Sent]:
     console.print("[bold]2.[/] the endpoint is gone; the same player plays against the recording")
     with _door(console, "replay", str(recording), "--quiet") as offline:
         return _play(offline)
+
+
+def _audit(console: Console, recording: Path) -> None:
+    console.print("[bold]4.[/] what the audit says of it, and what Adobe would report")
+    arguments = [sys.executable, "-m", "tapehead", "audit", recording.name, "--format", "json", "--fail-on", "never"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        arguments, cwd=recording.parent, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
+    if done.returncode:
+        raise ProxyProblem(f"tapehead audit did not work: {done.stderr.strip()}")
+    report = orjson.loads(done.stdout)
+    metrics, found = report["sessions"][0]["metrics"], report["summary"]
+    console.print(f"{count_of(found['errors'], 'error')}, {count_of(found['warnings'], 'warning')}")
+    console.print("; ".join(f"{name} {metrics[key]:g}{unit}" for key, name, unit in _SHOWN_METRICS))
 
 
 def _play(url: str) -> list[Sent]:
