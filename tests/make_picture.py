@@ -21,7 +21,7 @@ from tapehead.terminal import lines_of
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / ".github" / "record.svg"
 AUDIT = ROOT / ".github" / "audit.png"
-COMMAND = "$ tapehead record --to https://company.hb-api.omtrdc.net"
+COMMAND = "$ tapehead record --to https://company.hb-api.omtrdc.net --out session.jsonl"
 SHOWN = slice(2, 12)
 COLUMNS = 118
 
@@ -48,11 +48,11 @@ def draw_terminal() -> None:
     """Draw what the terminal shows of a session full of mistakes."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(COMMAND, style="bold"))
-    console.print("listening on http://127.0.0.1:8080", highlight=False)
+    console.print("listening on http://127.0.0.1:8080\nrecording into session.jsonl", highlight=False)
     entries = [item for item in read_recording(ROOT / "recordings" / "mistakes.jsonl") if isinstance(item, Entry)]
     for entry in entries[SHOWN]:
-        for line in lines_of(entry.exchange):
-            console.print(Text.from_ansi(line), overflow="ellipsis", no_wrap=True)
+        for line in lines_of(entry.exchange, COLUMNS):
+            console.print(Text.from_ansi(line))
     # Without the fonts that the library would fetch from the network.
     template = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     PICTURE.parent.mkdir(exist_ok=True)

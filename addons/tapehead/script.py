@@ -7,21 +7,27 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from mitmproxy import command, ctx, exceptions, http
+from mitmproxy import command, ctx, exceptions, http, types
 from mitmproxy.addonmanager import Loader
 
 from tapehead.addon import Pick, Play, Record
+from tapehead.audit import audit
 from tapehead.flows import route_of
 from tapehead.hosts import Hosts
 from tapehead.ledger import summary_lines
-from tapehead.problems import Problem
+from tapehead.problems import Problem, UsageProblem
 from tapehead.recorder import Taker, new_recording, open_writer
 from tapehead.replay import OnMiss, Replay
 from tapehead.schemas import Schemas
+from tapehead.stage import schemas_of
 from tapehead.store import read_entries
-from tapehead.tape import build_tape, recorded_schemas
+from tapehead.tape import build_tape
 
 logger = logging.getLogger(__name__)
+
+
+# To forward is what the tool does anyway, without tapehead.
+MISSES = [OnMiss.SIMULATE.value, OnMiss.ERROR.value]
 
 
 class Tapehead:
@@ -44,7 +50,7 @@ class Tapehead:
             str,
             OnMiss.SIMULATE.value,
             "What becomes of calls that were not recorded.",
-            choices=[OnMiss.SIMULATE.value, OnMiss.ERROR.value],
+            choices=MISSES,
         )
         loader.add_option("tapehead_redact", bool, True, "Store pseudonyms for what identifies people and devices.")
         loader.add_option(
@@ -55,14 +61,24 @@ class Tapehead:
         """Take up options that changed."""
         if not any(name.startswith("tapehead_") for name in updated):
             return
-        if ctx.options.tapehead_record and ctx.options.tapehead_replay:
-            raise exceptions.OptionsError("tapehead_record and tapehead_replay exclude each other; set one of them")
         try:
-            self._pick = Pick(Hosts(ctx.options.tapehead_endpoint))
-            self._set_record(updated)
-            self._set_replay(updated)
+            self._configure(updated)
         except Problem as problem:
-            raise exceptions.OptionsError(str(problem)) from problem
+            # While a script loads, the tool shows what it raises with a traceback; an error in the log ends it, too.
+            if updated.issuperset(ctx.options.keys()):
+                logger.error("tapehead: %s", problem)
+            else:
+                raise exceptions.OptionsError(str(problem)) from problem
+
+    def _configure(self, updated: set[str]) -> None:
+        if ctx.options.tapehead_record and ctx.options.tapehead_replay:
+            raise UsageProblem("tapehead_record and tapehead_replay exclude each other; set one of them")
+        if ctx.options.tapehead_on_miss not in MISSES:
+            said = ctx.options.tapehead_on_miss
+            raise UsageProblem(f"tapehead_on_miss is {said}; expected one of {', '.join(MISSES)}")
+        self._pick = Pick(Hosts(ctx.options.tapehead_endpoint))
+        self._set_record(updated)
+        self._set_replay(updated)
 
     def _set_record(self, updated: set[str]) -> None:
         if updated.isdisjoint({"tapehead_record", "tapehead_redact"}):
@@ -86,7 +102,7 @@ class Tapehead:
         tape = build_tape([read_entries(path, logger.warning) for path in paths])
         self._names = tuple(map(str, paths))
         on_miss = OnMiss(ctx.options.tapehead_on_miss)
-        self._replay = Replay(tape, Schemas(recorded_schemas(tape)), on_miss=on_miss, files=self._names)
+        self._replay = Replay(tape, schemas_of(tape, self._names), on_miss=on_miss, files=self._names)
         self._play = Play(self._replay, Hosts(ctx.options.tapehead_endpoint))
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
@@ -132,6 +148,20 @@ class Tapehead:
         if self._taker:
             return sorted(self._taker.sessions)
         return self._replay.playbacks() if self._replay else []
+
+    @command.command("tapehead.audit")  # type: ignore[untyped-decorator]
+    def audit_recording(self, path: types.Path) -> Sequence[str]:
+        """List what the audit finds in a recording."""
+        try:
+            entries = read_entries(Path(path), logger.warning)
+        except Problem as problem:
+            raise exceptions.CommandError(str(problem)) from problem
+        results = audit((path, entry) for entry in entries)
+        return [
+            f"{finding.severity} {finding.rule}: {finding.message} ({path}:{finding.line})"
+            for result in results
+            for finding in result.findings
+        ]
 
 
 addons = [Tapehead()]

@@ -14,7 +14,7 @@ from tapehead.replay import OnMiss, Replay
 from tapehead.schemas import Schemas
 from tapehead.simulate import Endpoint, Simulation
 from tapehead.store import read_entries
-from tapehead.tape import build_tape, recorded_schemas
+from tapehead.tape import Tape, build_tape, recorded_schemas
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class Stage:
         self.struck_elsewhere = 0
 
     def _inner(self) -> Engine:
-        settings, schemas = self._settings, self._schemas()
+        settings, schemas = self._settings, schemas_of(self._tape, self.names)
         self.books: Books | None = None
         if not settings.recordings:
             return Simulation(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
@@ -96,12 +96,6 @@ class Stage:
         replay = Replay(self._tape, schemas, on_miss=settings.on_miss, endpoint=endpoint, files=self.names)
         self.books = replay.books()
         return replay
-
-    def _schemas(self) -> Schemas:
-        try:
-            return Schemas(recorded_schemas(self._tape))
-        except ValueError as error:
-            raise UsageProblem(f"{', '.join(self.names)}: {error}") from error
 
     @property
     def struck(self) -> int:
@@ -135,6 +129,22 @@ class Stage:
             yield f"faults made on demand: {self.struck}"
         if receipt:
             yield receipt.line()
+
+
+def schemas_of(tape: Tape, names: Sequence[str]) -> Schemas:
+    """The schemas in use with a tape: those that it recorded before the built-in ones.
+
+    Args:
+        tape: the tape.
+        names: its recordings' names, for the message.
+
+    Raises:
+        UsageProblem: one of those recorded is no JSON Schema.
+    """
+    try:
+        return Schemas(recorded_schemas(tape))
+    except ValueError as error:
+        raise UsageProblem(f"{', '.join(names)}: {error}") from error
 
 
 def _check_writable(path: Path | None) -> None:
