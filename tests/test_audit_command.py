@@ -112,7 +112,7 @@ def test_what_is_no_recording_is_told_and_hides_nothing(
     broken = tmp_path / "broken.jsonl"
     broken.write_bytes(content)
 
-    assert run(["audit", str(broken), str(good), "--format", "json"]) == 0
+    assert run(["audit", str(broken), str(good), "--format", "json"]) == 2
     told = capsys.readouterr()
     assert sessions(told.out) == ["documented-1"]
     (line,) = told.err.splitlines()
@@ -142,7 +142,7 @@ def test_many_bad_lines_are_told_in_a_few(good: Path, capsys: pytest.CaptureFixt
 def test_what_a_newer_version_added_at_the_end_hides_nothing(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good.write_bytes(good.read_bytes() + b'{"tapehead": 2}\n')
 
-    assert run(["audit", str(good), "--format", "json"]) == 0
+    assert run(["audit", str(good), "--format", "json"]) == 2
     told = capsys.readouterr()
     assert sessions(told.out) == ["documented-1"]
     assert "format 2 is newer" in told.err

@@ -170,7 +170,7 @@ def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_no_recording(tmp_path: Path) -> None:
-    assert _problem(tmp_path) == f"cannot read {tmp_path}: Is a directory"
+    assert _problem(tmp_path) == f"{tmp_path} is a directory; name the files in it, such as {tmp_path}/*.jsonl"
 
 
 @not_as_root

@@ -166,6 +166,7 @@ class Play:
         allow: hosts whose requests may pass through to the network.
         observer: called with each request, its answer and the time in seconds since 1970.
         record: records what is forwarded; None where nothing is.
+        stray: called with method, path and status of other requests that are refused; None for nobody.
     """
 
     def __init__(
@@ -175,7 +176,9 @@ class Play:
         allow: Iterable[str] = (),
         observer: Observer | None = None,
         record: Record | None = None,
+        stray: Callable[[str, str, int], None] | None = None,
     ) -> None:
+        self._stray = stray
         self._engine = engine
         self._hosts = hosts
         self._allow = Hosts(allow)
@@ -240,6 +243,8 @@ class Play:
         if not self._allow.names(flow.request.pretty_host, flow.request.port):
             asked = flow.request.path if self._hosts.counts(flow) else flow.request.pretty_url
             flow.response = to_mitmproxy(failure(501, NO_CALL.format(asked=f"{flow.request.method} {asked}"), now))
+            if self._stray and self._hosts.counts(flow):
+                self._stray(flow.request.method, flow.request.path, 501)
 
     @shielded
     def http_connect(self, flow: http.HTTPFlow) -> None:

@@ -5,6 +5,7 @@ Findings never quote a value that identifies a person or a device.
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Any, TypeGuard
 
 import orjson
@@ -19,6 +20,8 @@ from tapehead.schemas import Schemas
 TEN_YEARS_MS = 10 * 365.25 * 86400 * 1000
 SKEW_MS = 60_000
 LOW_BITRATE = 10_000
+# Findings of one body that are listed; a hostile one could have a hundred thousand.
+MOST_FINDINGS = 200
 
 _VISITOR_IDS = (
     "visitor.marketingCloudUserId",
@@ -50,7 +53,11 @@ def check_request(call: Call, request: Request, arrived_ms: float, schemas: Sche
     """What the rules say of a request alone; nothing for calls without a body."""
     if call in (Call.PREFLIGHT, Call.SCHEMA):
         return []
-    return [*_check_content_type(request), *_check_content(call, request, arrived_ms, schemas)]
+    found = chain(_check_content_type(request), _check_content(call, request, arrived_ms, schemas))
+    listed = list(islice(found, MOST_FINDINGS))
+    if more := next(found, None):
+        listed.append(finding(more.rule, "", f"more than {MOST_FINDINGS} findings; the others are not listed"))
+    return listed
 
 
 def _check_content_type(request: Request) -> Iterator[Finding]:

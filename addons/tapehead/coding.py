@@ -10,7 +10,7 @@ from collections.abc import Callable
 import brotli
 import zstandard
 
-MAX_DECODED = 64 * 1024 * 1024
+MAX_DECODED = 16 * 1024 * 1024
 _PIECE = 256
 
 

@@ -15,6 +15,7 @@ from typing import IO, cast
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tapehead.ledger import count_of
@@ -56,7 +57,7 @@ def run_demo(out: Path | None) -> int:
         _summarise(console, recorded, replayed)
         _audit(console, recording)
     if out:
-        console.print(f"recording kept in {out}")
+        console.print(f"recording kept in {escape(str(out))}")
     return 0 if _statuses(recorded) == _statuses(replayed) else 1
 
 
@@ -86,7 +87,7 @@ def _audit(console: Console, recording: Path) -> None:
     report = orjson.loads(done.stdout)
     metrics, found = report["sessions"][0]["metrics"], report["summary"]
     console.print(f"{count_of(found['errors'], 'error')}, {count_of(found['warnings'], 'warning')}")
-    console.print("; ".join(f"{name} {metrics[key]:g}{unit}" for key, name, unit in _SHOWN_METRICS))
+    console.print("; ".join(f"{name} {round(metrics[key], 1):g}{unit}" for key, name, unit in _SHOWN_METRICS))
 
 
 def _play(url: str) -> list[Sent]:
@@ -110,7 +111,7 @@ def _door(console: Console, *command: str) -> Iterator[str]:
         process.terminate()
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     for line in output.splitlines():
-        console.print(f"   [dim]tapehead {command[0]}:[/] {line}", markup=True)
+        console.print(f"   [dim]tapehead {command[0]}:[/] {escape(line)}")
 
 
 def _summarise(console: Console, recorded: list[Sent], replayed: list[Sent]) -> None:

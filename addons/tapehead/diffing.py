@@ -64,11 +64,13 @@ def diff(
     from tapehead.diff import diff as run_diff
     from tapehead.diff.differences import Scope
     from tapehead.diff_report.words import totals_of
+    from tapehead.store import check_outputs
 
     if not math.isfinite(tolerance):
         raise UsageProblem(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
     before, after = _find(base), _find(new)
+    check_outputs([output] if output else [], [*before, *after])
     found = run_diff(_read(before), _read(after), scope)
     chosen = form or _form_of(output)
     _deliver(_render(found, chosen, (before, after), scope, output), output)

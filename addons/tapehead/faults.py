@@ -33,6 +33,8 @@ _WHERE = re.compile(
 )
 _WHAT = re.compile(r"(?P<status>[1-5]\d\d)|(?P<drop>drop)|(?P<cut>cut)|delay:(?P<delay>\d+)")
 ANY = "*"
+# Sessions whose calls are counted; beyond them counting begins anew.
+MOST_COUNTED = 100_000
 
 
 class Fault(NamedTuple):
@@ -189,6 +191,8 @@ class Faulty:
 
     def _counts(self, number: int, fault: Fault, route: Route) -> bool:
         """Whether this one, by its number within its session, is one that the fault strikes."""
+        if len(self._seen) > MOST_COUNTED:
+            self._seen.clear()
         self._seen[number, route.sid] += 1
         nth = self._seen[number, route.sid]
         if fault.share < 1 and not self._is_in_share(fault.share, route.sid, nth):

@@ -1,7 +1,9 @@
 """Between mitmproxy's flows and exchanges."""
 
+import string
 import time
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from mitmproxy import http
 
@@ -55,7 +57,8 @@ def exchange_of(flow: http.HTTPFlow, error: str | None, schemas: Schemas) -> Exc
 
 def request_of(request: http.Request) -> Request:
     """A request as the core knows it."""
-    message = Request(method=request.method, url=request.pretty_url, headers=_headers(request.headers))
+    url = quote(request.pretty_url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
+    message = Request(method=request.method, url=url, headers=_headers(request.headers))
     return unpack(message, request.raw_content or b"")
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,7 +36,7 @@ from tapehead.report.sarif import render_sarif
 from tapehead.report.text import WIDE, Look, render_text
 from tapehead.report.words import totals_of
 from tapehead.rules import RULES
-from tapehead.store import MOST_COMPLAINTS, read_recording
+from tapehead.store import MOST_COMPLAINTS, check_outputs, read_recording
 
 STDIN_NAME = "stdin"
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
@@ -62,20 +62,23 @@ class Request(NamedTuple):
 
 
 def run(request: Request) -> int:
-    """Audit recordings and deliver the report; the exit code.
+    """Audit recordings and deliver the report; the exit code: 2 if a recording that was named could not be read.
 
     Raises:
         UsageProblem: an assumption is unknown.
         RecordingProblem: nothing could be read.
     """
     assumptions = _assumptions(request.assume)
+    recordings = list(_find(request.recordings))
+    outputs = [target.output for target in request.targets if target.output]
+    check_outputs(outputs, [each for each in recordings if isinstance(each, Path)])
     config = load_config(request.config, request.expect)
     pictures = any(target.form is Format.HTML for target in request.targets)
     gathered = _Gathered(pictures, Coverage(config.settings) if request.coverage else None)
     if request.verbose:
         for line in lines_in_force(config.settings, str(config.source) if config.source else None):
             _complain(line)
-    _gather(request.recordings, assumptions, config.settings, gathered)
+    unread = _gather(recordings, assumptions, config.settings, gathered)
     report = build_report(gathered.sessions)
     if gathered.coverage:
         report["coverage"] = gathered.coverage.report().report()
@@ -84,6 +87,8 @@ def run(request: Request) -> int:
     if all(target.output for target in request.targets):
         written = ", ".join(str(target.output) for target in request.targets)
         _complain(f"{totals_of(report['summary'])}; wrote {written}")
+    if unread.intersection(request.recordings):
+        return 2
     return int(any(fails(place.finding, request.fail_on) for place in places_of(report)))
 
 
@@ -146,13 +151,14 @@ class _Gathered:
         return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
 
 
-def _gather(names: Iterable[str], assumptions: Assumptions, settings: Settings, gathered: _Gathered) -> None:
-    """Read and audit everything that can be read.
+def _gather(
+    recordings: Sequence[Path | str], assumptions: Assumptions, settings: Settings, gathered: _Gathered
+) -> set[str]:
+    """Read and audit everything that can be read; the names of what cannot.
 
     Raises:
         RecordingProblem: nothing could.
     """
-    recordings = list(_find(names))
     order = {str(path): number for number, path in enumerate(recordings)}
     with _progress(len(recordings)) as show:
         reader = _Reader(recordings, gathered.bodies if gathered.pictures else None, show)
@@ -161,6 +167,7 @@ def _gather(names: Iterable[str], assumptions: Assumptions, settings: Settings, 
     if not reader.read:
         raise RecordingProblem("nothing to audit: no recording could be read")
     gathered.results.sort(key=lambda item: item[0])
+    return reader.unread
 
 
 def _find(names: Iterable[str]) -> Iterator[Path | str]:
@@ -175,7 +182,9 @@ def _find(names: Iterable[str]) -> Iterator[Path | str]:
                 _complain(f"{path}: there is no recording (*.jsonl) in this folder")
         else:
             found[STDIN_NAME if name == STDIN else path] = None
-    return iter(found)
+    # Under two spellings it is one recording.
+    once = {each.resolve() if isinstance(each, Path) else each: each for each in reversed(found)}
+    return reversed(once.values())
 
 
 class _Reader:
@@ -183,6 +192,7 @@ class _Reader:
 
     Attributes:
         read: how many exchanges were read.
+        unread: the recordings that could not be read.
     """
 
     def __init__(self, recordings: Iterable[Path | str], bodies: Bodies | None, show: Show) -> None:
@@ -191,6 +201,7 @@ class _Reader:
         self._show = show
         self._done = 0
         self.read = 0
+        self.unread: set[str] = set()
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         for recording in self._recordings:
@@ -198,6 +209,7 @@ class _Reader:
                 yield from self._entries(recording)
             except Problem as problem:
                 _complain(str(problem))
+                self.unread.add(str(recording))
             self._done += 1
             self._show(self._done, self.read)
 

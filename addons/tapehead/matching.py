@@ -122,7 +122,7 @@ def _nearest_ping(
     by_playhead = _window(session.pings_by_playhead, lambda call: call.place.playhead, place.playhead)
     close = [(distance(call.place, place), call.line, call) for call in (*by_time, *by_playhead)]
     if not close:
-        return pings[0]
+        return min(pings, key=lambda call: abs((call.place.playhead or 0) - (place.playhead or 0)))
     least, _, nearest = min(close)
     fresh = [(line, call) for gap, line, call in close if gap <= least + EXACT / 2 and line not in used]
     return min(fresh)[1] if fresh else nearest

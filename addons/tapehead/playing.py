@@ -16,7 +16,7 @@ from tapehead.recorder import Taker, open_writer
 from tapehead.replay import OnMiss
 from tapehead.schemas import Schemas
 from tapehead.stage import EngineSettings, Stage
-from tapehead.terminal import Screen, announce, observer
+from tapehead.terminal import Screen, Strays, announce, observer
 
 # Reverse mode wants a target; this name can never be one (RFC 6761), and nothing connects to it anyway.
 OFFLINE_MODE = "reverse:http://collection.invalid"
@@ -54,10 +54,11 @@ def play_recordings(settings: PlayerSettings, complain: Callable[[str], None]) -
     receipt = None if settings.engine.on_miss is OnMiss.FORWARD else Receipt(settings.allow)
     with contextlib.ExitStack() as held:
         taker = _open_taker(settings, complain, held)
-        asyncio.run(_run(settings, stage, screen, taker, receipt))
+        strays = Strays(None if settings.engine.quiet else screen.show)
+        asyncio.run(_run(settings, stage, screen, taker, receipt, strays))
     if taker:
         screen.show(taker.summary())
-    code = stage.close(receipt, screen.show)
+    code = stage.close(receipt, screen.show, strays.count)
     screen.close()
     return 1 if taker and taker.tape.lost else code
 
@@ -72,12 +73,12 @@ def _open_taker(settings: PlayerSettings, complain: Callable[[str], None], held:
 
 
 async def _run(
-    settings: PlayerSettings, stage: Stage, screen: Screen, taker: Taker | None, receipt: Receipt | None
+    settings: PlayerSettings, stage: Stage, screen: Screen, taker: Taker | None, receipt: Receipt | None, strays: Strays
 ) -> None:
     engine, hosts = settings.engine, Hosts(settings.endpoints)
     observe = None if engine.quiet else observer(screen, explain=engine.explain)
     record = Record(Schemas(), taker.take, forwarded_only=True) if taker else None
-    play = Play(stage.engine, hosts, settings.allow, observe, record)
+    play = Play(stage.engine, hosts, settings.allow, observe, record, strays.note)
     addons = [Pick(hosts, settings.prefix, stream=False), play, *([record] if record else [])]
 
     def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:

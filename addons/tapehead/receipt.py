@@ -26,7 +26,7 @@ class Receipt:
         self.attempts = 0
         self.kept: list[str] = []
         # What is looked up is the name alone.
-        self._allow = frozenset(part for name in allow for part in (name, name.rpartition(":")[0]) if part)
+        self._allow = frozenset(part.lower() for name in allow for part in (name, name.rpartition(":")[0]) if part)
         self._sealed = False
 
     def seal(self) -> None:
@@ -46,8 +46,9 @@ class Receipt:
         connects = event == "socket.connect"
         target = arguments[1] if connects else arguments[0]
         host = target[0] if isinstance(target, tuple) and target else target
+        named = host.lower() if isinstance(host, str) else host
         # An address is all that a connection shows of a host that is allowed by name: its look-up was judged.
-        if host in self._allow or (connects and (self._allow or not isinstance(target, tuple))):
+        if named in self._allow or (connects and (self._allow or not isinstance(target, tuple))):
             return
         self.attempts += 1
         if len(self.kept) < MOST_KEPT:

@@ -17,7 +17,7 @@ from tapehead.proxy import run_proxy
 from tapehead.redact import Redactor
 from tapehead.schemas import Schemas
 from tapehead.store import RecordingWriter, SafeWriter, pseudonym_key
-from tapehead.terminal import Screen, announce, lines_of, stray_hint, stray_line
+from tapehead.terminal import Screen, Strays, announce, lines_of
 
 
 class Taker:
@@ -134,24 +134,6 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         except ProxyProblem:
             writer.writer.discard_if_empty()
             raise
-    screen.show(taker.summary() + strays.summary())
+    screen.show(taker.summary() + strays.summary("passed on"))
     screen.close()
     return 1 if writer.lost else 0
-
-
-class Strays:
-    """Requests to the endpoint that are no collection call: passed on and not recorded, but not hidden either."""
-
-    def __init__(self, show: Callable[[str], None] | None) -> None:
-        self._show = show
-        self._count = 0
-
-    def note(self, method: str, path: str, status: int) -> None:
-        """Count a request; show it where it looks like a call gone astray."""
-        self._count += 1
-        if self._show and (hint := stray_hint(method, path)):
-            self._show(stray_line(method, path, status, hint))
-
-    def summary(self) -> str:
-        """How many there were, to be put behind a summary; empty if there were none."""
-        return f"; {count_of(self._count, 'other request')} passed on" if self._count else ""

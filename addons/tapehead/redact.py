@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -23,9 +24,11 @@ from tapehead.parameters import PARAMETERS, PLACEHOLDER
 
 PREFIX = "pseudonym-"
 
-PERSON_HEADERS = frozenset(
-    {"cookie", "set-cookie", "authorization", "proxy-authorization", "x-forwarded-for", "x-real-ip", "forwarded"}
-)
+_HEADER_NAMES = """
+    authorization cf-connecting-ip cookie fastly-client-ip forwarded proxy-authorization set-cookie true-client-ip
+    x-api-key x-client-ip x-cluster-client-ip x-forwarded-for x-real-ip
+"""
+PERSON_HEADERS = frozenset(_HEADER_NAMES.split())
 
 # In lower case: a misspelt case identifies a person as well.
 _PERSON_KEYS = frozenset(row.key.lower() for row in PARAMETERS if row.person)
@@ -98,8 +101,7 @@ class Redactor:
 
     def redact(self, exchange: Exchange) -> Exchange:
         """`exchange` with pseudonyms for the values that identify somebody."""
-        content = b"" if exchange.request.coded else exchange.request.content()
-        search = _Search({value: self.pseudonym(value) for value in identifiers(content)})
+        search = _Search({value: self.pseudonym(value) for value in identifiers(exchange.request.content())})
         request = self._redact_message(exchange.request, search)
         request = msgspec.structs.replace(request, url=search.replace(exchange.request.url))
         response = exchange.response and self._redact_message(exchange.response, search)
@@ -113,11 +115,9 @@ class Redactor:
             (name, self.pseudonym(value) if name.lower() in PERSON_HEADERS else search.replace(value))
             for name, value in message.headers
         )
-        if message.coded:
-            return message
         content = message.content()
-        redacted = search.replace_bytes(replace_values(content, self.pseudonym))
-        return message if redacted == content else message.with_content(redacted)
+        redacted = search.replace_bytes(replace_values(content, lru_cache(self.pseudonym)))
+        return message if redacted == content else message.with_content(redacted, coded=message.coded)
 
 
 def identifiers(content: bytes) -> set[str]:

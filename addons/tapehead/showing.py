@@ -16,7 +16,7 @@ from tapehead.problems import UsageProblem
 from tapehead.recording import Entry
 from tapehead.store import read_entries
 from tapehead.tape import IDENTITY_KEYS, RecordedSession, build_tape
-from tapehead.terminal import SHORT_SID, lines_of
+from tapehead.terminal import SHORT_SID, lines_of, printable
 
 # Columns of a table that goes into a pipe or a file.
 WIDE = 160
@@ -72,12 +72,12 @@ def _session_row(session: RecordedSession) -> tuple[str, ...]:
     known = dict(zip(IDENTITY_KEYS, session.identity, strict=True))
     found = [finding.severity for call in calls for finding in call.exchange.findings]
     return (
-        (session.sid or "-")[:SHORT_SID],
+        escape(printable(session.sid or "-")[:SHORT_SID]),
         calls[0].exchange.started[5:19].replace("T", " ") if calls else "-",
-        escape(str(known["media.name"] or known["media.id"] or "-")),
-        escape(str(known["media.playerName"] or "-")),
+        escape(printable(str(known["media.name"] or known["media.id"] or "-"))),
+        escape(printable(str(known["media.playerName"] or "-"))),
         str(len(calls)),
-        escape(calls[-1].kind.event_type) if calls else "-",
+        escape(printable(calls[-1].kind.event_type)) if calls else "-",
         _count(found.count(Severity.ERROR), "red"),
         _count(found.count(Severity.WARNING), "yellow"),
     )

@@ -7,13 +7,13 @@ import msgspec
 
 from tapehead.answer import Engine
 from tapehead.faults import Fault, Faulty, Latency
-from tapehead.ledger import Books, Summary, summarise, summary_lines
+from tapehead.ledger import Books, Summary, count_of, summarise, summary_lines
 from tapehead.problems import UsageProblem
 from tapehead.receipt import Receipt
 from tapehead.replay import OnMiss, Replay
 from tapehead.schemas import Schemas
 from tapehead.simulate import Endpoint, Simulation
-from tapehead.store import read_entries
+from tapehead.store import check_outputs, read_entries
 from tapehead.tape import Tape, build_tape, recorded_schemas
 
 
@@ -52,12 +52,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         recordings: the files, by the numbers that misses and unused calls name.
         replay: what was played and missed; None for a simulation.
         faults: how many answers a fault changed.
+        refused: requests to the endpoint that are no collection call.
         offline_attempts: connections and look-ups that were attempted, and refused; 0 where misses are forwarded.
     """
 
     recordings: tuple[str, ...]
     replay: Summary | None
     faults: int
+    refused: int
     offline_attempts: int
 
 
@@ -80,7 +82,9 @@ class Stage:
 
     def __init__(self, settings: EngineSettings, complain: Callable[[str], None]) -> None:
         self._settings = settings
-        _check_writable(settings.summary)
+        if settings.summary:
+            check_outputs([settings.summary], settings.recordings)
+            _check_writable(settings.summary)
         self._tape = build_tape([read_entries(path, complain) for path in settings.recordings])
         self.names = tuple(map(str, settings.recordings))
         self._faulty = Faulty(self._inner(), settings.faults, settings.latency)
@@ -102,31 +106,40 @@ class Stage:
         """How many answers a fault changed, in all processes."""
         return self._faulty.struck + self.struck_elsewhere
 
-    def close(self, receipt: Receipt | None, show: Callable[[str], None]) -> int:
+    def close(self, receipt: Receipt | None, show: Callable[[str], None], refused: int = 0) -> int:
         """Show what was played and write the summary; the exit code.
+
+        Args:
+            receipt: of the network; None where that is allowed.
+            show: prints a line.
+            refused: how many requests to the endpoint were refused, since they are no collection call.
 
         Raises:
             UsageProblem: the summary cannot be written.
         """
         summary = summarise(self._tape, self.books) if self.books else None
         attempts = receipt.attempts if receipt else 0
-        for line in self._lines(summary, receipt):
+        for line in self._lines(summary, receipt, refused):
             show(line)
         if self._settings.summary:
-            report = Report(recordings=self.names, replay=summary, faults=self.struck, offline_attempts=attempts)
+            report = Report(
+                recordings=self.names, replay=summary, faults=self.struck, refused=refused, offline_attempts=attempts
+            )
             _write(self._settings.summary, report)
-        return 1 if attempts or (summary and self._is_bad_news(summary)) else 0
+        return 1 if attempts or (summary and self._is_bad_news(summary, refused)) else 0
 
-    def _is_bad_news(self, summary: Summary) -> bool:
-        """Whether misses, or with `strict` calls never asked for, are what the run was to find out."""
+    def _is_bad_news(self, summary: Summary, refused: int) -> bool:
+        """Whether misses and refusals, or with `strict` calls never asked for, are what the run was to find out."""
         if self._settings.strict:
-            return bool(summary.misses or summary.unused)
-        return self._settings.on_miss is OnMiss.ERROR and bool(summary.misses)
+            return bool(summary.misses or summary.unused or refused)
+        return self._settings.on_miss is OnMiss.ERROR and bool(summary.misses or refused)
 
-    def _lines(self, summary: Summary | None, receipt: Receipt | None) -> Iterator[str]:
+    def _lines(self, summary: Summary | None, receipt: Receipt | None, refused: int) -> Iterator[str]:
         yield from summary_lines(summary, self.names) if summary else ()
         if self.struck:
             yield f"faults made on demand: {self.struck}"
+        if refused:
+            yield f"refused {count_of(refused, 'other request')} to the endpoint: no Media Collection call"
         if receipt:
             yield receipt.line()
 
@@ -147,10 +160,8 @@ def schemas_of(tape: Tape, names: Sequence[str]) -> Schemas:
         raise UsageProblem(f"{', '.join(names)}: {error}") from error
 
 
-def _check_writable(path: Path | None) -> None:
+def _check_writable(path: Path) -> None:
     """Find out before the run whether its summary can be written."""
-    if path is None:
-        return
     try:
         path.open("ab").close()
     except OSError as error:

@@ -4,12 +4,12 @@ import hashlib
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 from tapehead.exchange import Exchange, encode
-from tapehead.problems import RecordingProblem
+from tapehead.problems import RecordingProblem, UsageProblem
 from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
 
 # Lines of one file that are complained of one by one.
@@ -35,17 +35,18 @@ class RecordingWriter:
         try:
             _make_directory(path.parent)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._claim(append=append, overwrite=overwrite)
-            self._mend_torn_end()
+            self._replaces = self._claim(append=append, overwrite=overwrite) and overwrite
+            if not self._replaces:
+                self._mend_torn_end()
         except IsADirectoryError as error:
             raise RecordingProblem(f"{path} is a directory; name a file in it") from error
         except OSError as error:
             raise RecordingProblem(f"cannot write {path}: {error.strerror}") from error
 
-    def _claim(self, *, append: bool, overwrite: bool) -> None:
-        """Make sure that what is there may be added to, or replace it."""
+    def _claim(self, *, append: bool, overwrite: bool) -> bool:
+        """Whether there is something, which is made sure to be a recording that may be added to or replaced."""
         if not os.fstat(self._file).st_size:
-            return
+            return False
         try:
             if not (append or overwrite):
                 raise RecordingProblem(f"{self.path} exists; say --append to add to it, --overwrite to replace it")
@@ -53,8 +54,7 @@ class RecordingWriter:
         except RecordingProblem:
             os.close(self._file)
             raise
-        if overwrite:
-            os.ftruncate(self._file, 0)
+        return True
 
     def _mend_torn_end(self) -> None:
         """End a line that a crash cut short, so that the next exchange begins on a line of its own."""
@@ -68,9 +68,17 @@ class RecordingWriter:
         Raises:
             OSError: the disk does not take it.
         """
-        line = encode(exchange)
-        while line:
-            line = line[os.write(self._file, line) :]
+        if self._replaces:  # only now, since until here the run may have failed
+            os.ftruncate(self._file, 0)
+            self._replaces = False
+        line, size = encode(exchange), os.fstat(self._file).st_size
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError:
+            # Half a line would swallow the next one.
+            os.ftruncate(self._file, size)
+            raise
 
     def discard_if_empty(self) -> None:
         """Remove the file again if there is nothing in it."""
@@ -113,9 +121,10 @@ class SafeWriter:
         """Add an exchange, or count it as lost."""
         try:
             self.writer.append(exchange)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if not self.lost:
-                self._complain(f"cannot write {self.writer.path}: {error.strerror}; the traffic goes on unrecorded")
+                why = getattr(error, "strerror", None) or error
+                self._complain(f"cannot write {self.writer.path}: {why}; the traffic goes on unrecorded")
             self.lost += 1
         else:
             self.written += 1
@@ -139,6 +148,18 @@ def read_recording(path: Path) -> Iterator[Entry | BadLine]:
         raise RecordingProblem(f"{path} is no recording: line {first_bad.line}: {first_bad.reason}")
     if not exchanges:
         raise RecordingProblem(f"{path} is empty: no exchange was recorded")
+
+
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Make sure that nothing is written over what is read.
+
+    Raises:
+        UsageProblem: an output is an input.
+    """
+    read = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.resolve() in read:
+            raise UsageProblem(f"{path} is read, and would be written over; name another file")
 
 
 def check_recording(path: Path) -> None:
@@ -180,6 +201,8 @@ def _read_file(path: Path) -> Iterator[Entry | BadLine]:
         raise RecordingProblem(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise RecordingProblem(f"there is no file {path}") from error
+    except IsADirectoryError as error:
+        raise RecordingProblem(f"{path} is a directory; name the files in it, such as {path}/*.jsonl") from error
     except OSError as error:
         raise RecordingProblem(f"cannot read {path}: {error.strerror}") from error
 

@@ -180,7 +180,7 @@ class _Builder:
     def _new_session(
         self, file: int, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
     ) -> RecordedSession:
-        mark = fingerprint(sid or f"{entry.exchange.started} {entry.line}")
+        mark = fingerprint(f"{entry.exchange.started} {sid or entry.line}")
         session = RecordedSession(len(self.tape.sessions), sid, mark, identity, start)
         self.tape.sessions.append(session)
         return session

@@ -20,8 +20,11 @@ from tapehead.answer import Answer, Outcome
 from tapehead.api import PATHS, Call, allowed_method, find_call, find_route, sid_of_location
 from tapehead.complaints import nearest
 from tapehead.exchange import Exchange, Finding, Request, Response, Severity
+from tapehead.ledger import count_of
 from tapehead.tape import kind_of, parse, place_of
 
+# What steers a terminal, or turns the direction of what follows.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 # Lines that wait for a terminal that does not take them, such as one in a stopped window.
 MOST_WAITING = 10_000
@@ -56,7 +59,7 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
 def _call_line(clock: str, sid: str | None, call: str, request: Request) -> str:
     event_type, playhead = named_event(call, request)
     shown = "-" if playhead is None else f"{playhead:.3f}"
-    return f"{clock}  {(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {shown:>10}"
+    return f"{clock}  {printable(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {shown:>10}"
 
 
 def _finding_lines(finding: Finding, width: int | None) -> Iterator[str]:
@@ -64,7 +67,7 @@ def _finding_lines(finding: Finding, width: int | None) -> Iterator[str]:
         yield f"  {line_of(finding)}"
         return
     head = f"{finding.severity:<7} {finding.rule}"
-    first, *rest = textwrap.wrap(f"{head}: {finding.message}", max(width - _INDENT, MIN_WIDTH)) or [head]
+    first, *rest = textwrap.wrap(f"{head}: {printable(finding.message)}", max(width - _INDENT, MIN_WIDTH)) or [head]
     yield "  " + typer.style(first[: len(head)], fg=COLOURS[finding.severity]) + first[len(head) :]
     yield from (" " * _INDENT + line for line in rest)
 
@@ -72,14 +75,19 @@ def _finding_lines(finding: Finding, width: int | None) -> Iterator[str]:
 def line_of(finding: Finding) -> str:
     """The line that shows a finding, coloured."""
     graded = typer.style(f"{finding.severity:<7} {finding.rule}", fg=COLOURS[finding.severity])
-    return f"{graded}: {finding.message}"
+    return f"{graded}: {printable(finding.message)}"
+
+
+def printable(text: str) -> str:
+    """A text with nothing in it that steers a terminal."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def named_event(call: str, request: Request) -> tuple[str, float | None]:
     """What a request is called: its event type, or the call in brackets; and its playhead in seconds, if any."""
     body = parse(request) if call in (Call.SESSION, Call.EVENT) else None
     event_type = kind_of(body).event_type
-    return event_type or f"({call})", place_of(body, None).playhead
+    return printable(event_type) or f"({call})", place_of(body, None).playhead
 
 
 def _status(response: Response | None, error: str | None) -> str:
@@ -120,7 +128,7 @@ def _sketch(path: str) -> str:
 def stray_line(method: str, path: str, status: int, hint: str) -> str:
     """The line that shows a request that is no collection call; coloured."""
     clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
-    return f"{clock}  {'-':<{SHORT_SID}}  {method} {path}  {status}  {typer.style(hint, fg='yellow')}"
+    return f"{clock}  {'-':<{SHORT_SID}}  {printable(f'{method} {path}')}  {status}  {typer.style(hint, fg='yellow')}"
 
 
 class Screen:
@@ -181,3 +189,28 @@ def observer(screen: Screen, *, explain: bool = False) -> Callable[[Request, Ans
         screen.show(answer_line(request, answer, now, explain=explain))
 
     return observe
+
+
+class Strays:
+    """Requests to the endpoint that are no collection call: counted, and shown where they look like one.
+
+    Args:
+        show: prints a line; None to print nothing.
+
+    Attributes:
+        count: how many there were.
+    """
+
+    def __init__(self, show: Callable[[str], None] | None) -> None:
+        self.count = 0
+        self._show = show
+
+    def note(self, method: str, path: str, status: int) -> None:
+        """Count a request; show it where it looks like a call gone astray."""
+        self.count += 1
+        if self._show and (hint := stray_hint(method, path)):
+            self._show(stray_line(method, path, status, hint))
+
+    def summary(self, what: str) -> str:
+        """How many there were and what was done with them, to be put behind a summary; empty if there were none."""
+        return f"; {count_of(self.count, 'other request')} {what}" if self.count else ""

@@ -99,7 +99,8 @@ class Judge:
         return Case([event for event, _ in held], policy.thresholds), policy
 
     def _metrics(self, case: Case, raw: Sequence[Event], outcome: Outcome) -> dict[str, Any]:
-        if self._measure is None or outcome in (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER):
+        never_open = outcome is Outcome.REFUSED and all(event.type != "sessionStart" for event in raw)
+        if self._measure is None or never_open or outcome in (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER):
             return {}
         return self._measure(raw[step.event.index] for step in case.steps)
 

@@ -113,5 +113,6 @@ def totals_of(diff: Diff) -> str:
         return f"no difference in {plural(len(diff.sessions), 'session')}"
     counted = [(diff.count(verdict), verdict) for verdict in Verdict]
     parts = [f"{count:,} {'unchanged' if verdict is Verdict.SAME else verdict}" for count, verdict in counted if count]
-    found = plural(sum(1 for _ in diff.all_differences()), "difference")
-    return f"{plural(len(diff.sessions), 'session')}: {', '.join(parts)}; {found}"
+    found = sum(1 for _ in diff.all_differences())
+    behind = f"; {plural(found, 'difference')}" if found else ""
+    return f"{plural(len(diff.sessions), 'session')}: {', '.join(parts)}{behind}"

@@ -12,7 +12,8 @@ from rich.text import Text
 from tapehead.exchange import Severity
 from tapehead.metrics import METRICS, Metric
 from tapehead.report.model import Place, Report, counts_of, places_of, rank_of
-from tapehead.report.words import plural, printable, short_id, title_of, totals_of, value_of
+from tapehead.report.words import plural, short_id, title_of, totals_of, value_of
+from tapehead.terminal import printable
 
 MOST_SESSIONS = 50
 FIRST_PLACES = 3

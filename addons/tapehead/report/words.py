@@ -1,6 +1,5 @@
 """Words and numbers as every form of the report writes them."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,8 +7,6 @@ _SHORT_ID = 12
 _KEPT_OF_ID = 8
 # Seconds beyond which hours say nothing.
 _LONGEST = 10_000_000_000
-# What steers a terminal, or turns the direction of what follows.
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def plural(count: int, noun: str) -> str:
@@ -46,11 +43,6 @@ def short_id(sid: str | None) -> str:
     if sid is None:
         return "(none)"
     return sid if len(sid) <= _SHORT_ID else sid[:_KEPT_OF_ID]
-
-
-def printable(text: str) -> str:
-    """A text with nothing in it that steers a terminal."""
-    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def last_part(path: str) -> str:
