@@ -1,65 +1,24 @@
 """Coverage of a tracking plan: what recordings exercise, what never, and what they have beyond the plan."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from playbook import BEGIN_MS, Playbook, mix, of_bodies, run
+from covering import EXPECTS, RECORDINGS, beyond, cover, items, kind_of, of, sent
+from playbook import BEGIN_MS, Playbook, of_bodies, run
 from tapehead.api import EVENT_TYPES
 from tapehead.audit import audit
-from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS, Coverage, CoverageReport, Covered, KindCoverage
-from tapehead.audit.outcome import SessionResult
+from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS
 from tapehead.audit.plan import ANY_EVENT, DOCUMENTED, EXPECTED, Item, Kind, Plan, named_in, plan_of
 from tapehead.audit.settings import Settings, read_settings
-from tapehead.exchange import Exchange
 from tapehead.parameters import PARAMETERS
 from tapehead.report.coverage import render_coverage
-from tapehead.rules import RULES
 from tapehead.schemas import build_schema
 from tapehead.session import TABLE
 from tapehead.store import read_entries
 from tapehead.timelines import TIMELINES, bodies
-from test_audit_properties import FEW, rename, sessions
 from test_captures import CAPTURES, load_capture
-
-RECORDINGS = sorted((Path(__file__).parent.parent / "recordings").glob("*.jsonl"))
-Key = tuple[Kind, str, str]
-
-
-def cover(results: Iterable[SessionResult], settings: Settings | None = None) -> CoverageReport:
-    coverage = Coverage(settings)
-    for result in results:
-        coverage.add(result)
-    return coverage.report()
-
-
-def of(*books: Playbook, settings: Settings | None = None) -> CoverageReport:
-    return cover(run(mix(*books)), settings)
-
-
-def kind_of(report: CoverageReport, kind: Kind) -> KindCoverage:
-    return next(each for each in report.kinds if each.kind is kind)
-
-
-def items(report: CoverageReport) -> dict[Key, Covered]:
-    """Everything that was sent, planned or not."""
-    planned = [(kind.kind, item) for kind in report.kinds for group in kind.groups for item in group.items]
-    beyond = [(kind.kind, item) for kind in report.kinds for item in kind.beyond]
-    return {(kind, item.of, item.label): item for kind, item in planned + beyond if item.count}
-
-
-def sent(report: CoverageReport, kind: Kind) -> set[tuple[str, str]]:
-    return {(of, label) for each, of, label in items(report) if each is kind}
-
-
-def beyond(report: CoverageReport, kind: Kind) -> list[tuple[str, str, str]]:
-    return [(item.of, item.label, item.rule) for item in kind_of(report, kind).beyond]
-
 
 # ---- The documented plan ----
 
@@ -273,21 +232,6 @@ def test_only_so_much_beyond_the_plan_is_kept() -> None:
 
 # ---- A company's own plan ----
 
-EXPECTS: dict[str, Any] = {
-    "metadata": {"sessionStart": ["programmer"], "chapterStart": []},
-    "expect": {
-        "play": {
-            "$schema": "http://json-schema.org/draft-07/schema#",
-            "properties": {
-                "params": {"required": ["media.show"]},
-                "qoeData": {"properties": {"media.qoe.bitrate": {}, "media.qoe.errorID": False}},
-            },
-            "additionalProperties": False,
-        },
-        "sessionStart": {"properties": {"customMetadata": {"properties": {"plan": {}, "programmer": {}}}}},
-    },
-}
-
 
 def test_only_what_expectations_name_is_planned() -> None:
     plan = plan_of(read_settings(EXPECTS))
@@ -363,89 +307,3 @@ def test_the_mended_timelines_stay_within_the_plan() -> None:
     report = cover(result for each in results for result in each)
     assert [kind.kind for kind in report.kinds if kind.beyond] == [Kind.METADATA]
     assert all(item.label in render_coverage(report, verbose=True) for item in items(report).values())
-
-
-# ---- The forms ----
-
-
-def test_the_plain_objects_say_the_same() -> None:
-    report = of(Playbook().row("play", "adStart", "sessionEnd"))
-    plain = report.report()
-    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(plain)), CoverageReport) == report
-    kinds = {kind["kind"]: kind for kind in plain["kinds"]}
-    play = kinds["event types"]["groups"][0]["items"][1]
-    assert (play["name"], play["count"], play["first"]) == ("play", 1, {"recording": "recording.jsonl", "line": 2})
-    assert [move["rule"] for move in kinds["moves"]["beyond"]] == ["ad-left-open", "ad-outside-break"]
-    assert kinds["metadata keys"]["percent"] is None
-
-
-def test_text_says_how_much_what_never_and_what_beyond() -> None:
-    text = render_coverage(of(Playbook().row("play", "adStart", "sessionEnd")))
-    lines = text.splitlines()
-    assert lines[0] == "coverage of the documented API"
-    assert lines[1] == "event types     4 of 20    20 %  ████░░░░░░░░░░░░░░░░"
-    assert "metadata keys         -          none planned, 0 sent" in lines
-    assert "    playback  starting: pauseStart, bufferStart; playing: play, pauseStart," in lines
-    assert "    ad_break" not in text
-    assert "closed + adStart  ad-outside-break  1  recording.jsonl:3" in text
-
-
-@pytest.mark.parametrize("width", [40, 80, 200])
-@pytest.mark.parametrize("verbose", [False, True])
-def test_text_fits_its_columns(width: int, *, verbose: bool) -> None:
-    results = [result for path in CAPTURES for result in run(load_capture(path))]
-    text = render_coverage(cover(results), width, verbose=verbose)
-    assert max(map(len, text.splitlines())) <= width
-
-
-def test_text_obeys_nobody() -> None:
-    evil = {"\x1b[2J": 1, "[red]": 1, "x" * 150: 1, "\n": 1}
-    text = render_coverage(of(Playbook().start().at(1, "\x07[bold]", evil)), 200, colour=False)
-    assert "\x1b" not in text
-    assert "\\x1b[2J" in text
-    assert "[red]" in text
-    assert "\\x07[bold]" in text
-    assert "x" * 57 + "..." in text
-
-
-def test_text_shows_few_beyond_the_plan_unless_asked() -> None:
-    report = of(Playbook().start().at(1, "play", {f"p{n:02}": 1 for n in range(30)}))
-    assert "and 20 more parameters; -v shows all" in render_coverage(report)
-    assert "p29" not in render_coverage(report)
-    assert "p29" in render_coverage(report, verbose=True)
-
-
-def test_everything_covered_leaves_nothing_never_exercised() -> None:
-    settings = read_settings({"metadata": {"sessionStart": []}})
-    text = render_coverage(of(Playbook().start(), settings=settings), colour=True)
-    assert "never exercised" not in text
-    assert "100 %" in text
-
-
-# ---- Whatever comes ----
-
-
-@FEW
-@given(sessions("s1"))
-def test_anything_can_be_covered(exchanges: list[Exchange]) -> None:
-    for settings in (None, read_settings(EXPECTS)):
-        report = cover(run(exchanges), settings)
-        assert msgspec.json.encode(report.report())
-        assert render_coverage(report, 80, verbose=True)
-        assert all(0 <= kind.exercised <= kind.planned for kind in report.kinds)
-        assert all(item.rule in {*RULES, ""} for item in items(report).values())
-
-
-@FEW
-@given(st.lists(sessions("s"), min_size=2, max_size=3), st.randoms(use_true_random=False))
-def test_the_coverage_of_a_union_is_the_union(parts: list[list[Exchange]], chance: Any) -> None:
-    results = [run(rename(exchanges, f"s{number}")) for number, exchanges in enumerate(parts)]
-    together = [result for each in results for result in each]
-    chance.shuffle(together)
-    alone = [items(cover(each)) for each in results]
-    union = items(cover(together))
-    assert set(union) == {key for each in alone for key in each}
-    for key, item in union.items():
-        found = [each[key] for each in alone if key in each]
-        assert item.count == sum(each.count for each in found)
-        assert item.first in [each.first for each in found]

@@ -19,6 +19,9 @@ from tapehead.exchange import Exchange
 # What a number in JSON can be for most of its readers.
 _LARGEST = 2**63
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+# The seconds of a day: what SDKs send as the length of live content.
+LIVE_LENGTH = 86400
+_LIVE_TYPES = ("live", "linear")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,3 +150,9 @@ def _parse(exchange: Exchange) -> Any:
 
 def _part(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else _NOTHING
+
+
+def names_live(params: Mapping[str, Any]) -> bool:
+    """Whether a sessionStart's params are those of live content: by its type, or by the length that stands for it."""
+    named = params.get("media.contentType")
+    return params.get("media.length") == LIVE_LENGTH or (isinstance(named, str) and named.lower() in _LIVE_TYPES)

@@ -133,7 +133,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         elapsed_ms: from then to the response's last byte or the failure, in milliseconds.
         call: what was asked of the endpoint.
         session: the session id that the URL or the answer's Location carries, or None.
-        request: the request as the player sent it.
+        request: the request as the player sent it, its URL as the endpoint got it.
         response: the answer as the endpoint gave it, or None with `error`.
         error: why there was no answer, or None.
         findings: what the rules say of this exchange alone.

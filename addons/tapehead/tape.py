@@ -98,7 +98,7 @@ class Tape(msgspec.Struct):
 
     Attributes:
         sessions: in recorded order.
-        by_content: those that were opened, by the first of their identity, which a live session has to share.
+        by_content: those whose sessionStart is recorded, by the first of their identity: a live one has to share it.
         schemas: by event type.
         downloaded: arrays of downloaded content.
         preflights: those outside any session, by the call that they ask for.

@@ -10,12 +10,9 @@ from tapehead.api import EVENT_TYPES, Call
 from tapehead.audit.order import repeats, sort_events, steps_of
 from tapehead.audit.settings import Thresholds
 from tapehead.checks import TEN_YEARS_MS
-from tapehead.event import Event
+from tapehead.event import Event, names_live
 from tapehead.exchange import Severity
 from tapehead.session import Step, close
-
-LIVE_LENGTH = 86400
-_LIVE_TYPES = ("live", "linear")
 
 
 class Found(NamedTuple):
@@ -99,10 +96,7 @@ class Case:
 
 def is_live(start: Event | None) -> bool:
     """Whether the session that `start` opened is live; not, if that is not known."""
-    if start is None:
-        return False
-    named = start.text("media.contentType") or ""
-    return start.number("media.length") == LIVE_LENGTH or named.lower() in _LIVE_TYPES
+    return start is not None and names_live(start.params)
 
 
 def in_milliseconds(event: Event) -> Event:

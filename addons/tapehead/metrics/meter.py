@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from tapehead.event import Event
+from tapehead.event import Event, names_live
 from tapehead.metrics.assumptions import Assumptions
 from tapehead.metrics.clocks import Clock, Parts, Span, States, seconds
 from tapehead.metrics.quality import LARGEST, Quality, number_of
@@ -20,8 +20,6 @@ from tapehead.session import UNOPENED, UNSURE, AdBreak, Life, Playback, move
 IDLE_MS = 10 * 60_000
 STALLED_MS = 30 * 60_000
 STREAM_MS = 30 * 60_000
-
-_LIVE_TYPES = ("live", "linear")
 
 
 class Meter:
@@ -257,7 +255,7 @@ class Meter:
             "average_minute_audience": _divide(self._content.ms / 1000, length),
             **{f"progress_{percent}": int(percent in passed) for percent in MARKERS},
             "content_segment_views": int(self._content_started),
-            "content_segment": self._viewing.segment(live=_says(session.get("media.contentType"), _LIVE_TYPES)),
+            "content_segment": self._viewing.segment(live=names_live(session)),
             **self._pause_values(),
             "estimated_streams": media_ms // STREAM_MS + 1,
             "authorized": int(_says(session.get("media.pass.auth"), ("true",))),

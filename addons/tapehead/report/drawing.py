@@ -1,6 +1,6 @@
 """A session's picture in pixels: where each span, event, finding and tick of the axis goes.
 
-Only geometry: the markup is in `assets/timeline.html`, colours are in `assets/page.css`.
+Only geometry: the markup is in `assets/session.html`, colours are in `assets/page.css`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from tapehead.audit.case import LIVE_LENGTH, Case, Found, name_of
+from tapehead.audit.case import Case, Found, name_of
 from tapehead.audit.session_checks.times import gaps, rests
-from tapehead.event import Event
+from tapehead.event import LIVE_LENGTH, Event
 from tapehead.session import Life, Playback, State
 
 _PATH = "playerTime.playhead"
