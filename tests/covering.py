@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from playbook import Playbook, mix, run
 from tapehead.audit.coverage import Coverage, CoverageReport, Covered, KindCoverage
