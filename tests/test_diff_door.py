@@ -17,8 +17,9 @@ from playbook import Playbook, ad, mix
 from tapehead.diff.differences import Change, Scope
 from tapehead.diff_report.html import render_html
 from tapehead.diff_report.model import build_report, diff_schema
-from tapehead.diff_report.text import Look, render_text
+from tapehead.diff_report.text import render_text
 from tapehead.exchange import Exchange
+from tapehead.report.text import Look
 from variants import ACTS, Act, altered, compare, play, with_act, without, write
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"

@@ -11,8 +11,9 @@ from tapehead.diff import diff
 from tapehead.diff.differences import Scope
 from tapehead.diff_report.html import render_html
 from tapehead.diff_report.model import build_report, render_json
-from tapehead.diff_report.text import Look, render_text
+from tapehead.diff_report.text import render_text
 from tapehead.exchange import Exchange
+from tapehead.report.text import Look
 from test_audit_properties import sessions
 from variants import ACTS, Act, compare, play
 

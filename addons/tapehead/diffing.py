@@ -15,8 +15,8 @@ from tapehead.problems import Problem, RecordingProblem, UsageProblem
 if TYPE_CHECKING:
     from tapehead.audit.outcome import SessionResult
     from tapehead.diff.differences import Diff, Scope
-    from tapehead.diff_report.text import Look
     from tapehead.recording import Entry
+    from tapehead.report.text import Look
 
 
 class Form(StrEnum):
@@ -162,7 +162,7 @@ def _look(output: Path | None) -> "Look":
     """As wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
     from rich.console import Console
 
-    from tapehead.diff_report.text import Look
+    from tapehead.report.text import Look
 
     if output or not sys.stdout.isatty():
         return Look()

@@ -1,10 +1,8 @@
 """The diff for a terminal: a block for each session that changed, and a line for all of it."""
 
 from collections.abc import Iterable, Iterator
-from io import StringIO
-from typing import NamedTuple
 
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -12,9 +10,8 @@ from rich.text import Text
 from tapehead.audit.outcome import SessionResult
 from tapehead.diff.differences import Diff, Difference, SessionDiff, Verdict
 from tapehead.diff_report.words import Item, clean, plural, sections_of, short_id, title_of, totals_of
+from tapehead.report.text import Look, render
 
-# Columns where the reader's screen is not known.
-USUAL_WIDTH = 100
 # Sessions that are shown in full; many more changed in the same way say no more.
 MOST_SESSIONS = 50
 
@@ -22,13 +19,6 @@ _COLOURS = {"-": "red", "+": "green", "~": "yellow"}
 _VERDICTS = {Verdict.MISSING: "-", Verdict.ADDED: "+", Verdict.CHANGED: "~"}
 # The widest column of names, as a share of the line.
 _NAMES = 0.45
-
-
-class Look(NamedTuple):
-    """How the text is laid out: columns, and whether in colour."""
-
-    width: int = USUAL_WIDTH
-    colour: bool = False
 
 
 def render_text(diff: Diff, look: Look) -> str:
@@ -40,7 +30,7 @@ def render_text(diff: Diff, look: Look) -> str:
     if diff.outside:
         parts += [Text("outside any session", style="bold"), *_sections(diff.outside, look), Text()]
     parts += _notes_of_same(diff)
-    return _render([*parts, Text(totals_of(diff), style="bold")], look)
+    return render([*parts, Text(totals_of(diff), style="bold")], look)
 
 
 def _block(session: SessionDiff, look: Look) -> Iterator[RenderableType]:
@@ -93,19 +83,3 @@ def _notes_of_same(diff: Diff) -> list[RenderableType]:
     """The notes of sessions that have no block of their own, each once."""
     quiet = (session for session in diff.sessions if session.verdict is Verdict.SAME)
     return list(_notes(dict.fromkeys(note for session in quiet for note in session.notes)))
-
-
-def _render(parts: Iterable[RenderableType], look: Look) -> str:
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=look.width,
-        force_terminal=look.colour,
-        no_color=not look.colour,
-        color_system="standard" if look.colour else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
-    console.print(Group(*parts))
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
