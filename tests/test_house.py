@@ -84,6 +84,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "hosts",
         "gathering",
         "config",
+        "delivery",
         "report.coverage",
         "diff_report",
         "diff_report.assets",

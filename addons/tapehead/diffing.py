@@ -1,8 +1,6 @@
 """The command `diff`: read two recordings, or two folders of them, and say what differs."""
 
 import math
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapehead.problems import Problem, RecordingProblem, UsageProblem
+from tapehead.problems import RecordingProblem, UsageProblem
 
 if TYPE_CHECKING:
     from tapehead.audit.outcome import SessionResult
     from tapehead.diff.differences import Diff, Scope
     from tapehead.recording import Entry
-    from tapehead.report.text import Look
 
 
 class Form(StrEnum):
@@ -61,6 +58,7 @@ def diff(
 
     Example: tapehead diff release-1.jsonl release-2.jsonl --format html --output diff.html
     """
+    from tapehead.delivery import deliver
     from tapehead.diff import diff as run_diff
     from tapehead.diff.differences import Scope
     from tapehead.diff_report.words import totals_of
@@ -73,7 +71,7 @@ def diff(
     check_outputs([output] if output else [], [*before, *after])
     found = run_diff(_read(before), _read(after), scope)
     chosen = form or _form_of(output)
-    _deliver(_render(found, chosen, (before, after), scope, output), output)
+    deliver(_render(found, chosen, (before, after), scope, output), output)
     if output:
         _complain(f"{totals_of(found)}; wrote {output}")
     raise typer.Exit(0 if found.same else 1)
@@ -153,36 +151,7 @@ def _render(
         from tapehead.diff_report.html import render_html
 
         return render_html(found, base, new)
+    from tapehead.delivery import look_at
     from tapehead.diff_report.text import render_text
 
-    return render_text(found, _look(output))
-
-
-def _look(output: Path | None) -> "Look":
-    """As wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
-    from rich.console import Console
-
-    from tapehead.report.text import Look
-
-    if output or not sys.stdout.isatty():
-        return Look()
-    return Look(Console().width, colour="NO_COLOR" not in os.environ)
-
-
-def _deliver(text: str, output: Path | None) -> None:
-    if output is None:
-        _print(text)
-        return
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise Problem(f"cannot write {output}: {error.strerror}") from error
-
-
-def _print(text: str) -> None:
-    """Print; a reader that has seen enough, such as `head`, is no failure."""
-    try:
-        typer.echo(text.encode("utf-8", "replace"), nl=False)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return render_text(found, look_at(output))

@@ -1,6 +1,5 @@
 """Reads recordings, audits them, and brings the report to where it is wanted."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tapehead.audit.outcome import SessionResult
 from tapehead.audit.settings import Settings
 from tapehead.complaints import nearest
 from tapehead.config import load_config
+from tapehead.delivery import deliver, look_at
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.meter import measure
 from tapehead.problems import Problem, RecordingProblem, UsageProblem
@@ -33,7 +33,7 @@ from tapehead.report.junit import render_junit
 from tapehead.report.model import Report, build_report, fails, places_of, render_json, session_of
 from tapehead.report.picture import Picture, picture_of
 from tapehead.report.sarif import render_sarif
-from tapehead.report.text import WIDE, Look, render_text
+from tapehead.report.text import Look, render_text
 from tapehead.report.words import totals_of
 from tapehead.rules import RULES
 from tapehead.store import MOST_COMPLAINTS, check_outputs, read_recording
@@ -83,7 +83,7 @@ def run(request: Request) -> int:
     if gathered.coverage:
         report["coverage"] = gathered.coverage.report().report()
     for target in request.targets:
-        _deliver(target, _render(target, report, gathered, request))
+        deliver(_render(target, report, gathered, request), target.output)
     if all(target.output for target in request.targets):
         written = ", ".join(str(target.output) for target in request.targets)
         _complain(f"{totals_of(report['summary'])}; wrote {written}")
@@ -99,9 +99,9 @@ def explain(rule: str | None) -> None:
         UsageProblem: there is no such rule.
     """
     if rule is None:
-        typer.echo(render_rules(_look()), nl=False)
+        typer.echo(render_rules(look_at(None)), nl=False)
     elif rule in RULES:
-        typer.echo(render_rule(RULES[rule], _look()), nl=False)
+        typer.echo(render_rule(RULES[rule], look_at(None)), nl=False)
     else:
         hint = nearest(rule, tuple(RULES)) or "; tapehead rules lists them"
         raise UsageProblem(f"there is no rule {rule}{hint}")
@@ -283,7 +283,7 @@ def _render(target: Target, report: Report, gathered: _Gathered, request: Reques
         case Format.HTML:
             return render_html(report, gathered.details())
         case Format.TEXT:
-            look = _look(verbose=request.verbose, plain=target.output is not None)
+            look = look_at(target.output, verbose=request.verbose)
             return render_text(report, look) + _render_coverage(gathered.coverage, look)
 
 
@@ -292,29 +292,3 @@ def _render_coverage(coverage: Coverage | None, look: Look) -> str:
         return ""
     shown = render_coverage(coverage.report(), look.width, colour=look.colour, verbose=look.verbose)
     return f"\n{shown}"
-
-
-def _look(*, verbose: bool = False, plain: bool = False) -> Look:
-    """How text looks where it goes: as wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
-    if plain or not sys.stdout.isatty():
-        return Look(WIDE, colour=False, verbose=verbose)
-    return Look(Console().width, colour="NO_COLOR" not in os.environ, verbose=verbose)
-
-
-def _print(text: str) -> None:
-    """Print the report; a reader that has seen enough, such as `head`, is no failure."""
-    try:
-        typer.echo(text.encode("utf-8", "replace"), nl=False)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _deliver(target: Target, text: str) -> None:
-    if target.output is None:
-        _print(text)
-        return
-    try:
-        target.output.parent.mkdir(parents=True, exist_ok=True)
-        target.output.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise Problem(f"cannot write {target.output}: {error.strerror}") from error

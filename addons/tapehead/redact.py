@@ -12,7 +12,7 @@ findings. Keys, and the API's own paths, never change.
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -44,6 +44,8 @@ _LEAST_SEARCHED = 6
 _MOST_SEARCHED = 50
 
 Pseudonyms = dict[str, str]
+# Where a value stands in a body: its first byte, and the one behind it.
+Span = tuple[int, int]
 
 
 class _Search:
@@ -101,8 +103,10 @@ class Redactor:
 
     def redact(self, exchange: Exchange) -> Exchange:
         """`exchange` with pseudonyms for the values that identify somebody."""
-        search = _Search({value: self.pseudonym(value) for value in identifiers(exchange.request.content())})
-        request = self._redact_message(exchange.request, search)
+        content = exchange.request.content()
+        spans = list(_person_spans(content))
+        search = _Search({value: self.pseudonym(value) for value in _values_at(content, spans)})
+        request = self._redact_message(exchange.request, search, spans)
         request = msgspec.structs.replace(request, url=search.replace(exchange.request.url))
         response = exchange.response and self._redact_message(exchange.response, search)
         findings = [
@@ -110,31 +114,43 @@ class Redactor:
         ]
         return msgspec.structs.replace(exchange, request=request, response=response, findings=findings)
 
-    def _redact_message[M: (Request, Response)](self, message: M, search: _Search) -> M:
+    def _redact_message[M: (Request, Response)](
+        self, message: M, search: _Search, spans: Sequence[Span] | None = None
+    ) -> M:
+        """`message` with pseudonyms; `spans` are those of its body, where they are known already."""
         message = message.with_headers(
             (name, self.pseudonym(value) if name.lower() in PERSON_HEADERS else search.replace(value))
             for name, value in message.headers
         )
         content = message.content()
-        redacted = search.replace_bytes(replace_values(content, lru_cache(self.pseudonym)))
+        found = _person_spans(content) if spans is None else spans
+        redacted = search.replace_bytes(_replace_at(content, found, lru_cache(self.pseudonym)))
         return message if redacted == content else message.with_content(redacted, coded=message.coded)
 
 
 def identifiers(content: bytes) -> set[str]:
     """The values in a JSON body, broken ones included, that identify a person or a device."""
-    return {_decode_value(content[start:end]) for start, end in _person_spans(content)}
+    return _values_at(content, _person_spans(content))
 
 
 def replace_values(content: bytes, pseudonym: Callable[[str], str]) -> bytes:
     """A JSON body in which only the bytes of identifying values differ: strings become strings, numbers numbers."""
+    return _replace_at(content, _person_spans(content), pseudonym)
+
+
+def _values_at(content: bytes, spans: Iterable[Span]) -> set[str]:
+    return {_decode_value(content[start:end]) for start, end in spans}
+
+
+def _replace_at(content: bytes, spans: Iterable[Span], pseudonym: Callable[[str], str]) -> bytes:
     pieces, copied = [], 0
-    for start, end in _person_spans(content):
+    for start, end in spans:
         pieces += [content[copied:start], _encode_like(content[start:end], pseudonym)]
         copied = end
     return b"".join([*pieces, content[copied:]]) if pieces else content
 
 
-def _person_spans(content: bytes) -> Iterator[tuple[int, int]]:
+def _person_spans(content: bytes) -> Iterator[Span]:
     """Where in a JSON body the scalars under an identifying key stand; authState under such a key is none."""
     if not _MAY_HOLD.search(content):
         return
