@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "addons" / "tapehead"
 
 # What lives on each floor, from the ground up; imports go down or stay on the floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("__init__", "api", "coding", "exchange", "launch", "problems", "sid", "wire"),
+    "ground": ("__init__", "api", "coding", "exchange", "problems", "sid", "wire"),
     "model": (
         "answer",
         "metrics.assumptions",
@@ -24,6 +24,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "complaints",
         "diagram",
         "event",
+        "frames",
         "audit.in_force",
         "metrics.meter",
         "metrics",
@@ -80,9 +81,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "adapters": (
         "addon",
         "asgi",
+        "failures",
+        "files",
         "flows",
         "hosts",
         "gathering",
+        "keys",
+        "launch",
         "config",
         "delivery",
         "report.coverage",
@@ -112,12 +117,14 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "report.sarif",
         "report.text",
         "report.words",
+        "rolling",
         "script",
         "serving",
         "showing",
         "stage",
         "store",
         "terminal",
+        "writer",
     ),
     "doors": ("__main__", "arguments", "auditing", "cli", "demo", "diffing", "options"),
 }

@@ -2,8 +2,6 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,10 +12,8 @@ from checking import PING
 from doors import door, tapehead
 from tapehead.api import Call
 from tapehead.checks import MOST_FINDINGS, check_request
-from tapehead.recording import Entry
 from tapehead.redact import Redactor
 from tapehead.schemas import Schemas
-from tapehead.store import read_recording
 from tapes import NOW, exchange, request
 from traffic import read
 from upstream import SID, upstream
@@ -68,33 +64,6 @@ def test_a_first_call_replaces_what_was_there(recording: Path) -> None:
         proxy.stop()
 
     assert len(read(recording)) == 1
-
-
-HALF = """
-import resource, signal, sys
-from pathlib import Path
-from tapehead.store import RecordingWriter, SafeWriter, read_recording
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-exchange = next(read_recording(Path(sys.argv[1]))).exchange
-writer = SafeWriter(RecordingWriter(Path(sys.argv[2])), print)
-writer.append(exchange)
-size = Path(sys.argv[2]).stat().st_size
-resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
-writer.append(exchange)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-writer.append(exchange)
-print(writer.written, writer.lost)
-"""
-
-
-def test_a_disk_that_refuses_in_the_middle_of_a_line_costs_that_line_only(recording: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    done = subprocess.run(
-        [sys.executable, "-c", HALF, recording, out], capture_output=True, text=True, check=True, timeout=30
-    )
-
-    assert done.stdout.splitlines()[-1] == "2 1"
-    assert [type(item) for item in read_recording(out)] == [Entry, Entry]
 
 
 def test_a_path_that_is_no_utf_8_is_recorded(tmp_path: Path) -> None:

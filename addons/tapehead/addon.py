@@ -1,43 +1,82 @@
 """tapehead inside mitmproxy: picks out the collection calls, records them, answers them from an engine.
 
-Nothing here decides anything about the protocol. Whatever fails here is logged, and the traffic flows on untouched.
+Nothing here decides anything about the protocol. Whatever fails here is told and counted, and the traffic flows on
+untouched.
 """
 
 import asyncio
 import functools
-import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Concatenate, Protocol
 
 from mitmproxy import http
 from mitmproxy.proxy import server_hooks
 
 from tapehead.answer import Answer, Engine, Observer
-from tapehead.api import Call, find_call, find_route
-from tapehead.exchange import Exchange
-from tapehead.flows import can_cut, cut, exchange_of, mark, request_of, route_of, to_mitmproxy
+from tapehead.api import find_call, find_route
+from tapehead.exchange import Request, Response
+from tapehead.failures import Failures
+from tapehead.flows import Seen, can_cut, cut, mark, request_of, response_of, route_of, see, to_mitmproxy
 from tapehead.hosts import Hosts
-from tapehead.schemas import Schemas
-from tapehead.simulate import failure
-from tapehead.tape import served_schema
-
-logger = logging.getLogger(__name__)
+from tapehead.simulate import FAILED, failure
 
 STOPPED = "tapehead was stopped before the answer came"
 NO_CALL = "tapehead answers Media Collection calls only, offline, and {asked} is none; see --allow"
 
 
-def shielded[**P](hook: Callable[P, None]) -> Callable[P, None]:
-    """A hook whose failure is logged with its traceback and never reaches the flow."""
+class Shielded(Protocol):
+    """An addon whose hooks are shielded."""
+
+    failures: Failures
+
+
+def shielded[S: Shielded, **P](hook: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
+    """A hook whose failure is told, counted, and never reaches the flow."""
 
     @functools.wraps(hook)
-    def shield(*args: P.args, **kwargs: P.kwargs) -> None:
+    def shield(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            hook(*args, **kwargs)
-        except Exception:
-            logger.exception("tapehead failed in %s; the traffic goes on untouched", hook.__qualname__)
+            hook(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
+            self.failures.note(hook.__qualname__, error, lambda: _messages_of(args))
 
     return shield
+
+
+def shielded_async[S: Shielded, **P](
+    hook: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
+    """The same for a hook that waits."""
+
+    @functools.wraps(hook)
+    async def shield(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await hook(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
+            self.failures.note(hook.__qualname__, error, lambda: _messages_of(args))
+
+    return shield
+
+
+def _messages_of(args: tuple[object, ...]) -> tuple[Request | None, Response | None]:
+    """The request and the response of the flow that a hook was called with."""
+    flow = next((each for each in args if isinstance(each, http.HTTPFlow)), None)
+    if flow is None:
+        return None, None
+    return request_of(flow.request), response_of(flow.response) if flow.response else None
+
+
+class Sink(Protocol):
+    """Where what was seen of calls goes."""
+
+    async def store(self, item: Seen, size: int) -> None:
+        """Store it, and come back when that is done, or has taken too long."""
+        ...
+
+    def put(self, item: Seen, size: int) -> object:
+        """Store it soon."""
+        ...
 
 
 class Pick:
@@ -48,6 +87,7 @@ class Pick:
         prefix: in reverse mode, a path that stands before the endpoint's own at the upstream.
         stray: called with method, path and status of other requests to the endpoint; None for nobody.
         stream: whether other requests go on as they come; where they may be refused, they have to be whole.
+        failures: what failed of it.
     """
 
     def __init__(
@@ -57,7 +97,9 @@ class Pick:
         stray: Callable[[str, str, int], None] | None = None,
         *,
         stream: bool = True,
+        failures: Failures,
     ) -> None:
+        self.failures = failures
         self._hosts = hosts
         self._prefix = prefix.rstrip("/")
         self._stray = stray
@@ -96,17 +138,17 @@ class Pick:
 
 
 class Record:
-    """Hands every finished exchange on, and at the end those whose answer never came.
+    """Hands every finished call on, and at the end those whose answer never came.
 
     Args:
-        schemas: the schemas in use.
-        tell: called with each exchange before its answer goes to the player.
+        sink: where they go, before the answer goes to the player.
+        failures: what failed of it.
         forwarded_only: whether only calls count that `begin` is called with.
     """
 
-    def __init__(self, schemas: Schemas, tell: Callable[[Exchange], None], *, forwarded_only: bool = False) -> None:
-        self._schemas = schemas
-        self._tell = tell
+    def __init__(self, sink: Sink, failures: Failures, *, forwarded_only: bool = False) -> None:
+        self.failures = failures
+        self._sink = sink
         self._forwarded_only = forwarded_only
         self._open: dict[str, http.HTTPFlow] = {}
 
@@ -120,15 +162,15 @@ class Record:
         """Remember a call whose answer is to be recorded."""
         self._open[flow.id] = flow
 
-    @shielded
-    def response(self, flow: http.HTTPFlow) -> None:
-        """Hand on an exchange that was answered."""
-        self._finish(flow, None)
+    @shielded_async
+    async def response(self, flow: http.HTTPFlow) -> None:
+        """Hand on a call that was answered."""
+        await self._finish(flow, None)
 
-    @shielded
-    def error(self, flow: http.HTTPFlow) -> None:
-        """Hand on an exchange that failed."""
-        self._finish(flow, flow.error.msg if flow.error else "unknown failure")
+    @shielded_async
+    async def error(self, flow: http.HTTPFlow) -> None:
+        """Hand on a call that failed."""
+        await self._finish(flow, flow.error.msg if flow.error else "unknown failure")
 
     async def drain(self, patience: float) -> None:
         """Wait until the calls in hand are answered, `patience` seconds at most."""
@@ -139,22 +181,18 @@ class Record:
     @shielded
     def done(self) -> None:
         """Hand on what is still open: those calls have no answer."""
-        for flow in list(self._open.values()):
-            self._finish(flow, STOPPED)
+        while self._open:
+            self._give_up(self._open.pop(next(iter(self._open))))
 
-    def _finish(self, flow: http.HTTPFlow, error: str | None) -> None:
-        if self._open.pop(flow.id, None) is None:
-            return
-        exchange = exchange_of(flow, error, self._schemas)
-        self._tell(exchange)
-        if exchange.call is Call.SCHEMA:
-            self._learn(exchange)
+    @shielded
+    def _give_up(self, flow: http.HTTPFlow) -> None:
+        seen = see(flow, STOPPED)
+        self._sink.put(seen, seen.size)
 
-    def _learn(self, exchange: Exchange) -> None:
-        """Check what comes from now on by a schema that the endpoint itself serves."""
-        route, schema = find_route(exchange.request.path), served_schema(exchange)
-        if route and route.event_type and schema is not None:
-            self._schemas.learn(route.event_type, schema)
+    async def _finish(self, flow: http.HTTPFlow, error: str | None) -> None:
+        if self._open.pop(flow.id, None) is not None:
+            seen = see(flow, error)
+            await self._sink.store(seen, seen.size)
 
 
 class Play:
@@ -167,6 +205,7 @@ class Play:
         observer: called with each request, its answer and the time in seconds since 1970.
         record: records what is forwarded; None where nothing is.
         stray: called with method, path and status of other requests that are refused; None for nobody.
+        failures: what failed of it.
     """
 
     def __init__(
@@ -177,7 +216,10 @@ class Play:
         observer: Observer | None = None,
         record: Record | None = None,
         stray: Callable[[str, str, int], None] | None = None,
+        *,
+        failures: Failures,
     ) -> None:
+        self.failures = failures
         self._stray = stray
         self._engine = engine
         self._hosts = hosts
@@ -190,9 +232,9 @@ class Play:
         """Answer a request."""
         try:
             await self._answer(flow)
-        except Exception:
-            logger.exception("tapehead failed to answer %s", flow.request.path)
-            flow.response = to_mitmproxy(failure(500, "tapehead failed; its log says why", time.time()))
+        except Exception as error:  # noqa: BLE001 - the player gets an answer, whatever it is
+            self.failures.note("answering a call", error, lambda: _messages_of((flow,)))
+            flow.response = to_mitmproxy(failure(500, FAILED, time.time()))
 
     async def _answer(self, flow: http.HTTPFlow) -> None:
         now = time.time()
@@ -204,6 +246,10 @@ class Play:
         if answer.delay_ms:
             await self._wait(answer.delay_ms / 1000)
         self._give(flow, answer)
+        self._observe(request, answer, now)
+
+    @shielded
+    def _observe(self, request: Request, answer: Answer, now: float) -> None:
         if self._observer:
             self._observer(request, answer, now)
 

@@ -13,7 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tapehead.answer import Answer, Engine, Observer
 from tapehead.exchange import Request, Response
-from tapehead.simulate import failure
+from tapehead.failures import Failures
+from tapehead.simulate import FAILED, failure
 from tapehead.wire import end_to_end, pack, unpack
 
 Scope = MutableMapping[str, Any]
@@ -35,10 +36,17 @@ class Protocol(HttpToolsProtocol):
 
 
 class App:
-    """The ASGI application that answers from `engine`; `observer` hears of each answer."""
+    """The ASGI application that answers from `engine`.
 
-    def __init__(self, engine: Engine, observer: Observer | None = None) -> None:
+    Args:
+        engine: what answers.
+        failures: what failed of it; the player gets a 500 then.
+        observer: hears of each answer.
+    """
+
+    def __init__(self, engine: Engine, failures: Failures, observer: Observer | None = None) -> None:
         self._engine = engine
+        self._failures = failures
         self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,12 +62,25 @@ class App:
             return
         now = time.time()
         request = unpack(_request(scope), body)
-        answer = self._engine.answer(request, now)
+        answer = self._ask(request, now)
         if answer.delay_ms:
             await asyncio.sleep(answer.delay_ms / 1000)
         await _send_answer(answer, scope, receive, send)
-        if self._observer:
-            self._observer(request, answer, now)
+        self._observe(request, answer, now)
+
+    def _ask(self, request: Request, now: float) -> Answer:
+        try:
+            return self._engine.answer(request, now)
+        except Exception as error:  # noqa: BLE001 - the player gets an answer, whatever it is
+            self._failures.note("answering a call", error, lambda: (request, None))
+            return Answer(response=failure(500, FAILED, now))
+
+    def _observe(self, request: Request, answer: Answer, now: float) -> None:
+        try:
+            if self._observer:
+                self._observer(request, answer, now)
+        except Exception as error:  # noqa: BLE001 - the player has its answer
+            self._failures.note("showing a call", error, lambda: (request, answer.response))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

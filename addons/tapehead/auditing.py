@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tapehead.problems import UsageProblem
-from tapehead.report.forms import STDIN, FailOn, Format, Target
+from tapehead.report.forms import STDOUT, FailOn, Format, Target
 
 _SUFFIXES = {".txt": Format.TEXT, ".json": Format.JSON, ".xml": Format.JUNIT, ".sarif": Format.SARIF}
 _SUFFIXES |= {".html": Format.HTML, ".htm": Format.HTML}
@@ -103,7 +103,7 @@ def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
     Raises:
         UsageProblem: there are too many or too few files.
     """
-    files = [None if name == STDIN else Path(name) for name in outputs]
+    files = [None if name == STDOUT else Path(name) for name in outputs]
     forms = list(forms) or [_form_of(path) for path in files] or [Format.TEXT]
     if len(files) == len(forms) - 1:
         files.insert(forms.index(Format.TEXT) if Format.TEXT in forms else len(files), None)

@@ -17,9 +17,11 @@ from typer.main import get_command
 from tapehead import __version__, arguments, auditing, diffing, options
 from tapehead.api import EVENT_TYPES
 from tapehead.complaints import nearest
+from tapehead.launch import StoreSettings, Sync
 from tapehead.problems import Problem, UsageProblem
 from tapehead.replay import OnMiss
 from tapehead.schemas import build_schema
+from tapehead.store import STDIN
 
 app = typer.Typer(
     add_completion=False,
@@ -65,6 +67,10 @@ def record(
     keep_ids: Annotated[
         bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")
     ] = False,
+    sync: options.SyncOption = Sync.SECOND,
+    rotate: options.Rotate = None,
+    compress: options.Compress = False,
+    backlog: options.Backlog = options.DEFAULT_BACKLOG,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")] = False,
     listen: options.Listen = options.DEFAULT_LISTEN,
     set_: options.ProxyOptions = None,
@@ -78,16 +84,23 @@ def record(
     proxy = arguments.proxy_settings(listen, _modes(mode, target), set_ or (), insecure=insecure)
     if append and overwrite:
         raise UsageProblem("--append and --overwrite exclude each other; say one of them")
-    from tapehead.recorder import RecorderSettings, new_recording, run_recorder
+    rotation = arguments.parse_rotation(rotate)
+    from tapehead.recorder import RecorderSettings, compressed, new_recording, run_recorder
 
+    out = out or new_recording(Path("recordings"))
     settings = RecorderSettings(
         proxy=proxy,
         endpoints=tuple(endpoint or ()),
         prefix=target.prefix if target else "",
-        out=out or new_recording(Path("recordings")),
-        append=append,
-        overwrite=overwrite,
-        keep_ids=keep_ids,
+        store=StoreSettings(
+            out=compressed(out) if compress else out,
+            append=append,
+            overwrite=overwrite,
+            keep_ids=keep_ids,
+            sync=sync,
+            rotation=rotation,
+            backlog=arguments.parse_size(backlog, "--backlog"),
+        ),
         quiet=quiet,
     )
     _log()
@@ -102,7 +115,7 @@ def _modes(mode: list[str] | None, target: arguments.Target | None) -> list[str]
 
 @app.command()
 def replay(
-    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="What to replay.")],
+    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="What to replay; - for stdin.")],
     mode: options.Mode = None,
     endpoint: options.Endpoints = None,
     allow: options.Allow = None,
@@ -130,6 +143,7 @@ def replay(
 
     target = arguments.forward_target(on_miss, to, mode)
     modes = mode or [target.mode if target else OFFLINE_MODE]
+    episodes = arguments.episodes_file(target, out, recordings)
     settings = PlayerSettings(
         proxy=arguments.proxy_settings(listen, modes, set_ or (), offline=target is None),
         engine=EngineSettings(
@@ -147,8 +161,7 @@ def replay(
         endpoints=tuple(endpoint or ()),
         allow=tuple(allow or ()),
         prefix=target.prefix if target else "",
-        out=arguments.episodes_file(target, out, recordings),
-        keep_ids=keep_ids,
+        store=StoreSettings(out=episodes, append=True, keep_ids=keep_ids) if episodes else None,
     )
     _log()
     raise typer.Exit(play_recordings(settings, complain))
@@ -157,7 +170,8 @@ def replay(
 @app.command()
 def serve(
     recordings: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RECORDING...]", help="What to replay; none to simulate all of it.")
+        list[Path] | None,
+        typer.Argument(metavar="[RECORDING...]", help="What to replay, - for stdin; none to simulate all of it."),
     ] = None,
     on_miss: options.Miss = OnMiss.SIMULATE,
     fault: options.Faults = None,
@@ -180,6 +194,8 @@ def serve(
 
     if on_miss is OnMiss.FORWARD:
         raise UsageProblem("serve is no proxy and cannot forward; use tapehead replay --on-miss forward --to URL")
+    if workers > 1 and STDIN in (recordings or ()):
+        raise UsageProblem("--workers needs recordings in files, since each worker reads them; stdin is read once")
     engine = EngineSettings(
         recordings=tuple(recordings or ()),
         on_miss=on_miss,
@@ -198,7 +214,7 @@ def serve(
 
 @app.command()
 def show(
-    recording: Annotated[Path, typer.Argument(help="The recording.")],
+    recording: Annotated[Path, typer.Argument(help="The recording, or - for stdin.")],
     sid: Annotated[str | None, typer.Argument(help="A session id, or its first characters.")] = None,
 ) -> None:
     """Show the sessions of a recording, or one session's timeline.

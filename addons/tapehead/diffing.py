@@ -33,8 +33,8 @@ def _print_schema(value: bool) -> None:
 
 
 def diff(
-    base: Annotated[Path, typer.Argument(help="The recording to compare with, or a folder of them.")],
-    new: Annotated[Path, typer.Argument(help="The recording to compare, or a folder of them.")],
+    base: Annotated[Path, typer.Argument(help="The recording to compare with, a folder of them, or - for stdin.")],
+    new: Annotated[Path, typer.Argument(help="The recording to compare, a folder of them, or - for stdin.")],
     form: Annotated[
         Form | None, typer.Option("--format", help="The form; by default what FILE ends in says, or else text.")
     ] = None,
@@ -97,12 +97,13 @@ def _find(path: Path) -> list[Path]:
     Raises:
         RecordingProblem: it is a folder without any.
     """
+    from tapehead.store import find_recordings
+
     if not path.is_dir():
         return [path]
-    inside = sorted(each for each in path.rglob("*.jsonl") if each.is_file())
-    if not inside:
-        raise RecordingProblem(f"there is no recording (*.jsonl) in {path}")
-    return inside
+    if inside := find_recordings(path):
+        return inside
+    raise RecordingProblem(f"there is no recording (*.jsonl, *.jsonl.zst) in {path}")
 
 
 def _read(paths: Sequence[Path]) -> "list[SessionResult]":
@@ -118,7 +119,7 @@ def _read(paths: Sequence[Path]) -> "list[SessionResult]":
 
 
 def _entries(paths: Sequence[Path]) -> "Iterator[tuple[str, Entry]]":
-    from tapehead.store import read_entries
+    from tapehead.store import name_of, read_entries
 
     read = 0
     for path in paths:
@@ -130,7 +131,7 @@ def _entries(paths: Sequence[Path]) -> "Iterator[tuple[str, Entry]]":
             _complain(str(problem))
             continue
         read += 1
-        yield from ((str(path), entry) for entry in entries)
+        yield from ((name_of(path), entry) for entry in entries)
     if not read:
         raise RecordingProblem(f"no recording in {paths[0].parent} can be read")
 

@@ -2,15 +2,15 @@
 
 import string
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 from mitmproxy import http
 
 from tapehead.api import Route, sid_of_location
-from tapehead.checks import check_exchange
 from tapehead.exchange import FORMAT_VERSION, Exchange, Headers, Request, Response
-from tapehead.schemas import Schemas
 from tapehead.wire import end_to_end, pack, unpack
 
 _ROUTE = "tapehead.route"
@@ -27,8 +27,58 @@ def route_of(flow: http.HTTPFlow) -> Route | None:
     return route
 
 
-def exchange_of(flow: http.HTTPFlow, error: str | None, schemas: Schemas) -> Exchange:
-    """The exchange in `flow`; `error` says why there is no answer.
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+class Asked(NamedTuple):
+    """A request as it came, in values that nobody changes any more; the body with its content coding on."""
+
+    method: str
+    url: str
+    headers: RawHeaders
+    body: bytes
+
+
+class Told(NamedTuple):
+    """The same of a response."""
+
+    status: int
+    reason: str
+    headers: RawHeaders
+    body: bytes
+
+
+class Seen(NamedTuple):
+    """What was seen of a call, by the time its answer goes to the player; all else can be worked out later.
+
+    Attributes:
+        route: what was called.
+        request: the request.
+        response: the answer; None with `error`.
+        error: why there is none.
+        started, ended: when the request's first and the answer's last byte came, seconds since 1970.
+    """
+
+    route: Route
+    request: Asked
+    response: Told | None
+    error: str | None
+    started: float
+    ended: float
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds in memory."""
+        answer = len(self.response.body) if self.response else 0
+        return _OVERHEAD + len(self.request.body) + answer
+
+
+# What a call takes besides its bodies, in bytes.
+_OVERHEAD = 4_000
+
+
+def see(flow: http.HTTPFlow, error: str | None) -> Seen:
+    """What was seen of `flow`; `error` says why there is no answer.
 
     Raises:
         ValueError: the flow is not marked as a collection call.
@@ -36,39 +86,58 @@ def exchange_of(flow: http.HTTPFlow, error: str | None, schemas: Schemas) -> Exc
     route = route_of(flow)
     if route is None:
         raise ValueError("the flow is no collection call")
-    request = request_of(flow.request)
-    response = _response_of(flow.response) if flow.response and error is None else None
-    location = response.header("Location") if response else None
-    sid = route.sid or sid_of_location(location)
-    started = flow.request.timestamp_start
+    response = flow.response if error is None else None
     ended = (flow.response and flow.response.timestamp_end) or time.time()
+    told = _told(response) if response else None
+    return Seen(route, _asked(flow.request), told, error, flow.request.timestamp_start, ended)
+
+
+def _asked(request: http.Request) -> Asked:
+    return Asked(request.method, request.pretty_url, request.headers.fields, request.raw_content or b"")
+
+
+def _told(response: http.Response) -> Told:
+    return Told(response.status_code, response.reason, response.headers.fields, response.raw_content or b"")
+
+
+def exchange_of(seen: Seen) -> Exchange:
+    """What was seen, as an exchange that nobody has checked yet."""
+    request = _request(seen.request)
+    response = _response(seen.response) if seen.response else None
     return Exchange(
         tapehead=FORMAT_VERSION,
-        started=_iso(started),
-        elapsed_ms=round(max(0.0, ended - started) * 1000, 1),
-        call=route.call,
-        session=sid,
+        started=_iso(seen.started),
+        elapsed_ms=round(max(0.0, seen.ended - seen.started) * 1000, 1),
+        call=seen.route.call,
+        session=seen.route.sid or sid_of_location(response.header("Location") if response else None),
         request=request,
         response=response,
-        error=error,
-        findings=check_exchange(route.call, request, response, error, started * 1000, schemas),
+        error=seen.error,
+        findings=[],
     )
 
 
 def request_of(request: http.Request) -> Request:
     """A request as the core knows it."""
-    url = quote(request.pretty_url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
-    message = Request(method=request.method, url=url, headers=_headers(request.headers))
-    return unpack(message, request.raw_content or b"")
+    return _request(_asked(request))
 
 
-def _response_of(response: http.Response) -> Response:
-    message = Response(status=response.status_code, reason=response.reason, headers=_headers(response.headers))
-    return unpack(message, response.raw_content or b"")
+def response_of(response: http.Response) -> Response:
+    """A response as the core knows it."""
+    return _response(_told(response))
 
 
-def _headers(headers: http.Headers) -> Headers:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.fields]
+def _request(asked: Asked) -> Request:
+    url = quote(asked.url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
+    return unpack(Request(method=asked.method, url=url, headers=_headers(asked.headers)), asked.body)
+
+
+def _response(told: Told) -> Response:
+    return unpack(Response(status=told.status, reason=told.reason, headers=_headers(told.headers)), told.body)
+
+
+def _headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
 
 
 def _iso(seconds: float) -> str:

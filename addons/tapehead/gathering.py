@@ -1,6 +1,5 @@
 """Reads recordings, audits them, and brings the report to where it is wanted."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,11 +22,11 @@ from tapehead.delivery import deliver, look_at
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.meter import measure
 from tapehead.problems import Problem, RecordingProblem, UsageProblem
-from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
+from tapehead.recording import BadLine, Entry
 from tapehead.report.bodies import Bodies
 from tapehead.report.catalogue import render_rule, render_rules
 from tapehead.report.coverage import render_coverage
-from tapehead.report.forms import STDIN, FailOn, Format, Target
+from tapehead.report.forms import FailOn, Format, Target
 from tapehead.report.html import Detail, render_html
 from tapehead.report.junit import render_junit
 from tapehead.report.model import Report, build_report, fails, places_of, render_json, session_of
@@ -36,16 +35,14 @@ from tapehead.report.sarif import render_sarif
 from tapehead.report.text import Look, render_text
 from tapehead.report.words import totals_of
 from tapehead.rules import RULES
-from tapehead.store import MOST_COMPLAINTS, check_outputs, read_recording
+from tapehead.store import MOST_COMPLAINTS, check_outputs, find_recordings, name_of, read_recording
 
-STDIN_NAME = "stdin"
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 80_000
 
 _SHOWN_EVERY = 500
 
 Show = Callable[[int, int], None]
-Items = Iterable[Entry | BadLine]
 
 
 class Request(NamedTuple):
@@ -70,8 +67,7 @@ def run(request: Request) -> int:
     """
     assumptions = _assumptions(request.assume)
     recordings = list(_find(request.recordings))
-    outputs = [target.output for target in request.targets if target.output]
-    check_outputs(outputs, [each for each in recordings if isinstance(each, Path)])
+    check_outputs((target.output for target in request.targets if target.output), recordings)
     config = load_config(request.config, request.expect)
     pictures = any(target.form is Format.HTML for target in request.targets)
     gathered = _Gathered(pictures, Coverage(config.settings) if request.coverage else None)
@@ -151,15 +147,13 @@ class _Gathered:
         return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
 
 
-def _gather(
-    recordings: Sequence[Path | str], assumptions: Assumptions, settings: Settings, gathered: _Gathered
-) -> set[str]:
+def _gather(recordings: Sequence[Path], assumptions: Assumptions, settings: Settings, gathered: _Gathered) -> set[str]:
     """Read and audit everything that can be read; the names of what cannot.
 
     Raises:
         RecordingProblem: nothing could.
     """
-    order = {str(path): number for number, path in enumerate(recordings)}
+    order = {name_of(path): number for number, path in enumerate(recordings)}
     with _progress(len(recordings)) as show:
         reader = _Reader(recordings, gathered.bodies if gathered.pictures else None, show)
         for result in audit(reader.entries(), settings, measure=partial(measure, assume=assumptions)):
@@ -170,20 +164,19 @@ def _gather(
     return reader.unread
 
 
-def _find(names: Iterable[str]) -> Iterator[Path | str]:
+def _find(names: Iterable[str]) -> Iterator[Path]:
     """The recordings that names stand for, each once; a folder without any is complained of."""
-    found: dict[Path | str, None] = {}
-    for name in names:
-        path = Path(name)
-        if name != STDIN and path.is_dir():
-            inside = sorted(path.rglob("*.jsonl"))
+    found: dict[Path, None] = {}
+    for path in map(Path, names):
+        if path.is_dir():
+            inside = find_recordings(path)
             found |= dict.fromkeys(inside)
             if not inside:
-                _complain(f"{path}: there is no recording (*.jsonl) in this folder")
+                _complain(f"{path}: there is no recording (*.jsonl, *.jsonl.zst) in this folder")
         else:
-            found[STDIN_NAME if name == STDIN else path] = None
+            found[path] = None
     # Under two spellings it is one recording.
-    once = {each.resolve() if isinstance(each, Path) else each: each for each in reversed(found)}
+    once = {each.resolve(): each for each in reversed(found)}
     return reversed(once.values())
 
 
@@ -195,7 +188,7 @@ class _Reader:
         unread: the recordings that could not be read.
     """
 
-    def __init__(self, recordings: Iterable[Path | str], bodies: Bodies | None, show: Show) -> None:
+    def __init__(self, recordings: Iterable[Path], bodies: Bodies | None, show: Show) -> None:
         self._recordings = recordings
         self._bodies = bodies
         self._show = show
@@ -213,11 +206,11 @@ class _Reader:
             self._done += 1
             self._show(self._done, self.read)
 
-    def _entries(self, recording: Path | str) -> Iterator[tuple[str, Entry]]:
-        name, bad, begun = str(recording), 0, False
+    def _entries(self, recording: Path) -> Iterator[tuple[str, Entry]]:
+        name, bad, begun = name_of(recording), 0, False
         # Only a file with exchanges in it has lines that are none; any other is no recording as a whole.
         waiting: list[BadLine] = []
-        for item in _read_stdin() if isinstance(recording, str) else read_recording(recording):
+        for item in read_recording(recording):
             if isinstance(item, BadLine):
                 bad += 1
                 waiting += [item] if bad <= MOST_COMPLAINTS else []
@@ -242,18 +235,6 @@ class _Reader:
 def _complain_of(name: str, lines: Iterable[BadLine]) -> None:
     for line in lines:
         _complain(f"{name}:{line.line}: skipped, {line.reason}")
-
-
-def _read_stdin() -> Items:
-    read = 0
-    try:
-        for item in read_lines(sys.stdin.buffer):
-            read += isinstance(item, Entry)
-            yield item
-    except NewerFormatError as error:
-        raise RecordingProblem(f"{STDIN_NAME}: {error}") from error
-    if not read:
-        raise RecordingProblem(f"{STDIN_NAME} holds no recording")
 
 
 @contextmanager

@@ -1,6 +1,11 @@
-"""How a proxy runs, as plain values: what the doors gather and the adapters take."""
+"""How a command runs, as plain values: what the doors gather and the adapters take."""
+
+from enum import StrEnum
+from pathlib import Path
 
 import msgspec
+
+MEGABYTE = 1_000_000
 
 
 class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,3 +30,39 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     def is_reverse(self) -> bool:
         """Whether every mode is a reverse one."""
         return all(mode.startswith("reverse:") for mode in self.modes)
+
+
+class Sync(StrEnum):
+    """When the disk is told to keep what was written, so that it outlives a loss of power."""
+
+    EACH = "each"
+    SECOND = "second"
+    NONE = "none"
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """When a recording is full: at so many bytes, or after so many seconds; None for never."""
+
+    size: int | None = None
+    seconds: float | None = None
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where exchanges are stored, and how.
+
+    Attributes:
+        out: the recording; with the suffix .zst it is compressed.
+        append, overwrite: what to do with a recording that is there.
+        keep_ids: whether identifiers are stored as they are.
+        sync: when the disk has to confirm.
+        rotation: when a new file is begun.
+        backlog: how many bytes wait in memory while the disk refuses.
+    """
+
+    out: Path
+    append: bool = False
+    overwrite: bool = False
+    keep_ids: bool = False
+    sync: Sync = Sync.SECOND
+    rotation: Rotation = Rotation()
+    backlog: int = 64 * MEGABYTE

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tapehead.launch import Sync
 from tapehead.replay import OnMiss
 
 Listen = Annotated[
@@ -39,6 +40,21 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="Where forwarded calls are recorded; the recording itself if left out.")
 ]
 KeepIds = Annotated[bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")]
+SyncOption = Annotated[
+    Sync, typer.Option("--sync", help="When the disk has to confirm what is written: with each call, each second.")
+]
+Rotate = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rotate", metavar="SIZE|TIME", help="Begin a new file at a size or an age, such as 256MB or 1h; repeatable."
+    ),
+]
+Compress = Annotated[bool, typer.Option("--compress", help="Compress the recording with zstd (.zst).")]
+Backlog = Annotated[
+    str,
+    typer.Option("--backlog", metavar="SIZE", help="How much may wait in memory while the disk refuses."),
+]
+DEFAULT_BACKLOG = "64MB"
 Faults = Annotated[
     list[str] | None,
     typer.Option("--fault", metavar="WHERE=WHAT", help="Break answers, such as event:ping:3=410; repeatable."),

@@ -12,13 +12,15 @@ from mitmproxy.addonmanager import Loader
 
 from tapehead.addon import Pick, Play, Record
 from tapehead.audit import audit
+from tapehead.failures import Failures
+from tapehead.files import COMPRESSED_SUFFIX
 from tapehead.flows import route_of
 from tapehead.hosts import Hosts
+from tapehead.launch import StoreSettings
 from tapehead.ledger import summary_lines
 from tapehead.problems import Problem, UsageProblem
-from tapehead.recorder import Taker, new_recording, open_writer
+from tapehead.recorder import Recording, new_recording
 from tapehead.replay import OnMiss, Replay
-from tapehead.schemas import Schemas
 from tapehead.stage import schemas_of
 from tapehead.store import read_entries
 from tapehead.tape import build_tape
@@ -34,10 +36,11 @@ class Tapehead:
     """Options and commands; the work is done by the addons of `tapehead.addon`."""
 
     def __init__(self) -> None:
-        self._pick = Pick(Hosts())
         self._record: Record | None = None
         self._play: Play | None = None
-        self._taker: Taker | None = None
+        self._recording: Recording | None = None
+        self._failures = Failures()
+        self._pick = Pick(Hosts(), failures=self._failures)
         self._replay: Replay | None = None
         self._names: tuple[str, ...] = ()
 
@@ -76,7 +79,7 @@ class Tapehead:
         if ctx.options.tapehead_on_miss not in MISSES:
             said = ctx.options.tapehead_on_miss
             raise UsageProblem(f"tapehead_on_miss is {said}; expected one of {', '.join(MISSES)}")
-        self._pick = Pick(Hosts(ctx.options.tapehead_endpoint))
+        self._pick = Pick(Hosts(ctx.options.tapehead_endpoint), failures=self._failures)
         self._set_record(updated)
         self._set_replay(updated)
 
@@ -87,9 +90,10 @@ class Tapehead:
         if not ctx.options.tapehead_record:
             return
         said = Path(ctx.options.tapehead_record)
-        out = said if said.suffix == ".jsonl" else new_recording(said)
-        self._taker = Taker(*open_writer(out, logger.error, keep_ids=not ctx.options.tapehead_redact, append=True))
-        self._record = Record(Schemas(), self._taker.take)
+        out = said if said.suffix in (".jsonl", COMPRESSED_SUFFIX) else new_recording(said)
+        store = StoreSettings(out=out, keep_ids=not ctx.options.tapehead_redact, append=True)
+        self._recording = Recording(store, logger.error, self._failures)
+        self._record = Record(self._recording.writer, self._failures)
         logger.info("tapehead records into %s", out)
 
     def _set_replay(self, updated: set[str]) -> None:
@@ -103,7 +107,7 @@ class Tapehead:
         self._names = tuple(map(str, paths))
         on_miss = OnMiss(ctx.options.tapehead_on_miss)
         self._replay = Replay(tape, schemas_of(tape, self._names), on_miss=on_miss, files=self._names)
-        self._play = Play(self._replay, Hosts(ctx.options.tapehead_endpoint))
+        self._play = Play(self._replay, Hosts(ctx.options.tapehead_endpoint), failures=self._failures)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
 
@@ -118,15 +122,15 @@ class Tapehead:
         if self._play and route_of(flow):
             await self._play.request(flow)
 
-    def response(self, flow: http.HTTPFlow) -> None:
+    async def response(self, flow: http.HTTPFlow) -> None:
         """Record an exchange that was answered."""
         if self._record:
-            self._record.response(flow)
+            await self._record.response(flow)
 
-    def error(self, flow: http.HTTPFlow) -> None:
+    async def error(self, flow: http.HTTPFlow) -> None:
         """Record an exchange that failed."""
         if self._record:
-            self._record.error(flow)
+            await self._record.error(flow)
 
     def done(self) -> None:
         """Record what is in hand, and say what was replayed."""
@@ -136,17 +140,17 @@ class Tapehead:
                 logger.info(line)
 
     def _close(self) -> None:
-        if self._record and self._taker:
+        if self._record and self._recording:
             self._record.done()
-            self._taker.tape.writer.close()
-            logger.info(self._taker.summary())
-        self._record = self._taker = None
+            self._recording.close()
+            logger.info(self._recording.summary())
+        self._record = self._recording = None
 
     @command.command("tapehead.sessions")  # type: ignore[untyped-decorator]
     def sessions(self) -> Sequence[str]:
         """List the sessions that were recorded or replayed since the start."""
-        if self._taker:
-            return sorted(self._taker.sessions)
+        if self._recording:
+            return sorted(self._recording.taker.sessions)
         return self._replay.playbacks() if self._replay else []
 
     @command.command("tapehead.audit")  # type: ignore[untyped-decorator]

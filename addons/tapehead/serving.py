@@ -17,6 +17,7 @@ import uvloop
 
 from tapehead.answer import Engine, Observer
 from tapehead.asgi import App, Protocol
+from tapehead.failures import Failures
 from tapehead.problems import ProxyProblem
 from tapehead.receipt import Receipt
 from tapehead.stage import EngineSettings, Stage, add_books, books_of
@@ -50,18 +51,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def run_server(
-    engine: Engine, listening: socket.socket, observe: Observer | None, ready: Callable[[], None]
+    engine: Engine, failures: Failures, listening: socket.socket, observe: Observer | None, ready: Callable[[], None]
 ) -> None:
     """Answer from `engine` until SIGINT or SIGTERM; the calls in hand are answered first.
 
     Args:
         engine: what answers.
+        failures: what failed of it.
         listening: where to listen.
         observe: called with each request, its answer and the time; None for nobody.
         ready: called once signals are heeded.
     """
     config = uvicorn.Config(
-        App(engine, observe),
+        App(engine, failures, observe),
         http=Protocol,
         lifespan="off",
         ws="none",
@@ -121,7 +123,7 @@ def _answer(
     observe = None if settings.quiet else observer(screen, explain=settings.explain)
     receipt.seal()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_server(stage.engine, listening, observe, ready))
+        runner.run(run_server(stage.engine, stage.failures, listening, observe, ready))
 
 
 def _run_workers(

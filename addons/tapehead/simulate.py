@@ -195,6 +195,10 @@ def respond(status: int, now: float, headers: Headers | None = None) -> Response
     return Response(status=status, reason=REASONS.get(status, ""), headers=stamped)
 
 
+# What a player is told where tapehead itself fails.
+FAILED = "tapehead failed; its log says why"
+
+
 def failure(status: int, message: str, now: float, headers: Headers | None = None) -> Response:
     """A failed answer, with its reason in the body as the endpoint gives it: `{"message": "..."}`."""
     response = respond(status, now, [("Content-Type", "application/json"), *(headers or [])])

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from tapehead.answer import Engine
+from tapehead.failures import Failures
 from tapehead.faults import Fault, Faulty, Latency
 from tapehead.ledger import Books, Summary, count_of, summarise, summary_lines
 from tapehead.problems import UsageProblem
@@ -53,6 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         replay: what was played and missed; None for a simulation.
         faults: how many answers a fault changed.
         refused: requests to the endpoint that are no collection call.
+        failures: failures of tapehead's own.
         offline_attempts: connections and look-ups that were attempted, and refused; 0 where misses are forwarded.
     """
 
@@ -60,6 +62,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     replay: Summary | None
     faults: int
     refused: int
+    failures: int
     offline_attempts: int
 
 
@@ -74,6 +77,7 @@ class Stage:
         engine: what answers.
         books: what was played; None for a simulation. Those of other processes can be added.
         names: the recordings' names.
+        failures: what failed of tapehead's own.
 
     Raises:
         RecordingProblem: a recording cannot be read.
@@ -89,6 +93,7 @@ class Stage:
         self.names = tuple(map(str, settings.recordings))
         self._faulty = Faulty(self._inner(), settings.faults, settings.latency)
         self.engine: Engine = self._faulty
+        self.failures = Failures()
         self.struck_elsewhere = 0
 
     def _inner(self) -> Engine:
@@ -123,10 +128,15 @@ class Stage:
             show(line)
         if self._settings.summary:
             report = Report(
-                recordings=self.names, replay=summary, faults=self.struck, refused=refused, offline_attempts=attempts
+                recordings=self.names,
+                replay=summary,
+                faults=self.struck,
+                refused=refused,
+                failures=self.failures.count,
+                offline_attempts=attempts,
             )
             _write(self._settings.summary, report)
-        return 1 if attempts or (summary and self._is_bad_news(summary, refused)) else 0
+        return 1 if attempts or self.failures.count or (summary and self._is_bad_news(summary, refused)) else 0
 
     def _is_bad_news(self, summary: Summary, refused: int) -> bool:
         """Whether misses and refusals, or with `strict` calls never asked for, are what the run was to find out."""
@@ -140,6 +150,8 @@ class Stage:
             yield f"faults made on demand: {self.struck}"
         if refused:
             yield f"refused {count_of(refused, 'other request')} to the endpoint: no Media Collection call"
+        if self.failures.count:
+            yield f"{count_of(self.failures.count, 'failure')} of tapehead's own: see the log"
         if receipt:
             yield receipt.line()
 
@@ -177,15 +189,16 @@ def _write(path: Path, report: Report) -> None:
 
 def books_of(stage: Stage, receipt: Receipt) -> bytes:
     """A process's books, for `add_books` in another."""
-    return msgspec.json.encode((stage.books, stage.struck, receipt.attempts))
+    return msgspec.json.encode((stage.books, stage.struck, receipt.attempts, stage.failures.count))
 
 
 def add_books(stage: Stage, sent: Sequence[bytes]) -> int:
     """Add the books of other processes to those of `stage`; the connections and look-ups that they attempted."""
     attempts = 0
     for each in sent:
-        books, struck, attempted = msgspec.json.decode(each, type=tuple[Books | None, int, int])
+        books, struck, attempted, failed = msgspec.json.decode(each, type=tuple[Books | None, int, int, int])
         attempts += attempted
+        stage.failures.count += failed
         stage.struck_elsewhere += struck
         if stage.books and books:
             stage.books.add(books)

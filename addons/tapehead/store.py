@@ -1,133 +1,27 @@
-"""Recordings on disk: appending exchanges, reading them back, and the key of a directory's pseudonyms."""
+"""Recordings on disk, read back: plain or compressed, from a file or from stdin."""
 
-import hashlib
+import io
 import itertools
-import os
-import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO
 
-from tapehead.exchange import Exchange, encode
+import zstandard
+
+from tapehead.frames import MAGIC
 from tapehead.problems import RecordingProblem, UsageProblem
 from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
 
+# What stands for stdin where a recording is named.
+STDIN = Path("-")
+# What recordings are called, plain and compressed.
+PATTERNS = ("*.jsonl", "*.jsonl.zst")
 # Lines of one file that are complained of one by one.
 MOST_COMPLAINTS = 20
 # Lines of a file that say whether it is a recording.
 LINES_LOOKED_AT = 20
-
-
-class RecordingWriter:
-    """A recording open for appending, one write an exchange.
-
-    Args:
-        path: the file; its directory is made if need be, the file gets mode 0600.
-        append: whether a recording that is there may be added to.
-        overwrite: whether it may be replaced. With neither, the file must not be there, or be empty.
-
-    Raises:
-        RecordingProblem: it cannot be opened, or what is there is no recording.
-    """
-
-    def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False) -> None:
-        self.path = path
-        try:
-            _make_directory(path.parent)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._replaces = self._claim(append=append, overwrite=overwrite) and overwrite
-            if not self._replaces:
-                self._mend_torn_end()
-        except IsADirectoryError as error:
-            raise RecordingProblem(f"{path} is a directory; name a file in it") from error
-        except OSError as error:
-            raise RecordingProblem(f"cannot write {path}: {error.strerror}") from error
-
-    def _claim(self, *, append: bool, overwrite: bool) -> bool:
-        """Whether there is something, which is made sure to be a recording that may be added to or replaced."""
-        if not os.fstat(self._file).st_size:
-            return False
-        try:
-            if not (append or overwrite):
-                raise RecordingProblem(f"{self.path} exists; say --append to add to it, --overwrite to replace it")
-            check_recording(self.path)
-        except RecordingProblem:
-            os.close(self._file)
-            raise
-        return True
-
-    def _mend_torn_end(self) -> None:
-        """End a line that a crash cut short, so that the next exchange begins on a line of its own."""
-        size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            os.write(self._file, b"\n")
-
-    def append(self, exchange: Exchange) -> None:
-        """Add one exchange.
-
-        Raises:
-            OSError: the disk does not take it.
-        """
-        if self._replaces:  # only now, since until here the run may have failed
-            os.ftruncate(self._file, 0)
-            self._replaces = False
-        line, size = encode(exchange), os.fstat(self._file).st_size
-        try:
-            while line:
-                line = line[os.write(self._file, line) :]
-        except OSError:
-            # Half a line would swallow the next one.
-            os.ftruncate(self._file, size)
-            raise
-
-    def discard_if_empty(self) -> None:
-        """Remove the file again if there is nothing in it."""
-        if not os.fstat(self._file).st_size:
-            self.path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Close the file; appending is over."""
-        os.close(self._file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(error.errno, f"{path} is no directory") from error
-
-
-class SafeWriter:
-    """A writer whose failures stop no traffic: told once, counted, and given back to at the end.
-
-    Args:
-        writer: where exchanges go.
-        complain: called with one line when the disk first refuses.
-    """
-
-    def __init__(self, writer: RecordingWriter, complain: Callable[[str], None]) -> None:
-        self.writer = writer
-        self.written = 0
-        self.lost = 0
-        self._complain = complain
-
-    def append(self, exchange: Exchange) -> None:
-        """Add an exchange, or count it as lost."""
-        try:
-            self.writer.append(exchange)
-        except (OSError, ValueError) as error:
-            if not self.lost:
-                why = getattr(error, "strerror", None) or error
-                self._complain(f"cannot write {self.writer.path}: {why}; the traffic goes on unrecorded")
-            self.lost += 1
-        else:
-            self.written += 1
 
 
 def read_recording(path: Path) -> Iterator[Entry | BadLine]:
@@ -145,9 +39,9 @@ def read_recording(path: Path) -> Iterator[Entry | BadLine]:
             first_bad = first_bad or item
         yield item
     if not exchanges and first_bad:
-        raise RecordingProblem(f"{path} is no recording: line {first_bad.line}: {first_bad.reason}")
+        raise RecordingProblem(f"{name_of(path)} is no recording: line {first_bad.line}: {first_bad.reason}")
     if not exchanges:
-        raise RecordingProblem(f"{path} is empty: no exchange was recorded")
+        raise RecordingProblem(f"{name_of(path)} is empty: no exchange was recorded")
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -169,7 +63,7 @@ def check_recording(path: Path) -> None:
         RecordingProblem: it is no recording that this tapehead can add to.
     """
     looked_at = list(itertools.islice(_read_file(path), LINES_LOOKED_AT))
-    if not any(isinstance(item, Entry) or item.torn for item in looked_at):
+    if looked_at and not any(isinstance(item, Entry) or item.torn for item in looked_at):
         raise RecordingProblem(f"{path} is no recording; name another file")
 
 
@@ -187,59 +81,54 @@ def read_entries(path: Path, complain: Callable[[str], None]) -> list[Entry]:
         else:
             bad.append(item)
     for line in bad[:MOST_COMPLAINTS]:
-        complain(f"{path}:{line.line}: skipped, {line.reason}")
+        complain(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
     if len(bad) > MOST_COMPLAINTS:
-        complain(f"{path}: skipped {len(bad) - MOST_COMPLAINTS} more lines that are no exchanges")
+        complain(f"{name_of(path)}: skipped {len(bad) - MOST_COMPLAINTS} more lines that are no exchanges")
     return entries
 
 
+def name_of(path: Path) -> str:
+    """What a recording is called in messages."""
+    return "stdin" if path == STDIN else str(path)
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """The recordings in a folder and the folders in it, by name: a full one before the one that came after it."""
+    return sorted({path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()})
+
+
 def _read_file(path: Path) -> Iterator[Entry | BadLine]:
+    number = 0
     try:
-        with path.open("rb") as lines:
-            yield from read_lines(lines)
+        with _open(path) as lines:
+            for item in read_lines(lines):
+                yield item
+                number = item.line
+    except zstandard.ZstdError as error:
+        yield BadLine(number + 1, f"the file is damaged, and cannot be read from here on: {error}", False)
     except NewerFormatError as error:
-        raise RecordingProblem(f"{path}: {error}") from error
+        raise RecordingProblem(f"{name_of(path)}: {error}") from error
     except FileNotFoundError as error:
         raise RecordingProblem(f"there is no file {path}") from error
     except IsADirectoryError as error:
         raise RecordingProblem(f"{path} is a directory; name the files in it, such as {path}/*.jsonl") from error
     except OSError as error:
-        raise RecordingProblem(f"cannot read {path}: {error.strerror}") from error
+        raise RecordingProblem(f"cannot read {name_of(path)}: {error.strerror}") from error
 
 
-def state_directory() -> Path:
-    """Where tapehead keeps what belongs to the user and not into recordings (XDG_STATE_HOME/tapehead)."""
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "tapehead"
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """A recording as its lines, unpacked if they are compressed."""
+    if path == STDIN:
+        yield _unpack(sys.stdin.buffer)
+        return
+    with path.open("rb") as file:
+        yield _unpack(file)
 
 
-def pseudonym_key(directory: Path) -> bytes:
-    """The secret key of the pseudonyms in recordings in `directory`, made (mode 0600) when first asked for.
-
-    Raises:
-        RecordingProblem: it can neither be read nor made.
-    """
-    name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
-    path = state_directory() / "keys" / name
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _make_key(path) or path.read_bytes()
-    except OSError as error:
-        message = f"cannot keep the pseudonyms' key in {path}: {error.strerror}; set XDG_STATE_HOME or say --keep-ids"
-        raise RecordingProblem(message) from error
-
-
-def _make_key(path: Path) -> bytes | None:
-    """A new key at `path`; None if one is there. Written aside first, so that nobody reads half of it."""
-    if path.exists():
-        return None
-    key, aside = secrets.token_bytes(32), path.with_suffix(f".{os.getpid()}")
-    aside.touch(mode=0o600)
-    aside.write_bytes(key)
-    try:
-        path.hardlink_to(aside)
-    except FileExistsError:
-        return None
-    finally:
-        aside.unlink()
-    return key
+def _unpack(file: BinaryIO) -> BinaryIO:
+    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
+    if not buffered.peek(len(MAGIC)).startswith(MAGIC):
+        return buffered
+    unpacked = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
+    return io.BufferedReader(unpacked)

@@ -5,7 +5,7 @@ its place is the playhead and the time since the sessionStart. What changes from
 measured quality) is in none of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -112,13 +112,23 @@ class Tape(msgspec.Struct):
 
 
 def build_tape(recordings: Iterable[Iterable[Entry]]) -> Tape:
-    """The tape of some recordings' entries, in the order given."""
+    """The tape of some recordings' entries, in the order given.
+
+    A session whose recording was full goes on in the next one, in whatever order they are named.
+    """
     builder = _Builder()
-    for file, entries in enumerate(recordings):
-        builder.add(file, sorted(entries, key=lambda entry: entry.exchange.started))
+    files = [sorted(entries, key=lambda entry: entry.exchange.started) for entries in recordings]
+    for file, entries in enumerate(files):
+        builder.add_starts(file, entries)
+    for file, entries in sorted(enumerate(files), key=_first_started):
+        builder.add_calls(file, entries)
     for session in builder.tape.sessions:
         _index(session)
     return builder.tape
+
+
+def _first_started(file: tuple[int, list[Entry]]) -> str:
+    return file[1][0].exchange.started if file[1] else ""
 
 
 def _index(session: RecordedSession) -> None:
@@ -156,12 +166,16 @@ class _Builder:
     def __init__(self) -> None:
         self.tape = Tape([], {}, {}, [], {})
         self._by_sid: dict[tuple[int, str], list[RecordedSession]] = {}
+        self._anywhere: dict[str, list[RecordedSession]] = {}
 
-    def add(self, file: int, entries: list[Entry]) -> None:
-        """Add one recording's entries, in the order of their arrival."""
+    def add_starts(self, file: int, entries: list[Entry]) -> None:
+        """Add the session calls of one recording, in the order of their arrival."""
         for entry in entries:
             if entry.exchange.call is Call.SESSION:
                 self._add_start(file, entry)
+
+    def add_calls(self, file: int, entries: list[Entry]) -> None:
+        """Add the other calls of one recording; the session calls of all recordings have to be there."""
         for entry in entries:
             if entry.exchange.call is not Call.SESSION:
                 self._add_call(file, entry)
@@ -176,6 +190,7 @@ class _Builder:
         self.tape.by_content.setdefault(session.identity[0], []).append(session)
         if sid is not None:
             self._by_sid.setdefault((file, sid), []).append(session)
+            self._anywhere.setdefault(sid, []).append(session)
 
     def _new_session(
         self, file: int, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
@@ -211,14 +226,22 @@ class _Builder:
         session.calls.append(call)
 
     def _session_of(self, file: int, sid: str, entry: Entry) -> RecordedSession:
-        """The session that an event belongs to: of those with its id, the last that had begun."""
+        """The session that an event belongs to: of those with its id, the last that had begun, here or else before."""
         known = self._by_sid.setdefault((file, sid), [])
         if not known:
-            known.append(self._new_session(file, sid, entry, None, identity_of(None)))
-        begun = (
-            each for each in reversed(known) if each.start and each.start.exchange.started <= entry.exchange.started
-        )
-        return next(begun, known[0])
+            earlier = _last_begun(sorted(self._anywhere.get(sid, ()), key=_started), entry)
+            known.append(earlier or self._new_session(file, sid, entry, None, identity_of(None)))
+        return _last_begun(known, entry) or known[0]
+
+
+def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSession | None:
+    """The last of some sessions, in the order of their starts, that had begun when an exchange came."""
+    begun = (each for each in reversed(sessions) if each.start and _started(each) <= entry.exchange.started)
+    return next(begun, None)
+
+
+def _started(session: RecordedSession) -> str:
+    return session.start.exchange.started if session.start else ""
 
 
 def _next_order(calls: list[RecordedCall]) -> int:

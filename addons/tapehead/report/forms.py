@@ -4,8 +4,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-# Stands for stdin among recordings, for stdout among outputs.
-STDIN = "-"
+# Stands for stdout where a file is named.
+STDOUT = "-"
 
 
 class Format(StrEnum):

@@ -1,0 +1,98 @@
+"""Failures of tapehead's own on the request path: told once with what reproduces them, counted, never the player's.
+
+What is told goes into logs, so identifiers are taken out of it: of the exchange, and of the traceback that may quote
+it. Where even that fails, only the shape of the request is told.
+"""
+
+import logging
+import re
+import secrets
+import traceback
+from collections.abc import Callable
+
+import msgspec
+
+from tapehead.api import Call
+from tapehead.exchange import FORMAT_VERSION, Exchange, Request, Response, encode
+from tapehead.ledger import count_of
+from tapehead.redact import Redactor
+
+logger = logging.getLogger(__name__)
+
+# Gives the request and the response at hand.
+What = Callable[[], tuple[Request | None, Response | None]]
+# Kinds of failure that are told of; there is no telling how many a bug has.
+MOST_TOLD = 20
+# What of an exchange is told, in characters.
+MOST_SHOWN = 8_000
+
+
+class Failures:
+    """Counts failures, and tells of each kind once.
+
+    Attributes:
+        count: how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._told: set[tuple[str, str]] = set()
+        self._redactor = Redactor(secrets.token_bytes(32))
+
+    def note(self, where: str, error: Exception, what: What | None = None) -> None:
+        """Count a failure, and tell of it if it is the first of its kind.
+
+        Args:
+            where: what failed.
+            error: how.
+            what: gives the request and the response at hand.
+        """
+        self.count += 1
+        kind = (where, type(error).__name__)
+        if kind in self._told or len(self._told) >= MOST_TOLD:
+            return
+        self._told.add(kind)
+        logger.error("tapehead failed in %s; the traffic goes on untouched\n%s", where, self._describe(error, what))
+
+    def __str__(self) -> str:
+        """How many there were, to be put behind a summary; empty if there were none."""
+        return f"; {count_of(self.count, 'failure')} of tapehead's own, see the log" if self.count else ""
+
+    def _describe(self, error: Exception, what: What | None) -> str:
+        try:
+            request, response = what() if what else (None, None)
+        except Exception:  # noqa: BLE001 - what failed may fail again
+            request, response = None, None
+        try:
+            return self._tell(error, request, response)
+        except Exception:  # noqa: BLE001 - it may be the making of pseudonyms that fails
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            return f"{frames}{type(error).__name__}; the request's shape: {_shape_of(request)}"
+
+    def _tell(self, error: Exception, request: Request | None, response: Response | None) -> str:
+        """The traceback and the exchange, with pseudonyms in both."""
+        trace = "".join(traceback.format_exception(error))
+        if request is None:
+            return trace
+        made = Exchange(
+            tapehead=FORMAT_VERSION,
+            started="",
+            elapsed_ms=0,
+            call=Call.EVENT,
+            session=None,
+            request=request,
+            response=response,
+            error=trace,
+            findings=[],
+        )
+        redacted = self._redactor.redact(made)
+        shown = encode(msgspec.structs.replace(redacted, error=None))[:MOST_SHOWN].decode("utf-8", "replace")
+        return f"{redacted.error}to reproduce it: {shown.strip()}"
+
+
+def _shape_of(request: Request | None) -> str:
+    """A request with x for every letter and 0 for every digit."""
+    if request is None:
+        return "unknown"
+    text = f"{request.path} {request.content()[:MOST_SHOWN].decode('latin-1')}"
+    return f"{request.method} {re.sub('[0-9]', '0', re.sub('[^\\W0-9]', 'x', text))!r}"
