@@ -69,10 +69,15 @@ class Door:
 
 
 @contextlib.contextmanager
-def door(*command: object, cwd: Path | None = None, listen: str = "127.0.0.1:0") -> Iterator[Door]:
-    """`tapehead COMMAND --listen LISTEN`, ready to be called; stopped at the end if it still runs."""
-    arguments = [*map(str, command), "--listen", listen]
-    with program(sys.executable, "-m", "tapehead", *arguments, cwd=cwd) as opened:
+def door(
+    *command: object, cwd: Path | None = None, listen: str = "127.0.0.1:0", broken: str | None = None
+) -> Iterator[Door]:
+    """`tapehead COMMAND --listen LISTEN`, ready to be called; stopped at the end if it still runs.
+
+    `broken` is Python that runs in the process before tapehead does, to break something of it.
+    """
+    start = ["-m", "tapehead"] if broken is None else ["-c", f"{broken}\nfrom tapehead.__main__ import main\nmain()"]
+    with program(sys.executable, *start, *command, "--listen", listen, cwd=cwd) as opened:
         opened.url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
         yield opened
 

@@ -1,6 +1,5 @@
 """Recordings on disk, read back: plain or compressed, from a file or from stdin."""
 
-import io
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,8 @@ from tapehead.recording import BadLine, Entry, NewerFormatError, read_lines
 STDIN = Path("-")
 # What recordings are called, plain and compressed.
 PATTERNS = ("*.jsonl", "*.jsonl.zst")
+# What of a compressed recording is unpacked at once; a few bytes may become a hundred thousand.
+PIECE_BYTES = 4096
 # Lines of one file that are complained of one by one.
 MOST_COMPLAINTS = 20
 # Lines of a file that say whether it is a recording.
@@ -117,18 +118,42 @@ def _read_file(path: Path) -> Iterator[Entry | BadLine]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[Iterable[bytes]]:
     """A recording as its lines, unpacked if they are compressed."""
     if path == STDIN:
-        yield _unpack(sys.stdin.buffer)
+        yield _lines_of(sys.stdin.buffer)
         return
     with path.open("rb") as file:
-        yield _unpack(file)
+        yield _lines_of(file)
 
 
-def _unpack(file: BinaryIO) -> BinaryIO:
-    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
-    if not buffered.peek(len(MAGIC)).startswith(MAGIC):
-        return buffered
-    unpacked = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
-    return io.BufferedReader(unpacked)
+def _lines_of(file: BinaryIO) -> Iterable[bytes]:
+    start = file.read(len(MAGIC))
+    if start == MAGIC:
+        return _split(_unpack(file, start))
+    first = start if start.endswith(b"\n") else start + file.readline()
+    return itertools.chain(_split([first]), file)
+
+
+def _unpack(file: BinaryIO, piece: bytes) -> Iterator[bytes]:
+    """What frames of zstd hold, as far as they go: a crash may have left the last one unfinished."""
+    decoder = zstandard.ZstdDecompressor().decompressobj()
+    while piece:
+        if decoder.eof:
+            decoder = zstandard.ZstdDecompressor().decompressobj()
+        yield decoder.decompress(piece)
+        piece = decoder.unused_data or file.read(PIECE_BYTES)
+
+
+def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines in pieces that are cut anywhere."""
+    rest: list[bytes] = []
+    for piece in pieces:
+        *lines, last = piece.split(b"\n")
+        for line in lines:
+            yield b"".join((*rest, line, b"\n"))
+            rest.clear()
+        if last:
+            rest.append(last)
+    if rest:
+        yield b"".join(rest)
