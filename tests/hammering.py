@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from tapehead.store import read_recording
 
 
 def event_of(number: int, size: int = 0) -> bytes:
-    """The body of the event with a number; `size` bytes of metadata make it longer."""
-    metadata = {"number": str(number), "filler": "x" * size}
+    """The body of the event with a number; `size` bytes of metadata, which do not compress well, make it longer."""
+    metadata = {"number": str(number), "filler": random.Random(number).randbytes(size // 2).hex()}
     place = {"playhead": number, "ts": 1_795_401_600_000 + number}
     return orjson.dumps({"eventType": "ping", "playerTime": place, "customMetadata": metadata})
 

@@ -5,6 +5,7 @@ suffix .zst a recording is a stream of zstd frames with a block that ends after 
 read after a crash as well as plain text can.
 """
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
@@ -172,6 +173,8 @@ class RecordingFile:
         except OSError:
             self._refused = True
             self._coder.resume(is_open=was_open)
+            with contextlib.suppress(OSError):  # the next write tries again
+                self._take_back()
             raise
         self.size += len(encoded)
 
@@ -181,10 +184,14 @@ class RecordingFile:
             os.ftruncate(self._file, 0)
             self._replaces, self.size = False, 0
         if self._refused:
-            os.ftruncate(self._file, self.size)
-            self._refused = False
+            self._take_back()
         if os.fstat(self._file).st_size != self.size:
             self._mend()
+
+    def _take_back(self) -> None:
+        """Cut off what a refused write has left."""
+        os.ftruncate(self._file, self.size)
+        self._refused = False
 
     def sync(self) -> None:
         """Have the disk confirm what was written.
