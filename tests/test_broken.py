@@ -1,0 +1,143 @@
+"""Bugs of our own, planted at every hook and in every part: the player gets what it would get without tapehead."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from doors import Door, door
+from hammering import event_of, numbers_in
+from upstream import upstream
+
+EVENTS = "/api/v1/sessions/abc/events"
+SECRET = "planted-visitor-4711"
+PLANT = """
+import tapehead.{module} as module
+def broken(*_, **__):
+    raise RuntimeError("planted {secret}")
+module.{name} = broken
+"""
+# What is broken in turn, and how many of the three calls are then lost.
+HOOKS = {
+    ("addon", "find_call"): 3,
+    ("addon", "route_of"): 3,
+    ("addon", "see"): 3,
+    ("addon", "Pick.mark"): 3,
+    ("addon", "Record.begin"): 3,
+    ("recorder", "exchange_of"): 3,
+    ("recorder", "check_exchange"): 0,
+    ("recorder", "Redactor.redact"): 3,
+    ("recorder", "encode"): 3,
+    ("recorder", "lines_of"): 0,
+    ("recorder", "Taker._count"): 0,
+    ("flows", "unpack"): 3,
+    ("flows", "quote"): 3,
+}
+
+
+def plant(module: str, name: str) -> str:
+    return PLANT.format(module=module, name=name, secret=SECRET)
+
+
+def post(url: str, number: int, body: bytes | None = None) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    return httpx.post(url + EVENTS, content=event_of(number) if body is None else body, headers=headers)
+
+
+def assert_told_once(proxy: Door) -> None:
+    told = [line for line in proxy.lines if "tapehead failed in" in line]
+    assert told, proxy.lines
+    assert len(told) == len(set(told))
+    assert "failures of tapehead's own, see the log" in proxy.lines[-1]
+
+
+@pytest.mark.parametrize(("module", "name"), HOOKS)
+def test_a_bug_leaves_the_exchange_as_it_is(module: str, name: str, tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as server, door("record", "--to", server.url, "--out", out, broken=plant(module, name)) as proxy:
+        answers = [post(proxy.url, number) for number in range(3)]
+        assert proxy.stop() == 1
+
+    assert [each.status_code for each in answers] == [204] * 3
+    assert [each.body for each in server.received] == [event_of(number) for number in range(3)]
+    lost = HOOKS[module, name]
+    assert (numbers_in(out) if out.stat().st_size else []) == list(range(3 - lost))
+    assert_told_once(proxy)
+
+
+BREAK_HOOK = """
+import tapehead.addon as addon
+async def waits(self, *_):
+    raise KeyError("planted")
+def is_done(self, *_):
+    raise KeyError("planted")
+is_async = {hook!r} in ("response", "error")
+broken = addon.shielded_async(waits) if is_async else addon.shielded(is_done)
+for kind in (addon.Pick, addon.Record):
+    if hasattr(kind, {hook!r}):
+        setattr(kind, {hook!r}, broken)
+"""
+
+
+@pytest.mark.parametrize("hook", ["requestheaders", "responseheaders", "response", "error", "http_connect", "done"])
+def test_a_bug_in_a_hook_leaves_all_traffic_as_it_is(hook: str, tmp_path: Path) -> None:
+    broken, out = BREAK_HOOK.format(hook=hook), tmp_path / "a.jsonl"
+    with upstream() as server, door("record", "-q", "--to", server.url, "--out", out, broken=broken) as proxy:
+        assert post(proxy.url, 1).status_code == 204
+        assert httpx.get(proxy.url + "/other").content == b"hello " * 1000
+        proxy.stop()
+    assert [each.path for each in server.received] == [EVENTS, "/other"]
+
+
+def test_what_is_told_reproduces_the_failure_and_names_nobody(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    body = b'{"eventType":"ping","params":{"visitor.marketingCloudUserId":"%s"}}' % SECRET.encode()
+    with (
+        upstream() as server,
+        door("record", "--to", server.url, "--out", out, broken=plant("recorder", "encode")) as proxy,
+    ):
+        post(proxy.url, 1, body)
+        proxy.stop()
+
+    said = "\n".join(proxy.lines)
+    assert "RuntimeError: planted pseudonym-" in said
+    assert f'"url":"{proxy.url.replace(str(proxy.port), str(server.port))}{EVENTS}"' in said
+    assert '"visitor.marketingCloudUserId":"pseudonym-' in said
+    assert SECRET not in said
+
+
+def test_where_pseudonyms_fail_the_shape_alone_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    body = b'{"eventType":"ping","params":{"visitor.marketingCloudUserId":"%s"}}' % SECRET.encode()
+    broken = plant("redact", "Redactor.redact").replace(SECRET, "bug")
+    with upstream() as server, door("record", "--to", server.url, "--out", out, broken=broken) as proxy:
+        post(proxy.url, 1, body)
+        assert proxy.stop() == 1
+
+    said = "\n".join(proxy.lines)
+    assert 'the request\'s shape: POST \'/xxx/x0/xxxxxxxx/xxx/xxxxxx {"xxxxxxxxx":"xxxx"' in said
+    assert SECRET not in said
+    assert SECRET.encode() not in out.read_bytes()
+
+
+@pytest.mark.parametrize(("command", "engine"), [("serve", "simulate.Simulation"), ("replay", "replay.Replay")])
+def test_an_engine_that_fails_gives_500_and_goes_on(command: str, engine: str, tmp_path: Path) -> None:
+    module, _, name = engine.partition(".")
+    recordings = [] if command == "serve" else [Path(__file__).parent.parent / "recordings" / "timeline-1.jsonl"]
+    with door(command, *recordings, broken=plant(module, f"{name}.answer")) as proxy:
+        answers = [post(proxy.url, number) for number in range(3)]
+        assert proxy.stop() == 1
+
+    assert [each.status_code for each in answers] == [500] * 3
+    assert answers[0].json() == {"message": "tapehead failed; its log says why"}
+    assert answers[0].headers["Access-Control-Allow-Origin"] == "*"
+    assert any("3 failures of tapehead's own" in line for line in proxy.lines)
+    assert sum("tapehead failed in answering a call" in line for line in proxy.lines) == 1
+
+
+@pytest.mark.parametrize("command", ["serve", "replay"])
+def test_a_line_that_cannot_be_shown_costs_no_answer(command: str) -> None:
+    recording = Path(__file__).parent.parent / "recordings" / "timeline-1.jsonl"
+    with door(command, recording, broken=plant("terminal", "answer_line")) as proxy:
+        assert post(proxy.url, 1).status_code in (204, 400, 404)
+        assert proxy.stop() == 1
