@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "addons" / "tapehead"
 
 # What lives on each floor, from the ground up; imports go down or stay on the floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("__init__", "api", "coding", "exchange", "launch", "problems", "sid", "wire"),
+    "ground": ("__init__", "api", "coding", "exchange", "gate", "launch", "problems", "sid", "wire"),
     "model": (
         "answer",
         "metrics.assumptions",
@@ -81,6 +81,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "addon",
         "asgi",
         "flows",
+        "guards",
         "hosts",
         "gathering",
         "config",
@@ -93,6 +94,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "diff_report.strip",
         "diff_report.text",
         "diff_report.words",
+        "login",
         "logs",
         "player",
         "playing",

@@ -8,15 +8,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Lock
 
 import uvicorn
 import uvloop
 
 from tapehead.answer import Engine, Observer
-from tapehead.asgi import App, Protocol
+from tapehead.asgi import App, guarded
+from tapehead.gate import Admission, Listener, Network, Protection, judge, refused_line
 from tapehead.problems import ProxyProblem
 from tapehead.receipt import Receipt
 from tapehead.stage import EngineSettings, Stage, add_books, books_of
@@ -25,6 +27,7 @@ from tapehead.terminal import Screen, announce, observer
 BACKLOG = 2048
 PATIENCE_SECONDS = 15
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+SPAWN = multiprocessing.get_context("spawn")
 
 
 class _Server(uvicorn.Server):
@@ -50,7 +53,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def run_server(
-    engine: Engine, listening: socket.socket, observe: Observer | None, ready: Callable[[], None]
+    engine: Engine,
+    listening: socket.socket,
+    observe: Observer | None,
+    ready: Callable[[], None],
+    admission: Admission,
 ) -> None:
     """Answer from `engine` until SIGINT or SIGTERM; the calls in hand are answered first.
 
@@ -59,10 +66,11 @@ async def run_server(
         listening: where to listen.
         observe: called with each request, its answer and the time; None for nobody.
         ready: called once signals are heeded.
+        admission: who may come in.
     """
     config = uvicorn.Config(
         App(engine, observe),
-        http=Protocol,
+        http=guarded(admission),
         lifespan="off",
         ws="none",
         log_config=None,
@@ -80,7 +88,15 @@ async def run_server(
     await server.serve(sockets=[listening])
 
 
-def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[str], None], *, workers: int = 1) -> int:
+def serve(
+    settings: EngineSettings,
+    host: str,
+    port: int,
+    complain: Callable[[str], None],
+    *,
+    workers: int = 1,
+    clients: Sequence[Network] = (),
+) -> int:
     """Answer players until told to stop; the exit code.
 
     Args:
@@ -89,6 +105,7 @@ def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[st
         port: the port; 0 picks one.
         complain: prints a line on stderr.
         workers: how many processes answer.
+        clients: the networks from which players may come; none for all.
 
     Raises:
         Problem: a recording cannot be read, or the address cannot be listened on.
@@ -96,18 +113,30 @@ def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[st
     if workers > 1:
         _hold_signals()
     stage, screen, receipt = Stage(settings, complain), Screen(), Receipt()
+    admission = Admission(clients, complain if workers == 1 else _once(complain))
     with listen(host, port) as listening:
+        _warn(host, listening, clients, complain)
         ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
         if workers == 1:
-            _answer(stage, settings, listening, screen, receipt, ready)
+            _answer(stage, settings, listening, screen, receipt, ready, admission)
         else:
-            books = _run_workers(settings, listening, workers, ready)
+            books = _run_workers(settings, listening, workers, ready, admission)
             if len(books) < workers:
                 complain(f"{workers - len(books)} of {workers} workers ended without their part of the summary")
-            receipt.attempts += add_books(stage, books)
+            attempts, admission.refused = add_books(stage, books)
+            receipt.attempts += attempts
+    if line := refused_line(admission.refused):
+        complain(line)
     code = stage.close(receipt, screen.show)
     screen.close()
     return code
+
+
+def _warn(host: str, listening: socket.socket, clients: Sequence[Network], complain: Callable[[str], None]) -> None:
+    """Say what listening there exposes, if it does."""
+    listener = Listener("serve", host, (listening.getsockname()[0],))
+    if line := judge(listener, Protection(clients=tuple(clients))):
+        complain(line)
 
 
 def _answer(
@@ -117,19 +146,23 @@ def _answer(
     screen: Screen,
     receipt: Receipt,
     ready: Callable[[], None],
+    admission: Admission,
 ) -> None:
     observe = None if settings.quiet else observer(screen, explain=settings.explain)
     receipt.seal()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_server(stage.engine, listening, observe, ready))
+        runner.run(run_server(stage.engine, listening, observe, ready, admission))
 
 
 def _run_workers(
-    settings: EngineSettings, listening: socket.socket, workers: int, ready: Callable[[], None]
+    settings: EngineSettings,
+    listening: socket.socket,
+    workers: int,
+    ready: Callable[[], None],
+    admission: Admission,
 ) -> list[bytes]:
     """Answer in several processes until told to stop; the books of those that sent them."""
-    context = multiprocessing.get_context("spawn")
-    started = [_start_worker(context, settings, listening) for _ in range(workers)]
+    started = [_start_worker(settings, listening, admission) for _ in range(workers)]
     _hold_signals()  # starting a process let them through again
     ready()
     signal.sigwait(STOP_SIGNALS)
@@ -142,13 +175,23 @@ def _run_workers(
 
 
 def _start_worker(
-    context: SpawnContext, settings: EngineSettings, listening: socket.socket
+    settings: EngineSettings, listening: socket.socket, admission: Admission
 ) -> tuple[SpawnProcess, Connection]:
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(settings, listening, theirs), daemon=True)
+    ours, theirs = SPAWN.Pipe(duplex=False)
+    process = SPAWN.Process(target=_work, args=(settings, listening, theirs, admission), daemon=True)
     process.start()
     theirs.close()
     return process, ours
+
+
+def _once(complain: Callable[[str], None]) -> Callable[[str], None]:
+    """A function that complains once, in whichever process it is called first."""
+    return functools.partial(_tell_first, SPAWN.Lock(), complain)
+
+
+def _tell_first(untold: Lock, complain: Callable[[str], None], line: str) -> None:
+    if untold.acquire(block=False):
+        complain(line)
 
 
 def _receive(pipe: Connection) -> bytes | None:
@@ -158,13 +201,13 @@ def _receive(pipe: Connection) -> bytes | None:
         return None
 
 
-def _work(settings: EngineSettings, listening: socket.socket, books: Connection) -> None:
+def _work(settings: EngineSettings, listening: socket.socket, books: Connection, admission: Admission) -> None:
     """What one process of several does; it ends with its parent, however that ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     stage, screen, receipt = Stage(settings, _ignore), Screen(), Receipt()
-    _answer(stage, settings, listening, screen, receipt, _heed_signals)
+    _answer(stage, settings, listening, screen, receipt, _heed_signals, admission)
     screen.close()
-    books.send_bytes(books_of(stage, receipt))
+    books.send_bytes(books_of(stage, receipt, admission.refused))
 
 
 def _end_with_parent() -> None:
