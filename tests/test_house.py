@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "addons" / "tapehead"
 
 # What lives on each floor, from the ground up; imports go down or stay on the floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("__init__", "api", "coding", "exchange", "problems", "sid", "wire"),
+    "ground": ("__init__", "api", "coding", "exchange", "gate", "problems", "sid", "wire"),
     "model": (
         "answer",
         "metrics.assumptions",
@@ -84,6 +84,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "failures",
         "files",
         "flows",
+        "guards",
         "hosts",
         "gathering",
         "keys",
@@ -98,6 +99,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "diff_report.strip",
         "diff_report.text",
         "diff_report.words",
+        "login",
         "logs",
         "player",
         "playing",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tapehead.faults import Fault, Latency, parse_fault, parse_latency
+from tapehead.gate import ANY_LOGIN, Network, Protection, parse_network
 from tapehead.launch import ProxySettings, Rotation
 from tapehead.problems import UsageProblem
 from tapehead.replay import OnMiss
@@ -134,8 +135,47 @@ def parse_waiting(text: str | None) -> Latency | None:
     return parse_latency(text) if text is not None else None
 
 
+def parse_clients(texts: Sequence[str] | None) -> tuple[Network, ...]:
+    """The networks that `--allow-client` names.
+
+    Raises:
+        UsageProblem: one is none.
+    """
+    return tuple(map(_parse_client, texts or ()))
+
+
+def _parse_client(text: str) -> Network:
+    try:
+        return parse_network(text)
+    except ValueError as error:
+        said = "has bits beyond its prefix" if "host bits" in str(error) else "is no address and no network"
+        example = "192.168.1.0/24 for a network, or 192.168.1.5 for one client"
+        raise UsageProblem(f"--allow-client {text} {said}; expected one like {example}") from error
+
+
+def parse_protection(login: str | None, clients: Sequence[str] | None, *, open_: bool = False) -> Protection:
+    """What keeps strangers out, by the arguments that say it.
+
+    Raises:
+        UsageProblem: one cannot be used; the message does not repeat the login.
+    """
+    if login is not None and not (login == ANY_LOGIN or login[:1] == "@" != login or _LOGIN.fullmatch(login)):
+        raise UsageProblem("--proxyauth is no login; expected USER:PASS with that one colon, or @FILE made by htpasswd")
+    return Protection(login=login, clients=parse_clients(clients), open=open_)
+
+
+# A password with a colon in it would never be taken: mitmproxy parses no such thing.
+_LOGIN = re.compile("[^:]+:[^:]+")
+
+
 def proxy_settings(
-    listen: str, modes: Sequence[str], extra: Sequence[str], *, insecure: bool = False, offline: bool = False
+    listen: str,
+    modes: Sequence[str],
+    extra: Sequence[str],
+    protection: Protection,
+    *,
+    insecure: bool = False,
+    offline: bool = False,
 ) -> ProxySettings:
     """How the proxy runs, by the arguments that all doors share.
 
@@ -146,5 +186,9 @@ def proxy_settings(
     for option in extra:
         if "=" not in option:
             raise UsageProblem(f"--set {option} has no value; expected NAME=VALUE, such as ssl_insecure=true")
+        if option.startswith("proxyauth="):
+            raise UsageProblem("--set proxyauth is not how a login is said here; say --proxyauth")
     more = ("ssl_insecure=true",) if insecure else ()
-    return ProxySettings(modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra))
+    return ProxySettings(
+        modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), protection=protection
+    )

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tapehead.answer import Answer, Engine, Observer
 from tapehead.exchange import Request, Response
 from tapehead.failures import Failures
+from tapehead.gate import Admission
 from tapehead.simulate import FAILED, failure
 from tapehead.wire import end_to_end, pack, unpack
 
@@ -33,6 +34,19 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         extensions: dict[str, Any] = {_TRANSPORT: self.transport}
         self.scope["extensions"] = extensions
+
+
+def guarded(admission: Admission) -> type[Protocol]:
+    """The protocol with a gate: connections of clients that may not come in are closed before anything is read."""
+
+    class Guarded(Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """Take a connection, or close it."""
+            super().connection_made(transport)
+            if not admission.admits(self.client and self.client[0]):
+                transport.abort()
+
+    return Guarded
 
 
 class App:

@@ -73,6 +73,9 @@ def record(
     backlog: options.Backlog = options.DEFAULT_BACKLOG,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")] = False,
     listen: options.Listen = options.DEFAULT_LISTEN,
+    proxyauth: options.Login = None,
+    allow_client: options.Clients = None,
+    open_: options.Open = False,
     set_: options.ProxyOptions = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -81,7 +84,8 @@ def record(
     Example: tapehead record --to https://company.hb-api.omtrdc.net --out session.jsonl
     """
     target = arguments.parse_target(to) if to else None
-    proxy = arguments.proxy_settings(listen, _modes(mode, target), set_ or (), insecure=insecure)
+    protection = arguments.parse_protection(proxyauth, allow_client, open_=open_)
+    proxy = arguments.proxy_settings(listen, _modes(mode, target), set_ or (), protection, insecure=insecure)
     if append and overwrite:
         raise UsageProblem("--append and --overwrite exclude each other; say one of them")
     rotation = arguments.parse_rotation(rotate)
@@ -131,6 +135,9 @@ def replay(
     explain: options.Explain = False,
     summary: options.SummaryFile = None,
     listen: options.Listen = options.DEFAULT_LISTEN,
+    proxyauth: options.Login = None,
+    allow_client: options.Clients = None,
+    open_: options.Open = False,
     set_: options.ProxyOptions = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -144,8 +151,9 @@ def replay(
     target = arguments.forward_target(on_miss, to, mode)
     modes = mode or [target.mode if target else OFFLINE_MODE]
     episodes = arguments.episodes_file(target, out, recordings)
+    protection = arguments.parse_protection(proxyauth, allow_client, open_=open_)
     settings = PlayerSettings(
-        proxy=arguments.proxy_settings(listen, modes, set_ or (), offline=target is None),
+        proxy=arguments.proxy_settings(listen, modes, set_ or (), protection, offline=target is None),
         engine=EngineSettings(
             recordings=tuple(recordings),
             on_miss=on_miss,
@@ -183,6 +191,7 @@ def serve(
     summary: options.SummaryFile = None,
     workers: options.Workers = 1,
     listen: options.Listen = options.DEFAULT_LISTEN,
+    allow_client: options.Clients = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Answer players with a plain HTTP server: from recordings, or as the documented endpoint does.
@@ -208,8 +217,10 @@ def serve(
         summary=summary,
         quiet=quiet,
     )
+    clients = arguments.parse_clients(allow_client)
     _log()
-    raise typer.Exit(serving.serve(engine, *arguments.parse_listen(listen), complain, workers=workers))
+    address = arguments.parse_listen(listen)
+    raise typer.Exit(serving.serve(engine, *address, complain, workers=workers, clients=clients))
 
 
 @app.command()

@@ -24,6 +24,15 @@ Endpoints = Annotated[
 ProxyOptions = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any option of mitmproxy; repeatable.")
 ]
+Login = Annotated[
+    str | None,
+    typer.Option("--proxyauth", metavar="USER:PASS|@FILE", help="Serve only who logs in; FILE is made by htpasswd -B."),
+]
+Clients = Annotated[
+    list[str] | None,
+    typer.Option("--allow-client", metavar="CIDR", help="Let in only clients with these addresses; repeatable."),
+]
+Open = Annotated[bool, typer.Option("--open", help="Be an open proxy, beyond this machine and for anybody.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
 DEFAULT_LISTEN = "127.0.0.1:8080"
 

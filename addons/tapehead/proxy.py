@@ -4,6 +4,7 @@ mitmdump's forty tool addons cost over half of each request, and none of them ha
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 from mitmproxy import exceptions, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 
+from tapehead.guards import guards_of, warnings_of
 from tapehead.launch import ProxySettings
 from tapehead.problems import ProxyProblem
+
+logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 5.0
 
@@ -36,13 +40,14 @@ async def run_proxy(
         drain: awaited after the listening has ended, with the seconds that the calls in hand may still take.
 
     Raises:
-        ProxyProblem: an option is wrong, or an address is in use.
+        ProxyProblem: an option is wrong, an address is in use, or it would be an open proxy.
     """
+    guards = list(guards_of(settings))
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
-    proxy.addons.add(core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig(), *addons)
+    proxy.addons.add(core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig(), *guards, *addons)
     _configure(proxy.options, settings)
-    proxy.addons.add(_Start(server, proxy, ready))
+    proxy.addons.add(_Start(server, proxy, ready, warnings_of(proxy.options, settings)))
     stopped = asyncio.create_task(_stop_gently(proxy, drain))
     await proxy.run()
     stopped.cancel()
@@ -50,9 +55,12 @@ async def run_proxy(
 
 
 class _Start:
-    """Tells when the proxy listens, and ends it when it cannot."""
+    """Tells when the proxy listens, and what that exposes; ends it when it cannot."""
 
-    def __init__(self, server: proxyserver.Proxyserver, proxy: master.Master, ready: Ready) -> None:
+    def __init__(
+        self, server: proxyserver.Proxyserver, proxy: master.Master, ready: Ready, warnings: Sequence[str]
+    ) -> None:
+        self._warnings = warnings
         self._server = server
         self._proxy = proxy
         self._ready = ready
@@ -61,6 +69,8 @@ class _Start:
         if any(instance.last_exception for instance in self._server.servers):
             self._proxy.should_exit.set()
         else:
+            for line in self._warnings:
+                logger.warning(line)
             self._ready([address[:2] for address in self._server.listen_addrs()], self._notes())
 
     def _notes(self) -> list[str]:

@@ -8,16 +8,16 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Lock
 
 import uvicorn
 import uvloop
 
-from tapehead.answer import Engine, Observer
-from tapehead.asgi import App, Protocol
-from tapehead.failures import Failures
+from tapehead.asgi import App, guarded
+from tapehead.gate import Admission, Listener, Network, Protection, judge, refused_line
 from tapehead.problems import ProxyProblem
 from tapehead.receipt import Receipt
 from tapehead.stage import EngineSettings, Stage, add_books, books_of
@@ -26,6 +26,7 @@ from tapehead.terminal import Screen, announce, observer
 BACKLOG = 2048
 PATIENCE_SECONDS = 15
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+SPAWN = multiprocessing.get_context("spawn")
 
 
 class _Server(uvicorn.Server):
@@ -50,21 +51,18 @@ def listen(host: str, port: int) -> socket.socket:
         raise ProxyProblem.of_listening(host, port, error) from error
 
 
-async def run_server(
-    engine: Engine, failures: Failures, listening: socket.socket, observe: Observer | None, ready: Callable[[], None]
-) -> None:
-    """Answer from `engine` until SIGINT or SIGTERM; the calls in hand are answered first.
+async def run_server(app: App, listening: socket.socket, ready: Callable[[], None], admission: Admission) -> None:
+    """Answer until SIGINT or SIGTERM; the calls in hand are answered first.
 
     Args:
-        engine: what answers.
-        failures: what failed of it.
+        app: what answers.
         listening: where to listen.
-        observe: called with each request, its answer and the time; None for nobody.
         ready: called once signals are heeded.
+        admission: who may come in.
     """
     config = uvicorn.Config(
-        App(engine, failures, observe),
-        http=Protocol,
+        app,
+        http=guarded(admission),
         lifespan="off",
         ws="none",
         log_config=None,
@@ -82,7 +80,15 @@ async def run_server(
     await server.serve(sockets=[listening])
 
 
-def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[str], None], *, workers: int = 1) -> int:
+def serve(
+    settings: EngineSettings,
+    host: str,
+    port: int,
+    complain: Callable[[str], None],
+    *,
+    workers: int = 1,
+    clients: Sequence[Network] = (),
+) -> int:
     """Answer players until told to stop; the exit code.
 
     Args:
@@ -91,6 +97,7 @@ def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[st
         port: the port; 0 picks one.
         complain: prints a line on stderr.
         workers: how many processes answer.
+        clients: the networks from which players may come; none for all.
 
     Raises:
         Problem: a recording cannot be read, or the address cannot be listened on.
@@ -98,18 +105,30 @@ def serve(settings: EngineSettings, host: str, port: int, complain: Callable[[st
     if workers > 1:
         _hold_signals()
     stage, screen, receipt = Stage(settings, complain), Screen(), Receipt()
+    admission = Admission(clients, complain if workers == 1 else _once(complain))
     with listen(host, port) as listening:
+        _warn(host, listening, clients, complain)
         ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
         if workers == 1:
-            _answer(stage, settings, listening, screen, receipt, ready)
+            _answer(stage, settings, listening, screen, receipt, ready, admission)
         else:
-            books = _run_workers(settings, listening, workers, ready)
+            books = _run_workers(settings, listening, workers, ready, admission)
             if len(books) < workers:
                 complain(f"{workers - len(books)} of {workers} workers ended without their part of the summary")
-            receipt.attempts += add_books(stage, books)
+            attempts, admission.refused = add_books(stage, books)
+            receipt.attempts += attempts
+    if line := refused_line(admission.refused):
+        complain(line)
     code = stage.close(receipt, screen.show)
     screen.close()
     return code
+
+
+def _warn(host: str, listening: socket.socket, clients: Sequence[Network], complain: Callable[[str], None]) -> None:
+    """Say what listening there exposes, if it does."""
+    listener = Listener("serve", host, (listening.getsockname()[0],))
+    if line := judge(listener, Protection(clients=tuple(clients))):
+        complain(line)
 
 
 def _answer(
@@ -119,19 +138,24 @@ def _answer(
     screen: Screen,
     receipt: Receipt,
     ready: Callable[[], None],
+    admission: Admission,
 ) -> None:
     observe = None if settings.quiet else observer(screen, explain=settings.explain)
     receipt.seal()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_server(stage.engine, stage.failures, listening, observe, ready))
+        app = App(stage.engine, stage.failures, observe)
+        runner.run(run_server(app, listening, ready, admission))
 
 
 def _run_workers(
-    settings: EngineSettings, listening: socket.socket, workers: int, ready: Callable[[], None]
+    settings: EngineSettings,
+    listening: socket.socket,
+    workers: int,
+    ready: Callable[[], None],
+    admission: Admission,
 ) -> list[bytes]:
     """Answer in several processes until told to stop; the books of those that sent them."""
-    context = multiprocessing.get_context("spawn")
-    started = [_start_worker(context, settings, listening) for _ in range(workers)]
+    started = [_start_worker(settings, listening, admission) for _ in range(workers)]
     _hold_signals()  # starting a process let them through again
     ready()
     signal.sigwait(STOP_SIGNALS)
@@ -144,13 +168,23 @@ def _run_workers(
 
 
 def _start_worker(
-    context: SpawnContext, settings: EngineSettings, listening: socket.socket
+    settings: EngineSettings, listening: socket.socket, admission: Admission
 ) -> tuple[SpawnProcess, Connection]:
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(settings, listening, theirs), daemon=True)
+    ours, theirs = SPAWN.Pipe(duplex=False)
+    process = SPAWN.Process(target=_work, args=(settings, listening, theirs, admission), daemon=True)
     process.start()
     theirs.close()
     return process, ours
+
+
+def _once(complain: Callable[[str], None]) -> Callable[[str], None]:
+    """A function that complains once, in whichever process it is called first."""
+    return functools.partial(_tell_first, SPAWN.Lock(), complain)
+
+
+def _tell_first(untold: Lock, complain: Callable[[str], None], line: str) -> None:
+    if untold.acquire(block=False):
+        complain(line)
 
 
 def _receive(pipe: Connection) -> bytes | None:
@@ -160,13 +194,13 @@ def _receive(pipe: Connection) -> bytes | None:
         return None
 
 
-def _work(settings: EngineSettings, listening: socket.socket, books: Connection) -> None:
+def _work(settings: EngineSettings, listening: socket.socket, books: Connection, admission: Admission) -> None:
     """What one process of several does; it ends with its parent, however that ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     stage, screen, receipt = Stage(settings, _ignore), Screen(), Receipt()
-    _answer(stage, settings, listening, screen, receipt, _heed_signals)
+    _answer(stage, settings, listening, screen, receipt, _heed_signals, admission)
     screen.close()
-    books.send_bytes(books_of(stage, receipt))
+    books.send_bytes(books_of(stage, receipt, admission.refused))
 
 
 def _end_with_parent() -> None:

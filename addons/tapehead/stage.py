@@ -187,19 +187,28 @@ def _write(path: Path, report: Report) -> None:
         raise UsageProblem(f"cannot write the summary to {path}: {error.strerror}") from error
 
 
-def books_of(stage: Stage, receipt: Receipt) -> bytes:
-    """A process's books, for `add_books` in another."""
-    return msgspec.json.encode((stage.books, stage.struck, receipt.attempts, stage.failures.count))
+# What `books_of` puts together.
+_Sent = tuple[Books | None, int, int, int, int]
 
 
-def add_books(stage: Stage, sent: Sequence[bytes]) -> int:
-    """Add the books of other processes to those of `stage`; the connections and look-ups that they attempted."""
-    attempts = 0
+def books_of(stage: Stage, receipt: Receipt, turned_away: int) -> bytes:
+    """A process's books, for `add_books` in another; `turned_away` is how many connections it refused."""
+    return msgspec.json.encode((stage.books, stage.struck, receipt.attempts, turned_away, stage.failures.count))
+
+
+def add_books(stage: Stage, sent: Sequence[bytes]) -> tuple[int, int]:
+    """Add the books of other processes to those of `stage`.
+
+    Returns:
+        The connections and look-ups that they attempted, and the connections that they refused.
+    """
+    attempts = turned_away = 0
     for each in sent:
-        books, struck, attempted, failed = msgspec.json.decode(each, type=tuple[Books | None, int, int, int])
+        books, struck, attempted, refused, failed = msgspec.json.decode(each, type=_Sent)
         attempts += attempted
+        turned_away += refused
         stage.failures.count += failed
         stage.struck_elsewhere += struck
         if stage.books and books:
             stage.books.add(books)
-    return attempts
+    return attempts, turned_away

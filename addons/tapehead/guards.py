@@ -1,0 +1,93 @@
+"""The gate in mitmproxy: what its final options expose, and the addons that keep strangers out.
+
+Nothing here lets anybody in because it failed: who is not known to be welcome is refused.
+"""
+
+import logging
+import socket
+from collections.abc import Iterator
+
+from mitmproxy import connection, options
+from mitmproxy.proxy import mode_specs
+
+from tapehead.gate import Admission, Listener, judge, refused_line
+from tapehead.hosts import Hosts, Tunnels
+from tapehead.launch import ProxySettings
+from tapehead.problems import ProxyProblem
+
+logger = logging.getLogger(__name__)
+
+REFUSED = "refused: --allow-client does not name this client"
+_HTTP = frozenset({"http", "https", "http3"})
+
+
+class Porter:
+    """Closes connections of clients that may not come in, before anything that they sent is looked at.
+
+    Args:
+        admission: who may.
+    """
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def client_connected(self, client: connection.Client) -> None:
+        """Refuse a client unless it is welcome; this machine's own programs are, in whose name mitmproxy speaks."""
+        client.error = REFUSED
+        if isinstance(client.proxy_mode, mode_specs.LocalMode) or self._admission.admits(client.peername[0]):
+            client.error = None
+
+    def done(self) -> None:
+        """Say how many were refused."""
+        if line := refused_line(self._admission.refused):
+            logger.warning(line)
+
+
+def guards_of(settings: ProxySettings) -> Iterator[object]:
+    """The addons that stand before all others of ours, in their order."""
+    protection = settings.protection
+    if protection.clients:
+        yield Porter(Admission(protection.clients, logger.warning))
+    if protection.login is not None:
+        from tapehead.login import Login  # it brings LDAP along
+
+        yield Login(protection.login)
+    yield Tunnels(Hosts(settings.endpoints))
+
+
+def warnings_of(opts: options.Options, settings: ProxySettings) -> list[str]:
+    """What the user has to know of what is going to listen, a line each.
+
+    It is read from mitmproxy's own options, as each `--mode` and `--set` has left them.
+
+    Raises:
+        ProxyProblem: it would be an open proxy, or a host is none.
+    """
+    modes = (mode_specs.ProxyMode.parse(mode) for mode in opts.mode)
+    lines = (judge(_listener(mode, opts), settings.protection, offline=settings.offline) for mode in modes)
+    return list(dict.fromkeys(filter(None, lines)))
+
+
+def _listener(mode: mode_specs.ProxyMode, opts: options.Options) -> Listener:
+    host, port = mode.listen_host(opts.listen_host), mode.listen_port(opts.listen_port) or 0
+    return Listener(_kind_of(mode), host, addresses_of(host, port))
+
+
+def _kind_of(mode: mode_specs.ProxyMode) -> str:
+    """What the gate calls a mode: what stands in front of no HTTP server asks for no login."""
+    if isinstance(mode, mode_specs.ReverseMode) and mode.scheme not in _HTTP:
+        return f"{mode.type_name}:{mode.scheme}"
+    return mode.type_name
+
+
+def addresses_of(host: str, port: int) -> tuple[str, ...]:
+    """The addresses that listening on `host` listens on, looked up as it will be; empty is every address.
+
+    Raises:
+        ProxyProblem: it has none.
+    """
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ProxyProblem.of_listening(host, port, error) from error
+    return tuple(str(address[0]) for *_, address in found)
