@@ -1,10 +1,13 @@
 """A recording: exchanges in the order they happened, one JSON object a line.
 
-Reading is lenient where a crash or an editor may have struck, and strict where guessing would lie: a line that is
-no exchange is reported with its number and never hides the others; a format of a later version is refused.
+A later tapehead reads what an earlier one wrote: each change of the format comes with a step that makes a line of one
+version a line of the next, and reading walks the steps. A format of a later version is refused.
+
+Reading is lenient where a crash or an editor may have struck, and strict where guessing would lie: a line that is no
+exchange is reported with its number and never hides the others.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +28,12 @@ class BadLine(NamedTuple):
     line: int
     reason: str
     torn: bool
+
+
+# A line's fields, each as the bytes that it has in the line.
+Fields = dict[str, msgspec.Raw]
+# What makes the fields of one version those of the next, by the version that they are of. Version 1 is the first.
+STEPS: Mapping[int, Callable[[Fields], Fields]] = {}
 
 
 class NewerFormatError(ValueError):
@@ -48,8 +57,7 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Entry | BadLine]:
 
 def _read_line(number: int, line: bytes) -> Entry | BadLine:
     try:
-        _check_version(line)
-        return Entry(number, decode(line))
+        return Entry(number, decode(convert(line, _version_of(line))))
     except NewerFormatError:
         raise
     except ValueError as error:
@@ -58,7 +66,35 @@ def _read_line(number: int, line: bytes) -> Entry | BadLine:
         return BadLine(number, reason, torn)
 
 
-def _check_version(line: bytes) -> None:
+def convert(
+    line: bytes,
+    version: int,
+    wanted: int = FORMAT_VERSION,
+    steps: Mapping[int, Callable[[Fields], Fields]] = STEPS,
+) -> bytes:
+    """A line of an earlier version as one of the version `wanted`; what no step changes keeps its bytes.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    if version == wanted:
+        return line
+    try:
+        fields = msgspec.json.decode(line, type=Fields)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    for each in range(version, wanted):
+        fields = {**steps[each](fields), "tapehead": msgspec.Raw(str(each + 1))}
+    return msgspec.json.encode(fields) + b"\n"
+
+
+def _version_of(line: bytes) -> int:
+    """The version of a line.
+
+    Raises:
+        NewerFormatError: it is later than this tapehead reads.
+        ValueError: it has none.
+    """
     try:
         version = msgspec.json.decode(line, type=_Version).tapehead
     except msgspec.MsgspecError as error:
@@ -69,3 +105,4 @@ def _check_version(line: bytes) -> None:
         )
     if version < 1:
         raise ValueError(f"there is no format {version}")
+    return version
