@@ -215,7 +215,7 @@ def test_a_body_that_cannot_be_searched_is_replaced_as_a_whole(what: str) -> Non
     assert stored.coded == OPAQUE[what].coded
 
 
-@pytest.mark.parametrize("content", ["Jürgen".encode("latin-1"), b'{"a":"\xff"}', b"x\x9c7", b"\x00"])
+@pytest.mark.parametrize("content", ["Jürgen".encode("latin-1"), b'{"a":"\xff"}', b"y\x9c7", b"\x00"])
 def test_other_bytes_stay(content: bytes) -> None:
     assert redacted(exchange(request(content), response(400))).request.content() == content
 

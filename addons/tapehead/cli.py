@@ -62,9 +62,8 @@ def record(
     ] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to a recording that is there.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a recording that is there.")] = False,
-    keep_ids: Annotated[
-        bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")
-    ] = False,
+    keep_ids: options.KeepIds = False,
+    redact_key: options.RedactKeys = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")] = False,
     listen: options.Listen = options.DEFAULT_LISTEN,
     set_: options.ProxyOptions = None,
@@ -88,6 +87,7 @@ def record(
         append=append,
         overwrite=overwrite,
         keep_ids=keep_ids,
+        redact_keys=arguments.redact_keys(redact_key, keep_ids=keep_ids),
         quiet=quiet,
     )
     _log()
@@ -110,6 +110,7 @@ def replay(
     to: options.ForwardTo = None,
     out: options.Out = None,
     keep_ids: options.KeepIds = False,
+    redact_key: options.RedactKeys = None,
     fault: options.Faults = None,
     latency: options.LatencyOption = None,
     time_scale: options.TimeScale = 1.0,
@@ -149,6 +150,7 @@ def replay(
         prefix=target.prefix if target else "",
         out=arguments.episodes_file(target, out, recordings),
         keep_ids=keep_ids,
+        redact_keys=arguments.redact_keys(redact_key, keep_ids=keep_ids),
     )
     _log()
     raise typer.Exit(play_recordings(settings, complain))

@@ -39,6 +39,14 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="Where forwarded calls are recorded; the recording itself if left out.")
 ]
 KeepIds = Annotated[bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")]
+RedactKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--redact-key",
+        metavar="NAME",
+        help="A key of JSON or of a query, or a header, whose values identify somebody; in any case, repeatable.",
+    ),
+]
 Faults = Annotated[
     list[str] | None,
     typer.Option("--fault", metavar="WHERE=WHAT", help="Break answers, such as event:ping:3=410; repeatable."),

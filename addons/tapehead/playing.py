@@ -33,6 +33,7 @@ class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
         prefix: a path that stands before the endpoint's own at the upstream that misses are forwarded to.
         out: where exchanges that were forwarded are recorded; None where nothing is forwarded.
         keep_ids: whether identifiers are stored there as they are.
+        redact_keys: names whose values identify somebody, besides those that always do.
     """
 
     proxy: ProxySettings
@@ -42,6 +43,7 @@ class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     out: Path | None = None
     keep_ids: bool = False
+    redact_keys: tuple[str, ...] = ()
 
 
 def play_recordings(settings: PlayerSettings, complain: Callable[[str], None]) -> int:
@@ -67,7 +69,9 @@ def _open_taker(settings: PlayerSettings, complain: Callable[[str], None], held:
     """What takes the new episodes; None where nothing is forwarded."""
     if settings.out is None:
         return None
-    writer, redactor = open_writer(settings.out, complain, keep_ids=settings.keep_ids, append=True)
+    writer, redactor = open_writer(
+        settings.out, complain, keep_ids=settings.keep_ids, redact_keys=settings.redact_keys, append=True
+    )
     held.enter_context(writer.writer)
     return Taker(writer, redactor)
 

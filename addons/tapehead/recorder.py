@@ -78,6 +78,7 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
         out: the recording.
         append, overwrite: what to do with a recording that is there.
         keep_ids: whether identifiers are stored as they are.
+        redact_keys: names whose values identify somebody, besides those that always do.
         quiet: whether nothing is printed for each call.
     """
 
@@ -88,18 +89,25 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     append: bool = False
     overwrite: bool = False
     keep_ids: bool = False
+    redact_keys: tuple[str, ...] = ()
     quiet: bool = False
 
 
 def open_writer(
-    path: Path, complain: Callable[[str], None], *, keep_ids: bool, append: bool = False, overwrite: bool = False
+    path: Path,
+    complain: Callable[[str], None],
+    *,
+    keep_ids: bool,
+    redact_keys: Sequence[str] = (),
+    append: bool = False,
+    overwrite: bool = False,
 ) -> tuple[SafeWriter, Redactor | None]:
     """A recording open for writing, and what makes the pseudonyms in it; None where identifiers are kept.
 
     Raises:
         RecordingProblem: it cannot be written.
     """
-    redactor = None if keep_ids else Redactor(pseudonym_key(path.parent))
+    redactor = None if keep_ids else Redactor(pseudonym_key(path.parent), redact_keys)
     return SafeWriter(RecordingWriter(path, append=append, overwrite=overwrite), complain), redactor
 
 
@@ -115,7 +123,12 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         RecordingProblem: the recording cannot be written.
     """
     writer, redactor = open_writer(
-        settings.out, complain, keep_ids=settings.keep_ids, append=settings.append, overwrite=settings.overwrite
+        settings.out,
+        complain,
+        keep_ids=settings.keep_ids,
+        redact_keys=settings.redact_keys,
+        append=settings.append,
+        overwrite=settings.overwrite,
     )
     screen, hosts = Screen(), Hosts(settings.endpoints)
     with writer.writer:

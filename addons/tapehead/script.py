@@ -54,6 +54,12 @@ class Tapehead:
         )
         loader.add_option("tapehead_redact", bool, True, "Store pseudonyms for what identifies people and devices.")
         loader.add_option(
+            "tapehead_redact_key",
+            Sequence[str],
+            [],
+            "Keys and headers whose values identify somebody, besides the usual.",
+        )
+        loader.add_option(
             "tapehead_endpoint", Sequence[str], [], "Hosts that count as the endpoint besides *.hb-api.omtrdc.net."
         )
 
@@ -81,14 +87,15 @@ class Tapehead:
         self._set_replay(updated)
 
     def _set_record(self, updated: set[str]) -> None:
-        if updated.isdisjoint({"tapehead_record", "tapehead_redact"}):
+        if updated.isdisjoint({"tapehead_record", "tapehead_redact", "tapehead_redact_key"}):
             return
         self._close()
         if not ctx.options.tapehead_record:
             return
         said = Path(ctx.options.tapehead_record)
         out = said if said.suffix == ".jsonl" else new_recording(said)
-        self._taker = Taker(*open_writer(out, logger.error, keep_ids=not ctx.options.tapehead_redact, append=True))
+        keep_ids, redact_keys = not ctx.options.tapehead_redact, ctx.options.tapehead_redact_key
+        self._taker = Taker(*open_writer(out, logger.error, keep_ids=keep_ids, redact_keys=redact_keys, append=True))
         self._record = Record(Schemas(), self._taker.take)
         logger.info("tapehead records into %s", out)
 
