@@ -191,7 +191,7 @@ class Play:
         try:
             await self._answer(flow)
         except Exception:
-            logger.exception("tapehead failed to answer %s", flow.request.path)
+            logger.exception("tapehead failed to answer %s", flow.request.path.partition("?")[0])
             flow.response = to_mitmproxy(failure(500, "tapehead failed; its log says why", time.time()))
 
     async def _answer(self, flow: http.HTTPFlow) -> None:
