@@ -117,6 +117,19 @@ def parse_rotation(texts: Sequence[str] | None) -> Rotation:
     return Rotation(size=size, seconds=seconds)
 
 
+def redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ...]:
+    """The names that `--redact-key` gives.
+
+    Raises:
+        UsageProblem: one is empty, or identifiers are to be kept.
+    """
+    if names and keep_ids:
+        raise UsageProblem("--redact-key and --keep-ids exclude each other; say one of them")
+    if not all(name.strip() for name in names or ()):
+        raise UsageProblem("--redact-key is empty; expected the name of a key, such as userId")
+    return tuple(names or ())
+
+
 def parse_faults(texts: Sequence[str] | None) -> tuple[Fault, ...]:
     """The faults that `--fault` names.
 

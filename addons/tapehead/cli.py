@@ -64,9 +64,8 @@ def record(
     ] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to a recording that is there.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a recording that is there.")] = False,
-    keep_ids: Annotated[
-        bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")
-    ] = False,
+    keep_ids: options.KeepIds = False,
+    redact_key: options.RedactKeys = None,
     sync: options.SyncOption = Sync.SECOND,
     rotate: options.Rotate = None,
     compress: options.Compress = False,
@@ -101,6 +100,7 @@ def record(
             append=append,
             overwrite=overwrite,
             keep_ids=keep_ids,
+            redact_keys=arguments.redact_keys(redact_key, keep_ids=keep_ids),
             sync=sync,
             rotation=rotation,
             backlog=arguments.parse_size(backlog, "--backlog"),
@@ -127,6 +127,7 @@ def replay(
     to: options.ForwardTo = None,
     out: options.Out = None,
     keep_ids: options.KeepIds = False,
+    redact_key: options.RedactKeys = None,
     fault: options.Faults = None,
     latency: options.LatencyOption = None,
     time_scale: options.TimeScale = 1.0,
@@ -151,6 +152,7 @@ def replay(
     target = arguments.forward_target(on_miss, to, mode)
     modes = mode or [target.mode if target else OFFLINE_MODE]
     episodes = arguments.episodes_file(target, out, recordings)
+    named = arguments.redact_keys(redact_key, keep_ids=keep_ids)
     protection = arguments.parse_protection(proxyauth, allow_client, open_=open_)
     settings = PlayerSettings(
         proxy=arguments.proxy_settings(listen, modes, set_ or (), protection, offline=target is None),
@@ -169,7 +171,7 @@ def replay(
         endpoints=tuple(endpoint or ()),
         allow=tuple(allow or ()),
         prefix=target.prefix if target else "",
-        store=StoreSettings(out=episodes, append=True, keep_ids=keep_ids) if episodes else None,
+        store=StoreSettings(out=episodes, append=True, keep_ids=keep_ids, redact_keys=named) if episodes else None,
     )
     _log()
     raise typer.Exit(play_recordings(settings, complain))

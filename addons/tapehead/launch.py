@@ -60,6 +60,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
         out: the recording; with the suffix .zst it is compressed.
         append, overwrite: what to do with a recording that is there.
         keep_ids: whether identifiers are stored as they are.
+        redact_keys: names whose values identify somebody, besides those that always do.
         sync: when the disk has to confirm.
         rotation: when a new file is begun.
         backlog: how many bytes wait in memory while the disk refuses.
@@ -69,6 +70,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     append: bool = False
     overwrite: bool = False
     keep_ids: bool = False
+    redact_keys: tuple[str, ...] = ()
     sync: Sync = Sync.SECOND
     rotation: Rotation = Rotation()
     backlog: int = 64 * MEGABYTE

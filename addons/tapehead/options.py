@@ -64,6 +64,14 @@ Backlog = Annotated[
     typer.Option("--backlog", metavar="SIZE", help="How much may wait in memory while the disk refuses."),
 ]
 DEFAULT_BACKLOG = "64MB"
+RedactKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--redact-key",
+        metavar="NAME",
+        help="A key of JSON or of a query, or a header, whose values identify somebody; in any case, repeatable.",
+    ),
+]
 Faults = Annotated[
     list[str] | None,
     typer.Option("--fault", metavar="WHERE=WHAT", help="Break answers, such as event:ping:3=410; repeatable."),

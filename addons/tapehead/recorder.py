@@ -151,7 +151,7 @@ class Recording:
         width: int | None = None,
     ) -> None:
         out = settings.out
-        redactor = None if settings.keep_ids else Redactor(pseudonym_key(out.parent))
+        redactor = None if settings.keep_ids else Redactor(pseudonym_key(out.parent), settings.redact_keys)
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
         self.failures = failures
         self.taker = Taker(redactor, failures, show, width)

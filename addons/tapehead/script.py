@@ -57,6 +57,12 @@ class Tapehead:
         )
         loader.add_option("tapehead_redact", bool, True, "Store pseudonyms for what identifies people and devices.")
         loader.add_option(
+            "tapehead_redact_key",
+            Sequence[str],
+            [],
+            "Keys and headers whose values identify somebody, besides the usual.",
+        )
+        loader.add_option(
             "tapehead_endpoint", Sequence[str], [], "Hosts that count as the endpoint besides *.hb-api.omtrdc.net."
         )
 
@@ -84,14 +90,19 @@ class Tapehead:
         self._set_replay(updated)
 
     def _set_record(self, updated: set[str]) -> None:
-        if updated.isdisjoint({"tapehead_record", "tapehead_redact"}):
+        if updated.isdisjoint({"tapehead_record", "tapehead_redact", "tapehead_redact_key"}):
             return
         self._close()
         if not ctx.options.tapehead_record:
             return
         said = Path(ctx.options.tapehead_record)
         out = said if said.suffix in (".jsonl", COMPRESSED_SUFFIX) else new_recording(said)
-        store = StoreSettings(out=out, keep_ids=not ctx.options.tapehead_redact, append=True)
+        store = StoreSettings(
+            out=out,
+            append=True,
+            keep_ids=not ctx.options.tapehead_redact,
+            redact_keys=tuple(ctx.options.tapehead_redact_key),
+        )
         self._recording = Recording(store, logger.error, self._failures)
         self._record = Record(self._recording.writer, self._failures)
         logger.info("tapehead records into %s", out)

@@ -126,7 +126,8 @@ def _sketch(path: str) -> str:
 
 
 def stray_line(method: str, path: str, status: int, hint: str) -> str:
-    """The line that shows a request that is no collection call; coloured."""
+    """The line that shows a request that is no collection call, its query left out: it may say who asks; coloured."""
+    path = re.split("[?;#]", path, maxsplit=1)[0]
     clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
     return f"{clock}  {'-':<{SHORT_SID}}  {printable(f'{method} {path}')}  {status}  {typer.style(hint, fg='yellow')}"
 
