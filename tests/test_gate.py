@@ -10,6 +10,7 @@ from tapehead.arguments import parse_clients, parse_protection, proxy_settings
 from tapehead.gate import CHOOSING, LOGIN, Admission, Listener, Protection, judge, parse_address, refused_line
 from tapehead.guards import addresses_of
 from tapehead.problems import ProxyProblem, UsageProblem
+from tapehead.serving import once
 
 OURS = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "::ffff:127.0.0.1"]
 EVERYWHERE = ["0.0.0.0", "::", "::ffff:0.0.0.0"]
@@ -196,6 +197,15 @@ def test_refusals_are_told_once_and_counted() -> None:
     assert told == ["refused a connection from 192.168.0.0, which --allow-client does not name; others are counted"]
     assert refused_line(admission.refused) == "refused 5 connections that --allow-client does not name"
     assert [refused_line(count) for count in (0, 1)] == [None, None]
+
+
+def test_several_processes_tell_once() -> None:
+    told: list[str] = []
+    tell = once(told.append)
+    for admission in (Admission(parse_clients(["10.0.0.1"]), tell) for _ in range(3)):
+        admission.admits("127.0.0.1")
+
+    assert len(told) == 1
 
 
 addresses = st.ip_addresses(v=4)

@@ -233,7 +233,9 @@ from mitmproxy.addons.proxyauth import ProxyAuth
 from tapehead import login
 from tapehead.cli import run
 
-def fail(*_):
+def fail(_, data):
+    if hasattr(data, "valid"):
+        data.valid = True
     raise RuntimeError("broken on purpose")
 
 if sys.argv[1] == "check":

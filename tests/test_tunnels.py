@@ -200,6 +200,22 @@ def test_a_name_said_to_the_proxy_itself_opens_nothing(
     assert answer.status_code == 204
 
 
+@pytest.mark.parametrize("more", [[], ["--mode", "regular@127.0.0.2:0"]], ids=["alone", "with others"])
+@pytest.mark.parametrize("sni", ["localhost", None])
+def test_in_front_of_the_endpoint_all_tls_is_opened(
+    more: list[str], sni: str | None, tmp_path: Path, authority: trustme.CA
+) -> None:
+    """Players call the proxy by whatever name it has for them."""
+    with origin(authority) as server:
+        options = ["--mode", f"reverse:{server.server.url}", *more, "--out", "out.jsonl"]
+        with at_home(tmp_path, authority, "record", *options) as proxy:
+            opened = Scene(proxy, tmp_path, server, trust_both(tmp_path, authority))
+            seen = opened.sees(socket.create_connection(proxy.address), sni)
+
+    assert seen == "the proxy 204"
+    assert len(read(tmp_path / "out.jsonl")) == 1
+
+
 # ---- What decides, without a network ----
 
 
@@ -241,6 +257,11 @@ def test_what_a_reverse_mode_stands_before_counts_in_other_modes(mode: str, name
 
     assert limited.endpoints == ((named,) if named else ())
     assert len(limited.tls_hosts) == 1 + len(limited.endpoints)
+
+
+@pytest.mark.parametrize("mode", ["reverse:https://collect.example", "REVERSE:https://collect.example"])
+def test_nothing_is_limited_where_there_is_nothing_but_the_endpoint(mode: str) -> None:
+    assert Hosts().limit(ProxySettings(modes=(mode,), host="", port=0)).tls_hosts == ()
 
 
 def test_other_tls_keeps_its_own_certificate(tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext) -> None:

@@ -105,7 +105,7 @@ def serve(
     if workers > 1:
         _hold_signals()
     stage, screen, receipt = Stage(settings, complain), Screen(), Receipt()
-    admission = Admission(clients, complain if workers == 1 else _once(complain))
+    admission = Admission(clients, complain if workers == 1 else once(complain))
     with listen(host, port) as listening:
         _warn(host, listening, clients, complain)
         ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
@@ -177,7 +177,7 @@ def _start_worker(
     return process, ours
 
 
-def _once(complain: Callable[[str], None]) -> Callable[[str], None]:
+def once(complain: Callable[[str], None]) -> Callable[[str], None]:
     """A function that complains once, in whichever process it is called first."""
     return functools.partial(_tell_first, SPAWN.Lock(), complain)
 
