@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tapehead.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.gate import ANY_LOGIN, Network, Protection, parse_network
-from tapehead.launch import ProxySettings, Rotation
+from tapehead.launch import ProxySettings
 from tapehead.problems import UsageProblem
 from tapehead.replay import OnMiss
 from tapehead.store import STDIN
@@ -79,42 +79,6 @@ def episodes_file(target: Target | None, out: Path | None, recordings: Sequence[
     if out is None and (len(recordings) != 1 or recordings[0] == STDIN):
         raise UsageProblem("say with --out where to record what is forwarded: there is not one recording in a file")
     return out or recordings[0]
-
-
-_SIZES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?([a-zA-Z]*)")
-
-
-def parse_size(text: str, option: str) -> int:
-    """The number of bytes that a size such as `256MB` names.
-
-    Raises:
-        UsageProblem: it names none.
-    """
-    match = _AMOUNT.fullmatch(text)
-    size = int(float(match[1]) * _SIZES.get(match[2].upper(), 0)) if match else 0
-    if size < 1:
-        raise UsageProblem(f"{option} {text} is no size; expected one such as 256MB")
-    return size
-
-
-def parse_rotation(texts: Sequence[str] | None) -> Rotation:
-    """When a recording is full, by the sizes and times that `--rotate` names; the last of a kind counts.
-
-    Raises:
-        UsageProblem: one is neither.
-    """
-    size, seconds = None, None
-    for text in texts or ():
-        match = _AMOUNT.fullmatch(text)
-        if not match or (match[2] not in _TIMES and match[2].upper() not in _SIZES) or not float(match[1]):
-            raise UsageProblem(f"--rotate {text} is neither a size nor a time; expected one such as 256MB or 1h")
-        if match[2] in _TIMES:
-            seconds = float(match[1]) * _TIMES[match[2]]
-        else:
-            size = parse_size(text, "--rotate")
-    return Rotation(size=size, seconds=seconds)
 
 
 def redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ...]:

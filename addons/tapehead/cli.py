@@ -17,7 +17,7 @@ from typer.main import get_command
 from tapehead import __version__, arguments, auditing, diffing, options
 from tapehead.api import EVENT_TYPES
 from tapehead.complaints import nearest
-from tapehead.launch import StoreSettings, Sync
+from tapehead.launch import StoreSettings, Sync, parse_rotation, parse_size
 from tapehead.problems import Problem, UsageProblem
 from tapehead.replay import OnMiss
 from tapehead.schemas import build_schema
@@ -87,7 +87,7 @@ def record(
     proxy = arguments.proxy_settings(listen, _modes(mode, target), set_ or (), protection, insecure=insecure)
     if append and overwrite:
         raise UsageProblem("--append and --overwrite exclude each other; say one of them")
-    rotation = arguments.parse_rotation(rotate)
+    rotation = parse_rotation(rotate)
     from tapehead.recorder import RecorderSettings, compressed, new_recording, run_recorder
 
     out = out or new_recording(Path("recordings"))
@@ -103,7 +103,7 @@ def record(
             redact_keys=arguments.redact_keys(redact_key, keep_ids=keep_ids),
             sync=sync,
             rotation=rotation,
-            backlog=arguments.parse_size(backlog, "--backlog"),
+            backlog=parse_size(backlog, "--backlog"),
         ),
         quiet=quiet,
     )

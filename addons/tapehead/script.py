@@ -16,7 +16,7 @@ from tapehead.failures import Failures
 from tapehead.files import COMPRESSED_SUFFIX
 from tapehead.flows import route_of
 from tapehead.hosts import Hosts
-from tapehead.launch import StoreSettings
+from tapehead.launch import StoreSettings, Sync, parse_rotation
 from tapehead.ledger import summary_lines
 from tapehead.problems import Problem, UsageProblem
 from tapehead.recorder import Recording, new_recording
@@ -30,6 +30,12 @@ logger = logging.getLogger(__name__)
 
 # To forward is what the tool does anyway, without tapehead.
 MISSES = [OnMiss.SIMULATE.value, OnMiss.ERROR.value]
+
+
+# Options of which a change begins a recording anew.
+_OF_RECORDING = frozenset(
+    {"tapehead_record", "tapehead_redact", "tapehead_redact_key", "tapehead_sync", "tapehead_rotate"}
+)
 
 
 class Tapehead:
@@ -46,7 +52,9 @@ class Tapehead:
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
-        loader.add_option("tapehead_record", str, "", "Record collection calls into this .jsonl file or directory.")
+        loader.add_option(
+            "tapehead_record", str, "", "Record calls into this .jsonl or .jsonl.zst file or this directory."
+        )
         loader.add_option("tapehead_replay", Sequence[str], [], "Answer collection calls from these recordings.")
         loader.add_option(
             "tapehead_on_miss",
@@ -61,6 +69,16 @@ class Tapehead:
             Sequence[str],
             [],
             "Keys and headers whose values identify somebody, besides the usual.",
+        )
+        loader.add_option(
+            "tapehead_sync",
+            str,
+            Sync.SECOND.value,
+            "When the disk has to confirm what is written.",
+            choices=[each.value for each in Sync],
+        )
+        loader.add_option(
+            "tapehead_rotate", Sequence[str], [], "Begin a new file at these sizes or ages, as 256MB, 1h."
         )
         loader.add_option(
             "tapehead_endpoint", Sequence[str], [], "Hosts that count as the endpoint besides *.hb-api.omtrdc.net."
@@ -90,7 +108,7 @@ class Tapehead:
         self._set_replay(updated)
 
     def _set_record(self, updated: set[str]) -> None:
-        if updated.isdisjoint({"tapehead_record", "tapehead_redact", "tapehead_redact_key"}):
+        if updated.isdisjoint(_OF_RECORDING):
             return
         self._close()
         if not ctx.options.tapehead_record:
@@ -102,6 +120,8 @@ class Tapehead:
             append=True,
             keep_ids=not ctx.options.tapehead_redact,
             redact_keys=tuple(ctx.options.tapehead_redact_key),
+            sync=_sync(ctx.options.tapehead_sync),
+            rotation=parse_rotation(ctx.options.tapehead_rotate, "tapehead_rotate"),
         )
         self._recording = Recording(store, logger.error, self._failures)
         self._record = Record(self._recording.writer, self._failures)
@@ -177,6 +197,13 @@ class Tapehead:
             for result in results
             for finding in result.findings
         ]
+
+
+def _sync(said: str) -> Sync:
+    try:
+        return Sync(said)
+    except ValueError as error:
+        raise UsageProblem(f"tapehead_sync is {said}; expected one of {', '.join(Sync)}") from error
 
 
 addons = [Tapehead()]
