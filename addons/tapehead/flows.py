@@ -11,7 +11,7 @@ from tapehead.api import Route, sid_of_location
 from tapehead.checks import check_exchange
 from tapehead.exchange import FORMAT_VERSION, Exchange, Headers, Request, Response
 from tapehead.schemas import Schemas
-from tapehead.wire import end_to_end, pack, unpack
+from tapehead.wire import header_bytes, pack, reason_bytes, unpack
 
 _ROUTE = "tapehead.route"
 
@@ -38,8 +38,9 @@ def exchange_of(flow: http.HTTPFlow, error: str | None, schemas: Schemas) -> Exc
         raise ValueError("the flow is no collection call")
     request = request_of(flow.request)
     response = _response_of(flow.response) if flow.response and error is None else None
+    error = None if error is None else error.encode("utf-8", "replace").decode()
     location = response.header("Location") if response else None
-    sid = route.sid or sid_of_location(location)
+    sid = _quote(route.sid) if route.sid else sid_of_location(location)
     started = flow.request.timestamp_start
     ended = (flow.response and flow.response.timestamp_end) or time.time()
     return Exchange(
@@ -57,9 +58,13 @@ def exchange_of(flow: http.HTTPFlow, error: str | None, schemas: Schemas) -> Exc
 
 def request_of(request: http.Request) -> Request:
     """A request as the core knows it."""
-    url = quote(request.pretty_url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
-    message = Request(method=request.method, url=url, headers=_headers(request.headers))
+    message = Request(method=_quote(request.method), url=_quote(request.pretty_url), headers=_headers(request.headers))
     return unpack(message, request.raw_content or b"")
+
+
+def _quote(text: str) -> str:
+    """Text from a request's first line, as the recording has it: bytes beyond ASCII with percent signs."""
+    return quote(text.encode("utf-8", "surrogateescape"), safe=string.punctuation)
 
 
 def _response_of(response: http.Response) -> Response:
@@ -90,9 +95,8 @@ def cut(response: http.Response) -> None:
 
 def to_mitmproxy(response: Response) -> http.Response:
     """A response as mitmproxy sends it."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in end_to_end(response.headers)]
-    made = http.Response.make(response.status, b"", headers)
-    made.reason, made.raw_content = response.reason, pack(response)
+    made = http.Response.make(response.status, b"", header_bytes(response.headers))
+    made.data.reason, made.raw_content = reason_bytes(response), pack(response)
     if response.status != 204:
         made.headers["content-length"] = str(len(made.raw_content))
     return made

@@ -61,7 +61,7 @@ def _read_line(number: int, line: bytes) -> Entry | BadLine:
 def _check_version(line: bytes) -> None:
     try:
         version = msgspec.json.decode(line, type=_Version).tapehead
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if version > FORMAT_VERSION:
         raise NewerFormatError(
