@@ -11,12 +11,13 @@ from mitmproxy.test import tflow, tutils
 
 from tapehead.addon import Pick, Record
 from tapehead.api import Call
-from tapehead.exchange import Exchange, decode
+from tapehead.exchange import Exchange, decode, encode
 from tapehead.failures import Failures
-from tapehead.flows import Seen, route_of
+from tapehead.flows import Seen, exchange_of, request_of, route_of, see
 from tapehead.hosts import Hosts
 from tapehead.recorder import Taker
-from tapehead.schemas import build_schema
+from tapehead.schemas import Schemas, build_schema
+from tapehead.simulate import Simulation
 
 PING = b'{"eventType":"ping","playerTime":{"playhead":0,"ts":946681200000}}'
 
@@ -136,3 +137,29 @@ def test_a_served_schema_that_is_none_changes_nothing(caplog: pytest.LogCaptureF
 
     assert [each.call for each in exchanges] == [Call.SCHEMA, Call.EVENT]
     assert "a schema that the endpoint serves is not used" in caplog.text
+
+
+@pytest.mark.parametrize("sid", [b"\xff", "é".encode(), b"a b", b"%2"])
+def test_a_session_id_of_any_bytes_is_recorded_as_in_its_url(sid: bytes) -> None:
+    flow = flow_to("/api/v1/sessions/x/events")
+    flow.request.data.path = b"/api/v1/sessions/" + sid + b"/events"
+    (exchange,) = taken([(flow, Response.make(204))])
+
+    assert decode(encode(exchange)).session == exchange.session
+    assert exchange.request.path == f"/api/v1/sessions/{exchange.session}/events"
+
+
+def test_a_failure_is_recorded_whatever_bytes_it_quotes() -> None:
+    flow = flow_to("/api/v1/sessions/x/events")
+    Pick(Hosts(), failures=Failures()).requestheaders(flow)
+
+    assert decode(encode(exchange_of(see(flow, "no host \udcff")))).error == "no host ?"
+
+
+def test_a_method_of_any_bytes_can_be_answered() -> None:
+    flow = flow_to("/api/v1/sessions")
+    flow.request.data.method = b"\xff"
+
+    answer = Simulation(Schemas()).answer(request_of(flow.request), 0).response
+    assert answer is not None
+    assert orjson.loads(answer.content()) == {"message": "%FF is not allowed here"}

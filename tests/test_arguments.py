@@ -17,6 +17,9 @@ WRONG = [
     (["record", "--mode", "nonsense"], "nonsense"),
     (["record", "--to", "http://x", "--listen", "8080"], "expected HOST:PORT"),
     (["record", "--to", "http://x", "--listen", "127.0.0.1:70000"], "expected HOST:PORT"),
+    (["record", "--to", "http://x", "--listen", f"127.0.0.1:{'9' * 5000}"], "expected HOST:PORT"),
+    (["record", "--to", "http://x", "--listen", "[:0"], "expected HOST:PORT"),
+    (["serve", "--listen", "a\udcff:0"], "expected HOST:PORT"),
     (["record", "--to", "http://x", "--append", "--overwrite"], "exclude each other"),
     (["record", "--to", "http://x", "--keep-ids", "--redact-key", "userId"], "exclude each other"),
     (["record", "--to", "http://x", "--redact-key", " "], "expected the name of a key"),
@@ -54,7 +57,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("arguments", "wanted"), WRONG, ids=[" ".join(each[0]) for each in WRONG])
+@pytest.mark.parametrize(("arguments", "wanted"), WRONG, ids=[ascii(" ".join(each[0]))[:60] for each in WRONG])
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], wanted: str, files: Path) -> None:
     done = tapehead(*arguments, cwd=files)
 

@@ -18,6 +18,7 @@ from checking import (
     answered_with,
     findings_of,
     found_in,
+    found_in_start,
 )
 from tapehead.api import EVENT_TYPES, Call
 from tapehead.checks import check_exchange, is_downloaded, parse_body
@@ -279,3 +280,27 @@ def test_a_body_of_any_depth_can_be_checked(depth: int, body: bytes) -> None:
 
 def test_an_event_type_of_any_depth_can_be_checked() -> None:
     assert findings_of(request(b'{"eventType":' + b"[" * 300 + b"]" * 300 + b"}"))
+
+
+@pytest.mark.parametrize("value", ["{0}", "{x}", "{", "%s", "{expected}"])
+def test_a_value_is_quoted_as_it_is(value: str) -> None:
+    ids = {"visitor.customerIDs": {value: {"id": "1", "authState": 7}}}
+
+    assert ("bad-value", "params.media.showType") in found_in_start({"media.showType": value})
+    assert ("bad-value", f"params.visitor.customerIDs.{value}.authState") in found_in_start(ids)
+
+
+@pytest.mark.parametrize("length", [100, 101, 1_000_000])
+def test_a_long_key_makes_no_long_finding(length: int) -> None:
+    key = "k" * length
+    ids = {key: {f"x{number}": 1 for number in range(1000)}}
+    for body in (
+        start_with({key: 1}),
+        start() | {"customMetadata": {key: 1}},
+        start_with({"visitor.customerIDs": ids}),
+    ):
+        findings = findings_of(request(body))
+
+        assert findings
+        assert all(len(each.path) + len(each.message) < 1000 for each in findings)
+        assert any((key in each.path) is (length == 100) for each in findings)

@@ -137,3 +137,24 @@ def test_a_bomb_in_a_bomb_stops_at_the_limit() -> None:
 def test_any_bytes_unpack_within_bounds_or_are_refused(content: bytes, coding: str) -> None:
     with contextlib.suppress(CodingError):
         assert len(decode_content(content, coding, limit=10_000)) <= 10_000
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_any_number_of_members_takes_time_by_their_number(coding: str) -> None:
+    packed = encode_content(b"a", coding)
+
+    assert decode_content(packed * 200_000, coding) == b"a" * 200_000
+
+
+def test_a_member_may_begin_and_end_anywhere() -> None:
+    members = [bytes(range(256)) * size for size in (0, 1, 15, 16, 40, 0, 300)]
+
+    assert decode_content(b"".join(map(gzip.compress, members)), "gzip") == b"".join(members)
+
+
+def test_many_codings_on_each_other_are_refused_both_ways() -> None:
+    assert decode_content(encode_content(PLAIN, "gzip, br, gzip, br, gzip"), "gzip, br, gzip, br, gzip") == PLAIN
+    with pytest.raises(CodingError, match=r"^6 content codings, one on the other; expected 5 at most$"):
+        decode_content(PLAIN, "gzip" + ", gzip" * 5)
+    with pytest.raises(CodingError, match=r"^10000 content codings"):
+        encode_content(PLAIN, "br," * 10_000)

@@ -117,6 +117,12 @@ BAD = [
     ("expect = 'list.json'", "tapehead.toml: expect: list.json: it holds no JSON Schema; expected "),
     ("rules = [", "tapehead.toml is no TOML: Invalid value (at end of document)"),
     ("a = " + "[" * 5000, "tapehead.toml is no TOML that can be read: it nests too deep"),
+    ("a." * 200_000 + "a = 1", "tapehead.toml is no TOML that can be read: it nests too deep"),
+    ('"a" . ' * 200_000 + "a = 1", "tapehead.toml is no TOML that can be read: it nests too deep"),
+    ("thresholds.states = " + "9" * 5000, "tapehead.toml is no TOML: Exceeds the limit (4300 digits)"),
+    ("thresholds.states = 0x" + "f" * 5000, "tapehead.toml: thresholds.states: the number is too large; expected "),
+    ("rules.ping-gap = 0x" + "f" * 5000, "tapehead.toml: rules.ping-gap = such a number is unknown; expected one of"),
+    ('expect = "\\u0000"', "tapehead.toml: expect: '\\x00' is no path: embedded null"),
     ("rules = {}\nrules = {}", "tapehead.toml is no TOML: Cannot overwrite a value"),
     ("tool.tapehead = 3", "tapehead.toml: tool.tapehead: expected a table"),
 ]

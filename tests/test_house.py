@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "addons" / "tapehead"
 
 # What lives on each floor, from the ground up; imports go down or stay on the floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("__init__", "api", "coding", "exchange", "gate", "problems", "sid", "wire"),
+    "ground": ("__init__", "api", "bounds", "coding", "exchange", "gate", "problems", "sid", "wire"),
     "model": (
         "answer",
         "metrics.assumptions",

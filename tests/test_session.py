@@ -4,13 +4,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from playbook import Playbook
+from playbook import Playbook, body_of
 from tapehead.api import EVENT_TYPES
 from tapehead.diagram import render_markdown, render_mermaid
 from tapehead.event import Event, arrival_of, events_of
 from tapehead.exchange import Exchange
 from tapehead.rules import RULES
-from tapehead.session import ANY, LISTENING, SILENCE, TABLE, Life, Move, Playback, State, close, find_move, walk
+from tapehead.session import (
+    ANY,
+    LISTENING,
+    MOST_STATES,
+    SILENCE,
+    TABLE,
+    Life,
+    Move,
+    Playback,
+    State,
+    close,
+    find_move,
+    walk,
+)
 
 
 def events(book: Playbook) -> list[Event]:
@@ -119,3 +132,14 @@ def test_an_odd_time_of_arrival_is_none() -> None:
     exchange: Exchange = Playbook().start().exchanges[0]
     odd = Exchange(**{name: getattr(exchange, name) for name in Exchange.__struct_fields__} | {"started": "soon"})
     assert arrival_of(odd) is None
+
+
+def test_a_session_follows_no_more_states_than_can_be_carried() -> None:
+    book = Playbook()
+    for number in range(MOST_STATES + 9):
+        book.raw(body_of("stateStart", 0, number, {"media.state.name": f"s{number}"}))
+    *_, last = walk(events(book))
+
+    assert len(last.after.known_states) == len(last.after.states) == MOST_STATES
+    assert last.after.states is last.before.states
+    assert last.slips == ()

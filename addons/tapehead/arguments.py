@@ -13,6 +13,9 @@ from tapehead.problems import UsageProblem
 from tapehead.replay import OnMiss
 from tapehead.store import STDIN
 
+# A host in visible ASCII, in brackets where it is an IPv6 address; an empty one would mean every interface.
+_ADDRESS = re.compile(r"(?:(?P<host>[!-Z^-~]+)|\[(?P<bracketed>[!-Z^-~]+)\]):(?P<port>[0-9]{1,5})")
+
 
 class Target(NamedTuple):
     """The endpoint behind a reverse proxy: mitmproxy's mode, and the path that stands before the API's own."""
@@ -45,10 +48,10 @@ def parse_listen(listen: str) -> tuple[str, int]:
     Raises:
         UsageProblem: it names none.
     """
-    host, colon, port = listen.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    match = _ADDRESS.fullmatch(listen)
+    if not match or int(match["port"]) > 65535:
         raise UsageProblem(f"--listen {listen} is no address; expected HOST:PORT, such as 127.0.0.1:8080")
-    return host.strip("[]"), int(port)
+    return match["host"] or match["bracketed"], int(match["port"])
 
 
 def forward_target(on_miss: OnMiss, to: str | None, mode: Sequence[str] | None) -> Target | None:

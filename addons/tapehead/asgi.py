@@ -16,7 +16,7 @@ from tapehead.exchange import Request, Response
 from tapehead.failures import Failures
 from tapehead.gate import Admission
 from tapehead.simulate import FAILED, failure
-from tapehead.wire import end_to_end, pack, unpack
+from tapehead.wire import header_bytes, pack, unpack
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _TRANSPORT = "tapehead.transport"
+# What uvicorn sends.
+STATUSES = range(100, 600)
 
 
 class Protocol(HttpToolsProtocol):
@@ -132,6 +134,8 @@ async def _send_answer(answer: Answer, scope: Scope, receive: Receive, send: Sen
         response = failure(
             502, "this server cannot break a connection; the recorded answer is a broken one", time.time()
         )
+    if response is not None and response.status not in STATUSES:
+        response = failure(502, f"this server cannot send the recorded status {response.status}", time.time())
     if response is None or (answer.cut and transport is not None and response.status == 204):
         # A 204 has no body that could be cut, so its head does not arrive either.
         transport.abort()
@@ -144,7 +148,7 @@ async def _send_answer(answer: Answer, scope: Scope, receive: Receive, send: Sen
 
 async def _send_response(response: Response, body: bytes, send: Send, *, more: bool = False, length: int = -1) -> None:
     size = len(body) if length < 0 else length
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in end_to_end(response.headers)]
+    headers = header_bytes(response.headers)
     if response.status != 204:
         headers.append((b"content-length", str(size).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import orjson
 
 from tapehead.api import DOCUMENTED_STATUSES, EVENT_TYPES, Call, sid_of_location
-from tapehead.complaints import PERSON_KEYS, Body, grade, kind_of, name_of, nearest, part_of, quote
+from tapehead.complaints import PERSON_KEYS, Body, grade, join, kind_of, name_of, nearest, part_of, quote, shorten
 from tapehead.exchange import Finding, Request, Response, Severity
 from tapehead.parameters import METADATA_ON, PLACEHOLDER
 from tapehead.rules import finding
@@ -53,7 +53,11 @@ def check_request(call: Call, request: Request, arrived_ms: float, schemas: Sche
     """What the rules say of a request alone; nothing for calls without a body."""
     if call in (Call.PREFLIGHT, Call.SCHEMA):
         return []
-    found = chain(_check_content_type(request), _check_content(call, request, arrived_ms, schemas))
+    return listed(chain(_check_content_type(request), _check_content(call, request, arrived_ms, schemas)))
+
+
+def listed(found: Iterator[Finding]) -> list[Finding]:
+    """The findings of one body, as many as are listed, and whether there are more."""
     listed = list(islice(found, MOST_FINDINGS))
     if more := next(found, None):
         listed.append(finding(more.rule, "", f"more than {MOST_FINDINGS} findings; the others are not listed"))
@@ -91,7 +95,8 @@ def parse_body(request: Request) -> Any:
     if not content:
         raise ValueError("the body is empty; expected one JSON object")
     if request.coded:
-        raise ValueError(f"the body is no valid {request.header('Content-Encoding')}; expected JSON in it")
+        coding = shorten(request.header("Content-Encoding") or "")
+        raise ValueError(f"the body is no valid {coding}; expected JSON in it")
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -171,7 +176,7 @@ def _check_metadata_keys(body: Body) -> Iterator[Finding]:
     if body.event_type not in METADATA_ON:
         return
     for key in part_of(body, "customMetadata"):
-        place = f"{body.prefix}customMetadata.{key}"
+        place = join(body, ("customMetadata", key))
         if key.startswith("a."):
             yield finding("metadata-key", place, f"{name_of(body)}: {place} begins with a., which is reserved")
         elif key.startswith("media."):
@@ -206,7 +211,7 @@ def _check_placeholders(body: Body) -> Iterator[Finding]:
     for section in ("params", "qoeData", "customMetadata"):
         for key, value in part_of(body, section).items():
             if isinstance(value, str) and _is_placeholder(key, value):
-                path = f"{body.prefix}{section}.{key}"
+                path = join(body, (section, key))
                 yield finding(
                     "placeholder-value", path, f"{name_of(body)}: {path} is {quote(value)}, which says nothing"
                 )

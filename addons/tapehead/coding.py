@@ -11,7 +11,11 @@ import brotli
 import zstandard
 
 MAX_DECODED = 16 * 1024 * 1024
+# Codings on top of each other; each may be a bomb of its own.
+MOST_CODINGS = 5
 _PIECE = 256
+# So much of a gzip body is copied for each of its members.
+_GZIP_PIECE = 4096
 
 
 class CodingError(ValueError):
@@ -48,8 +52,11 @@ def encode_content(content: bytes, coding: str | None) -> bytes:
 
 
 def _names(coding: str | None) -> list[str]:
-    names = (name.strip().lower() for name in (coding or "").split(","))
-    return [name for name in names if name not in ("", "identity")]
+    words = (name.strip().lower() for name in (coding or "").split(","))
+    names = [name for name in words if name not in ("", "identity")]
+    if len(names) > MOST_CODINGS:
+        raise CodingError(f"{len(names)} content codings, one on the other; expected {MOST_CODINGS} at most")
+    return names
 
 
 def _decode_one(content: bytes, name: str, limit: int) -> bytes:
@@ -66,12 +73,21 @@ def _decode_one(content: bytes, name: str, limit: int) -> bytes:
 
 def _gunzip(content: bytes, limit: int) -> bytes:
     """Undo gzip, which may be of several members, one behind the other."""
-    decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    decoded = _whole(decoder, decoder.decompress(content, limit), limit)
-    while decoder.unused_data and len(decoded) < limit:
-        content, decoder = decoder.unused_data, zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        decoded += _whole(decoder, decoder.decompress(content, limit - len(decoded)), limit - len(decoded))
-    return decoded
+    decoded, decoder = bytearray(), _gzip_decoder()
+    for start in range(0, len(content), _GZIP_PIECE):
+        piece = content[start : start + _GZIP_PIECE]
+        while piece and len(decoded) < limit:
+            if decoder.eof:
+                decoder = _gzip_decoder()
+            decoded += decoder.decompress(piece, limit - len(decoded))
+            piece = decoder.unused_data
+    if not decoder.eof and len(decoded) < limit:
+        raise EOFError("it ends too early")
+    return bytes(decoded)
+
+
+def _gzip_decoder() -> "zlib._Decompress":
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
 
 def _inflate(content: bytes, limit: int) -> bytes:

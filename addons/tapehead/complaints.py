@@ -20,6 +20,9 @@ PERSON_KEYS = {row.key for row in PARAMETERS if row.person}
 # A key of two sections stands for the first, where the reference's own table has it.
 _ROWS = {row.key: row for row in reversed(PARAMETERS)}
 _TOP_KEYS = ("eventType", "playerTime", "params", "qoeData", "customMetadata")
+# What is told of a key, of the values that were expected, and of any other text that a sender chose.
+MOST_CHARACTERS = 100
+MOST_LISTED = 30
 _ARTICLES = {"integer": "an integer", "object": "an object", "array": "an array", "null": "null"}
 
 
@@ -72,9 +75,14 @@ def _grade_value(body: Body, complaint: Complaint) -> Iterator[Finding]:
     expected = complaint.expected
     wanted = _WANTED.get(complaint.keyword, "a value that satisfies {keyword} in the schema")
     wanted = "a string that is not empty" if (complaint.keyword, expected) == ("minLength", 1) else wanted
-    listed = ", ".join(map(quote, expected)) if isinstance(expected, list) else expected
-    message = f"{name_of(body)}: {path or 'the body'} is {_shown(complaint)}; expected {wanted}"
-    yield finding("bad-value", path, message.format(expected=listed, keyword=complaint.keyword))
+    listed = _listed(expected) if isinstance(expected, list) else shorten(str(expected))
+    wanted = wanted.format(expected=listed, keyword=complaint.keyword)
+    yield finding("bad-value", path, f"{name_of(body)}: {path or 'the body'} is {_shown(complaint)}; expected {wanted}")
+
+
+def _listed(expected: list[object]) -> str:
+    more = f" and {len(expected) - MOST_LISTED} more" if len(expected) > MOST_LISTED else ""
+    return ", ".join(map(quote, expected[:MOST_LISTED])) + more
 
 
 def _grade_depth(body: Body, _complaint: Complaint) -> Iterator[Finding]:
@@ -150,7 +158,12 @@ def name_of(body: Body) -> str:
 
 def join(body: Body, path: tuple[str | int, ...]) -> str:
     """A place in the body, written with dots."""
-    return body.prefix + ".".join(map(str, path))
+    return body.prefix + ".".join(shorten(str(part)) for part in path)
+
+
+def shorten(text: str) -> str:
+    """Text that a sender chose, cut to a length that a finding can hold."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
 
 
 def kind_of(value: object) -> str:
@@ -170,7 +183,7 @@ def _shown(complaint: Complaint) -> str:
 def quote(value: object) -> str:
     """A value as JSON, cut to a length that fits a line."""
     try:
-        quoted = orjson.dumps(value).decode()
+        quoted = orjson.dumps(value[:60] if isinstance(value, str) else value).decode()
     except orjson.JSONEncodeError:  # nested deeper than it goes
         return kind_of(value)
     return quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
@@ -181,9 +194,13 @@ def _wanted(key: object) -> str:
     return f" ({row.type[0]}{f', {row.unit}' if row.unit else ''})" if row else ""
 
 
-@lru_cache(maxsize=1024)
 def nearest(key: str, known: tuple[str, ...]) -> str:
     """A hint at the documented key that `key` most resembles, as a whole or in its last part; else empty."""
+    return _nearest(key, known) if len(key) <= MOST_CHARACTERS else ""
+
+
+@lru_cache(maxsize=1024)
+def _nearest(key: str, known: tuple[str, ...]) -> str:
     tails = {name.rpartition(".")[2].lower(): name for name in known}
     lowered = {name.lower(): name for name in known}
     if match := lowered.get(key.lower()) or tails.get(key.rpartition(".")[2].lower()):

@@ -6,6 +6,7 @@ Schemas may stand in the file or in JSON files of their own, whose paths are rel
 """
 
 import codecs
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from tapehead.schemas import Schema
 
 OWN_FILE = "tapehead.toml"
 PROJECT_FILE = "pyproject.toml"
+# A key of more parts than these, which the parser takes the square of the time and the memory for.
+_DEEP_KEY = re.compile(rb"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
 
 
 class Config(NamedTuple):
@@ -154,17 +157,22 @@ def _read_json(path: Path) -> object:
         raise SettingsError(f"{path} is no JSON: {error}") from error
     except OSError as error:
         raise SettingsError(_unreadable(path, error)) from error
+    except ValueError as error:  # no path at all, such as one with a NUL
+        raise SettingsError(f"{str(path)!r} is no path: {error}") from error
 
 
 def _read_toml(path: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{path} is no TOML: {error}") from error
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        if _DEEP_KEY.search(content):
+            raise RecursionError
+        return tomllib.loads(content.decode())
     except RecursionError as error:
         raise UsageProblem(f"{path} is no TOML that can be read: it nests too deep") from error
     except OSError as error:
         raise UsageProblem(_unreadable(path, error)) from error
+    except ValueError as error:  # no TOML or no UTF-8, a number with thousands of digits, a path with a NUL
+        raise UsageProblem(f"{path} is no TOML: {error}") from error
 
 
 def _unreadable(path: Path, error: OSError) -> str:

@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import msgspec
 import orjson
@@ -115,7 +115,7 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
 class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A response: status, reason phrase (empty in HTTP/2), headers, body."""
 
-    status: int
+    status: Annotated[int, msgspec.Meta(ge=100, le=999)]
     reason: str = ""
     headers: Headers
     body: msgspec.Raw = NO_BODY

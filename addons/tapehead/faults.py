@@ -28,10 +28,12 @@ from tapehead.problems import UsageProblem
 from tapehead.simulate import failure
 from tapehead.tape import kind_of, parse
 
+# Numbers of at most nine digits: eleven days in milliseconds.
 _WHERE = re.compile(
-    r"(?P<call>[a-z]+|\*)(?::(?P<event_type>[A-Za-z]+|\*))?(?::?(?P<which>(?:\d+\+?|/\d+|\d+(?:\.\d+)?%)))?"
+    r"(?P<call>[a-z]+|\*)(?::(?P<event_type>[A-Za-z]+|\*))?"
+    r"(?::?(?P<which>(?:\d{1,9}\+?|/\d{1,9}|\d{1,9}(?:\.\d{1,9})?%)))?"
 )
-_WHAT = re.compile(r"(?P<status>[1-5]\d\d)|(?P<drop>drop)|(?P<cut>cut)|delay:(?P<delay>\d+)")
+_WHAT = re.compile(r"(?P<status>[1-5]\d\d)|(?P<drop>drop)|(?P<cut>cut)|delay:(?P<delay>\d{1,9})")
 ANY = "*"
 # Sessions whose calls are counted; beyond them counting begins anew.
 MOST_COUNTED = 100_000
@@ -132,7 +134,7 @@ def parse_latency(text: str) -> Latency:
     """
     if text == "recorded":
         return Latency(0, 0, recorded=True)
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
     if not match or int(match[2] or match[1]) < int(match[1]):
         raise UsageProblem(f"--latency {text} is none; expected recorded, milliseconds, or MIN-MAX")
     return Latency(int(match[1]), int(match[2] or match[1]))

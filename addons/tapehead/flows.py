@@ -11,7 +11,7 @@ from mitmproxy import http
 
 from tapehead.api import Route, sid_of_location
 from tapehead.exchange import FORMAT_VERSION, Exchange, Headers, Request, Response
-from tapehead.wire import end_to_end, pack, unpack
+from tapehead.wire import header_bytes, pack, reason_bytes, unpack
 
 _ROUTE = "tapehead.route"
 
@@ -104,15 +104,16 @@ def exchange_of(seen: Seen) -> Exchange:
     """What was seen, as an exchange that nobody has checked yet."""
     request = _request(seen.request)
     response = _response(seen.response) if seen.response else None
+    location = response.header("Location") if response else None
     return Exchange(
         tapehead=FORMAT_VERSION,
         started=_iso(seen.started),
         elapsed_ms=round(max(0.0, seen.ended - seen.started) * 1000, 1),
         call=seen.route.call,
-        session=seen.route.sid or sid_of_location(response.header("Location") if response else None),
+        session=_quote(seen.route.sid) if seen.route.sid else sid_of_location(location),
         request=request,
         response=response,
-        error=seen.error,
+        error=None if seen.error is None else seen.error.encode("utf-8", "replace").decode(),
         findings=[],
     )
 
@@ -127,9 +128,14 @@ def response_of(response: http.Response) -> Response:
     return _response(_told(response))
 
 
+def _quote(text: str) -> str:
+    """Text from a request's first line, as the recording has it: bytes beyond ASCII with percent signs."""
+    return quote(text.encode("utf-8", "surrogateescape"), safe=string.punctuation)
+
+
 def _request(asked: Asked) -> Request:
-    url = quote(asked.url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
-    return unpack(Request(method=asked.method, url=url, headers=_headers(asked.headers)), asked.body)
+    message = Request(method=_quote(asked.method), url=_quote(asked.url), headers=_headers(asked.headers))
+    return unpack(message, asked.body)
 
 
 def _response(told: Told) -> Response:
@@ -159,9 +165,8 @@ def cut(response: http.Response) -> None:
 
 def to_mitmproxy(response: Response) -> http.Response:
     """A response as mitmproxy sends it."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in end_to_end(response.headers)]
-    made = http.Response.make(response.status, b"", headers)
-    made.reason, made.raw_content = response.reason, pack(response)
+    made = http.Response.make(response.status, b"", header_bytes(response.headers))
+    made.data.reason, made.raw_content = reason_bytes(response), pack(response)
     if response.status != 204:
         made.headers["content-length"] = str(len(made.raw_content))
     return made

@@ -97,7 +97,7 @@ def _version_of(line: bytes) -> int:
     """
     try:
         version = msgspec.json.decode(line, type=_Version).tapehead
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if version > FORMAT_VERSION:
         raise NewerFormatError(

@@ -7,11 +7,13 @@ makes of such a property is a question of rules, not of the schema.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple, NoReturn
 
 import jsonschema_rs
 
 from tapehead.api import EVENT_TYPES
+from tapehead.bounds import count_parts, cut, names_in
 from tapehead.parameters import METADATA_KEY, METADATA_ON, Parameter, parameters_of, required_of
 
 Schema = dict[str, Any]
@@ -50,14 +52,12 @@ class Complaint(NamedTuple):
         value: what stands there.
         expected: what the keyword wanted: types, a key, allowed values, a bound, a pattern; for
             `additionalProperties` the keys that should not be there.
-        message: the validator's own sentence.
     """
 
     keyword: str
     path: tuple[str | int, ...]
     value: object
     expected: Any
-    message: str
 
 
 def _value_schema(parameter: Parameter) -> Schema:
@@ -140,9 +140,8 @@ class Schemas:
 
     def __init__(self, recorded: Mapping[str, Schema] | None = None) -> None:
         self.recorded = frozenset(recorded or {})
-        self._schemas = {name: build_schema(name) for name in EVENT_TYPES} | dict(recorded or {})
-        self._validators = {name: _compile(name, schema) for name, schema in self._schemas.items()}
-        self._any_event = _compile("any event", _any_event())
+        self._schemas = {**_documented(), **(recorded or {})}
+        self._checkers = {**_built_in(), **{name: _compile(name, schema) for name, schema in (recorded or {}).items()}}
 
     def learn(self, event_type: str, schema: Schema) -> None:
         """Take a schema that the real endpoint served into use.
@@ -150,7 +149,7 @@ class Schemas:
         Raises:
             ValueError: it is no JSON Schema; the one in use stays.
         """
-        self._validators[event_type] = _compile(event_type, schema)
+        self._checkers[event_type] = _compile(event_type, schema)
         self._schemas[event_type] = schema
         self.recorded |= {event_type}
 
@@ -163,13 +162,14 @@ class Schemas:
     def complaints(self, event_type: str | None, body: object) -> Iterator[Complaint]:
         """What the schema of `event_type` holds against a parsed body, in the schema's order.
 
-        Where the type is None, because the body names none that is known, only what all events share counts.
+        Where the type is None, because the body names none that is known, only what all events share counts. Of a body
+        with a thousand values and more that no schema names, at least one of the complaints comes.
         """
-        validator = self._any_event if event_type is None else self._validators[event_type]
+        checker = self._checkers[event_type or _ANY]
         try:
-            yield from map(_complaint, validator.iter_errors(body))
-        except ValueError as error:  # nested deeper than the validator goes
-            yield Complaint("depth", (), body, None, str(error))
+            yield from map(_complaint, checker.errors(body))
+        except ValueError:  # nested deeper than the validator goes
+            yield Complaint("depth", (), body, None)
 
 
 _DRAFTS = {
@@ -188,11 +188,52 @@ _VALIDATORS: dict[str, Callable[..., jsonschema_rs.Validator]] = {
 }
 
 
-def _compile(event_type: str, schema: Schema) -> jsonschema_rs.Validator:
+# A pattern that takes more steps matches nothing; without a bound, some take longer than a viewer lives.
+_PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=1000, size_limit=1_000_000)
+_ANY = "any event"
+
+
+class _Checker(NamedTuple):
+    """A schema in use: what validates, the keys that the schema names, and how many parts it has."""
+
+    validator: jsonschema_rs.Validator
+    names: frozenset[str]
+    parts: int
+
+    def errors(self, body: object) -> Iterator[jsonschema_rs.ValidationError]:
+        """What is wrong with a body; of a large one at least the first thing."""
+        if self.validator.is_valid(body):
+            return
+        errors = self.validator.iter_errors(cut(body, self.names, self.parts))
+        if first := next(errors, None):
+            yield first
+            yield from errors
+            return
+        try:
+            self.validator.validate(body)
+        except jsonschema_rs.ValidationError as error:
+            yield error
+
+
+@cache
+def _documented() -> Mapping[str, Schema]:
+    return {name: build_schema(name) for name in EVENT_TYPES}
+
+
+@cache
+def _built_in() -> Mapping[str, _Checker]:
+    """The documented schemas, ready for use, and what all events share."""
+    return {name: _compile(name, schema) for name, schema in [*_documented().items(), (_ANY, _any_event())]}
+
+
+def _compile(event_type: str, schema: Schema) -> _Checker:
     try:
-        return _VALIDATORS[draft_of(schema)](schema, retriever=_refuse)
+        draft = draft_of(schema)
+        parts = count_parts(schema, "id" if draft == "draft-04" else "$id")
+        validator = _VALIDATORS[draft](schema, retriever=_refuse, pattern_options=_PATTERNS)
     except (ValueError, jsonschema_rs.ValidationError) as error:
         raise ValueError(f"the schema of {event_type} is no JSON Schema: {_reason(error)}") from error
+    return _Checker(validator, names_in(schema), parts)
 
 
 def draft_of(schema: Mapping[str, Any]) -> str:
@@ -245,4 +286,4 @@ _EXPECTED = {
 def _complaint(error: jsonschema_rs.ValidationError) -> Complaint:
     keyword = error.kind.name
     expected = getattr(error.kind, _EXPECTED.get(keyword, ""), None)
-    return Complaint(keyword, tuple(error.instance_path), error.instance, expected, error.message)
+    return Complaint(keyword, tuple(error.instance_path), error.instance, expected)

@@ -42,6 +42,9 @@ from tapehead.event import Event
 
 ANY = "any other event"
 SILENCE = "silence"
+# Player states that are followed. The back end keeps ten of a session; a player that makes names up without end must
+# not make every later step carry them all.
+MOST_STATES = 100
 
 
 class Life(StrEnum):
@@ -247,7 +250,7 @@ class State(NamedTuple):
     Attributes:
         life, playback, ad_break, ad, chapter: the five machines.
         states: the names of the player states that are on.
-        known_states: the names that were ever started or ended.
+        known_states: the names that were ever started or ended, the first MOST_STATES of them; others move nothing.
         late: whether the session's beginning was not recorded.
     """
 
@@ -358,9 +361,18 @@ _MACHINES = ("life", "playback", "ad_break", "ad", "chapter")
 
 def _switch(state: State, name: str, event_type: str) -> tuple[State, str]:
     """Where the machine of the player state `name` goes."""
+    is_known = name in state.known_states
+    if not is_known and len(state.known_states) >= MOST_STATES:
+        return state, ""
     found = find_move("state", switch_of(state, name), event_type)
-    states = state.states | {name} if found.to == Switch.ON else state.states - {name}
-    return state._replace(states=states, known_states=state.known_states | {name}), found.slip
+    known = state.known_states if is_known else state.known_states | {name}
+    return state._replace(states=_turned(state.states, name, found.to == Switch.ON), known_states=known), found.slip
+
+
+def _turned(states: frozenset[str], name: str, on: bool) -> frozenset[str]:
+    if (name in states) == on:
+        return states
+    return states | {name} if on else states - {name}
 
 
 def switch_of(state: State, name: str) -> Switch:

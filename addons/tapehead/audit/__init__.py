@@ -17,7 +17,7 @@ from tapehead.audit.expectations import Expectations
 from tapehead.audit.outcome import SessionResult
 from tapehead.audit.settings import Settings
 from tapehead.audit.verdict import Arrival, Ending, Judge, Measure, Record, opens
-from tapehead.checks import check_exchange
+from tapehead.checks import check_exchange, listed
 from tapehead.event import Event, arrival_of, events_of
 from tapehead.exchange import Exchange, Finding
 from tapehead.recording import Entry
@@ -48,8 +48,7 @@ class Audit:
         settings = settings or Settings()
         self._judge = Judge(settings, measure)
         self._expectations = Expectations(settings)
-        self._recorded = {endpoint: dict(found) for endpoint, found in (schemas or {}).items()}
-        self._schemas = {endpoint: Schemas(found) for endpoint, found in self._recorded.items()}
+        self._schemas = {endpoint: Schemas(found) for endpoint, found in (schemas or {}).items()}
         self._built_in = _built_in()
         self._running: OrderedDict[str, Record] = OrderedDict()
         self._ended: OrderedDict[str, Record] = OrderedDict()
@@ -83,8 +82,10 @@ class Audit:
 
     def _learn(self, exchange: Exchange) -> None:
         for endpoint, found in recorded_schemas([exchange]).items():
-            self._recorded[endpoint] = self._recorded.get(endpoint, {}) | found
-            self._schemas[endpoint] = Schemas(self._recorded[endpoint])
+            if endpoint not in self._schemas:
+                self._schemas[endpoint] = Schemas()
+            for event_type, schema in found.items():
+                self._schemas[endpoint].learn(event_type, schema)
 
     def _read(self, exchange: Exchange, arrived_ms: float, recording: str, line: int) -> list[Arrival]:
         """The events of an exchange, each with its findings; of one without events, the findings alone."""
@@ -92,7 +93,8 @@ class Audit:
         error = exchange.error if isinstance(exchange.error, str) else None
         findings = check_exchange(exchange.call, exchange.request, exchange.response, error, arrived_ms, schemas)
         known = {(each.rule, each.path) for each in findings}
-        findings += [each for each in self._expectations.check(exchange.request) if (each.rule, each.path) not in known]
+        expected = listed(self._expectations.check(exchange.request))
+        findings += [each for each in expected if (each.rule, each.path) not in known]
         events = list(events_of(exchange, arrived_ms, recording, line))
         split = _split(findings, events) if len(events) > 1 else [tuple(findings)]
         told: list[Event | None] = [*events] or [None]

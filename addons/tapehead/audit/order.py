@@ -6,8 +6,10 @@ and no event of its own. Events of one ts have no documented order: where their 
 time, they are taken in an order that makes sense, if there is one; else as they came.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
 
 from tapehead.event import Event
 from tapehead.session import UNOPENED, UNSURE, State, Step, move
@@ -25,20 +27,30 @@ class Late(NamedTuple):
 
 def repeats(arrived: Iterable[Event]) -> Iterator[tuple[Event, Event]]:
     """Events that have the same body as one before, each with the first of them."""
-    first: dict[int, list[Event]] = {}
+    alone: dict[int, Event | None] = {}  # None where there are several, which are in `bodies`
+    bodies: dict[tuple[object, ...], Event] = {}
     for event in arrived:
-        if event.ts is None:
+        if event.ts is None or (only := alone.setdefault(event.ts, event)) is event:
             continue
-        same_ts = first.setdefault(event.ts, [])
-        original = next((other for other in same_ts if _body(other) == _body(event)), None)
-        if original:
+        if only:
+            alone[event.ts] = None
+            bodies[_body(only)] = only
+        original = bodies.setdefault(_body(event), event)
+        if original is not event:
             yield event, original
-        else:
-            same_ts.append(event)
 
 
 def _body(event: Event) -> tuple[object, ...]:
-    return (event.type, event.playhead, event.params, event.quality, event.metadata)
+    parts = (event.params, event.quality, event.metadata)
+    return (event.ts, event.type, event.playhead, *map(_spell, parts))
+
+
+def _spell(part: Mapping[str, Any]) -> object:
+    """A part of a body, so that equal ones are found fast."""
+    try:
+        return orjson.dumps(dict(part), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # nested deeper than it goes
+        return repr(part)
 
 
 def late_events(arrived: Iterable[Event]) -> Iterator[Late]:

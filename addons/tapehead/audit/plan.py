@@ -11,10 +11,10 @@ parameter that the documents place or spell in two ways is planned once, and eit
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from tapehead.api import EVENT_TYPES
 from tapehead.audit.settings import Settings
+from tapehead.bounds import resolve
 from tapehead.parameters import ANY as ANY_TYPE
 from tapehead.parameters import PARAMETERS, Parameter, belongs
 from tapehead.schemas import Schema
@@ -158,7 +158,8 @@ def named_in(schema: Schema, section: str) -> list[str]:
         for part in _applied(inner, schema, frozenset()):
             found |= dict.fromkeys(key for key, value in _table(part, "properties").items() if value is not False)
             required = part.get("required")
-            found |= dict.fromkeys(key for key in (required if isinstance(required, list) else ()))
+            listed = required if isinstance(required, list) else ()
+            found |= dict.fromkeys(key for key in listed if isinstance(key, str))
     return list(found)
 
 
@@ -172,24 +173,12 @@ def _applied(schema: object, root: Schema, seen: frozenset[str]) -> Iterator[Sch
         return
     yield schema
     inner = [schema[key] for key in _CONDITIONAL if key in schema]
-    inner += [each for key in _COMBINED for each in schema.get(key, [])]
+    inner += [each for key in _COMBINED if isinstance(schema.get(key), list) for each in schema[key]]
     for each in inner:
         yield from _applied(each, root, seen)
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference not in seen:
-        yield from _applied(_resolve(root, reference), root, seen | {reference})
-
-
-def _resolve(root: Schema, reference: str) -> object:
-    """What a reference inside the schema leads to; None for nothing."""
-    found: Any = root
-    for key in unquote(reference.removeprefix("#")).split("/")[1:]:
-        name = key.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list):
-            found = found[int(name)] if name.isdigit() and int(name) < len(found) else None
-        else:
-            found = found.get(name) if isinstance(found, dict) else None
-    return found
+        yield from _applied(resolve(root, reference), root, seen | {reference})
 
 
 def _table(schema: Schema, key: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
         playhead_slack_seconds: what playheads may be off.
         frozen_seconds: how long a playhead may stand still in main content.
         ad_duration_seconds: what an ad may last longer or shorter than its length.
-        states: how many different states a session may have.
+        states: how many different states a session may have; no more than session.MOST_STATES are counted.
         kept_sending: how many events after a 404 or 410 are too many.
         clock_skew_seconds: how far ts may be from arrival.
     """
@@ -168,17 +168,27 @@ def _read_part(table: Mapping[str, Any], place: str) -> dict[str, Any]:
     """The grades and limits of the whole or of an override."""
     grades = convert(table.get("rules", {}), dict[str, Any], f"{place}rules")
     _check_keys(grades, RULES, f"{place}rules.", "tapehead rules lists them")
+    grades = {rule: _word(grade) for rule, grade in grades.items()}
     for rule, grade in grades.items():
-        _check_keys([str(grade)], (*Severity, OFF), f"{place}rules.{rule} = ")
+        _check_keys([grade], (*Severity, OFF), f"{place}rules.{rule} = ")
     limits = convert(table.get("thresholds", {}), dict[str, Any], f"{place}thresholds")
     kinds = {field.encode_name: field.type for field in msgspec.structs.fields(Thresholds)}
     _check_keys(limits, kinds, f"{place}thresholds.")
     checked = {name: _limit(value, kinds[name], f"{place}thresholds.{name}") for name, value in limits.items()}
-    return {"rules": {rule: str(grade) for rule, grade in grades.items()}, "thresholds": checked}
+    return {"rules": grades, "thresholds": checked}
+
+
+def _word(value: object) -> str:
+    try:
+        return str(value)
+    except ValueError:  # a number of thousands of digits
+        return "such a number"
 
 
 def _limit(value: object, kind: type, place: str) -> int | float:
     limit: int | float = convert(value, kind, place)
+    if isinstance(limit, int) and abs(limit) > _LARGEST:
+        raise SettingsError(f"{place}: the number is too large; expected {_LARGEST} at most")
     if not limit >= 0:
         raise SettingsError(f"{place}: {limit} is below 0; expected 0 or more")
     return limit
@@ -208,6 +218,7 @@ def convert[T](value: object, kind: type[T], place: str) -> T:
 
 
 _PATTERNS = ("player", "channel", "path")
+_LARGEST = 2**53
 # What msgspec says of a value of the wrong type, and the types' names in TOML.
 _WRONG_TYPE = re.compile(r"Expected `(\w+)`, got `(\w+)`(?: - at `\$(.*)`)?$")
 _TYPES = {

@@ -1,6 +1,6 @@
 """The bodies of events as they were recorded, kept for the page that shows them, within bounds."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import msgspec
 
@@ -32,21 +32,23 @@ class Bodies:
 
     def of(self, picture: Picture) -> dict[str, str]:
         """The bodies of a picture's events by their index, each cut to a length that a page can show."""
-        found = ((str(mark.index), self._find(mark)) for mark in picture.marks)
+        arrays = {(mark.recording, mark.line) for mark in picture.marks if mark.in_array}
+        elements = {place: _elements(self._texts.get(place, "")) for place in arrays}
+        found = ((str(mark.index), self._find(mark, elements)) for mark in picture.marks)
         return {index: _cut(text) for index, text in found if text is not None}
 
-    def _find(self, mark: Mark) -> str | None:
-        text = self._texts.get((mark.recording, mark.line))
-        return _element(text, mark.index) if text is not None and mark.in_array else text
+    def _find(self, mark: Mark, elements: Mapping[tuple[str, int], list[msgspec.Raw]]) -> str | None:
+        place = mark.recording, mark.line
+        parts = elements.get(place, []) if mark.in_array else []
+        return bytes(parts[mark.index]).decode() if mark.index < len(parts) else self._texts.get(place)
 
 
-def _element(text: str, index: int) -> str:
-    """An element of a JSON array, byte for byte."""
+def _elements(text: str) -> list[msgspec.Raw]:
+    """The elements of a JSON array, byte for byte; none if it is no array."""
     try:
-        parts: Iterable[msgspec.Raw] = msgspec.json.decode(text, type=list[msgspec.Raw])
-        return bytes(list(parts)[index]).decode()
-    except (msgspec.MsgspecError, IndexError):
-        return text
+        return msgspec.json.decode(text, type=list[msgspec.Raw])
+    except msgspec.MsgspecError:
+        return []
 
 
 def _cut(text: str) -> str:

@@ -4,7 +4,9 @@ Time is the player's clock, as in the audit. An event whose timestamp is missing
 where the others and its arrival put it, stands where it arrived, so that one slip does not squeeze the rest.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from math import inf
 from statistics import median
 from typing import NamedTuple
@@ -126,12 +128,15 @@ def _mark(at: float, event: Event) -> Mark:
 
 def _retried(result: SessionResult, marks: Sequence[Mark]) -> Iterator[Mark]:
     """The events that findings are about though the audit took them for retries, next to the event before them."""
-    drawn = {mark.index: mark.at for mark in marks}
+    drawn = {mark.index for mark in marks}
+    indexes = sorted(drawn)
+    latest = list(accumulate((at for _, at in sorted((mark.index, mark.at) for mark in marks)), max))
     for finding in result.findings:
         event = finding.event
         if event and event.index not in drawn:
-            at = max((at for index, at in drawn.items() if index < event.index), default=0.0)
-            drawn[event.index] = at
+            before = bisect_left(indexes, event.index)
+            at = latest[before - 1] if before else 0.0
+            drawn.add(event.index)
             yield Mark(
                 index=event.index,
                 at=at,

@@ -86,6 +86,8 @@ def check_states(case: Case) -> Iterator[Found]:
     limit = case.thresholds.states
     for step in case.steps:
         known = step.after.known_states
+        if known is step.before.known_states:
+            continue
         for new in sorted(known - step.before.known_states):
             yield from _check_state_name(step.event, new)
         if len(known) > limit >= len(step.before.known_states):

@@ -1,18 +1,20 @@
 """Timestamps: their order, the spans between them, and what the back end's timeouts make of those."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from tapehead.audit.case import Case, Found, name_of
 from tapehead.audit.order import late_events
 from tapehead.checks import TEN_YEARS_MS
+from tapehead.event import Event
 from tapehead.exchange import Severity
 from tapehead.session import Life, Step
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _TIMES_IN_A_ROW = 3
+_MOST_NAMED = 10
 
 
 def check_order(case: Case) -> Iterator[Found]:
@@ -59,11 +61,16 @@ def check_equal(case: Case) -> Iterator[Found]:
     for ts, together in groupby(timed, key=lambda event: event.ts):
         first, *others = together
         if others:
-            names = ", ".join(map(name_of, (first, *others)))
+            names = _names((first, *others))
             message = (
                 f"{name_of(others[0])}: {names} have the same playerTime.ts {ts}; expected them 1 ms apart at least"
             )
             yield Found("equal-timestamps", others[0], message, "playerTime.ts")
+
+
+def _names(events: Sequence[Event]) -> str:
+    more = f" and {len(events) - _MOST_NAMED:,} more" if len(events) > _MOST_NAMED else ""
+    return ", ".join(map(name_of, events[:_MOST_NAMED])) + more
 
 
 class Gap(NamedTuple):
