@@ -1,0 +1,63 @@
+"""Nothing takes the square of its size: megabytes in every hostile shape, and recordings of many exchanges in each.
+
+A quadratic way through one of these takes hours, so the limit on a test's time ends it; no time is asserted here.
+"""
+
+from collections.abc import Iterable
+
+import pytest
+
+import shapes
+from fuzzing import REDACTOR, assert_kept, check
+from tapehead.audit import audit
+from tapehead.audit.outcome import SessionResult
+from tapehead.diff import diff
+from tapehead.diff.differences import Scope
+from tapehead.exchange import Request
+from tapehead.metrics.meter import measure
+from tapehead.recording import Entry
+from tapehead.replay import Replay
+from tapehead.schemas import Schemas
+from tapehead.tape import build_tape
+from tapehead.wire import unpack
+from tapes import NOW, exchange, request, response
+
+MEGABYTE = 1_000_000
+LARGEST = ("arrays in arrays", "objects in objects", "one string", "blanks", "nothing")
+EXCHANGES = 800
+
+
+def _go_through(asked: Request) -> None:
+    seen = check(exchange(asked, response(400)))
+    assert_kept(REDACTOR.redact(seen))
+    assert len(seen.findings) < 300
+
+
+@pytest.mark.parametrize("shape", shapes.BODIES)
+def test_a_body_of_a_megabyte_goes_through(shape: str) -> None:
+    _go_through(request(shapes.BODIES[shape](MEGABYTE)))
+
+
+@pytest.mark.parametrize("shape", LARGEST)
+def test_a_body_of_ten_megabytes_goes_through(shape: str) -> None:
+    _go_through(request(shapes.BODIES[shape](10 * MEGABYTE)))
+
+
+@pytest.mark.parametrize("shape", shapes.PACKED)
+def test_a_packed_body_goes_through(shape: str) -> None:
+    coding, content = shapes.PACKED[shape](MEGABYTE)
+    bare = request(b"")
+    _go_through(unpack(bare.with_headers([*bare.headers, ("Content-Encoding", coding)]), content))
+
+
+@pytest.mark.parametrize("shape", shapes.RECORDINGS)
+def test_a_recording_of_thousands_goes_through(shape: str) -> None:
+    entries = shapes.entries_of(shape, EXCHANGES)
+    assert diff(_audited(entries), _audited(entries), Scope()).same
+    replay = Replay(build_tape([entries]), Schemas())
+    for entry in entries[:200]:
+        assert replay.answer(entry.exchange.request, NOW)
+
+
+def _audited(entries: Iterable[Entry]) -> list[SessionResult]:
+    return list(audit((("a", entry) for entry in entries), measure=measure))
