@@ -78,7 +78,6 @@ BACK_DOORS = [
     [*REGULAR, "--listen", "0.0.0.0:0"],
     [*REGULAR, "--listen", "[::]:0"],
     [*REGULAR, "--listen", "[::ffff:0.0.0.0]:0"],
-    [*REGULAR, "--listen", "[]:0"],
     [*REGULAR, "--listen", "0:0"],
     [*REGULAR, "--listen", "0x0:0"],
     ["--mode", "regular@0.0.0.0:0", *HERE],
@@ -118,6 +117,9 @@ def test_a_replay_that_forwards_can_be_made_no_open_proxy_either(tmp_path: Path)
 
 
 WRONG = [
+    # Nothing between the brackets would mean every interface.
+    (["record", *REGULAR, "--listen", "[]:0"], "--listen []:0 is no address; expected HOST:PORT"),
+    (["record", *REGULAR, "--listen", ":0"], "--listen :0 is no address; expected HOST:PORT"),
     (["record", *REGULAR, "--allow-client", "192.168.1.5/24"], "has bits beyond its prefix"),
     (["serve", "--allow-client", "localhost"], "is no address and no network"),
     (["replay", str(RECORDING), "--allow-client", ""], "is no address and no network"),
