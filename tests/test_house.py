@@ -32,6 +32,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "audit.order",
         "parameters",
         "metrics.quality",
+        "quoting",
         "metrics.ratios",
         "recording",
         "redact",

@@ -167,6 +167,8 @@ def replay(
             explain=explain,
             summary=summary,
             quiet=quiet,
+            keep_ids=keep_ids,
+            redact_keys=named,
         ),
         endpoints=tuple(endpoint or ()),
         allow=tuple(allow or ()),
@@ -190,6 +192,7 @@ def serve(
     strict_schema: options.StrictSchema = False,
     strict: options.Strict = False,
     explain: options.Explain = False,
+    redact_key: options.RedactKeys = None,
     summary: options.SummaryFile = None,
     workers: options.Workers = 1,
     listen: options.Listen = options.DEFAULT_LISTEN,
@@ -218,6 +221,7 @@ def serve(
         explain=explain,
         summary=summary,
         quiet=quiet,
+        redact_keys=arguments.redact_keys(redact_key, keep_ids=False),
     )
     clients = arguments.parse_clients(allow_client)
     _log()

@@ -8,13 +8,13 @@ import logging
 import re
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from tapehead.api import Call
-from tapehead.exchange import FORMAT_VERSION, Exchange, Request, Response, encode
+from tapehead.exchange import Request, Response, encode
 from tapehead.ledger import count_of
+from tapehead.quoting import around
 from tapehead.redact import Redactor
 
 logger = logging.getLogger(__name__)
@@ -30,14 +30,21 @@ MOST_SHOWN = 8_000
 class Failures:
     """Counts failures, and tells of each kind once.
 
+    Args:
+        names: names whose values identify somebody, besides those that always do.
+
     Attributes:
         count: how many there were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[str] = ()) -> None:
         self.count = 0
         self._told: set[tuple[str, str]] = set()
-        self._redactor = Redactor(secrets.token_bytes(32))
+        self.hide(names)
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Take the values of these names for identifiers from now on, besides those that always are."""
+        self._redactor = Redactor(secrets.token_bytes(32), names)
 
     def note(self, where: str, error: Exception, what: What | None = None) -> None:
         """Count a failure, and tell of it if it is the first of its kind.
@@ -74,18 +81,7 @@ class Failures:
         trace = "".join(traceback.format_exception(error))
         if request is None:
             return trace
-        made = Exchange(
-            tapehead=FORMAT_VERSION,
-            started="",
-            elapsed_ms=0,
-            call=Call.EVENT,
-            session=None,
-            request=request,
-            response=response,
-            error=trace,
-            findings=[],
-        )
-        redacted = self._redactor.redact(made)
+        redacted = self._redactor.redact(around(request, response, trace))
         shown = encode(msgspec.structs.replace(redacted, error=None))[:MOST_SHOWN].decode("utf-8", "replace")
         return f"{redacted.error}to reproduce it: {shown.strip()}"
 

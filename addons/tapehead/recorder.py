@@ -226,7 +226,7 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         ProxyProblem: the proxy cannot start.
         RecordingProblem: the recording cannot be written.
     """
-    screen, hosts, failures = Screen(), Hosts(settings.endpoints), Failures()
+    screen, hosts, failures = Screen(), Hosts(settings.endpoints), Failures(settings.store.redact_keys)
     show = None if settings.quiet else screen.show
     recording = Recording(settings.store, complain, failures, show, screen.width)
     strays = Strays(show)

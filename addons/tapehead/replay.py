@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 import orjson
@@ -19,6 +20,7 @@ from tapehead.api import Call, Route, find_call, find_route, with_sid
 from tapehead.exchange import Request, Response
 from tapehead.ledger import Books, Ledger, Miss, Summary, explain_choice, name_event, near_lines, summarise
 from tapehead.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions, shorten
+from tapehead.quoting import Quotes
 from tapehead.schemas import Schemas
 from tapehead.sid import NO_RECORDED_SESSION, mint, read
 from tapehead.simulate import Endpoint, failure
@@ -81,6 +83,7 @@ class Replay:
         on_miss: what becomes of calls that the tape does not have.
         endpoint: answers for `on_miss` simulate; one with default settings if left out.
         files: the recordings' names, for messages; numbers stand for those that have none.
+        quotes: what may be told of live requests; as they are if left out.
     """
 
     def __init__(
@@ -91,11 +94,13 @@ class Replay:
         on_miss: OnMiss = OnMiss.SIMULATE,
         endpoint: Endpoint | None = None,
         files: tuple[str, ...] = (),
+        quotes: Quotes | None = None,
     ) -> None:
         self._tape = tape
         self._on_miss = on_miss
         self._endpoint = endpoint or Endpoint(schemas)
         self._files = files
+        self._quotes = quotes or Quotes()
         self._ledger = Ledger()
         self._by_mark = {session.mark: session for session in tape.sessions}
         self._by_sid = {session.sid: session for session in tape.sessions if session.sid}
@@ -132,14 +137,12 @@ class Replay:
             return self._answer_downloaded(route, request, now)
         session = self._turn_of(identity_of(body))
         if session is None or session.start is None:
-            near = near_sessions(self._tape.sessions, identity_of(body))
-            return self._miss(request, now, Reason.NO_SUCH_SESSION, near)
+            return self._miss(request, now, Reason.NO_SUCH_SESSION, self._near_sessions)
         self._ledger.hit(session.start, opens=session.sid is not None)
         note = explain_choice(Choice(session.start, Reason.SESSION))
         took = session.start.exchange.elapsed_ms
-        return Answer(
-            response=self._open(session, session.start, body, now), recorded_ms=took, outcome=Outcome.HIT, note=note
-        )
+        response = self._open(session, session.start, request, now)
+        return Answer(response=response, recorded_ms=took, outcome=Outcome.HIT, note=note)
 
     def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
         """The recorded session that fits best; of equals the one that was played least, in recorded order."""
@@ -152,13 +155,14 @@ class Replay:
         self._turns[chosen.number] += 1
         return chosen
 
-    def _open(self, session: RecordedSession, start: RecordedCall, body: object, now: float) -> Response | None:
+    def _open(self, session: RecordedSession, start: RecordedCall, request: Request, now: float) -> Response | None:
         """The recorded answer to the sessionStart, under a fresh session id."""
         response = start.exchange.response
         if response is None or session.sid is None:
             return response and renew(response, now)
-        started_ts = ts_of(body)
+        started_ts = ts_of(parse(request))
         sid = mint(session.mark, int(started_ts or 0))
+        self._quotes.remember(sid, request)
         self._keep(sid, _Playback(session, started_ts))
         self._endpoint.adopt(sid, now)
         return renew(response, now, sid)
@@ -190,15 +194,14 @@ class Replay:
         sid, body = route.sid or "", parse(request)
         playback = self._playback(sid, now)
         if playback is None:
-            return self._miss(request, now, _why_unknown(sid), [])
+            return self._miss(request, now, _why_unknown(sid))
         kind, place = kind_of(body), place_of(body, playback.started_ts)
         choice = choose(playback.session, kind, place, playback.used, playback.reached)
         if choice.reason is Reason.ALL_USED and playback.rounds:
             playback.used.clear()
             choice = choose(playback.session, kind, place, playback.used, 0)
         if choice.call is None:
-            near = near_events(playback.session, kind, place, playback.used)
-            return self._miss(request, now, choice.reason, near)
+            return self._miss(request, now, choice.reason, partial(_near_events, playback))
         if isinstance(body, dict):
             self._endpoint.hear(sid, body, now)
         self._ledger.hit(choice.call, again=choice.call.line in playback.used)
@@ -234,7 +237,7 @@ class Replay:
             self._ledger.free()
             return Answer(response=self._endpoint.answer(request, now), note="as documented: no preflight was recorded")
         if not recorded:
-            return self._miss(request, now, Reason.NOT_RECORDED, [])
+            return self._miss(request, now, Reason.NOT_RECORDED)
         call = recorded[min(self._lists[turn], len(recorded) - 1)]
         self._lists[turn] += 1
         self._ledger.hit(call)
@@ -242,12 +245,19 @@ class Replay:
 
     # ---- Misses ----
 
-    def _miss(self, request: Request, now: float, reason: Reason, nearest: list[NearMiss]) -> Answer:
-        route, body = find_route(request.path), parse(request)
+    def _near_sessions(self, body: object) -> list[NearMiss]:
+        return near_sessions(self._tape.sessions, identity_of(body))
+
+    def _miss(
+        self, request: Request, now: float, reason: Reason, near: Callable[[object], list[NearMiss]] | None = None
+    ) -> Answer:
+        """What becomes of a call that is not recorded; `near` gives what is nearest to a body."""
+        route = find_route(request.path)
         sid = route.sid if route else None
+        body = parse(self._quotes.of(request, sid))
         forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
         done = _DONE[self._on_miss] if forwards or self._on_miss is not OnMiss.FORWARD else NOT_FORWARDED
-        miss = Miss(_describe(route, body), sid, reason, done, nearest)
+        miss = Miss(_describe(route, body), sid, reason, done, near(body) if near else [])
         self._ledger.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
@@ -275,6 +285,10 @@ def _recorded(call: RecordedCall, now: float, note: str) -> Answer:
     response = call.exchange.response
     took = call.exchange.elapsed_ms
     return Answer(response=response and renew(response, now), recorded_ms=took, outcome=Outcome.HIT, note=note)
+
+
+def _near_events(playback: _Playback, body: object) -> list[NearMiss]:
+    return near_events(playback.session, kind_of(body), place_of(body, playback.started_ts), playback.used)
 
 
 def _why_unknown(sid: str) -> Reason:

@@ -21,7 +21,7 @@ from tapehead.ledger import summary_lines
 from tapehead.problems import Problem, UsageProblem
 from tapehead.recorder import Recording, new_recording
 from tapehead.replay import OnMiss, Replay
-from tapehead.stage import schemas_of
+from tapehead.stage import quotes_for, schemas_of
 from tapehead.store import read_entries
 from tapehead.tape import build_tape
 
@@ -35,6 +35,10 @@ MISSES = [OnMiss.SIMULATE.value, OnMiss.ERROR.value]
 # Options of which a change begins a recording anew.
 _OF_RECORDING = frozenset(
     {"tapehead_record", "tapehead_redact", "tapehead_redact_key", "tapehead_sync", "tapehead_rotate"}
+)
+# The same of replay.
+_OF_REPLAY = frozenset(
+    {"tapehead_replay", "tapehead_on_miss", "tapehead_endpoint", "tapehead_redact", "tapehead_redact_key"}
 )
 
 
@@ -103,6 +107,7 @@ class Tapehead:
         if ctx.options.tapehead_on_miss not in MISSES:
             said = ctx.options.tapehead_on_miss
             raise UsageProblem(f"tapehead_on_miss is {said}; expected one of {', '.join(MISSES)}")
+        self._failures.hide(ctx.options.tapehead_redact_key)
         self._pick = Pick(Hosts(ctx.options.tapehead_endpoint), failures=self._failures)
         self._set_record(updated)
         self._set_replay(updated)
@@ -128,7 +133,7 @@ class Tapehead:
         logger.info("tapehead records into %s", out)
 
     def _set_replay(self, updated: set[str]) -> None:
-        if updated.isdisjoint({"tapehead_replay", "tapehead_on_miss", "tapehead_endpoint"}):
+        if updated.isdisjoint(_OF_REPLAY):
             return
         paths = [Path(path) for path in ctx.options.tapehead_replay]
         self._play = self._replay = None
@@ -137,7 +142,9 @@ class Tapehead:
         tape = build_tape([read_entries(path, logger.warning) for path in paths])
         self._names = tuple(map(str, paths))
         on_miss = OnMiss(ctx.options.tapehead_on_miss)
-        self._replay = Replay(tape, schemas_of(tape, self._names), on_miss=on_miss, files=self._names)
+        quotes = quotes_for(ctx.options.tapehead_redact_key, keep_ids=not ctx.options.tapehead_redact)
+        schemas = schemas_of(tape, self._names)
+        self._replay = Replay(tape, schemas, on_miss=on_miss, files=self._names, quotes=quotes)
         self._play = Play(self._replay, Hosts(ctx.options.tapehead_endpoint), failures=self._failures)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)

@@ -93,7 +93,7 @@ def search_for(sure: Iterable[str], likely: Iterable[str] = ()) -> Search:
 @lru_cache(maxsize=1024)
 def _search_for(sure: frozenset[str], likely: frozenset[str]) -> Search:
     every = _words([*sorted(sure, key=len, reverse=True), *sorted(likely, key=len, reverse=True)])
-    telling = {word: value for word, value in every.items() if _is_telling(value)}
+    telling = {word: value for word, value in every.items() if is_telling(value)}
     long = {word: value for word, value in every.items() if _LONG.fullmatch(value)}
     whole = {word: value for word, value in every.items() if len(value) >= LEAST}
     return Search({word: value for word, value in telling.items() if value in sure}, telling | long, whole, every)
@@ -143,7 +143,8 @@ def _spellings(value: str) -> Iterator[bytes]:
         yield value.encode("latin-1").lower()
 
 
-def _is_telling(value: str) -> bool:
+def is_telling(value: str) -> bool:
+    """Whether a value is likely to stand nowhere by chance."""
     return len(value) >= LEAST and _TELLING.search(value) is not None
 
 

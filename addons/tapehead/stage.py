@@ -1,5 +1,6 @@
 """What replay and serve have in common: recordings, an engine built from them, and the books at the end."""
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from tapehead.failures import Failures
 from tapehead.faults import Fault, Faulty, Latency
 from tapehead.ledger import Books, Summary, count_of, summarise, summary_lines
 from tapehead.problems import UsageProblem
+from tapehead.quoting import Quotes
 from tapehead.receipt import Receipt
+from tapehead.redact import Redactor
 from tapehead.replay import OnMiss, Replay
 from tapehead.schemas import Schemas
 from tapehead.simulate import Endpoint, Simulation
@@ -32,6 +35,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         explain: whether the line of each answer says why that exchange was chosen.
         summary: where to write the summary as JSON; None for nowhere.
         quiet: whether nothing is printed for each call.
+        keep_ids: whether lines and the summary may name who plays.
+        redact_keys: names whose values identify somebody, besides those that always do.
     """
 
     recordings: tuple[Path, ...] = ()
@@ -44,6 +49,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     explain: bool = False
     summary: Path | None = None
     quiet: bool = False
+    keep_ids: bool = False
+    redact_keys: tuple[str, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +100,7 @@ class Stage:
         self.names = tuple(map(str, settings.recordings))
         self._faulty = Faulty(self._inner(), settings.faults, settings.latency)
         self.engine: Engine = self._faulty
-        self.failures = Failures()
+        self.failures = Failures(settings.redact_keys)
         self.struck_elsewhere = 0
 
     def _inner(self) -> Engine:
@@ -102,7 +109,10 @@ class Stage:
         if not settings.recordings:
             return Simulation(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
         endpoint = Endpoint(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
-        replay = Replay(self._tape, schemas, on_miss=settings.on_miss, endpoint=endpoint, files=self.names)
+        quotes = quotes_for(settings.redact_keys, keep_ids=settings.keep_ids)
+        replay = Replay(
+            self._tape, schemas, on_miss=settings.on_miss, endpoint=endpoint, files=self.names, quotes=quotes
+        )
         self.books = replay.books()
         return replay
 
@@ -154,6 +164,16 @@ class Stage:
             yield f"{count_of(self.failures.count, 'failure')} of tapehead's own: see the log"
         if receipt:
             yield receipt.line()
+
+
+def quotes_for(names: Sequence[str], *, keep_ids: bool) -> Quotes:
+    """What may be told of live requests, with pseudonyms of this run alone.
+
+    Args:
+        names: names whose values identify somebody, besides those that always do.
+        keep_ids: whether requests may be quoted as they are.
+    """
+    return Quotes(None if keep_ids else Redactor(secrets.token_bytes(32), names))
 
 
 def schemas_of(tape: Tape, names: Sequence[str]) -> Schemas:

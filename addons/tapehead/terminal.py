@@ -23,6 +23,8 @@ from tapehead.exchange import Exchange, Finding, Request, Response, Severity
 from tapehead.ledger import count_of
 from tapehead.tape import kind_of, parse, place_of
 
+# What a name of the API hardly has, and an identifier may.
+_TELLING = re.compile(r"[\d@\s%]|.{41}")
 # What steers a terminal, or turns the direction of what follows.
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -48,7 +50,7 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
     location = answer.response.header("Location") if answer.response else None
     sid = (call.sid if call else None) or sid_of_location(location)
     clock = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[11:23]
-    line = _call_line(clock, sid, call.call if call else request.method, request)
+    line = _call_line(clock, sid, call.call if call else request.method, request, discreet=True)
     silence = f"by {answer.note}" if answer.outcome is Outcome.FAULT else "as recorded"
     status = "forwarded" if answer.forward else _status(answer.response, silence)
     is_plain = answer.outcome in (Outcome.HIT, Outcome.SIMULATED)
@@ -56,8 +58,11 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
     return f"{line}  {status}{note}"
 
 
-def _call_line(clock: str, sid: str | None, call: str, request: Request) -> str:
+def _call_line(clock: str, sid: str | None, call: str, request: Request, *, discreet: bool = False) -> str:
+    """The beginning of a line; `discreet` for a request with its identifiers in it."""
     event_type, playhead = named_event(call, request)
+    if discreet and _TELLING.search(event_type):
+        event_type = f"({call})"
     shown = "-" if playhead is None else f"{playhead:.3f}"
     return f"{clock}  {printable(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {shown:>10}"
 
@@ -119,6 +124,9 @@ def stray_hint(method: str, path: str) -> str:
 _LIKE_THE_API = re.compile(r"/api/|sessions?\b|/events?$|downloaded", re.IGNORECASE)
 
 
+_VERSION = re.compile(r"v\d{1,2}")
+
+
 def _sketch(path: str) -> str:
     """A path as the documentation writes it: from /api on, with {sid} for what stands for a session id."""
     start = path.lower().rfind("/api/")
@@ -126,8 +134,9 @@ def _sketch(path: str) -> str:
 
 
 def stray_line(method: str, path: str, status: int, hint: str) -> str:
-    """The line that shows a request that is no collection call, its query left out: it may say who asks; coloured."""
-    path = re.split("[?;#]", path, maxsplit=1)[0]
+    """The line that shows a request that is no collection call, without what of its path may say who asks; coloured."""
+    steps = re.split("[?;#]", path, maxsplit=1)[0].split("/")
+    path = "/".join("..." if _TELLING.search(step) and not _VERSION.fullmatch(step) else step for step in steps)
     clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
     return f"{clock}  {'-':<{SHORT_SID}}  {printable(f'{method} {path}')}  {status}  {typer.style(hint, fg='yellow')}"
 
