@@ -33,9 +33,10 @@ def trust_proxy(folder: Path) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def mitmdump(folder: Path, authority: trustme.CA, *options: str) -> Iterator[Door]:
-    """Stock mitmdump with our script, as a regular proxy."""
-    command = [Path(sys.executable).with_name("mitmdump"), "--listen-host", "127.0.0.1", "-p", "0", "-s", SCRIPT]
+def mitmdump(folder: Path, authority: trustme.CA, *options: str, broken: str = "") -> Iterator[Door]:
+    """Stock mitmdump with our script, as a regular proxy; `broken` is Python that runs before it does."""
+    start = f"{broken}\nfrom mitmproxy.tools.main import mitmdump\nmitmdump()"
+    command = [sys.executable, "-c", start, "--listen-host", "127.0.0.1", "-p", "0", "-s", SCRIPT]
     sets = [word for option in options for word in ("--set", option)]
     with program(*command, *sets, *proxy_options(folder, authority)) as opened:
         ready = opened.wait_for(lambda line: "proxy listening at" in line)

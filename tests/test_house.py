@@ -125,6 +125,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "rolling",
         "script",
         "serving",
+        "shield",
         "showing",
         "stage",
         "store",

@@ -5,66 +5,24 @@ untouched.
 """
 
 import asyncio
-import functools
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Concatenate, Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from mitmproxy import http
 from mitmproxy.proxy import server_hooks
 
 from tapehead.answer import Answer, Engine, Observer
 from tapehead.api import find_call, find_route
-from tapehead.exchange import Request, Response
+from tapehead.exchange import Request
 from tapehead.failures import Failures
-from tapehead.flows import Seen, can_cut, cut, mark, request_of, response_of, route_of, see, to_mitmproxy
+from tapehead.flows import Seen, can_cut, cut, mark, request_of, route_of, see, to_mitmproxy
 from tapehead.hosts import Hosts
+from tapehead.shield import messages_of, shielded, shielded_async
 from tapehead.simulate import FAILED, failure
 
 STOPPED = "tapehead was stopped before the answer came"
 NO_CALL = "tapehead answers Media Collection calls only, offline, and {asked} is none; see --allow"
-
-
-class Shielded(Protocol):
-    """An addon whose hooks are shielded."""
-
-    failures: Failures
-
-
-def shielded[S: Shielded, **P](hook: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
-    """A hook whose failure is told, counted, and never reaches the flow."""
-
-    @functools.wraps(hook)
-    def shield(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            hook(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
-            self.failures.note(hook.__qualname__, error, lambda: _messages_of(args))
-
-    return shield
-
-
-def shielded_async[S: Shielded, **P](
-    hook: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
-) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
-    """The same for a hook that waits."""
-
-    @functools.wraps(hook)
-    async def shield(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            await hook(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
-            self.failures.note(hook.__qualname__, error, lambda: _messages_of(args))
-
-    return shield
-
-
-def _messages_of(args: tuple[object, ...]) -> tuple[Request | None, Response | None]:
-    """The request and the response of the flow that a hook was called with."""
-    flow = next((each for each in args if isinstance(each, http.HTTPFlow)), None)
-    if flow is None:
-        return None, None
-    return request_of(flow.request), response_of(flow.response) if flow.response else None
 
 
 class Sink(Protocol):
@@ -180,13 +138,14 @@ class Record:
 
     @shielded
     def done(self) -> None:
-        """Hand on what is still open: those calls have no answer."""
+        """Hand on what is still open: those calls have no answer, or none that could be handed on."""
         while self._open:
             self._give_up(self._open.pop(next(iter(self._open))))
 
     @shielded
     def _give_up(self, flow: http.HTTPFlow) -> None:
-        seen = see(flow, STOPPED)
+        answered = flow.response is not None and flow.response.timestamp_end is not None
+        seen = see(flow, None if answered else flow.error.msg if flow.error else STOPPED)
         self._sink.put(seen, seen.size)
 
     async def _finish(self, flow: http.HTTPFlow, error: str | None) -> None:
@@ -233,7 +192,7 @@ class Play:
         try:
             await self._answer(flow)
         except Exception as error:  # noqa: BLE001 - the player gets an answer, whatever it is
-            self.failures.note("answering a call", error, lambda: _messages_of((flow,)))
+            self.failures.note("answering a call", error, lambda: messages_of((flow,)))
             flow.response = to_mitmproxy(failure(500, FAILED, time.time()))
 
     async def _answer(self, flow: http.HTTPFlow) -> None:

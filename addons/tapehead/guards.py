@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from mitmproxy import connection, options
 from mitmproxy.proxy import mode_specs
 
+from tapehead.failures import Failures
 from tapehead.gate import Admission, Listener, judge, refused_line
 from tapehead.hosts import Hosts, Tunnels
 from tapehead.launch import ProxySettings
 from tapehead.problems import ProxyProblem
+from tapehead.shield import shielded
 
 logger = logging.getLogger(__name__)
 
@@ -26,33 +28,37 @@ class Porter:
 
     Args:
         admission: who may.
+        failures: what failed of it.
     """
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, failures: Failures) -> None:
+        self.failures = failures
         self._admission = admission
 
+    @shielded
     def client_connected(self, client: connection.Client) -> None:
         """Refuse a client unless it is welcome; this machine's own programs are, in whose name mitmproxy speaks."""
         client.error = REFUSED
         if isinstance(client.proxy_mode, mode_specs.LocalMode) or self._admission.admits(client.peername[0]):
             client.error = None
 
+    @shielded
     def done(self) -> None:
         """Say how many were refused."""
         if line := refused_line(self._admission.refused):
             logger.warning(line)
 
 
-def guards_of(settings: ProxySettings) -> Iterator[object]:
+def guards_of(settings: ProxySettings, failures: Failures) -> Iterator[object]:
     """The addons that stand before all others of ours, in their order."""
     protection = settings.protection
     if protection.clients:
-        yield Porter(Admission(protection.clients, logger.warning))
+        yield Porter(Admission(protection.clients, logger.warning), failures)
     if protection.login is not None:
         from tapehead.login import Login  # it brings LDAP along
 
         yield Login(protection.login)
-    yield Tunnels(Hosts(settings.endpoints))
+    yield Tunnels(Hosts(settings.endpoints), failures)
 
 
 def warnings_of(opts: options.Options, settings: ProxySettings) -> list[str]:

@@ -9,7 +9,9 @@ from mitmproxy import http, tls
 from mitmproxy.proxy import mode_specs
 
 from tapehead.api import ENDPOINT_HOST
+from tapehead.failures import Failures
 from tapehead.launch import ProxySettings
+from tapehead.shield import shielded
 
 _PORT = r"(?::\d+)?"
 
@@ -68,11 +70,14 @@ class Tunnels:
 
     Args:
         hosts: which hosts count.
+        failures: what failed of it.
     """
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, failures: Failures) -> None:
+        self.failures = failures
         self._hosts = hosts
 
+    @shielded
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Let a player's TLS pass unless it is for the endpoint; whatever fails here opens nothing."""
         server, mode = data.context.server.address, data.context.client.proxy_mode

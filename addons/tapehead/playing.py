@@ -80,4 +80,4 @@ async def _run(
             receipt.seal()
         announce(screen.show, addresses, notes)
 
-    await run_proxy(hosts.limit(settings.proxy), addons, ready, play.drain)
+    await run_proxy(hosts.limit(settings.proxy), addons, ready, play.drain, failures)

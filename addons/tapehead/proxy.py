@@ -12,6 +12,7 @@ from typing import Any
 from mitmproxy import exceptions, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 
+from tapehead.failures import Failures
 from tapehead.guards import guards_of, warnings_of
 from tapehead.launch import ProxySettings
 from tapehead.problems import ProxyProblem
@@ -30,6 +31,7 @@ async def run_proxy(
     addons: Sequence[object],
     ready: Ready,
     drain: Callable[[float], Awaitable[None]],
+    failures: Failures,
 ) -> None:
     """Run until SIGINT or SIGTERM; a second signal does not wait for the calls in hand.
 
@@ -38,11 +40,12 @@ async def run_proxy(
         addons: ours, in the order in which they see a flow.
         ready: called once the proxy listens.
         drain: awaited after the listening has ended, with the seconds that the calls in hand may still take.
+        failures: what fails of the addons that guard the way in.
 
     Raises:
         ProxyProblem: an option is wrong, an address is in use, or it would be an open proxy.
     """
-    guards = list(guards_of(settings))
+    guards = list(guards_of(settings, failures))
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
     proxy.addons.add(core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig(), *guards, *addons)

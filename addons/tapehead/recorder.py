@@ -238,7 +238,7 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         screen.show(f"recording into {settings.store.out}")
 
     try:
-        await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain)
+        await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain, failures)
     except ProxyProblem:
         recording.discard()
         raise

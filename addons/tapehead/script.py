@@ -21,6 +21,7 @@ from tapehead.ledger import summary_lines
 from tapehead.problems import Problem, UsageProblem
 from tapehead.recorder import Recording, new_recording
 from tapehead.replay import OnMiss, Replay
+from tapehead.shield import shielded, shielded_async
 from tapehead.stage import quotes_for, schemas_of
 from tapehead.store import read_entries
 from tapehead.tape import build_tape
@@ -49,8 +50,8 @@ class Tapehead:
         self._record: Record | None = None
         self._play: Play | None = None
         self._recording: Recording | None = None
-        self._failures = Failures()
-        self._pick = Pick(Hosts(), failures=self._failures)
+        self.failures = Failures()
+        self._pick = Pick(Hosts(), failures=self.failures)
         self._replay: Replay | None = None
         self._names: tuple[str, ...] = ()
 
@@ -107,8 +108,8 @@ class Tapehead:
         if ctx.options.tapehead_on_miss not in MISSES:
             said = ctx.options.tapehead_on_miss
             raise UsageProblem(f"tapehead_on_miss is {said}; expected one of {', '.join(MISSES)}")
-        self._failures.hide(ctx.options.tapehead_redact_key)
-        self._pick = Pick(Hosts(ctx.options.tapehead_endpoint), failures=self._failures)
+        self.failures.hide(ctx.options.tapehead_redact_key)
+        self._pick = Pick(Hosts(ctx.options.tapehead_endpoint), failures=self.failures)
         self._set_record(updated)
         self._set_replay(updated)
 
@@ -128,8 +129,8 @@ class Tapehead:
             sync=_sync(ctx.options.tapehead_sync),
             rotation=parse_rotation(ctx.options.tapehead_rotate, "tapehead_rotate"),
         )
-        self._recording = Recording(store, logger.error, self._failures)
-        self._record = Record(self._recording.writer, self._failures)
+        self._recording = Recording(store, logger.error, self.failures)
+        self._record = Record(self._recording.writer, self.failures)
         logger.info("tapehead records into %s", out)
 
     def _set_replay(self, updated: set[str]) -> None:
@@ -145,31 +146,36 @@ class Tapehead:
         quotes = quotes_for(ctx.options.tapehead_redact_key, keep_ids=not ctx.options.tapehead_redact)
         schemas = schemas_of(tape, self._names)
         self._replay = Replay(tape, schemas, on_miss=on_miss, files=self._names, quotes=quotes)
-        self._play = Play(self._replay, Hosts(ctx.options.tapehead_endpoint), failures=self._failures)
+        self._play = Play(self._replay, Hosts(ctx.options.tapehead_endpoint), failures=self.failures)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
 
+    @shielded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Mark a collection call before its body comes."""
         self._pick.mark(flow)
         if self._record:
             self._record.requestheaders(flow)
 
+    @shielded_async
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a collection call, when replaying."""
         if self._play and route_of(flow):
             await self._play.request(flow)
 
+    @shielded_async
     async def response(self, flow: http.HTTPFlow) -> None:
         """Record an exchange that was answered."""
         if self._record:
             await self._record.response(flow)
 
+    @shielded_async
     async def error(self, flow: http.HTTPFlow) -> None:
         """Record an exchange that failed."""
         if self._record:
             await self._record.error(flow)
 
+    @shielded
     def done(self) -> None:
         """Record what is in hand, and say what was replayed."""
         self._close()
