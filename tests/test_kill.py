@@ -3,13 +3,14 @@
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.load import bare
-from doors import Door, door
+from doors import PATIENCE, Door, door
 from hammering import Crowd, numbers_in
 from tapehead.store import read_entries
 
@@ -23,13 +24,22 @@ def server() -> Iterator[Door]:
         yield opened
 
 
+def kill_in_the_middle(proxy: Door, crowd: Crowd, seconds: float) -> None:
+    """Kill a recorder some seconds after the first answer that its players got."""
+    deadline = time.monotonic() + PATIENCE
+    while not crowd.answered and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(seconds)
+    proxy.process.send_signal(signal.SIGKILL)
+
+
 @pytest.mark.parametrize("number", range(KILLS))
 def test_what_was_answered_is_recorded_whenever_it_is_killed(number: int, tmp_path: Path, server: Door) -> None:
     chance = random.Random(number)
     form = FORMS[number % len(FORMS)]
     with door("record", "-q", "--to", server.url, *form, cwd=tmp_path) as proxy:
         crowd = Crowd(proxy.port)
-        threading.Timer(chance.uniform(0.05, 0.6), proxy.process.send_signal, [signal.SIGKILL]).start()
+        threading.Thread(target=kill_in_the_middle, args=(proxy, crowd, chance.uniform(0, 0.6))).start()
         crowd.play()
         assert proxy.process.wait(10) == -signal.SIGKILL
 
@@ -46,7 +56,7 @@ def test_a_recording_that_was_cut_short_by_a_kill_goes_on(tmp_path: Path, server
         for _ in range(3):
             with door("record", "-q", "--to", server.url, "--out", name, "--append", cwd=tmp_path) as proxy:
                 crowd = Crowd(proxy.port)
-                threading.Timer(0.3, proxy.process.kill).start()
+                threading.Thread(target=kill_in_the_middle, args=(proxy, crowd, 0.3)).start()
                 crowd.play()
             answered += len(crowd.answered)
         assert len(read_entries(tmp_path / name, told.append)) >= answered > 0
