@@ -32,13 +32,14 @@ from tapehead.event import events_of
 from tapehead.exchange import FORMAT_VERSION, Exchange, Request, encode
 from tapehead.failures import Failures
 from tapehead.faults import Faulty, parse_fault, parse_latency
-from tapehead.flows import exchange_of, mark, request_of, see, to_mitmproxy
+from tapehead.flows import mark, request_of, see, to_mitmproxy
 from tapehead.metrics.assumptions import parse_assumptions
 from tapehead.problems import UsageProblem
 from tapehead.recording import Entry, read_lines
 from tapehead.redact import Redactor
 from tapehead.replay import OnMiss, Replay
 from tapehead.schemas import Schemas
+from tapehead.seen import exchange_of
 from tapehead.simulate import Simulation
 from tapehead.tape import build_tape, parse
 from tapehead.terminal import lines_of

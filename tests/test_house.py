@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "addons" / "tapehead"
 
 # What lives on each floor, from the ground up; imports go down or stay on the floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("__init__", "api", "bounds", "coding", "exchange", "gate", "problems", "sid", "wire"),
+    "ground": ("__init__", "api", "bounds", "coding", "endpoints", "exchange", "gate", "problems", "sid", "wire"),
     "model": (
         "answer",
         "metrics.assumptions",
@@ -44,6 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "rules.session",
         "schemas",
         "search",
+        "seen",
         "session",
         "audit.settings",
         "tape",
@@ -105,6 +106,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "logs",
         "player",
         "playing",
+        "progress",
         "proxy",
         "receipt",
         "recorder",
@@ -127,6 +129,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "showing",
         "stage",
         "store",
+        "taker",
         "terminal",
         "writer",
     ),

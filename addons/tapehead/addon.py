@@ -17,8 +17,9 @@ from tapehead.answer import Answer, Engine, Observer
 from tapehead.api import find_call, find_route
 from tapehead.exchange import Request, Response
 from tapehead.failures import Failures
-from tapehead.flows import Seen, can_cut, cut, mark, request_of, response_of, route_of, see, to_mitmproxy
+from tapehead.flows import can_cut, cut, mark, request_of, response_of, route_of, see, to_mitmproxy
 from tapehead.hosts import Hosts
+from tapehead.seen import Seen
 from tapehead.simulate import FAILED, failure
 
 STOPPED = "tapehead was stopped before the answer came"

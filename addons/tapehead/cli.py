@@ -88,7 +88,8 @@ def record(
     if append and overwrite:
         raise UsageProblem("--append and --overwrite exclude each other; say one of them")
     rotation = parse_rotation(rotate)
-    from tapehead.recorder import RecorderSettings, compressed, new_recording, run_recorder
+    from tapehead.files import compressed, new_recording
+    from tapehead.recorder import RecorderSettings, run_recorder
 
     out = out or new_recording(Path("recordings"))
     settings = RecorderSettings(
