@@ -102,6 +102,12 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "diff_report.strip",
         "diff_report.text",
         "diff_report.words",
+        "interop",
+        "interop.flowfile",
+        "interop.har",
+        "interop.netstrings",
+        "interop.saved",
+        "interop.sieve",
         "login",
         "logs",
         "player",
@@ -133,7 +139,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "terminal",
         "writer",
     ),
-    "doors": ("__main__", "arguments", "auditing", "cli", "demo", "diffing", "options"),
+    "doors": ("__main__", "arguments", "auditing", "cli", "demo", "diffing", "importing", "options"),
 }
 # Who may touch the world: the adapters, and the doors that people walk through.
 MAY_DO_IO = frozenset(FLOORS["adapters"]) | frozenset(FLOORS["doors"])
