@@ -125,11 +125,12 @@ def _read(path: Path, gathered: _Gathered, complain: Callable[[str], None]) -> N
 def _nothing_in(gathered: _Gathered) -> str:
     """Why nothing was imported, and what to do."""
     sieve = gathered.sieve
-    none = f"{_named(gathered.read)}: no Media Collection call among {count_of(sieve.looked_at, 'request')}"
+    looked_at = f"among {count_of(sieve.looked_at, 'request')} in {_named(gathered.read)}"
     if sieve.alike:
-        return f"{none} to the hosts that count; calls like that went to {', '.join(sieve.alike)}: {_SAY}"
+        alike = ", ".join(sieve.alike)
+        return f"no call to a host that counts {looked_at}, but some that look like calls, to {alike}; {_SAY}"
     damaged = f", of which {sieve.damaged} are damaged" if sieve.damaged else ""
-    return f"{none}{damaged}; save the traffic while the player plays"
+    return f"no Media Collection call {looked_at}{damaged}; save the traffic while the player plays"
 
 
 _SAY = "say --endpoint HOST for those that are the endpoint"

@@ -1,18 +1,21 @@
 """Flow files, as mitmproxy writes them: the collection calls in them. Older versions go through its own converter."""
 
 import io
+import re
 from collections.abc import Callable
 
-from mitmproxy import exceptions, flow, http
+from mitmproxy import flow, http
 from mitmproxy.io import FlowReader
 from mitmproxy.proxy import mode_specs
 
 from tapehead.flows import mark, see
 from tapehead.interop.netstrings import LARGEST, NetstringError, Source, check_netstring, split_netstrings
-from tapehead.interop.sieve import Sieve
+from tapehead.interop.sieve import DamageError, Sieve
 from tapehead.problems import RecordingProblem
 from tapehead.seen import Seen
 
+_VERSION = re.compile(r"flow format version [\w(), ]{1,12}")
+_MOST_SEARCHED = 200
 NO_ANSWER = "no answer is in the flow file"
 
 
@@ -42,23 +45,26 @@ def read_flow_file(name: str, source: Source, sieve: Sieve, complain: Callable[[
 def _read(name: str, number: int, value: bytes | None, sieve: Sieve) -> None:
     try:
         _sift(_flow_of(value), sieve)
+    except (NetstringError, DamageError) as error:
+        sieve.damage(name, f"flow {number}", str(error))
     except Exception as error:  # noqa: BLE001 - mitmproxy raises anything where a flow is not as it writes them
-        sieve.damage(name, f"flow {number}", str(error) or type(error).__name__)
+        # Its message may quote what is in the flow.
+        version = _VERSION.search(str(error)[:_MOST_SEARCHED])
+        reason = f"is of {version[0]}" if version else f"says {type(error).__name__}"
+        sieve.damage(name, f"flow {number}", f"mitmproxy cannot read it, which {reason}")
 
 
 def _flow_of(value: bytes | None) -> flow.Flow:
     """The flow that a value of the file is.
 
     Raises:
-        ValueError: it is none.
+        DamageError: it is larger than any that is looked into.
+        Exception: it is none.
     """
     if value is None:
-        raise ValueError(f"it is larger than {LARGEST:,} bytes")
+        raise DamageError(f"it is larger than {LARGEST:,} bytes")
     check_netstring(value)
-    try:
-        (found,) = FlowReader(io.BytesIO(value)).stream()
-    except exceptions.FlowReadException as error:
-        raise ValueError(str(error)) from error
+    (found,) = FlowReader(io.BytesIO(value)).stream()
     return found
 
 

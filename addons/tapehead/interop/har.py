@@ -15,7 +15,7 @@ import msgspec
 from tapehead.api import Route
 from tapehead.coding import CodingError, decode_content
 from tapehead.exchange import is_json
-from tapehead.interop.sieve import Sieve
+from tapehead.interop.sieve import DamageError, Sieve
 from tapehead.problems import RecordingProblem
 from tapehead.seen import Asked, RawHeaders, Seen, Told
 
@@ -103,7 +103,7 @@ def read_har(name: str, data: bytes, sieve: Sieve) -> None:
         sieve.look()
         try:
             reader.read(raw)
-        except (*_BROKEN, ValueError) as error:
+        except (*_BROKEN, DamageError) as error:
             sieve.damage(name, f"log.entries[{index}]", str(error))
 
 
@@ -153,7 +153,7 @@ class _Reader:
         """Put an entry through the sieve.
 
         Raises:
-            ValueError: it is damaged.
+            DamageError: it is damaged; so do msgspec's errors say.
         """
         line = _glance.decode(raw).request
         host, port, path = _parts(line.url)
@@ -238,13 +238,13 @@ def _parts(url: str) -> tuple[str, int, str]:
     """Host, port and path of a URL.
 
     Raises:
-        ValueError: it is none.
+        DamageError: it is none.
     """
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 443)
     except ValueError as error:
-        raise ValueError(f"its URL is none: {error}") from error
+        raise DamageError("its URL is none") from error
     return parts.hostname or "", port, parts.path
 
 
@@ -252,20 +252,20 @@ def _time(text: str) -> float:
     """A time in seconds since 1970; UTC where no offset is said.
 
     Raises:
-        ValueError: it is none.
+        DamageError: it is none.
     """
     try:
         found = datetime.fromisoformat(text.strip())
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
-        raise ValueError("its startedDateTime is no time in ISO 8601") from error
+        raise DamageError("its startedDateTime is no time in ISO 8601") from error
 
 
 def _unbase64(text: str) -> bytes:
     try:
         return base64.b64decode(text)
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"its body is no base64: {error}") from error
+        raise DamageError(f"its body is no base64: {error}") from error
 
 
 def _undo(body: bytes, coding: str) -> bytes:

@@ -22,6 +22,10 @@ MOST_NAMED = 5
 _SHOWN_EVERY = 500
 
 
+class DamageError(ValueError):
+    """Something that cannot be understood; the message says why, in words that quote nobody."""
+
+
 class Taken(NamedTuple):
     """A call that was picked out, and when it arrived, seconds since 1970."""
 
@@ -91,10 +95,14 @@ class Sieve:
         """Take a call.
 
         Raises:
-            ValueError: no line of a recording can be made of it.
+            DamageError: no line of a recording can be made of it.
         """
-        exchange = exchange_of(_timed(seen))
-        decode(encode(exchange))
+        timed = _timed(seen)
+        try:
+            exchange = exchange_of(timed)
+            decode(encode(exchange))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise DamageError(f"no exchange can be made of it ({error})") from error
         self.taken.append(Taken(seen.started, exchange))
 
     def miss_body(self, seen: Seen) -> None:
@@ -132,10 +140,10 @@ def _timed(seen: Seen) -> Seen:
     """What was seen, with an end that is not before its beginning nor days later.
 
     Raises:
-        ValueError: its beginning is no time.
+        DamageError: its beginning is no time.
     """
     if not 0 <= seen.started < _END:
-        raise ValueError("its time is none between 1970 and 9999")
+        raise DamageError("its time is none between 1970 and 9999")
     took = seen.ended - seen.started
     return seen._replace(ended=seen.started + (took if math.isfinite(took) and 0 <= took <= _LONGEST else 0))
 
