@@ -24,9 +24,14 @@ def entry(url: str = "https://example.hb-api.omtrdc.net/api/v1/sessions", body: 
     request = {"method": "POST", "url": url, "headers": _pairs([("Content-Type", "application/json")])}
     posted = {} if body is None else {"postData": {"mimeType": "application/json", "text": body}}
     answer = {"status": 201, "statusText": "Created", "headers": _pairs([("Location", "/api/v1/sessions/s1")])}
-    made = {"startedDateTime": MOMENT, "time": 12.5, "request": request | posted, "response": answer | {"content": {}}}
+    made: Json = {
+        "startedDateTime": MOMENT,
+        "time": 12.5,
+        "request": request | posted,
+        "response": answer | {"content": {}},
+    }
     for part in ("request", "response"):
-        made[part] |= more.pop(part, {})  # type: ignore[operator]
+        made[part] |= more.pop(part, {})
     return made | more
 
 
