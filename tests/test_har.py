@@ -116,7 +116,8 @@ def test_a_half_of_a_surrogate_pair_elsewhere_hides_no_call() -> None:
         ({"status": 0, "statusText": "", "_error": "net::ERR_CONNECTION_REFUSED"}, "net::ERR_CONNECTION_REFUSED"),
         ({"status": -1, "statusText": "", "_failureText": "net::ERR_FAILED"}, "net::ERR_FAILED"),
         ({"status": 0, "statusText": "", "_error": None}, "no answer is in the HAR"),
-        ({"status": 200, "_error": "net::ERR_ABORTED"}, "net::ERR_ABORTED"),
+        ({"status": 0, "_error": "net::ERR_ABORTED"}, "net::ERR_ABORTED"),
+        ({"status": 200, "_error": "net::ERR_CONTENT_LENGTH_MISMATCH"}, "net::ERR_CONTENT_LENGTH_MISMATCH"),
         ({"status": 0, "statusText": "Blocked"}, "Blocked"),
         ({"status": None}, "Created"),
     ],
@@ -126,6 +127,14 @@ def test_a_request_that_failed_has_no_answer(response: dict[str, Any], error: st
 
     assert exchange.response is None
     assert exchange.error == error
+
+
+@pytest.mark.parametrize("said", ["_error", "_failureText"])
+def test_an_answer_that_the_page_did_not_read_is_one(said: str) -> None:
+    exchange = only(har(entry(response={"status": 201, said: "net::ERR_ABORTED"})))
+
+    assert exchange.error is None
+    assert exchange.session == "s1"
 
 
 def test_an_answer_may_be_missing() -> None:

@@ -20,6 +20,8 @@ from tapehead.problems import RecordingProblem
 from tapehead.seen import Asked, RawHeaders, Seen, Told
 
 NO_ANSWER = "no answer is in the HAR"
+# What Chromium says, too, where an answer came and the page read no body of it, as of most answers to calls.
+_NOT_READ = "net::ERR_ABORTED"
 _BOM = b"\xef\xbb\xbf"
 _RECORDING = re.compile(rb'\s*\{\s*"tapehead"\s*:')
 _PORTS = {"http": 80, "https": 443}
@@ -58,8 +60,10 @@ class _Response(msgspec.Struct, rename="camel"):
 
     def why_missing(self) -> str | None:
         """Why there is no answer; None if there is one."""
-        reason = self.error or self.failure
-        return reason or (None if self.status and self.status > 0 else self.status_text or NO_ANSWER)
+        reason, is_answered = self.error or self.failure, bool(self.status and self.status > 0)
+        if is_answered and reason in (None, "", _NOT_READ):
+            return None
+        return reason or self.status_text or NO_ANSWER
 
 
 class _Entry(msgspec.Struct, rename="camel"):
