@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import SEEK_CUR, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,10 +60,12 @@ class _Ahead:
 
     def _read_all(self) -> bytes:
         rest, self._rest = self._rest, b""
-        if self._file.seekable():  # or else all of it would be there twice
-            self._file.seek(-len(rest), SEEK_CUR)
-            return self._file.read()
-        return rest + self._file.read()
+        if not self._file.seekable():
+            return rest + self._file.read()
+        # Past the buffer, or else all of it would be in memory twice.
+        raw: BinaryIO = getattr(self._file, "raw", self._file)
+        raw.seek(self._file.tell() - len(rest))
+        return raw.read()
 
 
 def _read(name: str, file: _Ahead, sieve: Sieve, complain: Callable[[str], None]) -> None:
