@@ -173,7 +173,7 @@ class _Reader:
         started = _time(entry.started_date_time)
         error = entry.response.why_missing() if entry.response else NO_ANSWER
         told = self._told(entry.response) if entry.response and error is None else None
-        took = max(entry.time or 0, 0) / 1000
+        took = (entry.time or 0) / 1000
         return Seen(route, self._asked(entry.request), told, error, started, started + took)
 
     def _asked(self, request: _Request) -> Asked:

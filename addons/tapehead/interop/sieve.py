@@ -1,6 +1,5 @@
 """Picks the collection calls out of files of any traffic, and keeps count of what is left out."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -145,7 +144,7 @@ def _timed(seen: Seen) -> Seen:
     if not 0 <= seen.started < _END:
         raise DamageError("its time is none between 1970 and 9999")
     took = seen.ended - seen.started
-    return seen._replace(ended=seen.started + (took if math.isfinite(took) and 0 <= took <= _LONGEST else 0))
+    return seen._replace(ended=seen.started + (took if 0 <= took <= _LONGEST else 0))
 
 
 def _is_bodiless(seen: Seen) -> bool:
