@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from doors import web_server
 
@@ -146,7 +146,7 @@ class Viewer:
 
 
 @contextlib.contextmanager
-def viewer(browser: Browser, site: str, **settings: object) -> Iterator[Viewer]:
+def viewer(browser: Browser | BrowserContext, site: str, **settings: object) -> Iterator[Viewer]:
     """A viewer in a fresh profile who has pressed Play on the page of `site`, opened with `settings`."""
     page = browser.new_page()
     opened = Viewer(page, [])

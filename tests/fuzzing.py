@@ -17,6 +17,7 @@ from mitmproxy import http
 from mitmproxy.test import tflow
 
 from handling import altered, compare, cover, give, judge, read, replay, report
+from sifting import flow_file_of_bytes, har_of_bytes
 from tapehead.answer import Engine
 from tapehead.api import Call, find_call
 from tapehead.arguments import parse_listen, parse_target
@@ -32,13 +33,14 @@ from tapehead.event import events_of
 from tapehead.exchange import FORMAT_VERSION, Exchange, Request, encode
 from tapehead.failures import Failures
 from tapehead.faults import Faulty, parse_fault, parse_latency
-from tapehead.flows import exchange_of, mark, request_of, see, to_mitmproxy
+from tapehead.flows import mark, request_of, see, to_mitmproxy
 from tapehead.metrics.assumptions import parse_assumptions
 from tapehead.problems import UsageProblem
 from tapehead.recording import Entry, read_lines
 from tapehead.redact import Redactor
 from tapehead.replay import OnMiss, Replay
 from tapehead.schemas import Schemas
+from tapehead.seen import exchange_of
 from tapehead.simulate import Simulation
 from tapehead.tape import build_tape, parse
 from tapehead.terminal import lines_of
@@ -304,6 +306,24 @@ async def _serve(answering: Engine, method: str, asked: http.Request) -> None:
     assert failures.count == 0
 
 
-TARGETS: dict[str, Target] = {
-    target.__name__: target for target in (flow, body, schema, recording, config, expectation, argument, engine)
-}
+# ---- Files of other tools ----
+
+
+def har(data: bytes) -> None:
+    """A HAR, imported."""
+    _store(har_of_bytes(data))
+
+
+def flow_file(data: bytes) -> None:
+    """A flow file, imported."""
+    _store(flow_file_of_bytes(data))
+
+
+def _store(imported: Sequence[Exchange]) -> None:
+    for exchange in imported:
+        assert_kept(check(exchange))
+        assert_kept(REDACTOR.redact(exchange))
+
+
+_ALL = (flow, body, schema, recording, config, expectation, argument, engine, har, flow_file)
+TARGETS: dict[str, Target] = {target.__name__: target for target in _ALL}

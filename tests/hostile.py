@@ -81,6 +81,16 @@ JSON = st.recursive(
 ANYTHING = JSON | st.sampled_from(ODDITIES) | st.binary(max_size=40)
 
 
+def _joined(objects: tuple[bytes, bytes]) -> bytes:
+    """One object with the members of two."""
+    one, other = objects
+    return one[:-1] + b"," + other[1:] if len(other) > 2 else one
+
+
+def _object_of(members: dict[str, st.SearchStrategy[bytes]]) -> st.SearchStrategy[bytes]:
+    return st.tuples(*(st.tuples(st.just(f'"{key}"'.encode()), value) for key, value in members.items())).map(_object)
+
+
 def _text(words: Sequence[str]) -> st.SearchStrategy[bytes]:
     return st.sampled_from([f'"{word}"'.encode() for word in words])
 
@@ -252,4 +262,20 @@ FLOWS = st.builds(
     ANYTHING,
     ANYTHING,
 )
+# Entries in the shape of HAR, with what does not belong there in some places.
+_URLS = ["https://example.com/api/v1/sessions", "https://example.com/api/v1/sessions/s1/events", "http://[", "/", "x:"]
+_PAIRS = st.lists(_table(_text(["name", "value"]), SCALARS, 3), max_size=3).map(_array)
+_ASKED = _object_of({"method": _text(["POST", "GET"]), "url": _text(_URLS)})
+_HAR_TEXT = _table(_text(["text", "encoding", "_encoding"]), SCALARS | _text(["base64", "aGk="]), 3)
+_HAR_PARTS = _text(
+    ["headers", "postData", "bodySize", "status", "statusText", "content", "_error", "redirectURL", "url"]
+)
+_MESSAGE = _table(_HAR_PARTS | KEYS, _PAIRS | _HAR_TEXT | SCALARS | JSON, 5)
+_ENTRY = st.tuples(
+    st.tuples(st.just(b'"startedDateTime"'), _text(["2026-11-23T02:00:00Z", "9999-12-31T23:59:59-23:59"]) | SCALARS),
+    st.tuples(st.just(b'"time"'), SCALARS),
+    st.tuples(st.just(b'"request"'), st.tuples(_ASKED, _MESSAGE).map(_joined) | JSON),
+    st.tuples(st.just(b'"response"'), _MESSAGE | JSON),
+).map(_object)
+HARS = st.lists(_ENTRY | ANYTHING, max_size=4).map(lambda entries: b'{"log":{"entries":' + _array(entries) + b"}}")
 REQUESTS = st.builds(join, HEADS, ANYTHING)

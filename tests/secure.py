@@ -39,6 +39,19 @@ def mitmdump(folder: Path, authority: trustme.CA, *options: str, broken: str = "
     command = [sys.executable, "-c", start, "--listen-host", "127.0.0.1", "-p", "0", "-s", SCRIPT]
     sets = [word for option in options for word in ("--set", option)]
     with program(*command, *sets, *proxy_options(folder, authority)) as opened:
-        ready = opened.wait_for(lambda line: "proxy listening at" in line)
-        opened.url = f"http://{ready.rpartition(' ')[2].rstrip('.')}"
+        opened.url = _url_of(opened.wait_for(lambda line: "listening at" in line))
         yield opened
+
+
+@contextlib.contextmanager
+def plain_mitmdump(folder: Path, mode: str, *options: object) -> Iterator[Door]:
+    """Stock mitmdump without our script."""
+    command = [Path(sys.executable).with_name("mitmdump"), "--listen-host", "127.0.0.1", "-p", "0", "--mode", mode]
+    with program(*command, "--set", f"confdir={folder / 'confdir'}", *options) as opened:
+        opened.url = _url_of(opened.wait_for(lambda line: "listening at" in line))
+        yield opened
+
+
+def _url_of(ready: str) -> str:
+    """Where mitmdump says that it listens."""
+    return "http://" + ready.rpartition(" ")[2].removeprefix("http://").rstrip(".")

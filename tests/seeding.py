@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from orjson import dumps
 
 from fuzzing import RECORDINGS, join, lines_in
+from hars import flow_file, flow_of, har_of
 from tapehead.api import EVENT_TYPES
 from tapehead.exchange import Exchange, Request, Response
 from tapehead.schemas import build_schema
@@ -24,6 +25,10 @@ def seeds(target: str) -> Iterator[bytes]:
             yield from (each.request.content() for each in EXCHANGES)
         case "recording":
             yield from (path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl")))
+        case "har":
+            yield from (har_of(EXCHANGES[at : at + 3]) for at in range(0, len(EXCHANGES), 3))
+        case "flow_file":
+            yield from (flow_file(*map(flow_of, EXCHANGES[at : at + 3])) for at in range(0, len(EXCHANGES), 9))
         case _:
             yield from _WRITTEN[target]
 

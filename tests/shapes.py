@@ -95,6 +95,49 @@ BODIES: dict[str, Shape] = {
     "beyond UTF-8": _fill(b"", b"\xff", b""),
 }
 
+# ---- Files of other tools ----
+
+_HAR = b'{"log":{"entries":['
+_CALL = b'{"startedDateTime":"2026-11-23T02:00:00Z","request":{"method":"POST","url":"https://x.hb-api.omtrdc.net/api/v1/sessions"'
+
+HARS: dict[str, Shape] = {
+    "empty entries": _fill(_HAR, b"{},", b"{}]}}"),
+    "calls without anything": _fill(_HAR, _CALL + b"}},", b"{}]}}"),
+    "headers of one call": _fill(_HAR + _CALL + b',"headers":[', b'{"name":"a"},', b"]}}]}}"),
+    "one body": _fill(_HAR + _CALL + b',"postData":{"text":"', b"a", b'"}}}]}}'),
+    "one header of lines": _fill(_HAR + _CALL + b',"headers":[{"name":"a","value":"', rb"\n", b'"}]}}]}}'),
+    "halves of surrogate pairs": _fill(_HAR + _CALL + b',"postData":{"text":"', rb"\udc80", b'"}}}]}}'),
+    "backslashes and a half": _fill(_HAR + _CALL + b',"postData":{"text":"', rb"\\", rb'\ud800"}}}]}}'),
+    "nothing but backslashes": _fill(_HAR, rb"\\", b""),
+    "arrays in arrays": _nested(b"[", b"]"),
+    "arrays in an entry": _fill(_HAR, b"[", b""),
+    "entries of one key": _fill(_HAR + b"{", b'"request":1,', b'"a":1}]}}'),
+    "logs": _fill(b"{", b'"log":{},', b'"log":{"entries":[]}}'),
+    "blanks": _fill(b"{", b" ", b"}"),
+    "one URL": _fill(_HAR + b'{"request":{"method":"POST","url":"https://', b"x:", b'/api/v1/sessions"}}]}}'),
+    "one time": _fill(_HAR + b'{"startedDateTime":"2026-11-23T02:00:00.', b"0", _CALL[41:] + b"}}]}}"),
+    "one number": _fill(_HAR + b'{"time":', b"9", b',"request":{"method":"POST","url":""}}]}}'),
+}
+FLOW_FILES: dict[str, Shape] = {
+    "flows of nothing": _fill(b"", b"0:}", b""),
+    "values in one flow": lambda size: b"%d:%b]" % (size // 3 * 3, b"0:~" * (size // 3)),
+    "lists in lists": lambda size: _wrapped(size // 8),
+    "lengths below zero": lambda size: b"%d:%b}" % (size // 3 * 3, b"-1:" * (size // 3)),
+    "a length without end": _fill(b"", b"9", b""),
+    "digits in one flow": lambda size: b"%d:%b]" % (size, b"9" * size),
+    "one number": lambda size: b"%d:7:version;%d:%b#}" % (size + 20 + len(str(size)) - 7, size, b"9" * size),
+}
+
+
+def _wrapped(times: int) -> bytes:
+    """A list in a list, so many times."""
+    heads, length = [], 0
+    for _ in range(times):
+        heads.append(b"%d:" % length)
+        length += len(heads[-1]) + 1
+    return b"".join(reversed(heads)) + b"]" * times
+
+
 Packed = Callable[[int], tuple[str, bytes]]
 PACKED: dict[str, Packed] = {
     "a gzip bomb": lambda size: ("gzip", gzip.compress(bytes(40 * size), mtime=0)),

@@ -13,11 +13,12 @@ from tapehead.addon import Pick, Record
 from tapehead.api import Call
 from tapehead.exchange import Exchange, decode, encode
 from tapehead.failures import Failures
-from tapehead.flows import Seen, exchange_of, request_of, route_of, see
+from tapehead.flows import request_of, route_of, see
 from tapehead.hosts import Hosts
-from tapehead.recorder import Taker
 from tapehead.schemas import Schemas, build_schema
+from tapehead.seen import Seen, exchange_of
 from tapehead.simulate import Simulation
+from tapehead.taker import Taker
 
 PING = b'{"eventType":"ping","playerTime":{"playhead":0,"ts":946681200000}}'
 

@@ -24,14 +24,14 @@ HOOKS = {
     ("addon", "see"): 3,
     ("addon", "Pick.mark"): 3,
     ("addon", "Record.begin"): 3,
-    ("recorder", "exchange_of"): 3,
-    ("recorder", "check_exchange"): 0,
-    ("recorder", "Redactor.redact"): 3,
-    ("recorder", "encode"): 3,
-    ("recorder", "lines_of"): 0,
-    ("recorder", "Taker._count"): 0,
-    ("flows", "unpack"): 3,
-    ("flows", "quote"): 3,
+    ("taker", "exchange_of"): 3,
+    ("taker", "check_exchange"): 0,
+    ("taker", "Redactor.redact"): 3,
+    ("taker", "encode"): 3,
+    ("taker", "lines_of"): 0,
+    ("taker", "Taker._count"): 0,
+    ("seen", "unpack"): 3,
+    ("seen", "quote"): 3,
 }
 
 
@@ -70,7 +70,7 @@ def test_what_is_told_reproduces_the_failure_and_names_nobody(tmp_path: Path) ->
     body = b'{"eventType":"ping","params":{"visitor.marketingCloudUserId":"%s"}}' % SECRET.encode()
     with (
         upstream() as server,
-        door("record", "--to", server.url, "--out", out, broken=plant("recorder", "encode")) as proxy,
+        door("record", "--to", server.url, "--out", out, broken=plant("taker", "encode")) as proxy,
     ):
         post(proxy.url, 1, body)
         proxy.stop()

@@ -163,7 +163,7 @@ def test_a_name_that_identifies_is_not_quoted_either(world: Path, endpoint: str)
 # ---- When things go wrong ----
 
 BUG = """
-import tapehead.recorder as module
+import tapehead.taker as module
 def broken(exchange, *_):
     raise RuntimeError(f"cannot take {exchange}")
 module.encode = broken

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from fuzzing import TARGETS
-from hostile import ANYTHING, BODIES, FLOWS, REQUESTS, SCHEMAS, SETTINGS, mutated
-from seeding import seeds
+from hostile import ANYTHING, BODIES, FLOWS, HARS, REQUESTS, SCHEMAS, SETTINGS, mutated
+from hostile_flows import damaged_flows
+from seeding import EXCHANGES, seeds
 
 FIXED = settings(
     max_examples=150,
@@ -21,6 +22,8 @@ MADE = {
     "body": BODIES,
     "schema": SCHEMAS,
     "config": SETTINGS,
+    "har": HARS,
+    "flow_file": damaged_flows(EXCHANGES),
     "expectation": SCHEMAS.map(lambda data: data.partition(b"\n\n")[0]),
 }
 

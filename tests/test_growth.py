@@ -9,6 +9,7 @@ import pytest
 
 import shapes
 from fuzzing import REDACTOR, assert_kept, check
+from sifting import flow_file_of_bytes, har_of_bytes
 from tapehead.audit import audit
 from tapehead.audit.outcome import SessionResult
 from tapehead.diff import diff
@@ -41,6 +42,17 @@ def test_a_body_of_a_megabyte_goes_through(shape: str) -> None:
 @pytest.mark.parametrize("shape", LARGEST)
 def test_a_body_of_ten_megabytes_goes_through(shape: str) -> None:
     _go_through(request(shapes.BODIES[shape](10 * MEGABYTE)))
+
+
+@pytest.mark.parametrize("shape", shapes.HARS)
+def test_a_har_of_ten_megabytes_is_imported_or_refused(shape: str) -> None:
+    for imported in har_of_bytes(shapes.HARS[shape](10 * MEGABYTE))[:3]:
+        _go_through(imported.request)
+
+
+@pytest.mark.parametrize("shape", shapes.FLOW_FILES)
+def test_a_flow_file_of_a_megabyte_is_refused(shape: str) -> None:
+    assert flow_file_of_bytes(shapes.FLOW_FILES[shape](MEGABYTE)) == []
 
 
 @pytest.mark.parametrize("shape", shapes.PACKED)

@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "addons" / "tapehead"
 
 # What lives on each floor, from the ground up; imports go down or stay on the floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("__init__", "api", "bounds", "coding", "exchange", "gate", "problems", "sid", "wire"),
+    "ground": ("__init__", "api", "bounds", "coding", "endpoints", "exchange", "gate", "problems", "sid", "wire"),
     "model": (
         "answer",
         "metrics.assumptions",
@@ -45,6 +45,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "rules.session",
         "schemas",
         "search",
+        "seen",
         "session",
         "audit.settings",
         "tape",
@@ -102,10 +103,17 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "diff_report.strip",
         "diff_report.text",
         "diff_report.words",
+        "interop",
+        "interop.flowfile",
+        "interop.har",
+        "interop.netstrings",
+        "interop.saved",
+        "interop.sieve",
         "login",
         "logs",
         "player",
         "playing",
+        "progress",
         "proxy",
         "receipt",
         "recorder",
@@ -129,10 +137,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "showing",
         "stage",
         "store",
+        "taker",
         "terminal",
         "writer",
     ),
-    "doors": ("__main__", "arguments", "auditing", "cli", "demo", "diffing", "options"),
+    "doors": ("__main__", "arguments", "auditing", "cli", "demo", "diffing", "importing", "options"),
 }
 # Who may touch the world: the adapters, and the doors that people walk through.
 MAY_DO_IO = frozenset(FLOORS["adapters"]) | frozenset(FLOORS["doors"])

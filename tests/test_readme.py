@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from doors import door, program, tapehead
+from hars import flow_file, flow_of, har_of
+from traffic import read
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -30,6 +32,7 @@ def test_ci_runs_the_second_command_as_it_stands() -> None:
 @pytest.mark.parametrize("command", [each for each in REST if each.startswith("tapehead")])
 def test_a_command_of_tapehead_works(command: str, tmp_path: Path) -> None:
     (tmp_path / "recordings").symlink_to(ROOT / "recordings")
+    _save_traffic(tmp_path)
     words = shlex.split(command)[1:]
     if words[0] in ("record", "replay", "serve"):
         with door(*words, cwd=tmp_path) as opened:
@@ -39,6 +42,13 @@ def test_a_command_of_tapehead_works(command: str, tmp_path: Path) -> None:
         done = tapehead(*words, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout
+
+
+def _save_traffic(folder: Path) -> None:
+    """Put there what a browser and mitmdump would have saved of the first sample."""
+    recorded = read(ROOT / "recordings" / "timeline-1.jsonl")
+    (folder / "session.har").write_bytes(har_of(recorded))
+    (folder / "session.flow").write_bytes(flow_file(*map(flow_of, recorded)))
 
 
 @pytest.mark.parametrize("command", [each for each in REST if each.startswith("mitmdump")])

@@ -16,8 +16,9 @@ from tapehead.answer import Answer, Engine, Observer
 from tapehead.api import find_call, find_route
 from tapehead.exchange import Request
 from tapehead.failures import Failures
-from tapehead.flows import Seen, can_cut, cut, mark, request_of, route_of, see, to_mitmproxy
+from tapehead.flows import can_cut, cut, mark, request_of, route_of, see, to_mitmproxy
 from tapehead.hosts import Hosts
+from tapehead.seen import Seen
 from tapehead.shield import messages_of, shielded, shielded_async
 from tapehead.simulate import FAILED, failure
 

@@ -84,6 +84,16 @@ def episodes_file(target: Target | None, out: Path | None, recordings: Sequence[
     return out or recordings[0]
 
 
+def check_append(*, append: bool, overwrite: bool) -> None:
+    """Make sure that it is clear what becomes of a recording that is there.
+
+    Raises:
+        UsageProblem: it is not.
+    """
+    if append and overwrite:
+        raise UsageProblem("--append and --overwrite exclude each other; say one of them")
+
+
 def redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ...]:
     """The names that `--redact-key` gives.
 

@@ -14,7 +14,7 @@ import orjson
 import typer
 from typer.main import get_command
 
-from tapehead import __version__, arguments, auditing, diffing, options
+from tapehead import __version__, arguments, auditing, diffing, importing, options
 from tapehead.api import EVENT_TYPES
 from tapehead.complaints import nearest
 from tapehead.launch import StoreSettings, Sync, parse_rotation, parse_size
@@ -59,11 +59,9 @@ def record(
     ] = None,
     mode: options.Mode = None,
     endpoint: options.Endpoints = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The recording; a new one in ./recordings if left out.")
-    ] = None,
-    append: Annotated[bool, typer.Option("--append", help="Add to a recording that is there.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a recording that is there.")] = False,
+    out: options.NewRecording = None,
+    append: options.Append = False,
+    overwrite: options.Overwrite = False,
     keep_ids: options.KeepIds = False,
     redact_key: options.RedactKeys = None,
     sync: options.SyncOption = Sync.SECOND,
@@ -85,10 +83,10 @@ def record(
     target = arguments.parse_target(to) if to else None
     protection = arguments.parse_protection(proxyauth, allow_client, open_=open_)
     proxy = arguments.proxy_settings(listen, _modes(mode, target), set_ or (), protection, insecure=insecure)
-    if append and overwrite:
-        raise UsageProblem("--append and --overwrite exclude each other; say one of them")
+    arguments.check_append(append=append, overwrite=overwrite)
     rotation = parse_rotation(rotate)
-    from tapehead.recorder import RecorderSettings, compressed, new_recording, run_recorder
+    from tapehead.files import compressed, new_recording
+    from tapehead.recorder import RecorderSettings, run_recorder
 
     out = out or new_recording(Path("recordings"))
     settings = RecorderSettings(
@@ -275,6 +273,7 @@ def demo(
 
 auditing.register(app)
 diffing.register(app)
+importing.register(app)
 
 
 def _log() -> None:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -21,6 +22,16 @@ from tapehead.store import check_recording
 COMPRESSED_SUFFIX = ".zst"
 # The plain bytes after which a frame ends: what damage to the disk can cost, and what has to be unpacked at once.
 FRAME_BYTES = 1_000_000
+
+
+def new_recording(directory: Path) -> Path:
+    """The name of a new recording in `directory`: the UTC time."""
+    return directory / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.jsonl"
+
+
+def compressed(path: Path) -> Path:
+    """The name of a recording if it is compressed."""
+    return path if path.suffix == COMPRESSED_SUFFIX else path.with_name(path.name + COMPRESSED_SUFFIX)
 
 
 class _Coder(Protocol):

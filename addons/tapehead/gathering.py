@@ -1,15 +1,12 @@
 """Reads recordings, audits them, and brings the report to where it is wanted."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from tapehead.audit import audit
 from tapehead.audit.coverage import Coverage
@@ -22,6 +19,7 @@ from tapehead.delivery import deliver, look_at
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.meter import measure
 from tapehead.problems import Problem, RecordingProblem, UsageProblem
+from tapehead.progress import Show, progress
 from tapehead.recording import BadLine, Entry
 from tapehead.report.bodies import Bodies
 from tapehead.report.catalogue import render_rule, render_rules
@@ -41,8 +39,6 @@ from tapehead.store import MOST_COMPLAINTS, check_outputs, find_recordings, name
 MOST_EVENTS_DRAWN = 80_000
 
 _SHOWN_EVERY = 500
-
-Show = Callable[[int, int], None]
 
 
 class Request(NamedTuple):
@@ -154,7 +150,7 @@ def _gather(recordings: Sequence[Path], assumptions: Assumptions, settings: Sett
         RecordingProblem: nothing could.
     """
     order = {name_of(path): number for number, path in enumerate(recordings)}
-    with _progress(len(recordings)) as show:
+    with progress(len(recordings), "recordings, {task.fields[read]:,} exchanges") as show:
         reader = _Reader(recordings, gathered.bodies if gathered.pictures else None, show)
         for result in audit(reader.entries(), settings, measure=partial(measure, assume=assumptions)):
             gathered.add((order.get(result.recording, -1), result.line), result)
@@ -235,19 +231,6 @@ class _Reader:
 def _complain_of(name: str, lines: Iterable[BadLine]) -> None:
     for line in lines:
         _complain(f"{name}:{line.line}: skipped, {line.reason}")
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Show]:
-    """A bar on stderr while recordings are read, if that is a terminal; a function that moves it."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _done, _read: None
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("recordings, {task.fields[read]:,} exchanges"))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total, read=0)
-        yield lambda done, read: progress.update(task, completed=done, read=read)
 
 
 # ---- Writing ----

@@ -2,13 +2,12 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
 
 import msgspec
 from mitmproxy import http, tls
 from mitmproxy.proxy import mode_specs
 
-from tapehead.api import ENDPOINT_HOST
+from tapehead.endpoints import Endpoints
 from tapehead.failures import Failures
 from tapehead.launch import ProxySettings
 from tapehead.shield import shielded
@@ -16,29 +15,14 @@ from tapehead.shield import shielded
 _PORT = r"(?::\d+)?"
 
 
-class Hosts:
-    """The hosts that count as the endpoint: the vendor's own, those named, and in reverse mode all.
-
-    Args:
-        named: host names, each with or without a port.
-    """
-
-    def __init__(self, named: Iterable[str] = ()) -> None:
-        self.named = frozenset(name.lower() for name in named)
+class Hosts(Endpoints):
+    """The hosts that count as the endpoint: the vendor's own, those named, and in reverse mode all."""
 
     def counts(self, flow: http.HTTPFlow) -> bool:
         """Whether `flow` goes to the endpoint."""
         if isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
             return True
         return any(self.has(host, flow.request.port) for host in (flow.request.pretty_host, flow.request.host))
-
-    def has(self, host: str, port: int) -> bool:
-        """Whether `host` is the endpoint's."""
-        return bool(ENDPOINT_HOST.search(host)) or self.names(host, port)
-
-    def names(self, host: str, port: int) -> bool:
-        """Whether `host` is one of those named, alone or with `port`."""
-        return not self.named.isdisjoint({host.lower(), f"{host.lower()}:{port}"})
 
     def opens(self, host: str, port: int, sni: str | None) -> bool:
         """Whether TLS to `host` may be opened: by every name that it goes by, it is the endpoint's.

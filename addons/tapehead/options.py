@@ -48,6 +48,11 @@ ForwardTo = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", help="Where forwarded calls are recorded; the recording itself if left out.")
 ]
+NewRecording = Annotated[
+    Path | None, typer.Option("--out", help="The recording; a new one in ./recordings if left out.")
+]
+Append = Annotated[bool, typer.Option("--append", help="Add to a recording that is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a recording that is there.")]
 KeepIds = Annotated[bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")]
 SyncOption = Annotated[
     Sync, typer.Option("--sync", help="When the disk has to confirm what is written: with each call, each second.")

@@ -13,13 +13,13 @@ from mitmproxy.addonmanager import Loader
 from tapehead.addon import Pick, Play, Record
 from tapehead.audit import audit
 from tapehead.failures import Failures
-from tapehead.files import COMPRESSED_SUFFIX
+from tapehead.files import COMPRESSED_SUFFIX, new_recording
 from tapehead.flows import route_of
 from tapehead.hosts import Hosts
 from tapehead.launch import StoreSettings, Sync, parse_rotation
 from tapehead.ledger import summary_lines
 from tapehead.problems import Problem, UsageProblem
-from tapehead.recorder import Recording, new_recording
+from tapehead.recorder import Recording
 from tapehead.replay import OnMiss, Replay
 from tapehead.shield import shielded, shielded_async
 from tapehead.stage import quotes_for, schemas_of

@@ -93,6 +93,16 @@ def name_of(path: Path) -> str:
     return "stdin" if path == STDIN else str(path)
 
 
+def unreadable(path: Path, error: OSError, pattern: str = "*.jsonl") -> RecordingProblem:
+    """Why a file cannot be read; `pattern` is what files of its kind are called."""
+    match error:
+        case FileNotFoundError():
+            return RecordingProblem(f"there is no file {path}")
+        case IsADirectoryError():
+            return RecordingProblem(f"{path} is a directory; name the files in it, such as {path}/{pattern}")
+    return RecordingProblem(f"cannot read {name_of(path)}: {error.strerror}")
+
+
 def find_recordings(folder: Path) -> list[Path]:
     """The recordings in a folder and the folders in it, by name: a full one before the one that came after it."""
     return sorted({path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()})
@@ -109,12 +119,8 @@ def _read_file(path: Path) -> Iterator[Entry | BadLine]:
         yield BadLine(number + 1, f"the file is damaged, and cannot be read from here on: {error}", False)
     except NewerFormatError as error:
         raise RecordingProblem(f"{name_of(path)}: {error}") from error
-    except FileNotFoundError as error:
-        raise RecordingProblem(f"there is no file {path}") from error
-    except IsADirectoryError as error:
-        raise RecordingProblem(f"{path} is a directory; name the files in it, such as {path}/*.jsonl") from error
     except OSError as error:
-        raise RecordingProblem(f"cannot read {name_of(path)}: {error.strerror}") from error
+        raise unreadable(path, error) from error
 
 
 @contextmanager
