@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tapehead.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.gate import ANY_LOGIN, Network, Protection, parse_network
-from tapehead.launch import ProxySettings
+from tapehead.launch import LiveSettings, ProxySettings
 from tapehead.problems import UsageProblem
 from tapehead.replay import OnMiss
 from tapehead.store import STDIN
@@ -172,3 +172,16 @@ def proxy_settings(
     return ProxySettings(
         modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), protection=protection
     )
+
+
+def live_settings(port: int | None, title: str, workers: int = 1) -> LiveSettings | None:
+    """The live page that `--live` asks for, if it does.
+
+    Raises:
+        UsageProblem: several processes answer.
+    """
+    if port is None:
+        return None
+    if workers > 1:
+        raise UsageProblem("--live shows what one process answers; leave --workers out, or --live")
+    return LiveSettings(port=port, title=title)

@@ -76,6 +76,7 @@ def record(
     allow_client: options.Clients = None,
     open_: options.Open = False,
     set_: options.ProxyOptions = None,
+    live: options.Live = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Record what players send and the endpoint answers, checking each call as it comes.
@@ -106,6 +107,7 @@ def record(
             backlog=parse_size(backlog, "--backlog"),
         ),
         quiet=quiet,
+        live=arguments.live_settings(live, "record"),
     )
     _log()
     raise typer.Exit(asyncio.run(run_recorder(settings, complain)))
@@ -140,6 +142,7 @@ def replay(
     allow_client: options.Clients = None,
     open_: options.Open = False,
     set_: options.ProxyOptions = None,
+    live: options.Live = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Answer players from recordings; nothing leaves the machine.
@@ -167,10 +170,12 @@ def replay(
             explain=explain,
             summary=summary,
             quiet=quiet,
+            live=arguments.live_settings(live, "replay"),
         ),
         endpoints=tuple(endpoint or ()),
         allow=tuple(allow or ()),
         prefix=target.prefix if target else "",
+        redact_keys=named,
         store=StoreSettings(out=episodes, append=True, keep_ids=keep_ids, redact_keys=named) if episodes else None,
     )
     _log()
@@ -194,6 +199,7 @@ def serve(
     workers: options.Workers = 1,
     listen: options.Listen = options.DEFAULT_LISTEN,
     allow_client: options.Clients = None,
+    live: options.Live = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Answer players with a plain HTTP server: from recordings, or as the documented endpoint does.
@@ -218,6 +224,7 @@ def serve(
         explain=explain,
         summary=summary,
         quiet=quiet,
+        live=arguments.live_settings(live, "serve", workers),
     )
     clients = arguments.parse_clients(allow_client)
     _log()

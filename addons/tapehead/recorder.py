@@ -17,8 +17,9 @@ from tapehead.files import COMPRESSED_SUFFIX, RecordingFile
 from tapehead.flows import Seen, exchange_of
 from tapehead.hosts import Hosts
 from tapehead.keys import pseudonym_key
-from tapehead.launch import ProxySettings, StoreSettings
+from tapehead.launch import LiveSettings, ProxySettings, StoreSettings
 from tapehead.ledger import count_of
+from tapehead.live import link_lines, live_page
 from tapehead.problems import ProxyProblem
 from tapehead.proxy import run_proxy
 from tapehead.redact import Redactor
@@ -50,6 +51,7 @@ class Taker:
         sessions: the ids of the last sessions that were seen.
         begun: how many sessions were seen.
         findings: how many there were.
+        live: called with each exchange as it is stored, and the size of its line; None for nobody.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Taker:
         self.sessions: OrderedDict[str, None] = OrderedDict()
         self.begun = 0
         self.findings: Counter[Severity] = Counter()
+        self.live: Callable[[Exchange, int], None] | None = None
         self._schemas = Schemas()
         self._redactor = redactor
         self._failures = failures
@@ -79,7 +82,7 @@ class Taker:
         except Exception as error:  # noqa: BLE001 - a failure of ours costs this line, and no other
             self._note("storing a call", error, exchange)
             return None
-        self._tell(stored)
+        self._tell(stored, len(line))
         return line
 
     def _check(self, exchange: Exchange, seen: Seen) -> list[Finding]:
@@ -103,10 +106,12 @@ class Taker:
             except ValueError as error:
                 logger.warning("a schema that the endpoint serves is not used: %s", error)
 
-    def _tell(self, stored: Exchange) -> None:
+    def _tell(self, stored: Exchange, size: int) -> None:
         """Count an exchange, and show it."""
         try:
             self._count(stored)
+            if self.live:
+                self.live(stored, size)
             if self._show:
                 for line in lines_of(stored, self._width):
                     self._show(line)
@@ -206,6 +211,7 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
         prefix: a path that stands before the endpoint's own at the upstream.
         store: the recording.
         quiet: whether nothing is printed for each call.
+        live: the live page; None for none.
     """
 
     proxy: ProxySettings
@@ -213,6 +219,7 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     store: StoreSettings
     quiet: bool = False
+    live: LiveSettings | None = None
 
 
 async def run_recorder(settings: RecorderSettings, complain: Callable[[str], None]) -> int:
@@ -227,22 +234,24 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         RecordingProblem: the recording cannot be written.
     """
     screen, hosts, failures = Screen(), Hosts(settings.endpoints), Failures()
-    show = None if settings.quiet else screen.show
-    recording = Recording(settings.store, complain, failures, show, screen.width)
-    strays = Strays(show)
-    record = Record(recording.writer, failures)
-    addons = [Pick(hosts, settings.prefix, strays.note, failures=failures), record]
+    with live_page(settings.live, failures) as page:
+        show = None if settings.quiet else screen.show
+        recording = Recording(settings.store, complain, failures, show, screen.width)
+        recording.taker.live = page.show_stored if page else None
+        strays = Strays(show)
+        record = Record(recording.writer, failures)
+        addons = [Pick(hosts, settings.prefix, strays.note, failures=failures), record]
 
-    def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
-        announce(screen.show, addresses, notes)
-        screen.show(f"recording into {settings.store.out}")
+        def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+            announce(screen.show, addresses, [*notes, *link_lines(page)])
+            screen.show(f"recording into {settings.store.out}")
 
-    try:
-        await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain)
-    except ProxyProblem:
-        recording.discard()
-        raise
-    recording.close()
+        try:
+            await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain)
+        except ProxyProblem:
+            recording.discard()
+            raise
+        recording.close()
     screen.show(recording.summary() + strays.summary("passed on"))
     screen.close()
     return 0 if recording.is_whole else 1

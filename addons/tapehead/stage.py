@@ -8,6 +8,7 @@ import msgspec
 from tapehead.answer import Engine
 from tapehead.failures import Failures
 from tapehead.faults import Fault, Faulty, Latency
+from tapehead.launch import LiveSettings
 from tapehead.ledger import Books, Summary, count_of, summarise, summary_lines
 from tapehead.problems import UsageProblem
 from tapehead.receipt import Receipt
@@ -32,6 +33,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         explain: whether the line of each answer says why that exchange was chosen.
         summary: where to write the summary as JSON; None for nowhere.
         quiet: whether nothing is printed for each call.
+        live: the live page; None for none.
     """
 
     recordings: tuple[Path, ...] = ()
@@ -44,6 +46,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     explain: bool = False
     summary: Path | None = None
     quiet: bool = False
+    live: LiveSettings | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
