@@ -2,7 +2,8 @@
 (() => {
   const STORED = "tapehead-token";
   const MOST_SESSIONS = 500;
-  const RETRY_MS = 1000;
+  const PATIENCE_MS = 10_000;
+  const RETRIES_MS = [500, 1000, 2000, 4000];
   const at = (id) => document.getElementById(id);
   const list = at("list");
   const scroll = at("scroll");
@@ -23,12 +24,19 @@
     return element;
   }
 
+  function press(deed, ...inside) {
+    const button = make("button", "", ...inside);
+    button.type = "button";
+    button.addEventListener("click", deed);
+    return button;
+  }
+
   const plural = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
   // ---- The token: out of the address bar at once, and never in a URL again ----
 
   function takeToken() {
-    const token = decodeURIComponent(location.hash.slice(1));
+    const token = location.hash.slice(1);
     if (!token) return;
     history.replaceState(null, "", "/");
     sessionStorage.setItem(STORED, token);
@@ -58,39 +66,32 @@
   const STALE = "This page's link is not valid any more: tapehead was started anew. Open the link that it prints now, behind “live page:”.";
   const NO_TOKEN = "Open the whole link that tapehead prints behind “live page:”. What stands in it after the # lets you in.";
 
-  let attempt = null;
-
   async function connect() {
-    if (attempt) attempt.abort();
-    const mine = (attempt = new AbortController());
     let ended = false;
-    while (!mine.signal.aborted) {
+    let failed = 0;
+    for (;;) {
       const token = sessionStorage.getItem(STORED);
       if (!token) return become("stranger", NO_TOKEN);
       try {
-        ended = (await read(token, mine)) || ended;
-        if (mine.signal.aborted) return;
-        become(ended ? "ended" : "lost", ended ? ENDED : LOST);
+        ended = await read(token, () => (failed = 0));
       } catch (error) {
-        if (mine.signal.aborted) return;
         if (error instanceof Refused) {
           sessionStorage.removeItem(STORED);
           return become("stranger", STALE);
         }
-        become(ended ? "ended" : "lost", ended ? ENDED : LOST);
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      become(ended ? "ended" : "lost", ended ? ENDED : LOST);
+      await new Promise((resolve) => setTimeout(resolve, RETRIES_MS[Math.min(failed++, RETRIES_MS.length - 1)]));
     }
   }
 
   class Refused extends Error {}
 
   /** Take lines for as long as they come; whether tapehead said that it was over. */
-  async function read(token, mine) {
+  async function read(token, succeed) {
     const quiet = new AbortController();
-    const give = () => quiet.abort();
-    mine.signal.addEventListener("abort", give);
-    let alarm = setTimeout(give, 10_000);
+    const giveUp = () => quiet.abort();
+    let alarm = setTimeout(giveUp, PATIENCE_MS);
     try {
       const answer = await fetch(`/lines?after=${last()}`, {
         headers: { Authorization: `Bearer ${token}` },
@@ -101,20 +102,20 @@
       });
       if (answer.status === 401) throw new Refused();
       if (!answer.ok) throw new Error(`status ${answer.status}`);
+      succeed();
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return false;
         clearTimeout(alarm);
-        alarm = setTimeout(give, beat * 3000);
+        alarm = setTimeout(giveUp, beat * 3000);
         const lines = (rest + value).split("\n");
         rest = lines.pop();
         if (take(lines.filter(Boolean).map((line) => JSON.parse(line)))) return true;
       }
     } finally {
       clearTimeout(alarm);
-      mine.signal.removeEventListener("abort", give);
     }
   }
 
@@ -194,20 +195,18 @@
   }
 
   function sessionRow(sid) {
-    const button = make("button", "session", make("b", "media"), make("span", "sub"), make("span", "counts", make("span", "events"), make("span", "grades")));
-    button.type = "button";
+    const counts = make("span", "counts", make("span", "events"), make("span", "grades"));
+    const button = press(() => choose(chosen === sid ? null : sid), make("b", "media"), make("span", "sub"), counts);
+    button.className = "session";
     button.setAttribute("aria-pressed", String(chosen === sid));
-    button.addEventListener("click", () => choose(chosen === sid ? null : sid));
-    button.dataset.sid = sid;
     return make("li", "", button);
   }
 
   function allRow() {
-    const button = make("button", "session", make("b", "media", "All calls"), make("span", "sub", "of every session, and of none"));
-    button.type = "button";
+    const button = press(() => choose(null), make("b", "media", "All calls"), make("span", "sub", "of every session, and of none"));
+    button.className = "session";
     button.id = "all";
     button.setAttribute("aria-pressed", "true");
-    button.addEventListener("click", () => choose(null));
     return make("li", "", button);
   }
 
@@ -258,6 +257,7 @@
       make("span", "ms", `${Math.round(call.ms)} ms`),
     );
     line.querySelector(".type").title = call.type;
+    line.querySelector("time").title = `${call.at} (UTC)`;
     line.querySelector(".playhead").title = "playhead, in seconds";
     opened.append(line);
     opened.addEventListener("toggle", () => open(opened, call), { once: true });
@@ -270,11 +270,10 @@
 
   function findingsOf(call, opened) {
     const items = call.findings.map((finding) => {
-      const item = make("li", finding.severity, make("i", "shape"), make("span", "", make("b", "", finding.rule), " ", make("span", "message", finding.message)));
+      const item = make("li", finding.severity, make("i", "shape"), press(() => mark(call, opened, finding.path), make("b", "", finding.rule), " ", make("span", "message", finding.message)));
       item.firstElementChild.title = finding.severity;
       item.firstElementChild.setAttribute("role", "img");
       item.firstElementChild.setAttribute("aria-label", finding.severity);
-      item.addEventListener("click", () => mark(call, opened, finding.path));
       return item;
     });
     if (call.left_out) items.push(make("li", "", `and ${plural(call.left_out, "more finding")}`));
