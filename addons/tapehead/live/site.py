@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
@@ -88,7 +90,7 @@ class Feed:
     def hang_up(self) -> None:
         """Break what connections are left."""
         for transport in self._transports:
-            transport.abort()
+            _reset(transport)
 
     async def lines(self, place: int) -> AsyncIterator[bytes]:
         """What a page gets that stopped at `place`: whole lines, until there are no more."""
@@ -116,13 +118,20 @@ class Feed:
                 async with asyncio.timeout(SLOW_SECONDS):
                     await send(message)
             except TimeoutError:
-                transport.abort()
+                _reset(transport)
 
         self._transports.add(transport)
         try:
             await StreamingResponse(self.lines(place), media_type="application/x-ndjson")(scope, receive, send_in_time)
         finally:
             self._transports.discard(transport)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Break a connection, and let go of what it has not taken, in the system's memory, too."""
+    with contextlib.suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _line(value: object) -> bytes:
