@@ -23,8 +23,8 @@ LIVE = ("--live", "0")
 EVENTS = f"/api/v1/sessions/{SID}/events"
 PAUSE = {"eventType": "pause", "playerTime": {"playhead": 1, "ts": 1_795_401_600_000}}
 HOSTILE = "<script>pwned=1</script><img src=x onerror='pwned=1'><b>"
-# evil.test is this machine, as after DNS rebinding.
-REBOUND = "--host-resolver-rules=MAP evil.test 127.0.0.1"
+# evil.test is this machine, as after DNS rebinding; and the browser itself does not mind.
+REBOUND = ("--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-features=LocalNetworkAccessChecks")
 # Prints what the live page's server receives, and what it answers.
 SPY = """
 import sys, tapehead.live.site as site
@@ -42,7 +42,7 @@ site.QuietProtocol.data_received, site.Doorkeeper.judge = spy, spy_on
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium(REBOUND) as opened:
+    with chromium(*REBOUND) as opened:
         yield opened
 
 
