@@ -208,7 +208,7 @@ def test_a_page_that_comes_back_gets_what_it_missed(served: Door, link: Link) ->
     assert again == everything
 
 
-PLANTED = "p1anted-somebody"
+PLANTED, STRAY = "p1anted-somebody", "s0mebody-astray"
 
 
 def plant(player: httpx.Client, url: str) -> None:
@@ -223,7 +223,7 @@ def plant(player: httpx.Client, url: str) -> None:
     }
     play(player, url, {**PAUSE, "customMetadata": {"note": f"of {PLANTED}", "crmId": f"{PLANTED}-k"}}, **known)
     player.post(f"{url}{EVENTS}?mid={PLANTED}&crmId={PLANTED}-k", json=PAUSE)
-    player.get(f"{url}/none?who={PLANTED}")
+    player.get(f"{url}/none/{STRAY}?who={STRAY}")
 
 
 @pytest.mark.parametrize("command", ["record", "replay", "serve"])
@@ -245,6 +245,7 @@ def test_nobody_is_shown(command: str, tmp_path: Path) -> None:
 
     said = "\n".join(heard)
     assert "pseudonym-" in said
+    assert STRAY not in said
     # What nobody named as a key that identifies is no identifier; serve has no such option.
     assert PLANTED not in (said.replace(f"{PLANTED}-k", "") if command == "serve" else said)
 

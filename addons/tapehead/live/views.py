@@ -3,6 +3,7 @@
 Everything of it has an end, whatever players send: texts are cut, and what was cut is said.
 """
 
+import re
 from datetime import UTC, datetime
 
 import msgspec
@@ -20,6 +21,8 @@ MOST_BODY, MOST_TEXT = 64_000, 2_000
 MOST_NAME = 200
 MOST_HEADERS = 60
 MOST_FINDINGS = 30
+# What a step of the API's paths hardly has, and an identifier may; and the one that has a digit.
+_TELLING, _VERSION = re.compile(r"[\d@\s%]|.{41}"), re.compile(r"v\d{1,2}")
 # An answer that refuses.
 REFUSED = 400
 
@@ -105,8 +108,8 @@ def view_of_answer(request: Request, answer: Answer, started: float, ended: floa
         redactor: makes the pseudonyms.
     """
     route = find_call(request.method, request.path)
-    if route is None:  # as in the terminal: a query may say who asks
-        request = msgspec.structs.replace(request, url=request.url.partition("?")[0])
+    if route is None:
+        request = msgspec.structs.replace(request, url=_discreet(request.url))
     location = answer.response.header("Location") if answer.response else None
     note = "forwarded to the endpoint" if answer.forward else answer.note
     made = Exchange(
@@ -125,6 +128,13 @@ def view_of_answer(request: Request, answer: Answer, started: float, ended: floa
     silent = None if answer.response or answer.forward else "the connection was closed without an answer"
     shown = msgspec.structs.replace(hidden, error=silent)
     return view_of(shown, "" if route else request.method, hidden.error or "", is_bad=answer.outcome is Outcome.MISS)
+
+
+def _discreet(url: str) -> str:
+    """The URL of what is no collection call, without what of its path and query may say who asks."""
+    origin, slash, path = re.split("[?;#]", url, maxsplit=1)[0].partition("://")[2].partition("/")
+    steps = ("..." if _TELLING.search(step) and not _VERSION.fullmatch(step) else step for step in path.split("/"))
+    return f"http://{origin}{slash}{'/'.join(steps)}"
 
 
 def _named(exchange: Exchange) -> tuple[str, str]:
