@@ -64,6 +64,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "audit.expectations",
         "faults",
         "ledger",
+        "live.board",
+        "live.doorkeeper",
         "matching",
         "audit.outcome",
         "audit.plan",
@@ -93,6 +95,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "gathering",
         "keys",
         "launch",
+        "live",
+        "live.assets",
+        "live.page",
+        "live.site",
+        "live.views",
         "config",
         "delivery",
         "report.coverage",
@@ -149,7 +156,7 @@ MAY_DO_IO = frozenset(FLOORS["adapters"]) | frozenset(FLOORS["doors"])
 _WORLD = """
     _thread asyncio concurrent fcntl ftplib glob http httptools importlib io locale logging mitmproxy mmap
     multiprocessing os pathlib platform queue rich select selectors shutil signal smtplib socket
-    socketserver sqlite3 ssl subprocess sys tempfile threading time typer urllib.request uvicorn uvloop
+    socketserver sqlite3 ssl starlette subprocess sys tempfile threading time typer urllib.request uvicorn uvloop
 """
 _DEEDS = """
     __import__ breakpoint eval exec getenv input mkdir now open print read_bytes read_text rename sleep today
@@ -255,7 +262,12 @@ def test_the_median_function_stays_short() -> None:
 
 @pytest.mark.parametrize(
     ("module", "heavy"),
-    [("cli", "mitmproxy"), ("cli", "uvicorn"), ("serving", "mitmproxy"), ("replay", "mitmproxy|uvicorn|typer|rich")],
+    [
+        ("cli", "mitmproxy|uvicorn|starlette"),
+        ("serving", "mitmproxy|starlette"),
+        ("recorder", "uvicorn|starlette"),
+        ("replay", "mitmproxy|uvicorn|typer|rich"),
+    ],
 )
 def test_light_doors_load_nothing_heavy(module: str, heavy: str) -> None:
     script = f"import sys, tapehead.{module}; print(*{{name.partition('.')[0] for name in sys.modules}})"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tapehead.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.gate import ANY_LOGIN, Network, Protection, parse_network
-from tapehead.launch import ProxySettings
+from tapehead.launch import LiveSettings, ProxySettings, StoreSettings
 from tapehead.problems import UsageProblem
 from tapehead.replay import OnMiss
 from tapehead.store import STDIN
@@ -92,6 +92,18 @@ def check_append(*, append: bool, overwrite: bool) -> None:
     """
     if append and overwrite:
         raise UsageProblem("--append and --overwrite exclude each other; say one of them")
+
+
+def episodes_store(
+    target: Target | None, out: Path | None, recordings: Sequence[Path], *, keep_ids: bool, redact_keys: tuple[str, ...]
+) -> StoreSettings | None:
+    """How forwarded calls are recorded; None where nothing is forwarded.
+
+    Raises:
+        UsageProblem: it is not clear where to.
+    """
+    file = episodes_file(target, out, recordings)
+    return StoreSettings(out=file, append=True, keep_ids=keep_ids, redact_keys=redact_keys) if file else None
 
 
 def redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ...]:
@@ -182,3 +194,16 @@ def proxy_settings(
     return ProxySettings(
         modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), protection=protection
     )
+
+
+def live_settings(port: int | None, title: str, workers: int = 1) -> LiveSettings | None:
+    """The live page that `--live` asks for, if it does.
+
+    Raises:
+        UsageProblem: several processes answer.
+    """
+    if port is None:
+        return None
+    if workers > 1:
+        raise UsageProblem("--live shows what one process answers; leave --workers out, or --live")
+    return LiveSettings(port=port, title=title)

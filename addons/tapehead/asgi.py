@@ -23,7 +23,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_TRANSPORT = "tapehead.transport"
+TRANSPORT = "tapehead.transport"
 # What uvicorn sends.
 STATUSES = range(100, 600)
 
@@ -34,7 +34,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        extensions: dict[str, Any] = {_TRANSPORT: self.transport}
+        extensions: dict[str, Any] = {TRANSPORT: self.transport}
         self.scope["extensions"] = extensions
 
 
@@ -128,7 +128,7 @@ def _request(scope: Scope) -> Request:
 
 
 async def _send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    transport = scope.get("extensions", {}).get(_TRANSPORT)
+    transport = scope.get("extensions", {}).get(TRANSPORT)
     response = answer.response
     if (response is None or answer.cut) and transport is None:
         response = failure(

@@ -74,6 +74,7 @@ def record(
     allow_client: options.Clients = None,
     open_: options.Open = False,
     set_: options.ProxyOptions = None,
+    live: options.Live = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Record what players send and the endpoint answers, checking each call as it comes.
@@ -104,6 +105,7 @@ def record(
             backlog=parse_size(backlog, "--backlog"),
         ),
         quiet=quiet,
+        live=arguments.live_settings(live, "record"),
     )
     _log()
     raise typer.Exit(asyncio.run(run_recorder(settings, complain)))
@@ -138,6 +140,7 @@ def replay(
     allow_client: options.Clients = None,
     open_: options.Open = False,
     set_: options.ProxyOptions = None,
+    live: options.Live = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Answer players from recordings; nothing leaves the machine.
@@ -149,7 +152,6 @@ def replay(
 
     target = arguments.forward_target(on_miss, to, mode)
     modes = mode or [target.mode if target else OFFLINE_MODE]
-    episodes = arguments.episodes_file(target, out, recordings)
     named = arguments.redact_keys(redact_key, keep_ids=keep_ids)
     protection = arguments.parse_protection(proxyauth, allow_client, open_=open_)
     settings = PlayerSettings(
@@ -167,11 +169,12 @@ def replay(
             quiet=quiet,
             keep_ids=keep_ids,
             redact_keys=named,
+            live=arguments.live_settings(live, "replay"),
         ),
         endpoints=tuple(endpoint or ()),
         allow=tuple(allow or ()),
         prefix=target.prefix if target else "",
-        store=StoreSettings(out=episodes, append=True, keep_ids=keep_ids, redact_keys=named) if episodes else None,
+        store=arguments.episodes_store(target, out, recordings, keep_ids=keep_ids, redact_keys=named),
     )
     _log()
     raise typer.Exit(play_recordings(settings, complain))
@@ -195,6 +198,7 @@ def serve(
     workers: options.Workers = 1,
     listen: options.Listen = options.DEFAULT_LISTEN,
     allow_client: options.Clients = None,
+    live: options.Live = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Answer players with a plain HTTP server: from recordings, or as the documented endpoint does.
@@ -220,6 +224,7 @@ def serve(
         summary=summary,
         quiet=quiet,
         redact_keys=arguments.redact_keys(redact_key, keep_ids=False),
+        live=arguments.live_settings(live, "serve", workers),
     )
     clients = arguments.parse_clients(allow_client)
     _log()

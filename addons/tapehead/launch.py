@@ -79,6 +79,18 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int = 64 * MEGABYTE
 
 
+class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A live page that is wanted.
+
+    Attributes:
+        port: where on 127.0.0.1 it is served; 0 picks a port.
+        title: what it says that it shows.
+    """
+
+    port: int
+    title: str
+
+
 _SIZES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?([a-zA-Z]*)")

@@ -34,6 +34,16 @@ Clients = Annotated[
 ]
 Open = Annotated[bool, typer.Option("--open", help="Be an open proxy, beyond this machine and for anybody.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
+Live = Annotated[
+    int | None,
+    typer.Option(
+        "--live",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="Show calls in a browser, on this machine only; 0 picks a port.",
+    ),
+]
 DEFAULT_LISTEN = "127.0.0.1:8080"
 
 

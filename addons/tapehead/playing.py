@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tapehead.addon import Pick, Play, Record
 from tapehead.hosts import Hosts
 from tapehead.launch import ProxySettings, StoreSettings
+from tapehead.live import link_lines, live_page
 from tapehead.proxy import run_proxy
 from tapehead.receipt import Receipt
 from tapehead.recorder import Recording
 from tapehead.replay import OnMiss
 from tapehead.stage import EngineSettings, Stage
 from tapehead.terminal import Screen, Strays, announce, observer
+
+if TYPE_CHECKING:
+    from tapehead.live.page import Page
 
 # Reverse mode wants a target; this name can never be one (RFC 6761), and nothing connects to it anyway.
 OFFLINE_MODE = "reverse:http://collection.invalid"
@@ -48,12 +53,13 @@ def play_recordings(settings: PlayerSettings, complain: Callable[[str], None]) -
     stage, screen = Stage(settings.engine, complain), Screen()
     receipt = None if settings.engine.on_miss is OnMiss.FORWARD else Receipt(settings.allow)
     strays = Strays(None if settings.engine.quiet else screen.show)
-    recording = Recording(settings.store, complain, stage.failures) if settings.store else None
-    try:
-        asyncio.run(_run(settings, stage, screen, recording, receipt, strays))
-    finally:
-        if recording:
-            recording.close()
+    with live_page(settings.engine.live, stage.failures, settings.engine.redact_keys) as page:
+        recording = Recording(settings.store, complain, stage.failures) if settings.store else None
+        try:
+            asyncio.run(_run(settings, stage, screen, recording, receipt, strays, page))
+        finally:
+            if recording:
+                recording.close()
     if recording:
         screen.show(recording.summary())
     code = stage.close(receipt, screen.show, strays.count)
@@ -68,9 +74,12 @@ async def _run(
     recording: Recording | None,
     receipt: Receipt | None,
     strays: Strays,
+    page: "Page | None",
 ) -> None:
     engine, hosts, failures = settings.engine, Hosts(settings.endpoints), stage.failures
     observe = None if engine.quiet else observer(screen, explain=engine.explain)
+    if page:
+        observe = page.watching(observe)
     record = Record(recording.writer, failures, forwarded_only=True) if recording else None
     play = Play(stage.engine, hosts, settings.allow, observe, record, strays.note, failures=failures)
     addons = [Pick(hosts, settings.prefix, stream=False, failures=failures), play, *([record] if record else [])]
@@ -78,6 +87,6 @@ async def _run(
     def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
         if receipt:
             receipt.seal()
-        announce(screen.show, addresses, notes)
+        announce(screen.show, addresses, [*notes, *link_lines(page)])
 
     await run_proxy(hosts.limit(settings.proxy), addons, ready, play.drain, failures)

@@ -29,8 +29,8 @@ class ProxyProblem(Problem):
     """A proxy or a server that cannot start."""
 
     @classmethod
-    def of_listening(cls, host: str, port: int, error: Exception) -> "ProxyProblem":
-        """Why nothing can listen on `host:port`."""
+    def of_listening(cls, host: str, port: int, error: Exception, option: str = "--listen") -> "ProxyProblem":
+        """Why nothing can listen on `host:port`, which `option` named."""
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            return cls(f"{host}:{port} is in use; say --listen with another port, or 0 for any free one")
+            return cls(f"{host}:{port} is in use; say {option} with another port, or 0 for any free one")
         return cls(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")

@@ -9,8 +9,9 @@ from tapehead.failures import Failures
 from tapehead.files import RecordingFile
 from tapehead.hosts import Hosts
 from tapehead.keys import pseudonym_key
-from tapehead.launch import ProxySettings, StoreSettings
+from tapehead.launch import LiveSettings, ProxySettings, StoreSettings
 from tapehead.ledger import count_of
+from tapehead.live import link_lines, live_page
 from tapehead.problems import ProxyProblem
 from tapehead.proxy import run_proxy
 from tapehead.redact import Redactor
@@ -87,6 +88,7 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
         prefix: a path that stands before the endpoint's own at the upstream.
         store: the recording.
         quiet: whether nothing is printed for each call.
+        live: the live page; None for none.
     """
 
     proxy: ProxySettings
@@ -94,6 +96,7 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     store: StoreSettings
     quiet: bool = False
+    live: LiveSettings | None = None
 
 
 async def run_recorder(settings: RecorderSettings, complain: Callable[[str], None]) -> int:
@@ -108,22 +111,24 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
         RecordingProblem: the recording cannot be written.
     """
     screen, hosts, failures = Screen(), Hosts(settings.endpoints), Failures(settings.store.redact_keys)
-    show = None if settings.quiet else screen.show
-    recording = Recording(settings.store, complain, failures, show, screen.width)
-    strays = Strays(show)
-    record = Record(recording.writer, failures)
-    addons = [Pick(hosts, settings.prefix, strays.note, failures=failures), record]
+    with live_page(settings.live, failures) as page:
+        show = None if settings.quiet else screen.show
+        recording = Recording(settings.store, complain, failures, show, screen.width)
+        recording.taker.live = page.show_stored if page else None
+        strays = Strays(show)
+        record = Record(recording.writer, failures)
+        addons = [Pick(hosts, settings.prefix, strays.note, failures=failures), record]
 
-    def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
-        announce(screen.show, addresses, notes)
-        screen.show(f"recording into {settings.store.out}")
+        def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+            announce(screen.show, addresses, [*notes, *link_lines(page)])
+            screen.show(f"recording into {settings.store.out}")
 
-    try:
-        await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain, failures)
-    except ProxyProblem:
-        recording.discard()
-        raise
-    recording.close()
+        try:
+            await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain, failures)
+        except ProxyProblem:
+            recording.discard()
+            raise
+        recording.close()
     screen.show(recording.summary() + strays.summary("passed on"))
     screen.close()
     return 0 if recording.is_whole else 1

@@ -12,16 +12,21 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Lock
+from typing import TYPE_CHECKING
 
 import uvicorn
 import uvloop
 
 from tapehead.asgi import App, guarded
 from tapehead.gate import Admission, Listener, Network, Protection, judge, refused_line
+from tapehead.live import link_lines, live_page
 from tapehead.problems import ProxyProblem
 from tapehead.receipt import Receipt
 from tapehead.stage import EngineSettings, Stage, add_books, books_of
 from tapehead.terminal import Screen, announce, observer
+
+if TYPE_CHECKING:
+    from tapehead.live.page import Page
 
 BACKLOG = 2048
 PATIENCE_SECONDS = 15
@@ -110,7 +115,9 @@ def serve(
         _warn(host, listening, clients, complain)
         ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
         if workers == 1:
-            _answer(stage, settings, listening, screen, receipt, ready, admission)
+            with live_page(settings.live, stage.failures, settings.redact_keys) as page:
+                ready = functools.partial(ready, link_lines(page))
+                _answer(stage, settings, listening, screen, receipt, ready, admission, page)
         else:
             books = _run_workers(settings, listening, workers, ready, admission)
             if len(books) < workers:
@@ -139,8 +146,11 @@ def _answer(
     receipt: Receipt,
     ready: Callable[[], None],
     admission: Admission,
+    page: "Page | None" = None,
 ) -> None:
     observe = None if settings.quiet else observer(screen, explain=settings.explain)
+    if page:
+        observe = page.watching(observe)
     receipt.seal()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         app = App(stage.engine, stage.failures, observe)

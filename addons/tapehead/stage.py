@@ -9,6 +9,7 @@ import msgspec
 from tapehead.answer import Engine
 from tapehead.failures import Failures
 from tapehead.faults import Fault, Faulty, Latency
+from tapehead.launch import LiveSettings
 from tapehead.ledger import Books, Summary, count_of, summarise, summary_lines
 from tapehead.problems import UsageProblem
 from tapehead.quoting import Quotes
@@ -37,6 +38,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         quiet: whether nothing is printed for each call.
         keep_ids: whether lines and the summary may name who plays.
         redact_keys: names whose values identify somebody, besides those that always do.
+        live: the live page; None for none.
     """
 
     recordings: tuple[Path, ...] = ()
@@ -51,6 +53,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     quiet: bool = False
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
+    live: LiveSettings | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

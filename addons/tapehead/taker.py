@@ -39,6 +39,7 @@ class Taker:
         sessions: the ids of the last sessions that were seen.
         begun: how many sessions were seen.
         findings: how many there were.
+        live: called with each exchange as it is stored, and the size of its line; None for nobody.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Taker:
         self.sessions: OrderedDict[str, None] = OrderedDict()
         self.begun = 0
         self.findings: Counter[Severity] = Counter()
+        self.live: Callable[[Exchange, int], None] | None = None
         self._schemas = Schemas()
         self._redactor = redactor
         self._failures = failures
@@ -75,7 +77,7 @@ class Taker:
         except Exception as error:  # noqa: BLE001 - a failure of ours costs this line, and no other
             self._note("storing a call", error, exchange)
             return None
-        self._tell(stored)
+        self._tell(stored, len(line))
         return line
 
     def _check(self, exchange: Exchange, arrived: float) -> list[Finding]:
@@ -99,10 +101,12 @@ class Taker:
             except ValueError as error:
                 logger.warning("a schema that the endpoint serves is not used: %s", error)
 
-    def _tell(self, stored: Exchange) -> None:
+    def _tell(self, stored: Exchange, size: int) -> None:
         """Count an exchange, and show it."""
         try:
             self._count(stored)
+            if self.live:
+                self.live(stored, size)
             if self._show:
                 for line in lines_of(stored, self._width):
                     self._show(line)

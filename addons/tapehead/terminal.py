@@ -133,12 +133,17 @@ def _sketch(path: str) -> str:
     return re.sub(r"(/sessions?/)[^/]+(?=/)", r"\1{sid}", path[max(start, 0) :])
 
 
+def discreet_path(path: str) -> str:
+    """The path of what is no collection call, without what of it may say who asks."""
+    steps = re.split("[?;#]", path, maxsplit=1)[0].split("/")
+    return "/".join("..." if _TELLING.search(step) and not _VERSION.fullmatch(step) else step for step in steps)
+
+
 def stray_line(method: str, path: str, status: int, hint: str) -> str:
     """The line that shows a request that is no collection call, without what of its path may say who asks; coloured."""
-    steps = re.split("[?;#]", path, maxsplit=1)[0].split("/")
-    path = "/".join("..." if _TELLING.search(step) and not _VERSION.fullmatch(step) else step for step in steps)
     clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
-    return f"{clock}  {'-':<{SHORT_SID}}  {printable(f'{method} {path}')}  {status}  {typer.style(hint, fg='yellow')}"
+    asked = printable(f"{method} {discreet_path(path)}")
+    return f"{clock}  {'-':<{SHORT_SID}}  {asked}  {status}  {typer.style(hint, fg='yellow')}"
 
 
 class Screen:

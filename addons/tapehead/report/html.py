@@ -59,7 +59,7 @@ def render_html(report: Report, details: Sequence[Detail]) -> str:
     """The page for a report; `details` has one item for each of its sessions."""
     views = [_view(n, *each) for n, each in enumerate(zip(report["sessions"], details, strict=True))]
     bodies = {str(n): detail.bodies for n, detail in enumerate(details) if detail.bodies}
-    style, script = read_asset("page.css"), read_asset("page.js")
+    style, script = read_asset("page.css"), read_asset("json.js") + read_asset("page.js")
     page: str = (
         _environment()
         .get_template("page.html")

@@ -1,0 +1,167 @@
+"""What the live page shows of a call: a line of JSON, with pseudonyms for what identifies, and its counts.
+
+Everything of it has an end, whatever players send: texts are cut, and what was cut is said.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from tapehead.answer import Answer, Outcome
+from tapehead.api import Call, find_call, sid_of_location
+from tapehead.exchange import FORMAT_VERSION, Exchange, Finding, Request, Response, Severity
+from tapehead.live.board import Posted
+from tapehead.redact import Redactor
+from tapehead.tape import parse, part_of
+from tapehead.terminal import discreet_path, named_event, printable
+
+# What of a body is shown, of a name or a header, and of anything else; in characters.
+MOST_BODY, MOST_TEXT = 64_000, 2_000
+MOST_NAME = 200
+MOST_HEADERS = 60
+MOST_FINDINGS = 30
+# What a step of the API's paths hardly has, and an identifier may; and the one that has a digit.
+# An answer that refuses.
+REFUSED = 400
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A request or a response in its details; `cut` is how long the body is where not all of it is shown."""
+
+    head: str
+    headers: list[tuple[str, str]]
+    left_out: int = 0
+    body: str
+    cut: int = 0
+
+
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
+    """The line of a call."""
+
+    kind: str = "call"
+    at: str
+    sid: str | None
+    type: str
+    playhead: float | None
+    status: int | None
+    error: str | None
+    note: str
+    ms: float
+    bad: bool
+    findings: list[Finding]
+    left_out: int
+    request: _Message
+    response: _Message | None
+
+
+def view_of(exchange: Exchange, name: str = "", note: str = "", *, is_bad: bool = False) -> Posted:
+    """The view of an exchange that has its pseudonyms already.
+
+    Args:
+        exchange: the exchange.
+        name: what it was if it is no collection call.
+        note: what else is to be said of the answer.
+        is_bad: whether that is bad news.
+    """
+    request, response = exchange.request, exchange.response
+    event_type, playhead = named_event(name or exchange.call, request)
+    counts = {grade: sum(each.severity is grade for each in exchange.findings) for grade in Severity}
+    is_refused = response is None or response.status >= REFUSED
+    sid = _short(exchange.session) if exchange.session else None
+    shown = _Call(
+        at=exchange.started,
+        sid=sid,
+        type=_short(event_type),
+        playhead=playhead,
+        status=response.status if response else None,
+        error=None if exchange.error is None else _cut(printable(exchange.error)),
+        note=_cut(printable(note)),
+        ms=round(exchange.elapsed_ms, 1),
+        bad=is_bad or is_refused or bool(counts[Severity.ERROR] or counts[Severity.WARNING]),
+        findings=[_finding(each) for each in exchange.findings[:MOST_FINDINGS]],
+        left_out=max(len(exchange.findings) - MOST_FINDINGS, 0),
+        request=_message(request, f"{_short(request.method)} {_cut(request.url)}"),
+        response=_message(response, f"{response.status} {_short(response.reason)}") if response else None,
+    )
+    media, player = _named(exchange)
+    return Posted(
+        line=msgspec.json.encode(shown),
+        sid=sid,
+        media=media,
+        player=player,
+        is_event=exchange.call is not Call.PREFLIGHT and not name,
+        is_refused=is_refused,
+        findings=counts,
+    )
+
+
+def view_of_answer(request: Request, answer: Answer, started: float, ended: float, redactor: Redactor) -> Posted:
+    """The view of what an engine answered.
+
+    Args:
+        request: what was asked.
+        answer: what was answered.
+        started: when it was asked, seconds since 1970.
+        ended: when it was answered.
+        redactor: makes the pseudonyms.
+    """
+    route = find_call(request.method, request.path)
+    if route is None:
+        request = msgspec.structs.replace(request, url=_discreet(request.url))
+    location = answer.response.header("Location") if answer.response else None
+    note = "forwarded to the endpoint" if answer.forward else answer.note
+    made = Exchange(
+        tapehead=FORMAT_VERSION,
+        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        elapsed_ms=max(ended - started, 0) * 1000,
+        call=route.call if route else Call.EVENT,
+        session=(route.sid if route else None) or sid_of_location(location),
+        request=request,
+        response=answer.response,
+        # A note quotes what was asked: where an exchange has its error, it is searched for identifiers.
+        error=note,
+        findings=[],
+    )
+    hidden = redactor.redact(made)
+    silent = None if answer.response or answer.forward else "the connection was closed without an answer"
+    shown = msgspec.structs.replace(hidden, error=silent)
+    return view_of(shown, "" if route else request.method, hidden.error or "", is_bad=answer.outcome is Outcome.MISS)
+
+
+def _discreet(url: str) -> str:
+    """The URL of what is no collection call, without what of its path and query may say who asks."""
+    origin, slash, path = url.partition("://")[2].partition("/")
+    return f"http://{origin}{slash}{discreet_path(path)}"
+
+
+def _named(exchange: Exchange) -> tuple[str, str]:
+    """What a sessionStart says is played, and by which player; empty where it says nothing."""
+    body = parse(exchange.request) if exchange.call is Call.SESSION else None
+    params = part_of(body[0] if isinstance(body, list) and body else body, "params")
+    media = params.get("media.name") or params.get("media.id") or ""
+    return tuple(_short(str(value)) for value in (media, params.get("media.playerName") or ""))  # type: ignore[return-value]
+
+
+def _message(message: Request | Response, head: str) -> _Message:
+    body = message.content().decode("utf-8", "replace")
+    return _Message(
+        head=printable(head),
+        headers=[(_short(name), _cut(value)) for name, value in message.headers[:MOST_HEADERS]],
+        left_out=max(len(message.headers) - MOST_HEADERS, 0),
+        body=body[:MOST_BODY],
+        cut=len(body) if len(body) > MOST_BODY else 0,
+    )
+
+
+def _finding(finding: Finding) -> Finding:
+    return Finding(finding.rule, finding.severity, _cut(finding.path), _cut(printable(finding.message)))
+
+
+def _cut(text: str, most: int = MOST_TEXT) -> str:
+    """A text, not longer than that, that JSON in UTF-8 can hold."""
+    text = text if len(text) <= most else f"{text[:most]}..."
+    return text.encode("utf-8", "replace").decode()
+
+
+def _short(text: str) -> str:
+    return printable(_cut(text, MOST_NAME))
