@@ -66,9 +66,9 @@ BODIES: dict[str, Shape] = {
     "one number": _fill(b'{"playerTime":{"ts":', b"9", b"}}"),
     "one fraction": _fill(b'{"playerTime":{"ts":0.', b"1", b"}}"),
     "one key": _fill(_EVENT + b'{"', b"k", b'":1}}'),
-    "one key above others": _fill(
-        _SESSION + b',"visitor.customerIDs":{"' + b"k" * 500_000 + b'":{', b'"a":1,', b'"b":1}}}}'
-    ),
+    "one key above others": lambda size: _fill(
+        _SESSION + b',"visitor.customerIDs":{"' + b"k" * (size // 2) + b'":{', b'"a":1,', b'"b":1}}}}'
+    )(size),
     "one key twice and more": _fill(b"{", b'"a":1,', b'"a":1}'),
     "different keys": _count(_EVENT + b"{", '"k{}":1,', b'"a":1}}'),
     "different metadata": _count(_SESSION + b'},"customMetadata":{', '"k{}":1,', b'"a":1}}'),

@@ -1,6 +1,7 @@
 """Disks that refuse, are slow, or lose the file: traffic flows, one line says so, and what was lost is counted."""
 
 import errno
+import http.server
 import os
 import re
 import resource
@@ -8,13 +9,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from bench.load import bare
-from doors import Door, door, tapehead
+from doors import PATIENCE, Door, door, tapehead, web_server
 from hammering import Crowd, numbers_in
 
 FORMS = pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.zst"])
@@ -231,14 +232,15 @@ def test_a_disk_that_does_not_confirm_is_told_and_counted(sync: str, server: Doo
     assert re.search(r"\d+ exchanges? not confirmed by the disk", proxy.lines[-1])
 
 
-def test_a_disk_that_hangs_stalls_no_player(server: Door, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("deed", "sync"), [("write", "second"), ("fdatasync", "each")])
+def test_a_disk_that_hangs_stalls_no_player(deed: str, sync: str, server: Door, tmp_path: Path) -> None:
     out, flag = tmp_path / "a.jsonl", tmp_path / "flag"
-    with door(*record(server, out), broken=breakable(flag, "write", HANG)) as proxy:
+    with door(*record(server, out, "--sync", sync), broken=breakable(flag, deed, HANG)) as proxy:
         send(proxy, range(10))
         flag.touch()
         send(proxy, range(10, 200))
         assert len(told(proxy, "the disk is slow; answers wait for it no longer")) == 1
-        assert len(numbers_in(out)) == 10
+        assert len(numbers_in(out)) < 200
         flag.unlink()
         assert proxy.stop() == 0
 
@@ -255,32 +257,45 @@ def test_a_disk_that_hangs_to_the_end_holds_up_the_end_no_more_than_a_while(serv
     assert lost_by(proxy) == 7
 
 
-def test_an_upstream_that_hangs_stalls_no_other_player(tmp_path: Path) -> None:
-    released = threading.Event()
-    out = tmp_path / "a.jsonl"
+class Upstream:
+    """An endpoint whose answer to event 0 takes as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.released = threading.Event(), threading.Event()
+        upstream = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                if b'"number":"0"' in self.rfile.read(int(self.headers["Content-Length"])):
+                    upstream.asked.set()
+                    upstream.released.wait(PATIENCE)
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.handler = Handler
+
+
+def test_an_upstream_that_is_slow_with_one_player_stalls_no_other(tmp_path: Path) -> None:
+    upstream, out = Upstream(), tmp_path / "a.jsonl"
     with (
-        door("serve", "-q", "--fault", "session:1=delay:20000") as endpoint,
-        door("record", "-q", "--to", endpoint.url, "--out", out) as proxy,
+        web_server(upstream.handler) as url,
+        door("record", "-q", "--to", url, "--out", out) as proxy,
+        ThreadPoolExecutor() as pool,
     ):
-        stuck = threading.Thread(target=_open_session, args=(proxy, released), daemon=True)
-        stuck.start()
-        statuses = [_post(proxy, "/api/v1/sessions/none/events") for _ in range(50)]
-        assert not released.is_set()
-        proxy.process.kill()
-    assert statuses == [400] * 50
-
-
-def _open_session(proxy: Door, answered: threading.Event) -> None:
-    if _post(proxy, "/api/v1/sessions"):
-        answered.set()
-
-
-def _post(proxy: Door, path: str) -> int:
-
-    try:
-        return httpx.post(proxy.url + path, json={"eventType": "sessionStart"}, timeout=30).status_code
-    except httpx.HTTPError:
-        return 0
+        slow = pool.submit(send, proxy, range(1))
+        assert upstream.asked.wait(PATIENCE)
+        send(proxy, range(1, 100))
+        assert sorted(numbers_in(out)) == list(range(1, 100))
+        assert not slow.done()
+        upstream.released.set()
+        slow.result(PATIENCE)
+        assert proxy.stop() == 0
+    assert sorted(numbers_in(out)) == list(range(100))
 
 
 @FORMS

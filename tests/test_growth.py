@@ -10,6 +10,7 @@ import pytest
 import shapes
 from fuzzing import REDACTOR, assert_kept, check
 from sifting import flow_file_of_bytes, har_of_bytes
+from tapehead.answer import Outcome
 from tapehead.audit import audit
 from tapehead.audit.outcome import SessionResult
 from tapehead.diff import diff
@@ -26,6 +27,8 @@ from tapes import NOW, exchange, request, response
 MEGABYTE = 1_000_000
 LARGEST = ("arrays in arrays", "objects in objects", "one string", "blanks", "nothing")
 EXCHANGES = 800
+# So many alike that a replay must not look at all of them for each.
+LONG = ("sessions of one content", "sessions of one content by many names", "arrays", "one moment")
 
 
 def _go_through(asked: Request) -> None:
@@ -69,6 +72,16 @@ def test_a_recording_of_thousands_goes_through(shape: str) -> None:
     replay = Replay(build_tape([entries]), Schemas())
     for entry in entries[:200]:
         assert replay.answer(entry.exchange.request, NOW)
+
+
+@pytest.mark.parametrize(
+    "shape", ["sessions of one content", "sessions of one content by many names", "arrays", "one moment"]
+)
+def test_a_long_replay_goes_through(shape: str) -> None:
+    entries = shapes.entries_of(shape, 16_000)
+    replay = Replay(build_tape([entries]), Schemas())
+    outcomes = {replay.answer(entry.exchange.request, NOW).outcome for entry in entries}
+    assert outcomes == {Outcome.HIT}
 
 
 def _audited(entries: Iterable[Entry]) -> list[SessionResult]:

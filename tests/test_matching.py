@@ -214,13 +214,13 @@ def test_without_a_start_there_is_no_time_since_it() -> None:
 
 
 def test_a_session_of_other_content_is_not_alike() -> None:
-    assert likeness(_session(), identity_of(start_with({"media.id": "clip-2"})))[0] is False
+    assert likeness(_session().identity, identity_of(start_with({"media.id": "clip-2"})))[0] is False
 
 
 def test_the_more_is_equal_the_more_alike() -> None:
-    same = likeness(_session(), identity_of(start()))
-    other_length = likeness(_session(), identity_of(start_with({"media.length": 61})))
-    other_name = likeness(_session(), identity_of(start_with({"media.name": "Second clip"})))
+    same = likeness(_session().identity, identity_of(start()))
+    other_length = likeness(_session().identity, identity_of(start_with({"media.length": 61})))
+    other_name = likeness(_session().identity, identity_of(start_with({"media.name": "Second clip"})))
 
     assert same
     assert other_length

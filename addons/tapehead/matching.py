@@ -17,6 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from heapq import nsmallest
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import msgspec
@@ -102,11 +103,13 @@ def choose(session: RecordedSession, kind: Kind, place: Place, used: set[int], r
         return Choice(None, Reason.NO_SUCH_EVENT)
     if kind.event_type == "ping":
         return Choice(_nearest_ping(session, candidates, place, used), Reason.ABSORBED)
+    following = _next_in_order(session, candidates, used, reached)
+    if following and _gap(following.place.playhead, place.playhead) <= CLEARLY_WORSE:
+        return Choice(following, Reason.IN_ORDER)
     unused = [call for call in candidates if call.line not in used]
     if not unused:
         return Choice(None, Reason.ALL_USED)
     nearest = min(unused, key=lambda call: distance(call.place, place))
-    following = _next_in_order(session, unused, used, reached)
     if following and not _clearly_nearer(nearest, following, place):
         return Choice(following, Reason.IN_ORDER)
     if reached is None or kind.event_type in _UNIQUE or distance(nearest.place, place) <= FAR:
@@ -142,14 +145,23 @@ def _window(
 
 
 def _next_in_order(
-    session: RecordedSession, unused: list[RecordedCall], used: set[int], reached: int | None
+    session: RecordedSession, candidates: list[RecordedCall], used: set[int], reached: int | None
 ) -> RecordedCall | None:
-    """The unused call that is next in order; None if too many others would be passed over to get there."""
-    call = next((call for call in unused if reached is not None and call.order >= reached - WINDOW), None)
-    if call is None or reached is None:
+    """The unused candidate that is next in order; None if too many others would be passed over to get there."""
+    if reached is None:
         return None
-    between = (other for other in session.landmarks if reached < other.order < call.order and other.line not in used)
-    return call if sum(1 for _ in between) <= WINDOW else None
+    later = range(bisect_left(candidates, reached - WINDOW, key=_order), len(candidates))
+    call = next((candidates[at] for at in later if candidates[at].line not in used), None)
+    if call is None:
+        return None
+    passed = range(bisect_right(session.landmarks, reached, key=_order), len(session.landmarks))
+    between = takewhile(lambda other: other.order < call.order, (session.landmarks[at] for at in passed))
+    unused = (other for other in between if other.line not in used)
+    return None if any(True for _ in islice(unused, WINDOW, None)) else call
+
+
+def _order(call: RecordedCall) -> int:
+    return call.order
 
 
 def _clearly_nearer(nearest: RecordedCall, following: RecordedCall, place: Place) -> bool:
@@ -158,9 +170,9 @@ def _clearly_nearer(nearest: RecordedCall, following: RecordedCall, place: Place
     return gap < EXACT and _gap(following.place.playhead, place.playhead) > gap + CLEARLY_WORSE
 
 
-def likeness(session: RecordedSession, identity: tuple[object, ...]) -> tuple[bool, ...]:
-    """How well a recorded session fits what identifies a live one, for comparing."""
-    return tuple(one == other for one, other in zip(session.identity, identity, strict=True))
+def likeness(recorded: tuple[object, ...], identity: tuple[object, ...]) -> tuple[bool, ...]:
+    """How well what identifies a recorded session fits what identifies a live one, for comparing."""
+    return tuple(one == other for one, other in zip(recorded, identity, strict=True))
 
 
 def near_sessions(sessions: Sequence[RecordedSession], identity: tuple[object, ...]) -> list[NearMiss]:

@@ -7,10 +7,11 @@ have goes by `on_miss`. A session id that was recorded is answered from its own 
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from enum import StrEnum
 from functools import partial
+from heapq import heapreplace
 
 import msgspec
 import orjson
@@ -54,6 +55,11 @@ _DONE = {
     OnMiss.FORWARD: "forwarded",
 }
 NOT_FORWARDED = "simulated, since the endpoint does not know this session"
+
+
+# Sessions with one identity, of each how often it was played and its number: the first is the next to be played.
+_Heap = list[tuple[int, int]]
+_Turns = dict[tuple[object, ...], _Heap]
 
 
 class _Playback(msgspec.Struct, eq=False):
@@ -104,7 +110,10 @@ class Replay:
         self._ledger = Ledger()
         self._by_mark = {session.mark: session for session in tape.sessions}
         self._by_sid = {session.sid: session for session in tape.sessions if session.sid}
-        self._turns: Counter[int] = Counter()
+        self._turns = {content: _turns(sessions) for content, sessions in tape.by_content.items()}
+        self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
+        for call in tape.downloaded:
+            self._downloaded.setdefault(identity_of(call.body), []).append(call)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, _Playback] = {}
 
@@ -146,14 +155,13 @@ class Replay:
 
     def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
         """The recorded session that fits best; of equals the one that was played least, in recorded order."""
-        fits = [(likeness(session, identity), session) for session in self._tape.by_content.get(identity[0], [])]
-        best = max((fit for fit, _ in fits), default=())
-        equals = [session for fit, session in fits if fit == best]
-        if not equals:
+        fits = _best_fits(self._turns.get(identity[0], {}), identity)
+        if not fits:
             return None
-        chosen = min(equals, key=lambda session: (self._turns[session.number], session.number))
-        self._turns[chosen.number] += 1
-        return chosen
+        equals = min(fits)
+        played, number = equals[0]
+        heapreplace(equals, (played + 1, number))
+        return self._tape.sessions[number]
 
     def _open(self, session: RecordedSession, start: RecordedCall, request: Request, now: float) -> Response | None:
         """The recorded answer to the sessionStart, under a fresh session id."""
@@ -228,8 +236,7 @@ class Replay:
 
     def _answer_downloaded(self, route: Route, request: Request, now: float) -> Answer:
         identity = identity_of(parse(request))
-        recorded = [call for call in self._tape.downloaded if identity_of(call.body) == identity]
-        return self._answer_in_turn(recorded, (route.call, identity), request, now)
+        return self._answer_in_turn(self._downloaded.get(identity, []), (route.call, identity), request, now)
 
     def _answer_in_turn(self, recorded: list[RecordedCall], turn: object, request: Request, now: float) -> Answer:
         """The recorded answers one after the other, the last of them for all that follows."""
@@ -278,6 +285,23 @@ _ANSWERS: dict[Call, Callable[[Replay, Route, Request, float], Answer]] = {
     Call.SCHEMA: Replay._answer_schema,
     Call.DOWNLOADED: Replay._answer_downloaded,
 }
+
+
+def _turns(sessions: Iterable[RecordedSession]) -> _Turns:
+    """Whose turn it is, before anything was played."""
+    turns: _Turns = {}
+    for session in sessions:
+        turns.setdefault(session.identity, []).append((0, session.number))
+    return turns
+
+
+def _best_fits(turns: _Turns, identity: tuple[object, ...]) -> list[_Heap]:
+    """The sessions that fit an identity best: those that have it, or else all that are equally like it."""
+    if identity in turns:
+        return [turns[identity]]
+    fits = [(likeness(other, identity), heap) for other, heap in turns.items()]
+    best = max((fit for fit, _ in fits), default=())
+    return [heap for fit, heap in fits if fit == best]
 
 
 def _recorded(call: RecordedCall, now: float, note: str) -> Answer:

@@ -26,12 +26,22 @@ class Contestant(NamedTuple):
     request: Callable[[Door], bytes]
 
 
+class Round(NamedTuple):
+    """What a round came to: requests a second, and the milliseconds until an answer, the median and of one in 100."""
+
+    rate: float
+    median: float
+    slow: float
+
+
 class Score(NamedTuple):
-    """A contestant's result: requests a second as the median of all rounds, and how many times the first's."""
+    """A contestant's result: requests a second as the median of all rounds, how many times the first's, latencies."""
 
     name: str
     rate: float
     ratio: float
+    median: float
+    slow: float
 
 
 class Rounds(NamedTuple):
@@ -48,41 +58,49 @@ def post(path: str, body: bytes) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def _hammer(port: int, request: bytes, rounds: Rounds) -> float:
+async def _hammer(port: int, request: bytes, rounds: Rounds) -> Round:
     left = iter(range(rounds.requests))
+    took: list[float] = []
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in left:
+            sent = time.perf_counter()
             writer.write(request)
             answer = await reader.readuntil(b"\r\n\r\n")
+            took.append((time.perf_counter() - sent) * 1000)
             assert answer.startswith(b"HTTP/1.1 204"), answer
         writer.close()
 
     began = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(rounds.connections)))
-    return rounds.requests / (time.perf_counter() - began)
+    rate = rounds.requests / (time.perf_counter() - began)
+    took.sort()
+    return Round(rate, statistics.median(took), took[int(len(took) * 0.99)])
 
 
-def hammer(port: int, request: bytes, rounds: Rounds) -> float:
-    """Requests a second; every answer has to be a 204."""
+def hammer(port: int, request: bytes, rounds: Rounds) -> Round:
+    """One round; every answer has to be a 204."""
     return uvloop.run(_hammer(port, request, rounds))
 
 
 def compete(contestants: Sequence[Contestant], rounds: Rounds) -> list[Score]:
     """Measure all of them in turn, round after round, each in a fresh process."""
-    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    played: dict[str, list[Round]] = {contestant.name: [] for contestant in contestants}
     for _ in range(rounds.pairs):
         for contestant in contestants:
             with contestant.start() as opened:
                 request = contestant.request(opened)
                 hammer(opened.port, request, rounds._replace(requests=max(rounds.requests // 5, 1)))
-                rates[contestant.name].append(hammer(opened.port, request, rounds))
-    first = rates[contestants[0].name]
-    return [
-        Score(name, statistics.median(each), statistics.median(a / b for a, b in zip(each, first, strict=True)))
-        for name, each in rates.items()
-    ]
+                played[contestant.name].append(hammer(opened.port, request, rounds))
+    first = played[contestants[0].name]
+    return [_score(name, each, first) for name, each in played.items()]
+
+
+def _score(name: str, played: Sequence[Round], first: Sequence[Round]) -> Score:
+    rate, median, slow = (statistics.median(values) for values in zip(*played, strict=True))
+    ratio = statistics.median(mine.rate / other.rate for mine, other in zip(played, first, strict=True))
+    return Score(name, rate, ratio, median, slow)
 
 
 def bare() -> AbstractContextManager[Door]:
@@ -108,11 +126,20 @@ def _announced(command: Sequence[object], said: str) -> Iterator[Door]:
 
 def read_rounds(argv: Sequence[str] | None, about: str) -> Rounds:
     """How much is measured, by the command line."""
+    return rounds_of(options(about).parse_args(argv))
+
+
+def options(about: str) -> argparse.ArgumentParser:
+    """The command line of a benchmark."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--requests", type=int, default=20_000, help="requests in a round")
     parser.add_argument("--pairs", type=int, default=5, help="rounds")
     parser.add_argument("--connections", type=int, default=16, help="connections")
-    told = parser.parse_args(argv)
+    return parser
+
+
+def rounds_of(told: argparse.Namespace) -> Rounds:
+    """How much the command line says to measure."""
     return Rounds(told.requests, told.pairs, told.connections)
 
 
@@ -120,4 +147,5 @@ def show(title: str, scores: Sequence[Score]) -> None:
     """Print a table."""
     print(title)
     for score in scores:
-        print(f"  {score.name:<44} {score.rate:>8,.0f} requests/s  {score.ratio:>6.2f}x")
+        latency = f"{score.median:>7.1f} ms {score.slow:>7.1f} ms (99%)"
+        print(f"  {score.name:<44} {score.rate:>8,.0f} requests/s  {score.ratio:>6.2f}x  {latency}")

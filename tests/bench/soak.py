@@ -18,11 +18,15 @@ import orjson
 
 from doors import Door, door
 from tapehead.api import location_of, sid_of_location
+from tapehead.recording import Entry
+from tapehead.store import read_recording
 from tapes import event, start_with
 
 PINGS = 30
 # Of all sessions, how many end in the middle of a call.
 ABORTED = 0.05
+# Seconds that connections have to close in the end.
+SETTLING = 10
 
 
 class Sample(NamedTuple):
@@ -34,6 +38,17 @@ class Sample(NamedTuple):
     calls: int
     median: float
     slowest: float
+
+
+class Soaked(NamedTuple):
+    """What came of it: answers that players got and that are recorded, open descriptors before and after all of it."""
+
+    samples: list[Sample]
+    answered: int
+    recorded: int
+    before: int
+    after: int
+    code: int
 
 
 class Player:
@@ -82,28 +97,48 @@ class Player:
         return answer
 
 
+def _descriptors(process: int) -> int:
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+async def _settle(process: int, before: int) -> int:
+    """The open descriptors once connections had some time to close."""
+    patience = time.monotonic() + SETTLING
+    while _descriptors(process) > before and time.monotonic() < patience:
+        await asyncio.sleep(0.1)
+    return _descriptors(process)
+
+
 def _look(process: int, minute: float, took: list[float]) -> Sample:
     status = Path(f"/proc/{process}/status").read_text()
     memory = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
-    descriptors = len(list(Path(f"/proc/{process}/fd").iterdir()))
+    descriptors = _descriptors(process)
     ordered = sorted(took) or [0.0]
     slowest = ordered[int(len(ordered) * 0.99)]
     return Sample(minute, memory, descriptors, len(took), statistics.median(ordered), slowest)
 
 
-async def _soak(proxy: Door, players: int, pace: float, minutes: float, stretches: int) -> list[Sample]:
+async def _soak(proxy: Door, players: int, pace: float, minutes: float, stretches: int) -> Soaked:
     took: list[float] = []
     samples: list[Sample] = []
-    began = time.monotonic()
+    began, process = time.monotonic(), proxy.process.pid
+    before = _descriptors(process)
     crowd = [Player(proxy.port, number, pace, took).play(began + minutes * 60) for number in range(players)]
     playing = asyncio.gather(*crowd)
     for nth in range(1, stretches + 1):
         await asyncio.sleep(max(0.0, began + nth * minutes * 60 / stretches - time.monotonic() - 0.2))
-        samples.append(_look(proxy.process.pid, (time.monotonic() - began) / 60, took))
+        samples.append(_look(process, (time.monotonic() - began) / 60, took))
         _show(samples[-1])
         took.clear()
     await playing
-    return samples
+    answered = sum(sample.calls for sample in samples) + len(took)
+    return Soaked(samples, answered, 0, before, await _settle(process, before), 0)
+
+
+def _recorded(folder: Path) -> int:
+    """How many answers are in the recordings in a folder."""
+    items = (item for path in folder.glob("soak*") for item in read_recording(path))
+    return sum(1 for item in items if isinstance(item, Entry) and item.exchange.response)
 
 
 def _show(sample: Sample) -> None:
@@ -123,7 +158,7 @@ def _conclude(samples: Sequence[Sample]) -> None:
         print(f"{name:<12} {before:8.1f} -> {after:8.1f} {unit}")
 
 
-def main(argv: Sequence[str] | None = None) -> list[Sample]:
+def main(argv: Sequence[str] | None = None) -> Soaked:
     """Soak, and print what was seen."""
     parser = argparse.ArgumentParser(description="a hundred players through tapehead record")
     parser.add_argument("--minutes", type=float, default=30)
@@ -136,11 +171,13 @@ def main(argv: Sequence[str] | None = None) -> list[Sample]:
         door("serve", "-q") as endpoint,
         door("record", "-q", "--to", endpoint.url, "--out", f"{folder}/soak.jsonl.zst", "--rotate", "4MB") as proxy,
     ):
-        samples = asyncio.run(_soak(proxy, told.players, told.pace, told.minutes, told.stretches))
-        proxy.stop()
+        soaked = asyncio.run(_soak(proxy, told.players, told.pace, told.minutes, told.stretches))
+        soaked = soaked._replace(code=proxy.stop(), recorded=_recorded(Path(folder)))
         print(proxy.lines[-1])
-    _conclude(samples)
-    return samples
+    _conclude(soaked.samples)
+    print(f"{soaked.answered:,} calls answered, {soaked.recorded:,} recorded")
+    print(f"{soaked.before} descriptors before, {soaked.after} after")
+    return soaked
 
 
 if __name__ == "__main__":

@@ -1,22 +1,61 @@
 """The benchmarks run, in a very short form, and come up with numbers."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from bench import recording, replaying, serving
+import shapes
+from bench import growth, guided, recording, replaying, serving, soak, syncing
+from bench.growth import Growth
 from bench.load import Score
 
 SHORT = ["--requests", "200", "--pairs", "1", "--connections", "4"]
 
 
-@pytest.mark.parametrize("main", [serving.main, recording.main, replaying.main], ids=lambda main: main.__module__)
+@pytest.mark.parametrize(
+    "main", [serving.main, recording.main, replaying.main, syncing.main], ids=lambda main: main.__module__
+)
 def test_a_benchmark_measures_all_of_its_contestants(
     main: Callable[[Sequence[str]], list[Score]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     scores = main(SHORT)
 
     assert len(scores) >= 3
-    assert all(score.rate > 0 and score.ratio > 0 for score in scores)
+    assert all(score.rate > 0 and score.ratio > 0 and 0 < score.median <= score.slow for score in scores)
     assert scores[0].ratio == 1
     assert all(score.name in capsys.readouterr().out for score in scores[:1])
+
+
+def test_a_soak_loses_no_answer_and_leaves_nothing_open() -> None:
+    soaked = soak.main(["--minutes", "0.15", "--players", "20", "--pace", "0.1", "--stretches", "3"])
+
+    assert soaked.code == 0
+    assert soaked.recorded == soaked.answered > 200
+    assert soaked.after <= soaked.before + 2
+    assert soaked.samples[-1].memory < soaked.samples[0].memory + 50
+
+
+def test_growth_is_measured_for_every_shape() -> None:
+    grown = growth.main(["--scale", "0.01", "--tries", "1"])
+
+    names = {each.name.partition(":")[0] for each in grown}
+    assert names == {*shapes.BODIES, *shapes.PACKED, *shapes.RECORDINGS}
+    assert all(len(each.factors) == len(each.sizes) - 1 >= 2 for each in grown)
+
+
+def test_what_grows_with_the_square_is_told_from_noise() -> None:
+    sizes = (1, 2, 4, 8)
+    assert Growth("the square", sizes, (1, 4, 16, 64)).grows
+    assert not Growth("in a line", sizes, (1, 2, 4, 8)).grows
+    assert not Growth("once in a while", sizes, (1, 4, 5, 16)).grows
+    assert Growth("steps of five", (1, 5, 25), (1, 25, 625)).factors == pytest.approx([4, 4])
+
+
+def test_guided_fuzzing_runs_each_target_and_tells_how_far_it_came(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="fuzzing that is guided by coverage is for `pip install -e .[fuzz]`")
+    (outcome,) = guided.main(["--minutes", "0.05", "--targets", "argument", "--folder", str(tmp_path)])
+
+    assert outcome.runs > 100
+    assert outcome.edges[0] > 100
+    assert outcome.findings == ()
