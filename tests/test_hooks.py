@@ -4,6 +4,7 @@ The bug takes the place of the hook's own code, so that what stands around it is
 """
 
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,3 +154,28 @@ def test_a_bug_in_the_script_leaves_the_traffic_as_it_is(
         tool.stop()
 
     assert_told_once(tool, f"{owner}.{name}")
+
+
+SLOW_START = """
+import asyncio
+from mitmproxy.master import Master
+running = Master.running
+async def slow(self):
+    await asyncio.sleep(1)
+    await running(self)
+Master.running = slow
+"""
+
+
+def test_a_bug_that_shows_while_mitmdump_starts_does_not_end_it(
+    tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
+) -> None:
+    broken = BREAK.format(module="script", owner="Tapehead", hook="requestheaders") + SLOW_START
+    with upstream(tls) as server, mitmdump(tmp_path, authority, broken=broken) as tool:
+        with player_of(tool, trust_both(tmp_path, authority)) as player:
+            assert post(player, server.url, 1) == 204
+            time.sleep(2)
+            assert post(player, server.url, 2) == 204
+        assert tool.stop() == 0
+
+    assert_told_once(tool, "Tapehead.requestheaders")

@@ -32,13 +32,15 @@ class Failures:
 
     Args:
         names: names whose values identify somebody, besides those that always do.
+        tell: called with what is told of a kind of failure.
 
     Attributes:
         count: how many there were.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str] = (), tell: Callable[[str], None] = logger.error) -> None:
         self.count = 0
+        self._tell_of = tell
         self._told: set[tuple[str, str]] = set()
         self.hide(names)
 
@@ -59,7 +61,7 @@ class Failures:
         if kind in self._told or len(self._told) >= MOST_TOLD:
             return
         self._told.add(kind)
-        logger.error("tapehead failed in %s; the traffic goes on untouched\n%s", where, self._describe(error, what))
+        self._tell_of(f"tapehead failed in {where}; the traffic goes on untouched\n{self._describe(error, what)}")
 
     def __str__(self) -> str:
         """How many there were, to be put behind a summary; empty if there were none."""

@@ -50,7 +50,7 @@ class Tapehead:
         self._record: Record | None = None
         self._play: Play | None = None
         self._recording: Recording | None = None
-        self.failures = Failures()
+        self.failures = Failures(tell=_complain)
         self._pick = Pick(Hosts(), failures=self.failures)
         self._replay: Replay | None = None
         self._names: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ class Tapehead:
             sync=_sync(ctx.options.tapehead_sync),
             rotation=parse_rotation(ctx.options.tapehead_rotate, "tapehead_rotate"),
         )
-        self._recording = Recording(store, logger.error, self.failures)
+        self._recording = Recording(store, _complain, self.failures)
         self._record = Record(self._recording.writer, self.failures)
         logger.info("tapehead records into %s", out)
 
@@ -210,6 +210,13 @@ class Tapehead:
             for result in results
             for finding in result.findings
         ]
+
+
+def _complain(message: str) -> None:
+    """Log an error; only a warning while the tool starts and would take an error for a reason to end."""
+    watch = ctx.master.addons.get("errorcheck")
+    starting = watch is not None and watch.logger in logging.getLogger().handlers
+    logger.log(logging.WARNING if starting else logging.ERROR, message)
 
 
 def _sync(said: str) -> Sync:

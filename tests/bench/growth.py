@@ -149,6 +149,8 @@ def main(argv: Sequence[str] | None = None) -> list[Growth]:
     parser.add_argument("--scale", type=float, default=1, help="times the sizes")
     parser.add_argument("--tries", type=int, default=3, help="of which the least counts")
     told = parser.parse_args(argv)
+    # What is there already, of a test run say, is not looked through before every measurement.
+    gc.freeze()
     return [
         *_show("bodies: bytes", bodies(told.scale, told.tries)),
         *_show("recordings: exchanges", recordings(told.scale, told.tries)),
