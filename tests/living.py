@@ -4,13 +4,24 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
 from doors import PATIENCE, Door
 from tapehead.timelines import VIEW_TO_END
+from upstream import SID
 
+RECORDING = Path(__file__).parent.parent / "recordings" / "timeline-1.jsonl"
+EVENTS = f"/api/v1/sessions/{SID}/events"
+LIVE = ("--live", "0")
+COMMANDS: dict[str, list[object]] = {
+    "record": ["record", "--to", "http://127.0.0.1:9"],
+    "replay": ["replay", RECORDING],
+    "serve": ["serve"],
+}
+PAUSE = {"eventType": "pause", "playerTime": {"playhead": 1, "ts": 1_795_401_600_000}}
 PROMISE = "live page: "
 # In the words of the endpoint's own event types: a session with one mistake.
 START = {"eventType": "sessionStart", "playerTime": {"playhead": 0, "ts": 0}, "params": dict(VIEW_TO_END[0].params)}

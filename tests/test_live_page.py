@@ -16,12 +16,9 @@ from playwright.sync_api import Browser, Dialog, Error, Page, expect
 from browser import chromium
 from checking import PING
 from doors import Door, door, web_server
-from living import Link, link_of, play
+from living import EVENTS, LIVE, PAUSE, Link, link_of, play
 from upstream import SID, upstream
 
-LIVE = ("--live", "0")
-EVENTS = f"/api/v1/sessions/{SID}/events"
-PAUSE = {"eventType": "pause", "playerTime": {"playhead": 1, "ts": 1_795_401_600_000}}
 HOSTILE = "<script>pwned=1</script><img src=x onerror='pwned=1'><b>"
 # evil.test is this machine, as after DNS rebinding; and the browser itself does not mind.
 REBOUND = ("--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-features=LocalNetworkAccessChecks")

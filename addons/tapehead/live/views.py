@@ -20,7 +20,6 @@ MOST_BODY, MOST_TEXT = 64_000, 2_000
 MOST_NAME = 200
 MOST_HEADERS = 60
 MOST_FINDINGS = 30
-# What a step of the API's paths hardly has, and an identifier may; and the one that has a digit.
 # An answer that refuses.
 REFUSED = 400
 
@@ -139,7 +138,7 @@ def _named(exchange: Exchange) -> tuple[str, str]:
     body = parse(exchange.request) if exchange.call is Call.SESSION else None
     params = part_of(body[0] if isinstance(body, list) and body else body, "params")
     media = params.get("media.name") or params.get("media.id") or ""
-    return tuple(_short(str(value)) for value in (media, params.get("media.playerName") or ""))  # type: ignore[return-value]
+    return _short(str(media)), _short(str(params.get("media.playerName") or ""))
 
 
 def _message(message: Request | Response, head: str) -> _Message:
