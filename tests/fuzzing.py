@@ -84,7 +84,7 @@ def _flow_of(head: bytes, answer: bytes, told: bytes, body: bytes) -> http.HTTPF
     if answer:
         line, *headers = answer.split(b"\n")
         status, _, reason = line.partition(b" ")
-        number = int(status) if status.isdigit() and len(status) == 3 else 204
+        number = int(status) if status.lstrip(b"-").isdigit() and len(status) < 30 else 204
         fields = http.Headers(_fields(headers))
         made.response = http.Response(b"HTTP/1.1", number, reason, fields, told, None, NOW, NOW + 1)
     return made

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trustme
 
-from doors import Door, door
+from doors import Door, door, tapehead
 from secure import proxy_options, trust_proxy
 from traffic import read, rules
 from upstream import SID, free_port, garbage, half_an_answer, hang_up, raw_server, reset, upstream
@@ -84,6 +84,26 @@ def test_an_answer_cut_short_is_recorded_as_none(tmp_path: Path) -> None:
     (exchange,) = read(out)
     assert exchange.response is None
     assert exchange.error
+
+
+@pytest.mark.parametrize("status", [7, 42, 1000, -1, 10**30])
+def test_a_status_that_is_none_is_handed_on_and_recorded(status: int, tmp_path: Path) -> None:
+    out, answer = tmp_path / "out.jsonl", f"HTTP/1.1 {status} Odd\r\nContent-Length: 0\r\n\r\n".encode()
+
+    def odd(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(answer)
+
+    with raw_server(odd) as url, door("record", "--to", url, "--out", out) as proxy:
+        with call(proxy) as player:
+            assert player.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
+        assert proxy.stop() == 0
+
+    assert [each.response and each.response.status for each in read(out)] == [status]
+    for command in ("show", "audit"):
+        done = tapehead(command, out)
+        assert "Traceback" not in done.stderr
+        assert "line 1" not in done.stderr
 
 
 def test_a_server_that_comes_back_is_used_again(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 import orjson
@@ -113,9 +113,9 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """A response: status, reason phrase (empty in HTTP/2), headers, body."""
+    """A response: status (any integer that a server wrote), reason phrase (empty in HTTP/2), headers, body."""
 
-    status: Annotated[int, msgspec.Meta(ge=100, le=999)]
+    status: int
     reason: str = ""
     headers: Headers
     body: msgspec.Raw = NO_BODY
