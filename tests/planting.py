@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import html
 import json
 import re
@@ -192,7 +193,8 @@ def _unpacked(content: bytes) -> bytes:
         with zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True) as reader:
             return reader.read()
     if content[:2] in (b"\x1f\x8b", b"\x78\x9c", b"\x78\xda"):
-        return zlib.decompressobj(wbits=47).decompress(content)
+        with contextlib.suppress(zlib.error):  # other bytes may begin like that
+            return zlib.decompressobj(wbits=47).decompress(content)
     return content
 
 

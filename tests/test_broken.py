@@ -7,6 +7,7 @@ import pytest
 
 from doors import Door, door
 from hammering import event_of, numbers_in
+from tapes import start_with
 from upstream import upstream
 
 EVENTS = "/api/v1/sessions/abc/events"
@@ -76,7 +77,7 @@ def test_what_is_told_reproduces_the_failure_and_names_nobody(tmp_path: Path) ->
         proxy.stop()
 
     said = "\n".join(proxy.lines)
-    assert "RuntimeError: planted pseudonym-" in said
+    assert "RuntimeError\nto reproduce it: " in said
     assert f'"url":"{proxy.url.replace(str(proxy.port), str(server.port))}{EVENTS}"' in said
     assert '"visitor.marketingCloudUserId":"pseudonym-' in said
     assert SECRET not in said
@@ -117,3 +118,50 @@ def test_a_line_that_cannot_be_shown_costs_no_answer(command: str) -> None:
     with door(command, recording, broken=plant("terminal", "answer_line")) as proxy:
         assert post(proxy.url, 1).status_code in (204, 400, 404)
         assert proxy.stop() == 1
+
+
+LATER = """
+import tapehead.taker as module
+encode = module.encode
+def broken(exchange):
+    if exchange.call == "event":
+        raise RuntimeError(exchange.request.body)
+    return encode(exchange)
+module.encode = broken
+"""
+
+
+def test_a_failure_of_a_later_call_does_not_tell_whom_the_session_named(tmp_path: Path) -> None:
+    start = start_with({"analytics.visitorId": SECRET})
+    later = b'{"eventType":"ping","playerTime":{"playhead":1,"ts":1},"customMetadata":{"who":"%s"}}' % SECRET.encode()
+    out = tmp_path / "a.jsonl"
+    with upstream(sid="abc") as server, door("record", "--to", server.url, "--out", out, broken=LATER) as proxy:
+        assert httpx.post(f"{proxy.url}/api/v1/sessions", json=start).status_code == 201
+        assert post(proxy.url, 1, later).status_code == 204
+        assert proxy.stop() == 1
+
+    said = "\n".join(proxy.lines)
+    assert '"who":"pseudonym-' in said
+    assert SECRET not in said
+
+
+def test_a_failure_before_the_call_is_understood_tells_nobody(tmp_path: Path) -> None:
+    broken = "import tapehead.taker as t\ndef broken(seen): raise ValueError(seen.request.body)\nt.exchange_of = broken"
+    asked = ["--out", tmp_path / "a.jsonl"]
+    with upstream() as server, door("record", "--to", server.url, *asked, broken=broken) as proxy:
+        assert post(proxy.url, 1, SECRET.encode()).status_code == 204
+        assert proxy.stop() == 1
+
+    said = "\n".join(proxy.lines)
+    assert "ValueError" in said
+    assert SECRET not in said
+
+
+def test_a_bug_does_not_send_a_call_elsewhere(tmp_path: Path) -> None:
+    asked = ["--out", tmp_path / "a.jsonl", "--endpoint", "127.0.0.1"]
+    broken = plant("addon", "find_call")
+    with upstream() as server, door("record", "--to", f"{server.url}/company", *asked, broken=broken) as proxy:
+        assert post(proxy.url, 1).status_code == 204
+        proxy.stop()
+
+    assert [each.path for each in server.received] == [f"/company{EVENTS}"]

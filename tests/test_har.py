@@ -217,6 +217,7 @@ def test_bodies_that_were_left_out_are_counted(request_: dict[str, Any], missing
         (entry(response={"status": "201"}), "`$.response.status`"),
         (entry(request={"headers": {"a": "b"}}), "`$.request.headers`"),
         (entry(request={"postData": {"text": "a", "encoding": "base64"}}), "base64"),
+        (entry(request={"postData": {"text": '{"a":"bcd"}', "encoding": "base64"}}), "base64"),
     ],
 )
 def test_a_damaged_entry_is_told_of_and_hides_no_other(broken: object, reason: str) -> None:

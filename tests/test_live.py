@@ -238,6 +238,19 @@ def test_nobody_is_shown(command: str, tmp_path: Path) -> None:
     assert PLANTED not in (said.replace(f"{PLANTED}-k", "") if command == "serve" else said)
 
 
+def test_nobody_is_shown_of_whom_the_page_knows_nothing() -> None:
+    event = {"eventType": PLANTED, "playerTime": PAUSE["playerTime"], "customMetadata": {"who": PLANTED}}
+    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+        player.post(opened.url + EVENTS, json=event)
+        player.post(f"{opened.url}/collect", json=event, headers={"Referer": f"https://a.test/?who={PLANTED}"})
+        player.get(f"{opened.url}/api/v1/schemas/{PLANTED}")
+        with stream(link_of(opened)) as lines:
+            said = read_until(lines, 3)
+
+    assert [call["type"] for call in of_kind(said, "call")] == ["(event)", "(POST)", "(schema)"]
+    assert PLANTED not in str(said)
+
+
 def test_identifiers_that_are_kept_are_shown(tmp_path: Path) -> None:
     asked = ["--out", tmp_path / "out.jsonl", "--keep-ids", *LIVE]
     with upstream() as server, door("record", "--to", server.url, *asked) as proxy, httpx.Client() as player:

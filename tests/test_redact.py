@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapehead.coding import encode_content
 from tapehead.exchange import Exchange, Finding, Response, Severity, encode
 from tapehead.identifiers import PERSON_HEADERS, Names, hide_in_body
 from tapehead.parameters import PARAMETERS
@@ -352,3 +353,34 @@ def test_an_identifier_as_a_key_leaves_the_key() -> None:
 
 def test_a_key_in_another_case_identifies_as_well() -> None:
     _stands_for(b'{"analytics.visitorid":"SECRET"}')
+
+
+@pytest.mark.parametrize("key", ["media.ad.id", "media.name", "media.ad.length"])
+def test_an_unmistakable_word_is_found_where_it_is_told_what_plays(key: str) -> None:
+    whole = "JANEDOEFROMSPRINGFIELD"
+    body = start_with({"analytics.visitorId": whole, key: f"for {whole}"}) | {"eventType": whole}
+
+    assert b"JANEDOE" not in _of(body).request.content()
+
+
+@pytest.mark.parametrize("cut", [1, 6, 15])
+def test_an_answer_that_cuts_an_identifier_shows_nothing_of_it(cut: int) -> None:
+    whole = "JANEDOEFROMSPRINGFIELD"
+    message = f'eventType is \\"{whole[:-cut]}..., which is not documented; it is {whole[:-cut]}...'
+    answered = response(400).with_content(b'{"message":"%s"}' % message.encode())
+    answer = _of(start_with({"analytics.visitorId": whole}), answered).response
+
+    assert answer
+    stands = REDACTOR.pseudonym(whole)
+    assert orjson.loads(answer.content())["message"].count(f"{stands}...") == 2
+    assert b"JANE" not in answer.content()
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip"])
+@pytest.mark.parametrize("kept", [1, 0.7])
+def test_a_packed_body_that_does_not_say_so_is_not_stored(coding: str, kept: float) -> None:
+    body = start_with({"analytics.visitorId": SECRET, "media.name": "a film " * 20, "media.id": ECID})
+    packed = encode_content(orjson.dumps(body), coding)
+    stored = REDACTOR.redact(exchange(request(packed[: int(len(packed) * kept)]), None)).request.content()
+
+    assert re.fullmatch(rb"pseudonym-[0-9a-f]{16}", stored)

@@ -75,10 +75,11 @@ class Pick:
     @shielded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Mark a call before its body comes, and let other requests stream."""
-        if not self.mark(flow):
-            flow.request.stream = self._stream
+        # First of all, since a call without it goes elsewhere.
         if self._prefix and not flow.request.path.startswith(f"{self._prefix}/"):
             flow.request.path = self._prefix + flow.request.path
+        if not self.mark(flow):
+            flow.request.stream = self._stream
 
     def mark(self, flow: http.HTTPFlow) -> bool:
         """Whether `flow` is a collection call; `route_of` knows it from now on."""

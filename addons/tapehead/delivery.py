@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from tapehead.files import private
 from tapehead.problems import Problem
 from tapehead.report.text import Look
 
@@ -19,7 +20,7 @@ def look_at(output: Path | None, *, verbose: bool = False) -> Look:
 
 
 def deliver(text: str, output: Path | None) -> None:
-    """Print a report, or write it into a file whose directory is made if need be.
+    """Print a report, or write it into a file whose directory is made if need be; it has bodies of recordings in it.
 
     Raises:
         Problem: the file cannot be written.
@@ -29,7 +30,8 @@ def deliver(text: str, output: Path | None) -> None:
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8", errors="replace")
+        with open(output, "w", encoding="utf-8", errors="replace", opener=private) as file:
+            file.write(text)
     except OSError as error:
         raise Problem(f"cannot write {output}: {error.strerror}") from error
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from tapehead.exchange import Request, Response, encode
+from tapehead.api import Call, find_call
+from tapehead.exchange import Exchange, Request, Response, encode
 from tapehead.ledger import count_of
-from tapehead.quoting import around
+from tapehead.quoting import around, without_names
 from tapehead.redact import Redactor
 
 logger = logging.getLogger(__name__)
@@ -75,17 +76,33 @@ class Failures:
         try:
             return self._tell(error, request, response)
         except Exception:  # noqa: BLE001 - it may be the making of pseudonyms that fails
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            return f"{frames}{type(error).__name__}; the request's shape: {_shape_of(request)}"
+            return f"{_frames_of(error)}; the request's shape: {_shape_of(request)}"
 
     def _tell(self, error: Exception, request: Request | None, response: Response | None) -> str:
-        """The traceback and the exchange, with pseudonyms in both."""
-        trace = "".join(traceback.format_exception(error))
+        """The traceback and the exchange, with pseudonyms in both.
+
+        What an error says may quote anybody; a sessionStart tells whom, of anything else nobody knows.
+        """
         if request is None:
-            return trace
+            return _frames_of(error)
+        call = find_call(request.method, request.path)
+        is_start = call is not None and call.call is Call.SESSION
+        trace = "".join(traceback.format_exception(error)) if is_start else f"{_frames_of(error)}\n"
         redacted = self._redactor.redact(around(request, response, trace))
+        redacted = redacted if is_start else self._without_names(redacted)
         shown = encode(msgspec.structs.replace(redacted, error=None))[:MOST_SHOWN].decode("utf-8", "replace")
         return f"{redacted.error}to reproduce it: {shown.strip()}"
+
+    def _without_names(self, exchange: Exchange) -> Exchange:
+        request, response = exchange.request, exchange.response
+        request = without_names(request, self._redactor.pseudonym)
+        response = without_names(response, self._redactor.pseudonym) if response else None
+        return msgspec.structs.replace(exchange, request=request, response=response)
+
+
+def _frames_of(error: Exception) -> str:
+    """Where an error came from and what kind it is, without what it says."""
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
 def _shape_of(request: Request | None) -> str:

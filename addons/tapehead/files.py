@@ -116,6 +116,11 @@ class _Zstd:
         self.resume(is_open=False)
 
 
+def private(path: str | os.PathLike[str], flags: int) -> int:
+    """Open a file, for its owner alone if it is new; an opener for `open`: what was recorded names people."""
+    return os.open(path, flags, 0o600)
+
+
 class RecordingFile:
     """A recording open for appending, by this process alone.
 
@@ -136,7 +141,7 @@ class RecordingFile:
         self._refused = False
         try:
             self._made = _make_directory(path.parent)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._claim(append=append, overwrite=overwrite)
         except IsADirectoryError as error:
             raise RecordingProblem(f"{path} is a directory; name a file in it") from error

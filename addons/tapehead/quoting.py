@@ -48,8 +48,8 @@ class Quotes:
         self._starts: dict[str, Request] = {}
 
     def remember(self, sid: str, start: Request) -> None:
-        """Keep in mind who plays a session: `start` is its sessionStart."""
-        if self._redactor:
+        """Keep in mind who plays a session: `start` is its sessionStart; a very long one is not kept."""
+        if self._redactor and len(start.content()) <= MOST_QUOTED:
             if len(self._starts) >= MOST_STARTS:
                 del self._starts[next(iter(self._starts))]
             self._starts[sid] = start
@@ -64,13 +64,13 @@ class Quotes:
         if start:
             self._redactor.redact(around(start, session=sid))
         quoted = self._redactor.redact(around(request, session=sid)).request
-        return quoted if start or sid is None else _without_names(quoted, self._redactor.pseudonym)
+        return quoted if start or sid is None else without_names(quoted, self._redactor.pseudonym)
 
 
-def _without_names(request: Request, stand_in: StandIn) -> Request:
-    """A request of nobody knows whom, with something else for every string that might say who it is."""
-    content = request.content()
+def without_names[M: (Request, Response)](message: M, stand_in: StandIn) -> M:
+    """A message of nobody knows whom, with something else for every string that might say who it is."""
+    content = message.content()
     strings = ((each, content[each.start : each.end]) for each in scalars(content, _NO_NAMES, every=True))
     told = ((each, decode_token(token)) for each, token in strings if token.startswith((b'"', b"'")))
     edits = ((each.start, each.end, orjson.dumps(stand_in(value))) for each, value in told if is_telling(value))
-    return request.with_content(edit(content, edits))
+    return message.with_content(edit(content, edits))

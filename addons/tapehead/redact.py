@@ -49,8 +49,12 @@ _QUERY_VALUE = re.compile(rb"(?<==)[^&;#\s]+")
 _SCHEMA_KEYS = frozenset({"$ref", "$schema", "allOf", "definitions", "properties"})
 # How compressed bytes begin: gzip, zstd, zlib.
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+# Characters that text hardly has, and among how many bytes of it one may be.
+_CONTROLS, MOST_CONTROLS = bytes({*range(32)} - {*b"\t\n\f\r"}), 50
 # Findings quote no more of an answer, and say of other values that they were cut.
 _CUT = re.compile(r"\.\.\.|.{200}", re.DOTALL)
+# A body with more bytes is not looked through for values that lost their end: what an endpoint complains of is short.
+MOST_CUT = 10_000
 # Sessions whose identifiers are remembered, the oldest forgotten first; and how many of each.
 MOST_SESSIONS, MOST_REMEMBERED = 10_000, 50
 
@@ -165,7 +169,8 @@ class Redactor:
             headers = ((name, self._seek_in_header(name, value, among)) for name, value in message.headers)
             message = message.with_headers(headers)
         content = message.content()
-        here = search.among(content)
+        # What was cut stands there in part.
+        here = search if b"..." in content and len(content) <= MOST_CUT else search.among(content)
         sought = self._seek_in_content(content, here, told=told) if here else content
         return message if sought == content else message.with_content(sought, coded=message.coded)
 
@@ -239,7 +244,10 @@ class Redactor:
         if not mark:  # a number is itself or nothing
             return token
         words = search.sure if told else search.likely
-        return mark + replace(inner, words, self.pseudonym, json=True) + mark * closed
+        inner = replace(inner, words, self.pseudonym, json=True)
+        if b"..." in inner and len(inner) <= MOST_CUT:
+            inner = replace_cut(inner, words, self.pseudonym, ended=False)
+        return mark + inner + mark * closed
 
 
 def _is_schema(exchange: Exchange) -> bool:
@@ -257,13 +265,16 @@ def _is_opaque(content: bytes, *, coded: bool) -> bool:
     """Whether a body cannot be searched: it is compressed, or in no encoding that ASCII is a part of."""
     if detect_encoding(content) not in ("utf-8", "utf-8-sig"):
         return True
-    if not coded and not content.startswith(_COMPRESSED):
-        return False
     try:
         content.decode()
     except UnicodeDecodeError:
-        return True
+        return coded or content.startswith(_COMPRESSED) or _is_binary(content)
     return False
+
+
+def _is_binary(content: bytes) -> bool:
+    """Whether bytes are no text: what is packed, with or without a word of it, has control characters all over."""
+    return len(content) - len(content.translate(None, _CONTROLS)) > len(content) // MOST_CONTROLS
 
 
 def _texts(exchange: Exchange, names: Names) -> Iterator[bytes]:

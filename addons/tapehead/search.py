@@ -5,6 +5,7 @@ times; where it is found, just the bytes that spell it are replaced. Case does n
 at all depends on how likely it stands there by chance:
 
 telling (six characters or more, with a digit or an @): wherever it is, as long as no letter or digit goes on with it.
+unmistakable (sixteen characters or more without blanks, dots and slashes), and known to identify: the same.
 long (twelve characters or more without blanks): the same, but not where audits and replay find out what was played.
 else, with six characters or more: where it is a whole string, query value or header, with the same exception.
 
@@ -26,6 +27,8 @@ _LONG = re.compile(r"\S{12,}")
 _TELLING = re.compile(r"[\d@]")
 # What is as long as this stands nowhere by chance, not even within a longer word.
 _UNMISTAKABLE = 16
+# The same, and no media type, host or path either.
+_NO_WORD = re.compile(rf"[^\s/.]{{{_UNMISTAKABLE},}}")
 MOST_LEVELS = 3
 # Where a text may have been cut.
 _CUT = re.compile(rb"\.\.\.|\Z")
@@ -96,7 +99,8 @@ def _search_for(sure: frozenset[str], likely: frozenset[str]) -> Search:
     telling = {word: value for word, value in every.items() if is_telling(value)}
     long = {word: value for word, value in every.items() if _LONG.fullmatch(value)}
     whole = {word: value for word, value in every.items() if len(value) >= LEAST}
-    return Search({word: value for word, value in telling.items() if value in sure}, telling | long, whole, every)
+    certain = {word: value for word, value in every.items() if _NO_WORD.fullmatch(value)} | telling
+    return Search({word: value for word, value in certain.items() if value in sure}, telling | long, whole, every)
 
 
 def replace(content: bytes, words: Words, stand_in: Callable[[str], str], *, json: bool = False) -> bytes:
@@ -109,15 +113,29 @@ def replace(content: bytes, words: Words, stand_in: Callable[[str], str], *, jso
     return b"".join([*pieces, content[copied:]]) if pieces else content
 
 
-def replace_cut(content: bytes, words: Words, stand_in: Callable[[str], str]) -> bytes:
-    """`content`, which was cut somewhere, with something else for each of `words` that lost its end there."""
-    for at in [each.start() for each in _CUT.finditer(content)][::-1]:
+def replace_cut(content: bytes, words: Words, stand_in: Callable[[str], str], *, ended: bool = True) -> bytes:
+    """`content`, which was cut somewhere, with something else for each of `words` that lost its end there.
+
+    Args:
+        content: a text; dots stand where it was cut.
+        words: what may have lost its end.
+        stand_in: gives what is put in the place of a value.
+        ended: whether it may have been cut at its own end, with no dots.
+    """
+    for at in [each.start() for each in _CUT.finditer(content) if ended or each[0]][::-1]:
+        tail = content[max(0, at - MOST_SPELT) : at].lower()
         for word, value in islice(words.items(), _ALWAYS):
-            kept = next((n for n in range(len(word) - 1, LEAST - 1, -1) if content[:at].lower().endswith(word[:n])), 0)
-            if kept:
+            if kept := _kept_of(word, tail):
                 content = content[: at - kept] + stand_in(value).encode() + content[at:]
                 break
     return content
+
+
+def _kept_of(word: bytes, tail: bytes) -> int:
+    """How many bytes of a word's beginning end a text; 0 for fewer than are telling."""
+    if word[:LEAST] not in tail:
+        return 0
+    return next((n for n in range(len(word) - 1, LEAST - 1, -1) if tail.endswith(word[:n])), 0)
 
 
 def _only(words: Words, found: set[bytes]) -> Words:

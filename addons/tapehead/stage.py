@@ -9,6 +9,7 @@ import msgspec
 from tapehead.answer import Engine
 from tapehead.failures import Failures
 from tapehead.faults import Fault, Faulty, Latency
+from tapehead.files import private
 from tapehead.launch import LiveSettings
 from tapehead.ledger import Books, Summary, count_of, summarise, summary_lines
 from tapehead.problems import UsageProblem
@@ -198,7 +199,7 @@ def schemas_of(tape: Tape, names: Sequence[str]) -> Schemas:
 def _check_writable(path: Path) -> None:
     """Find out before the run whether its summary can be written."""
     try:
-        path.open("ab").close()
+        open(path, "ab", opener=private).close()
     except OSError as error:
         raise UsageProblem(f"cannot write the summary to {path}: {error.strerror}") from error
 

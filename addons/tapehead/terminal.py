@@ -60,9 +60,7 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
 
 def _call_line(clock: str, sid: str | None, call: str, request: Request, *, discreet: bool = False) -> str:
     """The beginning of a line; `discreet` for a request with its identifiers in it."""
-    event_type, playhead = named_event(call, request)
-    if discreet and _TELLING.search(event_type):
-        event_type = f"({call})"
+    event_type, playhead = named_event(call, request, discreet=discreet)
     shown = "-" if playhead is None else f"{playhead:.3f}"
     return f"{clock}  {printable(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {shown:>10}"
 
@@ -88,11 +86,15 @@ def printable(text: str) -> str:
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def named_event(call: str, request: Request) -> tuple[str, float | None]:
-    """What a request is called: its event type, or the call in brackets; and its playhead in seconds, if any."""
+def named_event(call: str, request: Request, *, discreet: bool = False) -> tuple[str, float | None]:
+    """What a request is called: its event type, or the call in brackets; and its playhead in seconds, if any.
+
+    A type that may say who asks is not told where `discreet`.
+    """
     body = parse(request) if call in (Call.SESSION, Call.EVENT) else None
     event_type = kind_of(body).event_type
-    return printable(event_type) or f"({call})", place_of(body, None).playhead
+    hidden = discreet and _TELLING.search(event_type)
+    return f"({call})" if hidden or not event_type else printable(event_type), place_of(body, None).playhead
 
 
 def _status(response: Response | None, error: str | None) -> str:

@@ -267,7 +267,7 @@ def _time(text: str) -> float:
 
 def _unbase64(text: str) -> bytes:
     try:
-        return base64.b64decode(text)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise DamageError(f"its body is no base64: {error}") from error
 

@@ -16,7 +16,7 @@ from tapehead.store import STDIN, name_of, unreadable
 
 # What a packed file may unpack to, in bytes.
 MOST_UNPACKED = 1024 * 1024 * 1024
-_START_BYTES = 16
+_START_BYTES = 512
 _BOM = b"\xef\xbb\xbf"
 # How packed files begin: HAR is packed with gzip by people, and with zlib by mitmproxy (.zhar).
 _PACKED = {b"\x1f\x8b": "gzip", MAGIC: "zstd"} | {bytes([0x78, level]): "deflate" for level in (0x01, 0x5E, 0x9C, 0xDA)}

@@ -22,7 +22,7 @@ from tapehead.launch import LiveSettings
 from tapehead.live.board import Board, Posted
 from tapehead.live.doorkeeper import Doorkeeper
 from tapehead.live.site import PUBLIC, Feed, QuietProtocol, site
-from tapehead.live.views import view_of, view_of_answer
+from tapehead.live.views import Answers, view_of
 from tapehead.problems import ProxyProblem
 from tapehead.redact import Redactor
 
@@ -54,7 +54,7 @@ class Page:
         port, token = listening.getsockname()[1], secrets.token_urlsafe(_TOKEN_BYTES)
         self.link = f"http://{HOST}:{port}/#{token}"
         self._failures = failures
-        self._redactor = Redactor(secrets.token_bytes(_TOKEN_BYTES), redact_keys)
+        self._answers = Answers(Redactor(secrets.token_bytes(_TOKEN_BYTES), redact_keys))
         self._waiting: queue.Queue[tuple[Callable[[], Posted], int] | None] = queue.Queue(MOST_WAITING)
         # Bytes that came and bytes that went; each is written by one thread only.
         self._came = self._went = self._missed = 0
@@ -81,7 +81,7 @@ class Page:
             if observe:
                 observe(request, answer, now)
             size = _size_of(request) + (_size_of(answer.response) if answer.response else 0)
-            self._put(functools.partial(view_of_answer, request, answer, now, time.time(), self._redactor), size)
+            self._put(functools.partial(self._answers.view, request, answer, now, time.time()), size)
 
         return both
 

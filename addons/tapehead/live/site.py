@@ -225,6 +225,16 @@ class QuietProtocol(Protocol):
         self.logger = logging.getLogger("tapehead.live.connections")
         self.logger.disabled = True
         self._head = 0
+        self._asked = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection; one that asks for nothing does not keep others out."""
+        super().connection_made(transport)
+        asyncio.get_running_loop().call_later(SLOW_SECONDS, self._hurry)
+
+    def _hurry(self) -> None:
+        if not self._asked:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes of a request."""
@@ -237,4 +247,5 @@ class QuietProtocol(Protocol):
     def on_message_complete(self) -> None:
         """Take the end of a request."""
         self._head = 0
+        self._asked = True
         super().on_message_complete()

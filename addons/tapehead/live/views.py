@@ -9,8 +9,9 @@ import msgspec
 
 from tapehead.answer import Answer, Outcome
 from tapehead.api import Call, find_call, sid_of_location
-from tapehead.exchange import FORMAT_VERSION, Exchange, Finding, Request, Response, Severity
+from tapehead.exchange import Exchange, Finding, Request, Response, Severity
 from tapehead.live.board import Posted
+from tapehead.quoting import around, without_names
 from tapehead.redact import Redactor
 from tapehead.tape import parse, part_of
 from tapehead.terminal import discreet_path, named_event, printable
@@ -20,6 +21,8 @@ MOST_BODY, MOST_TEXT = 64_000, 2_000
 MOST_NAME = 200
 MOST_HEADERS = 60
 MOST_FINDINGS = 30
+# Sessions whose sessionStart is kept in mind.
+MOST_BEGUN = 10_000
 # An answer that refuses.
 REFUSED = 400
 
@@ -53,7 +56,9 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     response: _Message | None
 
 
-def view_of(exchange: Exchange, name: str = "", note: str = "", *, is_bad: bool = False) -> Posted:
+def view_of(
+    exchange: Exchange, name: str = "", note: str = "", *, is_bad: bool = False, discreet: bool = False
+) -> Posted:
     """The view of an exchange that has its pseudonyms already.
 
     Args:
@@ -61,11 +66,12 @@ def view_of(exchange: Exchange, name: str = "", note: str = "", *, is_bad: bool 
         name: what it was if it is no collection call.
         note: what else is to be said of the answer.
         is_bad: whether that is bad news.
+        discreet: whether an event type that may say who asks is not told.
     """
     request, response = exchange.request, exchange.response
-    event_type, playhead = named_event(name or exchange.call, request)
+    event_type, playhead = named_event(name or exchange.call, request, discreet=discreet)
     counts = {grade: sum(each.severity is grade for each in exchange.findings) for grade in Severity}
-    is_refused = response is None or response.status >= REFUSED
+    is_refused = response.status >= REFUSED if response else exchange.error is not None
     sid = _short(exchange.session) if exchange.session else None
     shown = _Call(
         at=exchange.started,
@@ -94,37 +100,77 @@ def view_of(exchange: Exchange, name: str = "", note: str = "", *, is_bad: bool 
     )
 
 
-def view_of_answer(request: Request, answer: Answer, started: float, ended: float, redactor: Redactor) -> Posted:
-    """The view of what an engine answered.
+class Answers:
+    """Views of what an engine answers, to requests with their identifiers in them.
+
+    It keeps in mind whose sessionStart it has seen, the oldest forgotten first: of a session that began before, nobody
+    knows what its identifiers are.
 
     Args:
-        request: what was asked.
-        answer: what was answered.
-        started: when it was asked, seconds since 1970.
-        ended: when it was answered.
         redactor: makes the pseudonyms.
     """
-    route = find_call(request.method, request.path)
-    if route is None:
-        request = msgspec.structs.replace(request, url=_discreet(request.url))
-    location = answer.response.header("Location") if answer.response else None
-    note = "forwarded to the endpoint" if answer.forward else answer.note
-    made = Exchange(
-        tapehead=FORMAT_VERSION,
-        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        elapsed_ms=max(ended - started, 0) * 1000,
-        call=route.call if route else Call.EVENT,
-        session=(route.sid if route else None) or sid_of_location(location),
-        request=request,
-        response=answer.response,
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._begun: dict[str, None] = {}
+
+    def view(self, request: Request, answer: Answer, started: float, ended: float) -> Posted:
+        """The view of an answer.
+
+        Args:
+            request: what was asked.
+            answer: what was answered.
+            started: when it was asked, seconds since 1970.
+            ended: when it was answered.
+        """
+        route = find_call(request.method, request.path)
+        sid = (route.sid if route else None) or sid_of_location(
+            answer.response.header("Location") if answer.response else None
+        )
         # A note quotes what was asked: where an exchange has its error, it is searched for identifiers.
-        error=note,
-        findings=[],
-    )
-    hidden = redactor.redact(made)
-    silent = None if answer.response or answer.forward else "the connection was closed without an answer"
-    shown = msgspec.structs.replace(hidden, error=silent)
-    return view_of(shown, "" if route else request.method, hidden.error or "", is_bad=answer.outcome is Outcome.MISS)
+        note = "forwarded to the endpoint" if answer.forward else answer.note
+        response = _shortened(answer.response) if answer.response else None
+        hidden = self._hide(around(_shortened(request), response, note, sid), known=route is not None)
+        silent = None if answer.response or answer.forward else "the connection was closed without an answer"
+        shown = msgspec.structs.replace(
+            hidden, started=_iso(started), elapsed_ms=max(ended - started, 0) * 1000, error=silent
+        )
+        name = "" if route else request.method
+        return view_of(shown, name, hidden.error or "", is_bad=answer.outcome is Outcome.MISS, discreet=True)
+
+    def _hide(self, made: Exchange, *, known: bool) -> Exchange:
+        """An exchange with nobody in it; one that is not `known` for a collection call, with no more than its path."""
+        if not known or made.call is Call.SCHEMA:
+            return _bare(made)
+        if made.call is Call.SESSION and made.session:
+            self._begun[made.session] = None
+            if len(self._begun) > MOST_BEGUN:
+                del self._begun[next(iter(self._begun))]
+        hidden = self._redactor.redact(made)
+        if made.call is not Call.EVENT or made.session in self._begun:
+            return hidden
+        request = without_names(hidden.request, self._redactor.pseudonym)
+        response = without_names(hidden.response, self._redactor.pseudonym) if hidden.response else None
+        return msgspec.structs.replace(hidden, request=request, response=response)
+
+
+def _bare(made: Exchange) -> Exchange:
+    """An exchange without what may say who asks: headers, bodies, and steps of the path."""
+    request = made.request.with_headers([]).with_content(b"")
+    request = msgspec.structs.replace(request, url=_discreet(request.url))
+    response = made.response.with_headers([]).with_content(b"") if made.response else None
+    return msgspec.structs.replace(made, request=request, response=response)
+
+
+def _shortened[M: (Request, Response)](message: M) -> M:
+    """A message without a body that is too long to be looked through while others wait."""
+    content = message.content()
+    too_long = f"(a body of {len(content):,} bytes)"
+    return message if len(content) <= MOST_BODY else message.with_content(too_long.encode())
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _discreet(url: str) -> str:
