@@ -108,11 +108,11 @@
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return false;
-        clearTimeout(alarm);
-        alarm = setTimeout(giveUp, beat * 3000);
         const lines = (rest + value).split("\n");
         rest = lines.pop();
         if (take(lines.filter(Boolean).map((line) => JSON.parse(line)))) return true;
+        clearTimeout(alarm);
+        alarm = setTimeout(giveUp, beat * 3000);
       }
     } finally {
       clearTimeout(alarm);
