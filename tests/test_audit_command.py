@@ -178,6 +178,8 @@ def test_forms_and_files_pair_in_order(bad: Path, tmp_path: Path, capsys: pytest
     assert wanted["html"].read_text(encoding="utf-8").startswith("<!doctype html>")
     assert fromstring(wanted["junit"].read_bytes()).tag == "testsuites"
     assert orjson.loads(wanted["sarif"].read_bytes())["version"] == "2.1.0"
+    # What was recorded is in them.
+    assert {path.stat().st_mode & 0o777 for path in wanted.values()} == {0o600}
 
 
 @pytest.mark.parametrize(

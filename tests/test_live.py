@@ -155,6 +155,19 @@ def test_strangers_cannot_fill_the_terminal(tmp_path: Path) -> None:
         assert opened.lines[before:] == ["offline: 0 connections and look-ups attempted"]
 
 
+def test_who_asks_for_nothing_is_hung_up_on() -> None:
+    hasty = "import tapehead.live.site as site; site.SLOW_SECONDS = 0.3"
+    with (
+        door("serve", "-q", *LIVE, broken=hasty) as opened,
+        stream(link_of(opened)) as lines,
+        httpx.Client() as player,
+    ):
+        with socket.create_connection(("127.0.0.1", link_of(opened).port), PATIENCE) as idle:
+            assert idle.recv(1) == b""
+        play(player, opened.url)
+        assert len(of_kind(read_until(lines, 1), "call")) == 1
+
+
 # ---- What it says ----
 
 
