@@ -22,6 +22,8 @@ from tapehead.seen import Seen
 from tapehead.shield import messages_of, shielded, shielded_async
 from tapehead.simulate import FAILED, failure
 
+# How long an answer may take to be sent.
+SENDING_SECONDS = 0.1
 STOPPED = "tapehead was stopped before the answer came"
 NO_CALL = "tapehead answers Media Collection calls only, offline, and {asked} is none; see --allow"
 
@@ -111,6 +113,7 @@ class Record:
         self._sink = sink
         self._forwarded_only = forwarded_only
         self._open: dict[str, http.HTTPFlow] = {}
+        self._storing = 0
 
     @shielded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -135,8 +138,10 @@ class Record:
     async def drain(self, patience: float) -> None:
         """Wait until the calls in hand are answered, `patience` seconds at most."""
         deadline = time.monotonic() + patience
-        while self._open and time.monotonic() < deadline:
+        while (self._open or self._storing) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
+        # An answer is sent once it is stored.
+        await asyncio.sleep(SENDING_SECONDS)
 
     @shielded
     def done(self) -> None:
@@ -153,7 +158,11 @@ class Record:
     async def _finish(self, flow: http.HTTPFlow, error: str | None) -> None:
         if self._open.pop(flow.id, None) is not None:
             seen = see(flow, error)
-            await self._sink.store(seen, seen.size)
+            self._storing += 1
+            try:
+                await self._sink.store(seen, seen.size)
+            finally:
+                self._storing -= 1
 
 
 class Play:
