@@ -264,6 +264,16 @@ def test_nobody_is_shown_of_whom_the_page_knows_nothing() -> None:
     assert PLANTED not in str(said)
 
 
+def test_nobody_is_shown_whose_start_was_too_long_to_look_through() -> None:
+    event = {**PAUSE, "customMetadata": {"who": PLANTED}}
+    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+        play(player, opened.url, event, **{"analytics.visitorId": PLANTED, "media.name": "x" * 70_000})
+        with stream(link_of(opened)) as lines:
+            said = read_until(lines, 2)
+
+    assert PLANTED not in str(said)
+
+
 def test_identifiers_that_are_kept_are_shown(tmp_path: Path) -> None:
     asked = ["--out", tmp_path / "out.jsonl", "--keep-ids", *LIVE]
     with upstream() as server, door("record", "--to", server.url, *asked) as proxy, httpx.Client() as player:

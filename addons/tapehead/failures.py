@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from tapehead.api import Call, find_call
-from tapehead.exchange import Exchange, Request, Response, encode
+from tapehead.exchange import Request, Response, encode
 from tapehead.ledger import count_of
-from tapehead.quoting import around, without_names
+from tapehead.quoting import around, nameless
 from tapehead.redact import Redactor
 
 logger = logging.getLogger(__name__)
@@ -89,15 +89,9 @@ class Failures:
         is_start = call is not None and call.call is Call.SESSION
         trace = "".join(traceback.format_exception(error)) if is_start else f"{_frames_of(error)}\n"
         redacted = self._redactor.redact(around(request, response, trace))
-        redacted = redacted if is_start else self._without_names(redacted)
+        redacted = redacted if is_start else nameless(redacted, self._redactor.pseudonym)
         shown = encode(msgspec.structs.replace(redacted, error=None))[:MOST_SHOWN].decode("utf-8", "replace")
         return f"{redacted.error}to reproduce it: {shown.strip()}"
-
-    def _without_names(self, exchange: Exchange) -> Exchange:
-        request, response = exchange.request, exchange.response
-        request = without_names(request, self._redactor.pseudonym)
-        response = without_names(response, self._redactor.pseudonym) if response else None
-        return msgspec.structs.replace(exchange, request=request, response=response)
 
 
 def _frames_of(error: Exception) -> str:

@@ -3,6 +3,7 @@
 The engines answer from the real bytes; only what is told of a request goes through here, so that no hit pays for it.
 """
 
+import msgspec
 import orjson
 
 from tapehead.api import Call, find_call
@@ -65,6 +66,12 @@ class Quotes:
             self._redactor.redact(around(start, session=sid))
         quoted = self._redactor.redact(around(request, session=sid)).request
         return quoted if start or sid is None else without_names(quoted, self._redactor.pseudonym)
+
+
+def nameless(exchange: Exchange, stand_in: StandIn) -> Exchange:
+    """An exchange of nobody knows whom, the same of both its messages."""
+    response = without_names(exchange.response, stand_in) if exchange.response else None
+    return msgspec.structs.replace(exchange, request=without_names(exchange.request, stand_in), response=response)
 
 
 def without_names[M: (Request, Response)](message: M, stand_in: StandIn) -> M:

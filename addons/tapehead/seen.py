@@ -69,7 +69,7 @@ def exchange_of(seen: Seen) -> Exchange:
     location = response.header("Location") if response else None
     return Exchange(
         tapehead=FORMAT_VERSION,
-        started=_iso(seen.started),
+        started=iso(seen.started),
         elapsed_ms=round(max(0.0, seen.ended - seen.started) * 1000, 1),
         call=seen.route.call,
         session=_quote(seen.route.sid) if seen.route.sid else sid_of_location(location),
@@ -101,5 +101,6 @@ def _headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
 
 
-def _iso(seconds: float) -> str:
+def iso(seconds: float) -> str:
+    """A time in seconds since 1970 as recordings have it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

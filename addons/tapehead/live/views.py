@@ -3,16 +3,15 @@
 Everything of it has an end, whatever players send: texts are cut, and what was cut is said.
 """
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from tapehead.answer import Answer, Outcome
 from tapehead.api import Call, find_call, sid_of_location
 from tapehead.exchange import Exchange, Finding, Request, Response, Severity
 from tapehead.live.board import Posted
-from tapehead.quoting import around, without_names
+from tapehead.quoting import around, nameless
 from tapehead.redact import Redactor
+from tapehead.seen import iso
 from tapehead.tape import parse, part_of
 from tapehead.terminal import discreet_path, named_event, printable
 
@@ -133,7 +132,7 @@ class Answers:
         hidden = self._hide(around(_shortened(request), response, note, sid), known=route is not None)
         silent = None if answer.response or answer.forward else "the connection was closed without an answer"
         shown = msgspec.structs.replace(
-            hidden, started=_iso(started), elapsed_ms=max(ended - started, 0) * 1000, error=silent
+            hidden, started=iso(started), elapsed_ms=max(ended - started, 0) * 1000, error=silent
         )
         name = "" if route else request.method
         return view_of(shown, name, hidden.error or "", is_bad=answer.outcome is Outcome.MISS, discreet=True)
@@ -142,16 +141,15 @@ class Answers:
         """An exchange with nobody in it; one that is not `known` for a collection call, with no more than its path."""
         if not known or made.call is Call.SCHEMA:
             return _bare(made)
-        if made.call is Call.SESSION and made.session:
+        # Of a body that was too long nobody is known.
+        if made.call is Call.SESSION and made.session and parse(made.request) is not None:
             self._begun[made.session] = None
             if len(self._begun) > MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]
         hidden = self._redactor.redact(made)
         if made.call is not Call.EVENT or made.session in self._begun:
             return hidden
-        request = without_names(hidden.request, self._redactor.pseudonym)
-        response = without_names(hidden.response, self._redactor.pseudonym) if hidden.response else None
-        return msgspec.structs.replace(hidden, request=request, response=response)
+        return nameless(hidden, self._redactor.pseudonym)
 
 
 def _bare(made: Exchange) -> Exchange:
@@ -167,10 +165,6 @@ def _shortened[M: (Request, Response)](message: M) -> M:
     content = message.content()
     too_long = f"(a body of {len(content):,} bytes)"
     return message if len(content) <= MOST_BODY else message.with_content(too_long.encode())
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _discreet(url: str) -> str:
