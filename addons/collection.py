@@ -6,6 +6,6 @@
 tapehead has to be installed where the mitmproxy tool is.
 """
 
-from tapehead.script import addons
+from tapehead.proxy.script import addons
 
 __all__ = ["addons"]

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from secure import server_tls
-
-TESTS = Path(__file__).parent
+from support.certificates import server_tls
+from support.paths import DATA
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +19,7 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture
 def captures() -> Path:
     """The folder with real traffic of the vendor's SDK."""
-    return TESTS / "captures"
+    return DATA / "captures"
 
 
 @pytest.fixture(scope="session")

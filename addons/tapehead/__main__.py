@@ -2,7 +2,7 @@
 
 import sys
 
-from tapehead.cli import run
+from tapehead.cli.app import run
 
 
 def main() -> None:

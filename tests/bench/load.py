@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import uvloop
 
-from doors import Door, program
-
-TESTS = Path(__file__).parent.parent
+from support.paths import TESTS
+from support.processes import Door, program
 
 
 class Contestant(NamedTuple):

@@ -5,13 +5,13 @@ cd tests && python -m bench.recording
 
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.load import Contestant, Score, bare, compete, mitmdump, read_rounds, show
 from bench.serving import any_ping
-from doors import door
+from support.paths import ROOT
+from support.processes import door
 
-SCRIPT = Path(__file__).parent.parent.parent / "addons" / "collection.py"
+SCRIPT = ROOT / "addons" / "collection.py"
 
 
 def main(argv: Sequence[str] | None = None) -> list[Score]:

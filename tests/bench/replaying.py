@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.load import Contestant, Score, compete, mitmdump, read_rounds, show
 from bench.recording import SCRIPT
 from bench.serving import ping_of, recording
-from doors import door
+from support.processes import door
 
 
 def main(argv: Sequence[str] | None = None) -> list[Score]:

@@ -12,10 +12,10 @@ import httpx
 import orjson
 
 from bench.load import Contestant, Score, bare, compete, post, read_rounds, show
-from doors import Door, door
-from rerun import write
-from tapehead.api import location_of
-from tapes import Step, event, session, start
+from support.exchanges import Step, event, session, start
+from support.processes import Door, door
+from support.resend import write
+from tapehead.protocol.routes import location_of
 
 PINGS: list[Step] = [(10.0 * nth, 10.0 * nth, "ping", {}) for nth in range(1, 60)]
 

@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import orjson
 
-from doors import Door, door
-from tapehead.api import location_of, sid_of_location
-from tapehead.recording import Entry
-from tapehead.store import read_recording
-from tapes import event, start_with
+from support.exchanges import event, start_with
+from support.processes import Door, door
+from tapehead.protocol.exchange import Entry
+from tapehead.protocol.routes import location_of, sid_of_location
+from tapehead.recording.reader import read_recording
 
 PINGS = 30
 # Of all sessions, how many end in the middle of a call.

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-import shapes
-from bench import growth, guided, recording, replaying, serving, soak, syncing
-from bench.growth import Growth
+from bench import complexity, recording, replaying, serving, soak, sync_cost
+from bench.complexity import Growth
 from bench.load import Score
+from fuzz import coverage_guided, large_inputs
 
 SHORT = ["--requests", "200", "--pairs", "1", "--connections", "4"]
 
 
 @pytest.mark.parametrize(
-    "main", [serving.main, recording.main, replaying.main, syncing.main], ids=lambda main: main.__module__
+    "main", [serving.main, recording.main, replaying.main, sync_cost.main], ids=lambda main: main.__module__
 )
 def test_a_benchmark_measures_all_of_its_contestants(
     main: Callable[[Sequence[str]], list[Score]], capsys: pytest.CaptureFixture[str]
@@ -37,10 +37,10 @@ def test_a_soak_loses_no_answer_and_leaves_nothing_open() -> None:
 
 
 def test_growth_is_measured_for_every_shape() -> None:
-    grown = growth.main(["--scale", "0.01", "--tries", "1"])
+    grown = complexity.main(["--scale", "0.01", "--tries", "1"])
 
     names = {each.name.partition(":")[0] for each in grown}
-    assert names == {*shapes.BODIES, *shapes.PACKED, *shapes.RECORDINGS}
+    assert names == {*large_inputs.BODIES, *large_inputs.PACKED, *large_inputs.RECORDINGS}
     assert all(len(each.factors) == len(each.sizes) - 1 >= 2 for each in grown)
 
 
@@ -54,7 +54,7 @@ def test_what_grows_with_the_square_is_told_from_noise() -> None:
 
 def test_guided_fuzzing_runs_each_target_and_tells_how_far_it_came(tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="fuzzing that is guided by coverage is for `pip install -e .[fuzz]`")
-    (outcome,) = guided.main(["--minutes", "0.05", "--targets", "argument", "--folder", str(tmp_path)])
+    (outcome,) = coverage_guided.main(["--minutes", "0.05", "--targets", "argument", "--folder", str(tmp_path)])
 
     assert outcome.runs > 100
     assert outcome.edges[0] > 100

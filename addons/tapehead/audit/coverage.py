@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tapehead.audit.outcome import Outcome, SessionResult
-from tapehead.audit.plan import UNSOUND, Item, Kind, plan_of
+from tapehead.audit.results import Outcome, SessionResult
 from tapehead.audit.settings import Settings
-from tapehead.event import Event
-from tapehead.session import ANY, TABLE, Life, Playback, Step, find_move, places_of
+from tapehead.audit.tracking_plan import UNSOUND, Item, ItemKind, plan_of
+from tapehead.protocol.events import Event
+from tapehead.protocol.session_machine import ANY, TABLE, Life, Playback, Step, find_transition, table_cells_of
 
 # Of each kind, the items in no plan that are kept.
 MOST_BEYOND = 500
@@ -80,7 +80,7 @@ class KindCoverage(msgspec.Struct, frozen=True, kw_only=True):
         dropped: how many more times something of that kind was sent that is not in `beyond`.
     """
 
-    kind: Kind
+    kind: ItemKind
     planned: int
     exercised: int
     percent: float | None
@@ -113,8 +113,8 @@ class Coverage:
         self._counts: Counter[Item] = Counter(dict.fromkeys(self._plan.items, 0))
         self._found: dict[Item, Item] = {}
         self._first: dict[Item, First] = {}
-        self._beyond: Counter[Kind] = Counter()
-        self._dropped: Counter[Kind] = Counter()
+        self._beyond: Counter[ItemKind] = Counter()
+        self._dropped: Counter[ItemKind] = Counter()
 
     def add(self, result: SessionResult) -> None:
         """Count what one session sent."""
@@ -132,7 +132,7 @@ class Coverage:
 
     def report(self) -> CoverageReport:
         """What was exercised so far."""
-        return CoverageReport(plan=self._plan.name, kinds=tuple(map(self._kind, Kind)))
+        return CoverageReport(plan=self._plan.name, kinds=tuple(map(self._kind, ItemKind)))
 
     def _find(self, sent: Item) -> Item:
         """The item that `sent` counts for; those in the plan are remembered, which are not many."""
@@ -153,7 +153,7 @@ class Coverage:
         if item not in self._first or first < self._first[item]:
             self._first[item] = first
 
-    def _kind(self, kind: Kind) -> KindCoverage:
+    def _kind(self, kind: ItemKind) -> KindCoverage:
         planned = [item for item in self._plan.items if item.kind is kind]
         beyond = [item for item in self._counts if item.kind is kind and item not in self._plan.items]
         exercised = sum(self._counts[item] > 0 for item in planned)
@@ -192,10 +192,10 @@ def _percent(exercised: int, planned: int) -> float:
 
 def _rule_of(item: Item) -> str:
     """The rule that a move breaks; empty for moves that are fine, and for other things."""
-    if item.kind is not Kind.MOVES:
+    if item.kind is not ItemKind.MOVES:
         return ""
     state = next(state for state in TABLE[item.of] if state == item.part)
-    return find_move(item.of, state, item.name).slip
+    return find_transition(item.of, state, item.name).slip
 
 
 def _said(event: Event) -> Iterator[Item]:
@@ -203,16 +203,16 @@ def _said(event: Event) -> Iterator[Item]:
     if event.type is None:
         return
     name = event.type[:MOST_CHARACTERS]
-    yield Item(Kind.EVENT_TYPES, "", "", name)
+    yield Item(ItemKind.EVENT_TYPES, "", "", name)
     for section, part in (("params", event.params), ("qoeData", event.quality)):
-        yield from (Item(Kind.PARAMETERS, name, section, key[:MOST_CHARACTERS]) for key in part)
-    yield from (Item(Kind.METADATA, name, "customMetadata", key[:MOST_CHARACTERS]) for key in event.metadata)
+        yield from (Item(ItemKind.PARAMETERS, name, section, key[:MOST_CHARACTERS]) for key in part)
+    yield from (Item(ItemKind.METADATA, name, "customMetadata", key[:MOST_CHARACTERS]) for key in event.metadata)
 
 
 def _moved(step: Step) -> Iterator[Item]:
     """The moves of the table that an event made; not those from a state that the recording does not tell."""
-    for machine, state, event_type in places_of(step.before, step.event):
+    for machine, state, event_type in table_cells_of(step.before, step.event):
         row = TABLE[machine][state]
         guessed = step.before.late and state in (Life.UNOPENED, Playback.STARTING)
         if (event_type in row or ANY in row) and state not in UNSOUND and not guessed:
-            yield Item(Kind.MOVES, machine, state, event_type[:MOST_CHARACTERS])
+            yield Item(ItemKind.MOVES, machine, state, event_type[:MOST_CHARACTERS])

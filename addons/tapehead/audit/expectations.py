@@ -6,13 +6,15 @@ They speak in the words of the rules of one exchange: missing-parameter, wrong-t
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tapehead.api import EVENT_TYPES
 from tapehead.audit.settings import Settings
-from tapehead.checks import parse_body
-from tapehead.complaints import Body, grade, join, nearest, part_of
-from tapehead.exchange import Finding, Request
-from tapehead.rules import finding
-from tapehead.schemas import Complaint, Schema
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import parse_body
+from tapehead.protocol.exchange import Finding
+from tapehead.protocol.messages import Request
+from tapehead.protocol.schemas import Schema, SchemaError
+from tapehead.rules.catalog import finding
+from tapehead.rules.support.schema_errors import EventBody, findings_for, join, part_of
+from tapehead.text import nearest
 
 _CLOSED = ("additionalProperties", "unevaluatedProperties", "falseSchema")
 # What an object that is a schema begins with, most likely; no event type is among them.
@@ -45,7 +47,7 @@ class Expectations:
                 yield from self._check_event(event, event["eventType"], prefix)
 
     def _check_event(self, event: dict[str, Any], event_type: str, prefix: str) -> Iterator[Finding]:
-        body = Body(event, event_type, prefix, 0, live=True)
+        body = EventBody(event, event_type, prefix, 0, live=True)
         for key in self._settings.metadata.get(event_type, ()):
             if key not in part_of(body, "customMetadata"):
                 path = f"{prefix}customMetadata.{key}"
@@ -53,10 +55,10 @@ class Expectations:
         if self._schemas and event_type in self._settings.expect:
             for complaint in self._schemas.complaints(event_type, event):
                 closed = complaint.keyword in _CLOSED
-                yield from _unexpected(body, complaint) if closed else grade(body, complaint)
+                yield from _unexpected(body, complaint) if closed else findings_for(body, complaint)
 
 
-def _unexpected(body: Body, complaint: Complaint) -> Iterator[Finding]:
+def _unexpected(body: EventBody, complaint: SchemaError) -> Iterator[Finding]:
     """The keys that a company's own schema does not take, documented or not."""
     # Where a schema takes nothing at all, the validator does not say which key it met.
     what = "is not expected by the settings" if complaint.expected else "has what the settings do not expect"

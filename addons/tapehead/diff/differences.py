@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tapehead.audit.outcome import SessionResult
-from tapehead.event import Event
+from tapehead.audit.results import SessionResult
+from tapehead.protocol.events import Event
 
 
 class Change(StrEnum):

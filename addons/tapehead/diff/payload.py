@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tapehead.diff.differences import Change, Scope
-from tapehead.event import Event, as_number
-from tapehead.parameters import PARAMETERS
+from tapehead.protocol.events import Event, as_number
+from tapehead.protocol.parameters import PARAMETERS
 
 VERSIONS = frozenset({"media.sdkVersion", "media.libraryVersion"})
 PERSONS = frozenset(row.key for row in PARAMETERS if row.person)
@@ -29,7 +29,7 @@ _CLOSE = 1e-9
 _TYPES = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "null", list: "array"}
 
 
-class Delta(NamedTuple):
+class KeyDifference(NamedTuple):
     """One key that differs between two events.
 
     Attributes:
@@ -51,7 +51,7 @@ def sections_of(event: Event) -> dict[str, Mapping[str, Any]]:
     return {"params": event.params, QUALITY: event.quality, "customMetadata": event.metadata}
 
 
-def compare_payloads(base: Event, new: Event, scope: Scope) -> Iterator[Delta]:
+def compare_payloads(base: Event, new: Event, scope: Scope) -> Iterator[KeyDifference]:
     """The keys that differ between two events, in the order of their names."""
     others = sections_of(new)
     for section, values in sections_of(base).items():
@@ -60,17 +60,19 @@ def compare_payloads(base: Event, new: Event, scope: Scope) -> Iterator[Delta]:
                 yield from _compare(section, key, values, others[section], scope)
 
 
-def _compare(section: str, key: str, base: Mapping[str, Any], new: Mapping[str, Any], scope: Scope) -> Iterator[Delta]:
+def _compare(
+    section: str, key: str, base: Mapping[str, Any], new: Mapping[str, Any], scope: Scope
+) -> Iterator[KeyDifference]:
     path, before, after = f"{section}.{key}", base.get(key), new.get(key)
     is_note = key in NEVER_COMPARED
     if key not in new:
-        yield Delta(path, Change.PARAMETER_REMOVED, before, None, is_note)
+        yield KeyDifference(path, Change.PARAMETER_REMOVED, before, None, is_note)
     elif key not in base:
-        yield Delta(path, Change.PARAMETER_ADDED, None, after, is_note)
+        yield KeyDifference(path, Change.PARAMETER_ADDED, None, after, is_note)
     elif type_of(before) != type_of(after):
-        yield Delta(path, Change.PARAMETER_RETYPED, before, after, is_note)
+        yield KeyDifference(path, Change.PARAMETER_RETYPED, before, after, is_note)
     elif key not in PERSONS and not _agree(section, key, before, after, scope):
-        yield Delta(path, Change.PARAMETER_CHANGED, before, after, is_note)
+        yield KeyDifference(path, Change.PARAMETER_CHANGED, before, after, is_note)
 
 
 def _agree(section: str, key: str, before: object, after: object, scope: Scope) -> bool:
@@ -123,7 +125,7 @@ def _leaves(value: object) -> dict[tuple[str | int, ...], object]:
     return leaves
 
 
-def compare_pings(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> Iterator[Delta]:
+def compare_pings(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> Iterator[KeyDifference]:
     """The keys that pings have on one side, and on the other no ping, or another type of; values are not compared.
 
     A key counts that at least half of the pings have: others are sent when something happened.
@@ -138,11 +140,11 @@ def compare_pings(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> 
             continue
         is_note = key in NEVER_COMPARED
         if not has and had.total() * 2 >= len(base):
-            yield Delta(path, Change.PARAMETER_REMOVED, _commonest(had), None, is_note)
+            yield KeyDifference(path, Change.PARAMETER_REMOVED, _commonest(had), None, is_note)
         elif not had and has.total() * 2 >= len(new):
-            yield Delta(path, Change.PARAMETER_ADDED, None, _commonest(has), is_note)
+            yield KeyDifference(path, Change.PARAMETER_ADDED, None, _commonest(has), is_note)
         elif had and has and had.keys().isdisjoint(has):
-            yield Delta(path, Change.PARAMETER_RETYPED, _commonest(had), _commonest(has), is_note)
+            yield KeyDifference(path, Change.PARAMETER_RETYPED, _commonest(had), _commonest(has), is_note)
 
 
 def _types(pings: Iterable[Event]) -> dict[str, Counter[str]]:

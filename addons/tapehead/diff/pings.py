@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 
-from tapehead.diff.alignment import is_ping
 from tapehead.diff.differences import Change, Difference, Scope
+from tapehead.diff.event_alignment import is_ping
 from tapehead.diff.payload import compare_pings
-from tapehead.diff.phrases import phrase_delta, phrase_rhythm, phrase_silence, phrase_statuses
-from tapehead.diff.rhythm import OtherRhythm, Rhythm, Situation, Track, compare_rhythms, silences
-from tapehead.event import Event
+from tapehead.diff.ping_cadence import Cadence, CadenceDifference, PlaybackPhase, TimedSteps, compare_cadences, silences
+from tapehead.diff.wording import phrase_delta, phrase_rhythm, phrase_silence, phrase_statuses
+from tapehead.protocol.events import Event
 
 PING = "ping"
 _FINE = 300
 
 
-def ping_differences(base: Track, new: Track, anchors: Sequence[tuple[int, int]], scope: Scope) -> Iterator[Difference]:
+def ping_differences(
+    base: TimedSteps, new: TimedSteps, anchors: Sequence[tuple[int, int]], scope: Scope
+) -> Iterator[Difference]:
     """What differs between the pings of two sessions.
 
     Args:
@@ -27,14 +29,14 @@ def ping_differences(base: Track, new: Track, anchors: Sequence[tuple[int, int]]
     before, after = _pings(base), _pings(new)
     yield from _carried(before, after, scope)
     yield from _answers(before, after)
-    rhythms = list(compare_rhythms(base, new))
+    rhythms = list(compare_cadences(base, new))
     yield from map(_rhythm, rhythms)
     silent = {found.situation for found in rhythms if not (found.base.pings and found.new.pings)}
     yield from _missing(base, new, anchors, silent)
     yield from _added(base, new, anchors, silent)
 
 
-def _pings(track: Track) -> list[Event]:
+def _pings(track: TimedSteps) -> list[Event]:
     return [step.event for step in track.steps if is_ping(step.event)]
 
 
@@ -67,7 +69,7 @@ def _answers(base: Sequence[Event], new: Sequence[Event]) -> Iterator[Difference
         )
 
 
-def _rhythm(found: OtherRhythm) -> Difference:
+def _rhythm(found: CadenceDifference) -> Difference:
     return Difference(
         change=Change.PING_RHYTHM,
         message=phrase_rhythm(found),
@@ -77,12 +79,12 @@ def _rhythm(found: OtherRhythm) -> Difference:
     )
 
 
-def _interval(rhythm: Rhythm) -> float | None:
+def _interval(rhythm: Cadence) -> float | None:
     return None if rhythm.interval is None else round(rhythm.interval, 3)
 
 
 def _missing(
-    base: Track, new: Track, anchors: Sequence[tuple[int, int]], silent: set[Situation]
+    base: TimedSteps, new: TimedSteps, anchors: Sequence[tuple[int, int]], silent: set[PlaybackPhase]
 ) -> Iterator[Difference]:
     for found in silences(new, base, [(other, one) for one, other in anchors]):
         if found.situation not in silent:
@@ -97,7 +99,9 @@ def _missing(
             )
 
 
-def _added(base: Track, new: Track, anchors: Sequence[tuple[int, int]], silent: set[Situation]) -> Iterator[Difference]:
+def _added(
+    base: TimedSteps, new: TimedSteps, anchors: Sequence[tuple[int, int]], silent: set[PlaybackPhase]
+) -> Iterator[Difference]:
     for found in silences(base, new, anchors):
         if found.situation not in silent:
             event = base.steps[found.after].event

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tapehead.api import Route
-from tapehead.coding import CodingError, decode_content
-from tapehead.exchange import is_json
-from tapehead.interop.sieve import DamageError, Sieve
-from tapehead.problems import RecordingProblem
-from tapehead.seen import Asked, RawHeaders, Seen, Told
+from tapehead.errors import RecordingError
+from tapehead.interop.collector import CallCollector, MalformedEntryError
+from tapehead.protocol.content_coding import CodingError, decode_content
+from tapehead.protocol.messages import is_json
+from tapehead.protocol.routes import Route
+from tapehead.recording.capture import CapturedCall, RawHeaders, RawRequest, RawResponse
 
 NO_ANSWER = "no answer is in the HAR"
 # What Chromium says, too, where an answer came and the page read no body of it, as of most answers to calls.
@@ -96,7 +96,7 @@ _BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _har, _glance, _entry = msgspec.json.Decoder(_Har), msgspec.json.Decoder(_Glance), msgspec.json.Decoder(_Entry)
 
 
-def read_har(name: str, data: bytes, sieve: Sieve) -> None:
+def read_har(name: str, data: bytes, sieve: CallCollector) -> None:
     """Put what a HAR holds through a sieve; a damaged entry is complained of, and hides no other.
 
     Raises:
@@ -107,14 +107,14 @@ def read_har(name: str, data: bytes, sieve: Sieve) -> None:
         sieve.look()
         try:
             reader.read(raw)
-        except (*_BROKEN, DamageError) as error:
+        except (*_BROKEN, MalformedEntryError) as error:
             sieve.damage(name, f"log.entries[{index}]", str(error))
 
 
 class _Reader:
     """Reads the entries of a HAR."""
 
-    def __init__(self, name: str, data: bytes, sieve: Sieve) -> None:
+    def __init__(self, name: str, data: bytes, sieve: CallCollector) -> None:
         self._name = name
         self._data = data
         self._sieve = sieve
@@ -125,7 +125,7 @@ class _Reader:
         try:
             found = self._parse()
         except _BROKEN as error:
-            raise RecordingProblem(f"{self._name} {self._explain(error)}") from error
+            raise RecordingError(f"{self._name} {self._explain(error)}") from error
         self._data = b""
         return iter(found.log.entries)
 
@@ -169,24 +169,24 @@ class _Reader:
             if not seen.request.body and not _is_empty(entry.request):
                 self._sieve.miss_body(seen)
 
-    def _seen(self, route: Route, entry: _Entry) -> Seen:
+    def _seen(self, route: Route, entry: _Entry) -> CapturedCall:
         started = _time(entry.started_date_time)
         error = entry.response.why_missing() if entry.response else NO_ANSWER
         told = self._told(entry.response) if entry.response and error is None else None
         took = (entry.time or 0) / 1000
-        return Seen(route, self._asked(entry.request), told, error, started, started + took)
+        return CapturedCall(route, self._asked(entry.request), told, error, started, started + took)
 
-    def _asked(self, request: _Request) -> Asked:
+    def _asked(self, request: _Request) -> RawRequest:
         headers = self._headers(request.headers)
         body = self._body(request.post_data, request.body_size, headers)
-        return Asked(request.method, request.url.partition("#")[0], headers, body, bare=True)
+        return RawRequest(request.method, request.url.partition("#")[0], headers, body, bare=True)
 
-    def _told(self, response: _Response) -> Told:
+    def _told(self, response: _Response) -> RawResponse:
         headers = self._headers(response.headers)
         if response.headers is None and response.redirect_url:
             headers = ((b"Location", self._encode(response.redirect_url)),)
         status, body = int(response.status or 0), self._body(response.content, None, headers)
-        return Told(status, self._clean(response.status_text or ""), headers, body, bare=True)
+        return RawResponse(status, self._clean(response.status_text or ""), headers, body, bare=True)
 
     def _headers(self, pairs: list[_Pair] | None) -> RawHeaders:
         """The fields as on the wire; of several in one, as Chrome has them, one for each line."""
@@ -248,7 +248,7 @@ def _parts(url: str) -> tuple[str, int, str]:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 443)
     except ValueError as error:
-        raise DamageError("its URL is none") from error
+        raise MalformedEntryError("its URL is none") from error
     return parts.hostname or "", port, parts.path
 
 
@@ -262,14 +262,14 @@ def _time(text: str) -> float:
         found = datetime.fromisoformat(text.strip())
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
-        raise DamageError("its startedDateTime is no time in ISO 8601") from error
+        raise MalformedEntryError("its startedDateTime is no time in ISO 8601") from error
 
 
 def _unbase64(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DamageError(f"its body is no base64: {error}") from error
+        raise MalformedEntryError(f"its body is no base64: {error}") from error
 
 
 def _undo(body: bytes, coding: str) -> bytes:

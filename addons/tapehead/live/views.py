@@ -5,15 +5,15 @@ Everything of it has an end, whatever players send: texts are cut, and what was 
 
 import msgspec
 
-from tapehead.answer import Answer, Outcome
-from tapehead.api import Call, find_call, sid_of_location
-from tapehead.exchange import Exchange, Finding, Request, Response, Severity
-from tapehead.live.board import Posted
-from tapehead.quoting import around, nameless
-from tapehead.redact import Redactor
-from tapehead.seen import iso
-from tapehead.tape import parse, part_of
-from tapehead.terminal import discreet_path, named_event, printable
+from tapehead.answers import Answer, Outcome
+from tapehead.live.call_log import LoggedCall
+from tapehead.protocol.events import parse_message, section_of
+from tapehead.protocol.exchange import Exchange, Finding, Severity, format_time
+from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.routes import Call, find_call, sid_of_location
+from tapehead.redaction.excerpts import discreet_path, exchange_for_excerpt, mask_exchange, named_event
+from tapehead.redaction.redactor import Redactor
+from tapehead.text import escape_controls
 
 # What of a body is shown, of a name or a header, and of anything else; in characters.
 MOST_BODY, MOST_TEXT = 64_000, 2_000
@@ -57,7 +57,7 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
 
 def view_of(
     exchange: Exchange, name: str = "", note: str = "", *, is_bad: bool = False, discreet: bool = False
-) -> Posted:
+) -> LoggedCall:
     """The view of an exchange that has its pseudonyms already.
 
     Args:
@@ -78,8 +78,8 @@ def view_of(
         type=_short(event_type),
         playhead=playhead,
         status=response.status if response else None,
-        error=None if exchange.error is None else _cut(printable(exchange.error)),
-        note=_cut(printable(note)),
+        error=None if exchange.error is None else _cut(escape_controls(exchange.error)),
+        note=_cut(escape_controls(note)),
         ms=round(exchange.elapsed_ms, 1),
         bad=is_bad or is_refused or bool(counts[Severity.ERROR] or counts[Severity.WARNING]),
         findings=[_finding(each) for each in exchange.findings[:MOST_FINDINGS]],
@@ -88,7 +88,7 @@ def view_of(
         response=_message(response, f"{response.status} {_short(response.reason)}") if response else None,
     )
     media, player = _named(exchange)
-    return Posted(
+    return LoggedCall(
         line=msgspec.json.encode(shown),
         sid=sid,
         media=media,
@@ -99,7 +99,7 @@ def view_of(
     )
 
 
-class Answers:
+class AnswerViews:
     """Views of what an engine answers, to requests with their identifiers in them.
 
     It keeps in mind whose sessionStart it has seen, the oldest forgotten first: of a session that began before, nobody
@@ -113,7 +113,7 @@ class Answers:
         self._redactor = redactor
         self._begun: dict[str, None] = {}
 
-    def view(self, request: Request, answer: Answer, started: float, ended: float) -> Posted:
+    def view(self, request: Request, answer: Answer, started: float, ended: float) -> LoggedCall:
         """The view of an answer.
 
         Args:
@@ -129,10 +129,10 @@ class Answers:
         # A note quotes what was asked: where an exchange has its error, it is searched for identifiers.
         note = "forwarded to the endpoint" if answer.forward else answer.note
         response = _shortened(answer.response) if answer.response else None
-        hidden = self._hide(around(_shortened(request), response, note, sid), known=route is not None)
+        hidden = self._hide(exchange_for_excerpt(_shortened(request), response, note, sid), known=route is not None)
         silent = None if answer.response or answer.forward else "the connection was closed without an answer"
         shown = msgspec.structs.replace(
-            hidden, started=iso(started), elapsed_ms=max(ended - started, 0) * 1000, error=silent
+            hidden, started=format_time(started), elapsed_ms=max(ended - started, 0) * 1000, error=silent
         )
         name = "" if route else request.method
         return view_of(shown, name, hidden.error or "", is_bad=answer.outcome is Outcome.MISS, discreet=True)
@@ -142,14 +142,14 @@ class Answers:
         if not known or made.call is Call.SCHEMA:
             return _bare(made)
         # Of a body that was too long nobody is known.
-        if made.call is Call.SESSION and made.session and parse(made.request) is not None:
+        if made.call is Call.SESSION and made.session and parse_message(made.request) is not None:
             self._begun[made.session] = None
             if len(self._begun) > MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]
         hidden = self._redactor.redact(made)
         if made.call is not Call.EVENT or made.session in self._begun:
             return hidden
-        return nameless(hidden, self._redactor.pseudonym)
+        return mask_exchange(hidden, self._redactor.pseudonym)
 
 
 def _bare(made: Exchange) -> Exchange:
@@ -175,8 +175,8 @@ def _discreet(url: str) -> str:
 
 def _named(exchange: Exchange) -> tuple[str, str]:
     """What a sessionStart says is played, and by which player; empty where it says nothing."""
-    body = parse(exchange.request) if exchange.call is Call.SESSION else None
-    params = part_of(body[0] if isinstance(body, list) and body else body, "params")
+    body = parse_message(exchange.request) if exchange.call is Call.SESSION else None
+    params = section_of(body[0] if isinstance(body, list) and body else body, "params")
     media = params.get("media.name") or params.get("media.id") or ""
     return _short(str(media)), _short(str(params.get("media.playerName") or ""))
 
@@ -184,7 +184,7 @@ def _named(exchange: Exchange) -> tuple[str, str]:
 def _message(message: Request | Response, head: str) -> _Message:
     body = message.content().decode("utf-8", "replace")
     return _Message(
-        head=printable(head),
+        head=escape_controls(head),
         headers=[(_short(name), _cut(value)) for name, value in message.headers[:MOST_HEADERS]],
         left_out=max(len(message.headers) - MOST_HEADERS, 0),
         body=body[:MOST_BODY],
@@ -193,7 +193,7 @@ def _message(message: Request | Response, head: str) -> _Message:
 
 
 def _finding(finding: Finding) -> Finding:
-    return Finding(finding.rule, finding.severity, _cut(finding.path), _cut(printable(finding.message)))
+    return Finding(finding.rule, finding.severity, _cut(finding.path), _cut(escape_controls(finding.message)))
 
 
 def _cut(text: str, most: int = MOST_TEXT) -> str:
@@ -203,4 +203,4 @@ def _cut(text: str, most: int = MOST_TEXT) -> str:
 
 
 def _short(text: str) -> str:
-    return printable(_cut(text, MOST_NAME))
+    return escape_controls(_cut(text, MOST_NAME))

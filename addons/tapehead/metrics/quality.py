@@ -7,8 +7,8 @@ them are taken, `qoeData` first.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tapehead.event import Event, as_number
 from tapehead.metrics.assumptions import Assumptions
+from tapehead.protocol.events import Event, as_number
 
 BUCKET_KBPS = 100
 # Beyond this, JSON readers lose whole numbers, and no real value comes near.

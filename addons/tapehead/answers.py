@@ -1,0 +1,52 @@
+"""What an engine says to a request, and the engines' common shape."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from tapehead.protocol.messages import Request, Response
+
+
+class Outcome(StrEnum):
+    """Where an answer comes from."""
+
+    HIT = "hit"
+    MISS = "miss"
+    SIMULATED = "simulated"
+    FAULT = "fault"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the player gets.
+
+    Attributes:
+        response: the answer; None to close the connection without one.
+        delay_ms: how long to wait before it, in milliseconds.
+        cut: whether the connection breaks in the middle of the answer.
+        forward: whether the request goes on to the real endpoint instead.
+        recorded_ms: how long the recorded answer took, in milliseconds; 0 for any other.
+        outcome: where it comes from.
+        note: why this answer, one line for the log; empty if there is nothing to say.
+    """
+
+    response: Response | None = None
+    delay_ms: float = 0
+    cut: bool = False
+    forward: bool = False
+    recorded_ms: float = 0
+    outcome: Outcome = Outcome.SIMULATED
+    note: str = ""
+
+
+class Engine(Protocol):
+    """Anything that answers collection calls."""
+
+    def answer(self, request: Request, now: float) -> Answer:
+        """The answer to `request`, which came at `now`, seconds since 1970."""
+        ...
+
+
+# Called with each request, its answer, and when it came, seconds since 1970.
+Observer = Callable[[Request, Answer, float], None]

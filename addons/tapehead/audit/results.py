@@ -1,0 +1,112 @@
+"""What the audit of one session says: how it came out, its findings, its metrics."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from tapehead.protocol.exchange import Severity
+from tapehead.protocol.session_machine import Life, Step
+from tapehead.rules.support.session_view import SessionView
+
+
+class Outcome(StrEnum):
+    """How a session came out."""
+
+    COMPLETED = "completed"  # sessionComplete came
+    ENDED = "ended"  # sessionEnd came, and no sessionComplete
+    SILENT = "silent"  # neither came; the back end closes it by its timeout
+    TIMED_OUT = "timed out"  # the back end had closed it before its last events came
+    REFUSED = "refused"  # the endpoint answered 404 or 410 before the session's end
+    REJECTED = "rejected"  # the endpoint did not open it
+    NO_ANSWER = "no answer"  # nobody answered the sessionStart
+    LATE = "late"  # events of a session that was over long before, and has a result of its own
+    NONE = "no session"  # exchanges of no session at all, such as a refused preflight
+
+
+class EventRef(msgspec.Struct, frozen=True):
+    """The event that a finding is about, as the player sent it."""
+
+    index: int
+    type: str | None
+    playhead: float | None
+    ts: int | None
+
+
+class SessionFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One place in a session where a rule failed.
+
+    Attributes:
+        rule: the rule's id.
+        severity: its grade, by the settings in use.
+        message: what is wrong, and where in the session.
+        path: the place in the body; empty for the event as a whole.
+        event: the event; None for an exchange without one.
+        line: the number of the recording's line.
+        recording: the name of that recording, which may be another one than the session began in.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    path: str
+    event: EventRef | None
+    line: int
+    recording: str
+
+
+class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The audit of one session.
+
+    Attributes:
+        id: the session id; None if the session never got one.
+        recording: the name of the recording in which it began.
+        line: the line on which it began.
+        media_id, media_name, player, channel: from its sessionStart; empty where that has none.
+        started: when its first request came, as recorded.
+        outcome: how it came out.
+        findings: in the order of the events.
+        metrics: what the vendor would report; empty where there is no session to report.
+        steps: its events on their way through the session machine.
+    """
+
+    id: str | None
+    recording: str
+    line: int
+    media_id: str
+    media_name: str
+    player: str
+    channel: str
+    started: str
+    outcome: Outcome
+    findings: list[SessionFinding]
+    metrics: dict[str, Any]
+    steps: tuple[Step, ...]
+    events: int
+
+    def report(self) -> dict[str, Any]:
+        """The session as the JSON report has it."""
+        shown = ("id", "recording", "media_id", "media_name", "player", "started", "events", "outcome")
+        findings = [_report_finding(finding) for finding in self.findings]
+        return {name: getattr(self, name) for name in shown} | {"findings": findings, "metrics": self.metrics}
+
+
+def _report_finding(finding: SessionFinding) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(finding)
+    return {name: shown[name] for name in ("rule", "severity", "message", "path", "event", "line")}
+
+
+def find_outcome(case: SessionView, broken: frozenset[str]) -> Outcome:
+    """How a session came out; `broken` are the rules that it broke, as found, whatever their grades."""
+    first, life = case.arrived[0], case.steps[-1].after.life
+    if case.start is not None and first.status is None:
+        return Outcome.NO_ANSWER
+    if case.start is not None and (first.status != 201 or not case.opened):
+        return Outcome.REJECTED
+    if broken & {"expired-idle", "expired-stalled"}:
+        return Outcome.TIMED_OUT
+    if any(step.event.status in (404, 410) and step.before.life is not Life.ENDED for step in case.steps):
+        return Outcome.REFUSED
+    if any(step.after.life is Life.COMPLETED for step in case.steps):
+        return Outcome.COMPLETED
+    return Outcome.ENDED if life is Life.ENDED else Outcome.SILENT

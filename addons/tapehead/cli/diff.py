@@ -1,0 +1,159 @@
+"""The command `diff`: read two recordings, or two folders of them, and say what differs."""
+
+import math
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapehead.errors import RecordingError, UsageError
+
+if TYPE_CHECKING:
+    from tapehead.audit.results import SessionResult
+    from tapehead.diff.differences import Diff, Scope
+    from tapehead.protocol.exchange import Entry
+
+
+class Form(StrEnum):
+    """The forms of a diff."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+def _print_schema(value: bool) -> None:
+    if value:
+        from tapehead.reports.diff.model import diff_schema
+
+        typer.echo(diff_schema(), nl=False)
+        raise typer.Exit
+
+
+def diff(
+    base: Annotated[Path, typer.Argument(help="The recording to compare with, a folder of them, or - for stdin.")],
+    new: Annotated[Path, typer.Argument(help="The recording to compare, a folder of them, or - for stdin.")],
+    form: Annotated[
+        Form | None, typer.Option("--format", help="The form; by default what FILE ends in says, or else text.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where it goes.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="KEY",
+            help="What not to compare: a parameter, event type, metric or rule, or a pattern of such; repeatable.",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="SECONDS", min=0, help="What playheads and durations may be off.")
+    ] = 1.0,
+    schema: Annotated[
+        bool, typer.Option("--schema", callback=_print_schema, is_eager=True, help="Print the JSON form's schema.")
+    ] = False,
+) -> None:
+    """Compare two recordings: did tracking change? Exits with 1 if it did.
+
+    Example: tapehead diff release-1.jsonl release-2.jsonl --format html --output diff.html
+    """
+    from tapehead.diff.compare import diff as run_diff
+    from tapehead.diff.differences import Scope
+    from tapehead.recording.paths import check_outputs
+    from tapehead.reports.diff.wording import totals_of
+    from tapehead.reports.output import deliver
+
+    if not math.isfinite(tolerance):
+        raise UsageError(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
+    scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
+    before, after = _find(base), _find(new)
+    check_outputs([output] if output else [], [*before, *after])
+    found = run_diff(_read(before), _read(after), scope)
+    chosen = form or _form_of(output)
+    deliver(_render(found, chosen, (before, after), scope, output), output)
+    if output:
+        _complain(f"{totals_of(found)}; wrote {output}")
+    raise typer.Exit(0 if found.same else 1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to an app."""
+    app.command()(diff)
+
+
+def _complain(line: str) -> None:
+    typer.echo(f"tapehead: {line}", err=True)
+
+
+def _form_of(output: Path | None) -> Form:
+    suffix = output.suffix.lower() if output else ""
+    return {".json": Form.JSON, ".html": Form.HTML, ".htm": Form.HTML}.get(suffix, Form.TEXT)
+
+
+def _find(path: Path) -> list[Path]:
+    """The recordings that `path` stands for.
+
+    Raises:
+        RecordingProblem: it is a folder without any.
+    """
+    from tapehead.recording.paths import find_recordings
+
+    if not path.is_dir():
+        return [path]
+    if inside := find_recordings(path):
+        return inside
+    raise RecordingError(f"there is no recording (*.jsonl, *.jsonl.zst) in {path}")
+
+
+def _read(paths: Sequence[Path]) -> "list[SessionResult]":
+    """The audited sessions of some recordings; a file of a folder that cannot be read is complained of.
+
+    Raises:
+        RecordingProblem: none can be read.
+    """
+    from tapehead.audit.session_audit import audit
+    from tapehead.metrics.calculator import calculate
+
+    return list(audit(_entries(paths), measure=calculate))
+
+
+def _entries(paths: Sequence[Path]) -> "Iterator[tuple[str, Entry]]":
+    from tapehead.recording.paths import name_of
+    from tapehead.recording.reader import read_entries
+
+    read = 0
+    for path in paths:
+        try:
+            entries = read_entries(path, _complain)
+        except RecordingError as problem:
+            if len(paths) == 1:
+                raise
+            _complain(str(problem))
+            continue
+        read += 1
+        yield from ((name_of(path), entry) for entry in entries)
+    if not read:
+        raise RecordingError(f"no recording in {paths[0].parent} can be read")
+
+
+def _render(
+    found: "Diff",
+    form: Form,
+    recordings: tuple[Sequence[Path], Sequence[Path]],
+    scope: "Scope",
+    output: Path | None,
+) -> str:
+    base, new = (list(map(str, paths)) for paths in recordings)
+    if form is Form.JSON:
+        from tapehead.reports.diff.model import build_report, render_json
+
+        return render_json(build_report(found, base, new, scope))
+    if form is Form.HTML:
+        from tapehead.reports.diff.html import render_html
+
+        return render_html(found, base, new)
+    from tapehead.reports.diff.plain_text import render_text
+    from tapehead.reports.output import look_at
+
+    return render_text(found, look_at(output))

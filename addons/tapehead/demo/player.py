@@ -1,0 +1,57 @@
+"""A scripted player: plays a timeline against an endpoint over a real connection, as a device would."""
+
+import http.client
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import orjson
+
+from tapehead.demo.timelines import Step, bodies
+from tapehead.protocol.routes import sid_of_location
+
+
+class Sent(NamedTuple):
+    """One event that the player sent.
+
+    Attributes:
+        event_type: what it was.
+        playhead: seconds into the content.
+        status: the status answered.
+        sid: the session that it belongs to, None where none was opened.
+    """
+
+    event_type: str
+    playhead: float
+    status: int
+    sid: str | None
+
+
+def play(base_url: str, timeline: Sequence[Step], *, started_ms: int, speed: float = 0) -> Iterator[Sent]:
+    """Play `timeline` against the endpoint at `base_url` and tell of each event as its answer comes.
+
+    Args:
+        base_url: what stands before `/api/v1`.
+        timeline: the steps.
+        started_ms: the ts of the first event, milliseconds since 1970.
+        speed: how many seconds of the timeline pass in one; 0 to wait for nothing.
+
+    Raises:
+        OSError: the endpoint cannot be reached, or breaks the connection.
+    """
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    began, sid = time.monotonic(), None
+    try:
+        for step, body in zip(timeline, bodies(timeline, started_ms), strict=True):
+            if speed:
+                time.sleep(max(0.0, began + step.at / speed - time.monotonic()))
+            path = f"{parts.path}/api/v1/sessions" + (f"/{sid}/events" if sid else "")
+            connection.request("POST", path, orjson.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            sid = sid or sid_of_location(response.headers["Location"])
+            yield Sent(step.event_type, step.playhead, response.status, sid)
+    finally:
+        connection.close()

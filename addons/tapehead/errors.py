@@ -1,0 +1,36 @@
+"""What keeps a command from its work.
+
+The tree:
+
+Problem
+    UsageProblem        the arguments
+    RecordingProblem    a recording
+    ProxyProblem        the proxy or the server
+
+Each message is one sentence: what, where, what to do. Commands print it and exit with 2.
+"""
+
+import errno
+
+
+class TapeheadError(Exception):
+    """Something that keeps a command from its work."""
+
+
+class UsageError(TapeheadError):
+    """Arguments that cannot be used."""
+
+
+class RecordingError(TapeheadError):
+    """A recording that cannot be read or written."""
+
+
+class StartupError(TapeheadError):
+    """A proxy or a server that cannot start."""
+
+    @classmethod
+    def of_listening(cls, host: str, port: int, error: Exception, option: str = "--listen") -> "StartupError":
+        """Why nothing can listen on `host:port`, which `option` named."""
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            return cls(f"{host}:{port} is in use; say {option} with another port, or 0 for any free one")
+        return cls(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")

@@ -1,0 +1,1 @@
+"""Access policy for listeners, and the guard that keeps offline commands off the network."""

@@ -1,0 +1,24 @@
+"""Which hosts count as the endpoint, by their names."""
+
+from collections.abc import Iterable
+
+from tapehead.protocol.routes import ENDPOINT_HOST
+
+
+class EndpointHosts:
+    """The hosts that count as the endpoint: the vendor's own, and those named.
+
+    Args:
+        named: host names, each with or without a port.
+    """
+
+    def __init__(self, named: Iterable[str] = ()) -> None:
+        self.named = frozenset(name.lower() for name in named)
+
+    def has(self, host: str, port: int) -> bool:
+        """Whether `host` is the endpoint's."""
+        return bool(ENDPOINT_HOST.search(host)) or self.names(host, port)
+
+    def names(self, host: str, port: int) -> bool:
+        """Whether `host` is one of those named, alone or with `port`."""
+        return not self.named.isdisjoint({host.lower(), f"{host.lower()}:{port}"})

@@ -1,0 +1,39 @@
+"""Responses as the documented endpoint gives them."""
+
+from email.utils import formatdate
+
+import orjson
+
+from tapehead.protocol.messages import Headers, Response
+from tapehead.protocol.routes import CORS_HEADERS
+
+REASONS = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    410: "Gone",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+def respond(status: int, now: float, headers: Headers | None = None) -> Response:
+    """A response without a body, with the headers that every answer of the endpoint carries."""
+    stamped = [("Date", formatdate(now, usegmt=True)), *(headers or []), *CORS_HEADERS]
+    return Response(status=status, reason=REASONS.get(status, ""), headers=stamped)
+
+
+# What a player is told where tapehead itself fails.
+FAILED = "tapehead failed; its log says why"
+
+
+def failure(status: int, message: str, now: float, headers: Headers | None = None) -> Response:
+    """A failed answer, with its reason in the body as the endpoint gives it: `{"message": "..."}`."""
+    response = respond(status, now, [("Content-Type", "application/json"), *(headers or [])])
+    return response.with_content(orjson.dumps({"message": message}))

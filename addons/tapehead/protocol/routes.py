@@ -1,0 +1,105 @@
+"""The Media Collection API by name: calls, routes, event types, CORS headers, documented statuses.
+
+Everything here is a fact about the endpoint, nothing a decision of ours. Sources: the reference's pages on
+the sessions, events and schemas requests and on downloaded content; "observed" marks traffic of the vendor's
+JavaScript SDK 3.1.0.
+"""
+
+import re
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Call(StrEnum):
+    """What a request asks of the endpoint."""
+
+    SESSION = "session"
+    EVENT = "event"
+    PREFLIGHT = "preflight"
+    SCHEMA = "schema"
+    DOWNLOADED = "downloaded"
+
+
+# Observed on every answer, the failures included.
+CORS_HEADERS = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Methods", "OPTIONS,POST,PUT"),
+    ("Access-Control-Allow-Headers", "Content-Type"),
+    ("Access-Control-Expose-Headers", "Location"),
+)
+
+DOCUMENTED_STATUSES: dict[Call, frozenset[int]] = {
+    Call.SESSION: frozenset({201, 400, 500}),
+    Call.EVENT: frozenset({204, 400, 404, 410, 500}),
+    Call.PREFLIGHT: frozenset({200}),
+    Call.SCHEMA: frozenset({200, 404, 500}),
+    Call.DOWNLOADED: frozenset({201, 400, 500}),
+}
+
+# The vendor's own hosts; companies put their own names before the same endpoint.
+ENDPOINT_HOST = re.compile(r"(?:^|\.)hb-api\.omtrdc\.net$", re.IGNORECASE)
+
+# A collection server may carry a path of its own, so only the end of the path counts.
+_ROUTE = re.compile(
+    r"/api/v1/(?:(?P<sessions>sessions)(?:/(?P<sid>[^/]+)/events)?"
+    r"|schemas/(?P<event_type>[^/]+)|(?P<downloaded>downloaded))/?$"
+)
+_LOCATION = re.compile(r"/api/v1/sessions/(?P<sid>[^/?#]+)/?$")
+
+
+PATHS = tuple(f"/api/v1/{path}" for path in ("sessions", "sessions/{sid}/events", "schemas/{eventType}", "downloaded"))
+
+
+class Route(NamedTuple):
+    """Where a path leads, whatever the method: the call, and the names that the path carries."""
+
+    call: Call
+    sid: str | None = None
+    event_type: str | None = None
+
+
+_METHODS = {Call.SESSION: "POST", Call.EVENT: "POST", Call.SCHEMA: "GET", Call.DOWNLOADED: "POST"}
+
+
+def find_route(path: str) -> Route | None:
+    """Where `path` (a URL's path, a query allowed) leads, or None if it is no path of the API."""
+    match = _ROUTE.search(path.partition("?")[0])
+    if match is None:
+        return None
+    if sid := match["sid"]:
+        return Route(Call.EVENT, sid=sid)
+    if event_type := match["event_type"]:
+        return Route(Call.SCHEMA, event_type=event_type)
+    return Route(Call.DOWNLOADED if match["downloaded"] else Call.SESSION)
+
+
+def allowed_method(call: Call) -> str:
+    """The one method that `call` takes; any call takes OPTIONS, too."""
+    return _METHODS[call]
+
+
+def find_call(method: str, path: str) -> Route | None:
+    """The collection call that a request is; None for another path or a method that its path does not take."""
+    route = find_route(path)
+    if route is None:
+        return None
+    if method == "OPTIONS":
+        return route._replace(call=Call.PREFLIGHT)
+    return route if method == allowed_method(route.call) else None
+
+
+def sid_of_location(location: str | None) -> str | None:
+    """The session id that a `Location` header carries (its last part), or None."""
+    match = _LOCATION.search(location or "")
+    return match["sid"] if match else None
+
+
+def with_sid(location: str, sid: str) -> str:
+    """A `Location` with another session id, the rest as it is."""
+    match = _LOCATION.search(location)
+    return location[: match.start("sid")] + sid + location[match.end("sid") :] if match else location
+
+
+def location_of(sid: str) -> str:
+    """The `Location` for a session id, in exactly the form that SDKs take it from (observed: relative)."""
+    return f"/api/v1/sessions/{sid}"

@@ -1,0 +1,179 @@
+"""How much is asked of the validator: schemas that unfold without end, and bodies of a million values, cost no time.
+
+Schemas come from endpoints, recordings and files, bodies from any player. The validator itself has no bounds: it lists
+every error of a body, follows references to any depth, and takes time that doubles with each level of a schema that
+refers to itself. Events are flat, so none of that is needed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain, takewhile
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urljoin
+
+# Schemas within a schema, and values that they list, with every reference followed; and how deep they nest.
+MOST_PARTS = 5_000
+MOST_LEVELS = 100
+# Values of a body times parts of its schema. Of a body with more, not all that no schema names is checked.
+MOST_CHECKS = 50_000
+LEAST_VALUES, MOST_VALUES = 100, 1_000
+
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_ANCHORS = ("$anchor", "$dynamicAnchor")
+_DEFINITIONS = ("definitions", "$defs")
+_MAPS = ("properties", "patternProperties", "dependencies", "dependentSchemas")
+_DATA = ("enum", "const", "default", "examples")
+# The validator's own name for a schema without an id, as a URL that others can be joined to.
+_NOWHERE = "http://json-schema/"
+_INDEX = re.compile(r"[0-9]{1,9}")
+
+
+class _Extent(NamedTuple):
+    """How many parts a schema has, and how many levels."""
+
+    parts: int
+    levels: int
+
+
+def count_parts(schema: Mapping[str, Any], id_key: str) -> int:
+    """How many schemas and listed values a schema is made of, with every reference in it followed.
+
+    Args:
+        schema: the schema.
+        id_key: the keyword that gives a schema an id.
+
+    Raises:
+        ValueError: too many, or without end; or a schema inside has an id, so that references mean something else.
+    """
+    return SchemaSize(schema, id_key).of(schema).parts
+
+
+class SchemaSize:
+    """Measures a schema and what it refers to, each part once."""
+
+    def __init__(self, root: Mapping[str, Any], id_key: str) -> None:
+        self._root = root
+        self._id_key = id_key
+        self._known: dict[int, _Extent] = {}
+        self._anchors: dict[str, list[Mapping[str, Any]]] = {}
+        for part in _all_parts(root):
+            self._refuse_id(part)
+            for key in _ANCHORS:
+                if isinstance(anchor := part.get(key), str):
+                    self._anchors.setdefault(anchor, []).append(part)
+
+    def of(self, part: Mapping[str, Any], level: int = 0) -> _Extent:
+        """What a part of the schema comes to at a level."""
+        known = self._known.get(id(part)) or self._measure(part, level)
+        if level + known.levels > MOST_LEVELS:
+            raise ValueError(f"it nests deeper than {MOST_LEVELS} levels, or refers to itself")
+        if known.parts > MOST_PARTS:
+            raise ValueError(f"it has more than {MOST_PARTS} parts, with its references followed")
+        self._known[id(part)] = known
+        return known
+
+    def _measure(self, part: Mapping[str, Any], level: int) -> _Extent:
+        self._refuse_id(part)
+        if level > MOST_LEVELS:
+            return _Extent(1, 1)
+        extents = [self.of(each, level + 1) for each in chain(_parts(part), self._targets(part))]
+        listed = sum(len(part[key]) for key in ("enum", "required") if isinstance(part.get(key), list))
+        return _Extent(
+            1 + listed + sum(each.parts for each in extents), 1 + max((e.levels for e in extents), default=0)
+        )
+
+    def _refuse_id(self, part: Mapping[str, Any]) -> None:
+        if part is not self._root and isinstance(part.get(self._id_key), str):
+            raise ValueError(f"a schema inside it has an {self._id_key} of its own; expected one for the whole")
+
+    def _targets(self, part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """What a part refers to; what is not inside the schema, the validator refuses."""
+        for reference in (part[key] for key in _REFERENCES if isinstance(part.get(key), str)):
+            document, _, place = reference.partition("#")
+            if self._url_of(document) == self._url_of(""):
+                found = [resolve(self._root, f"#{place}"), *self._anchors.get(unquote(place), ())]
+                yield from (each for each in found if isinstance(each, dict))
+
+    def _url_of(self, document: str) -> str:
+        """Where a reference's document is, next to the schema itself."""
+        own = self._root.get(self._id_key)
+        base = own.partition("#")[0] if isinstance(own, str) else ""
+        try:
+            url = urljoin(urljoin(_NOWHERE, base), document.replace("json-schema:///", _NOWHERE, 1))
+        except ValueError:
+            return document
+        return unquote(url).lower()
+
+
+def _all_parts(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A schema and all that stand in it, definitions too; without recursion, since depth is up to the sender."""
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += [*_parts(part), *_inside(part, _DEFINITIONS)]
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The schemas that stand in a schema and are applied with it."""
+    yield from _inside(schema, _MAPS)
+    for key, value in schema.items():
+        if key not in (*_MAPS, *_DEFINITIONS, *_DATA):
+            yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict))
+
+
+def _inside(schema: Mapping[str, Any], keys: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+    tables = (schema[key] for key in keys if isinstance(schema.get(key), dict))
+    return (each for table in tables for each in table.values() if isinstance(each, dict))
+
+
+def resolve(root: Mapping[str, Any], reference: str) -> object:
+    """What a reference inside a schema leads to by keys and indexes; None for nothing."""
+    head, *keys = unquote(reference.removeprefix("#")).split("/")
+    found: Any = None if head else root
+    for key in keys:
+        name = key.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list):
+            found = found[int(name)] if _INDEX.fullmatch(name) and int(name) < len(found) else None
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def names_in(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The keys that a schema and its parts name."""
+    parts = list(_all_parts(schema))
+    tables = (part[key] for part in parts for key in _MAPS if isinstance(part.get(key), dict))
+    lists = (part["required"] for part in parts if isinstance(part.get("required"), list))
+    return frozenset(name for names in chain(tables, lists) for name in names if isinstance(name, str))
+
+
+def trim_body(body: object, names: frozenset[str], parts: int) -> object:
+    """A body with as many of its values as a schema of so many parts may check, and those that it names.
+
+    Arrays lose what stands behind, objects what no schema names: a value that is left is the same, and in its place.
+    """
+    return BodyTrimmer(names, max(LEAST_VALUES, min(MOST_VALUES, MOST_CHECKS // parts))).cut(body, 0)
+
+
+class BodyTrimmer:
+    """Cuts bodies, down to a number of values in all."""
+
+    def __init__(self, names: frozenset[str], left: int) -> None:
+        self._names = names
+        self._left = left
+
+    def cut(self, value: object, level: int) -> object:
+        """The value with what there is room for."""
+        if level > MOST_LEVELS:
+            return value
+        if isinstance(value, list):
+            return [self.cut(each, level + 1) for each in takewhile(self._takes, value)]
+        if isinstance(value, dict):
+            kept = {key: each for key, each in value.items() if key in self._names or self._takes(key)}
+            return {key: self.cut(each, level + 1) for key, each in kept.items()}
+        return value
+
+    def _takes(self, _value: object) -> bool:
+        self._left -= 1
+        return self._left >= 0

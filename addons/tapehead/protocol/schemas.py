@@ -1,0 +1,298 @@
+"""The JSON Schemas (draft-04) of the event types, built from the table of parameters.
+
+A schema has the shape in which the endpoint itself serves it at `GET /api/v1/schemas/{eventType}`: `definitions`
+for playerTime, eventType, qoeData, customMetadata and the event, `type`, and a `$ref` to the event (reference:
+validating event requests). Like the published sample, it allows no additional property at any level; what tapehead
+makes of such a property is a question of rules, not of the schema.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple, NoReturn
+
+import jsonschema_rs
+
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import parse_message
+from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.parameters import METADATA_KEY, METADATA_ON, Parameter, parameters_of, required_of
+from tapehead.protocol.schema_limits import count_parts, names_in, trim_body
+
+Schema = dict[str, Any]
+
+DRAFT = "http://json-schema.org/draft-04/schema#"
+BASE_URL = "https://example.hb-api.omtrdc.net"
+
+_STATES: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"media.state.name": {"type": "string", "minLength": 1}},
+        "required": ["media.state.name"],
+        "additionalProperties": False,
+    },
+}
+_CUSTOMER_IDS: Schema = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "authState": {"type": "integer", "enum": [0, 1, 2]}},
+        "required": ["id"],
+        "additionalProperties": False,
+    },
+}
+# Values that are objects or arrays, where a column of the table cannot say it.
+_SHAPES = {"visitor.customerIDs": _CUSTOMER_IDS, "statesStart": _STATES, "statesEnd": _STATES}
+
+
+class SchemaError(NamedTuple):
+    """One thing that a schema holds against a body.
+
+    Attributes:
+        keyword: the JSON Schema keyword that failed, such as `type` or `required`.
+        path: keys and indexes down to the place.
+        value: what stands there.
+        expected: what the keyword wanted: types, a key, allowed values, a bound, a pattern; for
+            `additionalProperties` the keys that should not be there.
+    """
+
+    keyword: str
+    path: tuple[str | int, ...]
+    value: object
+    expected: Any
+
+
+def _value_schema(parameter: Parameter) -> Schema:
+    if parameter.key in _SHAPES:
+        return _SHAPES[parameter.key]
+    schema: Schema = {"type": parameter.type[0] if len(parameter.type) == 1 else list(parameter.type)}
+    if parameter.required and parameter.type == ("string",):
+        schema["minLength"] = 1
+    optional = {"enum": parameter.enum and list(parameter.enum), "pattern": parameter.pattern}
+    schema |= {keyword: value for keyword, value in optional.items() if value is not None}
+    return schema if parameter.minimum is None else schema | {"minimum": parameter.minimum}
+
+
+def _closed(properties: Schema, required: list[str]) -> Schema:
+    """An object of these properties and no others; draft-04 wants `required` absent rather than empty."""
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | {"required": required} if required else schema
+
+
+def _definitions(event_type: str) -> Schema:
+    quality = {row.key: _value_schema(row) for row in parameters_of(event_type, "qoeData")}
+    return {
+        "playerTime": _closed({"playhead": {"type": "number"}, "ts": {"type": "integer"}}, ["playhead", "ts"]),
+        "eventType": {"type": "string", "enum": list(EVENT_TYPES)},
+        "qoeData": _closed(quality, []),
+        "customMetadata": {
+            "type": "object",
+            "patternProperties": {METADATA_KEY: {"type": "string"}},
+            "additionalProperties": False,
+        },
+        event_type: _event(event_type),
+    }
+
+
+def _event(event_type: str) -> Schema:
+    params = {row.key: _value_schema(row) for row in parameters_of(event_type, "params")}
+    needed = required_of(event_type)
+    properties: Schema = {
+        "eventType": {"type": "string", "enum": [event_type]},
+        "playerTime": {"$ref": "#/definitions/playerTime"},
+        "params": _closed(params, needed),
+        "qoeData": {"$ref": "#/definitions/qoeData"},
+    }
+    if event_type in METADATA_ON:
+        properties["customMetadata"] = {"$ref": "#/definitions/customMetadata"}
+    # A statesUpdate needs either of its two lists, so its params must be there though neither key is required.
+    with_params = needed or event_type == "statesUpdate"
+    return _closed(properties, ["eventType", "playerTime", *(["params"] if with_params else [])])
+
+
+def build_schema(event_type: str, base_url: str = BASE_URL) -> Schema:
+    """The JSON Schema of `event_type` (one of EVENT_TYPES), as an endpoint at `base_url` would serve it."""
+    return {
+        "$schema": DRAFT,
+        "id": f"{base_url}/api/v1/schemas/{event_type}",
+        "definitions": _definitions(event_type),
+        "type": "object",
+        "$ref": f"#/definitions/{event_type}",
+    }
+
+
+def _any_event() -> Schema:
+    shared = build_schema("play")["definitions"]
+    properties = {name: shared[name] for name in ("playerTime", "qoeData")} | {"params": {"type": "object"}}
+    return {"$schema": DRAFT, "type": "object", "properties": properties, "required": ["eventType", "playerTime"]}
+
+
+class Schemas:
+    """The schemas in use: the built-in ones, or for some event types those recorded from the real endpoint.
+
+    Args:
+        recorded: event type to schema; these take precedence.
+
+    Attributes:
+        recorded: the event types whose schema came from the real endpoint.
+
+    Raises:
+        ValueError: a recorded schema is no JSON Schema, or needs another one; nothing is fetched.
+    """
+
+    def __init__(self, recorded: Mapping[str, Schema] | None = None) -> None:
+        self.recorded = frozenset(recorded or {})
+        self._schemas = {**_documented(), **(recorded or {})}
+        self._checkers = {**_built_in(), **{name: _compile(name, schema) for name, schema in (recorded or {}).items()}}
+
+    def learn(self, event_type: str, schema: Schema) -> None:
+        """Take a schema that the real endpoint served into use.
+
+        Raises:
+            ValueError: it is no JSON Schema; the one in use stays.
+        """
+        self._checkers[event_type] = _compile(event_type, schema)
+        self._schemas[event_type] = schema
+        self.recorded |= {event_type}
+
+    def __getitem__(self, event_type: str) -> Schema:
+        return self._schemas[event_type]
+
+    def __contains__(self, event_type: object) -> bool:
+        return event_type in self._schemas
+
+    def complaints(self, event_type: str | None, body: object) -> Iterator[SchemaError]:
+        """What the schema of `event_type` holds against a parsed body, in the schema's order.
+
+        Where the type is None, because the body names none that is known, only what all events share counts. Of a body
+        with a thousand values and more that no schema names, at least one of the complaints comes.
+        """
+        checker = self._checkers[event_type or _ANY]
+        try:
+            yield from map(_complaint, checker.errors(body))
+        except ValueError:  # nested deeper than the validator goes
+            yield SchemaError("depth", (), body, None)
+
+
+_DRAFTS = {
+    "http://json-schema.org/draft-04/schema": "draft-04",
+    "http://json-schema.org/draft-06/schema": "draft-06",
+    "http://json-schema.org/draft-07/schema": "draft-07",
+    "https://json-schema.org/draft/2019-09/schema": "2019-09",
+    "https://json-schema.org/draft/2020-12/schema": "2020-12",
+}
+_VALIDATORS: dict[str, Callable[..., jsonschema_rs.Validator]] = {
+    "draft-04": jsonschema_rs.Draft4Validator,
+    "draft-06": jsonschema_rs.Draft6Validator,
+    "draft-07": jsonschema_rs.Draft7Validator,
+    "2019-09": jsonschema_rs.Draft201909Validator,
+    "2020-12": jsonschema_rs.Draft202012Validator,
+}
+
+
+# A pattern that takes more steps matches nothing; without a bound, some take longer than a viewer lives.
+_PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=1000, size_limit=1_000_000)
+_ANY = "any event"
+
+
+class _Checker(NamedTuple):
+    """A schema in use: what validates, the keys that the schema names, and how many parts it has."""
+
+    validator: jsonschema_rs.Validator
+    names: frozenset[str]
+    parts: int
+
+    def errors(self, body: object) -> Iterator[jsonschema_rs.ValidationError]:
+        """What is wrong with a body; of a large one at least the first thing."""
+        if self.validator.is_valid(body):
+            return
+        errors = self.validator.iter_errors(trim_body(body, self.names, self.parts))
+        if first := next(errors, None):
+            yield first
+            yield from errors
+            return
+        try:
+            self.validator.validate(body)
+        except jsonschema_rs.ValidationError as error:
+            yield error
+
+
+@cache
+def _documented() -> Mapping[str, Schema]:
+    return {name: build_schema(name) for name in EVENT_TYPES}
+
+
+@cache
+def _built_in() -> Mapping[str, _Checker]:
+    """The documented schemas, ready for use, and what all events share."""
+    return {name: _compile(name, schema) for name, schema in [*_documented().items(), (_ANY, _any_event())]}
+
+
+def _compile(event_type: str, schema: Schema) -> _Checker:
+    try:
+        draft = draft_of(schema)
+        parts = count_parts(schema, "id" if draft == "draft-04" else "$id")
+        validator = _VALIDATORS[draft](schema, retriever=_refuse, pattern_options=_PATTERNS)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        raise ValueError(f"the schema of {event_type} is no JSON Schema: {_reason(error)}") from error
+    return _Checker(validator, names_in(schema), parts)
+
+
+def draft_of(schema: Mapping[str, Any]) -> str:
+    """The draft that a schema names with $schema, such as `draft-07`; draft-04, which the endpoint speaks, without.
+
+    Raises:
+        ValueError: it names none that is known.
+    """
+    named = str(schema.get("$schema", DRAFT)).rstrip("#")
+    if named not in _DRAFTS:
+        raise ValueError(f"its $schema names no known draft; expected one of {', '.join(_DRAFTS)}")
+    return _DRAFTS[named]
+
+
+def _refuse(uri: str) -> NoReturn:
+    """Fetch nothing: a schema in a recording or in a file must not send tapehead to other places."""
+    raise ValueError(f"{uri} is outside the schema")
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a schema, in one line, with the place."""
+    if not isinstance(error, jsonschema_rs.ValidationError):
+        return str(error)
+    if error.kind.name == "$ref":
+        what = error.message.partition(" is not present in a registry")[0]
+        return f"a $ref leads nowhere, only those inside the schema are followed: {what}"
+    place = ".".join(map(str, error.instance_path))
+    return f"{place}: {error.message}" if place else error.message
+
+
+# What each kind of validation error says it expected, by the attribute that has it.
+_EXPECTED = {
+    "type": "types",
+    "required": "property",
+    "enum": "options",
+    "const": "expected_value",
+    "minimum": "limit",
+    "maximum": "limit",
+    "exclusiveMinimum": "limit",
+    "exclusiveMaximum": "limit",
+    "minLength": "limit",
+    "maxLength": "limit",
+    "pattern": "pattern",
+    "format": "format",
+    "additionalProperties": "unexpected",
+    "unevaluatedProperties": "unexpected",
+}
+
+
+def _complaint(error: jsonschema_rs.ValidationError) -> SchemaError:
+    keyword = error.kind.name
+    expected = getattr(error.kind, _EXPECTED.get(keyword, ""), None)
+    return SchemaError(keyword, tuple(error.instance_path), error.instance, expected)
+
+
+def served_schema(exchange: Exchange) -> dict[str, Any] | None:
+    """The schema that the endpoint served in an exchange of the schema call; None where it served none."""
+    response = exchange.response
+    schema = parse_message(response) if response and response.status == 200 else None
+    return schema if isinstance(schema, dict) else None

@@ -1,0 +1,1 @@
+"""Everything that imports mitmproxy: addons, hosts, login, access control, the lean master."""

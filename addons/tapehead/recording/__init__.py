@@ -1,0 +1,1 @@
+"""Recordings on disk: capture, pipeline, writer, files, rotation, reader. No proxy and no terminal."""

@@ -1,0 +1,86 @@
+"""How a command runs, as plain values: what the doors gather and the adapters take."""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from tapehead.errors import UsageError
+
+MEGABYTE = 1_000_000
+
+
+class Sync(StrEnum):
+    """When the disk is told to keep what was written, so that it outlives a loss of power."""
+
+    EACH = "each"
+    SECOND = "second"
+    NONE = "none"
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """When a recording is full: at so many bytes, or after so many seconds; None for never."""
+
+    size: int | None = None
+    seconds: float | None = None
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where exchanges are stored, and how.
+
+    Attributes:
+        out: the recording; with the suffix .zst it is compressed.
+        append, overwrite: what to do with a recording that is there.
+        keep_ids: whether identifiers are stored as they are.
+        redact_keys: names whose values identify somebody, besides those that always do.
+        sync: when the disk has to confirm.
+        rotation: when a new file is begun.
+        backlog: how many bytes wait in memory while the disk refuses.
+    """
+
+    out: Path
+    append: bool = False
+    overwrite: bool = False
+    keep_ids: bool = False
+    redact_keys: tuple[str, ...] = ()
+    sync: Sync = Sync.SECOND
+    rotation: Rotation = Rotation()
+    backlog: int = 64 * MEGABYTE
+
+
+_SIZES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?([a-zA-Z]*)")
+
+
+def parse_size(text: str, option: str) -> int:
+    """The number of bytes that a size such as `256MB` names.
+
+    Raises:
+        UsageProblem: it names none.
+    """
+    match = _AMOUNT.fullmatch(text)
+    size = int(float(match[1]) * _SIZES.get(match[2].upper(), 0)) if match else 0
+    if size < 1:
+        raise UsageError(f"{option} {text} is no size; expected one such as 256MB")
+    return size
+
+
+def parse_rotation(texts: Sequence[str] | None, option: str = "--rotate") -> Rotation:
+    """When a recording is full, by the sizes and times that an option names; the last of a kind counts.
+
+    Raises:
+        UsageProblem: one is neither.
+    """
+    size, seconds = None, None
+    for text in texts or ():
+        match = _AMOUNT.fullmatch(text)
+        if not match or (match[2] not in _TIMES and match[2].upper() not in _SIZES) or not float(match[1]):
+            raise UsageError(f"{option} {text} is neither a size nor a time; expected one such as 256MB or 1h")
+        if match[2] in _TIMES:
+            seconds = float(match[1]) * _TIMES[match[2]]
+        else:
+            size = parse_size(text, option)
+    return Rotation(size=size, seconds=seconds)

@@ -1,0 +1,1 @@
+"""Answers from recordings: the index, the matching, the replayer and its summary. No I/O."""

@@ -1,0 +1,234 @@
+"""A recording as replay sees it: recorded sessions, each an ordered list of calls with a name and a place.
+
+A session is known by what identifies content and player; an event by its type and the values that name things;
+its place is the playhead and the time since the sessionStart. What changes from run to run (ts, ids, SDK version,
+measured quality) is in none of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tapehead.errors import UsageError
+from tapehead.protocol.events import EventKey, EventPosition, identity_of, key_of, parse_message, position_of, ts_of
+from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.protocol.routes import Call, find_route
+from tapehead.protocol.schemas import Schemas, served_schema
+from tapehead.protocol.session_id import fingerprint
+
+
+class RecordedCall(msgspec.Struct, frozen=True, eq=False):
+    """One recorded exchange, ready to be matched.
+
+    Attributes:
+        file: the recording's number among those replayed.
+        line: its line in it.
+        exchange: the exchange.
+        body: its parsed body; None where that is no JSON.
+        kind: what it is called.
+        place: where it stands.
+        order: how many calls other than pings and preflights stand before it in its session.
+    """
+
+    file: int
+    line: int
+    exchange: Exchange
+    body: Any
+    kind: EventKey
+    place: EventPosition
+    order: int
+
+
+class RecordedSession(msgspec.Struct, eq=False):
+    """A session of a recording, or an attempt to open one that failed.
+
+    Attributes:
+        number: its position among all recorded sessions.
+        sid: its recorded session id; None for a failed attempt.
+        mark: its fingerprint, which live session ids carry.
+        identity: the values of IDENTITY_KEYS.
+        start: the call that opened it; None where the recording began later.
+        calls: its events in the order of their arrival.
+        by_kind: the same by their names.
+        landmarks: those that are no pings.
+        pings_by_time: its pings by the time since the start, where that is known.
+        pings_by_playhead: its pings by playhead, where that is known.
+        preflights: its preflights.
+    """
+
+    number: int
+    sid: str | None
+    mark: bytes
+    identity: tuple[object, ...]
+    start: RecordedCall | None
+    calls: list[RecordedCall] = msgspec.field(default_factory=list)
+    by_kind: dict[EventKey, list[RecordedCall]] = msgspec.field(default_factory=dict)
+    landmarks: list[RecordedCall] = msgspec.field(default_factory=list)
+    pings_by_time: list[RecordedCall] = msgspec.field(default_factory=list)
+    pings_by_playhead: list[RecordedCall] = msgspec.field(default_factory=list)
+    preflights: list[RecordedCall] = msgspec.field(default_factory=list)
+
+
+class RecordingIndex(msgspec.Struct):
+    """All that can be replayed.
+
+    Attributes:
+        sessions: in recorded order.
+        by_content: those whose sessionStart is recorded, by the first of their identity: a live one has to share it.
+        schemas: by event type.
+        downloaded: arrays of downloaded content.
+        preflights: those outside any session, by the call that they ask for.
+    """
+
+    sessions: list[RecordedSession]
+    by_content: dict[object, list[RecordedSession]]
+    schemas: dict[str, list[RecordedCall]]
+    downloaded: list[RecordedCall]
+    preflights: dict[Call, list[RecordedCall]]
+
+
+def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
+    """The tape of some recordings' entries, in the order given.
+
+    A session whose recording was full goes on in the next one, in whatever order they are named.
+    """
+    builder = _Builder()
+    files = [sorted(entries, key=lambda entry: entry.exchange.started) for entries in recordings]
+    for file, entries in enumerate(files):
+        builder.add_starts(file, entries)
+    for file, entries in sorted(enumerate(files), key=_first_started):
+        builder.add_calls(file, entries)
+    for session in builder.tape.sessions:
+        _index(session)
+    return builder.tape
+
+
+def _first_started(file: tuple[int, list[Entry]]) -> str:
+    return file[1][0].exchange.started if file[1] else ""
+
+
+def _index(session: RecordedSession) -> None:
+    """Fill in what is there to find calls fast."""
+    for call in session.calls:
+        session.by_kind.setdefault(call.kind, []).append(call)
+    session.landmarks = [call for call in session.calls if call.kind.event_type != "ping"]
+    pings = session.by_kind.get(EventKey("ping"), [])
+    timed = (call for call in pings if call.place.elapsed is not None)
+    placed = (call for call in pings if call.place.playhead is not None)
+    session.pings_by_time = sorted(timed, key=lambda call: call.place.elapsed or 0)
+    session.pings_by_playhead = sorted(placed, key=lambda call: call.place.playhead or 0)
+
+
+def recorded_schemas(tape: RecordingIndex) -> dict[str, Any]:
+    """The schemas that the real endpoint served, by event type; the latest of each that is an object."""
+    return {
+        event_type: schema
+        for event_type, calls in tape.schemas.items()
+        for call in calls
+        if (schema := served_schema(call.exchange)) is not None
+    }
+
+
+class _Builder:
+    """Sorts exchanges into sessions."""
+
+    def __init__(self) -> None:
+        self.tape = RecordingIndex([], {}, {}, [], {})
+        self._by_sid: dict[tuple[int, str], list[RecordedSession]] = {}
+        self._anywhere: dict[str, list[RecordedSession]] = {}
+
+    def add_starts(self, file: int, entries: list[Entry]) -> None:
+        """Add the session calls of one recording, in the order of their arrival."""
+        for entry in entries:
+            if entry.exchange.call is Call.SESSION:
+                self._add_start(file, entry)
+
+    def add_calls(self, file: int, entries: list[Entry]) -> None:
+        """Add the other calls of one recording; the session calls of all recordings have to be there."""
+        for entry in entries:
+            if entry.exchange.call is not Call.SESSION:
+                self._add_call(file, entry)
+
+    def _add_start(self, file: int, entry: Entry) -> None:
+        body, sid = parse_message(entry.exchange.request), entry.exchange.session
+        start = RecordedCall(file, entry.line, entry.exchange, body, key_of(body), position_of(body, None), 0)
+        if isinstance(body, list):
+            self.tape.downloaded.append(start)
+            return
+        session = self._new_session(file, sid, entry, start, identity_of(body))
+        self.tape.by_content.setdefault(session.identity[0], []).append(session)
+        if sid is not None:
+            self._by_sid.setdefault((file, sid), []).append(session)
+            self._anywhere.setdefault(sid, []).append(session)
+
+    def _new_session(
+        self, file: int, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
+    ) -> RecordedSession:
+        mark = fingerprint(f"{entry.exchange.started} {sid or entry.line}")
+        session = RecordedSession(len(self.tape.sessions), sid, mark, identity, start)
+        self.tape.sessions.append(session)
+        return session
+
+    def _add_call(self, file: int, entry: Entry) -> None:
+        exchange = entry.exchange
+        if exchange.session is not None:
+            self._add_to_session(file, exchange.session, entry)
+            return
+        body = parse_message(exchange.request)
+        call = RecordedCall(file, entry.line, exchange, body, key_of(body), EventPosition(None, None), 0)
+        route = find_route(exchange.request.path)
+        if exchange.call is Call.SCHEMA and route and route.event_type:
+            self.tape.schemas.setdefault(route.event_type, []).append(call)
+        elif exchange.call is Call.DOWNLOADED:
+            self.tape.downloaded.append(call)
+        elif route:
+            self.tape.preflights.setdefault(route.call, []).append(call)
+
+    def _add_to_session(self, file: int, sid: str, entry: Entry) -> None:
+        session = self._session_of(file, sid, entry)
+        body = parse_message(entry.exchange.request)
+        kind, place = key_of(body), position_of(body, ts_of(session.start.body) if session.start else None)
+        call = RecordedCall(file, entry.line, entry.exchange, body, kind, place, _next_order(session.calls))
+        if entry.exchange.call is Call.PREFLIGHT:
+            session.preflights.append(call)
+            return
+        session.calls.append(call)
+
+    def _session_of(self, file: int, sid: str, entry: Entry) -> RecordedSession:
+        """The session that an event belongs to: of those with its id, the last that had begun, here or else before."""
+        known = self._by_sid.setdefault((file, sid), [])
+        if not known:
+            earlier = _last_begun(sorted(self._anywhere.get(sid, ()), key=_started), entry)
+            known.append(earlier or self._new_session(file, sid, entry, None, identity_of(None)))
+        return _last_begun(known, entry) or known[0]
+
+
+def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSession | None:
+    """The last of some sessions, in the order of their starts, that had begun when an exchange came."""
+    begun = (each for each in reversed(sessions) if each.start and _started(each) <= entry.exchange.started)
+    return next(begun, None)
+
+
+def _started(session: RecordedSession) -> str:
+    return session.start.exchange.started if session.start else ""
+
+
+def _next_order(calls: list[RecordedCall]) -> int:
+    return calls[-1].order + (calls[-1].kind.event_type != "ping") if calls else 1
+
+
+def schemas_of(tape: RecordingIndex, names: Sequence[str]) -> Schemas:
+    """The schemas in use with a tape: those that it recorded before the built-in ones.
+
+    Args:
+        tape: the tape.
+        names: its recordings' names, for the message.
+
+    Raises:
+        UsageProblem: one of those recorded is no JSON Schema.
+    """
+    try:
+        return Schemas(recorded_schemas(tape))
+    except ValueError as error:
+        raise UsageError(f"{', '.join(names)}: {error}") from error

@@ -1,0 +1,1 @@
+"""The diff's report in each format."""

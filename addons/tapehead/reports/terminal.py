@@ -1,0 +1,40 @@
+"""Text for a terminal: its style, and Rich tables rendered as text."""
+
+from collections.abc import Iterable
+from io import StringIO
+from typing import NamedTuple
+
+from rich.console import Console, Group, RenderableType
+
+from tapehead.protocol.exchange import Severity
+
+# Columns where the width of the reader's screen is not known.
+WIDE = 160
+
+
+COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+class TextStyle(NamedTuple):
+    """How the text is laid out: columns, whether in colour, whether in full."""
+
+    width: int = WIDE
+    colour: bool = False
+    verbose: bool = False
+
+
+def render(parts: Iterable[RenderableType], look: TextStyle) -> str:
+    """Anything of Rich's as text."""
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=look.width,
+        force_terminal=look.colour,
+        no_color=not look.colour,
+        color_system="standard" if look.colour else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    console.print(Group(*parts))
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())

@@ -1,0 +1,39 @@
+"""Thresholds that tune the rules."""
+
+import msgspec
+
+
+class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
+    """The limits of the rules; the names in settings have hyphens.
+
+    Attributes:
+        ping_gap_seconds: the longest time without an event.
+        downloaded_ping_gap_seconds: the same in downloaded sessions.
+        ping_flood_seconds: the least time between two pings.
+        main_ping_seconds: the least time between pings in main content, which may fail twice in a row.
+        idle_minutes: the back end's timeout without events.
+        stalled_minutes: its timeout without movement of the playhead.
+        session_hours: the longest session.
+        order_seconds: by how much ts may go back as a warning.
+        playhead_slack_seconds: what playheads may be off.
+        frozen_seconds: how long a playhead may stand still in main content.
+        ad_duration_seconds: what an ad may last longer or shorter than its length.
+        states: how many different states a session may have; no more than session.MOST_STATES are counted.
+        kept_sending: how many events after a 404 or 410 are too many.
+        clock_skew_seconds: how far ts may be from arrival.
+    """
+
+    ping_gap_seconds: float = 12
+    downloaded_ping_gap_seconds: float = 60
+    ping_flood_seconds: float = 0.9
+    main_ping_seconds: float = 9
+    idle_minutes: float = 10
+    stalled_minutes: float = 30
+    session_hours: float = 24
+    order_seconds: float = 1
+    playhead_slack_seconds: float = 1
+    frozen_seconds: float = 10
+    ad_duration_seconds: float = 2
+    states: int = 10
+    kept_sending: int = 3
+    clock_skew_seconds: float = 60

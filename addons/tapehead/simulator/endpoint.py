@@ -1,0 +1,176 @@
+"""The documented endpoint, with no recording and no network: what Adobe's servers answer, by the reference.
+
+Sources: sessions request, events request, JSON validation, timeouts, downloaded content. Two choices where the
+reference is silent: a body is validated before its session is looked up (the collection layer has no session
+context), and a sessionStart on the events path is a 400.
+"""
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from tapehead.answers import Answer
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import parse_body, section_of, ts_of
+from tapehead.protocol.exchange import Severity
+from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.responses import failure, respond
+from tapehead.protocol.routes import PATHS, Call, Route, allowed_method, find_route, location_of
+from tapehead.protocol.schemas import Schemas
+from tapehead.protocol.session_id import NO_RECORDED_SESSION, mint, read
+from tapehead.rules.body import check_request
+
+IDLE_SECONDS = 10 * 60
+STALLED_SECONDS = 30 * 60
+MOST_COMPLAINTS = 5
+# The oldest session beyond these is forgotten; its id, heard again, opens it anew.
+MOST_SESSIONS = 100_000
+
+# What the schema complains of, and what it does in the strict form of the published sample.
+_REFUSED = frozenset(
+    {"not-json", "not-an-object", "unknown-event-type", "missing-parameter", "wrong-type", "bad-value", "metadata-key"}
+)
+_STRICTLY_REFUSED = frozenset({"unknown-parameter", "misplaced-parameter", "misplaced-metadata"})
+
+
+class _Session(msgspec.Struct):
+    """What the back end knows of an open session; times are the caller's seconds."""
+
+    heard: float
+    moved: float
+    playhead: object = None
+    ended: bool = False
+
+
+class SimulatedEndpoint:
+    """The endpoint's answers, request by request.
+
+    Args:
+        schemas: the schemas that bodies are validated with.
+        strict: whether undocumented parameters are refused, as the published sample does; with a schema that was
+            recorded from the real endpoint they always are.
+        time_scale: how many seconds pass for the back end in one of the caller's.
+    """
+
+    def __init__(self, schemas: Schemas, *, strict: bool = False, time_scale: float = 1.0) -> None:
+        self._schemas = schemas
+        self._strict = strict
+        self._time_scale = time_scale
+        self._sessions: dict[str, _Session] = {}
+
+    def answer(self, request: Request, now: float) -> Response:
+        """The answer to any request; `now` in seconds since 1970."""
+        route = find_route(request.path)
+        if route is None:
+            return failure(404, f"no such resource; the API has {', '.join(PATHS)}", now)
+        if request.method == "OPTIONS":
+            return respond(200, now)
+        if route.call is Call.SCHEMA and request.method in ("GET", "HEAD"):
+            return self._answer_schema(route, request.method, now)
+        if request.method != allowed_method(route.call):
+            allowed = [("Allow", f"{allowed_method(route.call)}, OPTIONS")]
+            return failure(405, f"{request.method} is not allowed here", now, allowed)
+        complaint = self._complaint(route.call, request, now)
+        if complaint:
+            return failure(400, complaint, now)
+        body = parse_body(request)
+        if route.sid is not None:
+            return self._answer_event(route.sid, body, now)
+        if route.call is Call.DOWNLOADED or isinstance(body, list):
+            return self._answer_downloaded(body, now)
+        return self._answer_session(body, now)
+
+    def adopt(self, sid: str, now: float) -> None:
+        """Treat `sid` as an open session from `now` on, if it is not known yet."""
+        if sid in self._sessions:
+            return
+        if len(self._sessions) >= MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        self._sessions[sid] = _Session(heard=now, moved=now)
+
+    def hear(self, sid: str, event: dict[str, Any], now: float) -> None:
+        """Note an event of an open session, whoever answers it."""
+        session = self._sessions.get(sid)
+        if session is None:
+            return
+        session.heard = now
+        playhead = section_of(event, "playerTime").get("playhead")
+        if playhead != session.playhead:
+            session.playhead, session.moved = playhead, now
+        session.ended = session.ended or event.get("eventType") == "sessionEnd"
+
+    def _answer_schema(self, route: Route, method: str, now: float) -> Response:
+        event_type = route.event_type or ""
+        if event_type not in self._schemas:
+            return failure(404, f"no schema for {event_type}; event types: {', '.join(EVENT_TYPES)}", now)
+        response = respond(200, now, [("Content-Type", "application/json")])
+        return response if method == "HEAD" else response.with_content(orjson.dumps(self._schemas[event_type]))
+
+    def _answer_session(self, body: dict[str, Any], now: float) -> Response:
+        if body["eventType"] != "sessionStart":
+            return failure(400, f"eventType is {body['eventType']}; a session opens with sessionStart", now)
+        if section_of(body, "params").get("media.downloaded") is True:
+            return failure(400, "media.downloaded is true; send downloaded content to /api/v1/downloaded", now)
+        sid = mint(NO_RECORDED_SESSION, int(ts_of(body) or 0))
+        self.adopt(sid, now)
+        return respond(201, now, [("Location", location_of(sid)), ("Content-Type", "application/octet-stream")])
+
+    def _answer_event(self, sid: str, body: Any, now: float) -> Response:
+        if not isinstance(body, dict) or body["eventType"] == "sessionStart":
+            return failure(400, "a sessionStart belongs to /api/v1/sessions", now)
+        self._revive(sid, now)
+        if sid not in self._sessions:
+            return failure(404, f"there is no session {sid}; open one with a sessionStart", now)
+        if self._is_closed(self._sessions[sid], now):
+            return failure(410, f"session {sid} is closed; open a new one", now)
+        self.hear(sid, body, now)
+        return respond(204, now)
+
+    def _answer_downloaded(self, body: list[dict[str, Any]], now: float) -> Response:
+        types = [event["eventType"] for event in body]
+        if types[0] != "sessionStart" or types.count("sessionStart") > 1:
+            return failure(400, "expected one sessionStart, and that first; all of it is discarded", now)
+        return respond(201, now)
+
+    def _revive(self, sid: str, now: float) -> None:
+        """Take up a session that was opened before a restart: its id says so."""
+        said = read(sid)
+        if said and said.recorded == NO_RECORDED_SESSION:
+            self.adopt(sid, now)
+
+    def _is_closed(self, session: _Session, now: float) -> bool:
+        idle = (now - session.heard) * self._time_scale > IDLE_SECONDS
+        stalled = (now - session.moved) * self._time_scale > STALLED_SECONDS
+        session.ended = session.ended or idle or stalled
+        return session.ended
+
+    def _complaint(self, call: Call, request: Request, now: float) -> str:
+        """What the schemas refuse in a body, in one line; empty if they take it."""
+        refused = _REFUSED | _STRICTLY_REFUSED if self._is_strict(request) else _REFUSED
+        findings = check_request(call, request, now * 1000, self._schemas)
+        bad = [each for each in findings if each.rule in refused]
+        bad = [each for each in bad if each.severity is Severity.ERROR or each.rule in _STRICTLY_REFUSED]
+        return "; ".join(each.message for each in bad[:MOST_COMPLAINTS])
+
+    def _is_strict(self, request: Request) -> bool:
+        if self._strict or not self._schemas.recorded:
+            return self._strict
+        try:
+            body = parse_body(request)
+        except ValueError:
+            return False
+        events = body if isinstance(body, list) else [body]
+        named = (event.get("eventType") for event in events if isinstance(event, dict))
+        return any(isinstance(name, str) and name in self._schemas.recorded for name in named)
+
+
+class Simulator:
+    """The documented endpoint as an engine."""
+
+    def __init__(self, schemas: Schemas, *, strict: bool = False, time_scale: float = 1.0) -> None:
+        self._endpoint = SimulatedEndpoint(schemas, strict=strict, time_scale=time_scale)
+
+    def answer(self, request: Request, now: float) -> Answer:
+        """The answer to `request`, which came at `now`, seconds since 1970."""
+        return Answer(response=self._endpoint.answer(request, now))

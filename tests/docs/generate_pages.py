@@ -1,0 +1,60 @@
+"""Makes the generated documentation in `.github/docs/` anew, from the tables in the code.
+
+python tests/docs/generate_pages.py
+"""
+
+from collections.abc import Iterator
+
+from support.paths import ROOT
+from tapehead.metrics.assumptions import ASSUMPTIONS
+from tapehead.metrics.catalog import METRICS
+from tapehead.protocol.session_diagram import render_markdown, render_mermaid
+from tapehead.protocol.session_machine import TABLE
+from tapehead.rules.support.markdown import render_catalogue
+
+RULES_INTRO = "Each with what it means for the reported numbers, and how to fix it."
+DOCS = ROOT / ".github" / "docs"
+
+
+def pages() -> dict[str, str]:
+    """The generated pages, by file name."""
+    return {
+        "rules.md": "# The rules\n\nEach with what it means for the reported numbers, and how to fix it.\n\n"
+        + render_catalogue(),
+        "session.md": "\n".join(_session_page()),
+        "metrics.md": "\n".join(_metrics_page()),
+    }
+
+
+def _session_page() -> Iterator[str]:
+    yield "# The session machine\n"
+    yield "Six machines side by side, drawn from the one table in `addons/tapehead/session.py`. What stands in brackets"
+    yield "is the rule that a move breaks.\n"
+    for machine in TABLE:
+        yield f"```mermaid\n{render_mermaid(machine)}```\n"
+    yield render_markdown()
+
+
+def _metrics_page() -> Iterator[str]:
+    yield "# The metrics\n"
+    yield "What Adobe would report for a session, computed from its events alone.\n"
+    yield "| Metric | Variable | Unit | Definition |\n| --- | --- | --- | --- |"
+    for metric in METRICS:
+        yield f"| `{metric.key}` | `{metric.variable}` | {metric.unit} | {metric.definition} |"
+    yield "\n## What the documents leave open\n"
+    yield "Each choice can be switched with `--assume KEY=VALUE`; the first value is the default.\n"
+    yield "| Key | Values | Why | Source |\n| --- | --- | --- | --- |"
+    for choice in ASSUMPTIONS:
+        yield f"| `{choice.key}` | {', '.join(choice.options)} | {choice.explanation} | {choice.source} |"
+    yield ""
+
+
+def main() -> None:
+    """Write them."""
+    DOCS.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

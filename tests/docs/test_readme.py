@@ -1,0 +1,69 @@
+"""Every command of the README works as it stands there."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.captured_traffic import read
+from support.har_files import flow_file, flow_of, har_of
+from support.paths import RECORDINGS_FOLDER, ROOT
+from support.processes import door, program, tapehead
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
+SET_UP, TESTS, *REST = COMMANDS
+
+
+def test_the_first_command_sets_up_and_runs_the_demo() -> None:
+    assert SET_UP == "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/tapehead demo"
+
+
+def test_ci_runs_the_second_command_as_it_stands() -> None:
+    assert TESTS in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+@pytest.mark.parametrize("command", [each for each in REST if each.startswith("tapehead")])
+def test_a_command_of_tapehead_works(command: str, tmp_path: Path) -> None:
+    (tmp_path / "recordings").symlink_to(RECORDINGS_FOLDER)
+    _save_traffic(tmp_path)
+    words = shlex.split(command)[1:]
+    if words[0] in ("record", "replay", "serve"):
+        with door(*words, cwd=tmp_path) as opened:
+            # Under --strict it is bad news that nobody played.
+            assert opened.stop() == (1 if "--strict" in words else 0)
+    else:
+        done = tapehead(*words, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+
+
+def _save_traffic(folder: Path) -> None:
+    """Put there what a browser and mitmdump would have saved of the first sample."""
+    recorded = read(RECORDINGS_FOLDER / "timeline-1.jsonl")
+    (folder / "session.har").write_bytes(har_of(recorded))
+    (folder / "session.flow").write_bytes(flow_file(*map(flow_of, recorded)))
+
+
+@pytest.mark.parametrize("command", [each for each in REST if each.startswith("mitmdump")])
+def test_a_command_of_mitmdump_works(command: str, tmp_path: Path) -> None:
+    (tmp_path / "addons").symlink_to(ROOT / "addons")
+    recording = (RECORDINGS_FOLDER / "timeline-1.jsonl").read_bytes()
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings" / "timeline-1.jsonl").write_bytes(recording)
+    tool, *words = shlex.split(command)
+    own = ["--listen-host", "127.0.0.1", "-p", "0", "--set", f"confdir={tmp_path}"]
+    with program(Path(sys.executable).with_name(tool), *words, *own, cwd=tmp_path) as opened:
+        opened.wait_for(lambda line: "proxy listening at" in line)
+        opened.stop()
+    assert not [line for line in opened.lines if "rror" in line]
+
+
+def test_every_command_is_run_by_one_of_these() -> None:
+    assert len(REST) == sum(each.startswith(("tapehead", "mitmdump")) for each in REST)

@@ -1,0 +1,1 @@
+"""Fuzzing: strategies, targets, seeds."""

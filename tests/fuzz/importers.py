@@ -1,0 +1,42 @@
+"""What the fuzzing of importers does with a file of any bytes: nothing is raised, and what is told are sentences."""
+
+import contextlib
+import io
+from collections.abc import Callable
+
+from tapehead.errors import RecordingError
+from tapehead.interop.collector import CallCollector
+from tapehead.interop.flow_files import read_flow_file
+from tapehead.interop.har import read_har
+from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.hosts import EndpointHosts
+from tapehead.recording.reader import MOST_COMPLAINTS
+
+# Complaints are lines, whatever they are about.
+MOST_TOLD = 400
+
+
+def har_of_bytes(data: bytes) -> list[Exchange]:
+    """The exchanges of what may be a HAR."""
+    return _sift(lambda sieve, _complain: read_har("a.har", data, sieve))
+
+
+def flow_file_of_bytes(data: bytes) -> list[Exchange]:
+    """The exchanges of what may be a flow file."""
+    return _sift(lambda sieve, complain: read_flow_file("a.flow", io.BytesIO(data), sieve, complain))
+
+
+def _sift(read: Callable[[CallCollector, Callable[[str], None]], None]) -> list[Exchange]:
+    told: list[str] = []
+    sieve = CallCollector(EndpointHosts(["example.com"]), told.append)
+    with contextlib.suppress(RecordingError):
+        try:
+            read(sieve, told.append)
+        except RecordingError as problem:
+            told.append(str(problem))
+            raise
+    sieve.finish("a file")
+    assert len(told) <= MOST_COMPLAINTS + 2
+    assert all(line.isprintable() and len(line) < MOST_TOLD for line in [*told, *sieve.alike])
+    assert len(sieve.taken) + sieve.others + sieve.damaged == sieve.looked_at
+    return [taken.exchange for taken in sieve.taken]

@@ -1,0 +1,163 @@
+"""Everything that tapehead does with a recording or a request, step by step, without a command around it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from support.exchanges import NOW
+from tapehead.answers import Answer, Engine
+from tapehead.audit.coverage import Coverage
+from tapehead.audit.results import SessionResult
+from tapehead.audit.session_audit import audit
+from tapehead.audit.settings import Settings
+from tapehead.cli.terminal import answer_line
+from tapehead.diff.compare import diff
+from tapehead.diff.differences import Diff, Scope
+from tapehead.errors import RecordingError
+from tapehead.metrics.calculator import calculate
+from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.protocol.messages import Request
+from tapehead.protocol.routes import Call, sid_of_location
+from tapehead.protocol.schemas import Schemas
+from tapehead.proxy.flows import to_mitmproxy
+from tapehead.recording.reader import read_entries
+from tapehead.replay.index import RecordingIndex, build_index, recorded_schemas
+from tapehead.replay.replayer import OnMiss, Replayer
+from tapehead.replay.summary import summary_lines
+from tapehead.reports.audit.bodies import BodyStore
+from tapehead.reports.audit.coverage import render_coverage
+from tapehead.reports.audit.html import Detail, render_html
+from tapehead.reports.audit.junit import render_junit
+from tapehead.reports.audit.model import Report, build_report, render_json, session_of
+from tapehead.reports.audit.plain_text import render_text
+from tapehead.reports.audit.sarif import render_sarif
+from tapehead.reports.diff.html import render_html as render_diff_page
+from tapehead.reports.diff.model import build_report as build_diff_report
+from tapehead.reports.diff.model import render_json as render_diff_json
+from tapehead.reports.diff.plain_text import render_text as render_diff_text
+from tapehead.reports.terminal import TextStyle
+from tapehead.reports.timeline import timeline_of
+
+NAME = "recording.jsonl"
+SCHEMAS = Schemas()
+
+
+def complain(_line: str) -> None:
+    """Complain to nobody."""
+
+
+def read(path: Path) -> list[Entry]:
+    """The entries of a file; none of a file that is no recording."""
+    try:
+        return read_entries(path, complain)
+    except RecordingError:
+        return []
+
+
+# ---- Audit ----
+
+
+def judge(entries: Iterable[Entry], settings: Settings | None = None) -> list[SessionResult]:
+    """The audit with metrics."""
+    return list(audit(((NAME, entry) for entry in entries), settings, measure=calculate))
+
+
+def cover(results: Iterable[SessionResult], settings: Settings | None = None) -> str:
+    """What they cover of the plan, as text."""
+    coverage = Coverage(settings)
+    for result in results:
+        coverage.add(result)
+    return render_coverage(coverage.report(), verbose=True)
+
+
+def report(results: Iterable[SessionResult], entries: Iterable[Entry]) -> Iterator[str]:
+    """The report in every form."""
+    listed = list(results)
+    told = build_report(map(session_of, listed))
+    yield render_json(told)
+    yield render_text(told, TextStyle(80, verbose=True))
+    yield render_junit(told, "warning")
+    yield render_sarif(told)
+    yield _page(told, listed, entries)
+
+
+def _page(told: Report, results: Iterable[SessionResult], entries: Iterable[Entry]) -> str:
+    bodies = BodyStore()
+    for entry in entries:
+        bodies.keep(NAME, entry)
+    pictures = [timeline_of(result) for result in results]
+    return render_html(told, [Detail(each, bodies.of(each)) if each else Detail() for each in pictures])
+
+
+# ---- Diff ----
+
+
+def compare(base: Sequence[SessionResult], new: Sequence[SessionResult]) -> Diff:
+    """The diff, made in every form."""
+    scope = Scope()
+    found = diff(base, new, scope)
+    assert render_diff_json(build_diff_report(found, [NAME], [NAME], scope))
+    assert render_diff_text(found, TextStyle(80))
+    assert render_diff_page(found, [NAME], [NAME])
+    return found
+
+
+def altered(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with some missing, some in another order, and some answered in another way."""
+    kept = [_answered(entry) if place % 5 == 3 else entry for place, entry in enumerate(entries) if place % 7 != 4]
+    middle = len(kept) // 2
+    return [*kept[:middle], *kept[middle : middle + 4][::-1], *kept[middle + 4 :]]
+
+
+def _answered(entry: Entry) -> Entry:
+    response = entry.exchange.response
+    other = response and msgspec.structs.replace(response, status=410)
+    return entry._replace(exchange=msgspec.structs.replace(entry.exchange, response=other))
+
+
+# ---- Replay ----
+
+
+def tape_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
+    """What can be replayed, and the schemas in use with it."""
+    tape = build_index([entries])
+    try:
+        return tape, Schemas(recorded_schemas(tape))
+    except ValueError:
+        return tape, SCHEMAS
+
+
+def replay(entries: Sequence[Entry], on_miss: OnMiss = OnMiss.SIMULATE, most: int | None = None) -> None:
+    """A replay that is asked for everything that it has, `most` calls of it, by a player and by the recorded ids."""
+    tape, schemas = tape_of(entries)
+    engine = Replayer(tape, schemas, on_miss=on_miss, files=(NAME,))
+    for answer in play(engine, [entry.exchange for entry in entries][:most]):
+        assert answer.response is None or to_mitmproxy(answer.response)
+    assert list(summary_lines(engine.summary(), (NAME,)))
+
+
+def play(engine: Engine, exchanges: Iterable[Exchange]) -> Iterator[Answer]:
+    """The engine's answers to the recorded requests, each session under the id that it issues."""
+    issued: dict[str, str] = {}
+    for exchange in exchanges:
+        sid = exchange.session
+        if sid in issued:
+            yield give(engine, _rename(exchange.request, sid, issued[sid]))
+            continue
+        answer = give(engine, exchange.request)
+        yield answer
+        fresh = sid_of_location(answer.response.header("Location")) if answer.response else None
+        if sid and fresh and exchange.call is Call.SESSION:
+            issued[sid] = fresh
+
+
+def _rename(request: Request, sid: str, other: str) -> Request:
+    return msgspec.structs.replace(request, url=request.url.replace(sid, other, 1))
+
+
+def give(engine: Engine, request: Request, now: float = NOW) -> Answer:
+    """The engine's answer to one request, as the terminal shows it, too."""
+    answer = engine.answer(request, now)
+    assert "\n" not in answer_line(request, answer, now, explain=True)
+    return answer

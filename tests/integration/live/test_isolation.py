@@ -1,0 +1,127 @@
+"""The traffic never notices the live page: pages that read nothing, floods, bugs of ours, the end."""
+
+import select
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.captured_traffic import read
+from support.live_client import COMMANDS, EVENTS, LIVE, PAUSE, Link, link_of, of_kind, play, read_until, stream
+from support.processes import PATIENCE, Door, door
+from support.rules import PING
+from support.upstream_server import upstream
+
+SLOW = "import tapehead.live.app; tapehead.live.app.SLOW_SECONDS = 0.3"
+
+
+def memory_of(opened: Door) -> int:
+    """Resident memory in bytes."""
+    status = Path(f"/proc/{opened.process.pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+def deaf(link: Link) -> socket.socket:
+    """A page that asks for the lines and reads none."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", link.port))
+    connection.sendall(link.head())
+    return connection
+
+
+def test_a_page_that_does_not_read_is_dropped_and_slows_nobody() -> None:
+    big = {**PAUSE, "customMetadata": {"x": "y" * 60_000}}
+    with door("serve", "-q", *LIVE, broken=SLOW) as opened, httpx.Client() as player, deaf(link_of(opened)) as page:
+        sid = play(player, opened.url)
+        before = memory_of(opened)
+        statuses = [
+            player.post(f"{opened.url}/api/v1/sessions/{sid}/events", json=big).status_code for _ in range(1000)
+        ]
+        grown = memory_of(opened) - before
+        poll = select.poll()
+        poll.register(page, select.POLLHUP)
+        assert poll.poll(PATIENCE * 1000)
+        with stream(link_of(opened)) as lines:
+            totals = read_until(lines, 1001 - _missed(opened))[-1]
+        assert opened.stop() == 0
+
+    assert set(statuses) == {400}
+    assert grown < 100_000_000
+    assert totals["gone"] > 500
+
+
+def _missed(opened: Door) -> int:
+    with stream(link_of(opened)) as lines:
+        for line in lines:
+            if '"kind":"totals"' in line:
+                return int(line.partition('"missed":')[2].rstrip("}"))
+    raise AssertionError("the stream ended")
+
+
+def test_what_finds_no_room_is_counted_and_not_shown() -> None:
+    narrow = "import tapehead.live.server; tapehead.live.server.MOST_WAITING_BYTES = 50_000"
+    with door("serve", "-q", *LIVE, broken=narrow) as opened, httpx.Client() as player:
+        big = player.post(opened.url + EVENTS, json={"x": "y" * 100_000})
+        play(player, opened.url)
+        with stream(link_of(opened)) as lines:
+            said = read_until(lines, 1)
+
+    assert big.status_code == 400
+    assert said[-1]["missed"] == 1
+    assert [call["type"] for call in of_kind(said, "call")] == ["sessionStart"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["record", "replay", "serve"])
+def test_it_ends_with_pages_open_and_tells_them(command: str, number: int, tmp_path: Path) -> None:
+    with (
+        door(*COMMANDS[command], *LIVE, cwd=tmp_path) as opened,
+        deaf(link_of(opened)),
+        stream(link_of(opened)) as lines,
+    ):
+        assert '"hello"' in next(lines)
+        assert opened.stop(number) == 0
+        assert list(lines) == ['{"kind":"end"}']
+
+
+def test_it_ends_while_a_page_does_not_read() -> None:
+    big = {**PAUSE, "customMetadata": {"x": "y" * 100_000}}
+    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player, deaf(link_of(opened)):
+        for _ in range(100):
+            player.post(opened.url + EVENTS, json=big)
+        assert opened.stop(signal.SIGINT) == 0
+
+
+FAIL = "def fail(*_, **__): raise RuntimeError('broken on purpose')"
+BREAKS = {
+    "a view": f"import tapehead.live.server as p\n{FAIL}\np.view_of = p.AnswerViews.view = fail",
+    "its server": f"import uvicorn\nasync {FAIL}\nuvicorn.Server.serve = fail",
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
+def test_its_failures_are_told_once_and_cost_no_call(broken: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    asked = ["record", "--out", out, *LIVE]
+    with (
+        upstream() as server,
+        door(*asked, "--to", server.url, broken=broken) as proxy,
+        httpx.Client() as player,
+    ):
+        statuses = [player.post(proxy.url + EVENTS, json=PING).status_code for _ in range(3)]
+        assert proxy.stop() == 1
+
+    assert statuses == [204] * 3
+    assert len(read(out)) == 3
+    assert sum("tapehead failed in the live page" in line for line in proxy.lines) == 1
+    assert "of tapehead's own" in proxy.lines[-1]
+
+
+def test_a_view_that_fails_is_counted_in_serve() -> None:
+    with door("serve", *LIVE, broken=BREAKS["a view"]) as opened, httpx.Client() as player:
+        assert player.post(opened.url + EVENTS, json=PING).status_code == 404
+        assert opened.stop() == 1

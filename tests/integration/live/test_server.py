@@ -1,0 +1,329 @@
+"""The live page without a browser: who gets what, what it says, and that the traffic never notices it."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.captured_traffic import read
+from support.live_client import (
+    COMMANDS,
+    EVENTS,
+    LIVE,
+    PAUSE,
+    RECORDING,
+    Link,
+    ask,
+    link_of,
+    of_kind,
+    play,
+    read_until,
+    stream,
+)
+from support.processes import PATIENCE, Door, door, tapehead
+from support.rules import PING
+from support.upstream_server import SID, upstream
+from tapehead.live.request_guard import SAFE_HEADERS
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Door]:
+    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+        play(player, opened.url, PING)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def link(served: Door) -> Link:
+    return link_of(served)
+
+
+# ---- What it takes to be let in ----
+
+FOREIGN = [
+    (["Host: evil.test:{port}"], 421),
+    (["Host: evil.test"], 421),
+    (["Host: 127.0.0.1"], 421),
+    (["Host: 127.0.0.1:1"], 421),
+    (["Host: 127.0.0.1:{port}."], 421),
+    (["Host: 127.0.0.1.evil.test:{port}"], 421),
+    (["Host: [::1]:{port}"], 421),
+    (["Host: "], 421),
+    ([], 421),
+    (["Host: 127.0.0.1:{port}", "Host: 127.0.0.1:{port}"], 421),
+    (["Host: 127.0.0.1:{port}", "Host: evil.test"], 421),
+    (["Host: evil.test", "X-Forwarded-Host: 127.0.0.1:{port}"], 421),
+    (["Host: 127.0.0.1:{port}", "Origin: http://evil.test"], 403),
+    (["Host: 127.0.0.1:{port}", "Origin: null"], 403),
+    (["Host: 127.0.0.1:{port}", "Origin: "], 403),
+    (["Host: 127.0.0.1:{port}", "Origin: https://127.0.0.1:{port}"], 403),
+    (["Host: 127.0.0.1:{port}", "Origin: http://127.0.0.1:1"], 403),
+    (["Host: 127.0.0.1:{port}", "Origin: http://localhost:{port}"], 403),
+    (["Host: 127.0.0.1:{port}", "Origin: http://127.0.0.1:{port}", "Origin: null"], 403),
+    (["Host: 127.0.0.1:{port}", "Sec-Fetch-Site: cross-site"], 403),
+    (["Host: 127.0.0.1:{port}", "Sec-Fetch-Site: same-site"], 403),
+]
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/lines", "/none"])
+@pytest.mark.parametrize(("headers", "status"), FOREIGN, ids=[" ".join(each[0]) or "nothing" for each in FOREIGN])
+def test_who_is_not_the_page_gets_nothing_even_with_the_token(
+    path: str, headers: list[str], status: int, link: Link
+) -> None:
+    head = [f"GET {path} HTTP/1.1", f"Authorization: Bearer {link.token}", *headers, "", ""]
+    answer = ask(link.port, "\r\n".join(head).format(port=link.port).encode())
+
+    assert (answer.status, answer.body) == (status, b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        ["Authorization: Bearer wrong"],
+        ["Authorization: Bearer "],
+        ["Authorization: {token}"],
+        ["Authorization: Basic {token}"],
+        ["Authorization: bearer {token}"],
+        ["Authorization: Bearer {token}x"],
+        ["Authorization: Bearer {token}", "Authorization: Bearer {token}"],
+        ["Authorization: Bearer \xff\xfe"],
+        ["Cookie: token={token}"],
+    ],
+)
+@pytest.mark.parametrize("path", ["/lines", "/lines?token={token}", "/none", "/page.js/", "//", "/%6cines"])
+def test_without_the_token_there_are_no_lines(path: str, headers: list[str], link: Link) -> None:
+    head = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{link.port}", *headers, "", ""]
+    answer = ask(link.port, "\r\n".join(head).replace("{token}", link.token).encode("latin-1"))
+
+    assert (answer.status, answer.body) == (401, b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "HEAD", "PUT", "DELETE", "TRACE"])
+@pytest.mark.parametrize("path", ["/", "/lines"])
+def test_nothing_can_be_done_but_reading(method: str, path: str, link: Link) -> None:
+    answer = ask(link.port, link.head(path, method))
+
+    assert (answer.status, answer.body) == (405, b"")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_page_itself_gets_its_files(host: str, link: Link) -> None:
+    own = f"{host}:{link.port}"
+    for path, kind in (("/", "html"), ("/page.css", "css"), ("/page.js", "javascript"), ("/json.js", "javascript")):
+        head = f"GET {path} HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}\r\nSec-Fetch-Site: same-origin\r\n\r\n"
+        answer = ask(link.port, head.encode())
+        assert (answer.status, len(answer.body) > 500) == (200, True)
+        assert kind in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        "GET /lines HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        "GET /none HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        "GET /lines HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n",
+        "OPTIONS / HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\r\n",
+    ],
+)
+def test_every_answer_has_the_headers_that_keep_it_in(head: str, link: Link) -> None:
+    answer = ask(link.port, head.format(host=f"127.0.0.1:{link.port}", token=link.token).encode())
+
+    assert dict(SAFE_HEADERS).items() <= answer.headers.items()
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not [name for name in answer.headers if name.startswith("access-control") or name == "set-cookie"]
+
+
+def test_it_listens_on_loopback_alone(served: Door, link: Link) -> None:
+    inodes = {path.readlink().name for path in Path(f"/proc/{served.process.pid}/fd").iterdir()}
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    ours = {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
+
+    assert f"0100007F:{link.port:04X}" in ours
+    assert all(address.startswith("0100007F:") for address in ours)
+
+
+def test_a_head_without_end_is_hung_up_on(link: Link) -> None:
+    with socket.create_connection(("127.0.0.1", link.port), PATIENCE) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\n")
+        with pytest.raises(ConnectionError):
+            stranger.sendall(b"X: yyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 1_000_000)
+
+
+def test_strangers_cannot_fill_the_terminal(tmp_path: Path) -> None:
+    with door("serve", *LIVE, cwd=tmp_path) as opened:
+        port, before = link_of(opened).port, len(opened.lines)
+        for said in (
+            b"nonsense\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as stranger:
+                stranger.sendall(said)
+                stranger.recv(1000)
+        assert opened.stop() == 0
+        assert opened.lines[before:] == ["offline: 0 connections and look-ups attempted"]
+
+
+def test_who_asks_for_nothing_is_hung_up_on() -> None:
+    hasty = "import tapehead.live.app as site; site.SLOW_SECONDS = 0.3"
+    with (
+        door("serve", "-q", *LIVE, broken=hasty) as opened,
+        stream(link_of(opened)) as lines,
+        httpx.Client() as player,
+    ):
+        with socket.create_connection(("127.0.0.1", link_of(opened).port), PATIENCE) as idle:
+            assert idle.recv(1) == b""
+        play(player, opened.url)
+        assert len(of_kind(read_until(lines, 1), "call")) == 1
+
+
+# ---- What it says ----
+
+
+def test_it_tells_of_what_came_before_and_of_what_comes(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with (
+        upstream() as server,
+        door("record", "--to", server.url, "--out", out, *LIVE) as proxy,
+        httpx.Client() as player,
+    ):
+        play(player, proxy.url)
+        with stream(link_of(proxy)) as lines:
+            before = read_until(lines, 1)
+            player.post(proxy.url + EVENTS, json=PAUSE)
+            after = read_until(lines, 2)
+        assert proxy.stop() == 0
+
+    (hello,), (start,), (pause,) = of_kind(before, "hello"), of_kind(before, "call"), of_kind(after, "call")
+    assert hello["title"] == "record"
+    assert (start["type"], start["status"], start["sid"]) == ("sessionStart", 201, SID)
+    assert (pause["type"], pause["playhead"], pause["bad"]) == ("pause", 1, True)
+    recorded = [[finding.rule for finding in each.findings] for each in read(out)]
+    assert [[finding["rule"] for finding in each["findings"]] for each in (start, pause)] == recorded
+    assert "unknown-event-type" in recorded[1]
+    (session,) = of_kind(after, "session")
+    assert (session["media"], session["player"], session["events"]) == ("ClickMe", "sample-html5-api-player", 2)
+
+
+def test_a_page_that_comes_back_gets_what_it_missed(served: Door, link: Link) -> None:
+    with stream(link) as lines:
+        everything = of_kind(read_until(lines, 2), "call")
+    with stream(link, after=1) as lines:
+        rest = of_kind(read_until(lines, 2), "call")
+    with stream(link, after=99) as lines:
+        again = of_kind(read_until(lines, 2), "call")
+
+    assert [call["number"] for call in everything] == [1, 2]
+    assert rest == everything[1:]
+    assert again == everything
+
+
+PLANTED, STRAY = "p1anted-somebody", "s0mebody-astray"
+
+
+def plant(player: httpx.Client, url: str) -> None:
+    """Send somebody's identifiers in every place that is known to hold some."""
+    player.headers.update(
+        {"Cookie": f"id={PLANTED}-c", "Authorization": f"Bearer {PLANTED}-a", "X-Forwarded-For": PLANTED}
+    )
+    known = {
+        "visitor.marketingCloudUserId": PLANTED,
+        "appInstallationId": f"{PLANTED}-i",
+        "analytics.visitorId": PLANTED,
+    }
+    play(player, url, {**PAUSE, "customMetadata": {"note": f"of {PLANTED}", "crmId": f"{PLANTED}-k"}}, **known)
+    player.post(f"{url}{EVENTS}?mid={PLANTED}&crmId={PLANTED}-k", json=PAUSE)
+    player.get(f"{url}/none/{STRAY}?who={STRAY}")
+
+
+@pytest.mark.parametrize("command", ["record", "replay", "serve"])
+def test_nobody_is_shown(command: str, tmp_path: Path) -> None:
+    with upstream() as server:
+        named = ["--redact-key", "crmId"]
+        commands: dict[str, list[object]] = {
+            "record": ["record", "--to", server.url, "--out", tmp_path / "out.jsonl", *named],
+            "replay": ["replay", RECORDING, "--explain", *named],
+            "serve": ["serve", "--explain"],
+        }
+        with door(*commands[command], *LIVE) as opened, httpx.Client() as player:
+            plant(player, opened.url)
+            with stream(link_of(opened)) as lines:
+                wanted = {"record": 3, "replay": 3, "serve": 4}[command]
+                heard = []
+                read_until((heard.append(line) or line for line in lines), wanted)  # type: ignore[func-returns-value]
+            opened.stop()
+
+    said = "\n".join(heard)
+    assert "pseudonym-" in said
+    assert STRAY not in said
+    # What nobody named as a key that identifies is no identifier; serve has no such option.
+    assert PLANTED not in (said.replace(f"{PLANTED}-k", "") if command == "serve" else said)
+
+
+def test_nobody_is_shown_of_whom_the_page_knows_nothing() -> None:
+    event = {"eventType": PLANTED, "playerTime": PAUSE["playerTime"], "customMetadata": {"who": PLANTED}}
+    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+        player.post(opened.url + EVENTS, json=event)
+        player.post(f"{opened.url}/collect", json=event, headers={"Referer": f"https://a.test/?who={PLANTED}"})
+        player.get(f"{opened.url}/api/v1/schemas/{PLANTED}")
+        with stream(link_of(opened)) as lines:
+            said = read_until(lines, 3)
+
+    assert [call["type"] for call in of_kind(said, "call")] == ["(event)", "(POST)", "(schema)"]
+    assert PLANTED not in str(said)
+
+
+def test_nobody_is_shown_whose_start_was_too_long_to_look_through() -> None:
+    event = {**PAUSE, "customMetadata": {"who": PLANTED}}
+    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+        play(player, opened.url, event, **{"analytics.visitorId": PLANTED, "media.name": "x" * 70_000})
+        with stream(link_of(opened)) as lines:
+            said = read_until(lines, 2)
+
+    assert PLANTED not in str(said)
+
+
+def test_identifiers_that_are_kept_are_shown(tmp_path: Path) -> None:
+    asked = ["--out", tmp_path / "out.jsonl", "--keep-ids", *LIVE]
+    with upstream() as server, door("record", "--to", server.url, *asked) as proxy, httpx.Client() as player:
+        plant(player, proxy.url)
+        with stream(link_of(proxy)) as lines:
+            said = read_until(lines, 3)
+
+    assert PLANTED in str(said)
+
+
+# ---- Starting ----
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        (["serve", "--workers", "2", "--live", "0"], "--live shows what one process answers"),
+        (["serve", "--live", "65536"], "--live"),
+        (["record", "--to", "http://127.0.0.1:9", "--live", "-1"], "--live"),
+        (["record", "--to", "http://127.0.0.1:9", "--live", "x"], "--live"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(asked: list[str], wanted: str, tmp_path: Path) -> None:
+    done = tapehead(*asked, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert wanted in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["record", "replay", "serve"])
+def test_a_port_that_is_taken_is_said_before_anything_starts(command: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = tapehead(*COMMANDS[command], "--listen", "127.0.0.1:0", "--live", port, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr == f"tapehead: 127.0.0.1:{port} is in use; say --live with another port, or 0 for any free one\n"
+    assert done.stdout == ""
+    assert not list(tmp_path.rglob("*.jsonl"))

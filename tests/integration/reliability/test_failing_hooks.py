@@ -1,0 +1,182 @@
+"""A bug planted in the body of every hook of ours: whatever mitmproxy calls, the traffic goes on and it is told once.
+
+The bug takes the place of the hook's own code, so that what stands around it is what stands around it in earnest.
+"""
+
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+from mitmproxy.hooks import all_hooks
+
+from support.certificates import mitmdump, proxy_options
+from support.load import event_of
+from support.paths import RECORDINGS_FOLDER
+from support.processes import Door, door
+from support.tunnels import trust_both
+from support.upstream_server import Upstream, free_port, upstream
+from tapehead.proxy import access_addons, addons, hosts, login, script
+
+EVENTS = "/api/v1/sessions/abc/events"
+RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
+BREAK = """
+import inspect
+from tapehead.{module} import {owner}
+def broken(*_, **__):
+    raise KeyError("planted")
+async def waits(*_, **__):
+    raise KeyError("planted")
+hook = inspect.unwrap({owner}.{hook})
+hook.__code__ = (waits if inspect.iscoroutinefunction(hook) else broken).__code__
+"""
+# What takes part in recording as a proxy, and how many of the three calls are then lost.
+RECORDING_HOOKS = {
+    ("addon", "Pick", "http_connect"): 0,
+    ("addon", "Pick", "requestheaders"): 3,
+    ("addon", "Pick", "responseheaders"): 0,
+    ("addon", "Record", "requestheaders"): 3,
+    ("addon", "Record", "response"): 0,
+    ("addon", "Record", "error"): 0,
+    ("addon", "Record", "done"): 0,
+    ("hosts", "Tunnels", "tls_clienthello"): 0,
+}
+REPLAY_HOOKS = [
+    ("addon", "Play", "request"),
+    ("addon", "Play", "requestheaders"),
+    ("addon", "Play", "http_connect"),
+    ("addon", "Play", "server_connect"),
+]
+# It gives the player an answer, so that it is a shield itself.
+WITHIN = {"request": "_answer"}
+SCRIPT_HOOKS = [("script", "Tapehead", hook) for hook in ("requestheaders", "request", "response", "error", "done")]
+# They are called before there is any traffic.
+SETTING_UP = {"load", "configure"}
+# A guard that fails lets nobody in: `test_gate_door` and `test_login`.
+GUARDS = [
+    ("guards", "Porter", "client_connected"),
+    ("guards", "Porter", "done"),
+    *(("login", "Login", name) for name in (set(vars(login.Login)) & set(all_hooks)) - SETTING_UP),
+]
+
+
+def _hooks() -> Iterator[tuple[str, str, str]]:
+    """Every hook of every addon of ours."""
+    for module in (addons, access_addons, hosts, login, script):
+        owners = (each for each in vars(module).values() if getattr(each, "__module__", "") == module.__name__)
+        for owner in owners:
+            for hook in (set(vars(owner)) & set(all_hooks)) - SETTING_UP if isinstance(owner, type) else ():
+                yield module.__name__.rpartition(".")[2], owner.__name__, hook
+
+
+def test_every_hook_is_broken_here() -> None:
+    assert set(_hooks()) == {*RECORDING_HOOKS, *REPLAY_HOOKS, *SCRIPT_HOOKS, *GUARDS}
+
+
+def post(player: httpx.Client, url: str, number: int) -> int:
+    return player.post(url + EVENTS, content=event_of(number), headers={"Content-Type": "application/json"}).status_code
+
+
+def player_of(proxy: Door, trust: ssl.SSLContext) -> httpx.Client:
+    return httpx.Client(proxy=proxy.url, verify=trust)
+
+
+def assert_goes_on(player: httpx.Client, plain: Upstream, secured: Upstream) -> None:
+    """Calls over http and https are answered, and one to nobody is told so; other traffic passes."""
+    assert [post(player, server.url, number) for number, server in enumerate((plain, secured))] == [204, 204]
+    assert player.get(f"{plain.url}/other").content == b"hello " * 1000
+    assert post(player, f"http://127.0.0.1:{free_port()}", 2) == 502
+    assert [each.body for each in plain.received] == [event_of(0), b""]
+    assert [each.body for each in secured.received] == [event_of(1)]
+
+
+def assert_told_once(proxy: Door, hook: str) -> None:
+    (told,) = (line for line in proxy.lines if "tapehead failed in" in line)
+    assert f"failed in {hook};" in told
+
+
+@pytest.mark.parametrize("hook", RECORDING_HOOKS, ids=".".join)
+def test_a_bug_in_recording_leaves_the_traffic_as_it_is(
+    hook: tuple[str, str, str], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
+) -> None:
+    module, owner, name = hook
+    out, broken = tmp_path / "a.jsonl", BREAK.format(module=module, owner=owner, hook=name)
+    options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--out", out, *proxy_options(tmp_path, authority)]
+    with upstream() as plain, upstream(tls) as secured, door("record", *options, broken=broken) as proxy:
+        with player_of(proxy, trust_both(tmp_path, authority)) as player:
+            assert_goes_on(player, plain, secured)
+        assert proxy.stop() == 1
+
+    assert len(out.read_bytes().splitlines()) == 3 - RECORDING_HOOKS[hook]
+    assert_told_once(proxy, f"{owner}.{name}")
+    assert "of tapehead's own, see the log" in proxy.lines[-1]
+
+
+@pytest.mark.parametrize("hook", REPLAY_HOOKS, ids=".".join)
+def test_a_bug_in_replay_lets_nothing_out(
+    hook: tuple[str, str, str], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
+) -> None:
+    module, owner, name = hook
+    broken = BREAK.format(module=module, owner=owner, hook=WITHIN.get(name, name))
+    options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--allow", "localhost"]
+    options += proxy_options(tmp_path, authority)
+    with upstream() as plain, upstream(tls) as secured, door("replay", RECORDING, *options, broken=broken) as proxy:
+        with player_of(proxy, trust_both(tmp_path, authority)) as player:
+            answered = [post(player, server.url, 1) for server in (plain, secured)]
+            allowed = player.get(f"https://localhost:{secured.port}/other")
+        with player_of(proxy, trust_both(tmp_path, authority)) as stranger, pytest.raises(httpx.TransportError):
+            stranger.get(f"https://nowhere.invalid:{secured.port}/other")
+        assert proxy.stop() == 1
+
+    assert answered == ([500, 500] if name == "request" else [404, 404])
+    assert allowed.content == b"hello " * 1000
+    assert [each.path for each in (*plain.received, *secured.received)] == ["/other"]
+    assert_told_once(proxy, "answering a call" if name == "request" else f"{owner}.{name}")
+
+
+@pytest.mark.parametrize("hook", SCRIPT_HOOKS, ids=".".join)
+@pytest.mark.parametrize(
+    "option", ["tapehead_record={folder}/a.jsonl", f"tapehead_replay={RECORDING}"], ids=["record", "replay"]
+)
+def test_a_bug_in_the_script_leaves_the_traffic_as_it_is(
+    option: str, hook: tuple[str, str, str], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
+) -> None:
+    module, owner, name = hook
+    broken = BREAK.format(module=module, owner=owner, hook=name)
+    options = ["tapehead_endpoint=127.0.0.1", option.format(folder=tmp_path)]
+    with upstream() as plain, upstream(tls) as secured, mitmdump(tmp_path, authority, *options, broken=broken) as tool:
+        with player_of(tool, trust_both(tmp_path, authority)) as player:
+            assert player.get(f"{plain.url}/other").content == b"hello " * 1000
+            assert post(player, secured.url, 1) in (204, 404)
+            assert player.get(f"http://127.0.0.1:{free_port()}/other").status_code == 502
+        tool.stop()
+
+    assert_told_once(tool, f"{owner}.{name}")
+
+
+SLOW_START = """
+import asyncio
+from mitmproxy.master import Master
+running = Master.running
+async def slow(self):
+    await asyncio.sleep(1)
+    await running(self)
+Master.running = slow
+"""
+
+
+def test_a_bug_that_shows_while_mitmdump_starts_does_not_end_it(
+    tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
+) -> None:
+    broken = BREAK.format(module="script", owner="Tapehead", hook="requestheaders") + SLOW_START
+    with upstream(tls) as server, mitmdump(tmp_path, authority, broken=broken) as tool:
+        with player_of(tool, trust_both(tmp_path, authority)) as player:
+            assert post(player, server.url, 1) == 204
+            time.sleep(2)
+            assert post(player, server.url, 2) == 204
+        assert tool.stop() == 0
+
+    assert_told_once(tool, "Tapehead.requestheaders")

@@ -1,0 +1,268 @@
+"""Who reaches a proxy: what it says of where it listens, what it refuses to be, whom it hangs up on."""
+
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.captured_traffic import read
+from support.exchanges import start
+from support.paths import RECORDINGS_FOLDER
+from support.processes import PATIENCE, READY, door, program, tapehead
+from support.remote_clients import STRANGER, US, client_at, complaints, post_through, post_to
+from support.rules import PING
+from support.upstream_server import SID, upstream
+
+EVENTS, SESSIONS = f"/api/v1/sessions/{SID}/events", "/api/v1/sessions"
+RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
+
+DOORS: list[tuple[str, ...]] = [
+    ("record", "--to", "http://127.0.0.1:9"),
+    ("record", "--mode", "regular"),
+    ("replay", str(RECORDING)),
+    ("replay", str(RECORDING), "--mode", "regular"),
+    ("serve",),
+]
+names = [" ".join((each[0], *each[1:][-2:])).replace(str(RECORDING), "RECORDING") for each in DOORS]
+
+
+# ---- Where it listens ----
+
+
+@pytest.mark.parametrize("command", DOORS, ids=names)
+def test_on_this_machine_nothing_is_said(command: tuple[str, ...], tmp_path: Path) -> None:
+    with door(*command, cwd=tmp_path) as opened:
+        assert opened.stop() == 0
+
+    assert complaints(opened) == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "127.1"])
+def test_this_machine_has_several_names(host: str, tmp_path: Path) -> None:
+    with door("record", "--mode", "regular", cwd=tmp_path, listen=f"{host}:0") as opened:
+        assert opened.stop() == 0
+
+    assert complaints(opened) == []
+
+
+EXPOSED = [
+    (("record", "--to", "http://127.0.0.1:9"), "anybody who reaches it can call the endpoint through it"),
+    (("replay", str(RECORDING)), "anybody who reaches it is answered"),
+    (("replay", str(RECORDING), "--mode", "regular"), "anybody who reaches it is answered"),
+    (("replay", str(RECORDING), "--mode", "socks5"), "anybody who reaches it is answered"),
+    (("serve",), "anybody who reaches it is answered"),
+    (("record", "--mode", "regular", "--open"), "an open proxy, as --open accepts"),
+    (("record", "--mode", "socks5", "--open"), "an open proxy, as --open accepts"),
+    (("record", "--mode", "regular", "--allow-client", US), "only clients that --allow-client names get in"),
+    (("record", "--mode", "regular", "--proxyauth", "user:secret"), "only who logs in is served"),
+    (("record", "--to", "http://127.0.0.1:9", "--allow-client", US), "only clients that --allow-client names get in"),
+    (("serve", "--allow-client", US), "only clients that --allow-client names get in"),
+]
+
+
+@pytest.mark.parametrize(("command", "said"), EXPOSED, ids=[f"{each[0][0]} {each[0][-1][-9:]}" for each in EXPOSED])
+def test_beyond_this_machine_one_line_says_what_that_exposes(
+    command: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    with door(*command, cwd=tmp_path, listen="0.0.0.0:0") as opened:
+        assert opened.stop() == 0
+
+    (line,) = complaints(opened)
+    assert line.startswith("listening on 0.0.0.0, beyond this machine: ")
+    assert said in line
+
+
+REGULAR, HERE = ["--mode", "regular"], ["--listen", "127.0.0.1:0"]
+BACK_DOORS = [
+    [*REGULAR, "--listen", "0.0.0.0:0"],
+    [*REGULAR, "--listen", "[::]:0"],
+    [*REGULAR, "--listen", "[::ffff:0.0.0.0]:0"],
+    [*REGULAR, "--listen", "0:0"],
+    [*REGULAR, "--listen", "0x0:0"],
+    ["--mode", "regular@0.0.0.0:0", *HERE],
+    ["--mode", "REGULAR@:0", *HERE],
+    ["--mode", "regular@:::0", *HERE],
+    ["--mode", "socks5@0.0.0.0:0", *HERE],
+    ["--mode", "upstream:http://127.0.0.1:9@0.0.0.0:0", *HERE],
+    ["--mode", "reverse:http://127.0.0.1:9", "--mode", "regular@0.0.0.0:0", *HERE],
+    [*REGULAR, "--set", "listen_host=0.0.0.0", *HERE],
+    [*REGULAR, "--set", "listen_host=", *HERE],
+    [*REGULAR, "--set", "listen_host=::", *HERE],
+    ["--to", "http://127.0.0.1:9", "--set", "mode=regular@0.0.0.0:0", *HERE],
+    ["--to", "http://127.0.0.1:9", "--set", "mode=regular", "--set", "listen_host=0.0.0.0", *HERE],
+    [*REGULAR, "--listen", "0.0.0.0:0", "--proxyauth", "any"],
+    [*REGULAR, "--listen", "0.0.0.0:0", "--allow-client", "0.0.0.0/0"],
+]
+
+
+@pytest.mark.parametrize("arguments", BACK_DOORS, ids=[" ".join(each) for each in BACK_DOORS])
+def test_an_open_proxy_is_refused_however_it_is_said(arguments: list[str], tmp_path: Path) -> None:
+    done = tapehead("record", *arguments, cwd=tmp_path)
+
+    assert done.returncode == 2, done
+    (line,) = done.stderr.splitlines()
+    assert "is an open proxy" in line
+    assert all(way in line for way in ("--allow-client CIDR", "--proxyauth USER:PASS", "--open"))
+    assert done.stdout == ""
+    assert not list(tmp_path.glob("**/*.jsonl"))
+
+
+def test_a_replay_that_forwards_can_be_made_no_open_proxy_either(tmp_path: Path) -> None:
+    forward = ["--on-miss", "forward", "--to", "http://127.0.0.1:9", "--out", "out.jsonl"]
+    done = tapehead("replay", RECORDING, *forward, "--set", "mode=regular@0.0.0.0:0", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "is an open proxy" in done.stderr
+
+
+WRONG = [
+    # Nothing between the brackets would mean every interface.
+    (["record", *REGULAR, "--listen", "[]:0"], "--listen []:0 is no address; expected HOST:PORT"),
+    (["record", *REGULAR, "--listen", ":0"], "--listen :0 is no address; expected HOST:PORT"),
+    (["record", *REGULAR, "--allow-client", "192.168.1.5/24"], "has bits beyond its prefix"),
+    (["serve", "--allow-client", "localhost"], "is no address and no network"),
+    (["replay", str(RECORDING), "--allow-client", ""], "is no address and no network"),
+    (["record", "--mode", "wireguard", "--proxyauth", "user:secret"], "nobody can log in"),
+    (["record", *REGULAR, "--set", "proxyauth=user:secret"], "say --proxyauth"),
+    (["record", *REGULAR, "--proxyauth", "secret"], "expected USER:PASS"),
+    (["record", "--mode", "regular@nowhere.invalid:1"], "cannot listen on nowhere.invalid:1"),
+    # There is no addon that these options would steer, so that flows go nowhere but into the recording.
+    (["record", *REGULAR, "--set", "save_stream_file=flows"], "Unknown option(s): save_stream_file"),
+    (["record", *REGULAR, "--set", "hardump=flows.har"], "Unknown option(s): hardump"),
+    (["record", *REGULAR, "--set", "scripts=addon.py"], "Unknown option(s): scripts"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "wanted"), WRONG, ids=[" ".join(each[0]) for each in WRONG])
+def test_what_is_wrong_is_said_in_one_line(arguments: list[str], wanted: str, tmp_path: Path) -> None:
+    done = tapehead(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 2, done
+    (line,) = done.stderr.splitlines()
+    assert wanted in line
+    assert "secret" not in line
+    assert not list(tmp_path.glob("**/*.jsonl"))
+
+
+# ---- Who is let in ----
+
+
+def test_an_open_proxy_that_was_asked_for_works(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--open", "--out", out]
+    with upstream() as server, door("record", *options, listen="0.0.0.0:0") as proxy:
+        with client_at(STRANGER) as stranger:
+            answer = post_through(stranger, proxy, server.url + EVENTS)
+        proxy.stop()
+
+    assert answer
+    assert answer.status_code == 204
+    assert len(read(out)) == 1
+
+
+def test_a_recording_proxy_hangs_up_on_who_is_not_named(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--allow-client", US, "--out", out]
+    with upstream() as server, door("record", *options, listen="0.0.0.0:0") as proxy:
+        with client_at(STRANGER) as stranger:
+            refused = [post_through(stranger, proxy, f"{server.url}{EVENTS}?unwelcome") for _ in range(3)]
+        with client_at(US) as player:
+            answer = post_through(player, proxy, server.url + EVENTS)
+        assert proxy.stop() == 0
+
+    assert refused == [None] * 3
+    assert answer
+    assert answer.status_code == 204
+    assert [each.path for each in server.received] == [EVENTS]
+    assert [each.request.url for each in read(out)] == [server.url + EVENTS]
+    assert not [line for line in proxy.lines if "unwelcome" in line]
+    assert complaints(proxy)[1:] == [
+        f"refused a connection from {STRANGER}, which --allow-client does not name; others are counted",
+        "refused 3 connections that --allow-client does not name",
+    ]
+
+
+@pytest.mark.parametrize("command", ["record", "replay", "serve", "workers"])
+def test_every_door_hangs_up_on_who_is_not_named(command: str, tmp_path: Path) -> None:
+    with upstream() as server:
+        asked = {
+            "record": ["record", "--to", server.url, "--out", tmp_path / "out.jsonl"],
+            "replay": ["replay", RECORDING],
+            "serve": ["serve", RECORDING],
+            "workers": ["serve", RECORDING, "--workers", "2"],
+        }[command]
+        with door(*asked, "--allow-client", "10.0.0.0/8", "--allow-client", US) as opened:
+            with client_at(STRANGER) as stranger:
+                refused = [post_to(stranger, opened, SESSIONS, start()) for _ in range(6)]
+            with client_at(US) as player:
+                answer = post_to(player, opened, SESSIONS, start())
+            assert opened.stop() == 0
+
+    assert refused == [None] * 6
+    assert answer
+    assert answer.status_code == 201
+    assert len(server.received) == (command == "record")
+    assert complaints(opened) == [
+        f"refused a connection from {STRANGER}, which --allow-client does not name; others are counted",
+        "refused 6 connections that --allow-client does not name",
+    ]
+
+
+@pytest.mark.parametrize("command", [("record", "--mode", "regular"), ("serve",)], ids=["record", "serve"])
+def test_who_is_not_named_is_hung_up_on_before_a_word(command: tuple[str, ...], tmp_path: Path) -> None:
+    with (
+        door(*command, "--allow-client", US, cwd=tmp_path) as opened,
+        socket.create_connection(opened.address, PATIENCE) as stranger,
+    ):
+        assert stranger.recv(1) == b""
+
+
+def test_an_allowed_client_in_ipv6_clothes_gets_in(tmp_path: Path) -> None:
+    with door("serve", "--allow-client", "::ffff:127.0.0.0/104") as opened, client_at(US) as player:
+        answer = post_to(player, opened, SESSIONS, start())
+
+    assert answer
+    assert answer.status_code == 201
+
+
+BROKEN = """
+import sys, tapehead.network.access_policy
+from tapehead.cli.app import run
+
+def fail(text):
+    raise RuntimeError("broken on purpose")
+
+tapehead.network.access_policy.Listener.is_exposed = lambda self: False
+tapehead.network.access_policy.parse_address = fail
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["record", "serve"])
+def test_a_check_that_fails_lets_nobody_in(command: str, tmp_path: Path) -> None:
+    """Broken on purpose: nobody's address can be judged."""
+    with upstream() as server:
+        asked = ["record", "--to", server.url, "--out", tmp_path / "out.jsonl"] if command == "record" else ["serve"]
+        options = [*asked, "--allow-client", "127.0.0.0/8", "--listen", "127.0.0.1:0"]
+        with program(sys.executable, "-c", BROKEN, *options) as opened:
+            opened.url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
+            with client_at(US) as player:
+                answers = [post_to(player, opened, EVENTS, PING) for _ in range(3)]
+            assert opened.process.poll() is None
+            assert opened.stop() == 0
+
+    assert answers == [None] * 3
+    assert server.received == []
+    assert len(complaints(opened)) == 2
+
+
+def test_without_the_option_everybody_gets_in(tmp_path: Path) -> None:
+    with door("serve") as opened:
+        for address in (US, STRANGER):
+            with client_at(address) as player:
+                assert httpx.codes.is_success(player.post(opened.url + SESSIONS, json=start()).status_code)
+        opened.stop()
+
+    assert complaints(opened) == []

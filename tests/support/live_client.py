@@ -1,0 +1,109 @@
+"""The live page's other end: its link, raw requests to its server, and what its stream says."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx
+
+from support.paths import RECORDINGS_FOLDER
+from support.processes import PATIENCE, Door
+from support.upstream_server import SID
+from tapehead.demo.timelines import VIEW_TO_END
+
+RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
+EVENTS = f"/api/v1/sessions/{SID}/events"
+LIVE = ("--live", "0")
+COMMANDS: dict[str, list[object]] = {
+    "record": ["record", "--to", "http://127.0.0.1:9"],
+    "replay": ["replay", RECORDING],
+    "serve": ["serve"],
+}
+PAUSE = {"eventType": "pause", "playerTime": {"playhead": 1, "ts": 1_795_401_600_000}}
+PROMISE = "live page: "
+# In the words of the endpoint's own event types: a session with one mistake.
+START = {"eventType": "sessionStart", "playerTime": {"playhead": 0, "ts": 0}, "params": dict(VIEW_TO_END[0].params)}
+
+
+class Link(NamedTuple):
+    """What tapehead prints."""
+
+    port: int
+    token: str
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.origin}/#{self.token}"
+
+    def head(self, path: str = "/lines", method: str = "GET", *more: str, host: str | None = None) -> bytes:
+        """The head of a request with the right token and Host, and more headers."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host or f'127.0.0.1:{self.port}'}"]
+        return "\r\n".join([*lines, f"Authorization: Bearer {self.token}", *more, "", ""]).encode()
+
+
+def link_of(opened: Door) -> Link:
+    """The link that a command printed before it was ready."""
+    (line,) = (line for line in opened.lines if line.startswith(PROMISE))
+    address, _, token = line.removeprefix(PROMISE).partition("/#")
+    return Link(int(address.removeprefix("http://127.0.0.1:")), token)
+
+
+class Answered(NamedTuple):
+    """An answer as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def ask(port: int, head: bytes) -> Answered:
+    """Send a request; its answer, as far as its length is said."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        connection.sendall(head)
+        with connection.makefile("rb") as stream:
+            status = int(stream.readline().split()[1])
+            lines = iter(stream.readline, b"\r\n")
+            headers = dict(line.decode().strip().lower().split(": ", 1) for line in lines)
+            return Answered(status, headers, stream.read(int(headers.get("content-length", "0"))))
+
+
+@contextlib.contextmanager
+def stream(link: Link, after: int = 0) -> Iterator[Iterator[str]]:
+    """The lines that a page gets, as they come."""
+    headers = {"Authorization": f"Bearer {link.token}"}
+    with (
+        httpx.Client(timeout=PATIENCE) as client,
+        client.stream("GET", f"{link.origin}/lines?after={after}", headers=headers) as answer,
+    ):
+        assert answer.status_code == 200
+        yield (line for line in answer.iter_lines() if line)
+
+
+def read_until(lines: Iterator[str], calls: int) -> list[dict[str, Any]]:
+    """What the stream says up to the totals that count so many calls."""
+    said = []
+    for line in lines:
+        said.append(json.loads(line))
+        if said[-1]["kind"] == "totals" and said[-1]["calls"] == calls:
+            return said
+    raise AssertionError("the stream ended")
+
+
+def of_kind(said: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The lines of a kind."""
+    return [each for each in said if each["kind"] == kind]
+
+
+def play(player: httpx.Client, url: str, *events: dict[str, Any], **params: object) -> str:
+    """Open a session, and send its events; its session id."""
+    start = START | {"params": {**START["params"], **params}}  # type: ignore[dict-item]
+    answer = player.post(f"{url}/api/v1/sessions", json=start)
+    sid = answer.headers["Location"].rpartition("/")[2]
+    for each in events:
+        player.post(f"{url}/api/v1/sessions/{sid}/events", json=each)
+    return sid

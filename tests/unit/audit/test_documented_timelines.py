@@ -1,0 +1,61 @@
+"""The three timelines exactly as the reference prints them: the audit finds their slips and nothing else.
+
+Every step has its table's second, so what happens at once has one timestamp; bodies have the playhead they print.
+"""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from support.paths import DATA
+from support.sessions import BEGIN_MS, of_bodies, run
+from tapehead.audit.results import SessionResult
+from tapehead.protocol.exchange import Severity
+
+HERE = DATA / "timelines"
+# The slips: equal timestamps; podPosition 1 twice in a pod and 2 at the beginning of one; in timeline 2 the length of
+# an ad that plays longer, `bitrate` instead of media.qoe.bitrate, and a sessionEnd in the middle of an ad.
+SLIPS = {
+    1: {"equal-timestamps": 5, "ad-position": 2},
+    2: {
+        "equal-timestamps": 3,
+        "ad-duration": 1,
+        "unknown-parameter": 2,
+        "ad-break-left-open": 1,
+        "ad-left-open": 1,
+    },
+    3: {"equal-timestamps": 5, "ad-position": 2},
+}
+
+
+def play(number: int) -> SessionResult:
+    rows = [json.loads(line) for line in (HERE / f"{number}.jsonl").read_text().splitlines()]
+    (result,) = run(of_bodies(map(body, rows)))
+    return result
+
+
+def body(row: dict[str, Any]) -> dict[str, Any]:
+    time = {"playhead": row.pop("playhead"), "ts": BEGIN_MS + row.pop("at") * 1000}
+    return row | {"playerTime": time}
+
+
+@pytest.mark.parametrize("number", SLIPS)
+def test_documented_timelines_have_exactly_their_slips(number: int) -> None:
+    assert Counter(finding.rule for finding in play(number).findings) == SLIPS[number]
+
+
+def test_only_the_second_timeline_has_an_error() -> None:
+    errors = {n: [f.rule for f in play(n).findings if f.severity is Severity.ERROR] for n in SLIPS}
+    assert errors == {1: [], 2: ["ad-break-left-open"], 3: []}
+
+
+def test_findings_say_where_in_the_session() -> None:
+    (found,) = (finding for finding in play(2).findings if finding.rule == "ad-left-open")
+    assert found.message == (
+        "sessionEnd: the ad of event 13 is still open; expected adComplete or adSkip before it (event 14, 48.0 s in)"
+    )
+    assert found.event is not None
+    assert (found.event.index, found.event.type, found.event.playhead) == (14, "sessionEnd", 33)
+    assert found.line == 15

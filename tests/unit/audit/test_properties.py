@@ -1,0 +1,127 @@
+"""Whatever comes: never an exception, and findings that do not depend on what else is in the recording."""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.sessions import BEGIN_MS, Playbook, body_of, entries, mix, run
+from tapehead.audit.results import SessionResult
+from tapehead.audit.session_audit import audit
+from tapehead.metrics.calculator import calculate
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import arrival_of
+from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.routes import Call, location_of
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(["mute", "full_screen", "a", "b"])
+STATES = st.lists(st.fixed_dictionaries({"media.state.name": NAMES}) | JSON, max_size=3)
+PARAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "media.ad.podPosition": st.integers(-1, 3) | JSON,
+        "media.ad.length": st.floats(0, 60) | JSON,
+        "media.length": st.sampled_from([0, 60, 86400]) | JSON,
+        "media.contentType": st.sampled_from(["vod", "live"]) | JSON,
+        "media.downloaded": st.booleans(),
+        "media.state.name": NAMES | JSON,
+        "statesStart": STATES | JSON,
+        "statesEnd": STATES | JSON,
+        "media.qoe.bitrate": JSON,
+    },
+)
+TIMES = st.sampled_from([0, 1, 500, 1000, 9000, 10_000, 20_000, 100_000, 700_000, 90_000_000])
+STAMPS = st.builds(lambda ms: BEGIN_MS + ms, TIMES) | st.sampled_from([BEGIN_MS // 1000, 0, -1, BEGIN_MS * 1000])
+EVENTS = st.builds(
+    lambda kind, playhead, ts, params, more: body_of(kind, playhead, ts, params, **more),
+    st.sampled_from([*EVENT_TYPES, "resume"]),
+    st.sampled_from([0, 1, 10, 61, 86400, -1, 0.5]),
+    STAMPS,
+    PARAMS,
+    st.dictionaries(st.sampled_from(["qoeData", "customMetadata", "other"]), JSON, max_size=2),
+)
+BODIES: st.SearchStrategy[Any] = EVENTS | JSON | st.binary(max_size=20) | st.lists(EVENTS, max_size=4)
+STATUSES = st.sampled_from([204, 204, 204, 400, 404, 410, 500, 302, None])
+
+
+@st.composite
+def sessions(draw: st.DrawFn, sid: str) -> list[Exchange]:
+    """A session, of events and rubbish, that begins with a sessionStart or in the middle."""
+    book, arrived = Playbook(sid=sid), float(BEGIN_MS)
+    if draw(st.booleans()):
+        book.raw(draw(BODIES), Call.SESSION, status=201, arrived_ms=arrived, location=location_of(sid))
+    for body in draw(st.lists(BODIES, max_size=12)):
+        arrived += draw(TIMES)
+        book.raw(body, status=draw(STATUSES), arrived_ms=arrived, elapsed_ms=draw(st.sampled_from([0, 30, 40_000])))
+    return book.exchanges
+
+
+def told(result: SessionResult) -> object:
+    """What a result says, without the line and the recording it was found in."""
+    findings = [(each.rule, each.severity, each.message, each.path, each.event) for each in result.findings]
+    return (result.outcome, result.events, findings, msgspec.json.encode(result.metrics))
+
+
+def by_session(results: list[SessionResult]) -> dict[str | None, list[object]]:
+    grouped = defaultdict(list)
+    for result in results:
+        grouped[result.id].append(told(result))
+    return grouped
+
+
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@FEW
+@given(sessions("s1"))
+def test_anything_can_be_audited(exchanges: list[Exchange]) -> None:
+    for result in run(exchanges):
+        assert msgspec.json.encode(result.report())
+
+
+@FEW
+@given(st.lists(sessions("s"), min_size=2, max_size=3), st.randoms(use_true_random=False))
+def test_findings_do_not_depend_on_how_sessions_interleave(parts: list[list[Exchange]], chance: random.Random) -> None:
+    named = [rename(exchanges, f"s{number}") for number, exchanges in enumerate(parts)]
+    alone = [by_session(run(record(exchanges))) for exchanges in named]
+    ranks = {sid: chance.random() for sid in (None, "s0", "s1", "s2")}
+    together = by_session(run(record([exchange for part in named for exchange in part], ranks)))
+    assert together == {sid: results for part in alone for sid, results in part.items()}
+
+
+@FEW
+@given(st.lists(sessions("s"), min_size=1, max_size=3), st.lists(st.integers(0, 40), max_size=3))
+def test_splitting_a_recording_changes_nothing(parts: list[list[Exchange]], cuts: list[int]) -> None:
+    named = [Playbook(sid="", exchanges=rename(exchanges, f"s{number}")) for number, exchanges in enumerate(parts)]
+    exchanges = mix(*named)
+    bounds = sorted({0, *(min(cut, len(exchanges)) for cut in cuts), len(exchanges)})
+    files = [exchanges[start:end] for start, end in pairwise(bounds)]
+    split = ((f"{n}.jsonl", entry) for n, file in enumerate(files) for entry in entries(file))
+    assert list(map(told, audit(split, measure=calculate))) == list(map(told, run(exchanges)))
+
+
+def rename(exchanges: list[Exchange], sid: str) -> list[Exchange]:
+    return [msgspec.structs.replace(exchange, session=exchange.session and sid) for exchange in exchanges]
+
+
+def record(exchanges: list[Exchange], ranks: Mapping[str | None, float] | None = None) -> list[Exchange]:
+    """The exchanges in the order in which a proxy records them: as they are answered, by rank where that is at once."""
+
+    def answered(exchange: Exchange) -> tuple[float, float]:
+        return (arrival_of(exchange) or 0) + exchange.elapsed_ms, ranks[exchange.session] if ranks else 0
+
+    return sorted(exchanges, key=answered)

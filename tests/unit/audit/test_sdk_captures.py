@@ -1,0 +1,60 @@
+"""Honest traffic: the vendor's SDK and the mended timelines give no error; the documented ones exactly their slips."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.paths import DATA
+from support.sessions import BEGIN_MS, make_exchange, of_bodies, run
+from tapehead.audit.results import Outcome
+from tapehead.demo.timelines import TIMELINES, bodies
+from tapehead.protocol.exchange import Exchange, Severity
+from tapehead.protocol.routes import Call, find_call, location_of
+
+CAPTURES = sorted((DATA / "captures").glob("*.jsonl"))
+
+
+def load_capture(path: Path) -> list[Exchange]:
+    requests = [json.loads(line) for line in path.read_text().splitlines()]
+    first = next(json.loads(request["body"]) for request in requests if request["body"])
+    began = first["playerTime"]["ts"]
+    calls = [find_call(request["method"], request["url"]) for request in requests]
+    sid = next(call.sid for call in calls if call and call.sid)
+    return [_exchange(request, call.call, sid, began) for request, call in zip(requests, calls, strict=True) if call]
+
+
+def _exchange(request: dict[str, Any], call: Call, sid: str, began: float) -> Exchange:
+    path = request["url"].removeprefix("https://example.hb-api.omtrdc.net")
+    return make_exchange(
+        path,
+        (request["body"] or "").encode(),
+        call=call,
+        sid=sid if "events" in path or call is Call.SESSION else None,
+        status={Call.SESSION: 201, Call.EVENT: 204}.get(call, 200),
+        arrived_ms=began + request["t"] * 1000,
+        elapsed_ms=300 if call is Call.SESSION else 20,
+        location=location_of(sid) if call is Call.SESSION else None,
+    )
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
+def test_captures_are_free_of_errors(path: Path) -> None:
+    (result,) = run(load_capture(path))
+    assert [each for each in result.findings if each.severity is Severity.ERROR] == []
+    assert (
+        Counter(each.rule for each in result.findings)
+        == {
+            "sdk-every-event": {"equal-timestamps": 3, "ad-duration": 1},
+            "sdk-sample-player": {"equal-timestamps": 2},
+        }[path.stem]
+    )
+
+
+@pytest.mark.parametrize("number", TIMELINES)
+def test_mended_timelines_have_no_findings(number: int) -> None:
+    (result,) = run(of_bodies(bodies(TIMELINES[number], BEGIN_MS)))
+    assert result.findings == []
+    assert result.outcome is (Outcome.ENDED if number == 2 else Outcome.COMPLETED)

@@ -1,0 +1,164 @@
+"""Settings: limits, grades, overrides and expectations, and what is said of those that mean nothing."""
+
+from typing import Any
+
+import pytest
+
+from support.sessions import CHAPTER, Playbook
+from tapehead.audit.settings import Settings, SettingsError, read_settings
+from tapehead.protocol.exchange import Severity
+
+SILENT = Playbook().row("play").at(20, "ping").at(21, "sessionEnd")
+
+
+def rules_with(table: dict[str, Any], book: Playbook = SILENT) -> list[str]:
+    return book.rules(read_settings(table))
+
+
+def test_nothing_set_is_the_contract() -> None:
+    assert read_settings({}) == Settings()
+    assert rules_with({}) == ["ping-gap"]
+
+
+def test_a_rule_can_be_off() -> None:
+    assert rules_with({"rules": {"ping-gap": "off"}}) == []
+
+
+def test_a_rule_can_be_graded_anew() -> None:
+    (result,) = SILENT.audit(read_settings({"rules": {"ping-gap": "error"}}))
+    assert [each.severity for each in result.findings] == [Severity.ERROR]
+
+
+STATES = [{"media.state.name": f"s{number}"} for number in range(11)]
+LIMITS = [
+    ("ping-gap-seconds", 20, SILENT, "ping-gap"),
+    ("idle-minutes", 20, Playbook().row("play").at(700, "ping"), "expired-idle"),
+    ("session-hours", 48, Playbook().row("play").pings(300, 25 * 3600, 300), "session-too-long"),
+    ("states", 11, Playbook().start().at(1, "statesUpdate", {"statesStart": STATES}), "too-many-states"),
+    ("kept-sending", 9, Playbook().row("play").pings(10, 60, status=404), "kept-sending"),
+    ("clock-skew-seconds", 400, Playbook().start().at(1, "play", arrives=300), "clock-skew"),
+    ("ad-duration-seconds", 9, Playbook().row("adBreakStart", "adStart").at(18, "adComplete"), "ad-duration"),
+    ("playhead-slack-seconds", 9, Playbook().start(length=60).at(1, "play", playhead=65), "playhead-range"),
+    ("frozen-seconds", 60, Playbook().row("play").pings(15, 35, playhead=0), "playhead-frozen"),
+    ("order-seconds", 9, Playbook().row("play").at(9, "ping").at(9.1, "ping", ts=7), "nothing"),
+    ("ping-flood-seconds", 0.1, Playbook().row("play").at(9, "ping").at(9.5, "ping"), "ping-flood"),
+    ("main-ping-seconds", 4, Playbook().row("play").pings(10, 40, 5), "ping-flood"),
+    ("stalled-minutes", 60, Playbook().row("pauseStart").pings(15, 31 * 60), "expired-stalled"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "book", "rule"), LIMITS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_limits(limit: str, value: float, book: Playbook, rule: str) -> None:
+    assert rule == "nothing" or rule in rules_with({}, book)
+    assert rule not in rules_with({"thresholds": {limit: value}}, book)
+
+
+def test_the_limit_of_order_decides_between_warning_and_error() -> None:
+    book = Playbook().row("play").at(9, "ping").at(9.1, "ping", ts=7)
+    (result,) = book.audit(read_settings({"thresholds": {"order-seconds": 9}}))
+    assert [each.severity for each in result.findings if each.rule == "timestamp-order"] == [Severity.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "applies"),
+    [
+        ({"player": "web"}, True),
+        ({"player": "w*", "channel": "one"}, True),
+        ({"path": "rec*.jsonl"}, True),
+        ({"player": "tv"}, False),
+        ({"player": "web", "channel": "two"}, False),
+        ({"path": "other.jsonl"}, False),
+    ],
+)
+def test_overrides_count_where_all_patterns_match(patterns: dict[str, str], *, applies: bool) -> None:
+    assert (rules_with({"overrides": [{**patterns, "rules": {"ping-gap": "off"}}]}) == []) is applies
+    assert (rules_with({"overrides": [{**patterns, "thresholds": {"ping-gap-seconds": 30}}]}) == []) is applies
+
+
+def test_later_overrides_win() -> None:
+    off, on = {"rules": {"ping-gap": "off"}}, {"player": "web", "rules": {"ping-gap": "info"}}
+    assert rules_with({"overrides": [off, on]}) == ["ping-gap"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"rule": {}}, "rule is unknown; did you mean rules?"),
+        ({"rules": {"ping-gaps": "off"}}, "rules.ping-gaps is unknown; did you mean ping-gap?"),
+        ({"rules": {"ping-gap": "warn"}}, "rules.ping-gap = warn is unknown; did you mean warning?"),
+        ({"thresholds": {"states_": 3}}, "thresholds.states_ is unknown; did you mean states?"),
+        ({"thresholds": {"states": "x"}}, "thresholds.states: expected a whole number, got a string"),
+        ({"overrides": [{"players": "x"}]}, "overrides[0].players is unknown; did you mean player?"),
+        ({"overrides": [{"rules": {"no-pla": "off"}}]}, "overrides[0].rules.no-pla is unknown; did you mean no-play?"),
+        ({"overrides": {"player": "x"}}, "overrides: expected a list, got a table"),
+        ({"metadata": {"sessionstart": ["a"]}}, "metadata.sessionstart is unknown; did you mean sessionStart?"),
+        ({"metadata": {"play": "a"}}, "metadata.play: expected a list, got a string"),
+        ({"expect": {"pong": {}}}, "expect.pong is unknown; did you mean ping?"),
+        ({"rules": {"zzz": 1}}, "rules.zzz is unknown; tapehead rules lists them"),
+        ({"rules": {"ping-gap": True}}, "rules.ping-gap = True is unknown; expected one of error, warning, info, off"),
+        ({"rules": []}, "rules: expected a table, got a list"),
+        ({"thresholds": {"ping-gap-seconds": -1}}, "thresholds.ping-gap-seconds: -1.0 is below 0; expected 0 or more"),
+        ({"thresholds": {"ping-gap-seconds": float("nan")}}, "thresholds.ping-gap-seconds: nan is below 0"),
+        ({"thresholds": {"states": True}}, "thresholds.states: expected a whole number, got true or false"),
+        ({"thresholds": {"states": 2.5}}, "thresholds.states: expected a whole number, got a number"),
+        ({"overrides": ["web"]}, "overrides[0]: expected a table, got a string"),
+        ({"overrides": [{}, {"player": ["web"]}]}, "overrides[1].player: expected a string, got a list"),
+        ({"overrides": [{"thresholds": {"states": "x"}}]}, "overrides[0].thresholds.states: expected a whole number"),
+        ({"overrides": [{"metadata": {}}]}, "overrides[0].metadata is unknown; expected one of player, channel, path"),
+        ({"metadata": {"play": ["a", 3]}}, "metadata.play[1]: expected a string, got a whole number"),
+        ({"expect": {"play": []}}, "expect.play: expected a table, got a list"),
+    ],
+)  # fmt: skip
+def test_what_means_nothing_is_named_with_the_nearest(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(table)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_schema_that_is_none_is_refused() -> None:
+    with pytest.raises(SettingsError, match="expect: the schema of play is no JSON Schema"):
+        read_settings({"expect": {"play": {"type": "nonsense"}}})
+
+
+# ---- Expectations ----
+
+PROGRAMMER = {"metadata": {"chapterStart": ["programmer"]}}
+QUALITY = {
+    "expect": {
+        "play": {"required": ["qoeData"], "properties": {"playerTime": {"properties": {"playhead": {"minimum": 5}}}}}
+    }
+}
+
+
+def test_metadata_that_a_company_requires() -> None:
+    bare = Playbook().start().at(1, "play").at(2, "chapterStart").at(3, "chapterComplete").at(4, "sessionEnd")
+    (result,) = bare.audit(read_settings(PROGRAMMER))
+    (found,) = result.findings
+    assert (found.rule, found.path) == ("missing-parameter", "customMetadata.programmer")
+    assert found.event
+    assert found.event.index == 2
+    full = Playbook().start().at(1, "play").at(2, "chapterStart", CHAPTER, customMetadata={"programmer": "x"})
+    assert full.at(3, "chapterComplete").at(4, "sessionEnd").rules(read_settings(PROGRAMMER)) == []
+
+
+def test_a_schema_that_a_company_expects() -> None:
+    assert Playbook().row("play", "sessionEnd").rules(read_settings(QUALITY)) == ["missing-parameter", "bad-value"]
+    fine = Playbook().start().at(1, "play", playhead=6, qoeData={"media.qoe.droppedFrames": 0}).at(2, "sessionEnd")
+    assert fine.rules(read_settings(QUALITY)) == []
+
+
+def test_what_the_documentation_says_already_is_said_once() -> None:
+    expected = {"expect": {"play": {"required": ["playerTime"]}}}
+    book = Playbook().start().raw({"eventType": "play"}).at(2, "sessionEnd")
+    assert book.rules(read_settings(expected)) == ["missing-parameter"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"3", b'{"eventType": 1}', b'{"eventType": "zzz"}'])
+def test_bodies_that_are_no_events_are_left_to_the_rules(body: bytes) -> None:
+    book = Playbook().row("play").raw(body)
+    assert (
+        book.rules(read_settings(PROGRAMMER | QUALITY)).count("missing-parameter")
+        == book.rules().count("missing-parameter") + 1
+    )

@@ -1,0 +1,241 @@
+"""The schemas have the endpoint's shape, and the table they are built from says what the reference says."""
+
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import pytest
+
+from support.exchanges import AD, BREAK, CHAPTER, event, start
+from support.paths import DATA
+from tapehead.demo.timelines import TIMELINES, bodies
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.parameters import ANY, METADATA_ON, PARAMETERS, belongs, parameters_of, required_of
+from tapehead.protocol.schemas import DRAFT, SchemaError, Schemas, build_schema
+
+FACTS: list[dict[str, Any]] = orjson.loads((DATA / "parameters.json").read_bytes())["parameters"]
+# What the table takes beyond the reference's own table, because another of its pages or an SDK has it.
+ALSO = {
+    ("media.qoe.bitrate", "params"),
+    ("media.qoe.droppedFrames", "params"),
+    ("media.qoe.framesPerSecond", "params"),
+    ("media.qoe.timeToStart", "params"),
+    ("media.errorId", "params"),
+    ("media.errorSource", "params"),
+}
+ALSO_ON = {"media.ad.podFriendlyName": "adStart"}
+ALSO_TYPE = {"visitor.aamLocationHint": "null"}
+
+STATE = {"media.state.name": "mute"}
+NEEDED = {
+    "sessionStart": start()["params"],
+    "adStart": AD,
+    "adBreakStart": BREAK,
+    "chapterStart": CHAPTER,
+    "stateStart": STATE,
+    "stateEnd": STATE,
+    "statesUpdate": {"statesStart": [STATE]},
+}
+ROWS = {(row.key, row.section): row for row in PARAMETERS}
+SCHEMAS = Schemas()
+
+
+def _complaints(event_type: str, body: object) -> list[tuple[str, tuple[str | int, ...]]]:
+    return [(complaint.keyword, complaint.path) for complaint in SCHEMAS.complaints(event_type, body)]
+
+
+def test_the_table_has_every_documented_parameter_once() -> None:
+    documented = {(fact["key"], fact["section"]) for fact in FACTS}
+
+    assert len(ROWS) == len(PARAMETERS)
+    assert set(ROWS) == documented | ALSO
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact["key"])
+def test_a_row_says_what_the_reference_says(fact: dict[str, Any]) -> None:
+    key = fact["key"]
+    row = ROWS[key, fact["section"]]
+
+    assert set(row.type) == {fact["type"]} | {ALSO_TYPE.get(key, fact["type"])}
+    assert set(row.on) == {*fact["on"], ALSO_ON.get(key, fact["on"][0])}
+    assert row.required is fact["required"]
+    assert row.person is fact.get("note", "").startswith("identifies")
+
+
+def test_documented_choices_are_the_only_ones() -> None:
+    assert {row.key: row.enum for row in PARAMETERS if row.enum} == {
+        "media.showType": ("0", "1", "2", "3"),
+        "media.qoe.errorSource": ("player", "external"),
+        "media.errorSource": ("player", "external"),
+    }
+
+
+def test_every_row_belongs_to_a_known_event_type() -> None:
+    assert {name for row in PARAMETERS for name in row.on} <= {*EVENT_TYPES, *ANY}
+
+
+def test_a_row_for_any_event_belongs_to_all() -> None:
+    bitrate = ROWS["media.qoe.bitrate", "qoeData"]
+
+    assert all(belongs(bitrate, event_type) for event_type in EVENT_TYPES)
+    assert all(bitrate in parameters_of(event_type, "qoeData") for event_type in EVENT_TYPES)
+
+
+def test_only_starts_of_things_require_params() -> None:
+    assert {name: len(required_of(name)) for name in EVENT_TYPES if required_of(name)} == {
+        "sessionStart": 8,
+        "adStart": 4,
+        "adBreakStart": 2,
+        "chapterStart": 3,
+        "stateStart": 1,
+        "stateEnd": 1,
+    }
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_a_schema_has_the_endpoints_shape(event_type: str) -> None:
+    schema = build_schema(event_type, "https://c.example.com")
+
+    assert list(schema) == ["$schema", "id", "definitions", "type", "$ref"]
+    assert list(schema["definitions"]) == ["playerTime", "eventType", "qoeData", "customMetadata", event_type]
+    assert (schema["$schema"], schema["type"]) == (DRAFT, "object")
+    assert schema["id"] == f"https://c.example.com/api/v1/schemas/{event_type}"
+    assert schema["$ref"] == f"#/definitions/{event_type}"
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_a_schema_is_valid_draft_04(event_type: str) -> None:
+    assert jsonschema_rs.meta.is_valid(build_schema(event_type))
+    assert b'"required":[]' not in orjson.dumps(build_schema(event_type))
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_a_schema_takes_the_least_that_an_event_needs(event_type: str) -> None:
+    assert _complaints(event_type, event(event_type, params=NEEDED.get(event_type))) == []
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_a_schema_is_closed_at_every_level(event_type: str) -> None:
+    body = event(event_type, params={**NEEDED.get(event_type, {}), "x": 1}, qoeData={"x": 1}, x=1)
+    body["playerTime"]["x"] = 1
+    unexpected = [path for keyword, path in _complaints(event_type, body) if keyword == "additionalProperties"]
+
+    assert sorted(unexpected) == [(), ("params",), ("playerTime",), ("qoeData",)]
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_a_schema_refuses_other_event_types(event_type: str) -> None:
+    other = "ping" if event_type != "ping" else "play"
+
+    assert ("enum", ("eventType",)) in _complaints(event_type, event(other, params=NEEDED.get(event_type)))
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_custom_metadata_is_taken_where_it_belongs(event_type: str) -> None:
+    body = event(event_type, params=NEEDED.get(event_type), customMetadata={"my.key_1": "v"})
+
+    assert _complaints(event_type, body) == ([] if event_type in METADATA_ON else [("additionalProperties", ())])
+
+
+@pytest.mark.parametrize("timeline", TIMELINES)
+def test_the_documented_timelines_are_valid(timeline: int) -> None:
+    for body in bodies(TIMELINES[timeline], 1_795_401_600_000):
+        assert _complaints(body["eventType"], body) == []
+
+
+# A change to a sound sessionStart's params, and the one complaint that it brings.
+CHANGES: dict[str, tuple[dict[str, object], str]] = {
+    "media.length": ({"media.length": "60"}, "type"),
+    "media.resume": ({"media.resume": "true"}, "type"),
+    "media.id": ({"media.id": ""}, "minLength"),
+    "media.showType": ({"media.showType": "4"}, "enum"),
+    "media.pass.auth": ({"media.pass.auth": "false"}, "pattern"),
+    "media.name": ({"media.name": 7}, "type"),
+}
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_wrong_value_is_complained_of_in_its_place(key: str) -> None:
+    change, keyword = CHANGES[key]
+
+    assert _complaints("sessionStart", start(params=start()["params"] | change)) == [(keyword, ("params", key))]
+
+
+def test_a_length_below_zero_is_complained_of() -> None:
+    body = start(params=start()["params"] | {"media.length": -1})
+    (complaint,) = SCHEMAS.complaints("sessionStart", body)
+
+    assert complaint[:4] == ("minimum", ("params", "media.length"), -1, 0)
+
+
+@pytest.mark.parametrize("authorised", ["true", "TRUE", "tRuE"])
+def test_pass_auth_is_true_in_any_case(authorised: str) -> None:
+    assert _complaints("sessionStart", start(params=start()["params"] | {"media.pass.auth": authorised})) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "sound"),
+    [
+        ({}, True),
+        ({"a": {"id": "1"}, "b": {"id": "2", "authState": 2}}, True),
+        ({"a": {"authState": 1}}, False),
+        ({"a": {"id": 1}}, False),
+        ({"a": {"id": "1", "authState": 3}}, False),
+        ({"a": {"id": "1", "authState": "0"}}, False),
+        ({"a": {"id": "1", "more": 1}}, False),
+        ({"a": "1"}, False),
+        ([], False),
+    ],
+)
+def test_customer_ids_are_names_with_an_id(ids: object, sound: bool) -> None:
+    body = start(params=start()["params"] | {"visitor.customerIDs": ids})
+
+    assert (not _complaints("sessionStart", body)) is sound
+
+
+def test_a_body_of_no_known_type_is_held_to_what_all_share() -> None:
+    complaints = SCHEMAS.complaints(None, {"eventType": "x", "playerTime": {"ts": "1"}, "params": [], "more": 1})
+
+    assert {(complaint.keyword, complaint.path) for complaint in complaints} == {
+        ("type", ("params",)),
+        ("type", ("playerTime", "ts")),
+        ("required", ("playerTime",)),
+    }
+
+
+def test_a_body_beyond_depth_gets_one_complaint() -> None:
+    deep: object = "x"
+    for _ in range(900):
+        deep = [deep]
+    (complaint,) = SCHEMAS.complaints("play", event("play", params={"x": deep}))
+
+    assert isinstance(complaint, SchemaError)
+    assert complaint.keyword == "depth"
+
+
+def test_a_recorded_schema_takes_precedence() -> None:
+    recorded = {"type": "object", "required": ["more"]}
+    schemas = Schemas({"ping": recorded})
+
+    assert schemas.recorded == {"ping"}
+    assert schemas["ping"] == recorded
+    assert [complaint.expected for complaint in schemas.complaints("ping", {})] == ["more"]
+    assert list(schemas.complaints("play", event("play"))) == []
+    assert schemas["play"] == build_schema("play")
+
+
+def test_a_recorded_schema_may_name_a_new_event_type() -> None:
+    schemas = Schemas({"resume": {"type": "object"}})
+
+    assert "resume" in schemas
+    assert "resume" not in SCHEMAS
+
+
+def test_a_recorded_schema_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^the schema of ping is no JSON Schema: "):
+        Schemas({"ping": {"type": 7}})
+
+
+@pytest.mark.parametrize("other", [None, 7, "play ", "Play", "", ("play",)])
+def test_only_event_types_have_schemas(other: object) -> None:
+    assert other not in SCHEMAS

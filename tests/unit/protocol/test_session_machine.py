@@ -1,0 +1,145 @@
+"""The session machine: its tables, and what is drawn from them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.sessions import Playbook, body_of
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import Event, arrival_of, events_of
+from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.session_diagram import render_markdown, render_mermaid
+from tapehead.protocol.session_machine import (
+    ANY,
+    LISTENING,
+    MOST_STATES,
+    TABLE,
+    TIMEOUT,
+    Life,
+    Playback,
+    State,
+    Transition,
+    close,
+    find_transition,
+    run,
+)
+from tapehead.rules.catalog import RULES
+
+
+def events(book: Playbook) -> list[Event]:
+    return [event for exchange in book.exchanges for event in events_of(exchange, arrival_of(exchange) or 0)]
+
+
+def after(*event_types: str) -> State:
+    return list(run(events(Playbook().row(*event_types))))[-1].after
+
+
+def moves() -> Iterator[tuple[str, str, Transition]]:
+    for machine, states in TABLE.items():
+        for row in states.values():
+            yield from ((machine, event, move) for event, move in row.items())
+
+
+def test_the_table_speaks_of_real_events_states_and_rules() -> None:
+    for machine, event, move in moves():
+        assert event in (*EVENT_TYPES, ANY, TIMEOUT)
+        assert move.to in TABLE[machine]
+        assert not move.slip or move.slip in RULES
+
+
+def test_every_state_has_a_row() -> None:
+    for states in TABLE.values():
+        assert set(states) == set(type(next(iter(states))))
+
+
+def test_every_state_of_life_says_who_listens() -> None:
+    assert set(LISTENING) == set(Life)
+    assert all(machines <= set(TABLE) for machines in LISTENING.values())
+
+
+def test_an_event_without_an_entry_moves_nothing() -> None:
+    assert find_transition("ad", State().ad, "ping") == Transition(State().ad)
+
+
+@pytest.mark.parametrize(
+    ("event_types", "playback"),
+    [
+        ((), Playback.STARTING),
+        (("adBreakStart", "adStart"), Playback.STARTING),
+        (("play",), Playback.PLAYING),
+        (("play", "bufferStart"), Playback.BUFFERING),
+        (("play", "bufferStart", "play"), Playback.PLAYING),
+        (("play", "pauseStart", "ping"), Playback.PAUSED),
+    ],
+)
+def test_playback(event_types: tuple[str, ...], playback: Playback) -> None:
+    assert after(*event_types).playback is playback
+
+
+def test_session_complete_does_not_close_and_session_end_does() -> None:
+    assert after("sessionComplete", "play").playback is Playback.PLAYING
+    assert after("sessionEnd", "play").playback is Playback.STARTING
+
+
+def test_silence_closes_what_is_open() -> None:
+    state, slips = close(after("adBreakStart", "adStart", "chapterStart"))
+    assert state.life is Life.ENDED
+    assert {slip.rule for slip in slips} == {
+        "session-not-closed",
+        "ad-break-left-open",
+        "ad-left-open",
+        "chapter-left-open",
+    }
+
+
+def test_states_update_takes_the_order_that_makes_sense() -> None:
+    mute = [{"media.state.name": "mute"}]
+    both = {"statesStart": mute, "statesEnd": mute}
+    book = Playbook().start().at(1, "statesUpdate", both).at(2, "stateStart").at(3, "statesUpdate", both)
+    steps = list(run(events(book)))
+    assert [step.slips for step in steps] == [()] * 4
+    assert [sorted(step.after.states) for step in steps] == [[], [], ["mute"], ["mute"]]
+
+
+def test_the_drawings_have_every_state_and_rule() -> None:
+    text = render_markdown()
+    for machine, states in TABLE.items():
+        drawn = render_mermaid(machine)
+        assert drawn.startswith("stateDiagram-v2\n    [*] --> ")
+        assert all(state in drawn for state in states)
+    assert all(f"`{move.slip}`" in text for _, _, move in moves() if move.slip)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b'{"eventType": 3, "playerTime": [], "params": "x", "qoeData": 1, "customMetadata": null}',
+        b'{"eventType": "play", "playerTime": {"playhead": true, "ts": "1"}}',
+        b'{"playerTime": {"playhead": 1e300, "ts": 1e300}}',
+    ],
+)
+def test_any_body_makes_an_event(body: bytes) -> None:
+    (event,) = events(Playbook().raw(body))
+    assert event.params == event.quality == event.metadata == {}
+    assert event.playhead in (None, 1e300)
+
+
+def test_an_odd_time_of_arrival_is_none() -> None:
+    exchange: Exchange = Playbook().start().exchanges[0]
+    odd = Exchange(**{name: getattr(exchange, name) for name in Exchange.__struct_fields__} | {"started": "soon"})
+    assert arrival_of(odd) is None
+
+
+def test_a_session_follows_no_more_states_than_can_be_carried() -> None:
+    book = Playbook()
+    for number in range(MOST_STATES + 9):
+        book.raw(body_of("stateStart", 0, number, {"media.state.name": f"s{number}"}))
+    *_, last = run(events(book))
+
+    assert len(last.after.known_states) == len(last.after.states) == MOST_STATES
+    assert last.after.states is last.before.states
+    assert last.slips == ()

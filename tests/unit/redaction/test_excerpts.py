@@ -1,0 +1,86 @@
+"""What is told of live requests: enough to recognise them, and nothing of who sent them."""
+
+import pytest
+
+from support.exchanges import AD, NOW, event, request, session, start_with, tape_of
+from tapehead.protocol.events import key_of, parse_message, position_of
+from tapehead.protocol.messages import Request
+from tapehead.protocol.schemas import Schemas
+from tapehead.redaction import excerpts
+from tapehead.redaction.excerpts import MOST_QUOTED, MOST_STARTS, ExcerptRedactor
+from tapehead.redaction.redactor import Redactor
+from tapehead.replay.replayer import Replayer
+
+VISITOR = "jane.doe-7@example.com"
+REDACTOR = Redactor(b"a key")
+STANDS = REDACTOR.pseudonym(VISITOR)
+START = request(start_with({"analytics.visitorId": VISITOR}))
+
+
+def asked(body: object) -> Request:
+    return request(body, "/api/v1/sessions/abc/events")
+
+
+def ad_of(visitor: str) -> Request:
+    return asked(event("adStart", 5, 4, AD | {"media.ad.id": f"ad for {visitor}"}))
+
+
+def test_who_opened_a_session_is_not_quoted_in_it() -> None:
+    quotes = ExcerptRedactor(Redactor(b"a key"))
+    quotes.remember("abc", START)
+
+    assert key_of(parse_message(quotes.of(ad_of(VISITOR), "abc"))).names == (f"ad for {STANDS}",)
+    assert key_of(parse_message(quotes.of(ad_of("user-77"), "abc"))).names == ("ad for user-77",)
+
+
+def test_where_nobody_knows_who_plays_no_telling_text_is_quoted() -> None:
+    quoted = parse_message(ExcerptRedactor(Redactor(b"a key")).of(ad_of(VISITOR), "abc"))
+
+    assert key_of(quoted).event_type == "adStart"
+    assert str(key_of(quoted).names[0]).startswith("pseudonym-")
+    assert position_of(quoted, None) == (5, None)
+    assert quoted["params"]["media.ad.length"] == AD["media.ad.length"]
+
+
+@pytest.mark.parametrize("name", ["ad-1", "fullscreen", "pictureInPicture"])
+def test_plain_names_are_quoted_all_the_same(name: str) -> None:
+    quoted = ExcerptRedactor(Redactor(b"a key")).of(
+        asked(event("stateStart", params={"media.state.name": name})), "abc"
+    )
+
+    assert key_of(parse_message(quoted)).names == (name,)
+
+
+def test_a_huge_body_is_not_quoted() -> None:
+    huge = asked(event("play", customMetadata={"x": "y" * MOST_QUOTED}))
+
+    assert ExcerptRedactor(REDACTOR).of(huge, "abc").content() == b""
+
+
+def test_with_ids_kept_requests_are_quoted_as_they_are() -> None:
+    assert VISITOR in str(parse_message(ExcerptRedactor().of(ad_of(VISITOR), "abc")))
+    assert ExcerptRedactor().of(START, None) is START
+
+
+def test_only_the_last_sessions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(excerpts, "MOST_STARTS", 2)
+    quotes = ExcerptRedactor(Redactor(b"a key"))
+    for sid in ("abc", "def", "ghi"):
+        quotes.remember(sid, START)
+
+    assert MOST_STARTS > 2
+    assert "pseudonym-" in str(parse_message(quotes.of(ad_of("user-77"), "abc")))
+    assert "user-77" in str(parse_message(quotes.of(ad_of("user-77"), "ghi")))
+
+
+def test_a_replay_quotes_what_it_misses_in_a_session_that_it_opened() -> None:
+    recorded = session("recorded", [(1, 0, "play", {})])
+    replay = Replayer(tape_of(recorded), Schemas(), quotes=ExcerptRedactor(Redactor(b"a key")))
+    opening = replay.answer(START, NOW).response
+    assert opening
+    path = f"{opening.header('Location')}/events"
+    replay.answer(request(event("adStart", 5, 4, AD | {"media.ad.id": f"creative-4711 for {VISITOR}"}), path), NOW)
+
+    (miss,) = replay.summary().missed
+    assert miss.call == f"adStart creative-4711 for {STANDS} at 5"
+    assert VISITOR not in str(replay.summary())

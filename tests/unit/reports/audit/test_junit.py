@@ -1,0 +1,64 @@
+"""The report as JUnit XML: what its readers accept, and what fails a test case."""
+
+from xml.etree.ElementTree import Element, fromstring
+
+import pytest
+
+from support import reports
+from support.junit_schema import complaints
+from tapehead.reports.audit.junit import render_junit
+from tapehead.reports.audit.model import Report
+
+REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(1, "documented-1"))
+
+
+def parse(report: Report, fail_on: str = "error") -> Element:
+    return fromstring(render_junit(report, fail_on).encode())
+
+
+@pytest.mark.parametrize("fail_on", ["error", "warning", "never"])
+def test_readers_of_the_format_accept_it(fail_on: str) -> None:
+    assert complaints(parse(REPORT, fail_on)) == []
+
+
+def test_a_report_on_nothing_is_accepted() -> None:
+    assert complaints(parse(reports.report_of())) == []
+
+
+def test_a_session_is_a_test_case() -> None:
+    root = parse(REPORT)
+
+    assert {case.attrib["classname"] for case in root.iter("testcase")} == {"web-player", "sample-html5-api-player"}
+    assert [case.attrib["name"] for case in root.iter("testcase")] == [
+        "ClickMe [documented-1]",
+        f"{reports.SCRIPT} [faulty-session]",
+    ]
+
+
+def test_errors_fail_it_and_warnings_are_told() -> None:
+    (case,) = (case for case in parse(REPORT).iter("testcase") if "faulty" in case.attrib["name"])
+    (failure,) = case.iter("failure")
+    (told,) = case.iter("system-out")
+
+    assert failure.attrib["type"] == "wrong-type"
+    assert failure.attrib["message"].endswith("(and 6 more findings)")
+    assert failure.text is not None
+    assert told.text is not None
+    assert {line.split()[1] for line in failure.text.splitlines()} == {"error"}
+    assert {line.split()[1] for line in told.text.splitlines()} == {"warning"}
+    assert failure.text.startswith("recording.jsonl:")
+
+
+@pytest.mark.parametrize(("fail_on", "failures"), [("error", 1), ("warning", 2), ("never", 0)])
+def test_what_fails_is_as_asked(fail_on: str, failures: int) -> None:
+    report = reports.report_of(reports.faulty("faulty-session"), reports.long_film("long-session"))
+
+    assert parse(report, fail_on).attrib["failures"] == str(failures)
+
+
+def test_what_xml_cannot_hold_is_replaced() -> None:
+    start = reports.START | {"media.name": "a\x00b\x1bc\ufffe", "media.length": "\x02"}
+    report = reports.report_of(reports.session("s", [reports.event(0, "sessionStart", 0, start)]))
+
+    (case,) = parse(report).iter("testcase")
+    assert case.attrib["name"] == "a\ufffdb\ufffdc\ufffd [s]"

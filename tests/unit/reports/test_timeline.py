@@ -1,0 +1,215 @@
+"""A session's picture: what goes on when, where slips stand, and how it becomes pixels."""
+
+import orjson
+import pytest
+
+from support import reports
+from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange
+from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.routes import Call
+from tapehead.reports.audit.bodies import MOST_CHARACTERS, BodyStore
+from tapehead.reports.audit.model import session_of
+from tapehead.reports.timeline import Span, Timeline, timeline_of
+from tapehead.reports.timeline_svg import MOST_WIDTH, draw, strip_of
+
+
+def picture(*events: reports.Body) -> Timeline:
+    start = reports.event(0, "sessionStart", 0, reports.START)
+    (result,) = reports.results_of(reports.session("s", [start, *events]))
+    drawn = timeline_of(result)
+    assert drawn
+    return drawn
+
+
+def spans(drawn: Timeline, title: str) -> list[Span]:
+    return [span for lane in drawn.lanes if lane.title == title for span in lane.spans]
+
+
+def documented(number: int) -> Timeline:
+    (result,) = reports.results_of(reports.documented(number, "s"))
+    drawn = timeline_of(result)
+    assert drawn
+    return drawn
+
+
+def test_the_lanes_of_a_documented_timeline() -> None:
+    drawn = documented(3)
+    rounded = {
+        lane.title: [(span.kind, round(span.start), round(span.end), span.name) for span in lane.spans]
+        for lane in drawn.lanes
+    }
+
+    assert round(drawn.seconds) == 88
+    assert rounded == {
+        "content": [("content", 22, 33, ""), ("content", 36, 46, ""), ("content", 54, 64, ""), ("content", 74, 88, "")],
+        "ads": [
+            ("break", 0, 22, "ad_pod1"),
+            ("break", 46, 54, "ad_pod2"),
+            ("ad", 0, 15, "Ad 1"),
+            ("ad", 15, 22, "Ad 2"),
+            ("ad", 46, 54, "Ad 3"),
+        ],
+        "chapters": [("chapter", 23, 45, "Chapter Uno"), ("chapter", 55, 87, "Chapter Dos")],
+        "pauses": [("pause", 64, 74, "")],
+        "buffers": [("buffer", 33, 36, "")],
+    }
+
+
+def test_each_player_state_has_a_lane() -> None:
+    mute = {"media.state.name": "mute"}
+    drawn = picture(
+        reports.event(1, "play"),
+        reports.event(2, "stateStart", 1, mute),
+        reports.event(5, "stateEnd", 4, mute),
+        reports.event(6, "statesUpdate", 5, {"statesStart": [{"media.state.name": "pictureInPicture"}]}),
+        reports.event(9, "sessionEnd", 8),
+    )
+
+    assert spans(drawn, "mute") == [("state", 2.0, 5.0, "mute")]
+    assert spans(drawn, "pictureInPicture") == [("state", 6.0, 9.0, "pictureInPicture")]
+
+
+def test_what_is_open_at_the_end_goes_to_the_last_event() -> None:
+    drawn = picture(reports.event(1, "play"), reports.event(5, "pauseStart", 4), reports.event(9, "ping", 4))
+
+    assert spans(drawn, "pauses") == [("pause", 5.0, 9.0, "")]
+
+
+@pytest.mark.parametrize("ts", [0, 10**17, None])
+def test_a_senseless_timestamp_stands_where_it_arrived(ts: int | None) -> None:
+    odd = reports.event(5, "ping", 4)
+    made = list(
+        reports.session("s", [reports.event(0, "sessionStart", 0, reports.START), reports.event(1, "play"), odd])
+    )
+    odd["playerTime"] = {"playhead": 4} | ({} if ts is None else {"ts": ts})
+    made[2] = reports.exchange("s", odd, 5)
+    (result,) = reports.results_of(made)
+    drawn = timeline_of(result)
+
+    assert drawn
+    assert [round(mark.at) for mark in drawn.marks] == [0, 1, 5]
+
+
+def test_a_retry_that_a_finding_is_about_is_on_it() -> None:
+    play = reports.event(1, "play")
+    made = list(reports.session("s", [reports.event(0, "sessionStart", 0, reports.START), play, play | {}]))
+    made[2] = reports.exchange("s", reports.event(1, "play"), 2)
+    (result,) = reports.results_of(made)
+    drawn = timeline_of(result)
+
+    assert drawn
+    assert "repeated-event" in {finding.rule for finding in result.findings}
+    assert [mark.index for mark in drawn.marks] == [0, 1, 2]
+    assert len(draw(drawn, session_of(result)["findings"]).flags) == len(result.findings)
+
+
+def test_a_result_without_events_has_no_picture() -> None:
+    preflight = Exchange(
+        tapehead=FORMAT_VERSION,
+        started="2026-11-23T10:00:00.000Z",
+        elapsed_ms=1,
+        call=Call.PREFLIGHT,
+        session=None,
+        request=Request(method="OPTIONS", url=f"{reports.HOST}/api/v1/sessions", headers=[]),
+        response=Response(status=403, headers=[]),
+        findings=[],
+    )
+    results = reports.results_of([preflight])
+
+    assert [timeline_of(result) for result in results] == [None] * len(results)
+    assert strip_of(None) == []
+
+
+def test_everything_is_drawn_inside_the_picture() -> None:
+    (result,) = reports.results_of(reports.faulty("s"))
+    drawn = timeline_of(result)
+    assert drawn
+    drawing = draw(drawn, session_of(result)["findings"])
+
+    assert all(box.x >= 0 and box.x + box.width <= drawing.width for box in drawing.boxes)
+    assert all(0 <= tick.x <= drawing.width for tick in drawing.ticks)
+    assert all(row.y + row.height <= drawing.height for row in drawing.rows)
+    assert len(drawing.flags) == 11
+    assert all(0 <= left <= left + width <= 101 for _, left, width in strip_of(drawn))
+
+
+def test_flags_at_one_moment_stand_below_each_other() -> None:
+    (result,) = reports.results_of(reports.faulty("s"))
+    drawn = timeline_of(result)
+    assert drawn
+    last = [flag for flag in draw(drawn, session_of(result)["findings"]).flags if flag.mark.type == "sessionEnd"]
+
+    assert len({flag.y for flag in last}) == len(last) == 3
+
+
+def test_many_flags_at_one_moment_stand_beside_each_other() -> None:
+    refused = reports.exchange("s", reports.event(0, "sessionStart", 0, {}), 0, 400)
+    (result,) = reports.results_of([refused])
+    drawn = timeline_of(result)
+    assert drawn
+    flags = draw(drawn, session_of(result)["findings"]).flags
+
+    assert len({(flag.x, flag.y) for flag in flags}) == len(flags) > 8
+    assert len({flag.at for flag in flags}) == 1
+
+
+def test_a_session_in_which_nothing_went_on_has_no_lanes() -> None:
+    assert picture().lanes == ()
+
+
+@pytest.mark.parametrize("days", [0.001, 1, 400])
+def test_the_axis_has_a_few_ticks_however_long_it_takes(days: float) -> None:
+    drawn = picture(reports.event(1, "play"), reports.event(2, "ping", 1))._replace(seconds=days * 86_400)
+    drawing = draw(drawn, [])
+
+    assert drawing.width <= MOST_WIDTH
+    assert 2 <= len(drawing.axis) <= 14
+
+
+# ---- Bodies ----
+
+
+def entry(body: bytes, call: Call = Call.EVENT) -> Entry:
+    request = Request(method="POST", url=reports.HOST, headers=[]).with_content(body)
+    made = reports.exchange("s", reports.event(0, "ping"), 0)
+    return Entry(
+        1,
+        Exchange(**{name: getattr(made, name) for name in made.__struct_fields__} | {"request": request, "call": call}),
+    )
+
+
+def marked(*, in_array: bool = False, index: int = 0) -> Timeline:
+    (result,) = reports.results_of(reports.session("s", [reports.event(0, "sessionStart", 0, reports.START)]))
+    drawn = timeline_of(result)
+    assert drawn
+    fields = {name: getattr(drawn.marks[0], name) for name in drawn.marks[0].__struct_fields__}
+    return drawn._replace(marks=(type(drawn.marks[0])(**fields | {"in_array": in_array, "index": index}),))
+
+
+def kept(body: bytes, drawn: Timeline, bound: int = 1_000_000) -> dict[str, str]:
+    bodies = BodyStore(bound)
+    bodies.keep("recording.jsonl", entry(body))
+    return bodies.of(drawn)
+
+
+def test_a_body_is_kept_byte_for_byte() -> None:
+    assert kept(b'{"a":1.0, "a":2e3}', marked()) == {"0": '{"a":1.0, "a":2e3}'}
+
+
+def test_an_event_of_an_array_has_its_own_part() -> None:
+    assert kept(b'[{"a":1}, {"b" : 2.50}]', marked(in_array=True, index=1)) == {"1": '{"b" : 2.50}'}
+
+
+def test_what_is_no_utf8_is_replaced() -> None:
+    assert kept(b'{"a": "\xff"}', marked()) == {"0": '{"a": "\ufffd"}'}
+
+
+def test_a_long_body_is_cut() -> None:
+    (text,) = kept(orjson.dumps("x" * 20_000), marked()).values()
+
+    assert len(text) < MOST_CHARACTERS + 100
+    assert text.endswith("more characters")
+
+
+def test_bodies_beyond_the_bound_are_left_out() -> None:
+    assert kept(b'{"a": 1}', marked(), bound=4) == {}

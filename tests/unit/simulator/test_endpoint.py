@@ -1,0 +1,313 @@
+"""The simulated endpoint answers as the reference documents it."""
+
+from typing import Any
+
+import pytest
+
+from support.exchanges import NOW, Player, event, request, start, start_with
+from support.simulator import MINUTE, PING, SCHEMAS, open_player
+from tapehead.demo.timelines import TIMELINES
+from tapehead.protocol.routes import sid_of_location
+from tapehead.protocol.schemas import Schemas, build_schema
+from tapehead.protocol.session_id import NO_RECORDED_SESSION, fingerprint, mint, read
+from tapehead.simulator.endpoint import MOST_SESSIONS, SimulatedEndpoint, Simulator
+
+
+@pytest.fixture
+def player() -> Player:
+    return Player(Simulator(SCHEMAS))
+
+
+# ---- Sessions and events ----
+
+
+def test_a_session_start_is_answered_with_a_fresh_id(player: Player) -> None:
+    assert player.call(request(start())) == 201
+    assert player.header("Location") == f"/api/v1/sessions/{sid_of_location(player.header('Location'))}"
+    assert player.header("Content-Type") == "application/octet-stream"
+    assert player.answer.response
+    assert player.answer.response.content() == b""
+
+
+def test_every_session_has_an_id_of_its_own(player: Player) -> None:
+    assert len({player.open() for _ in range(10)}) == 10
+
+
+def test_an_event_is_answered_with_204(player: Player) -> None:
+    player.open()
+
+    assert player.send("play") == 204
+    assert player.answer.response
+    assert player.answer.response.content() == b""
+    assert player.header("Content-Type") is None
+
+
+@pytest.mark.parametrize("timeline", TIMELINES)
+def test_the_documented_timelines_are_taken(player: Player, timeline: int) -> None:
+    player.open()
+    steps = TIMELINES[timeline][1:]
+
+    assert player.play((step.at, step.playhead, step.event_type, dict(step.params)) for step in steps) == [204] * len(
+        steps
+    )
+
+
+def test_an_unknown_id_is_answered_with_404(player: Player) -> None:
+    player.sid = "abc"
+
+    assert player.send("play") == 404
+    assert player.told() == {"message": "there is no session abc; open one with a sessionStart"}
+
+
+def test_after_session_end_comes_410(player: Player) -> None:
+    sid = player.open()
+
+    assert [player.send("sessionEnd"), player.send("ping"), player.send("sessionEnd")] == [204, 410, 410]
+    assert player.told() == {"message": f"session {sid} is closed; open a new one"}
+
+
+@pytest.mark.parametrize("event_type", ["sessionComplete", "error"])
+def test_only_session_end_closes_a_session(player: Player, event_type: str) -> None:
+    player.open()
+
+    assert [player.send(event_type), player.send("ping")] == [204, 204]
+
+
+def test_a_closed_session_closes_no_other(player: Player) -> None:
+    first, second = player.open(), player.open()
+    player.send("sessionEnd")
+    player.sid = first
+
+    assert first != second
+    assert player.send("ping") == 204
+
+
+# ---- Timeouts ----
+
+
+@pytest.mark.parametrize(("silence", "status"), [(10 * MINUTE, 204), (10 * MINUTE + 1, 410)])
+def test_ten_idle_minutes_close_a_session(player: Player, silence: float, status: int) -> None:
+    player.open()
+    player.send("play", 1, at=5)
+
+    assert player.send("ping", 2, at=5 + silence) == status
+
+
+def test_a_session_that_timed_out_stays_closed(player: Player) -> None:
+    player.open()
+
+    assert [player.send("ping", 1, at=11 * MINUTE), player.send("ping", 2, at=11 * MINUTE)] == [410, 410]
+
+
+@pytest.mark.parametrize(("minute", "status"), [(30, 204), (31, 410)])
+def test_half_an_hour_without_movement_closes_a_session(player: Player, minute: int, status: int) -> None:
+    player.open()
+    statuses = [player.send("ping", 7, at=each * MINUTE) for each in range(minute + 1)]
+
+    assert statuses == [204] * minute + [status]
+
+
+def test_a_playhead_that_moves_keeps_a_session_open(player: Player) -> None:
+    player.open()
+
+    assert {player.send("ping", minute, at=minute * MINUTE) for minute in range(120)} == {204}
+
+
+def test_time_can_run_faster_for_the_back_end() -> None:
+    player = Player(Simulator(SCHEMAS, time_scale=60))
+    player.open()
+
+    assert [player.send("ping", 1, at=9), player.send("ping", 2, at=20)] == [204, 410]
+
+
+def test_an_event_that_is_refused_keeps_nothing_open(player: Player) -> None:
+    player.open()
+    player.send("pause", 1, at=9 * MINUTE)
+
+    assert player.send("ping", 2, at=11 * MINUTE) == 410
+
+
+# ---- Restarts ----
+
+
+def test_a_session_from_before_a_restart_is_taken_up(player: Player) -> None:
+    player.open()
+    player.engine = Simulator(SCHEMAS)
+
+    assert [player.send("ping", 1, at=3600), player.send("sessionEnd", at=3601), player.send("ping")] == [204, 204, 410]
+
+
+@pytest.mark.parametrize(
+    "sid",
+    ["abc", "0" * 64, mint(fingerprint("recorded"), 0), mint(NO_RECORDED_SESSION, 0)[:-1]],
+    ids=["short", "zeros", "recorded", "cut"],
+)
+def test_an_id_from_elsewhere_is_not_taken_up(player: Player, sid: str) -> None:
+    player.sid = sid
+
+    assert player.send("ping") == 404
+
+
+def test_an_id_says_when_its_session_began(player: Player) -> None:
+    said = read(player.open(at=7))
+
+    assert said
+    assert said.started_ts == round(NOW * 1000) + 7000
+
+
+def test_an_adopted_session_is_open() -> None:
+    endpoint = SimulatedEndpoint(SCHEMAS)
+    endpoint.adopt("abc", NOW)
+    endpoint.adopt("abc", NOW + 3600)
+
+    assert endpoint.answer(request(PING, "/api/v1/sessions/abc/events"), NOW + 1).status == 204
+    assert endpoint.answer(request(PING, "/api/v1/sessions/abc/events"), NOW + 3600).status == 410
+
+
+def test_a_full_table_forgets_only_for_new_sessions() -> None:
+    endpoint, oldest = SimulatedEndpoint(SCHEMAS), mint(NO_RECORDED_SESSION, 0)
+    for sid in (oldest, *map(str, range(MOST_SESSIONS - 1))):
+        endpoint.adopt(sid, NOW)
+
+    assert endpoint.answer(request(PING, f"/api/v1/sessions/{oldest}/events"), NOW + 3600).status == 410
+
+
+# ---- Refusals ----
+
+REFUSED: list[tuple[object, str]] = [
+    (b"", "the body is empty"),
+    (b"{", "the body is not JSON"),
+    ("x", "the body is a string; expected one event object"),
+    ({}, "eventType is missing"),
+    (PING | {"eventType": "pause"}, 'eventType is "pause", which is not documented; did you mean pauseStart?'),
+    (PING | {"playerTime": {"playhead": 0}}, "ping: playerTime.ts is missing; it is required"),
+    (
+        PING | {"playerTime": {"playhead": "0", "ts": 1}},
+        'ping: playerTime.playhead is a string, "0"; expected a number',
+    ),
+    (event("stateStart"), "stateStart: params is missing"),
+    (event("adBreakStart", params={}), "media.ad.podIndex is missing"),
+    (PING | {"qoeData": {"media.qoe.errorSource": "x"}}, "media.qoe.errorSource"),
+]
+
+
+@pytest.mark.parametrize(("body", "said"), REFUSED)
+def test_an_event_is_refused_with_the_schemas_complaint(body: object, said: str) -> None:
+    player = open_player()
+
+    assert player.call(request(body, f"/api/v1/sessions/{player.sid}/events")) == 400
+    assert said in player.told()["message"]
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"media.id": None}, "params.media.id is missing"),
+        ({"media.length": "60"}, 'params.media.length is a string, "60"; expected a number'),
+        ({"media.id": ""}, "params.media.id is a string"),
+        ({"media.downloaded": True}, "send downloaded content to /api/v1/downloaded"),
+    ],
+)
+def test_a_session_start_is_refused_with_its_reason(player: Player, params: dict[str, Any], said: str) -> None:
+    assert player.call(request(start_with(params))) == 400
+    assert said in player.told()["message"]
+    assert player.header("Location") is None
+
+
+@pytest.mark.parametrize("key", ["my key", "a.reserved"])
+def test_a_metadata_key_outside_the_pattern_is_refused(player: Player, key: str) -> None:
+    assert player.call(request(start(customMetadata={key: "v"}))) == 400
+    assert key in player.told()["message"]
+
+
+def test_many_complaints_are_cut_to_a_few(player: Player) -> None:
+    player.call(request(start(params={"media.length": "x"}, playerTime={})))
+
+    assert player.told()["message"].count("; it is required") <= 5
+
+
+def test_a_body_is_validated_before_its_session(player: Player) -> None:
+    player.sid = "abc"
+
+    assert [player.send("pause"), player.send("ping")] == [400, 404]
+
+
+def test_a_session_start_belongs_to_sessions(player: Player) -> None:
+    player.open()
+
+    assert player.call(request(start(), f"/api/v1/sessions/{player.sid}/events")) == 400
+    assert player.call(request(PING)) == 400
+    assert player.told()["message"] == "eventType is ping; a session opens with sessionStart"
+
+
+# What draws a warning, and so no refusal of a lenient endpoint, but one of a strict.
+LENIENT: list[dict[str, object]] = [
+    {"more": 1},
+    {"qoeData": {"bitrate": 1}},
+    {"params": {"media.id": "x"}},
+    {"customMetadata": {"a": "b"}},
+]
+
+
+@pytest.mark.parametrize("more", LENIENT)
+def test_undocumented_keys_are_taken_unless_strict(more: dict[str, object]) -> None:
+    lenient, strict = Player(Simulator(SCHEMAS)), Player(Simulator(SCHEMAS, strict=True))
+    for player in (lenient, strict):
+        player.open()
+
+    assert lenient.call(request(PING | more, f"/api/v1/sessions/{lenient.sid}/events")) == 204
+    assert strict.call(request(PING | more, f"/api/v1/sessions/{strict.sid}/events")) == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PING | {"playerTime": {"playhead": 0, "ts": 1}},
+        PING | {"qoeData": {"media.qoe.bitrate": 3}},
+        event("bitrateChange"),
+        PING | {"qoeData": {"media.qoe.errorID": "N/A"}},
+    ],
+)
+def test_what_no_schema_says_is_refused_only_as_far_as_documented(body: object) -> None:
+    strict = Player(Simulator(SCHEMAS, strict=True))
+    strict.open()
+
+    assert strict.call(request(body, f"/api/v1/sessions/{strict.sid}/events")) == 204
+
+
+def test_the_content_type_refuses_nothing(player: Player) -> None:
+    assert player.call(request(start(), Content_Type="text/plain;charset=UTF-8")) == 201
+
+
+# ---- Recorded schemas ----
+
+
+def test_a_recorded_schema_makes_its_type_strict() -> None:
+    player = Player(Simulator(Schemas({"ping": build_schema("ping")})))
+    player.open()
+    odd = {"qoeData": {"bitrate": 1}}
+
+    assert player.call(request(PING | odd, f"/api/v1/sessions/{player.sid}/events")) == 400
+    assert player.call(request(event("play") | odd, f"/api/v1/sessions/{player.sid}/events")) == 204
+
+
+def test_a_recorded_schema_decides() -> None:
+    schema = {"type": "object", "properties": {"params": {"required": ["mine"]}}}
+    player = Player(Simulator(Schemas({"ping": schema})))
+    player.open()
+
+    assert [player.send("ping", params={}), player.send("ping", params={"mine": 1})] == [400, 204]
+
+
+@pytest.mark.parametrize("more", [{}, {"playerTime": 7, "params": []}, {"params": {}, "playerTime": {"ts": "x"}}])
+def test_a_recorded_schema_may_ask_for_little(more: dict[str, object]) -> None:
+    player = Player(Simulator(Schemas({"sessionStart": {"type": "object"}})))
+
+    assert player.call(request({"eventType": "sessionStart"} | more)) in (201, 400)
+
+
+def test_an_event_of_a_lax_schema_is_taken() -> None:
+    player = Player(Simulator(Schemas({"ping": {"type": "object"}})))
+    player.open()
+
+    assert player.call(request({"eventType": "ping", "playerTime": 7}, f"/api/v1/sessions/{player.sid}/events")) == 204
