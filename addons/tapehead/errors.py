@@ -2,10 +2,10 @@
 
 The tree:
 
-Problem
-    UsageProblem        the arguments
-    RecordingProblem    a recording
-    ProxyProblem        the proxy or the server
+TapeheadError
+    UsageError        the arguments
+    RecordingError    a recording
+    StartupError        the proxy or the server
 
 Each message is one sentence: what, where, what to do. Commands print it and exit with 2.
 """

@@ -44,9 +44,9 @@ class InternalErrors:
         self.count = 0
         self._tell_of = tell
         self._told: set[tuple[str, str]] = set()
-        self.hide(names)
+        self.add_identifying_keys(names)
 
-    def hide(self, names: Iterable[str]) -> None:
+    def add_identifying_keys(self, names: Iterable[str]) -> None:
         """Take the values of these names for identifiers from now on, besides those that always are."""
         self._redactor = Redactor(secrets.token_bytes(32), names)
 

@@ -33,7 +33,7 @@ def page(browser: Browser, report: Path) -> Iterator[Page]:
     """The report opened from a file URL; whatever else it asks for, complains of or opens fails the test."""
     opened, noise = browser.new_page(viewport={"width": 1360, "height": 1000}), list[str]()
 
-    def hear(message: ConsoleMessage) -> None:
+    def note_event(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             noise.append(message.text)
 
@@ -41,7 +41,7 @@ def page(browser: Browser, report: Path) -> Iterator[Page]:
         noise.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
-    opened.on("console", hear)
+    opened.on("console", note_event)
     opened.on("dialog", refuse)
     opened.on("pageerror", lambda error: noise.append(str(error)))
     opened.on("request", lambda request: noise.append(request.url))

@@ -18,12 +18,12 @@ MOST_TOLD = 400
 
 def har_of_bytes(data: bytes) -> list[Exchange]:
     """The exchanges of what may be a HAR."""
-    return _sift(lambda sieve, _complain: read_har("a.har", data, sieve))
+    return _sift(lambda sieve, _warn: read_har("a.har", data, sieve))
 
 
 def flow_file_of_bytes(data: bytes) -> list[Exchange]:
     """The exchanges of what may be a flow file."""
-    return _sift(lambda sieve, complain: read_flow_file("a.flow", io.BytesIO(data), sieve, complain))
+    return _sift(lambda sieve, warn: read_flow_file("a.flow", io.BytesIO(data), sieve, warn))
 
 
 def _sift(read: Callable[[CallCollector, Callable[[str], None]], None]) -> list[Exchange]:

@@ -43,14 +43,14 @@ NAME = "recording.jsonl"
 SCHEMAS = Schemas()
 
 
-def complain(_line: str) -> None:
+def warn(_line: str) -> None:
     """Complain to nobody."""
 
 
 def read(path: Path) -> list[Entry]:
     """The entries of a file; none of a file that is no recording."""
     try:
-        return read_entries(path, complain)
+        return read_entries(path, warn)
     except RecordingError:
         return []
 
@@ -121,17 +121,17 @@ def _answered(entry: Entry) -> Entry:
 
 def tape_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
     """What can be replayed, and the schemas in use with it."""
-    tape = build_index([entries])
+    index = build_index([entries])
     try:
-        return tape, Schemas(recorded_schemas(tape))
+        return index, Schemas(recorded_schemas(index))
     except ValueError:
-        return tape, SCHEMAS
+        return index, SCHEMAS
 
 
 def replay(entries: Sequence[Entry], on_miss: OnMiss = OnMiss.SIMULATE, most: int | None = None) -> None:
     """A replay that is asked for everything that it has, `most` calls of it, by a player and by the recorded ids."""
-    tape, schemas = tape_of(entries)
-    engine = Replayer(tape, schemas, on_miss=on_miss, files=(NAME,))
+    index, schemas = tape_of(entries)
+    engine = Replayer(index, schemas, on_miss=on_miss, files=(NAME,))
     for answer in play(engine, [entry.exchange for entry in entries][:most]):
         assert answer.response is None or to_mitmproxy(answer.response)
     assert list(summary_lines(engine.summary(), (NAME,)))

@@ -184,7 +184,7 @@ def schema(data: bytes) -> None:
         return
     with contextlib.suppress(ValueError):
         schemas.learn("play", found)
-    assert all(complaint.keyword for complaint in schemas.complaints("play", checked))
+    assert all(complaint.keyword for complaint in schemas.schema_errors("play", checked))
     settings = Settings(expect={"play": found})
     with contextlib.suppress(ValueError):
         list(Expectations(settings).check(request(sent, _PATHS[Call.EVENT])))

@@ -118,7 +118,7 @@ class Viewer:
     page: Page
     complaints: list[str]
 
-    def hear(self, message: ConsoleMessage) -> None:
+    def note_event(self, message: ConsoleMessage) -> None:
         """Keep an error of the browser's console."""
         if message.type == "error":
             self.complaints.append(message.text)
@@ -150,7 +150,7 @@ def viewer(browser: Browser | BrowserContext, site: str, **settings: object) -> 
     """A viewer in a fresh profile who has pressed Play on the page of `site`, opened with `settings`."""
     page = browser.new_page()
     opened = Viewer(page, [])
-    page.on("console", opened.hear)
+    page.on("console", opened.note_event)
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     try:
         page.goto(f"{site}/?{urlencode(settings)}", timeout=PATIENCE_MS)

@@ -35,8 +35,8 @@ def cover(results: Iterable[SessionResult], settings: Settings | None = None) ->
     return coverage.report()
 
 
-def of(*books: Playbook, settings: Settings | None = None) -> CoverageReport:
-    return cover(run(mix(*books)), settings)
+def of(*counts: Playbook, settings: Settings | None = None) -> CoverageReport:
+    return cover(run(mix(*counts)), settings)
 
 
 def kind_of(report: CoverageReport, kind: ItemKind) -> KindCoverage:

@@ -242,7 +242,7 @@ def rules_of(results: Iterable[SessionResult]) -> list[str]:
     return [finding.rule for result in results for finding in result.findings]
 
 
-def mix(*books: Playbook) -> list[Exchange]:
+def mix(*counts: Playbook) -> list[Exchange]:
     """The exchanges of several sessions in the order in which a recording has them."""
-    everything = [exchange for book in books for exchange in book.exchanges]
+    everything = [exchange for book in counts for exchange in book.exchanges]
     return sorted(everything, key=lambda exchange: exchange.started)

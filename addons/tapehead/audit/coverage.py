@@ -195,7 +195,7 @@ def _rule_of(item: Item) -> str:
     if item.kind is not ItemKind.MOVES:
         return ""
     state = next(state for state in TABLE[item.of] if state == item.part)
-    return find_transition(item.of, state, item.name).slip
+    return find_transition(item.of, state, item.name).violation
 
 
 def _said(event: Event) -> Iterator[Item]:

@@ -53,7 +53,7 @@ class Expectations:
                 path = f"{prefix}customMetadata.{key}"
                 yield finding("missing-parameter", path, f"{event_type}: {path} is missing; the settings expect it")
         if self._schemas and event_type in self._settings.expect:
-            for complaint in self._schemas.complaints(event_type, event):
+            for complaint in self._schemas.schema_errors(event_type, event):
                 closed = complaint.keyword in _CLOSED
                 yield from _unexpected(body, complaint) if closed else findings_for(body, complaint)
 

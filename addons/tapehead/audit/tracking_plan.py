@@ -140,7 +140,7 @@ def _moves(event_types: Iterable[str]) -> Iterator[Item]:
     known = frozenset(event_types)
     for machine, rows in TABLE.items():
         for state, row in rows.items():
-            made = (event for event, move in row.items() if not move.slip and event != TIMEOUT)
+            made = (event for event, move in row.items() if not move.violation and event != TIMEOUT)
             # A session opens by sessionStart; whatever else the table takes there is for broken recordings.
             events = ["sessionStart"] if state is Life.UNOPENED else [event for event in made if event != ANY]
             if state not in UNSOUND and state is not Life.ENDED:

@@ -101,7 +101,7 @@ def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
     get the one that their suffix says, and stdout gets text.
 
     Raises:
-        UsageProblem: there are too many or too few files.
+        UsageError: there are too many or too few files.
     """
     files = [None if name == STDOUT else Path(name) for name in outputs]
     forms = list(forms) or [_form_of(path) for path in files] or [Format.TEXT]

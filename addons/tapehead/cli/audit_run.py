@@ -61,8 +61,8 @@ def run(request: Request) -> int:
     """Audit recordings and deliver the report; the exit code: 2 if a recording that was named could not be read.
 
     Raises:
-        UsageProblem: an assumption is unknown.
-        RecordingProblem: nothing could be read.
+        UsageError: an assumption is unknown.
+        RecordingError: nothing could be read.
     """
     assumptions = _assumptions(request.assume)
     recordings = list(_find(request.recordings))
@@ -72,7 +72,7 @@ def run(request: Request) -> int:
     gathered = _Gathered(pictures, Coverage(config.settings) if request.coverage else None)
     if request.verbose:
         for line in lines_in_force(config.settings, str(config.source) if config.source else None):
-            _complain(line)
+            _warn(line)
     unread = _gather(recordings, assumptions, config.settings, gathered)
     report = build_report(gathered.sessions)
     if gathered.coverage:
@@ -81,7 +81,7 @@ def run(request: Request) -> int:
         deliver(_render(target, report, gathered, request), target.output)
     if all(target.output for target in request.targets):
         written = ", ".join(str(target.output) for target in request.targets)
-        _complain(f"{totals_of(report['summary'])}; wrote {written}")
+        _warn(f"{totals_of(report['summary'])}; wrote {written}")
     if unread.intersection(request.recordings):
         return 2
     return int(any(fails(place.finding, request.fail_on) for place in places_of(report)))
@@ -91,7 +91,7 @@ def explain(rule: str | None) -> None:
     """Print the catalogue, or what it says of one rule.
 
     Raises:
-        UsageProblem: there is no such rule.
+        UsageError: there is no such rule.
     """
     if rule is None:
         typer.echo(render_rules(look_at(None)), nl=False)
@@ -102,7 +102,7 @@ def explain(rule: str | None) -> None:
         raise UsageError(f"there is no rule {rule}{hint}")
 
 
-def _complain(line: str) -> None:
+def _warn(line: str) -> None:
     typer.echo(f"tapehead: {line}", err=True)
 
 
@@ -150,7 +150,7 @@ def _gather(recordings: Sequence[Path], assumptions: Assumptions, settings: Sett
     """Read and audit everything that can be read; the names of what cannot.
 
     Raises:
-        RecordingProblem: nothing could.
+        RecordingError: nothing could.
     """
     order = {name_of(path): number for number, path in enumerate(recordings)}
     with progress(len(recordings), "recordings, {task.fields[read]:,} exchanges") as show:
@@ -171,7 +171,7 @@ def _find(names: Iterable[str]) -> Iterator[Path]:
             inside = find_recordings(path)
             found |= dict.fromkeys(inside)
             if not inside:
-                _complain(f"{path}: there is no recording (*.jsonl, *.jsonl.zst) in this folder")
+                _warn(f"{path}: there is no recording (*.jsonl, *.jsonl.zst) in this folder")
         else:
             found[path] = None
     # Under two spellings it is one recording.
@@ -200,7 +200,7 @@ class _Reader:
             try:
                 yield from self._entries(recording)
             except TapeheadError as problem:
-                _complain(str(problem))
+                _warn(str(problem))
                 self.unread.add(str(recording))
             self._done += 1
             self._show(self._done, self.read)
@@ -220,7 +220,7 @@ class _Reader:
                 _complain_of(name, waiting)
                 waiting.clear()
         if bad > MOST_COMPLAINTS:
-            _complain(f"{name}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
+            _warn(f"{name}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
 
     def _take(self, name: str, entry: Entry) -> Entry:
         self.read += 1
@@ -233,7 +233,7 @@ class _Reader:
 
 def _complain_of(name: str, lines: Iterable[BadLine]) -> None:
     for line in lines:
-        _complain(f"{name}:{line.line}: skipped, {line.reason}")
+        _warn(f"{name}:{line.line}: skipped, {line.reason}")
 
 
 # ---- Writing ----

@@ -48,7 +48,7 @@ def load_config(config: Path | None = None, expect: Iterable[str] = (), folder: 
         folder: where to begin to look; None for the current one.
 
     Raises:
-        UsageProblem: a file cannot be read, or says what means nothing.
+        UsageError: a file cannot be read, or says what means nothing.
     """
     found = (config, _read_named(config)) if config else find_config(folder)
     source, table = found or (None, {})
@@ -61,7 +61,7 @@ def find_config(folder: Path | None = None) -> tuple[Path, Mapping[str, Any]] | 
     """The nearest file with settings from `folder` (None: the current one) upward, and its table; None if none has.
 
     Raises:
-        UsageProblem: a file on the way cannot be read.
+        UsageError: a file on the way cannot be read.
     """
     here = (folder or Path()).absolute()
     for path in (each / name for each in (here, *here.parents) for name in (OWN_FILE, PROJECT_FILE)):

@@ -73,7 +73,7 @@ def diff(
     chosen = form or _form_of(output)
     deliver(_render(found, chosen, (before, after), scope, output), output)
     if output:
-        _complain(f"{totals_of(found)}; wrote {output}")
+        _warn(f"{totals_of(found)}; wrote {output}")
     raise typer.Exit(0 if found.same else 1)
 
 
@@ -82,7 +82,7 @@ def register(app: typer.Typer) -> None:
     app.command()(diff)
 
 
-def _complain(line: str) -> None:
+def _warn(line: str) -> None:
     typer.echo(f"tapehead: {line}", err=True)
 
 
@@ -95,7 +95,7 @@ def _find(path: Path) -> list[Path]:
     """The recordings that `path` stands for.
 
     Raises:
-        RecordingProblem: it is a folder without any.
+        RecordingError: it is a folder without any.
     """
     from tapehead.recording.paths import find_recordings
 
@@ -110,7 +110,7 @@ def _read(paths: Sequence[Path]) -> "list[SessionResult]":
     """The audited sessions of some recordings; a file of a folder that cannot be read is complained of.
 
     Raises:
-        RecordingProblem: none can be read.
+        RecordingError: none can be read.
     """
     from tapehead.audit.session_audit import audit
     from tapehead.metrics.calculator import calculate
@@ -125,11 +125,11 @@ def _entries(paths: Sequence[Path]) -> "Iterator[tuple[str, Entry]]":
     read = 0
     for path in paths:
         try:
-            entries = read_entries(path, _complain)
+            entries = read_entries(path, _warn)
         except RecordingError as problem:
             if len(paths) == 1:
                 raise
-            _complain(str(problem))
+            _warn(str(problem))
             continue
         read += 1
         yield from ((name_of(path), entry) for entry in entries)

@@ -40,10 +40,10 @@ def import_(
         keep_ids=keep_ids,
         redact_keys=named,
     )
-    log_to_stderr(_complain)
+    log_to_stderr(_warn)
     settings = ImportSettings(tuple(files), tuple(endpoint or ()), store)
     with progress(len(files), "files, {task.fields[read]:,} requests") as show:
-        result = run_import(settings, _complain, show)
+        result = run_import(settings, _warn, show)
     typer.echo(result.summary)
     raise typer.Exit(2 if result.unread else int(result.lost > 0))
 
@@ -53,5 +53,5 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
 
 
-def _complain(line: str) -> None:
+def _warn(line: str) -> None:
     typer.echo(f"tapehead: {line}", err=True)

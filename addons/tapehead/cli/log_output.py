@@ -5,20 +5,20 @@ from collections.abc import Callable
 
 
 class _LineHandler(logging.Handler):
-    def __init__(self, complain: Callable[[str], None]) -> None:
+    def __init__(self, warn: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self._complain = complain
+        self._warn = warn
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        self._complain(self.format(record) if record.name.startswith("tapehead") else record.getMessage())
+        self._warn(self.format(record) if record.name.startswith("tapehead") else record.getMessage())
 
 
-def log_to_stderr(complain: Callable[[str], None]) -> None:
+def log_to_stderr(warn: Callable[[str], None]) -> None:
     """Send what libraries warn of to `complain`, a line each."""
     root = logging.getLogger()
     # It says why a server did not start, which the command says itself.
     logging.getLogger("mitmproxy.addons.proxyserver").disabled = True
-    root.handlers[:] = [_LineHandler(complain)]
+    root.handlers[:] = [_LineHandler(warn)]
     root.setLevel(logging.WARNING)

@@ -80,69 +80,69 @@ class EngineRun:
 
     Args:
         settings: what answers, and how.
-        complain: prints a line on stderr.
+        warn: prints a line on stderr.
 
     Attributes:
         engine: what answers.
-        books: what was played; None for a simulation. Those of other processes can be added.
+        counts: what was played; None for a simulation. Those of other processes can be added.
         names: the recordings' names.
         failures: what failed of tapehead's own.
 
     Raises:
-        RecordingProblem: a recording cannot be read.
-        UsageProblem: a recorded schema is none, or the summary cannot be written.
+        RecordingError: a recording cannot be read.
+        UsageError: a recorded schema is none, or the summary cannot be written.
     """
 
-    def __init__(self, settings: EngineSettings, complain: Callable[[str], None]) -> None:
+    def __init__(self, settings: EngineSettings, warn: Callable[[str], None]) -> None:
         self._settings = settings
         if settings.summary:
             check_outputs([settings.summary], settings.recordings)
             _check_writable(settings.summary)
-        self._tape = build_index([read_entries(path, complain) for path in settings.recordings])
+        self._index = build_index([read_entries(path, warn) for path in settings.recordings])
         self.names = tuple(map(str, settings.recordings))
         self._faulty = FaultInjector(self._inner(), settings.faults, settings.latency)
         self.engine: Engine = self._faulty
         self.failures = InternalErrors(settings.redact_keys)
-        self.struck_elsewhere = 0
+        self.faults_injected_elsewhere = 0
 
     def _inner(self) -> Engine:
-        settings, schemas = self._settings, schemas_of(self._tape, self.names)
-        self.books: ReplayCounts | None = None
+        settings, schemas = self._settings, schemas_of(self._index, self.names)
+        self.counts: ReplayCounts | None = None
         if not settings.recordings:
             return Simulator(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
         endpoint = SimulatedEndpoint(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
-        quotes = excerpts_for(settings.redact_keys, keep_ids=settings.keep_ids)
+        excerpts = excerpts_for(settings.redact_keys, keep_ids=settings.keep_ids)
         replay = Replayer(
-            self._tape, schemas, on_miss=settings.on_miss, endpoint=endpoint, files=self.names, quotes=quotes
+            self._index, schemas, on_miss=settings.on_miss, endpoint=endpoint, files=self.names, excerpts=excerpts
         )
-        self.books = replay.books()
+        self.counts = replay.counts()
         return replay
 
     @property
-    def struck(self) -> int:
+    def faults_injected(self) -> int:
         """How many answers a fault changed, in all processes."""
-        return self._faulty.struck + self.struck_elsewhere
+        return self._faulty.faults_injected + self.faults_injected_elsewhere
 
-    def close(self, receipt: OfflineGuard | None, show: Callable[[str], None], refused: int = 0) -> int:
+    def close(self, guard: OfflineGuard | None, show: Callable[[str], None], refused: int = 0) -> int:
         """Show what was played and write the summary; the exit code.
 
         Args:
-            receipt: of the network; None where that is allowed.
+            guard: of the network; None where that is allowed.
             show: prints a line.
             refused: how many requests to the endpoint were refused, since they are no collection call.
 
         Raises:
-            UsageProblem: the summary cannot be written.
+            UsageError: the summary cannot be written.
         """
-        summary = summarise(self._tape, self.books) if self.books else None
-        attempts = receipt.attempts if receipt else 0
-        for line in self._lines(summary, receipt, refused):
+        summary = summarise(self._index, self.counts) if self.counts else None
+        attempts = guard.attempts if guard else 0
+        for line in self._lines(summary, guard, refused):
             show(line)
         if self._settings.summary:
             report = RunReport(
                 recordings=self.names,
                 replay=summary,
-                faults=self.struck,
+                faults=self.faults_injected,
                 refused=refused,
                 failures=self.failures.count,
                 offline_attempts=attempts,
@@ -156,16 +156,16 @@ class EngineRun:
             return bool(summary.misses or summary.unused or refused)
         return self._settings.on_miss is OnMiss.ERROR and bool(summary.misses or refused)
 
-    def _lines(self, summary: ReplaySummary | None, receipt: OfflineGuard | None, refused: int) -> Iterator[str]:
+    def _lines(self, summary: ReplaySummary | None, guard: OfflineGuard | None, refused: int) -> Iterator[str]:
         yield from summary_lines(summary, self.names) if summary else ()
-        if self.struck:
-            yield f"faults made on demand: {self.struck}"
+        if self.faults_injected:
+            yield f"faults made on demand: {self.faults_injected}"
         if refused:
             yield f"refused {count_of(refused, 'other request')} to the endpoint: no Media Collection call"
         if self.failures.count:
             yield f"{count_of(self.failures.count, 'failure')} of tapehead's own: see the log"
-        if receipt:
-            yield receipt.line()
+        if guard:
+            yield guard.line()
 
 
 def _check_writable(path: Path) -> None:
@@ -187,12 +187,12 @@ def _write(path: Path, report: RunReport) -> None:
 _Sent = tuple[ReplayCounts | None, int, int, int, int]
 
 
-def dump_counts(stage: EngineRun, receipt: OfflineGuard, turned_away: int) -> bytes:
+def dump_counts(run: EngineRun, guard: OfflineGuard, turned_away: int) -> bytes:
     """A process's books, for `add_books` in another; `turned_away` is how many connections it refused."""
-    return msgspec.json.encode((stage.books, stage.struck, receipt.attempts, turned_away, stage.failures.count))
+    return msgspec.json.encode((run.counts, run.faults_injected, guard.attempts, turned_away, run.failures.count))
 
 
-def merge_counts(stage: EngineRun, sent: Sequence[bytes]) -> tuple[int, int]:
+def merge_counts(run: EngineRun, sent: Sequence[bytes]) -> tuple[int, int]:
     """Add the books of other processes to those of `stage`.
 
     Returns:
@@ -200,11 +200,11 @@ def merge_counts(stage: EngineRun, sent: Sequence[bytes]) -> tuple[int, int]:
     """
     attempts = turned_away = 0
     for each in sent:
-        books, struck, attempted, refused, failed = msgspec.json.decode(each, type=_Sent)
+        counts, faults_injected, attempted, refused, failed = msgspec.json.decode(each, type=_Sent)
         attempts += attempted
         turned_away += refused
-        stage.failures.count += failed
-        stage.struck_elsewhere += struck
-        if stage.books and books:
-            stage.books.add(books)
+        run.failures.count += failed
+        run.faults_injected_elsewhere += faults_injected
+        if run.counts and counts:
+            run.counts.add(counts)
     return attempts, turned_away

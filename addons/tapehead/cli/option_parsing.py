@@ -30,7 +30,7 @@ def parse_target(url: str) -> Target:
     """The target that a URL names.
 
     Raises:
-        UsageProblem: it is no http or https URL.
+        UsageError: it is no http or https URL.
     """
     try:
         parts = urlsplit(url)
@@ -48,7 +48,7 @@ def parse_listen(listen: str) -> tuple[str, int]:
     """The host and port that `HOST:PORT` names; brackets round an IPv6 address.
 
     Raises:
-        UsageProblem: it names none.
+        UsageError: it names none.
     """
     match = _ADDRESS.fullmatch(listen)
     if not match or int(match["port"]) > 65535:
@@ -60,7 +60,7 @@ def forward_target(on_miss: OnMiss, to: str | None, mode: Sequence[str] | None) 
     """The endpoint that misses are forwarded to; None where they are not.
 
     Raises:
-        UsageProblem: the arguments do not fit together.
+        UsageError: the arguments do not fit together.
     """
     if on_miss is not OnMiss.FORWARD:
         if to:
@@ -75,7 +75,7 @@ def episodes_file(target: Target | None, out: Path | None, recordings: Sequence[
     """Where forwarded calls are recorded; None where nothing is forwarded.
 
     Raises:
-        UsageProblem: it is not clear where.
+        UsageError: it is not clear where.
     """
     if target is None:
         if out:
@@ -90,7 +90,7 @@ def check_append(*, append: bool, overwrite: bool) -> None:
     """Make sure that it is clear what becomes of a recording that is there.
 
     Raises:
-        UsageProblem: it is not.
+        UsageError: it is not.
     """
     if append and overwrite:
         raise UsageError("--append and --overwrite exclude each other; say one of them")
@@ -102,7 +102,7 @@ def episodes_store(
     """How forwarded calls are recorded; None where nothing is forwarded.
 
     Raises:
-        UsageProblem: it is not clear where to.
+        UsageError: it is not clear where to.
     """
     file = episodes_file(target, out, recordings)
     return StoreSettings(out=file, append=True, keep_ids=keep_ids, redact_keys=redact_keys) if file else None
@@ -112,7 +112,7 @@ def redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ..
     """The names that `--redact-key` gives.
 
     Raises:
-        UsageProblem: one is empty, or identifiers are to be kept.
+        UsageError: one is empty, or identifiers are to be kept.
     """
     if names and keep_ids:
         raise UsageError("--redact-key and --keep-ids exclude each other; say one of them")
@@ -125,7 +125,7 @@ def parse_faults(texts: Sequence[str] | None) -> tuple[Fault, ...]:
     """The faults that `--fault` names.
 
     Raises:
-        UsageProblem: one is none.
+        UsageError: one is none.
     """
     return tuple(parse_fault(text) for text in texts or ())
 
@@ -134,7 +134,7 @@ def parse_waiting(text: str | None) -> Latency | None:
     """The latency that `--latency` names.
 
     Raises:
-        UsageProblem: it is none.
+        UsageError: it is none.
     """
     return parse_latency(text) if text is not None else None
 
@@ -143,7 +143,7 @@ def parse_clients(texts: Sequence[str] | None) -> tuple[Network, ...]:
     """The networks that `--allow-client` names.
 
     Raises:
-        UsageProblem: one is none.
+        UsageError: one is none.
     """
     return tuple(map(_parse_client, texts or ()))
 
@@ -161,7 +161,7 @@ def parse_protection(login: str | None, clients: Sequence[str] | None, *, open_:
     """What keeps strangers out, by the arguments that say it.
 
     Raises:
-        UsageProblem: one cannot be used; the message does not repeat the login.
+        UsageError: one cannot be used; the message does not repeat the login.
     """
     if login is not None and not (login == ANY_LOGIN or login[:1] == "@" != login or _LOGIN.fullmatch(login)):
         raise UsageError("--proxyauth is no login; expected USER:PASS with that one colon, or @FILE made by htpasswd")
@@ -184,7 +184,7 @@ def proxy_settings(
     """How the proxy runs, by the arguments that all doors share.
 
     Raises:
-        UsageProblem: one cannot be used.
+        UsageError: one cannot be used.
     """
     host, port = parse_listen(listen)
     for option in extra:
@@ -202,7 +202,7 @@ def live_settings(port: int | None, title: str, workers: int = 1) -> LiveSetting
     """The live page that `--live` asks for, if it does.
 
     Raises:
-        UsageProblem: several processes answer.
+        UsageError: several processes answer.
     """
     if port is None:
         return None

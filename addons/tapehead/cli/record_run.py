@@ -13,6 +13,7 @@ from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.recording.pipeline import OnStored
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
 
@@ -37,27 +38,27 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     live: LiveSettings | None = None
 
 
-async def run_recorder(settings: RecorderSettings, complain: Callable[[str], None]) -> int:
+async def run_recorder(settings: RecorderSettings, warn: Callable[[str], None]) -> int:
     """Record until told to stop; the exit code.
 
     Args:
         settings: what and where to.
-        complain: prints a line on stderr, in any thread.
+        warn: prints a line on stderr, in any thread.
 
     Raises:
-        ProxyProblem: the proxy cannot start.
-        RecordingProblem: the recording cannot be written.
+        StartupError: the proxy cannot start.
+        RecordingError: the recording cannot be written.
     """
     screen, hosts, failures = Screen(), Hosts(settings.endpoints), InternalErrors(settings.store.redact_keys)
     with live_page(settings.live, failures) as page:
         show = None if settings.quiet else screen.show
-        subscribers = [page.show_stored] if page else []
+        subscribers: list[OnStored] = [page.show_stored] if page else []
         if not settings.quiet:
             subscribers.append(screen.show_exchange)
-        recording = Recorder(settings.store, complain, failures, subscribers)
-        strays = UnmatchedRequests(show)
+        recording = Recorder(settings.store, warn, failures, subscribers)
+        unmatched = UnmatchedRequests(show)
         record = RecorderAddon(recording.writer, failures)
-        addons = [CallSelector(hosts, settings.prefix, strays.note, failures=failures), record]
+        addons = [CallSelector(hosts, settings.prefix, unmatched.note, failures=failures), record]
 
         def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             announce(screen.show, addresses, [*notes, *link_lines(page)])
@@ -69,6 +70,6 @@ async def run_recorder(settings: RecorderSettings, complain: Callable[[str], Non
             recording.discard()
             raise
         recording.close()
-    screen.show(recording.summary() + strays.summary("passed on"))
+    screen.show(recording.summary() + unmatched.summary("passed on"))
     screen.close()
     return 0 if recording.is_whole else 1

@@ -45,44 +45,44 @@ class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSettings | None = None
 
 
-def play_recordings(settings: PlayerSettings, complain: Callable[[str], None]) -> int:
+def play_recordings(settings: PlayerSettings, warn: Callable[[str], None]) -> int:
     """Answer players until told to stop; the exit code.
 
     Raises:
         Problem: a recording cannot be read or written, or the proxy cannot start.
     """
-    stage, screen = EngineRun(settings.engine, complain), Screen()
-    receipt = None if settings.engine.on_miss is OnMiss.FORWARD else OfflineGuard(settings.allow)
-    strays = UnmatchedRequests(None if settings.engine.quiet else screen.show)
-    with live_page(settings.engine.live, stage.failures, settings.engine.redact_keys) as page:
-        recording = Recorder(settings.store, complain, stage.failures) if settings.store else None
+    run, screen = EngineRun(settings.engine, warn), Screen()
+    guard = None if settings.engine.on_miss is OnMiss.FORWARD else OfflineGuard(settings.allow)
+    unmatched = UnmatchedRequests(None if settings.engine.quiet else screen.show)
+    with live_page(settings.engine.live, run.failures, settings.engine.redact_keys) as page:
+        recording = Recorder(settings.store, warn, run.failures) if settings.store else None
         try:
-            asyncio.run(_run(settings, stage, screen, recording, receipt, strays, page))
+            asyncio.run(_run(settings, run, screen, recording, guard, unmatched, page))
         finally:
             if recording:
                 recording.close()
     if recording:
         screen.show(recording.summary())
-    code = stage.close(receipt, screen.show, strays.count)
+    code = run.close(guard, screen.show, unmatched.count)
     screen.close()
     return code if recording is None or recording.is_whole else 1
 
 
 async def _run(
     settings: PlayerSettings,
-    stage: EngineRun,
+    run: EngineRun,
     screen: Screen,
     recording: Recorder | None,
-    receipt: OfflineGuard | None,
-    strays: UnmatchedRequests,
+    guard: OfflineGuard | None,
+    unmatched: UnmatchedRequests,
     page: "LiveServer | None",
 ) -> None:
-    engine, hosts, failures = settings.engine, Hosts(settings.endpoints), stage.failures
+    engine, hosts, failures = settings.engine, Hosts(settings.endpoints), run.failures
     observe = None if engine.quiet else observer(screen, explain=engine.explain)
     if page:
         observe = page.watching(observe)
     record = RecorderAddon(recording.writer, failures, forwarded_only=True) if recording else None
-    play = ReplayAddon(stage.engine, hosts, settings.allow, observe, record, strays.note, failures=failures)
+    play = ReplayAddon(run.engine, hosts, settings.allow, observe, record, unmatched.note, failures=failures)
     addons = [
         CallSelector(hosts, settings.prefix, stream=False, failures=failures),
         play,
@@ -90,8 +90,8 @@ async def _run(
     ]
 
     def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
-        if receipt:
-            receipt.seal()
+        if guard:
+            guard.enable()
         announce(screen.show, addresses, [*notes, *link_lines(page)])
 
     await run_proxy(hosts.limit(settings.proxy), addons, ready, play.drain, failures)

@@ -47,7 +47,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on `host:port`; port 0 picks one.
 
     Raises:
-        ProxyProblem: the address is in use, or no address of this machine.
+        StartupError: the address is in use, or no address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -89,7 +89,7 @@ def serve(
     settings: EngineSettings,
     host: str,
     port: int,
-    complain: Callable[[str], None],
+    warn: Callable[[str], None],
     *,
     workers: int = 1,
     clients: Sequence[Network] = (),
@@ -100,7 +100,7 @@ def serve(
         settings: what answers, and how.
         host: the address to listen on.
         port: the port; 0 picks one.
-        complain: prints a line on stderr.
+        warn: prints a line on stderr.
         workers: how many processes answer.
         clients: the networks from which players may come; none for all.
 
@@ -109,41 +109,41 @@ def serve(
     """
     if workers > 1:
         _hold_signals()
-    stage, screen, receipt = EngineRun(settings, complain), Screen(), OfflineGuard()
-    admission = ClientFilter(clients, complain if workers == 1 else once(complain))
+    run, screen, guard = EngineRun(settings, warn), Screen(), OfflineGuard()
+    admission = ClientFilter(clients, warn if workers == 1 else once(warn))
     with listen(host, port) as listening:
-        _warn(host, listening, clients, complain)
+        _warn(host, listening, clients, warn)
         ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
         if workers == 1:
-            with live_page(settings.live, stage.failures, settings.redact_keys) as page:
+            with live_page(settings.live, run.failures, settings.redact_keys) as page:
                 ready = functools.partial(ready, link_lines(page))
-                _answer(stage, settings, listening, screen, receipt, ready, admission, page)
+                _answer(run, settings, listening, screen, guard, ready, admission, page)
         else:
-            books = _run_workers(settings, listening, workers, ready, admission)
-            if len(books) < workers:
-                complain(f"{workers - len(books)} of {workers} workers ended without their part of the summary")
-            attempts, admission.refused = merge_counts(stage, books)
-            receipt.attempts += attempts
+            counts = _run_workers(settings, listening, workers, ready, admission)
+            if len(counts) < workers:
+                warn(f"{workers - len(counts)} of {workers} workers ended without their part of the summary")
+            attempts, admission.refused = merge_counts(run, counts)
+            guard.attempts += attempts
     if line := refused_line(admission.refused):
-        complain(line)
-    code = stage.close(receipt, screen.show)
+        warn(line)
+    code = run.close(guard, screen.show)
     screen.close()
     return code
 
 
-def _warn(host: str, listening: socket.socket, clients: Sequence[Network], complain: Callable[[str], None]) -> None:
+def _warn(host: str, listening: socket.socket, clients: Sequence[Network], warn: Callable[[str], None]) -> None:
     """Say what listening there exposes, if it does."""
     listener = Listener("serve", host, (listening.getsockname()[0],))
     if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):
-        complain(line)
+        warn(line)
 
 
 def _answer(
-    stage: EngineRun,
+    run: EngineRun,
     settings: EngineSettings,
     listening: socket.socket,
     screen: Screen,
-    receipt: OfflineGuard,
+    guard: OfflineGuard,
     ready: Callable[[], None],
     admission: ClientFilter,
     page: "LiveServer | None" = None,
@@ -151,9 +151,9 @@ def _answer(
     observe = None if settings.quiet else observer(screen, explain=settings.explain)
     if page:
         observe = page.watching(observe)
-    receipt.seal()
+    guard.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        app = App(stage.engine, stage.failures, observe)
+        app = App(run.engine, run.failures, observe)
         runner.run(run_server(app, listening, ready, admission))
 
 
@@ -171,10 +171,10 @@ def _run_workers(
     signal.sigwait(STOP_SIGNALS)
     for process, _ in started:
         process.terminate()
-    books = [_receive(pipe) for _, pipe in started]
+    counts = [_receive(pipe) for _, pipe in started]
     for process, _ in started:
         process.join(PATIENCE_SECONDS)
-    return [each for each in books if each is not None]
+    return [each for each in counts if each is not None]
 
 
 def _start_worker(
@@ -187,14 +187,14 @@ def _start_worker(
     return process, ours
 
 
-def once(complain: Callable[[str], None]) -> Callable[[str], None]:
+def once(warn: Callable[[str], None]) -> Callable[[str], None]:
     """A function that complains once, in whichever process it is called first."""
-    return functools.partial(_tell_first, SPAWN.Lock(), complain)
+    return functools.partial(_tell_first, SPAWN.Lock(), warn)
 
 
-def _tell_first(untold: Lock, complain: Callable[[str], None], line: str) -> None:
+def _tell_first(untold: Lock, warn: Callable[[str], None], line: str) -> None:
     if untold.acquire(block=False):
-        complain(line)
+        warn(line)
 
 
 def _receive(pipe: Connection) -> bytes | None:
@@ -204,13 +204,13 @@ def _receive(pipe: Connection) -> bytes | None:
         return None
 
 
-def _work(settings: EngineSettings, listening: socket.socket, books: Connection, admission: ClientFilter) -> None:
+def _work(settings: EngineSettings, listening: socket.socket, counts: Connection, admission: ClientFilter) -> None:
     """What one process of several does; it ends with its parent, however that ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    stage, screen, receipt = EngineRun(settings, _ignore), Screen(), OfflineGuard()
-    _answer(stage, settings, listening, screen, receipt, _heed_signals, admission)
+    run, screen, guard = EngineRun(settings, _ignore), Screen(), OfflineGuard()
+    _answer(run, settings, listening, screen, guard, _heed_signals, admission)
     screen.close()
-    books.send_bytes(dump_counts(stage, receipt, admission.refused))
+    counts.send_bytes(dump_counts(run, guard, admission.refused))
 
 
 def _end_with_parent() -> None:

@@ -23,14 +23,14 @@ from tapehead.text import escape_controls
 WIDE = 160
 
 
-def show_recording(path: Path, sid: str | None, complain: Callable[[str], None]) -> None:
+def show_recording(path: Path, sid: str | None, warn: Callable[[str], None]) -> None:
     """Print the sessions of the recording at `path`, or the calls of those whose id begins with `sid` (`-`: of none).
 
     Raises:
-        RecordingProblem: it cannot be read.
-        UsageProblem: it has no such session.
+        RecordingError: it cannot be read.
+        UsageError: it has no such session.
     """
-    entries = read_entries(path, complain)
+    entries = read_entries(path, warn)
     if sid is None:
         _show_sessions(entries)
         return

@@ -44,8 +44,8 @@ def run_demo(out: Path | None) -> int:
         out: where to keep the recording; None to keep none.
 
     Raises:
-        UsageProblem: there is such a file already.
-        ProxyProblem: a part does not start.
+        UsageError: there is such a file already.
+        StartupError: a part does not start.
     """
     if out and out.exists():
         raise UsageError(f"{out} exists; name another file, or remove it first")

@@ -37,7 +37,7 @@ class CallCollector:
 
     Args:
         endpoints: the hosts that count.
-        complain: takes a line about something that is wrong.
+        warn: takes a line about something that is wrong.
 
     Attributes:
         show: takes how many requests were looked at, once in a while.
@@ -48,12 +48,12 @@ class CallCollector:
         looked_at: how many entries there were in all.
     """
 
-    def __init__(self, endpoints: EndpointHosts, complain: Callable[[str], None]) -> None:
+    def __init__(self, endpoints: EndpointHosts, warn: Callable[[str], None]) -> None:
         self.show: Callable[[int], object] = lambda _read: None
         self.taken: list[CollectedCall] = []
         self.others = self.bodiless = self.damaged = self.looked_at = 0
         self._endpoints = endpoints
-        self._complain = complain
+        self._warn = warn
         self._alike: Counter[str] = Counter()
         self._told = self._untold = 0
 
@@ -114,14 +114,14 @@ class CallCollector:
         self.damaged += 1
         if self._told < MOST_COMPLAINTS:
             self._told += 1
-            self._complain(f"{file}: {place} is damaged, and left out: {' '.join(escape_controls(reason).split())}")
+            self._warn(f"{file}: {place} is damaged, and left out: {' '.join(escape_controls(reason).split())}")
         else:
             self._untold += 1
 
     def finish(self, file: str) -> None:
         """Tell of the damaged entries of a file that were not told of."""
         if self._untold:
-            self._complain(f"{file}: left out {self._untold} more entries that are damaged")
+            self._warn(f"{file}: left out {self._untold} more entries that are damaged")
         self._told = self._untold = 0
 
     @property

@@ -22,20 +22,20 @@ _BOM = b"\xef\xbb\xbf"
 _PACKED = {b"\x1f\x8b": "gzip", MAGIC: "zstd"} | {bytes([0x78, level]): "deflate" for level in (0x01, 0x5E, 0x9C, 0xDA)}
 
 
-def read_file(path: Path, sieve: CallCollector, complain: Callable[[str], None]) -> None:
+def read_file(path: Path, sieve: CallCollector, warn: Callable[[str], None]) -> None:
     """Put what a file holds through a sieve.
 
     Args:
         path: a HAR or a flow file, packed or not; `-` for stdin.
         sieve: what takes the calls.
-        complain: takes a line about what is wrong with the file.
+        warn: takes a line about what is wrong with the file.
 
     Raises:
-        RecordingProblem: it cannot be read.
+        RecordingError: it cannot be read.
     """
     try:
         with _open(path) as file:
-            _read(name_of(path), PeekableFile(file), sieve, complain)
+            _read(name_of(path), PeekableFile(file), sieve, warn)
     except OSError as error:
         raise unreadable(path, error, "*.har") from error
 
@@ -68,7 +68,7 @@ class PeekableFile:
         return raw.read()
 
 
-def _read(name: str, file: PeekableFile, sieve: CallCollector, complain: Callable[[str], None]) -> None:
+def _read(name: str, file: PeekableFile, sieve: CallCollector, warn: Callable[[str], None]) -> None:
     coding = next((coding for magic, coding in _PACKED.items() if file.start.startswith(magic)), None)
     if coding:
         file = _unpack(name, file, coding)
@@ -78,7 +78,7 @@ def _read(name: str, file: PeekableFile, sieve: CallCollector, complain: Callabl
     elif start[:1].isdigit():
         from tapehead.interop.flow_files import read_flow_file
 
-        read_flow_file(name, file, sieve, complain)
+        read_flow_file(name, file, sieve, warn)
     elif file.start:
         raise RecordingError(f"{name} is neither a HAR nor a flow file of mitmproxy; save the traffic as one of them")
     else:

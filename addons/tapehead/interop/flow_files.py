@@ -19,17 +19,17 @@ _MOST_SEARCHED = 200
 NO_ANSWER = "no answer is in the flow file"
 
 
-def read_flow_file(name: str, source: Source, sieve: CallCollector, complain: Callable[[str], None]) -> None:
+def read_flow_file(name: str, source: Source, sieve: CallCollector, warn: Callable[[str], None]) -> None:
     """Put what a flow file holds through a sieve; damage hides no other flow, and a cut none of those before it.
 
     Args:
         name: what the file is called in messages.
         source: the file.
         sieve: what takes the calls.
-        complain: takes a line about what is wrong with the file.
+        warn: takes a line about what is wrong with the file.
 
     Raises:
-        RecordingProblem: there is no flow in it.
+        RecordingError: there is no flow in it.
     """
     number = 0
     try:
@@ -39,7 +39,7 @@ def read_flow_file(name: str, source: Source, sieve: CallCollector, complain: Ca
     except NetstringError as error:
         if not number:
             raise RecordingError(f"{name} is no flow file: {error}; save it again with mitmdump -w") from error
-        complain(f"{name}: {error} after flow {number}; what stands before is imported")
+        warn(f"{name}: {error} after flow {number}; what stands before is imported")
 
 
 def _read(name: str, number: int, value: bytes | None, sieve: CallCollector) -> None:

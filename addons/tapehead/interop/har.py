@@ -100,7 +100,7 @@ def read_har(name: str, data: bytes, sieve: CallCollector) -> None:
     """Put what a HAR holds through a sieve; a damaged entry is complained of, and hides no other.
 
     Raises:
-        RecordingProblem: it is no HAR.
+        RecordingError: it is no HAR.
     """
     reader = _Reader(name, data.removeprefix(_BOM), sieve)
     for index, raw in enumerate(reader.entries()):

@@ -68,16 +68,16 @@ def run_import(
         on_progress: called with how many files are done, and how many requests were read in all.
 
     Raises:
-        RecordingProblem: nothing can be read, there is no call in it, or the recording cannot be written.
-        UsageProblem: the recording is one of the files.
+        RecordingError: nothing can be read, there is no call in it, or the recording cannot be written.
+        UsageError: the recording is one of the files.
     """
     check_outputs([settings.store.out], (path for path in settings.files if path != STDIN))
     failures = InternalErrors(settings.store.redact_keys)
     with _opened(settings.store) as file:
-        taker = ExchangePipeline(_redactor(settings.store), failures)
+        pipeline = ExchangePipeline(_redactor(settings.store), failures)
         gathered = _gather(settings, warn, on_progress)
-        written = _write(file, taker, gathered)
-    summary = _summary(settings, taker, written, gathered) + str(failures)
+        written = _write(file, pipeline, gathered)
+    summary = _summary(settings, pipeline, written, gathered) + str(failures)
     return ImportResult(summary, tuple(gathered.unread), len(gathered.sieve.taken) - written)
 
 
@@ -112,7 +112,7 @@ def _gather(
     """Read all files that can be read.
 
     Raises:
-        RecordingProblem: none can be, or there is no call in them.
+        RecordingError: none can be, or there is no call in them.
     """
     gathered = _Gathered(CallCollector(EndpointHosts(settings.endpoints), warn), [], [])
     for number, path in enumerate(settings.files):
@@ -165,14 +165,14 @@ def _warn(sieve: CallCollector, warn: Callable[[str], None]) -> None:
 # ---- Writing ----
 
 
-def _write(file: RecordingFile, taker: ExchangePipeline, gathered: _Gathered) -> int:
+def _write(file: RecordingFile, pipeline: ExchangePipeline, gathered: _Gathered) -> int:
     """Store what was taken, by the time at which it arrived; how many lines there are.
 
     Raises:
-        RecordingProblem: the disk does not take it.
+        RecordingError: the disk does not take it.
     """
     written, taken = 0, sorted(gathered.sieve.taken, key=_arrived)
-    lines = filter(None, (taker.take(each.exchange, each.arrived) for each in taken))
+    lines = filter(None, (pipeline.process(each.exchange, each.arrived) for each in taken))
     try:
         for batch in itertools.batched(lines, _MOST_LINES):
             file.append(batch)
@@ -187,13 +187,13 @@ def _arrived(taken: CollectedCall) -> float:
     return taken.arrived
 
 
-def _summary(settings: ImportSettings, taker: ExchangePipeline, written: int, gathered: _Gathered) -> str:
+def _summary(settings: ImportSettings, pipeline: ExchangePipeline, written: int, gathered: _Gathered) -> str:
     """What was imported, in one line."""
     sieve = gathered.sieve
-    took = f"imported {count_of(written, 'exchange')} of {count_of(taker.begun, 'session')}"
+    took = f"imported {count_of(written, 'exchange')} of {count_of(pipeline.begun, 'session')}"
     others = f"; {count_of(sieve.others, 'other request')} left out" if sieve.others else ""
     damaged = f"; {count_of(sieve.damaged, 'damaged entry', 'damaged entries')} left out" if sieve.damaged else ""
-    return f"{took} from {_named(gathered.read)} into {settings.store.out}: {taker.verdict()}{others}{damaged}"
+    return f"{took} from {_named(gathered.read)} into {settings.store.out}: {pipeline.verdict()}{others}{damaged}"
 
 
 def _named(names: Sequence[str]) -> str:

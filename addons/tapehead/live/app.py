@@ -15,11 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tapehead.live.assets import read_asset
 from tapehead.live.call_log import MOST_CALLS, CallLog, LoggedCall
 from tapehead.live.request_guard import OK, SAFE_HEADERS, UNAUTHORIZED, RequestGuard
-from tapehead.reports.assets.audit import read_asset as read_shared
 from tapehead.server.asgi import TRANSPORT, Protocol, Receive, Scope, Send
+from tapehead.web.asset_files import read_asset
 
 # A page that takes nothing for so long is dropped; one that hears nothing for longer than a beat knows it was.
 SLOW_SECONDS, BEAT_SECONDS = 10.0, 3.0
@@ -33,10 +32,10 @@ BEAT = b"\n"
 Message = MutableMapping[str, Any]
 
 _FILES = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/json.js": ("json.js", "text/javascript"),
+    "/": ("live/assets/page.html", "text/html"),
+    "/page.css": ("live/assets/page.css", "text/css"),
+    "/page.js": ("live/assets/page.js", "text/javascript"),
+    "/json.js": ("web/assets/json_view.js", "text/javascript"),
 }
 PUBLIC = frozenset(_FILES)
 
@@ -100,7 +99,7 @@ class Feed:
         while True:
             changed, closed = self._changed, self._closed
             with self._lock:
-                lines, place = self._board.news(place)
+                lines, place = self._board.since(place)
             if lines:
                 yield b"\n".join(lines) + b"\n"
             elif closed:
@@ -208,8 +207,8 @@ class _Lines:
         await self._feed.stream(place, scope, receive, send)
 
 
-def _file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    content = read_shared(name).encode() if name == "json.js" else read_asset(name)
+def _file(path: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    content = read_asset(path).encode()
 
     async def answer(_request: Request) -> Response:
         return Response(content, media_type=kind)

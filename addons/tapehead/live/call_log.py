@@ -111,7 +111,7 @@ class CallLog:
         session.changed = self.totals.calls
         _count(session, call)
 
-    def news(self, place: int) -> tuple[list[bytes], int]:
+    def since(self, place: int) -> tuple[list[bytes], int]:
         """What a page has not got that stopped at `place`, as lines of JSON; and where it stands then.
 
         Not more than `MOST_AT_ONCE` bytes of calls, but one of them at least; nothing if there is nothing new.

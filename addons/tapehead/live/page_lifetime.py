@@ -26,7 +26,7 @@ def live_page(
         redact_keys: names whose values identify somebody, besides those that always do.
 
     Raises:
-        ProxyProblem: the port cannot be listened on.
+        StartupError: the port cannot be listened on.
     """
     if settings is None:
         yield None

@@ -47,7 +47,7 @@ class LiveServer:
         link: what to open; the token in it is in no request's first line, since it stands behind the #.
 
     Raises:
-        ProxyProblem: the port cannot be listened on.
+        StartupError: the port cannot be listened on.
     """
 
     def __init__(self, settings: LiveSettings, failures: InternalErrors, redact_keys: Iterable[str] = ()) -> None:

@@ -112,7 +112,7 @@ def check_exposure(listener: Listener, protection: AccessPolicy, *, offline: boo
         offline: whether nothing is passed on, so that wherever clients want to go, they do not get there.
 
     Raises:
-        ProxyProblem: it would be an open proxy, or cannot ask for the login that is wanted.
+        StartupError: it would be an open proxy, or cannot ask for the login that is wanted.
     """
     if protection.login is not None and listener.mode not in LOGIN:
         raise StartupError(f"in mode {listener.mode} nobody can log in; leave --proxyauth out, and say --allow-client")

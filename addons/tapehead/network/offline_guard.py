@@ -29,7 +29,7 @@ class OfflineGuard:
         self._allow = frozenset(part.lower() for name in allow for part in (name, name.rpartition(":")[0]) if part)
         self._sealed = False
 
-    def seal(self) -> None:
+    def enable(self) -> None:
         """Refuse from now on; what listens is not disturbed."""
         if not self._sealed:
             self._sealed = True

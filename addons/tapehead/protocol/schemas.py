@@ -161,7 +161,7 @@ class Schemas:
     def __contains__(self, event_type: object) -> bool:
         return event_type in self._schemas
 
-    def complaints(self, event_type: str | None, body: object) -> Iterator[SchemaError]:
+    def schema_errors(self, event_type: str | None, body: object) -> Iterator[SchemaError]:
         """What the schema of `event_type` holds against a parsed body, in the schema's order.
 
         Where the type is None, because the body names none that is known, only what all events share counts. Of a body

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from tapehead.protocol.session_machine import ANY, LISTENING, TABLE, Transition
+from tapehead.protocol.session_machine import ACTIVE_MACHINES, ANY, TABLE, Transition
 
 _TITLES = {
     "life": "Life",
@@ -34,14 +34,14 @@ def render_mermaid(machine: str) -> str:
 
 def _machine_table(machine: str) -> str:
     head = f"### {_TITLES[machine]}\n\n| State | Event | Next | Rule broken |\n| --- | --- | --- | --- |"
-    rows = [f"| {state} | {event} | {move.to} | {_code(move.slip)} |" for state, event, move in _moves(machine)]
+    rows = [f"| {state} | {event} | {move.to} | {_code(move.violation)} |" for state, event, move in _moves(machine)]
     return "\n".join([head, *rows])
 
 
 def _listening_table() -> str:
     head = "### Who moves when\n\n| Life | Machines that move |\n| --- | --- |"
     names = list(TABLE)
-    rows = [f"| {life} | {', '.join(n for n in names if n in moving)} |" for life, moving in LISTENING.items()]
+    rows = [f"| {life} | {', '.join(n for n in names if n in moving)} |" for life, moving in ACTIVE_MACHINES.items()]
     return "\n".join([head, *rows])
 
 
@@ -54,9 +54,9 @@ def _arrows(machine: str) -> Iterator[tuple[str, str, str]]:
     """The moves, those of one arrow and one rule together."""
     together: dict[tuple[str, str, str], list[str]] = {}
     for state, event, move in _moves(machine):
-        together.setdefault((state, move.to, move.slip), []).append(event if event != ANY else "any other")
-    for (start, end, slip), events in together.items():
-        yield start, end, ", ".join(events) + (f" [{slip}]" if slip else "")
+        together.setdefault((state, move.to, move.violation), []).append(event if event != ANY else "any other")
+    for (start, end, violation), events in together.items():
+        yield start, end, ", ".join(events) + (f" [{violation}]" if violation else "")
 
 
 def _code(rule: str) -> str:

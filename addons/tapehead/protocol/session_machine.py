@@ -96,7 +96,7 @@ class Transition(NamedTuple):
     """Where an event leads, and the rule that it breaks there, if any."""
 
     to: StrEnum
-    slip: str = ""
+    violation: str = ""
 
 
 Row = Mapping[str, Transition]
@@ -244,7 +244,7 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
 }
 
 _ALL = frozenset(TABLE)
-LISTENING: Mapping[Life, frozenset[str]] = {
+ACTIVE_MACHINES: Mapping[Life, frozenset[str]] = {
     Life.UNOPENED: _ALL,
     Life.OPEN: _ALL,
     Life.COMPLETED: _ALL,
@@ -310,7 +310,7 @@ class Step(NamedTuple):
     event: Event
     before: State
     after: State
-    slips: tuple[Violation, ...]
+    violations: tuple[Violation, ...]
 
 
 def run(events: Iterable[Event]) -> Iterator[Step]:
@@ -318,8 +318,8 @@ def run(events: Iterable[Event]) -> Iterator[Step]:
     state = None
     for event in events:
         before = state or (UNOPENED if event.type == "sessionStart" else UNSURE)
-        state, slips = advance(before, event)
-        yield Step(event, before, state, slips)
+        state, violations = advance(before, event)
+        yield Step(event, before, state, violations)
 
 
 def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
@@ -346,7 +346,7 @@ def table_cells_of(state: State, event: Event) -> Iterator[tuple[str, StrEnum, s
 
     The machine of player states comes once for each name, with stateStart or stateEnd.
     """
-    listening = LISTENING[state.life]
+    listening = ACTIVE_MACHINES[state.life]
     yield from ((name, getattr(state, name), event.type or "") for name in _MACHINES if name in listening)
     for name, event_type in _switches(state, event) if "state" in listening else ():
         yield "state", switch_of(state, name), event_type
@@ -356,14 +356,17 @@ def table_cells_of(state: State, event: Event) -> Iterator[tuple[str, StrEnum, s
 def _move_all(
     state: State, event_type: str, switches: tuple[tuple[str, str], ...]
 ) -> tuple[State, tuple[Violation, ...]]:
-    listening = LISTENING[state.life]
+    listening = ACTIVE_MACHINES[state.life]
     found = {name: find_transition(name, getattr(state, name), event_type) for name in _MACHINES if name in listening}
     moves: dict[str, Any] = {name: found[name].to for name in found}
-    moved, slips = state._replace(**moves), [Violation(each.slip) for each in found.values() if each.slip]
+    moved, violations = (
+        state._replace(**moves),
+        [Violation(each.violation) for each in found.values() if each.violation],
+    )
     for name, event in switches if "state" in listening else ():
-        moved, slip = _switch(moved, name, event)
-        slips += [Violation(slip, name)] if slip else []
-    return moved, tuple(slips)
+        moved, violation = _switch(moved, name, event)
+        violations += [Violation(violation, name)] if violation else []
+    return moved, tuple(violations)
 
 
 _MACHINES = ("life", "playback", "ad_break", "ad", "chapter")
@@ -376,7 +379,9 @@ def _switch(state: State, name: str, event_type: str) -> tuple[State, str]:
         return state, ""
     found = find_transition("state", switch_of(state, name), event_type)
     known = state.known_states if is_known else state.known_states | {name}
-    return state._replace(states=_turned(state.states, name, found.to == Switch.ON), known_states=known), found.slip
+    return state._replace(
+        states=_turned(state.states, name, found.to == Switch.ON), known_states=known
+    ), found.violation
 
 
 def _turned(states: frozenset[str], name: str, on: bool) -> frozenset[str]:

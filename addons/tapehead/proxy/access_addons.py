@@ -67,7 +67,7 @@ def warnings_of(opts: options.Options, settings: ProxySettings) -> list[str]:
     It is read from mitmproxy's own options, as each `--mode` and `--set` has left them.
 
     Raises:
-        ProxyProblem: it would be an open proxy, or a host is none.
+        StartupError: it would be an open proxy, or a host is none.
     """
     modes = (mode_specs.ProxyMode.parse(mode) for mode in opts.mode)
     lines = (check_exposure(_listener(mode, opts), settings.protection, offline=settings.offline) for mode in modes)
@@ -90,7 +90,7 @@ def addresses_of(host: str, port: int) -> tuple[str, ...]:
     """The addresses that listening on `host` listens on, looked up as it will be; empty is every address.
 
     Raises:
-        ProxyProblem: it has none.
+        StartupError: it has none.
     """
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

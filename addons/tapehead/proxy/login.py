@@ -44,7 +44,7 @@ class Login(ProxyAuth):
         login: `USER:PASS`, `@FILE` of htpasswd, or `any`.
 
     Raises:
-        ProxyProblem: the file cannot be used.
+        StartupError: the file cannot be used.
     """
 
     def __init__(self, login: str) -> None:
@@ -103,7 +103,7 @@ def check_of(login: str) -> Check:
     """What tells whether a user and a password are right.
 
     Raises:
-        ProxyProblem: the file cannot be used.
+        StartupError: the file cannot be used.
     """
     if login == ANY_LOGIN:
         return lambda _user, _password: True

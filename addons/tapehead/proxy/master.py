@@ -43,7 +43,7 @@ async def run_proxy(
         failures: what fails of the addons that guard the way in.
 
     Raises:
-        ProxyProblem: an option is wrong, an address is in use, or it would be an open proxy.
+        StartupError: an option is wrong, an address is in use, or it would be an open proxy.
     """
     guards = list(access_addons(settings, failures))
     proxy = master.Master(options.Options())

@@ -50,7 +50,7 @@ class OptionsAddon:
         self._record: RecorderAddon | None = None
         self._play: ReplayAddon | None = None
         self._recording: Recorder | None = None
-        self.failures = InternalErrors(tell=_complain)
+        self.failures = InternalErrors(tell=_warn)
         self._pick = CallSelector(Hosts(), failures=self.failures)
         self._replay: Replayer | None = None
         self._names: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class OptionsAddon:
         if ctx.options.tapehead_on_miss not in MISSES:
             said = ctx.options.tapehead_on_miss
             raise UsageError(f"tapehead_on_miss is {said}; expected one of {', '.join(MISSES)}")
-        self.failures.hide(ctx.options.tapehead_redact_key)
+        self.failures.add_identifying_keys(ctx.options.tapehead_redact_key)
         self._pick = CallSelector(Hosts(ctx.options.tapehead_endpoint), failures=self.failures)
         self._set_record(updated)
         self._set_replay(updated)
@@ -129,7 +129,7 @@ class OptionsAddon:
             sync=_sync(ctx.options.tapehead_sync),
             rotation=parse_rotation(ctx.options.tapehead_rotate, "tapehead_rotate"),
         )
-        self._recording = Recorder(store, _complain, self.failures)
+        self._recording = Recorder(store, _warn, self.failures)
         self._record = RecorderAddon(self._recording.writer, self.failures)
         logger.info("tapehead records into %s", out)
 
@@ -140,12 +140,12 @@ class OptionsAddon:
         self._play = self._replay = None
         if not paths:
             return
-        tape = build_index([read_entries(path, logger.warning) for path in paths])
+        index = build_index([read_entries(path, logger.warning) for path in paths])
         self._names = tuple(map(str, paths))
         on_miss = OnMiss(ctx.options.tapehead_on_miss)
-        quotes = excerpts_for(ctx.options.tapehead_redact_key, keep_ids=not ctx.options.tapehead_redact)
-        schemas = schemas_of(tape, self._names)
-        self._replay = Replayer(tape, schemas, on_miss=on_miss, files=self._names, quotes=quotes)
+        excerpts = excerpts_for(ctx.options.tapehead_redact_key, keep_ids=not ctx.options.tapehead_redact)
+        schemas = schemas_of(index, self._names)
+        self._replay = Replayer(index, schemas, on_miss=on_miss, files=self._names, excerpts=excerpts)
         self._play = ReplayAddon(self._replay, Hosts(ctx.options.tapehead_endpoint), failures=self.failures)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
@@ -194,7 +194,7 @@ class OptionsAddon:
     def sessions(self) -> Sequence[str]:
         """List the sessions that were recorded or replayed since the start."""
         if self._recording:
-            return sorted(self._recording.taker.sessions)
+            return sorted(self._recording.pipeline.sessions)
         return self._replay.playbacks() if self._replay else []
 
     @command.command("tapehead.audit")  # type: ignore[untyped-decorator]
@@ -212,7 +212,7 @@ class OptionsAddon:
         ]
 
 
-def _complain(message: str) -> None:
+def _warn(message: str) -> None:
     """Log an error; only a warning while the tool starts and would take an error for a reason to end."""
     watch = ctx.master.addons.get("errorcheck")
     starting = watch is not None and watch.logger in logging.getLogger().handlers

@@ -37,7 +37,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Make sure that nothing is written over what is read.
 
     Raises:
-        UsageProblem: an output is an input.
+        UsageError: an output is an input.
     """
     read = {path.resolve() for path in inputs}
     for path in outputs:

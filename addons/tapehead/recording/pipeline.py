@@ -55,16 +55,16 @@ class ExchangePipeline:
         self._failures = failures
         self._on_stored = on_stored
 
-    def prepare(self, seen: CapturedCall) -> bytes | None:
+    def process_captured(self, seen: CapturedCall) -> bytes | None:
         """The line to be stored; None if there is none."""
         try:
             exchange = build_exchange(seen)
         except Exception as error:  # noqa: BLE001 - a failure of ours costs this line, and no other
             self._note("storing a call", error, None)
             return None
-        return self.take(exchange, seen.started)
+        return self.process(exchange, seen.started)
 
-    def take(self, exchange: Exchange, arrived: float) -> bytes | None:
+    def process(self, exchange: Exchange, arrived: float) -> bytes | None:
         """The line to be stored of an exchange that arrived so many seconds after 1970; None if there is none."""
         try:
             exchange = msgspec.structs.replace(exchange, findings=self._check(exchange, arrived))

@@ -18,7 +18,7 @@ def pseudonym_key(directory: Path) -> bytes:
     """The secret key of the pseudonyms in recordings in `directory`, made (mode 0600) when first asked for.
 
     Raises:
-        RecordingProblem: it can neither be read nor made.
+        RecordingError: it can neither be read nor made.
     """
     name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
     path = state_directory() / "keys" / name

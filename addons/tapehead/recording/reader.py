@@ -27,7 +27,7 @@ def read_recording(path: Path) -> Iterator[Entry | BadLine]:
     """The entries and the bad lines of the recording at `path`, in file order.
 
     Raises:
-        RecordingProblem: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
+        RecordingError: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
             exchange.
     """
     exchanges = 0
@@ -47,18 +47,18 @@ def check_recording(path: Path) -> None:
     """Look into a file that is to be written to.
 
     Raises:
-        RecordingProblem: it is no recording that this tapehead can add to.
+        RecordingError: it is no recording that this tapehead can add to.
     """
     looked_at = list(itertools.islice(_read_file(path), LINES_LOOKED_AT))
     if looked_at and not any(isinstance(item, Entry) or item.torn for item in looked_at):
         raise RecordingError(f"{path} is no recording; name another file")
 
 
-def read_entries(path: Path, complain: Callable[[str], None]) -> list[Entry]:
+def read_entries(path: Path, warn: Callable[[str], None]) -> list[Entry]:
     """The entries of the recording at `path`; each line that is no exchange is complained of in one line.
 
     Raises:
-        RecordingProblem: as `read_recording` does.
+        RecordingError: as `read_recording` does.
     """
     entries: list[Entry] = []
     bad: list[BadLine] = []
@@ -68,9 +68,9 @@ def read_entries(path: Path, complain: Callable[[str], None]) -> list[Entry]:
         else:
             bad.append(item)
     for line in bad[:MOST_COMPLAINTS]:
-        complain(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
+        warn(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
     if len(bad) > MOST_COMPLAINTS:
-        complain(f"{name_of(path)}: skipped {len(bad) - MOST_COMPLAINTS} more lines that are no exchanges")
+        warn(f"{name_of(path)}: skipped {len(bad) - MOST_COMPLAINTS} more lines that are no exchanges")
     return entries
 
 

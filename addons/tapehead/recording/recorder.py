@@ -18,18 +18,18 @@ class Recorder:
 
     Args:
         settings: where to, and how.
-        complain: prints a line, in any thread.
+        warn: prints a line, in any thread.
         failures: what failed of tapehead's own.
         on_stored: subscribers, as `ExchangePipeline` has them.
 
     Raises:
-        RecordingProblem: it cannot be written.
+        RecordingError: it cannot be written.
     """
 
     def __init__(
         self,
         settings: StoreSettings,
-        complain: Callable[[str], None],
+        warn: Callable[[str], None],
         failures: InternalErrors,
         on_stored: Sequence[OnStored] = (),
     ) -> None:
@@ -37,11 +37,11 @@ class Recorder:
         redactor = None if settings.keep_ids else Redactor(pseudonym_key(out.parent), settings.redact_keys)
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
         self.failures = failures
-        self.taker = ExchangePipeline(redactor, failures, on_stored)
+        self.pipeline = ExchangePipeline(redactor, failures, on_stored)
         self.writer = BackgroundWriter(
-            RotatingFile(file, settings.rotation, complain),
-            self.taker.prepare,
-            complain,
+            RotatingFile(file, settings.rotation, warn),
+            self.pipeline.process_captured,
+            warn,
             sync=settings.sync,
             backlog=settings.backlog,
         )
@@ -62,8 +62,8 @@ class Recorder:
 
     def summary(self) -> str:
         """What was recorded, in one line."""
-        writer, taker = self.writer, self.taker
-        took = f"{count_of(writer.written, 'exchange')} of {count_of(taker.begun, 'session')}"
+        writer, pipeline = self.writer, self.pipeline
+        took = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.begun, 'session')}"
         lost = f"; {count_of(writer.lost, 'exchange')} LOST" if writer.lost else ""
         unsure = f"; {count_of(writer.unsure, 'exchange')} not confirmed by the disk" if writer.unsure else ""
-        return f"recorded {took} in {writer.rolling.path}: {taker.verdict()}{lost}{unsure}{self.failures}"
+        return f"recorded {took} in {writer.rolling.path}: {pipeline.verdict()}{lost}{unsure}{self.failures}"

@@ -59,7 +59,7 @@ def parse_size(text: str, option: str) -> int:
     """The number of bytes that a size such as `256MB` names.
 
     Raises:
-        UsageProblem: it names none.
+        UsageError: it names none.
     """
     match = _AMOUNT.fullmatch(text)
     size = int(float(match[1]) * _SIZES.get(match[2].upper(), 0)) if match else 0
@@ -72,7 +72,7 @@ def parse_rotation(texts: Sequence[str] | None, option: str = "--rotate") -> Rot
     """When a recording is full, by the sizes and times that an option names; the last of a kind counts.
 
     Raises:
-        UsageProblem: one is neither.
+        UsageError: one is neither.
     """
     size, seconds = None, None
     for text in texts or ():

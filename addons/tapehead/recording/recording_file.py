@@ -115,7 +115,7 @@ class RecordingFile:
             be there, or be empty.
 
     Raises:
-        RecordingProblem: it cannot be opened, another process writes it, or what is there is no recording.
+        RecordingError: it cannot be opened, another process writes it, or what is there is no recording.
     """
 
     def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False) -> None:
@@ -163,7 +163,7 @@ class RecordingFile:
 
         Raises:
             OSError: the disk does not take them.
-            RecordingProblem: somebody else wrote into the file.
+            RecordingError: somebody else wrote into the file.
         """
         self._prepare()
         was_open = self._coder.is_open

@@ -21,18 +21,18 @@ class RotatingFile:
     Args:
         file: the file to begin with.
         rotation: when a new one is begun.
-        complain: prints a line, in any thread.
+        warn: prints a line, in any thread.
 
     Attributes:
         removed: how many exchanges were in files that somebody removed.
     """
 
-    def __init__(self, file: RecordingFile, rotation: Rotation, complain: Callable[[str], None]) -> None:
+    def __init__(self, file: RecordingFile, rotation: Rotation, warn: Callable[[str], None]) -> None:
         self.path = file.path
         self.removed = 0
         self._file: RecordingFile | None = file
         self._rotation = rotation
-        self._complain = complain
+        self._warn = warn
         self._begin()
 
     def _begin(self) -> None:
@@ -44,7 +44,7 @@ class RotatingFile:
 
         Raises:
             OSError: the disk does not take them.
-            RecordingProblem: there is no file, and none can be made.
+            RecordingError: there is no file, and none can be made.
         """
         self._keep_up()
         if self._file is None:
@@ -66,7 +66,7 @@ class RotatingFile:
             what = f"was removed, and with it {self._appended} exchanges of this run"
         else:
             what = "was moved away"
-        self._complain(f"{self.path} {what}; the recording goes on in a new file of that name")
+        self._warn(f"{self.path} {what}; the recording goes on in a new file of that name")
         self._let_go(file)
 
     def _let_go(self, file: RecordingFile) -> None:
@@ -84,7 +84,7 @@ class RotatingFile:
         try:
             self.path.rename(_full_name(self.path))
         except OSError as error:
-            self._complain(f"cannot rename {self.path}, which is full: {error.strerror}; the recording goes on in it")
+            self._warn(f"cannot rename {self.path}, which is full: {error.strerror}; the recording goes on in it")
             self._rotation = Rotation()
         else:
             self._let_go(file)

@@ -43,7 +43,7 @@ class BackgroundWriter[T]:
     Args:
         rolling: the recording.
         prepare: makes an item's line, in the writer's thread; None for an item that cannot be stored.
-        complain: prints a line, in any thread.
+        warn: prints a line, in any thread.
         sync: when the disk has to confirm.
         backlog: how many bytes may wait in memory.
 
@@ -57,7 +57,7 @@ class BackgroundWriter[T]:
         self,
         rolling: RotatingFile,
         prepare: Callable[[T], bytes | None],
-        complain: Callable[[str], None],
+        warn: Callable[[str], None],
         *,
         sync: Sync,
         backlog: int,
@@ -65,7 +65,7 @@ class BackgroundWriter[T]:
         self.rolling = rolling
         self.taken = self.written = self.unsure = 0
         self._prepare = prepare
-        self._complain = complain
+        self._warn = warn
         self._sync = sync
         self._most = backlog
         # Bytes that came and bytes that went; each is written by one thread only.
@@ -119,7 +119,7 @@ class BackgroundWriter[T]:
     def _be_late(self) -> None:
         if not self._late:
             self._late = True
-            self._complain(
+            self._warn(
                 f"{self.rolling.path}: the disk is slow; answers wait for it no longer, and exchanges wait in memory, "
                 f"until it has caught up"
             )
@@ -188,7 +188,7 @@ class BackgroundWriter[T]:
         if not self._down:
             self._down, self._dropped = True, 0
             why = error if isinstance(error, TapeheadError) else f"cannot write {self.rolling.path}: {_reason(error)}"
-            self._complain(
+            self._warn(
                 f"{why}; THE TRAFFIC GOES ON, and its exchanges wait in memory, up to {self._most:,} bytes of them, "
                 "until the recording can be written again"
             )
@@ -197,7 +197,7 @@ class BackgroundWriter[T]:
         if self._down:
             self._down = False
             lost = f"; {count_of(self._dropped, 'exchange')} found no room and LOST" if self._dropped else ""
-            self._complain(f"{self.rolling.path} can be written again, and what waited in memory is in it{lost}")
+            self._warn(f"{self.rolling.path} can be written again, and what waited in memory is in it{lost}")
 
     def _confirm(self) -> None:
         """Have the disk confirm what was written, as often as was said."""
@@ -215,7 +215,7 @@ class BackgroundWriter[T]:
         if error is None:
             return
         if not self.unsure:
-            self._complain(f"{self.rolling.path}: the disk did not confirm what was written: {_reason(error)}")
+            self._warn(f"{self.rolling.path}: the disk did not confirm what was written: {_reason(error)}")
         self.unsure += count
 
 

@@ -99,9 +99,9 @@ def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
         builder.add_starts(file, entries)
     for file, entries in sorted(enumerate(files), key=_first_started):
         builder.add_calls(file, entries)
-    for session in builder.tape.sessions:
+    for session in builder.index.sessions:
         _index(session)
-    return builder.tape
+    return builder.index
 
 
 def _first_started(file: tuple[int, list[Entry]]) -> str:
@@ -120,11 +120,11 @@ def _index(session: RecordedSession) -> None:
     session.pings_by_playhead = sorted(placed, key=lambda call: call.place.playhead or 0)
 
 
-def recorded_schemas(tape: RecordingIndex) -> dict[str, Any]:
+def recorded_schemas(index: RecordingIndex) -> dict[str, Any]:
     """The schemas that the real endpoint served, by event type; the latest of each that is an object."""
     return {
         event_type: schema
-        for event_type, calls in tape.schemas.items()
+        for event_type, calls in index.schemas.items()
         for call in calls
         if (schema := served_schema(call.exchange)) is not None
     }
@@ -134,7 +134,7 @@ class _Builder:
     """Sorts exchanges into sessions."""
 
     def __init__(self) -> None:
-        self.tape = RecordingIndex([], {}, {}, [], {})
+        self.index = RecordingIndex([], {}, {}, [], {})
         self._by_sid: dict[tuple[int, str], list[RecordedSession]] = {}
         self._anywhere: dict[str, list[RecordedSession]] = {}
 
@@ -154,10 +154,10 @@ class _Builder:
         body, sid = parse_message(entry.exchange.request), entry.exchange.session
         start = RecordedCall(file, entry.line, entry.exchange, body, key_of(body), position_of(body, None), 0)
         if isinstance(body, list):
-            self.tape.downloaded.append(start)
+            self.index.downloaded.append(start)
             return
         session = self._new_session(file, sid, entry, start, identity_of(body))
-        self.tape.by_content.setdefault(session.identity[0], []).append(session)
+        self.index.by_content.setdefault(session.identity[0], []).append(session)
         if sid is not None:
             self._by_sid.setdefault((file, sid), []).append(session)
             self._anywhere.setdefault(sid, []).append(session)
@@ -166,8 +166,8 @@ class _Builder:
         self, file: int, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
     ) -> RecordedSession:
         mark = fingerprint(f"{entry.exchange.started} {sid or entry.line}")
-        session = RecordedSession(len(self.tape.sessions), sid, mark, identity, start)
-        self.tape.sessions.append(session)
+        session = RecordedSession(len(self.index.sessions), sid, mark, identity, start)
+        self.index.sessions.append(session)
         return session
 
     def _add_call(self, file: int, entry: Entry) -> None:
@@ -179,11 +179,11 @@ class _Builder:
         call = RecordedCall(file, entry.line, exchange, body, key_of(body), EventPosition(None, None), 0)
         route = find_route(exchange.request.path)
         if exchange.call is Call.SCHEMA and route and route.event_type:
-            self.tape.schemas.setdefault(route.event_type, []).append(call)
+            self.index.schemas.setdefault(route.event_type, []).append(call)
         elif exchange.call is Call.DOWNLOADED:
-            self.tape.downloaded.append(call)
+            self.index.downloaded.append(call)
         elif route:
-            self.tape.preflights.setdefault(route.call, []).append(call)
+            self.index.preflights.setdefault(route.call, []).append(call)
 
     def _add_to_session(self, file: int, sid: str, entry: Entry) -> None:
         session = self._session_of(file, sid, entry)
@@ -218,17 +218,17 @@ def _next_order(calls: list[RecordedCall]) -> int:
     return calls[-1].order + (calls[-1].kind.event_type != "ping") if calls else 1
 
 
-def schemas_of(tape: RecordingIndex, names: Sequence[str]) -> Schemas:
+def schemas_of(index: RecordingIndex, names: Sequence[str]) -> Schemas:
     """The schemas in use with a tape: those that it recorded before the built-in ones.
 
     Args:
-        tape: the tape.
+        index: the tape.
         names: its recordings' names, for the message.
 
     Raises:
-        UsageProblem: one of those recorded is no JSON Schema.
+        UsageError: one of those recorded is no JSON Schema.
     """
     try:
-        return Schemas(recorded_schemas(tape))
+        return Schemas(recorded_schemas(index))
     except ValueError as error:
         raise UsageError(f"{', '.join(names)}: {error}") from error

@@ -87,46 +87,46 @@ class Replayer:
     """Answers from a tape.
 
     Args:
-        tape: what was recorded.
+        index: what was recorded.
         schemas: the schemas in use.
         on_miss: what becomes of calls that the tape does not have.
         endpoint: answers for `on_miss` simulate; one with default settings if left out.
         files: the recordings' names, for messages; numbers stand for those that have none.
-        quotes: what may be told of live requests; as they are if left out.
+        excerpts: what may be told of live requests; as they are if left out.
     """
 
     def __init__(
         self,
-        tape: RecordingIndex,
+        index: RecordingIndex,
         schemas: Schemas,
         *,
         on_miss: OnMiss = OnMiss.SIMULATE,
         endpoint: SimulatedEndpoint | None = None,
         files: tuple[str, ...] = (),
-        quotes: ExcerptRedactor | None = None,
+        excerpts: ExcerptRedactor | None = None,
     ) -> None:
-        self._tape = tape
+        self._index = index
         self._on_miss = on_miss
         self._endpoint = endpoint or SimulatedEndpoint(schemas)
         self._files = files
-        self._quotes = quotes or ExcerptRedactor()
+        self._excerpts = excerpts or ExcerptRedactor()
         self._ledger = ReplayStats()
-        self._by_mark = {session.mark: session for session in tape.sessions}
-        self._by_sid = {session.sid: session for session in tape.sessions if session.sid}
-        self._turns = {content: _turns(sessions) for content, sessions in tape.by_content.items()}
+        self._by_mark = {session.mark: session for session in index.sessions}
+        self._by_sid = {session.sid: session for session in index.sessions if session.sid}
+        self._turns = {content: _turns(sessions) for content, sessions in index.by_content.items()}
         self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
-        for call in tape.downloaded:
+        for call in index.downloaded:
             self._downloaded.setdefault(identity_of(call.body), []).append(call)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, _Playback] = {}
 
     def summary(self) -> ReplaySummary:
         """What was played and missed so far, and what nobody asked for."""
-        return summarise(self._tape, self._ledger.books)
+        return summarise(self._index, self._ledger.counts)
 
-    def books(self) -> ReplayCounts:
+    def counts(self) -> ReplayCounts:
         """The same before it is summed up."""
-        return self._ledger.books
+        return self._ledger.counts
 
     def playbacks(self) -> list[str]:
         """The ids of the live sessions that are answered from recorded ones."""
@@ -164,7 +164,7 @@ class Replayer:
         equals = min(fits)
         played, number = equals[0]
         heapreplace(equals, (played + 1, number))
-        return self._tape.sessions[number]
+        return self._index.sessions[number]
 
     def _open(self, session: RecordedSession, start: RecordedCall, request: Request, now: float) -> Response | None:
         """The recorded answer to the sessionStart, under a fresh session id."""
@@ -173,9 +173,9 @@ class Replayer:
             return response and renew(response, now)
         started_ts = ts_of(parse_message(request))
         sid = mint(session.mark, int(started_ts or 0))
-        self._quotes.remember(sid, request)
+        self._excerpts.remember(sid, request)
         self._keep(sid, _Playback(session, started_ts))
-        self._endpoint.adopt(sid, now)
+        self._endpoint.open_session(sid, now)
         return renew(response, now, sid)
 
     def _keep(self, sid: str, playback: _Playback) -> _Playback:
@@ -190,11 +190,11 @@ class Replayer:
             return known
         said = read(sid)
         if said and (session := self._by_mark.get(said.recorded)):
-            self._endpoint.adopt(sid, now)
+            self._endpoint.open_session(sid, now)
             return self._keep(sid, _Playback(session, float(said.started_ts), reached=None))
         if session := self._by_sid.get(sid):
             if session.start:
-                self._endpoint.adopt(sid, now)
+                self._endpoint.open_session(sid, now)
             started_ts = ts_of(session.start.body) if session.start else None
             return self._keep(sid, _Playback(session, started_ts, rounds=True))
         return None
@@ -214,7 +214,7 @@ class Replayer:
         if choice.call is None:
             return self._miss(request, now, choice.reason, partial(_near_events, playback))
         if isinstance(body, dict):
-            self._endpoint.hear(sid, body, now)
+            self._endpoint.note_event(sid, body, now)
         self._ledger.hit(choice.call, again=choice.call.line in playback.used)
         self._spend(playback, choice.call)
         return _recorded(choice.call, now, explain_choice(choice))
@@ -231,11 +231,11 @@ class Replayer:
 
     def _answer_preflight(self, route: Route, request: Request, now: float) -> Answer:
         playback = self._playback(route.sid, now) if route.sid else None
-        recorded = playback.session.preflights if playback else self._tape.preflights.get(route.call, [])
+        recorded = playback.session.preflights if playback else self._index.preflights.get(route.call, [])
         return self._answer_in_turn(recorded, (route.call, playback and playback.session.number), request, now)
 
     def _answer_schema(self, route: Route, request: Request, now: float) -> Answer:
-        return self._answer_in_turn(self._tape.schemas.get(route.event_type or "", []), route, request, now)
+        return self._answer_in_turn(self._index.schemas.get(route.event_type or "", []), route, request, now)
 
     def _answer_downloaded(self, route: Route, request: Request, now: float) -> Answer:
         identity = identity_of(parse_message(request))
@@ -256,7 +256,7 @@ class Replayer:
     # ---- Misses ----
 
     def _near_sessions(self, body: object) -> list[NearMiss]:
-        return near_sessions(self._tape.sessions, identity_of(body))
+        return near_sessions(self._index.sessions, identity_of(body))
 
     def _miss(
         self, request: Request, now: float, reason: Reason, near: Callable[[object], list[NearMiss]] | None = None
@@ -264,7 +264,7 @@ class Replayer:
         """What becomes of a call that is not recorded; `near` gives what is nearest to a body."""
         route = find_route(request.path)
         sid = route.sid if route else None
-        body = parse_message(self._quotes.of(request, sid))
+        body = parse_message(self._excerpts.of(request, sid))
         forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
         done = _DONE[self._on_miss] if forwards or self._on_miss is not OnMiss.FORWARD else NOT_FORWARDED
         miss = Miss(_describe(route, body), sid, reason, done, near(body) if near else [])

@@ -108,36 +108,36 @@ class ReplayStats:
     """
 
     def __init__(self) -> None:
-        self.books = ReplayCounts()
+        self.counts = ReplayCounts()
 
     def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
         """Note that a recorded call was given as an answer; `again` where the same playback had it before."""
-        self.books.asked.add((call.file, call.line))
-        self.books.hits += 1
-        self.books.playbacks += opens
-        self.books.absorbed += again
+        self.counts.asked.add((call.file, call.line))
+        self.counts.hits += 1
+        self.counts.playbacks += opens
+        self.counts.absorbed += again
 
     def free(self) -> None:
         """Note a call that needs no recorded answer, such as a preflight where none was recorded."""
-        self.books.hits += 1
+        self.counts.hits += 1
 
     def miss(self, miss: Miss) -> None:
         """Note a call that the recording does not have."""
-        self.books.misses += 1
-        if len(self.books.missed) < MOST_MISSES:
-            self.books.missed.append(miss)
+        self.counts.misses += 1
+        if len(self.counts.missed) < MOST_MISSES:
+            self.counts.missed.append(miss)
 
 
-def summarise(tape: RecordingIndex, books: ReplayCounts) -> ReplaySummary:
+def summarise(index: RecordingIndex, counts: ReplayCounts) -> ReplaySummary:
     """What a replay of `tape` came to."""
-    unused = [Unused(call.file, call.line, name_call(call)) for call in _unasked(tape, books)]
-    return ReplaySummary(books.playbacks, books.hits, books.misses, list(books.missed), unused, books.absorbed)
+    unused = [Unused(call.file, call.line, name_call(call)) for call in _unasked(index, counts)]
+    return ReplaySummary(counts.playbacks, counts.hits, counts.misses, list(counts.missed), unused, counts.absorbed)
 
 
-def _unasked(tape: RecordingIndex, books: ReplayCounts) -> Iterator[RecordedCall]:
-    schemas = (call for calls in tape.schemas.values() for call in calls)
-    for call in (*_calls(tape.sessions), *schemas, *tape.downloaded):
-        if (call.file, call.line) not in books.asked:
+def _unasked(index: RecordingIndex, counts: ReplayCounts) -> Iterator[RecordedCall]:
+    schemas = (call for calls in index.schemas.values() for call in calls)
+    for call in (*_calls(index.sessions), *schemas, *index.downloaded):
+        if (call.file, call.line) not in counts.asked:
             yield call
 
 

@@ -106,7 +106,7 @@ def _check_event(
     body = EventBody(event, event_type, prefix, arrived_ms, live)
     if event_type is None:
         yield from _check_event_type(body)
-    for complaint in schemas.complaints(event_type, event):
+    for complaint in schemas.schema_errors(event_type, event):
         yield from findings_for(body, complaint)
     for check in BEYOND_SCHEMA:
         yield from check(body)

@@ -40,29 +40,29 @@ def check_moves(case: SessionView) -> Iterator[RuleHit]:
     spared = _LEFT_OPEN if restarts(case) else ()
     steps = [*case.steps, case.end] if case.opened else case.steps
     for step in steps:
-        for slip in step.slips:
-            if slip.rule not in told and not (step.event.type == "sessionEnd" and slip.rule in spared):
-                yield _found(case, step, slip, last)
-            told.update({slip.rule} & set(_ONCE))
+        for violation in step.violations:
+            if violation.rule not in told and not (step.event.type == "sessionEnd" and violation.rule in spared):
+                yield _found(case, step, violation, last)
+            told.update({violation.rule} & set(_ONCE))
         if step.event.type:
             last[step.event.type] = step.event
 
 
-def _found(case: SessionView, step: Step, slip: Violation, last: Mapping[str, Event]) -> RuleHit:
-    kind = next((kind for kind in _OPENERS if slip.rule.startswith(f"{kind}-")), "")
+def _found(case: SessionView, step: Step, violation: Violation, last: Mapping[str, Event]) -> RuleHit:
+    kind = next((kind for kind in _OPENERS if violation.rule.startswith(f"{kind}-")), "")
     opener = last.get(_OPENERS.get(kind, ""))
     opened = f"event {opener.index}" if opener else "an earlier event"
-    message = _MESSAGES[slip.rule].format(opened=opened, state=slip.name and quote(slip.name))
-    silent = step is case.end and slip.rule != "session-not-closed"
+    message = _MESSAGES[violation.rule].format(opened=opened, state=violation.name and quote(violation.name))
+    silent = step is case.end and violation.rule != "session-not-closed"
     subject = f"the session goes silent after {name_of(step.event)}" if silent else name_of(step.event)
-    more = _count_after(case, slip.rule) if slip.rule in _ONCE else ""
-    path = "params.media.state.name" if slip.name and step.event.type != "statesUpdate" else ""
-    return RuleHit(slip.rule, step.event, f"{subject}: {message}{more}", path)
+    more = _count_after(case, violation.rule) if violation.rule in _ONCE else ""
+    path = "params.media.state.name" if violation.name and step.event.type != "statesUpdate" else ""
+    return RuleHit(violation.rule, step.event, f"{subject}: {message}{more}", path)
 
 
 def _count_after(case: SessionView, rule: str) -> str:
     """How many events break a rule of which only the first is told."""
-    count = sum(slip.rule == rule for step in case.steps for slip in step.slips)
+    count = sum(violation.rule == rule for step in case.steps for violation in step.violations)
     return f" ({count} such events)" if count > 1 else ""
 
 

@@ -11,6 +11,7 @@ from tapehead.rules.catalog import finding
 
 
 def check_answer(call: Call, request: Request, response: Response | None, error: str | None) -> Iterator[Finding]:
+    """Yield what is wrong with the answer to a call, or with its absence."""
     if response is None:
         yield finding("no-response", "", f"no answer: {error}")
     elif response.status >= 400:

@@ -40,6 +40,7 @@ def check_idle(case: SessionView) -> Iterator[RuleHit]:
 
 
 def is_idle(case: SessionView, gap: Gap) -> bool:
+    """Return whether the back end closed the session within `gap`."""
     life, too_long = gap.step.before.life, gap.ms > case.thresholds.idle_minutes * MINUTE_MS
     # Content that is over may rest: a sessionEnd long after it loses nothing.
     rests = life is Life.COMPLETED and gap.step.event.type == "sessionEnd"

@@ -81,7 +81,7 @@ class SimulatedEndpoint:
             return self._answer_downloaded(body, now)
         return self._answer_session(body, now)
 
-    def adopt(self, sid: str, now: float) -> None:
+    def open_session(self, sid: str, now: float) -> None:
         """Treat `sid` as an open session from `now` on, if it is not known yet."""
         if sid in self._sessions:
             return
@@ -89,7 +89,7 @@ class SimulatedEndpoint:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[sid] = _Session(heard=now, moved=now)
 
-    def hear(self, sid: str, event: dict[str, Any], now: float) -> None:
+    def note_event(self, sid: str, event: dict[str, Any], now: float) -> None:
         """Note an event of an open session, whoever answers it."""
         session = self._sessions.get(sid)
         if session is None:
@@ -113,7 +113,7 @@ class SimulatedEndpoint:
         if section_of(body, "params").get("media.downloaded") is True:
             return failure(400, "media.downloaded is true; send downloaded content to /api/v1/downloaded", now)
         sid = mint(NO_RECORDED_SESSION, int(ts_of(body) or 0))
-        self.adopt(sid, now)
+        self.open_session(sid, now)
         return respond(201, now, [("Location", location_of(sid)), ("Content-Type", "application/octet-stream")])
 
     def _answer_event(self, sid: str, body: Any, now: float) -> Response:
@@ -124,7 +124,7 @@ class SimulatedEndpoint:
             return failure(404, f"there is no session {sid}; open one with a sessionStart", now)
         if self._is_closed(self._sessions[sid], now):
             return failure(410, f"session {sid} is closed; open a new one", now)
-        self.hear(sid, body, now)
+        self.note_event(sid, body, now)
         return respond(204, now)
 
     def _answer_downloaded(self, body: list[dict[str, Any]], now: float) -> Response:
@@ -137,7 +137,7 @@ class SimulatedEndpoint:
         """Take up a session that was opened before a restart: its id says so."""
         said = read(sid)
         if said and said.recorded == NO_RECORDED_SESSION:
-            self.adopt(sid, now)
+            self.open_session(sid, now)
 
     def _is_closed(self, session: _Session, now: float) -> bool:
         idle = (now - session.heard) * self._time_scale > IDLE_SECONDS

@@ -72,7 +72,7 @@ def parse_fault(text: str) -> Fault:
     """The fault that `text` names.
 
     Raises:
-        UsageProblem: it names none; the message says which part.
+        UsageError: it names none; the message says which part.
     """
     where, equals, what = text.partition("=")
     match = _WHERE.fullmatch(where)
@@ -131,7 +131,7 @@ def parse_latency(text: str) -> Latency:
     """The latency that `recorded`, `MS` or `MIN-MAX` names.
 
     Raises:
-        UsageProblem: it names none.
+        UsageError: it names none.
     """
     if text == "recorded":
         return Latency(0, 0, recorded=True)
@@ -155,7 +155,7 @@ class FaultInjector:
     """
 
     def __init__(self, engine: Engine, faults: Sequence[Fault], latency: Latency | None = None, seed: int = 0) -> None:
-        self.struck = 0
+        self.faults_injected = 0
         self._engine = engine
         self._faults = faults
         self._latency = latency
@@ -164,10 +164,10 @@ class FaultInjector:
 
     def answer(self, request: Request, now: float) -> Answer:
         """The engine's answer to `request`, or what a fault makes of it."""
-        fault = self._strike(request)
+        fault = self._match_fault(request)
         if fault is None:
             return self._late(self._engine.answer(request, now))
-        self.struck += 1
+        self.faults_injected += 1
         return self._late(_break(fault, self._undisturbed(fault, request, now), now))
 
     def _undisturbed(self, fault: Fault, request: Request, now: float) -> Answer:
@@ -177,20 +177,20 @@ class FaultInjector:
             return Answer()
         return self._engine.answer(request, now)
 
-    def _strike(self, request: Request) -> Fault | None:
+    def _match_fault(self, request: Request) -> Fault | None:
         route = find_route(request.path)
         if route is None:
             return None
         call = Call.PREFLIGHT if request.method == "OPTIONS" else route.call
         event_type = key_of(parse_message(request)).event_type
-        struck = [
+        faults_injected = [
             fault
             for number, fault in enumerate(self._faults)
             if fault.call in (call, ANY)
             and fault.event_type in (event_type, ANY)
             and self._counts(number, fault, route)
         ]
-        return struck[0] if struck else None
+        return faults_injected[0] if faults_injected else None
 
     def _counts(self, number: int, fault: Fault, route: Route) -> bool:
         """Whether this one, by its number within its session, is one that the fault strikes."""

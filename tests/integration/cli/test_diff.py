@@ -191,11 +191,11 @@ def opened(tmp_path: Path) -> Iterator[tuple[Any, list[str]]]:
     with chromium() as browser:
         page = browser.new_page()
 
-        def hear(said: ConsoleMessage | Request) -> None:
+        def note_event(said: ConsoleMessage | Request) -> None:
             heard.append(said.text if isinstance(said, ConsoleMessage) else said.url)
 
-        page.on("console", hear)
-        page.on("request", hear)
+        page.on("console", note_event)
+        page.on("request", note_event)
         page.goto(path.as_uri())
         heard.remove(path.as_uri())
         yield page, heard

@@ -149,7 +149,8 @@ def test_a_failure_of_a_later_call_does_not_tell_whom_the_session_named(tmp_path
 
 
 def test_a_failure_before_the_call_is_understood_tells_nobody(tmp_path: Path) -> None:
-    broken = "import tapehead.recording.pipeline as t\ndef broken(seen): raise ValueError(seen.request.body)\nt.build_exchange = broken"
+    module, fails = "tapehead.recording.pipeline", "def broken(seen): raise ValueError(seen.request.body)"
+    broken = f"import {module} as module\n{fails}\nmodule.build_exchange = broken"
     asked = ["--out", tmp_path / "a.jsonl"]
     with upstream() as server, door("record", "--to", server.url, *asked, broken=broken) as proxy:
         assert post(proxy.url, 1, SECRET.encode()).status_code == 204

@@ -189,10 +189,10 @@ def test_the_receipt_refuses_counts_and_turns_into_an_exit_code() -> None:
         command = [sys.executable, "-c", BROKEN_ON_PURPOSE, str(set_up.port)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
-    *refused, receipt = done.stdout.splitlines()
+    *refused, guard = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (1, "")
     assert [line.partition(":")[0] for line in refused] == ["refused"] * 4
-    assert receipt == (
+    assert guard == (
         "offline: 4 connections and look-ups attempted: getaddrinfo 127.0.0.1, connect 127.0.0.1, "
         "getaddrinfo collection.example.com, gethostbyname other.example.com"
     )

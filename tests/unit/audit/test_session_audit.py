@@ -234,8 +234,8 @@ def test_a_preflight_of_a_session_goes_with_it() -> None:
 
 
 def sessions(count: int, *event_types: str, every_ms: float = 10_000) -> list[Exchange]:
-    books = [Playbook(sid=f"s{n}", begin_ms=BEGIN_MS + n * every_ms).row(*event_types, every=1) for n in range(count)]
-    return mix(*books)
+    counts = [Playbook(sid=f"s{n}", begin_ms=BEGIN_MS + n * every_ms).row(*event_types, every=1) for n in range(count)]
+    return mix(*counts)
 
 
 def feed(engine: Audit, exchanges: list[Exchange]) -> tuple[list[SessionResult], int]:

@@ -73,7 +73,7 @@ def test_a_schema_without_end_is_refused(schema: Schema, reason: str) -> None:
         schemas.learn("play", schema)
 
     assert schemas["play"] == build_schema("play")
-    assert list(schemas.complaints("play", event("play"))) == []
+    assert list(schemas.schema_errors("play", event("play"))) == []
 
 
 SOUND: list[Schema] = [
@@ -102,7 +102,7 @@ def test_any_other_schema_counts(schema: Schema) -> None:
 def test_no_pattern_takes_forever(pattern: str) -> None:
     schemas = Schemas({"play": {"patternProperties": {pattern: {}}, "additionalProperties": {"pattern": pattern}}})
 
-    assert list(schemas.complaints("play", {"a" * 200 + str(number): "a" * 200 + "!" for number in range(500)}))
+    assert list(schemas.schema_errors("play", {"a" * 200 + str(number): "a" * 200 + "!" for number in range(500)}))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_names_are_all_keys_that_a_schema_speaks_of() -> None:
 
 @pytest.mark.parametrize("states", [[1] * 1_000_000, [{}] * 1_000_000, [{"media.state.name": "a", "b": 1}] * 300_000])
 def test_of_a_million_errors_the_first_are_told(states: list[object]) -> None:
-    complaints = list(Schemas().complaints("statesUpdate", event("statesUpdate", params={"statesStart": states})))
+    complaints = list(Schemas().schema_errors("statesUpdate", event("statesUpdate", params={"statesStart": states})))
 
     assert 200 < len(complaints) <= 2 * MOST_VALUES
     assert complaints[0].path[:3] == ("params", "statesStart", 0)
@@ -159,6 +159,6 @@ def test_of_a_million_errors_the_first_are_told(states: list[object]) -> None:
 
 def test_an_error_behind_a_million_values_is_told() -> None:
     states = [{"media.state.name": "a"}] * 100_000
-    (complaint,) = Schemas().complaints("statesUpdate", event("statesUpdate", params={"statesStart": [*states, 7]}))
+    (complaint,) = Schemas().schema_errors("statesUpdate", event("statesUpdate", params={"statesStart": [*states, 7]}))
 
     assert (complaint.keyword, complaint.path) == ("type", ("params", "statesStart", 100_000))

@@ -41,7 +41,7 @@ SCHEMAS = Schemas()
 
 
 def _complaints(event_type: str, body: object) -> list[tuple[str, tuple[str | int, ...]]]:
-    return [(complaint.keyword, complaint.path) for complaint in SCHEMAS.complaints(event_type, body)]
+    return [(complaint.keyword, complaint.path) for complaint in SCHEMAS.schema_errors(event_type, body)]
 
 
 def test_the_table_has_every_documented_parameter_once() -> None:
@@ -163,7 +163,7 @@ def test_a_wrong_value_is_complained_of_in_its_place(key: str) -> None:
 
 def test_a_length_below_zero_is_complained_of() -> None:
     body = start(params=start()["params"] | {"media.length": -1})
-    (complaint,) = SCHEMAS.complaints("sessionStart", body)
+    (complaint,) = SCHEMAS.schema_errors("sessionStart", body)
 
     assert complaint[:4] == ("minimum", ("params", "media.length"), -1, 0)
 
@@ -194,7 +194,7 @@ def test_customer_ids_are_names_with_an_id(ids: object, sound: bool) -> None:
 
 
 def test_a_body_of_no_known_type_is_held_to_what_all_share() -> None:
-    complaints = SCHEMAS.complaints(None, {"eventType": "x", "playerTime": {"ts": "1"}, "params": [], "more": 1})
+    complaints = SCHEMAS.schema_errors(None, {"eventType": "x", "playerTime": {"ts": "1"}, "params": [], "more": 1})
 
     assert {(complaint.keyword, complaint.path) for complaint in complaints} == {
         ("type", ("params",)),
@@ -207,7 +207,7 @@ def test_a_body_beyond_depth_gets_one_complaint() -> None:
     deep: object = "x"
     for _ in range(900):
         deep = [deep]
-    (complaint,) = SCHEMAS.complaints("play", event("play", params={"x": deep}))
+    (complaint,) = SCHEMAS.schema_errors("play", event("play", params={"x": deep}))
 
     assert isinstance(complaint, SchemaError)
     assert complaint.keyword == "depth"
@@ -219,8 +219,8 @@ def test_a_recorded_schema_takes_precedence() -> None:
 
     assert schemas.recorded == {"ping"}
     assert schemas["ping"] == recorded
-    assert [complaint.expected for complaint in schemas.complaints("ping", {})] == ["more"]
-    assert list(schemas.complaints("play", event("play"))) == []
+    assert [complaint.expected for complaint in schemas.schema_errors("ping", {})] == ["more"]
+    assert list(schemas.schema_errors("play", event("play"))) == []
     assert schemas["play"] == build_schema("play")
 
 

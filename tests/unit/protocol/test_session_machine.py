@@ -10,8 +10,8 @@ from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.session_diagram import render_markdown, render_mermaid
 from tapehead.protocol.session_machine import (
+    ACTIVE_MACHINES,
     ANY,
-    LISTENING,
     MOST_STATES,
     TABLE,
     TIMEOUT,
@@ -44,7 +44,7 @@ def test_the_table_speaks_of_real_events_states_and_rules() -> None:
     for machine, event, move in moves():
         assert event in (*EVENT_TYPES, ANY, TIMEOUT)
         assert move.to in TABLE[machine]
-        assert not move.slip or move.slip in RULES
+        assert not move.violation or move.violation in RULES
 
 
 def test_every_state_has_a_row() -> None:
@@ -53,8 +53,8 @@ def test_every_state_has_a_row() -> None:
 
 
 def test_every_state_of_life_says_who_listens() -> None:
-    assert set(LISTENING) == set(Life)
-    assert all(machines <= set(TABLE) for machines in LISTENING.values())
+    assert set(ACTIVE_MACHINES) == set(Life)
+    assert all(machines <= set(TABLE) for machines in ACTIVE_MACHINES.values())
 
 
 def test_an_event_without_an_entry_moves_nothing() -> None:
@@ -82,9 +82,9 @@ def test_session_complete_does_not_close_and_session_end_does() -> None:
 
 
 def test_silence_closes_what_is_open() -> None:
-    state, slips = close(after("adBreakStart", "adStart", "chapterStart"))
+    state, violations = close(after("adBreakStart", "adStart", "chapterStart"))
     assert state.life is Life.ENDED
-    assert {slip.rule for slip in slips} == {
+    assert {violation.rule for violation in violations} == {
         "session-not-closed",
         "ad-break-left-open",
         "ad-left-open",
@@ -97,7 +97,7 @@ def test_states_update_takes_the_order_that_makes_sense() -> None:
     both = {"statesStart": mute, "statesEnd": mute}
     book = Playbook().start().at(1, "statesUpdate", both).at(2, "stateStart").at(3, "statesUpdate", both)
     steps = list(run(events(book)))
-    assert [step.slips for step in steps] == [()] * 4
+    assert [step.violations for step in steps] == [()] * 4
     assert [sorted(step.after.states) for step in steps] == [[], [], ["mute"], ["mute"]]
 
 
@@ -107,7 +107,7 @@ def test_the_drawings_have_every_state_and_rule() -> None:
         drawn = render_mermaid(machine)
         assert drawn.startswith("stateDiagram-v2\n    [*] --> ")
         assert all(state in drawn for state in states)
-    assert all(f"`{move.slip}`" in text for _, _, move in moves() if move.slip)
+    assert all(f"`{move.violation}`" in text for _, _, move in moves() if move.violation)
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_a_session_follows_no_more_states_than_can_be_carried() -> None:
 
     assert len(last.after.known_states) == len(last.after.states) == MOST_STATES
     assert last.after.states is last.before.states
-    assert last.slips == ()
+    assert last.violations == ()

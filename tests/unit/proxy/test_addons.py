@@ -45,8 +45,8 @@ class Kept:
 
     def lines(self) -> list[Exchange]:
         """What a recording would hold of them."""
-        taker = ExchangePipeline(None, InternalErrors())
-        return [decode(line) for line in map(taker.prepare, self.seen) if line]
+        pipeline = ExchangePipeline(None, InternalErrors())
+        return [decode(line) for line in map(pipeline.process_captured, self.seen) if line]
 
 
 def taken(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:

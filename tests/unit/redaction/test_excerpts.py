@@ -26,11 +26,11 @@ def ad_of(visitor: str) -> Request:
 
 
 def test_who_opened_a_session_is_not_quoted_in_it() -> None:
-    quotes = ExcerptRedactor(Redactor(b"a key"))
-    quotes.remember("abc", START)
+    redactor = ExcerptRedactor(Redactor(b"a key"))
+    redactor.remember("abc", START)
 
-    assert key_of(parse_message(quotes.of(ad_of(VISITOR), "abc"))).names == (f"ad for {STANDS}",)
-    assert key_of(parse_message(quotes.of(ad_of("user-77"), "abc"))).names == ("ad for user-77",)
+    assert key_of(parse_message(redactor.of(ad_of(VISITOR), "abc"))).names == (f"ad for {STANDS}",)
+    assert key_of(parse_message(redactor.of(ad_of("user-77"), "abc"))).names == ("ad for user-77",)
 
 
 def test_where_nobody_knows_who_plays_no_telling_text_is_quoted() -> None:
@@ -64,18 +64,18 @@ def test_with_ids_kept_requests_are_quoted_as_they_are() -> None:
 
 def test_only_the_last_sessions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(excerpts, "MOST_STARTS", 2)
-    quotes = ExcerptRedactor(Redactor(b"a key"))
+    redactor = ExcerptRedactor(Redactor(b"a key"))
     for sid in ("abc", "def", "ghi"):
-        quotes.remember(sid, START)
+        redactor.remember(sid, START)
 
     assert MOST_STARTS > 2
-    assert "pseudonym-" in str(parse_message(quotes.of(ad_of("user-77"), "abc")))
-    assert "user-77" in str(parse_message(quotes.of(ad_of("user-77"), "ghi")))
+    assert "pseudonym-" in str(parse_message(redactor.of(ad_of("user-77"), "abc")))
+    assert "user-77" in str(parse_message(redactor.of(ad_of("user-77"), "ghi")))
 
 
 def test_a_replay_quotes_what_it_misses_in_a_session_that_it_opened() -> None:
     recorded = session("recorded", [(1, 0, "play", {})])
-    replay = Replayer(tape_of(recorded), Schemas(), quotes=ExcerptRedactor(Redactor(b"a key")))
+    replay = Replayer(tape_of(recorded), Schemas(), excerpts=ExcerptRedactor(Redactor(b"a key")))
     opening = replay.answer(START, NOW).response
     assert opening
     path = f"{opening.header('Location')}/events"

@@ -15,12 +15,12 @@ MAIL, LONG, PLAIN = "jane.doe@example.com", "sample-player", "player"
 SEARCH = search_for([MAIL, LONG, PLAIN])
 
 
-def hide(_: str) -> str:
+def add_identifying_keys(_: str) -> str:
     return "*"
 
 
 def everywhere(text: str, search: Search = SEARCH) -> str:
-    return replace(text.encode(), search.likely, hide).decode()
+    return replace(text.encode(), search.likely, add_identifying_keys).decode()
 
 
 def escaped(value: str) -> str:
@@ -62,7 +62,7 @@ def test_values_of_all_kinds_are_found(value: str, spell: Callable[[str], str]) 
 def test_a_header_may_spell_a_value_in_latin_1() -> None:
     search = search_for(["Jürgen-7"])
 
-    assert replace("x Jürgen-7".encode("latin-1"), search.likely, hide) == b"x *"
+    assert replace("x Jürgen-7".encode("latin-1"), search.likely, add_identifying_keys) == b"x *"
 
 
 @pytest.mark.parametrize("text", ["xjane.d@e.fr", "jane.d@e.fr7", "7jane.d@e.fr", "jane.d", "@e.fr"])
@@ -103,7 +103,7 @@ def test_the_longer_of_two_values_goes_first() -> None:
 
 def test_an_escape_in_json_is_no_part_of_a_value() -> None:
     inner = rb"\nice-77 \u0041bc-77"
-    found = replace(inner, search_for(["nice-77", "u0041bc-77"]).likely, hide, json=True)
+    found = replace(inner, search_for(["nice-77", "u0041bc-77"]).likely, add_identifying_keys, json=True)
 
     assert json.loads(b'"' + found + b'"') == json.loads(b'"' + inner + b'"')
 
@@ -126,14 +126,14 @@ def test_values_beyond_the_most_are_still_found_as_a_whole() -> None:
 
 @pytest.mark.parametrize("text", ['x is "jane.doe@e...; expected', "no visitor jane.doe@exam", "jane.d..."])
 def test_what_was_cut_is_found(text: str) -> None:
-    cut = replace_cut(text.encode(), SEARCH.likely, hide).decode()
+    cut = replace_cut(text.encode(), SEARCH.likely, add_identifying_keys).decode()
 
     assert "jane" not in cut
     assert cut == text.replace(text[text.index("jane") :].split("...")[0], "*")
 
 
 def test_what_is_too_short_for_a_cut_value_stays() -> None:
-    assert replace_cut(b"jane....", SEARCH.likely, hide) == b"jane...."
+    assert replace_cut(b"jane....", SEARCH.likely, add_identifying_keys) == b"jane...."
 
 
 @given(st.text(), st.text())
@@ -145,4 +145,4 @@ def test_nothing_is_found_in_other_texts(text: str, other: str) -> None:
 def test_any_bytes_can_be_searched(content: bytes, json: bool) -> None:
     SEARCH.among(content)
     SEARCH.value_of(content)
-    replace(content + MAIL.encode() + content, SEARCH.likely, hide, json=json)
+    replace(content + MAIL.encode() + content, SEARCH.likely, add_identifying_keys, json=json)

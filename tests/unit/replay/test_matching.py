@@ -232,10 +232,10 @@ def test_the_more_is_equal_the_more_alike() -> None:
 
 
 def test_a_session_that_began_before_the_recording_is_not_alike() -> None:
-    tape = tape_of([sent("abc", event("play"))])
+    index = tape_of([sent("abc", event("play"))])
 
-    assert tape.sessions[0].start is None
-    assert tape.by_content == {}
+    assert index.sessions[0].start is None
+    assert index.by_content == {}
 
 
 def test_identity_is_that_of_a_downloaded_arrays_start() -> None:
@@ -247,8 +247,8 @@ def test_identity_is_that_of_a_downloaded_arrays_start() -> None:
 
 
 def test_the_nearest_sessions_say_what_differs() -> None:
-    tape = tape_of([opened("a", start()), opened("b", start_with({"media.id": "clip-2", "media.name": "Second"}))])
-    near = near_sessions(tape.sessions, identity_of(start_with({"media.id": "clip-3"})))
+    index = tape_of([opened("a", start()), opened("b", start_with({"media.id": "clip-2", "media.name": "Second"}))])
+    near = near_sessions(index.sessions, identity_of(start_with({"media.id": "clip-3"})))
 
     assert [miss.line for miss in near] == [1, 2]
     assert near[0].differences == (Difference("params.media.id", "clip-1", "clip-3"),)
@@ -264,8 +264,8 @@ def test_the_nearest_events_are_of_the_same_kind_first() -> None:
 
 
 def test_near_misses_are_few_and_short() -> None:
-    tape = tape_of([opened(str(number), start_with({"media.name": "x" * 9999})) for number in range(50)])
-    near = near_sessions(tape.sessions, identity_of(start_with({"media.name": "y" * 9999})))
+    index = tape_of([opened(str(number), start_with({"media.name": "x" * 9999})) for number in range(50)])
+    near = near_sessions(index.sessions, identity_of(start_with({"media.name": "y" * 9999})))
     name = near[0].differences[0]
 
     assert len(near) == MOST_NEAR
@@ -285,9 +285,9 @@ def test_near_events_are_few_and_short() -> None:
 
 def test_interleaved_sessions_are_told_apart() -> None:
     one, other = session("one", STEPS[:3]), session("other", STEPS[:2], began=1)
-    tape = tape_of(sorted([*one, *other], key=lambda each: each.started))
+    index = tape_of(sorted([*one, *other], key=lambda each: each.started))
 
-    assert [(each.sid, len(each.calls)) for each in tape.sessions] == [("one", 3), ("other", 2)]
+    assert [(each.sid, len(each.calls)) for each in index.sessions] == [("one", 3), ("other", 2)]
 
 
 def test_events_written_before_their_start_belong_to_it() -> None:
@@ -304,6 +304,6 @@ def test_calls_come_in_the_order_of_their_arrival() -> None:
 
 
 def test_sessions_with_one_id_keep_their_events() -> None:
-    tape = tape_of([*session("1", STEPS[:3]), *session("1", STEPS[:2], began=100)])
+    index = tape_of([*session("1", STEPS[:3]), *session("1", STEPS[:2], began=100)])
 
-    assert [len(each.calls) for each in tape.sessions] == [3, 2]
+    assert [len(each.calls) for each in index.sessions] == [3, 2]

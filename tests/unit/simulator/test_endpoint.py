@@ -157,8 +157,8 @@ def test_an_id_says_when_its_session_began(player: Player) -> None:
 
 def test_an_adopted_session_is_open() -> None:
     endpoint = SimulatedEndpoint(SCHEMAS)
-    endpoint.adopt("abc", NOW)
-    endpoint.adopt("abc", NOW + 3600)
+    endpoint.open_session("abc", NOW)
+    endpoint.open_session("abc", NOW + 3600)
 
     assert endpoint.answer(request(PING, "/api/v1/sessions/abc/events"), NOW + 1).status == 204
     assert endpoint.answer(request(PING, "/api/v1/sessions/abc/events"), NOW + 3600).status == 410
@@ -167,7 +167,7 @@ def test_an_adopted_session_is_open() -> None:
 def test_a_full_table_forgets_only_for_new_sessions() -> None:
     endpoint, oldest = SimulatedEndpoint(SCHEMAS), mint(NO_RECORDED_SESSION, 0)
     for sid in (oldest, *map(str, range(MOST_SESSIONS - 1))):
-        endpoint.adopt(sid, NOW)
+        endpoint.open_session(sid, NOW)
 
     assert endpoint.answer(request(PING, f"/api/v1/sessions/{oldest}/events"), NOW + 3600).status == 410
 

@@ -122,7 +122,7 @@ class Fine:
         return Answer(response=response(204, content=b""), recorded_ms=40)
 
 
-def struck(fault: str, *asked: Request) -> list[bool]:
+def faults_injected(fault: str, *asked: Request) -> list[bool]:
     """Which of some requests a fault strikes."""
     faulty = FaultInjector(Fine(), [parse_fault(fault)])
     return [faulty.answer(each, NOW).response != response(204) for each in asked]
@@ -155,12 +155,12 @@ STRUCK: list[tuple[str, list[Request], str]] = [
 
 @pytest.mark.parametrize(("fault", "asked", "expected"), STRUCK, ids=[f"{one} {third}" for one, _, third in STRUCK])
 def test_a_fault_strikes_what_it_names(fault: str, asked: list[Request], expected: str) -> None:
-    assert "".join("x" if each else "-" for each in struck(fault, *asked)) == expected
+    assert "".join("x" if each else "-" for each in faults_injected(fault, *asked)) == expected
 
 
 def test_a_share_strikes_whole_sessions_about_that_many() -> None:
     asked = [of("ping", f"session-{number}") for number in range(1000) for _ in range(3)]
-    strikes = struck("event:20%=410", *asked)
+    strikes = faults_injected("event:20%=410", *asked)
 
     sessions = [strikes[first : first + 3] for first in range(0, len(strikes), 3)]
     assert all(len(set(each)) == 1 for each in sessions)
@@ -172,7 +172,7 @@ def test_of_several_faults_the_first_that_strikes_counts() -> None:
     statuses = [each.status for _ in range(3) if (each := faulty.answer(of("ping"), NOW).response)]
 
     assert statuses == [410, 404, 410]
-    assert faulty.struck == 3
+    assert faulty.faults_injected == 3
 
 
 def test_a_session_start_that_is_refused_opens_no_session() -> None:

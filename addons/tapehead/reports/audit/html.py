@@ -14,14 +14,16 @@ from markupsafe import Markup
 from tapehead.audit.results import Outcome
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Severity
-from tapehead.reports.assets.audit import read_asset
 from tapehead.reports.audit.model import Report, counts_of, rank_of
 from tapehead.reports.timeline import Timeline
 from tapehead.reports.timeline_svg import TimelineLayout, draw, strip_of
 from tapehead.reports.wording import clock, last_part, moment, number, plural, short_id, title_of, value_of
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.markdown import sections_of
+from tapehead.web.asset_files import read_asset
 from tapehead.web.pages import embed, policy
+
+_ASSETS = "reports/assets/audit"
 
 _NOTHING = frozenset({"-", "no", "0", "0 s"})
 
@@ -56,7 +58,8 @@ def render_html(report: Report, details: Sequence[Detail]) -> str:
     """The page for a report; `details` has one item for each of its sessions."""
     views = [_view(n, *each) for n, each in enumerate(zip(report["sessions"], details, strict=True))]
     bodies = {str(n): detail.bodies for n, detail in enumerate(details) if detail.bodies}
-    style, script = read_asset("page.css"), read_asset("json.js") + read_asset("page.js")
+    style = read_asset(f"{_ASSETS}/page.css")
+    script = read_asset("web/assets/json_view.js") + read_asset(f"{_ASSETS}/page.js")
     page: str = (
         _environment()
         .get_template("page.html")
@@ -78,7 +81,7 @@ def render_html(report: Report, details: Sequence[Detail]) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(read_asset),
+        loader=FunctionLoader(lambda name: read_asset(f"{_ASSETS}/{name}")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,6 +1,6 @@
 """The report as plain objects: what `--format json` prints, and what every other form is rendered from.
 
-Its shape is published as `assets/report.schema.json`; within a major version keys are added, never taken away.
+Its shape is published as `assets/audit/report.schema.json`; within a major version keys are added, never taken away.
 """
 
 from collections import Counter
@@ -12,8 +12,8 @@ import orjson
 from tapehead import __version__
 from tapehead.audit.results import Outcome, SessionFinding, SessionResult
 from tapehead.protocol.exchange import Severity
-from tapehead.reports.assets.audit import read_asset
 from tapehead.reports.report_formats import FailOn
+from tapehead.web.asset_files import read_asset
 
 Report = dict[str, Any]
 
@@ -94,4 +94,4 @@ def render_json(report: Report) -> str:
 
 def report_schema() -> str:
     """The JSON Schema (2020-12) of the report, as published."""
-    return read_asset("report.schema.json")
+    return read_asset("reports/assets/audit/report.schema.json")

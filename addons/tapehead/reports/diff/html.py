@@ -19,9 +19,11 @@ from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
 from tapehead.diff.wording import name_event, number, playhead, value
 from tapehead.protocol.events import Event
-from tapehead.reports.assets.diff import read_asset
 from tapehead.reports.diff.timeline_svg import ComparisonTimeline, draw_comparison
 from tapehead.reports.diff.wording import Item, clean, plural, sections_of, short_id, title_of, totals_of
+from tapehead.web.asset_files import read_asset
+
+_ASSETS = "reports/assets/diff"
 
 # Rows that are the same on both sides: how many stay around a difference, and how many a session shows at all.
 CONTEXT = 2
@@ -95,7 +97,7 @@ class View(NamedTuple):
 
 def render_html(diff: Diff, base: Sequence[str], new: Sequence[str]) -> str:
     """The page for a diff; `base` and `new` are the recordings' names."""
-    style = read_asset("diff.css")
+    style = read_asset(f"{_ASSETS}/diff.css")
     page: str = (
         _environment()
         .get_template("diff.html")
@@ -118,7 +120,7 @@ def render_html(diff: Diff, base: Sequence[str], new: Sequence[str]) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(read_asset),
+        loader=FunctionLoader(lambda name: read_asset(f"{_ASSETS}/{name}")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

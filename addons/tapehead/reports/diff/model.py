@@ -1,6 +1,6 @@
 """The diff as plain objects: what `--format json` prints.
 
-Its shape is published as `assets/diff.schema.json`; within a major version keys are added, never taken away.
+Its shape is published as `assets/diff/diff.schema.json`; within a major version keys are added, never taken away.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
 from tapehead.diff.wording import value
 from tapehead.protocol.events import Event
-from tapehead.reports.assets.diff import read_asset
+from tapehead.web.asset_files import read_asset
 
 Report = dict[str, Any]
 
@@ -53,7 +53,7 @@ def render_json(report: Report) -> str:
 
 def diff_schema() -> str:
     """The published JSON Schema of the report."""
-    return read_asset("diff.schema.json")
+    return read_asset("reports/assets/diff/diff.schema.json")
 
 
 def _session_diff(session: SessionDiff) -> dict[str, Any]:

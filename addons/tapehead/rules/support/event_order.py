@@ -107,13 +107,13 @@ def steps_of(ordered: Sequence[Event], state: State | None = None) -> list[Step]
 def _next_step(state: State, waiting: list[Event]) -> Step:
     """Take the next event off the end of `waiting`: the first one, or one of the same moment that fits better."""
     first = waiting[-1]
-    after, slips = advance(state, first)
-    for place in _same_moment(waiting) if slips else ():
+    after, violations = advance(state, first)
+    for place in _same_moment(waiting) if violations else ():
         other_after, other_slips = advance(state, waiting[place])
         if not other_slips:
             return Step(waiting.pop(place), state, other_after, ())
     waiting.pop()
-    return Step(first, state, after, slips)
+    return Step(first, state, after, violations)
 
 
 def _same_moment(waiting: list[Event]) -> Iterator[int]:

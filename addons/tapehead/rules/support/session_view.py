@@ -90,8 +90,8 @@ class SessionView:
     def end(self) -> Step:
         """What silence does to the session after its last event, as a step of that event."""
         last = self.steps[-1]
-        after, slips = close(last.after)
-        return Step(last.event, last.after, after, slips)
+        after, violations = close(last.after)
+        return Step(last.event, last.after, after, violations)
 
 
 def in_milliseconds(event: Event) -> Event:

@@ -1,8 +1,0 @@
-"""The diff's assets: the page's template and style, and the published schema, as files of the package."""
-
-from importlib import resources
-
-
-def read_asset(name: str) -> str:
-    """The text of the asset `name`."""
-    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
