@@ -1,6 +1,6 @@
 """What hostile shapes cost as they grow: about 2 for a size that doubles is linear, 4 is the square.
 
-cd tests && python -m bench.growth
+cd tests && python -m bench.complexity
 
 Bodies are checked, redacted and encoded; recordings are audited,
 reported, compared with themselves after some changes, and replayed. The time is the CPU's, the least of

@@ -104,7 +104,7 @@ def _score(name: str, played: Sequence[Round], first: Sequence[Round]) -> Score:
 
 def bare() -> AbstractContextManager[Door]:
     """A plain server that answers 204 to anything; uvicorn with the same loop and parser as ours."""
-    command = ["uvicorn", "bench.bare:app", "--app-dir", TESTS, "--port", 0, "--no-access-log"]
+    command = ["uvicorn", "bench.bare_server:app", "--app-dir", TESTS, "--port", 0, "--no-access-log"]
     return _announced([sys.executable, "-m", *command, "--loop", "uvloop", "--http", "httptools"], "running on ")
 
 

@@ -1,6 +1,6 @@
 """What it costs that the disk confirms what is recorded: tapehead record with each --sync, next to stock mitmdump.
 
-cd tests && python -m bench.syncing --dir FOLDER
+cd tests && python -m bench.sync_cost --dir FOLDER
 
 The folder says which disk is measured; memory that looks like a disk (tmpfs) confirms at once, whatever --sync is.
 """

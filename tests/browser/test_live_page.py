@@ -25,7 +25,7 @@ REBOUND = ("--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-features=
 # Prints what the live page's server receives, and what it answers.
 SPY = """
 import sys, tapehead.live.app as site
-take, judge = site.QuietProtocol.data_received, site.Doorkeeper.judge
+take, judge = site.QuietProtocol.data_received, site.RequestGuard.judge
 def spy(self, data):
     print("RECEIVED", repr(data), flush=True)
     take(self, data)
@@ -33,7 +33,7 @@ def spy_on(self, *asked):
     status = judge(self, *asked)
     print("JUDGED", asked[1], status, flush=True)
     return status
-site.QuietProtocol.data_received, site.Doorkeeper.judge = spy, spy_on
+site.QuietProtocol.data_received, site.RequestGuard.judge = spy, spy_on
 """
 
 

@@ -1,11 +1,11 @@
 """Fuzzing that is guided by coverage: each target of `fuzzing` under atheris, in a process of its own.
 
-cd tests && pip install -e '..[fuzz]' && python -m bench.guided --minutes 10
+cd tests && pip install -e '..[fuzz]' && python -m fuzz.coverage_guided --minutes 10
 
 Inputs that reach something new are kept in the folder, so that the next run begins where the last one ended; so is
 whatever breaks a target, takes too long, or takes too much memory. To see a finding again, without atheris:
 
-cd tests && python -m bench.guided --again TARGET FILE
+cd tests && python -m fuzz.coverage_guided --again TARGET FILE
 """
 
 import argparse
@@ -90,7 +90,7 @@ def _command(folder: Path, name: str, seconds: float, limits: Limits) -> list[st
         "print_final_stats": 1,
     }
     told = (f"-{option}={value}" for option, value in options.items())
-    return [sys.executable, "-m", "bench.guided_one", name, str(found), *told, str(corpus)]
+    return [sys.executable, "-m", "fuzz.coverage_guided_target", name, str(found), *told, str(corpus)]
 
 
 def _fuzz(folder: Path, name: str, seconds: float, limits: Limits) -> Outcome:
@@ -152,7 +152,7 @@ def _show(outcomes: Sequence[Outcome]) -> None:
         )
     for each in outcomes:
         for path in each.findings:
-            print(f"to see it again: python -m bench.guided --again {each.target} {path}")
+            print(f"to see it again: python -m fuzz.coverage_guided --again {each.target} {path}")
 
 
 def _told(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""One target of `fuzzing` under atheris, until the time is over: what `bench.guided` runs as a process of its own.
+"""One target of `fuzz.targets` under atheris, in the process that `fuzz.coverage_guided` starts for it.
 
 What a target raises is kept with its traceback, once for each place that it comes from, and the fuzzing goes on. What
 takes too long or too much memory ends this process; libFuzzer keeps that input.

@@ -187,13 +187,13 @@ def test_a_quota_is_waited_for(name: str, server: Door, tmp_path: Path) -> None:
 BREAK = """
 import errno, os, time
 from pathlib import Path
-from tapehead import files
-flag, whole = Path({flag!r}), files.os.{deed}
+from tapehead.recording import recording_file as module
+flag, whole = Path({flag!r}), module.os.{deed}
 def broken(*arguments):
     if flag.exists():
         {what}
     return whole(*arguments)
-files.os.{deed} = broken
+module.os.{deed} = broken
 """
 FAIL = "raise OSError(errno.EIO, 'Input/output error')"
 HANG = "[time.sleep(0.02) for _ in iter(flag.exists, False)]"

@@ -25,7 +25,7 @@ EVENTS = "/api/v1/sessions/abc/events"
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
 BREAK = """
 import inspect
-from tapehead.{module} import {owner}
+from tapehead.proxy.{module} import {owner}
 def broken(*_, **__):
     raise KeyError("planted")
 async def waits(*_, **__):
@@ -35,30 +35,30 @@ hook.__code__ = (waits if inspect.iscoroutinefunction(hook) else broken).__code_
 """
 # What takes part in recording as a proxy, and how many of the three calls are then lost.
 RECORDING_HOOKS = {
-    ("addon", "Pick", "http_connect"): 0,
-    ("addon", "Pick", "requestheaders"): 3,
-    ("addon", "Pick", "responseheaders"): 0,
-    ("addon", "Record", "requestheaders"): 3,
-    ("addon", "Record", "response"): 0,
-    ("addon", "Record", "error"): 0,
-    ("addon", "Record", "done"): 0,
-    ("hosts", "Tunnels", "tls_clienthello"): 0,
+    ("addons", "CallSelector", "http_connect"): 0,
+    ("addons", "CallSelector", "requestheaders"): 3,
+    ("addons", "CallSelector", "responseheaders"): 0,
+    ("addons", "RecorderAddon", "requestheaders"): 3,
+    ("addons", "RecorderAddon", "response"): 0,
+    ("addons", "RecorderAddon", "error"): 0,
+    ("addons", "RecorderAddon", "done"): 0,
+    ("hosts", "TlsPassthrough", "tls_clienthello"): 0,
 }
 REPLAY_HOOKS = [
-    ("addon", "Play", "request"),
-    ("addon", "Play", "requestheaders"),
-    ("addon", "Play", "http_connect"),
-    ("addon", "Play", "server_connect"),
+    ("addons", "ReplayAddon", "request"),
+    ("addons", "ReplayAddon", "requestheaders"),
+    ("addons", "ReplayAddon", "http_connect"),
+    ("addons", "ReplayAddon", "server_connect"),
 ]
 # It gives the player an answer, so that it is a shield itself.
 WITHIN = {"request": "_answer"}
-SCRIPT_HOOKS = [("script", "Tapehead", hook) for hook in ("requestheaders", "request", "response", "error", "done")]
+SCRIPT_HOOKS = [("script", "OptionsAddon", hook) for hook in ("requestheaders", "request", "response", "error", "done")]
 # They are called before there is any traffic.
 SETTING_UP = {"load", "configure"}
-# A guard that fails lets nobody in: `test_gate_door` and `test_login`.
+# A guard that fails lets nobody in: `security/test_client_access.py` and `security/test_login.py`.
 GUARDS = [
-    ("guards", "Porter", "client_connected"),
-    ("guards", "Porter", "done"),
+    ("access_addons", "ClientFilterAddon", "client_connected"),
+    ("access_addons", "ClientFilterAddon", "done"),
     *(("login", "Login", name) for name in (set(vars(login.Login)) & set(all_hooks)) - SETTING_UP),
 ]
 
@@ -171,7 +171,7 @@ Master.running = slow
 def test_a_bug_that_shows_while_mitmdump_starts_does_not_end_it(
     tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
-    broken = BREAK.format(module="script", owner="Tapehead", hook="requestheaders") + SLOW_START
+    broken = BREAK.format(module="script", owner="OptionsAddon", hook="requestheaders") + SLOW_START
     with upstream(tls) as server, mitmdump(tmp_path, authority, broken=broken) as tool:
         with player_of(tool, trust_both(tmp_path, authority)) as player:
             assert post(player, server.url, 1) == 204
@@ -179,4 +179,4 @@ def test_a_bug_that_shows_while_mitmdump_starts_does_not_end_it(
             assert post(player, server.url, 2) == 204
         assert tool.stop() == 0
 
-    assert_told_once(tool, "Tapehead.requestheaders")
+    assert_told_once(tool, "OptionsAddon.requestheaders")

@@ -87,7 +87,7 @@ def test_what_is_told_reproduces_the_failure_and_names_nobody(tmp_path: Path) ->
 def test_where_pseudonyms_fail_the_shape_alone_is_told(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     body = b'{"eventType":"ping","params":{"visitor.marketingCloudUserId":"%s"}}' % SECRET.encode()
-    broken = plant("redact", "Redactor.redact").replace(SECRET, "bug")
+    broken = plant("redaction.redactor", "Redactor.redact").replace(SECRET, "bug")
     with upstream() as server, door("record", "--to", server.url, "--out", out, broken=broken) as proxy:
         post(proxy.url, 1, body)
         assert proxy.stop() == 1

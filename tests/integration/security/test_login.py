@@ -231,7 +231,7 @@ def test_a_login_is_right_as_a_whole(login: str, right: list[tuple[str, str]], w
 BROKEN = """
 import sys
 from mitmproxy.addons.proxyauth import ProxyAuth
-from tapehead import login
+from tapehead.proxy import login
 from tapehead.cli.app import run
 
 def fail(_, data):

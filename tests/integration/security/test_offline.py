@@ -171,15 +171,15 @@ def attempt(deed, *arguments):
     else:
         print("done")
 
-receipt, stage = OfflineGuard(), EngineRun(EngineSettings(), print)
+guard, run = OfflineGuard(), EngineRun(EngineSettings(), print)
 address = ("127.0.0.1", int(sys.argv[1]))
 socket.create_connection(address).close()
-receipt.seal()
+guard.enable()
 attempt(socket.create_connection, address)
 attempt(socket.socket().connect_ex, address)
 attempt(socket.getaddrinfo, "collection.example.com", 443)
 attempt(socket.gethostbyname, "other.example.com")
-sys.exit(stage.close(receipt, print))
+sys.exit(run.close(guard, print))
 """
 
 
