@@ -9,7 +9,7 @@ from support.paths import ROOT
 from tapehead.metrics.assumptions import ASSUMPTIONS
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.session_diagram import render_markdown, render_mermaid
-from tapehead.protocol.session_machine import TABLE
+from tapehead.protocol.transitions import TABLE
 from tapehead.rules.support.markdown import render_catalogue
 
 RULES_INTRO = "Each with what it means for the reported numbers, and how to fix it."

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from secrets import token_bytes
 
 import msgspec
 
@@ -131,7 +132,7 @@ def tape_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
 def replay(entries: Sequence[Entry], on_miss: OnMiss = OnMiss.SIMULATE, most: int | None = None) -> None:
     """A replay that is asked for everything that it has, `most` calls of it, by a player and by the recorded ids."""
     index, schemas = tape_of(entries)
-    engine = Replayer(index, schemas, on_miss=on_miss, files=(NAME,))
+    engine = Replayer(index, schemas, on_miss=on_miss, files=(NAME,), random_bytes=token_bytes)
     for answer in play(engine, [entry.exchange for entry in entries][:most]):
         assert answer.response is None or to_mitmproxy(answer.response)
     assert list(summary_lines(engine.summary(), (NAME,)))

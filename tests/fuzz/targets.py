@@ -10,6 +10,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 import msgspec
@@ -256,9 +257,9 @@ def argument(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert parse_assumptions([text])
     with contextlib.suppress(UsageError):
-        _break(FaultInjector(Simulator(SCHEMAS), [parse_fault(text)]))
+        _break(FaultInjector(Simulator(SCHEMAS, random_bytes=token_bytes), [parse_fault(text)]))
     with contextlib.suppress(UsageError):
-        _break(FaultInjector(Simulator(SCHEMAS), [], parse_latency(text)))
+        _break(FaultInjector(Simulator(SCHEMAS, random_bytes=token_bytes), [], parse_latency(text)))
 
 
 def _break(engine: Engine) -> None:
@@ -280,13 +281,13 @@ def engine(data: bytes) -> None:
     for each in _engines():
         answer = give(each, asked)
         assert answer.response is None or to_mitmproxy(answer.response).status_code == answer.response.status
-    asyncio.run(_serve(Simulator(SCHEMAS), asked.method, _request(head, sent)))
+    asyncio.run(_serve(Simulator(SCHEMAS, random_bytes=token_bytes), asked.method, _request(head, sent)))
 
 
 def _engines() -> Iterator[Engine]:
-    yield Simulator(SCHEMAS, strict=True)
+    yield Simulator(SCHEMAS, strict=True, random_bytes=token_bytes)
     for on_miss in OnMiss:
-        yield Replayer(TAPE, SCHEMAS, on_miss=on_miss)
+        yield Replayer(TAPE, SCHEMAS, on_miss=on_miss, random_bytes=token_bytes)
 
 
 async def _serve(answering: Engine, method: str, asked: http.Request) -> None:

@@ -1,5 +1,7 @@
 """Players of a replay, and what its books say."""
 
+from secrets import token_bytes
+
 import orjson
 
 from support.exchanges import AD, BREAK, Player, Step, response, sent, session, tape_of
@@ -31,7 +33,7 @@ SCHEMAS = Schemas()
 
 
 def replay_of(*recordings: list[Exchange], on_miss: OnMiss = OnMiss.SIMULATE) -> Replayer:
-    return Replayer(tape_of(*recordings), SCHEMAS, on_miss=on_miss)
+    return Replayer(tape_of(*recordings), SCHEMAS, on_miss=on_miss, random_bytes=token_bytes)
 
 
 def player_of(*exchanges: Exchange, on_miss: OnMiss = OnMiss.SIMULATE) -> Player:

@@ -1,5 +1,7 @@
 """A player of the simulated endpoint."""
 
+from secrets import token_bytes
+
 from support.exchanges import Player, event, start_with
 from tapehead.protocol.schemas import Schemas
 from tapehead.simulator.endpoint import Simulator
@@ -13,6 +15,6 @@ PING = event("ping")
 
 
 def open_player() -> Player:
-    player = Player(Simulator(SCHEMAS))
+    player = Player(Simulator(SCHEMAS, random_bytes=token_bytes))
     player.open()
     return player

@@ -15,7 +15,8 @@ from tapehead.audit.results import Outcome, SessionResult
 from tapehead.audit.settings import Settings
 from tapehead.audit.tracking_plan import UNSOUND, Item, ItemKind, plan_of
 from tapehead.protocol.events import Event
-from tapehead.protocol.session_machine import ANY, TABLE, Life, Playback, Step, find_transition, table_cells_of
+from tapehead.protocol.session_machine import Step, table_cells_of
+from tapehead.protocol.transitions import ANY, TABLE, Life, Playback, find_transition
 
 # Of each kind, the items in no plan that are kept.
 MOST_BEYOND = 500

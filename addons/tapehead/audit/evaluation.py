@@ -1,7 +1,7 @@
 """The verdict on one session: from what arrived to its findings, in the words and grades of the settings in use."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -9,13 +9,20 @@ from tapehead.audit.results import EventRef, Outcome, SessionFinding, SessionRes
 from tapehead.audit.settings import Policy, Settings
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Finding
+from tapehead.protocol.limits import Timeouts
 from tapehead.protocol.routes import Call
 from tapehead.rules.catalog import RULES
 from tapehead.rules.delivery import check_refused, check_repeats
 from tapehead.rules.session_rules import check_session
 from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
 
-Measure = Callable[[Iterable[Event]], dict[str, Any]]
+
+class Measure(Protocol):
+    """A function that calculates metrics, such as `metrics.calculator.calculate`."""
+
+    def __call__(self, events: Iterable[Event], *, timeouts: Timeouts) -> dict[str, Any]:
+        """Return the metrics of a session's events."""
+
 
 _RANKS = {rule: rank for rank, rule in enumerate(RULES)}
 # Judged over the session, so that its limit can differ from player to player.
@@ -102,7 +109,9 @@ class SessionEvaluator:
         never_open = outcome is Outcome.REFUSED and all(event.type != "sessionStart" for event in raw)
         if self._measure is None or never_open or outcome in (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER):
             return {}
-        return self._measure(raw[step.event.index] for step in case.steps)
+        thresholds = case.thresholds
+        timeouts = Timeouts(thresholds.idle_minutes, thresholds.stalled_minutes)
+        return self._measure((raw[step.event.index] for step in case.steps), timeouts=timeouts)
 
     def _grade(self, policy: Policy, findings: Iterable[SessionFinding]) -> list[SessionFinding]:
         graded = ((each, policy.grade(each.rule, each.severity)) for each in findings)

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.session_machine import Life, Step
+from tapehead.protocol.session_machine import Step
+from tapehead.protocol.transitions import Life
 from tapehead.rules.support.session_view import SessionView
 
 

@@ -18,7 +18,7 @@ from tapehead.protocol.parameters import ANY as ANY_TYPE
 from tapehead.protocol.parameters import PARAMETERS, Parameter, belongs
 from tapehead.protocol.schema_limits import resolve
 from tapehead.protocol.schemas import Schema
-from tapehead.protocol.session_machine import ANY, TABLE, TIMEOUT, AdBreak, Life, Part, Switch
+from tapehead.protocol.transitions import ANY, TABLE, TIMEOUT, AdBreak, Life, Part, Switch
 
 ANY_EVENT = "any event"
 DOCUMENTED, EXPECTED = "the documented API", "the settings' expectations"

@@ -1,7 +1,9 @@
 """What replay and serve have in common: recordings, an engine built from them, and the books at the end."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from secrets import token_bytes
 
 import msgspec
 
@@ -100,7 +102,9 @@ class EngineRun:
             _check_writable(settings.summary)
         self._index = build_index([read_entries(path, warn) for path in settings.recordings])
         self.names = tuple(map(str, settings.recordings))
-        self._faulty = FaultInjector(self._inner(), settings.faults, settings.latency)
+        # The same latencies in every run.
+        chance = random.Random(0).random  # noqa: S311 - no secret
+        self._faulty = FaultInjector(self._inner(), settings.faults, settings.latency, chance)
         self.engine: Engine = self._faulty
         self.failures = InternalErrors(settings.redact_keys)
         self.faults_injected_elsewhere = 0
@@ -109,11 +113,20 @@ class EngineRun:
         settings, schemas = self._settings, schemas_of(self._index, self.names)
         self.counts: ReplayCounts | None = None
         if not settings.recordings:
-            return Simulator(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
-        endpoint = SimulatedEndpoint(schemas, strict=settings.strict_schema, time_scale=settings.time_scale)
-        excerpts = excerpts_for(settings.redact_keys, keep_ids=settings.keep_ids)
+            return Simulator(
+                schemas, random_bytes=token_bytes, strict=settings.strict_schema, time_scale=settings.time_scale
+            )
+        endpoint = SimulatedEndpoint(
+            schemas, random_bytes=token_bytes, strict=settings.strict_schema, time_scale=settings.time_scale
+        )
         replay = Replayer(
-            self._index, schemas, on_miss=settings.on_miss, endpoint=endpoint, files=self.names, excerpts=excerpts
+            self._index,
+            schemas,
+            random_bytes=token_bytes,
+            on_miss=settings.on_miss,
+            endpoint=endpoint,
+            files=self.names,
+            excerpts=excerpts_for(settings.redact_keys, None if settings.keep_ids else token_bytes(32)),
         )
         self.counts = replay.counts()
         return replay

@@ -13,7 +13,8 @@ from statistics import median_low
 from typing import NamedTuple
 
 from tapehead.diff.event_alignment import is_ping
-from tapehead.protocol.session_machine import Playback, State, Step
+from tapehead.protocol.session_machine import State, Step
+from tapehead.protocol.transitions import Playback
 
 # How many times more often is another rhythm, and how many pings make one.
 OTHER_CADENCE = 1.5

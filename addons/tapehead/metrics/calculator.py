@@ -15,11 +15,13 @@ from tapehead.metrics.playhead import MARKERS, PlayheadTracker, StallDetector
 from tapehead.metrics.quality import LARGEST, Quality, number_of
 from tapehead.metrics.timers import Clock, Interval, Segments, States, seconds
 from tapehead.protocol.events import Event, names_live
-from tapehead.protocol.session_machine import UNOPENED, UNSURE, AdBreak, Life, Playback, advance
+from tapehead.protocol.limits import TIMEOUTS, Timeouts
+from tapehead.protocol.session_machine import UNOPENED, UNSURE, advance
+from tapehead.protocol.transitions import AdBreak, Life, Playback
 
-IDLE_MS = 10 * 60_000
-STALLED_MS = 30 * 60_000
-STREAM_MS = 30 * 60_000
+_MINUTE_MS = 60_000
+# A stream is estimated for every half hour of media.
+STREAM_MS = 30 * _MINUTE_MS
 
 
 class MetricsCalculator:
@@ -27,14 +29,17 @@ class MetricsCalculator:
 
     Args:
         assume: what to assume where the reference leaves it open; the defaults, if None.
+        timeouts: when the back end closes the session.
 
     Attributes:
         elapsed_ms: from the first event to the last one that counted, in milliseconds.
         closed: whether the session ended, so that nothing more counts.
     """
 
-    def __init__(self, assume: Assumptions | None = None) -> None:
+    def __init__(self, assume: Assumptions | None = None, timeouts: Timeouts = TIMEOUTS) -> None:
         self._assume = assume = assume or Assumptions()
+        self._idle_ms = timeouts.idle_minutes * _MINUTE_MS
+        self._stalled_ms = timeouts.stalled_minutes * _MINUTE_MS
         self._with_open = assume.open_at_end == "last-event"
         self._now: int | None = None
         self._moved_at = 0
@@ -55,7 +60,7 @@ class MetricsCalculator:
         self.elapsed_ms = 0
         self.closed = False
 
-    def feed(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Take the session's next event, in the order in which the back end takes them."""
         ts = event.ts if event.ts is not None and abs(event.ts) <= LARGEST else None
         playhead = number_of(event.playhead)
@@ -88,7 +93,7 @@ class MetricsCalculator:
     def _has_expired(self, ts: int | None) -> bool:
         if ts is None or self._now is None or self._assume.timeouts == "ignored":
             return False
-        self.closed = ts - self._now > IDLE_MS or ts - self._moved_at > STALLED_MS
+        self.closed = ts - self._now > self._idle_ms or ts - self._moved_at > self._stalled_ms
         return self.closed
 
     def _advance(self, ts: int | None) -> int:
@@ -306,12 +311,20 @@ _HANDLERS: dict[str, Callable[[MetricsCalculator, Mapping[str, Any]], None]] = {
 }
 
 
-def calculate(events: Iterable[Event], assume: Assumptions | None = None) -> dict[str, Any]:
-    """The metrics of a session whose `events` come in the order in which the back end takes them."""
-    meter = MetricsCalculator(assume)
+def calculate(
+    events: Iterable[Event], assume: Assumptions | None = None, timeouts: Timeouts = TIMEOUTS
+) -> dict[str, Any]:
+    """Return the metrics of one session.
+
+    Args:
+        events: its events in the order in which the back end takes them.
+        assume: as for `MetricsCalculator`.
+        timeouts: as for `MetricsCalculator`.
+    """
+    calculator = MetricsCalculator(assume, timeouts)
     for event in events:
-        meter.feed(event)
-    return meter.result()
+        calculator.add(event)
+    return calculator.result()
 
 
 def _divide(seconds: float, length: float | None) -> float | None:

@@ -8,10 +8,9 @@ from itertools import compress
 from operator import not_
 from typing import Any
 
+from tapehead.protocol import limits
 from tapehead.protocol.parameters import STANDARD_STATES
 
-# Only the first ten different states of a session are kept (reference: player state overview).
-STATES_KEPT = 10
 _STANDARD = frozenset(map(str.lower, STANDARD_STATES))
 
 
@@ -130,7 +129,7 @@ class States:
     def begin(self, params: Mapping[str, Any]) -> None:
         """Begin the state that `params` names; each start counts, even that of an open state."""
         name = _state_name(params)
-        if name is None or (name not in self._spans and len(self._spans) == STATES_KEPT):
+        if name is None or (name not in self._spans and len(self._spans) == limits.STATES):
             return
         span = self._spans.setdefault(name, Interval())
         span.count += span.is_open

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from tapehead.protocol.session_machine import ACTIVE_MACHINES, ANY, TABLE, Transition
+from tapehead.protocol.transitions import ACTIVE_MACHINES, ANY, TABLE, Transition
 
 _TITLES = {
     "life": "Life",

@@ -5,13 +5,13 @@ sessionStart's ts, chance, and a check sum that tells our own ids from any other
 """
 
 import hashlib
-import secrets
 import struct
 from typing import NamedTuple
 
 # Chance comes first, so that the first few digits tell ids apart.
 _LAYOUT = struct.Struct(">8s8sq8s")
-_CHANCE, _CHECK = 8, 8
+CHANCE_BYTES = 8
+_CHECK = 8
 NO_RECORDED_SESSION = bytes(8)
 
 
@@ -32,10 +32,16 @@ def fingerprint(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def mint(recorded: bytes, started_ts: int) -> str:
-    """A fresh session id, 64 hex digits. A ts beyond 64 bits counts as 0."""
+def mint(recorded: bytes, started_ts: int, chance: bytes) -> str:
+    """Return a fresh session id of 64 hex digits.
+
+    Args:
+        recorded: the fingerprint of the recorded session, or NO_RECORDED_SESSION.
+        started_ts: the live sessionStart's ts; one beyond 64 bits counts as 0.
+        chance: CHANCE_BYTES random bytes.
+    """
     ts = started_ts if -(2**63) <= started_ts < 2**63 else 0
-    body = _LAYOUT.pack(secrets.token_bytes(_CHANCE), recorded, ts, b"")[:-_CHECK]
+    body = _LAYOUT.pack(chance, recorded, ts, b"")[:-_CHECK]
     return (body + _check(body)).hex()
 
 

@@ -4,6 +4,7 @@ The tool stays its user's: only collection calls are recorded or answered, every
 """
 
 import logging
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -143,9 +144,17 @@ class OptionsAddon:
         index = build_index([read_entries(path, logger.warning) for path in paths])
         self._names = tuple(map(str, paths))
         on_miss = OnMiss(ctx.options.tapehead_on_miss)
-        excerpts = excerpts_for(ctx.options.tapehead_redact_key, keep_ids=not ctx.options.tapehead_redact)
+        key = secrets.token_bytes(32) if ctx.options.tapehead_redact else None
+        excerpts = excerpts_for(ctx.options.tapehead_redact_key, key)
         schemas = schemas_of(index, self._names)
-        self._replay = Replayer(index, schemas, on_miss=on_miss, files=self._names, excerpts=excerpts)
+        self._replay = Replayer(
+            index,
+            schemas,
+            random_bytes=secrets.token_bytes,
+            on_miss=on_miss,
+            files=self._names,
+            excerpts=excerpts,
+        )
         self._play = ReplayAddon(self._replay, Hosts(ctx.options.tapehead_endpoint), failures=self.failures)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)

@@ -4,7 +4,6 @@ The engines answer from the real bytes; only what is told of a request goes thro
 """
 
 import re
-import secrets
 from collections.abc import Sequence
 
 import msgspec
@@ -90,14 +89,14 @@ def mask_strings[M: (Request, Response)](message: M, stand_in: Replace) -> M:
     return message.with_content(edit(content, edits))
 
 
-def excerpts_for(names: Sequence[str], *, keep_ids: bool) -> ExcerptRedactor:
-    """What may be told of live requests, with pseudonyms of this run alone.
+def excerpts_for(names: Sequence[str], key: bytes | None) -> ExcerptRedactor:
+    """Return what makes excerpts of live requests.
 
     Args:
         names: names whose values identify somebody, besides those that always do.
-        keep_ids: whether requests may be quoted as they are.
+        key: the key of the pseudonyms, 32 random bytes; None to quote requests as they are.
     """
-    return ExcerptRedactor(None if keep_ids else Redactor(secrets.token_bytes(32), names))
+    return ExcerptRedactor(None if key is None else Redactor(key, names))
 
 
 # What a name of the API hardly has, and an identifier may.

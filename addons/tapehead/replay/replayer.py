@@ -22,7 +22,7 @@ from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure
 from tapehead.protocol.routes import Call, Route, find_call, find_route, with_sid
 from tapehead.protocol.schemas import Schemas
-from tapehead.protocol.session_id import NO_RECORDED_SESSION, mint, read
+from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex
 from tapehead.replay.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
@@ -89,6 +89,7 @@ class Replayer:
     Args:
         index: what was recorded.
         schemas: the schemas in use.
+        random_bytes: gives so many random bytes, for session ids.
         on_miss: what becomes of calls that the tape does not have.
         endpoint: answers for `on_miss` simulate; one with default settings if left out.
         files: the recordings' names, for messages; numbers stand for those that have none.
@@ -100,6 +101,7 @@ class Replayer:
         index: RecordingIndex,
         schemas: Schemas,
         *,
+        random_bytes: Callable[[int], bytes],
         on_miss: OnMiss = OnMiss.SIMULATE,
         endpoint: SimulatedEndpoint | None = None,
         files: tuple[str, ...] = (),
@@ -107,7 +109,8 @@ class Replayer:
     ) -> None:
         self._index = index
         self._on_miss = on_miss
-        self._endpoint = endpoint or SimulatedEndpoint(schemas)
+        self._random_bytes = random_bytes
+        self._endpoint = endpoint or SimulatedEndpoint(schemas, random_bytes=random_bytes)
         self._files = files
         self._excerpts = excerpts or ExcerptRedactor()
         self._ledger = ReplayStats()
@@ -172,7 +175,7 @@ class Replayer:
         if response is None or session.sid is None:
             return response and renew(response, now)
         started_ts = ts_of(parse_message(request))
-        sid = mint(session.mark, int(started_ts or 0))
+        sid = mint(session.mark, int(started_ts or 0), self._random_bytes(CHANCE_BYTES))
         self._excerpts.remember(sid, request)
         self._keep(sid, _Playback(session, started_ts))
         self._endpoint.open_session(sid, now)

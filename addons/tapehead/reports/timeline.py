@@ -15,7 +15,8 @@ import msgspec
 
 from tapehead.audit.results import SessionResult
 from tapehead.protocol.events import TEN_YEARS_MS, Event
-from tapehead.protocol.session_machine import Life, Playback, State, Step
+from tapehead.protocol.session_machine import State, Step
+from tapehead.protocol.transitions import Life, Playback
 
 _HOUR_MS = 3_600_000
 MOST_STATES = 12

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tapehead.protocol.events import Event
-from tapehead.protocol.session_machine import AdBreak, Step
+from tapehead.protocol.session_machine import Step
+from tapehead.protocol.transitions import AdBreak
 from tapehead.rules.support.session_view import RuleHit, SessionView
 
 _POSITION, _LENGTH = "media.ad.podPosition", "media.ad.length"

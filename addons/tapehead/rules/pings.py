@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tapehead.protocol.session_machine import Life
+from tapehead.protocol.transitions import Life
 from tapehead.rules.support.intervals import Gap, gaps
 from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
 from tapehead.rules.timeouts import is_idle

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tapehead.protocol.events import LIVE_LENGTH, Event
-from tapehead.protocol.session_machine import Life, Playback, State
+from tapehead.protocol.session_machine import State
+from tapehead.protocol.transitions import Life, Playback
 from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
 
 PATH = "playerTime.playhead"

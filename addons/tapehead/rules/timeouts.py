@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tapehead.protocol.session_machine import Life
+from tapehead.protocol.transitions import Life
 from tapehead.rules.support.intervals import HOUR_MS, MINUTE_MS, Gap, gaps, rests
 from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
 

@@ -5,6 +5,7 @@ reference is silent: a body is validated before its session is looked up (the co
 context), and a sessionStart on the events path is a 400.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,15 +15,14 @@ from tapehead.answers import Answer
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import parse_body, section_of, ts_of
 from tapehead.protocol.exchange import Severity
+from tapehead.protocol.limits import IDLE_MINUTES, STALLED_MINUTES
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure, respond
 from tapehead.protocol.routes import PATHS, Call, Route, allowed_method, find_route, location_of
 from tapehead.protocol.schemas import Schemas
-from tapehead.protocol.session_id import NO_RECORDED_SESSION, mint, read
+from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.rules.body import check_request
 
-IDLE_SECONDS = 10 * 60
-STALLED_SECONDS = 30 * 60
 MOST_COMPLAINTS = 5
 # The oldest session beyond these is forgotten; its id, heard again, opens it anew.
 MOST_SESSIONS = 100_000
@@ -48,13 +48,17 @@ class SimulatedEndpoint:
 
     Args:
         schemas: the schemas that bodies are validated with.
+        random_bytes: gives so many random bytes, for session ids.
         strict: whether undocumented parameters are refused, as the published sample does; with a schema that was
             recorded from the real endpoint they always are.
         time_scale: how many seconds pass for the back end in one of the caller's.
     """
 
-    def __init__(self, schemas: Schemas, *, strict: bool = False, time_scale: float = 1.0) -> None:
+    def __init__(
+        self, schemas: Schemas, *, random_bytes: Callable[[int], bytes], strict: bool = False, time_scale: float = 1.0
+    ) -> None:
         self._schemas = schemas
+        self._random_bytes = random_bytes
         self._strict = strict
         self._time_scale = time_scale
         self._sessions: dict[str, _Session] = {}
@@ -112,7 +116,7 @@ class SimulatedEndpoint:
             return failure(400, f"eventType is {body['eventType']}; a session opens with sessionStart", now)
         if section_of(body, "params").get("media.downloaded") is True:
             return failure(400, "media.downloaded is true; send downloaded content to /api/v1/downloaded", now)
-        sid = mint(NO_RECORDED_SESSION, int(ts_of(body) or 0))
+        sid = mint(NO_RECORDED_SESSION, int(ts_of(body) or 0), self._random_bytes(CHANCE_BYTES))
         self.open_session(sid, now)
         return respond(201, now, [("Location", location_of(sid)), ("Content-Type", "application/octet-stream")])
 
@@ -140,8 +144,8 @@ class SimulatedEndpoint:
             self.open_session(sid, now)
 
     def _is_closed(self, session: _Session, now: float) -> bool:
-        idle = (now - session.heard) * self._time_scale > IDLE_SECONDS
-        stalled = (now - session.moved) * self._time_scale > STALLED_SECONDS
+        idle = (now - session.heard) * self._time_scale > IDLE_MINUTES * 60
+        stalled = (now - session.moved) * self._time_scale > STALLED_MINUTES * 60
         session.ended = session.ended or idle or stalled
         return session.ended
 
@@ -166,10 +170,12 @@ class SimulatedEndpoint:
 
 
 class Simulator:
-    """The documented endpoint as an engine."""
+    """The documented endpoint as an engine; arguments as for `SimulatedEndpoint`."""
 
-    def __init__(self, schemas: Schemas, *, strict: bool = False, time_scale: float = 1.0) -> None:
-        self._endpoint = SimulatedEndpoint(schemas, strict=strict, time_scale=time_scale)
+    def __init__(
+        self, schemas: Schemas, *, random_bytes: Callable[[int], bytes], strict: bool = False, time_scale: float = 1.0
+    ) -> None:
+        self._endpoint = SimulatedEndpoint(schemas, random_bytes=random_bytes, strict=strict, time_scale=time_scale)
 
     def answer(self, request: Request, now: float) -> Answer:
         """The answer to `request`, which came at `now`, seconds since 1970."""

@@ -11,11 +11,10 @@ WHAT is a status (`410`), `drop` (the connection closes without an answer), `cut
 `delay:MS` (milliseconds, before the answer), or two of them with a + between: `500+delay:2000`.
 """
 
-import random
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -148,18 +147,24 @@ class FaultInjector:
         engine: what answers.
         faults: what is broken; of those that strike, the first counts.
         latency: how long every answer waits; None for not at all.
-        seed: of the random latencies, so that a run can be repeated.
+        chance: gives a number from 0 to 1 for each latency between two bounds; the middle if left out.
 
     Attributes:
-        struck: how many answers a fault changed.
+        faults_injected: how many answers a fault changed.
     """
 
-    def __init__(self, engine: Engine, faults: Sequence[Fault], latency: Latency | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        faults: Sequence[Fault],
+        latency: Latency | None = None,
+        chance: Callable[[], float] = lambda: 0.5,
+    ) -> None:
         self.faults_injected = 0
         self._engine = engine
         self._faults = faults
         self._latency = latency
-        self._random = random.Random(seed)  # noqa: S311 - latencies, no secrets
+        self._chance = chance
         self._seen: Counter[tuple[int, str | None]] = Counter()
 
     def answer(self, request: Request, now: float) -> Answer:
@@ -211,7 +216,8 @@ class FaultInjector:
     def _late(self, answer: Answer) -> Answer:
         if self._latency is None:
             return answer
-        wait = answer.recorded_ms if self._latency.recorded else self._random.uniform(*self._latency[:2])
+        least, most, recorded = self._latency
+        wait = answer.recorded_ms if recorded else least + (most - least) * self._chance()
         return msgspec.structs.replace(answer, delay_ms=answer.delay_ms + wait)
 
 

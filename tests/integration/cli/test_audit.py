@@ -259,6 +259,29 @@ def test_assumptions_change_the_metrics(tmp_path: Path, capsys: pytest.CaptureFi
     assert spent[0] - spent[1] == pytest.approx(5, abs=0.01)
 
 
+def test_configured_timeouts_reach_the_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    minute = 60
+    paused = [
+        reports.event(0, "sessionStart", 0, reports.START),
+        reports.event(0, "play"),
+        reports.event(10, "pauseStart", 10),
+        reports.event(10 + 15 * minute, "play", 10),
+        reports.event(20 + 15 * minute, "sessionComplete", 20),
+        reports.event(20 + 15 * minute, "sessionEnd", 20),
+    ]
+    recording = reports.write(tmp_path / "paused.jsonl", reports.session("paused", paused))
+    config = tmp_path / "tapehead.toml"
+    config.write_text("[thresholds]\nidle-minutes = 20\n")
+
+    def audited(*options: str) -> tuple[str, int]:
+        run(["audit", str(recording), "--format", "json", *options])
+        (session,) = orjson.loads(capsys.readouterr().out)["sessions"]
+        return session["outcome"], session["metrics"]["content_completes"]
+
+    assert audited() == ("timed out", 0)
+    assert audited("--config", str(config)) == ("completed", 1)
+
+
 def test_the_schema_is_printed_without_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "--schema"]) == 0
     assert capsys.readouterr().out == report_schema()

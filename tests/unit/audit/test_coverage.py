@@ -24,7 +24,7 @@ from tapehead.demo.timelines import TIMELINES, bodies
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import PARAMETERS
 from tapehead.protocol.schemas import build_schema
-from tapehead.protocol.session_machine import TABLE
+from tapehead.protocol.transitions import TABLE
 from tapehead.recording.reader import read_entries
 from tapehead.reports.audit.coverage import render_coverage
 from unit.audit.test_sdk_captures import CAPTURES, load_capture

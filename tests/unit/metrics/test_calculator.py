@@ -3,8 +3,9 @@
 import pytest
 
 from support.metrics import AD, START_MS, Case, at, case, check, event, of, pre_roll, start, state
-from tapehead.metrics.calculator import MetricsCalculator
+from tapehead.metrics.calculator import MetricsCalculator, calculate
 from tapehead.protocol.events import Event
+from tapehead.protocol.limits import Timeouts
 
 STARTS_AND_ENDS = [
     case("a session start alone", start(), media_starts=1, content_starts=0, drops_before_start=1),
@@ -129,6 +130,16 @@ def test_half_an_hour_without_movement_ends_the_session() -> None:
     assert of(start(), at(0, "play", 5), at(0, "pauseStart", 5), *pauses)["total_pause_duration"] == 1800.0
 
 
+@pytest.mark.parametrize(
+    ("timeouts", "completes"),
+    [(Timeouts(), 0), (Timeouts(idle_minutes=20), 1), (Timeouts(20, stalled_minutes=14), 0)],
+)
+def test_timeouts_are_settings(timeouts: Timeouts, completes: int) -> None:
+    events = (start(), at(0, "play", 5), at(1, "pauseStart", 5), at(900, "play", 5), at(910, "sessionComplete", 15))
+
+    assert calculate(events, timeouts=timeouts)["content_completes"] == completes
+
+
 def test_a_session_whose_start_was_rejected_or_not_recorded_has_none() -> None:
     rejected = event("sessionStart", 0, START_MS, status=400)
 
@@ -139,7 +150,7 @@ def test_a_session_whose_start_was_rejected_or_not_recorded_has_none() -> None:
 def test_a_meter_tells_how_long_the_session_was_and_whether_it_ended() -> None:
     meter = MetricsCalculator()
     for one in (start(), at(5, "play"), at(4, "ping"), at(9, "sessionEnd"), at(20, "ping")):
-        meter.feed(one)
+        meter.add(one)
 
     assert (meter.elapsed_ms, meter.closed) == (9000, True)
 
@@ -154,7 +165,7 @@ def test_a_result_can_be_asked_for_at_any_time() -> None:
     meter = MetricsCalculator()
     asked = []
     for one in (start(), at(0, "play"), at(5, "pauseStart", 5), at(9, "ping", 5), at(10, "play", 5)):
-        meter.feed(one)
+        meter.add(one)
         asked.append((meter.result()["content_time_spent"], meter.result()["total_pause_duration"]))
 
     assert asked == [(0, 0), (0, 0), (5, 0), (5, 4), (5, 5)]

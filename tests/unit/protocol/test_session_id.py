@@ -1,32 +1,34 @@
 """Session ids of ours spell what a restart needs, and no other id passes for one."""
 
+from secrets import token_bytes
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tapehead.protocol.routes import find_route, location_of, sid_of_location
-from tapehead.protocol.session_id import NO_RECORDED_SESSION, Sid, fingerprint, mint, read
+from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, Sid, fingerprint, mint, read
 
 
 @given(st.binary(min_size=8, max_size=8), st.integers(-(2**63), 2**63 - 1))
 def test_an_id_says_what_it_was_minted_with(recorded: bytes, started_ts: int) -> None:
-    assert read(mint(recorded, started_ts)) == Sid(recorded, started_ts)
+    assert read(mint(recorded, started_ts, token_bytes(CHANCE_BYTES))) == Sid(recorded, started_ts)
 
 
 @pytest.mark.parametrize("started_ts", [2**63, -(2**63) - 1, 10**300])
 def test_a_ts_beyond_64_bits_counts_as_zero(started_ts: int) -> None:
-    assert read(mint(NO_RECORDED_SESSION, started_ts)) == Sid(NO_RECORDED_SESSION, 0)
+    assert read(mint(NO_RECORDED_SESSION, started_ts, token_bytes(CHANCE_BYTES))) == Sid(NO_RECORDED_SESSION, 0)
 
 
 def test_an_id_looks_like_the_endpoints_own() -> None:
-    sid = mint(fingerprint("abc"), 0)
+    sid = mint(fingerprint("abc"), 0, token_bytes(CHANCE_BYTES))
 
     assert len(sid) == 64
     assert set(sid) <= set("0123456789abcdef")
 
 
 def test_ids_differ_from_their_first_digits_on() -> None:
-    assert len({mint(fingerprint("abc"), 0)[:8] for _ in range(100)}) == 100
+    assert len({mint(fingerprint("abc"), 0, token_bytes(CHANCE_BYTES))[:8] for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize("foreign", ["", "abc", "0" * 64, "g" * 64, "f" * 62, "f" * 66, "ü" * 64, "\ud800", "\x00"])
@@ -35,14 +37,14 @@ def test_an_id_from_elsewhere_says_nothing(foreign: str) -> None:
 
 
 def test_an_id_with_one_digit_changed_says_nothing() -> None:
-    sid = mint(fingerprint("abc"), 1_795_401_600_000)
+    sid = mint(fingerprint("abc"), 1_795_401_600_000, token_bytes(CHANCE_BYTES))
     others = (sid[:place] + ("1" if sid[place] == "0" else "0") + sid[place + 1 :] for place in range(64))
 
     assert [read(other) for other in others] == [None] * 64
 
 
 def test_an_id_goes_through_location_and_path() -> None:
-    sid = mint(fingerprint("abc"), 0)
+    sid = mint(fingerprint("abc"), 0, token_bytes(CHANCE_BYTES))
     route = find_route(f"/api/v1/sessions/{sid}/events")
 
     assert sid_of_location(location_of(sid)) == sid

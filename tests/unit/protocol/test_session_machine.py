@@ -9,19 +9,16 @@ from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.session_diagram import render_markdown, render_mermaid
-from tapehead.protocol.session_machine import (
+from tapehead.protocol.session_machine import MOST_STATES, State, close, run
+from tapehead.protocol.transitions import (
     ACTIVE_MACHINES,
     ANY,
-    MOST_STATES,
     TABLE,
     TIMEOUT,
     Life,
     Playback,
-    State,
     Transition,
-    close,
     find_transition,
-    run,
 )
 from tapehead.rules.catalog import RULES
 

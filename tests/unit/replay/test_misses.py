@@ -1,6 +1,7 @@
 """Recorded failures come back, a restart is survived, and what was not recorded is told."""
 
 import re
+from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from support.exchanges import (
 )
 from support.replay import SCHEMAS, STEPS, books_of, marked, played_lines, player_of, reasons_of, replay_of, unasked
 from tapehead.protocol.routes import CORS_HEADERS
-from tapehead.protocol.session_id import NO_RECORDED_SESSION, mint, read
+from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.replay.matching import Reason
 from tapehead.replay.replayer import OnMiss
 from tapehead.replay.summary import MOST_MISSES, MOST_SHOWN, summary_lines
@@ -294,7 +295,7 @@ def test_an_array_of_downloaded_content_is_no_live_session() -> None:
 )
 def test_what_is_no_collection_call_is_answered_as_documented(asked: Any) -> None:
     player = player_of(on_miss=OnMiss.ERROR)
-    simulated = Player(Simulator(SCHEMAS))
+    simulated = Player(Simulator(SCHEMAS, random_bytes=token_bytes))
 
     assert player.call(asked) == simulated.call(asked) in (404, 405)
     assert books_of(player).misses == 0
@@ -322,7 +323,7 @@ def test_any_body_gets_an_answer(body: bytes, path: str) -> None:
 
 def test_ids_from_elsewhere_find_no_playback() -> None:
     player = player_of()
-    player.sid = mint(NO_RECORDED_SESSION, 0)
+    player.sid = mint(NO_RECORDED_SESSION, 0, token_bytes(CHANCE_BYTES))
 
     assert player.send("play") == 204
     assert reasons_of(player) == [Reason.NO_SUCH_SESSION]

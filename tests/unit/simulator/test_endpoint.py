@@ -1,5 +1,6 @@
 """The simulated endpoint answers as the reference documents it."""
 
+from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -9,13 +10,13 @@ from support.simulator import MINUTE, PING, SCHEMAS, open_player
 from tapehead.demo.timelines import TIMELINES
 from tapehead.protocol.routes import sid_of_location
 from tapehead.protocol.schemas import Schemas, build_schema
-from tapehead.protocol.session_id import NO_RECORDED_SESSION, fingerprint, mint, read
+from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, fingerprint, mint, read
 from tapehead.simulator.endpoint import MOST_SESSIONS, SimulatedEndpoint, Simulator
 
 
 @pytest.fixture
 def player() -> Player:
-    return Player(Simulator(SCHEMAS))
+    return Player(Simulator(SCHEMAS, random_bytes=token_bytes))
 
 
 # ---- Sessions and events ----
@@ -114,7 +115,7 @@ def test_a_playhead_that_moves_keeps_a_session_open(player: Player) -> None:
 
 
 def test_time_can_run_faster_for_the_back_end() -> None:
-    player = Player(Simulator(SCHEMAS, time_scale=60))
+    player = Player(Simulator(SCHEMAS, time_scale=60, random_bytes=token_bytes))
     player.open()
 
     assert [player.send("ping", 1, at=9), player.send("ping", 2, at=20)] == [204, 410]
@@ -132,14 +133,19 @@ def test_an_event_that_is_refused_keeps_nothing_open(player: Player) -> None:
 
 def test_a_session_from_before_a_restart_is_taken_up(player: Player) -> None:
     player.open()
-    player.engine = Simulator(SCHEMAS)
+    player.engine = Simulator(SCHEMAS, random_bytes=token_bytes)
 
     assert [player.send("ping", 1, at=3600), player.send("sessionEnd", at=3601), player.send("ping")] == [204, 204, 410]
 
 
 @pytest.mark.parametrize(
     "sid",
-    ["abc", "0" * 64, mint(fingerprint("recorded"), 0), mint(NO_RECORDED_SESSION, 0)[:-1]],
+    [
+        "abc",
+        "0" * 64,
+        mint(fingerprint("recorded"), 0, token_bytes(CHANCE_BYTES)),
+        mint(NO_RECORDED_SESSION, 0, token_bytes(CHANCE_BYTES))[:-1],
+    ],
     ids=["short", "zeros", "recorded", "cut"],
 )
 def test_an_id_from_elsewhere_is_not_taken_up(player: Player, sid: str) -> None:
@@ -156,7 +162,7 @@ def test_an_id_says_when_its_session_began(player: Player) -> None:
 
 
 def test_an_adopted_session_is_open() -> None:
-    endpoint = SimulatedEndpoint(SCHEMAS)
+    endpoint = SimulatedEndpoint(SCHEMAS, random_bytes=token_bytes)
     endpoint.open_session("abc", NOW)
     endpoint.open_session("abc", NOW + 3600)
 
@@ -165,7 +171,10 @@ def test_an_adopted_session_is_open() -> None:
 
 
 def test_a_full_table_forgets_only_for_new_sessions() -> None:
-    endpoint, oldest = SimulatedEndpoint(SCHEMAS), mint(NO_RECORDED_SESSION, 0)
+    endpoint, oldest = (
+        SimulatedEndpoint(SCHEMAS, random_bytes=token_bytes),
+        mint(NO_RECORDED_SESSION, 0, token_bytes(CHANCE_BYTES)),
+    )
     for sid in (oldest, *map(str, range(MOST_SESSIONS - 1))):
         endpoint.open_session(sid, NOW)
 
@@ -251,7 +260,10 @@ LENIENT: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("more", LENIENT)
 def test_undocumented_keys_are_taken_unless_strict(more: dict[str, object]) -> None:
-    lenient, strict = Player(Simulator(SCHEMAS)), Player(Simulator(SCHEMAS, strict=True))
+    lenient, strict = (
+        Player(Simulator(SCHEMAS, random_bytes=token_bytes)),
+        Player(Simulator(SCHEMAS, strict=True, random_bytes=token_bytes)),
+    )
     for player in (lenient, strict):
         player.open()
 
@@ -269,7 +281,7 @@ def test_undocumented_keys_are_taken_unless_strict(more: dict[str, object]) -> N
     ],
 )
 def test_what_no_schema_says_is_refused_only_as_far_as_documented(body: object) -> None:
-    strict = Player(Simulator(SCHEMAS, strict=True))
+    strict = Player(Simulator(SCHEMAS, strict=True, random_bytes=token_bytes))
     strict.open()
 
     assert strict.call(request(body, f"/api/v1/sessions/{strict.sid}/events")) == 204
@@ -283,7 +295,7 @@ def test_the_content_type_refuses_nothing(player: Player) -> None:
 
 
 def test_a_recorded_schema_makes_its_type_strict() -> None:
-    player = Player(Simulator(Schemas({"ping": build_schema("ping")})))
+    player = Player(Simulator(Schemas({"ping": build_schema("ping")}), random_bytes=token_bytes))
     player.open()
     odd = {"qoeData": {"bitrate": 1}}
 
@@ -293,7 +305,7 @@ def test_a_recorded_schema_makes_its_type_strict() -> None:
 
 def test_a_recorded_schema_decides() -> None:
     schema = {"type": "object", "properties": {"params": {"required": ["mine"]}}}
-    player = Player(Simulator(Schemas({"ping": schema})))
+    player = Player(Simulator(Schemas({"ping": schema}), random_bytes=token_bytes))
     player.open()
 
     assert [player.send("ping", params={}), player.send("ping", params={"mine": 1})] == [400, 204]
@@ -301,13 +313,13 @@ def test_a_recorded_schema_decides() -> None:
 
 @pytest.mark.parametrize("more", [{}, {"playerTime": 7, "params": []}, {"params": {}, "playerTime": {"ts": "x"}}])
 def test_a_recorded_schema_may_ask_for_little(more: dict[str, object]) -> None:
-    player = Player(Simulator(Schemas({"sessionStart": {"type": "object"}})))
+    player = Player(Simulator(Schemas({"sessionStart": {"type": "object"}}), random_bytes=token_bytes))
 
     assert player.call(request({"eventType": "sessionStart"} | more)) in (201, 400)
 
 
 def test_an_event_of_a_lax_schema_is_taken() -> None:
-    player = Player(Simulator(Schemas({"ping": {"type": "object"}})))
+    player = Player(Simulator(Schemas({"ping": {"type": "object"}}), random_bytes=token_bytes))
     player.open()
 
     assert player.call(request({"eventType": "ping", "playerTime": 7}, f"/api/v1/sessions/{player.sid}/events")) == 204

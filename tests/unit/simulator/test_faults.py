@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import httpx
 import msgspec
@@ -186,7 +187,7 @@ def test_a_session_start_that_is_refused_opens_no_session() -> None:
 
 def test_latency_is_what_was_recorded_or_lies_between_its_bounds() -> None:
     def waits(latency: str) -> list[float]:
-        faulty = FaultInjector(Fine(), [], parse_latency(latency))
+        faulty = FaultInjector(Fine(), [], parse_latency(latency), Random(0).random)
         return [faulty.answer(of("ping"), NOW).delay_ms for _ in range(50)]
 
     assert set(waits("recorded")) == {40}

@@ -1,5 +1,7 @@
 """The simulated endpoint's other calls: schemas, downloaded content, and everything else."""
 
+from secrets import token_bytes
+
 import orjson
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from tapehead.simulator.endpoint import Simulator
 
 @pytest.fixture
 def player() -> Player:
-    return Player(Simulator(SCHEMAS))
+    return Player(Simulator(SCHEMAS, random_bytes=token_bytes))
 
 
 # ---- Schemas ----
@@ -35,7 +37,7 @@ def test_an_unknown_schema_is_answered_with_404(player: Player) -> None:
 
 
 def test_the_recorded_schema_is_served() -> None:
-    player = Player(Simulator(Schemas({"ping": {"type": "object"}})))
+    player = Player(Simulator(Schemas({"ping": {"type": "object"}}), random_bytes=token_bytes))
     player.call(request(b"", "/api/v1/schemas/ping", "GET"))
 
     assert player.told() == {"type": "object"}
@@ -153,7 +155,7 @@ def test_every_answer_carries_cors_headers_and_date(player: Player, asked: Reque
 
 @given(st.binary() | st.recursive(st.none() | st.text(), lambda inner: st.lists(inner)).map(orjson.dumps))
 def test_any_body_gets_an_answer(content: bytes) -> None:
-    player = Player(Simulator(SCHEMAS))
+    player = Player(Simulator(SCHEMAS, random_bytes=token_bytes))
 
     assert player.call(request(content)) == 400
     assert player.call(request(content, "/api/v1/downloaded")) == 400

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from tapehead.protocol import limits
+
 
 class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
     """The limits of the rules; the names in settings have hyphens.
@@ -27,13 +29,13 @@ class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
     downloaded_ping_gap_seconds: float = 60
     ping_flood_seconds: float = 0.9
     main_ping_seconds: float = 9
-    idle_minutes: float = 10
-    stalled_minutes: float = 30
-    session_hours: float = 24
+    idle_minutes: float = limits.IDLE_MINUTES
+    stalled_minutes: float = limits.STALLED_MINUTES
+    session_hours: float = limits.SESSION_HOURS
     order_seconds: float = 1
     playhead_slack_seconds: float = 1
     frozen_seconds: float = 10
     ad_duration_seconds: float = 2
-    states: int = 10
+    states: int = limits.STATES
     kept_sending: int = 3
     clock_skew_seconds: float = 60

@@ -1,0 +1,254 @@
+"""The transitions of a session: the state each event leads to, and the rule that it breaks there.
+
+Theory. The endpoint checks each body by itself and knows no session; the back end behind it does. It keeps, for
+each session, five machines side by side, and one more for every player state that has a name:
+
+    life        unopened, open, completed, ended
+    playback    starting, playing, paused, buffering
+    ad_break    closed, open, filled (an ad was in it)
+    ad          none, open
+    chapter     none, open
+    a state     off, on
+
+Every event goes to all machines. `TABLE` says for each machine, state and event where that leads, and by which
+rule's name the event is a slip there. An event without an entry leaves the machine as it is: a ping moves nothing.
+States that nothing leads out of have an empty row, so that silence is a decision. `ANY` stands for events without
+an entry of their own in that row, and `SILENCE` for what happens to a session that says no more: the back end
+closes it by its timeouts, and what is open then has been left open, just as at sessionEnd.
+
+After a slip the machine goes where the player most likely is, so that one mistake is one finding. Two states exist
+for that. A start inside something open is either a close that was forgotten or a real nesting: the machine is
+`doubled`, and after the next close `unsure`. In `unsure` a close is fine and so is none. A session whose beginning
+nobody recorded is `unsure` from its first event on.
+
+Some facts are wider than one machine: `LISTENING` is the second table. It says which machines still move in each
+state of life. Not completed but ended sessions are deaf: sessionComplete does not close, sessionEnd closes at once
+(reference: session complete, session end).
+
+What the tables cannot hold. sessionStart belongs to the sessions endpoint and everything else to the events
+endpoint; that depends on the call, not on the state. A statesUpdate is several starts and ends in one event, in no
+documented order: it is taken in the order that makes no slip, if there is one. An ad needs no `play` before it:
+in a pre-roll, playback is still starting. There is no event for the end of a pause or a buffer but `play`, and none
+for a seek, which is pauseStart, then play.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+ANY = "any other event"
+TIMEOUT = "silence"
+
+
+class Life(StrEnum):
+    """Whether the session can still take events."""
+
+    UNOPENED = "unopened"
+    OPEN = "open"
+    COMPLETED = "completed"
+    ENDED = "ended"
+
+
+class Playback(StrEnum):
+    """What the player does with the main content, or with an ad in its place."""
+
+    STARTING = "starting"
+    PLAYING = "playing"
+    PAUSED = "paused"
+    BUFFERING = "buffering"
+
+
+class AdBreak(StrEnum):
+    """Whether a break is open, and whether an ad was in it."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    FILLED = "filled"
+    DOUBLED = "doubled"
+    UNSURE = "unsure"
+
+
+class Part(StrEnum):
+    """Whether an ad, or a chapter, is open."""
+
+    NONE = "none"
+    OPEN = "open"
+    DOUBLED = "doubled"
+    UNSURE = "unsure"
+
+
+class Switch(StrEnum):
+    """Whether the player is in a player state, such as mute."""
+
+    OFF = "off"
+    ON = "on"
+    UNSURE = "unsure"
+
+
+class Transition(NamedTuple):
+    """Where an event leads, and the rule that it breaks there, if any."""
+
+    to: StrEnum
+    violation: str = ""
+
+
+Row = Mapping[str, Transition]
+
+_L, _P, _B, _A, _S = Life, Playback, AdBreak, Part, Switch
+
+# The events that sessionComplete should be the last word on.
+_CONTENT = (
+    "play",
+    "adBreakStart",
+    "adBreakComplete",
+    "adStart",
+    "adComplete",
+    "adSkip",
+    "chapterStart",
+    "chapterComplete",
+    "chapterSkip",
+)
+_PLAYBACK: Row = {
+    "play": Transition(_P.PLAYING),
+    "pauseStart": Transition(_P.PAUSED),
+    "bufferStart": Transition(_P.BUFFERING),
+}
+_BREAK_LEFT_OPEN = Transition(_B.CLOSED, "ad-break-left-open")
+_AD_LEFT_OPEN = Transition(_A.NONE, "ad-left-open")
+_CHAPTER_LEFT_OPEN = Transition(_A.NONE, "chapter-left-open")
+
+TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
+    "life": {
+        _L.UNOPENED: {
+            "sessionEnd": Transition(_L.ENDED),
+            "sessionComplete": Transition(_L.COMPLETED),
+            ANY: Transition(_L.OPEN),
+        },
+        _L.OPEN: {
+            "sessionComplete": Transition(_L.COMPLETED),
+            "sessionEnd": Transition(_L.ENDED),
+            TIMEOUT: Transition(_L.ENDED, "session-not-closed"),
+        },
+        _L.COMPLETED: {
+            "sessionEnd": Transition(_L.ENDED),
+            TIMEOUT: Transition(_L.ENDED),
+            **dict.fromkeys(_CONTENT, Transition(_L.COMPLETED, "event-after-complete")),
+        },
+        _L.ENDED: {
+            "sessionEnd": Transition(_L.ENDED),
+            TIMEOUT: Transition(_L.ENDED),
+            ANY: Transition(_L.ENDED, "event-after-end"),
+        },
+    },
+    "playback": {
+        _P.STARTING: _PLAYBACK,
+        _P.PLAYING: _PLAYBACK,
+        _P.PAUSED: _PLAYBACK,
+        _P.BUFFERING: _PLAYBACK,
+    },
+    "ad_break": {
+        _B.CLOSED: {
+            "adBreakStart": Transition(_B.OPEN),
+            "adBreakComplete": Transition(_B.CLOSED, "ad-break-not-open"),
+            "adStart": Transition(_B.CLOSED, "ad-outside-break"),
+        },
+        _B.OPEN: {
+            "adBreakStart": Transition(_B.DOUBLED, "ad-break-nested"),
+            "adBreakComplete": Transition(_B.CLOSED, "ad-break-empty"),
+            "adStart": Transition(_B.FILLED),
+            "sessionEnd": _BREAK_LEFT_OPEN,
+            TIMEOUT: _BREAK_LEFT_OPEN,
+        },
+        _B.FILLED: {
+            "adBreakStart": Transition(_B.DOUBLED, "ad-break-nested"),
+            "adBreakComplete": Transition(_B.CLOSED),
+            "sessionEnd": _BREAK_LEFT_OPEN,
+            TIMEOUT: _BREAK_LEFT_OPEN,
+        },
+        _B.DOUBLED: {
+            "adBreakStart": Transition(_B.DOUBLED, "ad-break-nested"),
+            "adBreakComplete": Transition(_B.UNSURE),
+            "sessionEnd": _BREAK_LEFT_OPEN,
+            TIMEOUT: _BREAK_LEFT_OPEN,
+        },
+        _B.UNSURE: {"adBreakStart": Transition(_B.OPEN), "adBreakComplete": Transition(_B.CLOSED)},
+    },
+    "ad": {
+        _A.NONE: {
+            "adStart": Transition(_A.OPEN),
+            "adComplete": Transition(_A.NONE, "ad-not-open"),
+            "adSkip": Transition(_A.NONE, "ad-not-open"),
+        },
+        _A.OPEN: {
+            "adStart": Transition(_A.DOUBLED, "ad-overlap"),
+            "adComplete": Transition(_A.NONE),
+            "adSkip": Transition(_A.NONE),
+            "adBreakComplete": _AD_LEFT_OPEN,
+            "sessionEnd": _AD_LEFT_OPEN,
+            TIMEOUT: _AD_LEFT_OPEN,
+        },
+        _A.DOUBLED: {
+            "adStart": Transition(_A.DOUBLED, "ad-overlap"),
+            "adComplete": Transition(_A.UNSURE),
+            "adSkip": Transition(_A.UNSURE),
+            "adBreakComplete": _AD_LEFT_OPEN,
+            "sessionEnd": _AD_LEFT_OPEN,
+            TIMEOUT: _AD_LEFT_OPEN,
+        },
+        _A.UNSURE: {
+            "adStart": Transition(_A.OPEN),
+            "adComplete": Transition(_A.NONE),
+            "adSkip": Transition(_A.NONE),
+            "adBreakComplete": Transition(_A.NONE),
+        },
+    },
+    "chapter": {
+        _A.NONE: {
+            "chapterStart": Transition(_A.OPEN),
+            "chapterComplete": Transition(_A.NONE, "chapter-not-open"),
+            "chapterSkip": Transition(_A.NONE, "chapter-not-open"),
+        },
+        _A.OPEN: {
+            "chapterStart": Transition(_A.DOUBLED, "chapter-overlap"),
+            "chapterComplete": Transition(_A.NONE),
+            "chapterSkip": Transition(_A.NONE),
+            "sessionEnd": _CHAPTER_LEFT_OPEN,
+            TIMEOUT: _CHAPTER_LEFT_OPEN,
+        },
+        _A.DOUBLED: {
+            "chapterStart": Transition(_A.DOUBLED, "chapter-overlap"),
+            "chapterComplete": Transition(_A.UNSURE),
+            "chapterSkip": Transition(_A.UNSURE),
+            "sessionEnd": _CHAPTER_LEFT_OPEN,
+            TIMEOUT: _CHAPTER_LEFT_OPEN,
+        },
+        _A.UNSURE: {
+            "chapterStart": Transition(_A.OPEN),
+            "chapterComplete": Transition(_A.NONE),
+            "chapterSkip": Transition(_A.NONE),
+        },
+    },
+    # One for each name.
+    "state": {
+        _S.OFF: {"stateStart": Transition(_S.ON), "stateEnd": Transition(_S.OFF, "state-not-open")},
+        _S.ON: {"stateStart": Transition(_S.ON, "state-already-open"), "stateEnd": Transition(_S.OFF)},
+        _S.UNSURE: {"stateStart": Transition(_S.ON), "stateEnd": Transition(_S.OFF)},
+    },
+}
+
+_ALL = frozenset(TABLE)
+ACTIVE_MACHINES: Mapping[Life, frozenset[str]] = {
+    Life.UNOPENED: _ALL,
+    Life.OPEN: _ALL,
+    Life.COMPLETED: _ALL,
+    Life.ENDED: frozenset({"life"}),
+}
+
+
+def find_transition(machine: str, state: StrEnum, event_type: str) -> Transition:
+    """The table's entry for an event at a machine's state; without an entry, the machine stays."""
+    row = TABLE[machine][state]
+    found = row.get(event_type)
+    if found is None and event_type != TIMEOUT:
+        found = row.get(ANY)
+    return found or Transition(state)
