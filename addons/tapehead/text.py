@@ -1,70 +1,83 @@
-"""Wording that everything shares: plurals, escaped control characters, suggestions, shortened values."""
+"""Wording that every command and report shares: plurals, escaped control characters, suggestions, shortened values."""
 
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 
 import orjson
 
-# What is told of a key, of the values that were expected, and of any other text that a sender chose.
+# The longest text of a sender that a message repeats, and the longest value that is quoted within a line.
 MOST_CHARACTERS = 100
-
-
-def shorten(text: str) -> str:
-    """Text that a sender chose, cut to a length that a finding can hold."""
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
-
-
-def json_type_of(value: object) -> str:
-    """The JSON type of a parsed value, with its article."""
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def quote(value: object) -> str:
-    """A value as JSON, cut to a length that fits a line."""
-    try:
-        quoted = orjson.dumps(value[:60] if isinstance(value, str) else value).decode()
-    except orjson.JSONEncodeError:  # nested deeper than it goes
-        return json_type_of(value)
-    return quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
-
-
-def nearest(key: str, known: tuple[str, ...]) -> str:
-    """A hint at the documented key that `key` most resembles, as a whole or in its last part; else empty."""
-    return _nearest(key, known) if len(key) <= MOST_CHARACTERS else ""
-
-
-@lru_cache(maxsize=1024)
-def _nearest(key: str, known: tuple[str, ...]) -> str:
-    tails = {name.rpartition(".")[2].lower(): name for name in known}
-    lowered = {name.lower(): name for name in known}
-    if match := lowered.get(key.lower()) or tails.get(key.rpartition(".")[2].lower()):
-        return f"; did you mean {match}?"
-    close = get_close_matches(key, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def count_of(count: int, one: str, many: str = "") -> str:
-    """A number of things, in words: `1 miss`, `2 misses`."""
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
-
-
+MOST_OF_VALUE = 60
+# Fields of a list that a message names.
 MOST_FIELDS = 6
 
-
-def shorten_value(value: object) -> str:
-    """A value for a message: on one line, cut to a length that fits it; `-` for None."""
-    if isinstance(value, tuple):
-        return ", ".join(shorten_value(each) for each in value[:MOST_FIELDS]) or "-"
-    shown = "-" if value is None else f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+# C0 and C1 controls steer a terminal; line and paragraph separators break a line; the others turn the direction of
+# what follows.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
 
 
-# What steers a terminal, or turns the direction of what follows.
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+def count_of(count: int, one: str, many: str = "", *, grouped: bool = False) -> str:
+    """Return a count with its noun: `1 miss`, `2 misses`, or, with thousands `grouped`, `1,200 misses`."""
+    noun = one if count == 1 else many or f"{one}s"
+    return f"{count:,} {noun}" if grouped else f"{count} {noun}"
+
+
+def format_number(value: float, *, grouped: bool = False) -> str:
+    """Return a number in full, with at most three decimals and, if `grouped`, thousands apart."""
+    return (f"{value:,.3f}" if grouped else f"{value:.3f}").rstrip("0").rstrip(".")
 
 
 def escape_controls(text: str) -> str:
-    """A text with nothing in it that steers a terminal."""
-    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Replace every character that could steer a terminal, break its line or turn the direction of the text."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` for the known name most like `name` or like its last dotted part; else empty."""
+    return _nearest(name, tuple(known)) if len(name) <= MOST_CHARACTERS else ""
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    tails = {each.rpartition(".")[2].lower(): each for each in known}
+    lowered = {each.lower(): each for each in known}
+    if match := lowered.get(name.lower()) or tails.get(name.rpartition(".")[2].lower()):
+        return f"; did you mean {match}?"
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def shorten(text: str, most: int = MOST_CHARACTERS, dots: str = "...") -> str:
+    """Cut a text to at most `most` characters, the last of them `dots`."""
+    return text if len(text) <= most else text[: most - len(dots)] + dots
+
+
+def shorten_value(value: object) -> str:
+    """Return a value, or each of a tuple, on one line that fits a message; `-` for None."""
+    if isinstance(value, tuple):
+        return ", ".join(shorten_value(each) for each in value[:MOST_FIELDS]) or "-"
+    shown = "-" if value is None else format_number(value) if isinstance(value, float) else str(value)
+    return shorten(" ".join(shown.split()), MOST_OF_VALUE)
+
+
+def quote(value: object) -> str:
+    """Return a value as JSON that fits a message; its type, if it is nested too deep for that."""
+    try:
+        quoted = orjson.dumps(value[:MOST_OF_VALUE] if isinstance(value, str) else value).decode()
+    except orjson.JSONEncodeError:
+        return json_type_of(value)
+    return shorten(quoted, MOST_OF_VALUE)
+
+
+def json_type(value: object) -> str:
+    """Return the JSON type of a parsed value; all numbers have the same."""
+    return "null" if value is None else _TYPES.get(type(value), "number")
+
+
+def json_type_of(value: object) -> str:
+    """Return the JSON type of a parsed value with its article, for use in a message."""
+    name = json_type(value)
+    return name if value is None else f"an {name}" if name[0] in "ao" else f"a {name}"

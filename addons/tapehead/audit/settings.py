@@ -19,7 +19,6 @@ An override counts where all of its patterns `player`, `channel` and `path` (of 
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -30,6 +29,7 @@ from tapehead.protocol.exchange import Severity
 from tapehead.protocol.schemas import Schema, Schemas
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.thresholds import Thresholds
+from tapehead.text import nearest
 
 OFF = "off"
 Grades = Mapping[str, str]
@@ -202,6 +202,5 @@ def _check_keys(keys: Iterable[str], known: Iterable[str], place: str, otherwise
     known = list(known)
     for key in keys:
         if key not in known:
-            close = get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else otherwise or f"expected one of {', '.join(known)}"
-            raise SettingsError(f"{place}{key} is unknown; {hint}")
+            hint = nearest(key, known) or f"; {otherwise or f'expected one of {", ".join(known)}'}"
+            raise SettingsError(f"{place}{key} is unknown{hint}")

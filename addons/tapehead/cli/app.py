@@ -22,7 +22,7 @@ from tapehead.protocol.schemas import build_schema
 from tapehead.recording.paths import STDIN
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation, parse_size
 from tapehead.replay.replayer import OnMiss
-from tapehead.text import nearest
+from tapehead.text import escape_controls, nearest
 
 app = typer.Typer(
     add_completion=False,
@@ -35,7 +35,7 @@ app = typer.Typer(
 
 def warn(line: str) -> None:
     """Print one line on stderr."""
-    typer.echo(f"tapehead: {line}", err=True)
+    typer.echo(f"tapehead: {escape_controls(line)}", err=True)
 
 
 def _show_version(value: bool) -> None:

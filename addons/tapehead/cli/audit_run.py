@@ -36,7 +36,7 @@ from tapehead.reports.terminal import TextStyle
 from tapehead.reports.timeline import Timeline, timeline_of
 from tapehead.reports.wording import totals_of
 from tapehead.rules.catalog import RULES
-from tapehead.text import nearest
+from tapehead.text import escape_controls, nearest
 
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 80_000
@@ -103,7 +103,7 @@ def explain(rule: str | None) -> None:
 
 
 def _warn(line: str) -> None:
-    typer.echo(f"tapehead: {line}", err=True)
+    typer.echo(f"tapehead: {escape_controls(line)}", err=True)
 
 
 def _assumptions(settings: Iterable[str]) -> Assumptions:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tapehead.errors import RecordingError, UsageError
+from tapehead.text import escape_controls
 
 if TYPE_CHECKING:
     from tapehead.audit.results import SessionResult
@@ -83,7 +84,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _warn(line: str) -> None:
-    typer.echo(f"tapehead: {line}", err=True)
+    typer.echo(f"tapehead: {escape_controls(line)}", err=True)
 
 
 def _form_of(output: Path | None) -> Form:

@@ -7,6 +7,7 @@ import typer
 
 from tapehead.cli import option_parsing, option_types
 from tapehead.recording.recorder_settings import StoreSettings
+from tapehead.text import escape_controls
 
 
 def import_(
@@ -54,4 +55,4 @@ def register(app: typer.Typer) -> None:
 
 
 def _warn(line: str) -> None:
-    typer.echo(f"tapehead: {line}", err=True)
+    typer.echo(f"tapehead: {escape_controls(line)}", err=True)

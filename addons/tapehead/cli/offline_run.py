@@ -20,7 +20,7 @@ from tapehead.replay.replayer import OnMiss, Replayer
 from tapehead.replay.summary import ReplayCounts, ReplaySummary, summarise, summary_lines
 from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
 from tapehead.simulator.faults import Fault, FaultInjector, Latency
-from tapehead.text import count_of
+from tapehead.text import count_of, escape_controls
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +170,7 @@ class EngineRun:
         return self._settings.on_miss is OnMiss.ERROR and bool(summary.misses or refused)
 
     def _lines(self, summary: ReplaySummary | None, guard: OfflineGuard | None, refused: int) -> Iterator[str]:
-        yield from summary_lines(summary, self.names) if summary else ()
+        yield from map(escape_controls, summary_lines(summary, self.names) if summary else ())
         if self.faults_injected:
             yield f"faults made on demand: {self.faults_injected}"
         if refused:

@@ -50,7 +50,11 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
     silence = f"by {answer.note}" if answer.outcome is Outcome.FAULT else "as recorded"
     status = "forwarded" if answer.forward else _status(answer.response, silence)
     is_plain = answer.outcome in (Outcome.HIT, Outcome.SIMULATED)
-    note = typer.style(f"  {answer.note}", fg=None if is_plain else "yellow") if explain or not is_plain else ""
+    note = (
+        typer.style(f"  {escape_controls(answer.note)}", fg=None if is_plain else "yellow")
+        if explain or not is_plain
+        else ""
+    )
     return f"{line}  {status}{note}"
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tapehead.diff.differences import Change, Scope
 from tapehead.protocol.events import Event, as_number
 from tapehead.protocol.parameters import PARAMETERS
+from tapehead.text import json_type
 
 VERSIONS = frozenset({"media.sdkVersion", "media.libraryVersion"})
 PERSONS = frozenset(row.key for row in PARAMETERS if row.person)
@@ -26,7 +27,6 @@ UNORDERED = frozenset({"statesStart", "statesEnd"})
 
 QUALITY = "qoeData"
 _CLOSE = 1e-9
-_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "null", list: "array"}
 
 
 class KeyDifference(NamedTuple):
@@ -69,7 +69,7 @@ def _compare(
         yield KeyDifference(path, Change.PARAMETER_REMOVED, before, None, is_note)
     elif key not in base:
         yield KeyDifference(path, Change.PARAMETER_ADDED, None, after, is_note)
-    elif type_of(before) != type_of(after):
+    elif json_type(before) != json_type(after):
         yield KeyDifference(path, Change.PARAMETER_RETYPED, before, after, is_note)
     elif key not in PERSONS and not _agree(section, key, before, after, scope):
         yield KeyDifference(path, Change.PARAMETER_CHANGED, before, after, is_note)
@@ -82,11 +82,6 @@ def _agree(section: str, key: str, before: object, after: object, scope: Scope) 
         is_measured = section == QUALITY or key in MEASURED
         return is_measured or same_value(one, other) or (key in SECONDS and abs(one - other) <= scope.tolerance)
     return same_value(before, after, ordered=key not in UNORDERED)
-
-
-def type_of(value: object) -> str:
-    """The JSON type of a value; there is one kind of number."""
-    return _TYPES.get(type(value), "object")
 
 
 def same_value(one: object, other: object, *, ordered: bool = True) -> bool:
@@ -102,7 +97,7 @@ def _print(value: object) -> str:
 
 
 def _same_leaf(one: object, other: object) -> bool:
-    if type_of(one) != type_of(other):
+    if json_type(one) != json_type(other):
         return False
     before, after = as_number(one), as_number(other)
     if before is None or after is None:
@@ -153,7 +148,7 @@ def _types(pings: Iterable[Event]) -> dict[str, Counter[str]]:
     for ping in pings:
         for section, values in sections_of(ping).items():
             for key, value in values.items():
-                found.setdefault(f"{section}.{key}", Counter())[type_of(value)] += 1
+                found.setdefault(f"{section}.{key}", Counter())[json_type(value)] += 1
     return found
 
 

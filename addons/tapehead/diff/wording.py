@@ -3,15 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from tapehead.diff.differences import Change
 from tapehead.diff.metric_comparison import MetricDifference
-from tapehead.diff.payload import KeyDifference, type_of
+from tapehead.diff.payload import KeyDifference
 from tapehead.diff.ping_cadence import Cadence, CadenceDifference, PingGap
 from tapehead.metrics.catalog import Unit
 from tapehead.protocol.events import Event, key_of
-from tapehead.text import shorten_value
+from tapehead.text import format_number, json_type, quote, shorten_value
 
 _UNITS: dict[Unit, str] = {"seconds": " s", "kilobits per second": " kbit/s"}
 
@@ -25,21 +23,7 @@ def name_event(event: Event) -> str:
 
 def playhead(event: Event | None) -> str:
     """An event's playhead in seconds; a dash, if there is none."""
-    return "-" if event is None or event.playhead is None else number(event.playhead)
-
-
-def number(value: float) -> str:
-    """A number without needless digits."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def value(held: Any) -> str:
-    """A JSON value on one line."""
-    try:
-        shown = orjson.dumps(held).decode()
-    except orjson.JSONEncodeError:  # nested deeper than it goes
-        shown = f"({type_of(held)})"
-    return shorten_value(shown)
+    return "-" if event is None or event.playhead is None else format_number(event.playhead)
 
 
 def measured(held: Any, unit: Unit) -> str:
@@ -47,7 +31,7 @@ def measured(held: Any, unit: Unit) -> str:
     if held is None or held == []:
         return "none"
     if isinstance(held, int | float):
-        return f"{number(held)}{_UNITS.get(unit, '')}"
+        return f"{format_number(held)}{_UNITS.get(unit, '')}"
     return ", ".join(map(str, held)) if isinstance(held, list) else str(held)
 
 
@@ -76,14 +60,14 @@ def phrase_delta(delta: KeyDifference) -> str:
     """What became of a key."""
     match delta.change:
         case Change.PARAMETER_ADDED:
-            return f"added, {value(delta.new)}"
+            return f"added, {quote(delta.new)}"
         case Change.PARAMETER_REMOVED:
-            return f"removed, was {value(delta.base)}"
+            return f"removed, was {quote(delta.base)}"
         case Change.PARAMETER_RETYPED:
-            types = f"{type_of(delta.base)} -> {type_of(delta.new)}"
-            return f"{types}: {value(delta.base)} -> {value(delta.new)}"
+            types = f"{json_type(delta.base)} -> {json_type(delta.new)}"
+            return f"{types}: {quote(delta.base)} -> {quote(delta.new)}"
         case _:
-            return f"{value(delta.base)} -> {value(delta.new)}"
+            return f"{quote(delta.base)} -> {quote(delta.new)}"
 
 
 def phrase_drift(drift: MetricDifference) -> str:

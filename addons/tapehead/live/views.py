@@ -13,7 +13,7 @@ from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, find_call, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, exchange_for_excerpt, mask_exchange, named_event
 from tapehead.redaction.redactor import Redactor
-from tapehead.text import escape_controls
+from tapehead.text import escape_controls, shorten
 
 # What of a body is shown, of a name or a header, and of anything else; in characters.
 MOST_BODY, MOST_TEXT = 64_000, 2_000
@@ -198,8 +198,7 @@ def _finding(finding: Finding) -> Finding:
 
 def _cut(text: str, most: int = MOST_TEXT) -> str:
     """A text, not longer than that, that JSON in UTF-8 can hold."""
-    text = text if len(text) <= most else f"{text[:most]}..."
-    return text.encode("utf-8", "replace").decode()
+    return shorten(text, most).encode("utf-8", "replace").decode()
 
 
 def _short(text: str) -> str:

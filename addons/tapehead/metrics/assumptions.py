@@ -8,8 +8,9 @@ does not exclude counts. Each field below is one choice; its first option is the
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
+
+from tapehead.text import nearest
 
 
 def _because(default: str, source: str, explanation: str) -> Any:
@@ -182,13 +183,8 @@ def _parse_one(setting: str) -> tuple[str, Any]:
     if not separator:
         raise ValueError(f"{setting!r} is no assumption; expected KEY=VALUE, such as error-span=excluded")
     if key not in _BY_KEY:
-        raise ValueError(f"there is no assumption {name!r}{_nearest(key, _BY_KEY)}")
+        raise ValueError(f"there is no assumption {name!r}{nearest(key, _BY_KEY)}")
     options = _BY_KEY[key].options
     if value not in options:
-        raise ValueError(f"{key} is {value!r}; expected {' or '.join(options)}{_nearest(value, options)}")
+        raise ValueError(f"{key} is {value!r}; expected {' or '.join(options)}{nearest(value, options)}")
     return key.replace("-", "_"), value
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""

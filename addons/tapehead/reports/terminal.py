@@ -5,8 +5,10 @@ from io import StringIO
 from typing import NamedTuple
 
 from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
 from tapehead.protocol.exchange import Severity
+from tapehead.text import escape_controls
 
 # Columns where the width of the reader's screen is not known.
 WIDE = 160
@@ -21,6 +23,11 @@ class TextStyle(NamedTuple):
     width: int = WIDE
     colour: bool = False
     verbose: bool = False
+
+
+def safe_text(text: str, style: str = "") -> Text:
+    """Return a text that may come from a recording with its control characters escaped."""
+    return Text(escape_controls(text), style)
 
 
 def render(parts: Iterable[RenderableType], look: TextStyle) -> str:

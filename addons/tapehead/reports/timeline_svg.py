@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tapehead.reports.timeline import Lane, Span, Timeline, TimelineEvent, by_index, playheads_of
 from tapehead.reports.wording import clock, moment, number
+from tapehead.text import shorten
 
 LEAST_WIDTH, MOST_WIDTH = 1070, 12_000
 EVENT_WIDTH = 4
@@ -147,10 +148,9 @@ def _boxes(lane: Lane, row: Row, scale: _Scale) -> Iterator[Box]:
         x = scale.x(span.start)
         width = max(2.0, scale.x(span.end) - x)
         letters = int((width - 8) / LETTER)
-        name = span.name if len(span.name) <= letters else f"{span.name[: letters - 1]}…"
         # A break is a frame around its ads.
         inset = 0 if span.kind == "break" else 3
-        shown = name if letters >= LEAST_NAME and span.kind != "break" else ""
+        shown = shorten(span.name, letters, "…") if letters >= LEAST_NAME and span.kind != "break" else ""
         yield Box(span, x, row.y + inset, round(width, 1), row.height - 2 * inset, shown)
 
 

@@ -1,17 +1,19 @@
 """Words and numbers as every form of the report writes them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+
+from tapehead.text import count_of, format_number
 
 _SHORT_ID = 12
 _KEPT_OF_ID = 8
 # Seconds beyond which hours say nothing.
 _LONGEST = 10_000_000_000
 
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun, such as `1 error` and `1,200 errors`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+# Reports set thousands apart.
+plural = partial(count_of, grouped=True)
+number = partial(format_number, grouped=True)
 
 
 def clock(seconds: float | None) -> str:
@@ -31,11 +33,6 @@ def moment(seconds: float) -> str:
     tenths = round(abs(seconds) * 10)
     said = clock(-(tenths // 10) if seconds < 0 else tenths // 10)
     return said if said.endswith("s") else f"{said}.{tenths % 10}"
-
-
-def number(value: float) -> str:
-    """A number without needless digits, thousands apart."""
-    return f"{value:,.3f}".rstrip("0").rstrip(".")
 
 
 def short_id(sid: str | None) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tapehead.audit.coverage import CoverageReport, Covered, KindCoverage
 from tapehead.audit.tracking_plan import ItemKind
+from tapehead.text import escape_controls, shorten
 
 BAR = 20
 # Items in no plan that are shown of each kind, unless all are asked for.
@@ -128,7 +129,7 @@ def _exercised(kind: KindCoverage) -> list[Covered]:
 
 def _place(item: Covered) -> str:
     """Where something was sent first; of a long path the end."""
-    place = _printable(f"{item.first.recording}:{item.first.line}") if item.first else ""
+    place = escape_controls(f"{item.first.recording}:{item.first.line}") if item.first else ""
     return place if len(place) <= MOST_PLACE else f"...{place[3 - MOST_PLACE :]}"
 
 
@@ -147,10 +148,4 @@ def _title(name: str) -> str:
 
 def _plain(text: str) -> str:
     """What players sent, cut to a length that can be read."""
-    shown = _printable(text)
-    return shown if len(shown) <= MOST_CHARACTERS else f"{shown[: MOST_CHARACTERS - 3]}..."
-
-
-def _printable(text: str) -> str:
-    """A text without what a terminal would obey."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
+    return shorten(escape_controls(text), MOST_CHARACTERS)

@@ -87,8 +87,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (clock, last_part, moment, number, plural, short_id, title_of, value_of)
-    environment.filters.update({word.__name__: word for word in words})
+    words = (clock, last_part, moment, short_id, title_of, value_of)
+    environment.filters.update({word.__name__: word for word in words} | {"number": number, "plural": plural})
     environment.globals.update(severities=list(Severity), sections_of=sections_of)
     return environment
 

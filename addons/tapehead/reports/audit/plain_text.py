@@ -11,9 +11,8 @@ from rich.text import Text
 from tapehead.metrics.catalog import METRICS, Metric
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.model import Place, Report, counts_of, places_of, rank_of
-from tapehead.reports.terminal import COLOURS, TextStyle, render
+from tapehead.reports.terminal import COLOURS, TextStyle, render, safe_text
 from tapehead.reports.wording import plural, short_id, title_of, totals_of, value_of
-from tapehead.text import escape_controls
 
 MOST_SESSIONS = 50
 FIRST_PLACES = 3
@@ -48,9 +47,9 @@ def _sessions(sessions: list[dict[str, Any]], look: TextStyle) -> Iterator[Rende
 
 
 def _session_row(session: Mapping[str, Any]) -> Iterator[Text]:
-    yield Text(escape_controls(short_id(session["id"])))
-    yield Text(escape_controls(title_of(session)))
-    yield Text(escape_controls(session["player"] or "-"))
+    yield safe_text(short_id(session["id"]))
+    yield safe_text(title_of(session))
+    yield safe_text(session["player"] or "-")
     yield Text(session["outcome"])
     yield Text(f"{session['events']:,}")
     for severity, count in counts_of(session).items():
@@ -85,9 +84,8 @@ def _rule(rule: str, places: list[Place], look: TextStyle) -> Iterator[Renderabl
 
 
 def _place(place: Place) -> RenderableType:
-    where = Text(f"{place.recording}:{place.finding['line']}", style="dim")
-    session = Text(f"  {escape_controls(short_id(place.session['id']))}", style="dim")
-    return Group(Text.assemble(where, session), Padding(Text(escape_controls(place.finding["message"])), (0, 0, 0, 2)))
+    where = safe_text(f"{place.recording}:{place.finding['line']}  {short_id(place.session['id'])}", "dim")
+    return Group(where, Padding(safe_text(place.finding["message"]), (0, 0, 0, 2)))
 
 
 def _metrics(session: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -95,18 +93,14 @@ def _metrics(session: Mapping[str, Any]) -> Iterator[RenderableType]:
     metrics = session["metrics"]
     if not metrics:
         return
-    named = escape_controls(short_id(session["id"]))
-    yield Text.assemble((f"metrics of {named}", "bold"), (f"  {escape_controls(title_of(session))}", "dim"))
-    rows = [(metric.key, _value(metrics[metric.key], metric.unit)) for metric in _of("session")]
+    named = safe_text(f"metrics of {short_id(session['id'])}", "bold")
+    yield Text.assemble(named, safe_text(f"  {title_of(session)}", "dim"))
+    rows = [(metric.key, value_of(metrics[metric.key], metric.unit)) for metric in _of("session")]
     yield Padding(_columns([row for row in rows if row[1] not in ("-", "no", "0", "0 s")]), (0, 0, 0, 2))
     for scope, things in (("ad", metrics["ads"]), ("chapter", metrics["chapters"])):
         yield from _things(scope, things)
     yield from _things("state", [{"state": name, **row} for name, row in metrics["states"].items()])
     yield Text()
-
-
-def _value(value: object, unit: str) -> str:
-    return escape_controls(value_of(value, unit))
 
 
 def _of(scope: str) -> list[Metric]:
@@ -118,7 +112,7 @@ def _columns(rows: list[tuple[str, str]]) -> Table:
     table.add_column(style="dim")
     table.add_column()
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(safe_text, row))
     return table
 
 
@@ -130,5 +124,5 @@ def _things(scope: str, things: list[dict[str, Any]]) -> Iterator[RenderableType
     for key in things[0]:
         table.add_column(key.replace("_", " "))
     for thing in things:
-        table.add_row(*(Text(_value(value, units.get(key, "text"))) for key, value in thing.items()))
+        table.add_row(*(safe_text(value_of(value, units.get(key, "text"))) for key, value in thing.items()))
     yield Padding(table, (0, 0, 0, 2))

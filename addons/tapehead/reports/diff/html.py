@@ -17,10 +17,12 @@ from markupsafe import Markup
 from tapehead import __version__
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
-from tapehead.diff.wording import name_event, number, playhead, value
+from tapehead.diff.wording import name_event, playhead
 from tapehead.protocol.events import Event
 from tapehead.reports.diff.timeline_svg import ComparisonTimeline, draw_comparison
-from tapehead.reports.diff.wording import Item, clean, plural, sections_of, short_id, title_of, totals_of
+from tapehead.reports.diff.wording import Item, sections_of, short_id, title_of, totals_of
+from tapehead.reports.wording import plural
+from tapehead.text import escape_controls, format_number, quote
 from tapehead.web.asset_files import read_asset
 
 _ASSETS = "reports/assets/diff"
@@ -136,7 +138,7 @@ def _digest(text: str) -> str:
 
 
 def _names(recordings: Sequence[str]) -> str:
-    return clean(recordings[0]) if len(recordings) == 1 else plural(len(recordings), "recording")
+    return escape_controls(recordings[0]) if len(recordings) == 1 else plural(len(recordings), "recording")
 
 
 def _view(session: SessionDiff) -> View:
@@ -147,7 +149,7 @@ def _view(session: SessionDiff) -> View:
         new=_side(session, is_base=False),
         found=len(session.differences),
         sections=list(sections_of(session.differences)),
-        notes=[clean(note) for note in session.notes],
+        notes=[escape_controls(note) for note in session.notes],
         strip=draw_comparison(session),
         parts=[] if session.verdict is Verdict.SAME else list(_parts(session)),
     )
@@ -208,16 +210,16 @@ def _kind(row: Row) -> str:
 def _cell(event: Event | None, begun: int) -> Cell | None:
     if event is None:
         return None
-    time = "" if event.ts is None else f"{number((event.ts - begun) / 1000)} s in"
-    return Cell(clean(name_event(event)), playhead(event), time)
+    time = "" if event.ts is None else f"{format_number((event.ts - begun) / 1000)} s in"
+    return Cell(escape_controls(name_event(event)), playhead(event), time)
 
 
 def _details(differences: Sequence[Difference]) -> Iterator[Detail]:
     for each in differences:
         if each.change in _PARAMETERS:
-            base = "" if each.change is Change.PARAMETER_ADDED else value(each.base)
-            new = "" if each.change is Change.PARAMETER_REMOVED else value(each.new)
-            yield Detail(clean(each.name), clean(base), clean(new))
+            base = "" if each.change is Change.PARAMETER_ADDED else quote(each.base)
+            new = "" if each.change is Change.PARAMETER_REMOVED else quote(each.new)
+            yield Detail(escape_controls(each.name), escape_controls(base), escape_controls(new))
         elif each.change is Change.STATUS_CHANGED:
             yield Detail("answered", _status(each.base), _status(each.new))
 

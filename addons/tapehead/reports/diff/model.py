@@ -12,8 +12,8 @@ import orjson
 from tapehead import __version__
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
-from tapehead.diff.wording import value
 from tapehead.protocol.events import Event
+from tapehead.text import quote
 from tapehead.web.asset_files import read_asset
 
 Report = dict[str, Any]
@@ -95,5 +95,5 @@ def _plain(held: Any) -> Any:
     try:
         orjson.dumps({"": [[[[held]]]]})
     except orjson.JSONEncodeError:
-        return value(held)
+        return quote(held)
     return held

@@ -9,8 +9,10 @@ from rich.text import Text
 
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Diff, Difference, SessionDiff, Verdict
-from tapehead.reports.diff.wording import Item, clean, plural, sections_of, short_id, title_of, totals_of
+from tapehead.reports.diff.wording import Item, sections_of, short_id, title_of, totals_of
 from tapehead.reports.terminal import TextStyle, render
+from tapehead.reports.wording import plural
+from tapehead.text import escape_controls
 
 # Sessions that are shown in full; many more changed in the same way say no more.
 MOST_SESSIONS = 50
@@ -76,7 +78,7 @@ def _table(items: Iterable[Item], look: TextStyle) -> Table:
 
 def _notes(notes: Iterable[str]) -> Iterator[RenderableType]:
     for note in notes:
-        yield Padding(Text(f"note: {clean(note)}", style="dim"), (0, 0, 0, 2))
+        yield Padding(Text(f"note: {escape_controls(note)}", style="dim"), (0, 0, 0, 2))
 
 
 def _notes_of_same(diff: Diff) -> list[RenderableType]:

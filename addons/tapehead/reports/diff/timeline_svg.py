@@ -6,7 +6,8 @@ from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Change, SessionDiff
 from tapehead.diff.event_alignment import is_ping
 from tapehead.diff.ping_cadence import PlaybackPhase, TimedSteps, situation_of
-from tapehead.diff.wording import name_event, number, playhead
+from tapehead.diff.wording import name_event, playhead
+from tapehead.text import format_number
 
 # Units of the drawing: its width, and each rail's top.
 WIDTH = 1000.0
@@ -72,7 +73,7 @@ def draw_comparison(session: SessionDiff) -> ComparisonTimeline:
         Rail(top, _spans(track, scale), _ticks(side, track, scale, marks))
         for top, (side, track) in zip(TOPS, sides, strict=False)
     ]
-    return ComparisonTimeline(rails, _links(session, [track for _, track in sides], scale), number(seconds))
+    return ComparisonTimeline(rails, _links(session, [track for _, track in sides], scale), format_number(seconds))
 
 
 def _marks(session: SessionDiff) -> dict[int, str]:
@@ -101,7 +102,7 @@ def _ticks(session: SessionResult, track: TimedSteps, scale: float, marks: dict[
     for step, time in zip(session.steps, track.times, strict=True):
         event = step.event
         if not is_ping(event) and (len(ticks) < MOST_TICKS or id(event) in marks):
-            title = f"{name_event(event)}, playhead {playhead(event)}, {number(time)} s in"
+            title = f"{name_event(event)}, playhead {playhead(event)}, {format_number(time)} s in"
             ticks.append(Tick(round(time * scale, 2), marks.get(id(event), "same"), title))
     return ticks
 

@@ -6,14 +6,10 @@ from typing import NamedTuple
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Change, Diff, Difference, SessionDiff, Verdict
 from tapehead.diff.wording import playhead
+from tapehead.reports.wording import plural
+from tapehead.text import escape_controls
 
 _SHORT_ID = 8
-# What could make a terminal or a reader see something else than was sent.
-_UNSEEN = {
-    code: "\N{REPLACEMENT CHARACTER}"
-    for codes in (range(32), range(0x7F, 0xA0), range(0x202A, 0x202F), range(0x2066, 0x206A))
-    for code in codes
-}
 
 MARKS: Mapping[Change, str] = {
     **dict.fromkeys(Change, "~"),
@@ -55,26 +51,16 @@ class Item(NamedTuple):
     message: str
 
 
-def plural(count: int, noun: str) -> str:
-    """A count with its noun, such as `1 error` and `1,200 errors`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def clean(text: str) -> str:
-    """Text from the wire without characters that cannot be seen."""
-    return text.translate(_UNSEEN)
-
-
 def short_id(session: SessionResult) -> str:
     """A session id that fits a column."""
-    return clean((session.id or "-")[:_SHORT_ID])
+    return escape_controls((session.id or "-")[:_SHORT_ID])
 
 
 def title_of(session: SessionDiff) -> str:
     """What a session is called: content and player, as far as known."""
     known = session.session
     content = known.media_name or known.media_id or f"({known.outcome})"
-    return clean(f"{content}, {known.player}" if known.player else content)
+    return escape_controls(f"{content}, {known.player}" if known.player else content)
 
 
 def sections_of(differences: Iterable[Difference]) -> Iterator[tuple[str, list[Item]]]:
@@ -88,7 +74,7 @@ def sections_of(differences: Iterable[Difference]) -> Iterator[tuple[str, list[I
                 grouped.setdefault((MARKS[each.change], each.name + place, each.message), []).append(each)
         if grouped:
             items = (Item(mark, name, message + _where(title, same)) for (mark, name, message), same in grouped.items())
-            yield title, [Item(mark, clean(name), clean(message)) for mark, name, message in items]
+            yield title, [Item(mark, escape_controls(name), escape_controls(message)) for mark, name, message in items]
 
 
 def _place(difference: Difference) -> str:

@@ -1,0 +1,108 @@
+"""Plurals, numbers, escaped control characters, suggestions and shortened values."""
+
+import pytest
+
+from tapehead.text import (
+    count_of,
+    escape_controls,
+    format_number,
+    json_type,
+    json_type_of,
+    nearest,
+    quote,
+    shorten,
+    shorten_value,
+)
+
+
+@pytest.mark.parametrize(
+    ("count", "nouns", "grouped", "counted"),
+    [
+        (1, ("miss", "misses"), False, "1 miss"),
+        (0, ("hit",), False, "0 hits"),
+        (1200, ("body", "bodies"), False, "1200 bodies"),
+        (1200, ("error",), True, "1,200 errors"),
+    ],
+)
+def test_count_of_puts_the_noun_into_its_number(
+    count: int, nouns: tuple[str, ...], counted: str, *, grouped: bool
+) -> None:
+    assert count_of(count, *nouns, grouped=grouped) == counted
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(5, "5"), (5.0, "5"), (0.1234, "0.123"), (1795411234.5, "1795411234.5"), (100.0, "100")]
+)
+def test_numbers_are_shown_in_full(value: float, shown: str) -> None:
+    assert format_number(value) == shown
+
+
+def test_thousands_stand_apart_where_asked() -> None:
+    assert format_number(1234567.25, grouped=True) == "1,234,567.25"
+
+
+@pytest.mark.parametrize("control", ["\x1b", "\x00", "\n", "\r", "\t", "\x7f", "\x9b", "\u200e", "\u202e", "\u2066"])
+def test_characters_that_steer_a_terminal_are_escaped(control: str) -> None:
+    assert escape_controls(f"a{control}b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "Grüße", "नमस्ते", "\u0645\u06cc\u200c\u062e\u0648", "👩\u200d👩\u200d👧", "a  b"]
+)
+def test_text_of_any_language_stays(text: str) -> None:
+    assert escape_controls(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("sessionStrat", "; did you mean sessionStart?"),
+        ("PING", "; did you mean ping?"),
+        ("bitrate", "; did you mean media.qoe.bitrate?"),
+        ("xyzzy", ""),
+        ("ping" * 30, ""),
+    ],
+)
+def test_nearest_suggests_what_was_meant(name: str, hint: str) -> None:
+    assert nearest(name, ["sessionStart", "ping", "media.qoe.bitrate"]) == hint
+
+
+def test_long_text_is_cut_with_dots() -> None:
+    assert shorten("x" * 100) == "x" * 100
+    assert shorten("x" * 101) == "x" * 97 + "..."
+    assert shorten("abcdef", 4, "…") == "abc…"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "-"), (5.0, "5"), ((), "-"), (("a", None, 3), "a, -, 3"), ("a\n b", "a b"), ("x" * 61, "x" * 57 + "...")],
+)
+def test_a_value_of_a_message_fits_one_line(value: object, shown: str) -> None:
+    assert shorten_value(value) == shown
+
+
+def test_values_are_quoted_as_json() -> None:
+    deep: object = []
+    for _ in range(300):
+        deep = [deep]
+
+    assert quote('say "hi"') == r'"say \"hi\""'
+    assert quote({"a": 1}) == '{"a":1}'
+    assert quote("x" * 70) == '"' + "x" * 56 + "..."
+    assert quote(deep) == "an array"
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "with_article"),
+    [
+        ({}, "object", "an object"),
+        ([], "array", "an array"),
+        ("", "string", "a string"),
+        (True, "boolean", "a boolean"),
+        (1, "number", "a number"),
+        (1.5, "number", "a number"),
+        (None, "null", "null"),
+    ],
+)
+def test_values_have_the_types_of_json(value: object, name: str, with_article: str) -> None:
+    assert (json_type(value), json_type_of(value)) == (name, with_article)
