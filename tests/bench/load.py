@@ -14,15 +14,15 @@ from typing import NamedTuple
 import uvloop
 
 from support.paths import TESTS
-from support.processes import Door, program
+from support.processes import Command, start_program
 
 
 class Contestant(NamedTuple):
     """What is measured: its name, how it is started, and what is sent to it; a session is opened first if need be."""
 
     name: str
-    start: Callable[[], AbstractContextManager[Door]]
-    request: Callable[[Door], bytes]
+    start: Callable[[], AbstractContextManager[Command]]
+    request: Callable[[Command], bytes]
 
 
 class Round(NamedTuple):
@@ -102,22 +102,22 @@ def _score(name: str, played: Sequence[Round], first: Sequence[Round]) -> Score:
     return Score(name, rate, ratio, median, slow)
 
 
-def bare() -> AbstractContextManager[Door]:
+def bare() -> AbstractContextManager[Command]:
     """A plain server that answers 204 to anything; uvicorn with the same loop and parser as ours."""
     command = ["uvicorn", "bench.bare_server:app", "--app-dir", TESTS, "--port", 0, "--no-access-log"]
     return _announced([sys.executable, "-m", *command, "--loop", "uvloop", "--http", "httptools"], "running on ")
 
 
-def mitmdump(*options: object) -> AbstractContextManager[Door]:
+def mitmdump(*options: object) -> AbstractContextManager[Command]:
     """Stock mitmdump."""
     tool = Path(sys.executable).with_name("mitmdump")
     return _announced([tool, "--listen-host", "127.0.0.1", "-p", 0, *options], "listening at ")
 
 
 @contextlib.contextmanager
-def _announced(command: Sequence[object], said: str) -> Iterator[Door]:
+def _announced(command: Sequence[object], said: str) -> Iterator[Command]:
     """A program that says where it listens in a line with `said` in it."""
-    with program(*command) as opened:
+    with start_program(*command) as opened:
         line = opened.wait_for(lambda line: said in line)
         opened.url = "http://" + line.partition(said)[2].split()[0].rstrip(".").removeprefix("http://")
         yield opened

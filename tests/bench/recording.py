@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bench.load import Contestant, Score, bare, compete, mitmdump, read_rounds, show
 from bench.serving import any_ping
 from support.paths import ROOT
-from support.processes import door
+from support.processes import running
 
 SCRIPT = ROOT / "addons" / "collection.py"
 
@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> list[Score]:
             [
                 Contestant("mitmdump -s addons/collection.py", lambda: mitmdump(*mode, *conf, *script), any_ping),
                 Contestant("mitmdump, recording nothing", lambda: mitmdump(*mode, *conf), any_ping),
-                Contestant("tapehead record", lambda: door(*record, *conf), any_ping),
-                Contestant("tapehead record -q", lambda: door(*record, "-q", *conf), any_ping),
+                Contestant("tapehead record", lambda: running(*record, *conf), any_ping),
+                Contestant("tapehead record -q", lambda: running(*record, "-q", *conf), any_ping),
             ],
             rounds,
         )

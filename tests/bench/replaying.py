@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.load import Contestant, Score, compete, mitmdump, read_rounds, show
 from bench.recording import SCRIPT
 from bench.serving import ping_of, recording
-from support.processes import door
+from support.processes import running
 
 
 def main(argv: Sequence[str] | None = None) -> list[Score]:
@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> list[Score]:
         scores = compete(
             [
                 Contestant("mitmdump -s addons/collection.py", lambda: mitmdump(*mode, *conf, *script), ping_of),
-                Contestant("tapehead replay", lambda: door("replay", path, *conf), ping_of),
-                Contestant("tapehead replay -q", lambda: door("replay", path, "-q", *conf), ping_of),
+                Contestant("tapehead replay", lambda: running("replay", path, *conf), ping_of),
+                Contestant("tapehead replay -q", lambda: running("replay", path, "-q", *conf), ping_of),
             ],
             rounds,
         )

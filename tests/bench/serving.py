@@ -13,27 +13,27 @@ import orjson
 
 from bench.load import Contestant, Score, bare, compete, post, read_rounds, show
 from support.exchanges import Step, event, session, start
-from support.processes import Door, door
+from support.processes import Command, running
 from support.resend import write
 from tapehead.protocol.routes import location_of
 
 PINGS: list[Step] = [(10.0 * nth, 10.0 * nth, "ping", {}) for nth in range(1, 60)]
 
 
-def ping_of(opened: Door) -> bytes:
+def ping_of(opened: Command) -> bytes:
     """A ping of a session that was opened for it."""
     location = httpx.post(f"{opened.url}/api/v1/sessions", json=start()).headers["Location"]
     return post(f"{location}/events", orjson.dumps(event("ping", 300, 300)))
 
 
-def any_ping(_: Door) -> bytes:
+def any_ping(_: Command) -> bytes:
     """A ping for a server that knows no sessions."""
     return post(f"{location_of('any')}/events", orjson.dumps(event("ping", 300, 300)))
 
 
-def serve(*arguments: object) -> Callable[[], contextlib.AbstractContextManager[Door]]:
+def serve(*arguments: object) -> Callable[[], contextlib.AbstractContextManager[Command]]:
     """A way to start tapehead serve."""
-    return lambda: door("serve", "-q", *arguments)
+    return lambda: running("serve", "-q", *arguments)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import orjson
 
 from support.exchanges import event, start_with
-from support.processes import Door, door
+from support.processes import Command, running
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.routes import location_of, sid_of_location
 from tapehead.recording.reader import read_recording
@@ -118,13 +118,13 @@ def _look(process: int, minute: float, took: list[float]) -> Sample:
     return Sample(minute, memory, descriptors, len(took), statistics.median(ordered), slowest)
 
 
-async def _soak(proxy: Door, players: int, pace: float, minutes: float, stretches: int) -> Soaked:
+async def _soak(proxy: Command, players: int, pace: float, minutes: float, stretches: int) -> Soaked:
     took: list[float] = []
     samples: list[Sample] = []
     began, process = time.monotonic(), proxy.process.pid
     before = _descriptors(process)
-    crowd = [Player(proxy.port, number, pace, took).play(began + minutes * 60) for number in range(players)]
-    playing = asyncio.gather(*crowd)
+    load = [Player(proxy.port, number, pace, took).play(began + minutes * 60) for number in range(players)]
+    playing = asyncio.gather(*load)
     for nth in range(1, stretches + 1):
         await asyncio.sleep(max(0.0, began + nth * minutes * 60 / stretches - time.monotonic() - 0.2))
         samples.append(_look(process, (time.monotonic() - began) / 60, took))
@@ -168,8 +168,8 @@ def main(argv: Sequence[str] | None = None) -> Soaked:
     told = parser.parse_args(argv)
     with (
         tempfile.TemporaryDirectory() as folder,
-        door("serve", "-q") as endpoint,
-        door("record", "-q", "--to", endpoint.url, "--out", f"{folder}/soak.jsonl.zst", "--rotate", "4MB") as proxy,
+        running("serve", "-q") as endpoint,
+        running("record", "-q", "--to", endpoint.url, "--out", f"{folder}/soak.jsonl.zst", "--rotate", "4MB") as proxy,
     ):
         soaked = asyncio.run(_soak(proxy, told.players, told.pace, told.minutes, told.stretches))
         soaked = soaked._replace(code=proxy.stop(), recorded=_recorded(Path(folder)))

@@ -12,19 +12,19 @@ from pathlib import Path
 
 from bench.load import Contestant, Score, bare, compete, mitmdump, options, rounds_of, show
 from bench.serving import any_ping
-from support.processes import Door, door
+from support.processes import Command, running
 from tapehead.recording.recorder_settings import Sync
 
 FIRST = Sync.SECOND
 
 
-def _contestants(server: Door, folder: Path) -> Iterator[Contestant]:
+def _contestants(server: Command, folder: Path) -> Iterator[Contestant]:
     """The default first, so that the others are told in times of it."""
     conf = ["--set", f"confdir={folder}"]
 
-    def recording(sync: Sync) -> Callable[[], AbstractContextManager[Door]]:
+    def recording(sync: Sync) -> Callable[[], AbstractContextManager[Command]]:
         out = ["--out", folder / f"{sync}.jsonl", "--append"]
-        return lambda: door("record", "-q", "--to", server.url, *out, "--sync", sync, *conf)
+        return lambda: running("record", "-q", "--to", server.url, *out, "--sync", sync, *conf)
 
     for sync in sorted(Sync, key=lambda each: each is not FIRST):
         yield Contestant(f"tapehead record --sync {sync}", recording(sync), any_ping)

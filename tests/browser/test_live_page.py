@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Dialog, Error, Page, expect
 
 from support.browser import chromium
 from support.live_client import EVENTS, LIVE, PAUSE, Link, link_of, play
-from support.processes import Door, door, web_server
+from support.processes import Command, running, web_server
 from support.rules import PING
 from support.upstream_server import SID, upstream
 
@@ -61,9 +61,9 @@ def watching(browser: Browser, link: Link, width: int = 1360, noise: list[str] |
 
 
 @contextlib.contextmanager
-def recording(tmp_path: Path, broken: str | None = None) -> Iterator[Door]:
+def recording(tmp_path: Path, broken: str | None = None) -> Iterator[Command]:
     asked = ["--out", tmp_path / "out.jsonl", *LIVE]
-    with upstream() as server, door("record", "--to", server.url, *asked, broken=broken) as proxy:
+    with upstream() as server, running("record", "--to", server.url, *asked, broken=broken) as proxy:
         yield proxy
 
 
@@ -104,7 +104,7 @@ def test_a_press_on_a_finding_marks_its_place(browser: Browser, tmp_path: Path) 
 
 
 def test_the_filter_shows_what_fits(browser: Browser, tmp_path: Path) -> None:
-    with door("serve", *LIVE) as server, httpx.Client() as player, watching(browser, link_of(server)) as page:
+    with running("serve", *LIVE) as server, httpx.Client() as player, watching(browser, link_of(server)) as page:
         sid = play(player, server.url, PING, PAUSE)
         player.post(server.url + EVENTS, json=PING)
         visible = page.locator("li.call:visible .type")
@@ -149,7 +149,7 @@ def test_what_players_send_is_text_and_runs_nothing(browser: Browser, tmp_path: 
 
 def test_it_forgets_the_oldest_and_says_so(browser: Browser) -> None:
     few = "import tapehead.live.call_log as board; board.MOST_CALLS = 10"
-    with door("serve", "-q", *LIVE, broken=few) as server, httpx.Client() as player:
+    with running("serve", "-q", *LIVE, broken=few) as server, httpx.Client() as player:
         play(player, server.url, *[PING] * 20)
         with watching(browser, link_of(server)) as page:
             expect(page.locator("li.call")).to_have_count(10)
@@ -183,7 +183,7 @@ def test_it_fits_a_phone_and_can_be_read(browser: Browser, tmp_path: Path, schem
 def test_a_connection_that_is_lost_comes_back(browser: Browser) -> None:
     beats = "import tapehead.live.app as site; site.BEAT_SECONDS = 0.2"
     with (
-        door("serve", "-q", *LIVE, broken=beats) as server,
+        running("serve", "-q", *LIVE, broken=beats) as server,
         httpx.Client() as player,
         watching(browser, link_of(server)) as page,
     ):
@@ -200,13 +200,13 @@ def test_a_connection_that_is_lost_comes_back(browser: Browser) -> None:
 
 
 def test_after_a_restart_it_asks_for_the_new_link_and_takes_it(browser: Browser) -> None:
-    with door("serve", "-q", *LIVE) as server:
+    with running("serve", "-q", *LIVE) as server:
         link = link_of(server)
         with watching(browser, link) as page:
             expect(page.locator("#state")).to_have_text("live")
             server.stop()
             expect(page.locator("#state")).to_have_text("tapehead has stopped")
-            with door("serve", "-q", "--live", link.port) as again:
+            with running("serve", "-q", "--live", link.port) as again:
                 expect(page.locator("#trouble")).to_contain_text("not valid any more", timeout=15_000)
                 page.goto(str(link_of(again)))
                 expect(page.locator("#state")).to_have_text("live")
@@ -219,7 +219,7 @@ def test_after_a_restart_it_asks_for_the_new_link_and_takes_it(browser: Browser)
 
 
 def test_the_token_is_in_no_url_and_no_referrer(browser: Browser) -> None:
-    with door("serve", "-q", *LIVE, broken=SPY) as server, httpx.Client() as player:
+    with running("serve", "-q", *LIVE, broken=SPY) as server, httpx.Client() as player:
         link = link_of(server)
         with watching(browser, link) as page:
             play(player, server.url)
@@ -241,7 +241,7 @@ def test_the_token_is_in_no_url_and_no_referrer(browser: Browser) -> None:
 
 
 def test_without_the_token_it_says_what_to_do(browser: Browser) -> None:
-    with door("serve", "-q", *LIVE) as server, browser.new_context() as context:
+    with running("serve", "-q", *LIVE) as server, browser.new_context() as context:
         page, link = context.new_page(), link_of(server)
         page.goto(link.origin)
         expect(page.locator("#trouble")).to_contain_text("Open the whole link")
@@ -302,7 +302,7 @@ ATTACKS = """async ([origin, token]) => {
 
 
 def test_a_page_of_another_origin_can_neither_read_nor_post(browser: Browser) -> None:
-    with door("serve", "-q", *LIVE, broken=SPY) as server, web_server(Elsewhere) as elsewhere:
+    with running("serve", "-q", *LIVE, broken=SPY) as server, web_server(Elsewhere) as elsewhere:
         link = link_of(server)
         page = browser.new_page()
         page.goto(elsewhere)
@@ -329,7 +329,7 @@ def test_a_page_of_another_origin_can_neither_read_nor_post(browser: Browser) ->
 
 
 def test_a_name_that_was_rebound_to_this_machine_gets_nothing(browser: Browser) -> None:
-    with door("serve", "-q", *LIVE) as server, browser.new_context() as context:
+    with running("serve", "-q", *LIVE) as server, browser.new_context() as context:
         link, page = link_of(server), context.new_page()
         with pytest.raises(Error, match="ERR_HTTP_RESPONSE_CODE_FAILURE"):
             page.goto(f"http://evil.test:{link.port}/#{link.token}")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from support.browser import Sent, Viewer, chromium, player_site, require_chromium, viewer
 from support.captured_traffic import errors, read, rules
-from support.processes import PATIENCE, Door, door
+from support.processes import TIMEOUT_SECONDS, Command, running
 from tapehead.protocol.exchange import Exchange
 
 SETTINGS = {"ping": 700, "adPing": 500}
@@ -43,7 +43,7 @@ def test_a_programme_plays_through_record_and_again_through_replay_with_the_endp
     browser: Browser, site: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "session.jsonl"
-    with door("serve") as endpoint, door("record", "--to", endpoint.url, "--out", out) as proxy:
+    with running("serve") as endpoint, running("record", "--to", endpoint.url, "--out", out) as proxy:
         first = play_to_the_end(browser, site, proxy)
         assert proxy.stop() == 0
         assert endpoint.stop() == 0
@@ -52,14 +52,14 @@ def test_a_programme_plays_through_record_and_again_through_replay_with_the_endp
     assert_recorded(read(out))
 
     told = tmp_path / "summary.json"
-    with door("replay", out, "--summary", told) as proxy:
+    with running("replay", out, "--summary", told) as proxy:
         second = play_to_the_end(browser, site, proxy)
         assert proxy.stop() == 0
     assert without_pings(second) == without_pings(first)
     assert_replayed(json.loads(told.read_text())["replay"])
 
 
-def play_to_the_end(browser: Browser, site: str, proxy: Door) -> list[Sent]:
+def play_to_the_end(browser: Browser, site: str, proxy: Command) -> list[Sent]:
     with viewer(browser, site, server=proxy.url, viewer=PLAN, **SETTINGS) as watching:
         sent = watching.wait_for_end()
         stamps = watching.timestamps()
@@ -93,7 +93,7 @@ def test_a_browser_behind_a_regular_proxy_has_its_calls_recorded_and_its_page_le
 ) -> None:
     out = tmp_path / "session.jsonl"
     options = ("--mode", "regular", "--endpoint", "127.0.0.1", "--out", out)
-    with door("serve") as endpoint, door("record", *options) as proxy:
+    with running("serve") as endpoint, running("record", *options) as proxy:
         with chromium(f"--proxy-server={proxy.url}", "--proxy-bypass-list=<-loopback>") as browser:
             watch_a_little(browser, site, proxy, server=endpoint.url)
         assert proxy.stop() == 0
@@ -110,7 +110,7 @@ def test_a_viewer_who_leaves_ends_the_session_by_a_beacon_whose_type_is_warned_o
     browser: Browser, site: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "session.jsonl"
-    with door("serve") as endpoint, door("record", "--to", endpoint.url, "--out", out) as proxy:
+    with running("serve") as endpoint, running("record", "--to", endpoint.url, "--out", out) as proxy:
         watch_a_little(browser, site, proxy, server=proxy.url)
         assert proxy.stop() == 0
 
@@ -124,13 +124,13 @@ def test_a_viewer_who_leaves_ends_the_session_by_a_beacon_whose_type_is_warned_o
 
 def test_a_session_that_is_refused_goes_on_in_a_new_one(browser: Browser, site: str, tmp_path: Path) -> None:
     out = tmp_path / "session.jsonl"
-    with door("serve") as endpoint, door("record", "--to", endpoint.url, "--out", out) as proxy:
+    with running("serve") as endpoint, running("record", "--to", endpoint.url, "--out", out) as proxy:
         watch_a_little(browser, site, proxy, server=proxy.url)
         proxy.stop()
     edited = tmp_path / "edited.jsonl"
     edited.write_text(twice_with_the_first_closed(out.read_text()))
 
-    with door("replay", edited) as proxy:
+    with running("replay", edited) as proxy:
         sent = watch_a_little(browser, site, proxy, server=proxy.url)
         assert proxy.stop() == 0
     refused = sent.index(Sent("ping", 410))
@@ -169,7 +169,7 @@ def test_without_a_chromium_tests_are_skipped_but_ci_fails(monkeypatch: pytest.M
         require_chromium()
 
 
-def watch_a_little(browser: Browser, site: str, proxy: Door, server: str) -> list[Sent]:
+def watch_a_little(browser: Browser, site: str, proxy: Command, server: str) -> list[Sent]:
     """Play until a ping of the programme is answered, then leave; what was sent before that."""
     with viewer(browser, site, server=server, ping=300, adPing=60_000) as watching:
         watching.wait_until("player.log.some(sent => sent.type === 'ping' && sent.status === 204)")
@@ -178,7 +178,7 @@ def watch_a_little(browser: Browser, site: str, proxy: Door, server: str) -> lis
     return sent
 
 
-def leave(watching: Viewer, proxy: Door) -> None:
+def leave(watching: Viewer, proxy: Command) -> None:
     """Leave the page, and wait until the proxy has seen the sessionEnd."""
     watching.leave()
     proxy.wait_for(lambda line: "sessionEnd" in line)
@@ -197,9 +197,9 @@ def body_of(exchange: Exchange) -> dict[str, Any]:
     return parsed
 
 
-def is_gone(server: Door) -> bool:
+def is_gone(server: Command) -> bool:
     """Whether nothing takes connections at its address any more."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
             socket.create_connection(server.address, timeout=1).close()

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from support.browser import chromium
 from support.paths import RECORDINGS_FOLDER, ROOT
-from support.processes import tapehead
+from support.processes import run_tapehead
 from tapehead.cli.terminal import lines_of
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.reader import read_recording
@@ -36,7 +36,7 @@ def main() -> None:
 def photograph_audit(page: Path) -> None:
     """Open the audit of the samples in a browser, with the session full of mistakes unfolded."""
     samples = ["recordings/timeline-1.jsonl", "recordings/mistakes.jsonl"]
-    tapehead("audit", *samples, "--format", "html", "--output", page, cwd=ROOT)
+    run_tapehead("audit", *samples, "--format", "html", "--output", page, cwd=ROOT)
     with chromium() as browser:
         tab = browser.new_page(viewport={"width": 1180, "height": 1130})
         tab.goto(page.as_uri())

@@ -15,7 +15,7 @@ import orjson
 
 from support.faulty_session import MISTAKES, Mistake
 from support.paths import RECORDINGS_FOLDER
-from support.processes import door
+from support.processes import running
 from tapehead.demo.timelines import TIMELINES, Step, bodies
 from tapehead.protocol.routes import sid_of_location
 
@@ -64,9 +64,9 @@ def post(player: httpx.Client, sid: str | None, body: bytes) -> httpx.Response:
 def make(name: str, steps: Any) -> None:
     """Make one recording."""
     out = RECORDINGS / f"{name}.jsonl"
-    with door("serve", "-q") as endpoint:
+    with running("serve", "-q") as endpoint:
         mode = f"upstream:{endpoint.url}"
-        with door("record", "--mode", mode, "--out", out, "--overwrite", "-q") as proxy:
+        with running("record", "--mode", mode, "--out", out, "--overwrite", "-q") as proxy:
             with httpx.Client(proxy=proxy.url) as player:
                 (play_mistakes if name == "mistakes" else play_timeline)(player, steps)
             proxy.stop()

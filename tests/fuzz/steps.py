@@ -59,7 +59,7 @@ def read(path: Path) -> list[Entry]:
 # ---- Audit ----
 
 
-def judge(entries: Iterable[Entry], settings: Settings | None = None) -> list[SessionResult]:
+def audit_entries(entries: Iterable[Entry], settings: Settings | None = None) -> list[SessionResult]:
     """The audit with metrics."""
     return list(audit(((NAME, entry) for entry in entries), settings, measure=calculate))
 
@@ -120,7 +120,7 @@ def _answered(entry: Entry) -> Entry:
 # ---- Replay ----
 
 
-def tape_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
+def index_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
     """What can be replayed, and the schemas in use with it."""
     index = build_index([entries])
     try:
@@ -131,7 +131,7 @@ def tape_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
 
 def replay(entries: Sequence[Entry], on_miss: OnMiss = OnMiss.SIMULATE, most: int | None = None) -> None:
     """A replay that is asked for everything that it has, `most` calls of it, by a player and by the recorded ids."""
-    index, schemas = tape_of(entries)
+    index, schemas = index_of(entries)
     engine = Replayer(index, schemas, on_miss=on_miss, files=(NAME,), random_bytes=token_bytes)
     for answer in play(engine, [entry.exchange for entry in entries][:most]):
         assert answer.response is None or to_mitmproxy(answer.response)

@@ -18,7 +18,7 @@ from mitmproxy import http
 from mitmproxy.test import tflow
 
 from fuzz.importers import flow_file_of_bytes, har_of_bytes
-from fuzz.steps import altered, compare, cover, give, judge, read, replay, report
+from fuzz.steps import altered, audit_entries, compare, cover, give, read, replay, report
 from support.exchanges import NOW, request, response, start
 from support.paths import RECORDINGS_FOLDER
 from tapehead.answers import Engine
@@ -199,11 +199,11 @@ def recording(data: bytes) -> None:
     """A file: read, audited, reported in every form, compared with itself and another one, and replayed."""
     with _stored(data, "recording.jsonl") as path:
         entries = read(path)
-    results = judge(entries)
+    results = audit_entries(entries)
     assert all(report(results, entries))
     assert cover(results)
-    assert compare(results, judge(entries)).same
-    compare(results, judge(altered(entries)))
+    assert compare(results, audit_entries(entries)).same
+    compare(results, audit_entries(altered(entries)))
     for on_miss in OnMiss:
         replay(entries, on_miss)
 
@@ -244,7 +244,7 @@ def expectation(data: bytes) -> None:
 
 def _use(settings: Settings) -> None:
     assert lines_in_force(settings)
-    assert cover(judge(SAMPLE, settings), settings)
+    assert cover(audit_entries(SAMPLE, settings), settings)
 
 
 def argument(data: bytes) -> None:

@@ -19,7 +19,7 @@ from support.processes import web_server
 
 SITE = TESTS / "browser" / "player"
 NAMES = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -133,7 +133,7 @@ class Viewer:
 
     def wait_until(self, condition: str) -> None:
         """Wait for a JavaScript condition to hold."""
-        self.page.wait_for_function(condition, timeout=PATIENCE_MS)
+        self.page.wait_for_function(condition, timeout=TIMEOUT_MS)
 
     def wait_for_end(self) -> list[Sent]:
         """Wait until the programme has ended and all of it is sent; what was sent."""
@@ -153,7 +153,7 @@ def viewer(browser: Browser | BrowserContext, site: str, **settings: object) -> 
     page.on("console", opened.note_event)
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     try:
-        page.goto(f"{site}/?{urlencode(settings)}", timeout=PATIENCE_MS)
+        page.goto(f"{site}/?{urlencode(settings)}", timeout=TIMEOUT_MS)
         page.click("#play")
         yield opened
     finally:

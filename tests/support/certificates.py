@@ -9,7 +9,7 @@ from pathlib import Path
 import trustme
 
 from support.paths import ROOT
-from support.processes import Door, program
+from support.processes import Command, start_program
 
 SCRIPT = ROOT / "addons" / "collection.py"
 
@@ -34,21 +34,21 @@ def trust_proxy(folder: Path) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def mitmdump(folder: Path, authority: trustme.CA, *options: str, broken: str = "") -> Iterator[Door]:
+def mitmdump(folder: Path, authority: trustme.CA, *options: str, broken: str = "") -> Iterator[Command]:
     """Stock mitmdump with our script, as a regular proxy; `broken` is Python that runs before it does."""
     start = f"{broken}\nfrom mitmproxy.tools.main import mitmdump\nmitmdump()"
     command = [sys.executable, "-c", start, "--listen-host", "127.0.0.1", "-p", "0", "-s", SCRIPT]
     sets = [word for option in options for word in ("--set", option)]
-    with program(*command, *sets, *proxy_options(folder, authority)) as opened:
+    with start_program(*command, *sets, *proxy_options(folder, authority)) as opened:
         opened.url = _url_of(opened.wait_for(lambda line: "listening at" in line))
         yield opened
 
 
 @contextlib.contextmanager
-def plain_mitmdump(folder: Path, mode: str, *options: object) -> Iterator[Door]:
+def plain_mitmdump(folder: Path, mode: str, *options: object) -> Iterator[Command]:
     """Stock mitmdump without our script."""
     command = [Path(sys.executable).with_name("mitmdump"), "--listen-host", "127.0.0.1", "-p", "0", "--mode", mode]
-    with program(*command, "--set", f"confdir={folder / 'confdir'}", *options) as opened:
+    with start_program(*command, "--set", f"confdir={folder / 'confdir'}", *options) as opened:
         opened.url = _url_of(opened.wait_for(lambda line: "listening at" in line))
         yield opened
 

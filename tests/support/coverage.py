@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from support.paths import RECORDINGS_FOLDER
-from support.sessions import Playbook, mix, run
+from support.sessions import Timeline, mix, run
 from tapehead.audit.coverage import Coverage, CoverageReport, Covered, KindCoverage
 from tapehead.audit.results import SessionResult
 from tapehead.audit.settings import Settings
@@ -35,7 +35,7 @@ def cover(results: Iterable[SessionResult], settings: Settings | None = None) ->
     return coverage.report()
 
 
-def of(*counts: Playbook, settings: Settings | None = None) -> CoverageReport:
+def of(*counts: Timeline, settings: Settings | None = None) -> CoverageReport:
     return cover(run(mix(*counts)), settings)
 
 

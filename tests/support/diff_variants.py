@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from support.sessions import BEGIN_MS, Playbook, ad, run
+from support.sessions import BEGIN_MS, Timeline, ad, run
 from tapehead.diff.compare import diff
 from tapehead.diff.differences import Change, Diff, Scope
 from tapehead.protocol.exchange import Exchange, encode
@@ -45,10 +45,10 @@ ACTS = (
 
 def play(acts: Iterable[Act] = ACTS, sid: str = "s1", begin_ms: float = BEGIN_MS, **params: Any) -> list[Exchange]:
     """A session of these acts; keyword arguments are params of the sessionStart without `media.`."""
-    book = Playbook(sid=sid, begin_ms=begin_ms).start(**params)
+    timeline = Timeline(sid=sid, begin_ms=begin_ms).start(**params)
     for act in acts:
-        book.at(act.second, act.type, act.params, **act.more)
-    return book.exchanges
+        timeline.at(act.second, act.type, act.params, **act.more)
+    return timeline.exchanges
 
 
 def without(*types: str, number: int | None = None) -> list[Act]:

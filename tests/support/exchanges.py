@@ -112,7 +112,7 @@ def entries(exchanges: Iterable[Exchange]) -> list[Entry]:
     return [Entry(number, each) for number, each in enumerate(exchanges, start=1)]
 
 
-def tape_of(*recordings: Sequence[Exchange]) -> RecordingIndex:
+def index_of(*recordings: Sequence[Exchange]) -> RecordingIndex:
     """What can be replayed of some recordings."""
     return build_index(map(entries, recordings))
 

@@ -72,7 +72,7 @@ def _pairs(headers: Headers) -> list[Json]:
     return [{"name": name, "value": value} for name, value in headers]
 
 
-def sift(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
+def collect(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
     """What a sieve has of a HAR, and what it complained of."""
     lines: list[str] = []
     sieve = CallCollector(EndpointHosts(named), lines.append)
@@ -81,9 +81,9 @@ def sift(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
     return sieve, lines
 
 
-def only(data: bytes, *named: str) -> Exchange:
+def import_one(data: bytes, *named: str) -> Exchange:
     """The one exchange of a HAR in which nothing is wrong."""
-    sieve, lines = sift(data, *named)
+    sieve, lines = collect(data, *named)
     assert lines == []
     (taken,) = sieve.taken
     return taken.exchange

@@ -23,7 +23,7 @@ _COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error"}
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
-def complaints(element: Element) -> list[str]:
+def violations_in(element: Element) -> list[str]:
     """What is wrong with an element and all below it."""
     if element.tag not in _FORMAT:
         return [f"<{element.tag}> is unknown"]
@@ -31,7 +31,7 @@ def complaints(element: Element) -> list[str]:
     found = [f"<{element.tag}> lacks {name}" for name in needed - set(element.attrib)]
     found += [f"<{element.tag}> has {name}" for name in set(element.attrib) - needed - allowed]
     found += [f"<{element.tag}> holds <{child.tag}>" for child in element if child.tag not in children]
-    return found + _values(element) + [each for child in element for each in complaints(child)]
+    return found + _values(element) + [each for child in element for each in violations_in(child)]
 
 
 def _values(element: Element) -> list[str]:

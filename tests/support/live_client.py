@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from support.paths import RECORDINGS_FOLDER
-from support.processes import PATIENCE, Door
+from support.processes import TIMEOUT_SECONDS, Command
 from support.upstream_server import SID
 from tapehead.demo.timelines import VIEW_TO_END
 
@@ -46,7 +46,7 @@ class Link(NamedTuple):
         return "\r\n".join([*lines, f"Authorization: Bearer {self.token}", *more, "", ""]).encode()
 
 
-def link_of(opened: Door) -> Link:
+def link_of(opened: Command) -> Link:
     """The link that a command printed before it was ready."""
     (line,) = (line for line in opened.lines if line.startswith(PROMISE))
     address, _, token = line.removeprefix(PROMISE).partition("/#")
@@ -63,7 +63,7 @@ class Answered(NamedTuple):
 
 def ask(port: int, head: bytes) -> Answered:
     """Send a request; its answer, as far as its length is said."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as connection:
         connection.sendall(head)
         with connection.makefile("rb") as stream:
             status = int(stream.readline().split()[1])
@@ -77,7 +77,7 @@ def stream(link: Link, after: int = 0) -> Iterator[Iterator[str]]:
     """The lines that a page gets, as they come."""
     headers = {"Authorization": f"Bearer {link.token}"}
     with (
-        httpx.Client(timeout=PATIENCE) as client,
+        httpx.Client(timeout=TIMEOUT_SECONDS) as client,
         client.stream("GET", f"{link.origin}/lines?after={after}", headers=headers) as answer,
     ):
         assert answer.status_code == 200

@@ -30,7 +30,7 @@ def numbers_in(path: Path) -> list[int]:
     return [number_of(item.exchange) for item in read_recording(path) if isinstance(item, Entry)]
 
 
-class Crowd:
+class LoadGenerator:
     """Players that send events until there are no more, or nobody answers.
 
     Args:

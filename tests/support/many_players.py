@@ -37,23 +37,23 @@ def answer_of(number: int, nth: int) -> dict[str, int]:
     return {"session": number, "event": nth}
 
 
-def telling_recording(sessions: int, takes: int = 2) -> list[Exchange]:
+def distinct_recording(sessions: int, takes: int = 2) -> list[Exchange]:
     """Sessions whose answers all differ; each content is recorded `takes` times. The last answer is a 410."""
-    return [each for number in range(sessions) for each in _telling_session(number, f"clip-{number // takes}")]
+    return [each for number in range(sessions) for each in _distinct_session(number, f"clip-{number // takes}")]
 
 
-def _telling_session(number: int, media: str) -> list[Exchange]:
+def _distinct_session(number: int, media: str) -> list[Exchange]:
     sid, began = f"recorded-{number}", number * 100.0
     start = request(start_with({"media.id": media}, began))
     opened = response(201, [("Location", location_of(sid)), ("X-Session", str(number))])
     events = [
-        sent(sid, body_of(nth, began), began + nth, _telling(410 if nth == LATE else 200, number, nth))
+        sent(sid, body_of(nth, began), began + nth, _distinct(410 if nth == LATE else 200, number, nth))
         for nth in range(len(EVENTS))
     ]
     return [exchange(start, opened, began), *events]
 
 
-def _telling(status: int, number: int, nth: int) -> Any:
+def _distinct(status: int, number: int, nth: int) -> Any:
     return response(status, [("Content-Type", "application/json")], orjson.dumps(answer_of(number, nth)))
 
 
@@ -63,7 +63,7 @@ def body_of(nth: int, began: float) -> dict[str, Any]:
     return event(event_type, playhead, began + (nth + 1) * SPACING, params or None)
 
 
-class Told(NamedTuple):
+class Received(NamedTuple):
     """An answer."""
 
     status: int
@@ -71,7 +71,7 @@ class Told(NamedTuple):
     content: bytes
 
 
-class Lines:
+class ConnectionPool:
     """At most `most` connections to one server, handed to whoever has something to say."""
 
     def __init__(self, port: int, most: int) -> None:
@@ -80,7 +80,7 @@ class Lines:
         for _ in range(most):
             self._free.put_nowait(None)
 
-    async def post(self, path: str, body: bytes) -> Told:
+    async def post(self, path: str, body: bytes) -> Received:
         """Send one body, and its answer."""
         line = await self._free.get() or await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = line
@@ -101,23 +101,23 @@ class Lines:
                 line[1].close()
 
 
-async def _read(reader: asyncio.StreamReader) -> Told:
+async def _read(reader: asyncio.StreamReader) -> Received:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-    return Told(int(head[0].split()[1]), headers, await reader.readexactly(int(headers.get("content-length", 0))))
+    return Received(int(head[0].split()[1]), headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 
 @asynccontextmanager
-async def lines_to(port: int, most: int) -> AsyncIterator[Lines]:
+async def connections_to(port: int, most: int) -> AsyncIterator[ConnectionPool]:
     """Connections to a server on loopback."""
-    lines = Lines(port, most)
+    lines = ConnectionPool(port, most)
     try:
         yield lines
     finally:
         await lines.close()
 
 
-class Viewer:
+class SimulatedPlayer:
     """A player that notes every answer that is not its own.
 
     Attributes:
@@ -134,25 +134,25 @@ class Viewer:
         self._media = media
         self._random = random.Random(number)
 
-    async def open(self, lines: Lines) -> None:
+    async def open(self, lines: ConnectionPool) -> None:
         """Open the session."""
         told = await lines.post("/api/v1/sessions", orjson.dumps(start_with({"media.id": self._media}, self._began)))
         self.sid = sid_of_location(told.headers["location"]) or ""
         self.follows = int(told.headers["x-session"])
 
-    async def burst(self, lines: Lines, events: Sequence[int]) -> None:
+    async def burst(self, lines: ConnectionPool, events: Sequence[int]) -> None:
         """Send some events at once, in any order."""
         shuffled = self._random.sample(events, len(events))
         await asyncio.gather(*(self.send(lines, nth) for nth in shuffled))
 
-    async def send(self, lines: Lines, nth: int) -> None:
+    async def send(self, lines: ConnectionPool, nth: int) -> None:
         """Send the nth event."""
         told = await lines.post(f"/api/v1/sessions/{self.sid}/events", orjson.dumps(body_of(nth, self._began)))
         wanted = (410 if nth == LATE else 200, orjson.dumps(answer_of(self.follows, nth)))
         if (told.status, told.content) != wanted:
             self.wrong.append(f"session {self.follows} event {nth}: {told.status} {told.content.decode()}")
 
-    async def play(self, lines: Lines, first: int = 0, end: int = len(EVENTS)) -> None:
+    async def play(self, lines: ConnectionPool, first: int = 0, end: int = len(EVENTS)) -> None:
         """Play a session from its `first` event to before its `end`, burst after burst."""
         if not self.sid:
             await self.open(lines)
@@ -160,7 +160,7 @@ class Viewer:
             await self.burst(lines, [nth for nth in burst if first <= nth < end])
 
 
-async def play_all(port: int, viewers: Sequence[Viewer], most: int) -> None:
+async def play_all(port: int, viewers: Sequence[SimulatedPlayer], most: int) -> None:
     """All viewers at once."""
-    async with lines_to(port, most) as lines:
+    async with connections_to(port, most) as lines:
         await asyncio.gather(*(viewer.play(lines) for viewer in viewers))

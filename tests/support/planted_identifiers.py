@@ -160,7 +160,7 @@ def spellings(value: str) -> set[bytes]:
     return {text.lower() for text in texts}
 
 
-def traces(content: bytes, people: Iterable[dict[str, str]] = PEOPLE) -> list[str]:
+def leaks(content: bytes, people: Iterable[dict[str, str]] = PEOPLE) -> list[str]:
     """What of the planted can be read in `content`, also in what is encoded or compressed in it."""
     readings = [reading.lower() for reading in _readings(content)]
     values = {value for ids in people for value in ids.values()}
@@ -198,8 +198,8 @@ def _unpacked(content: bytes) -> bytes:
     return content
 
 
-def traces_in(folder: Path) -> dict[str, list[str]]:
+def leaks_in(folder: Path) -> dict[str, list[str]]:
     """The same, of two people, of every file below a folder, and of the files' names."""
-    found = {str(path): traces(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
-    names = traces("\n".join(found).encode())
+    found = {str(path): leaks(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+    names = leaks("\n".join(found).encode())
     return {name: each for name, each in (found | {"names": names}).items() if each}

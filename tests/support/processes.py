@@ -1,4 +1,4 @@
-"""tapehead's commands and other servers as processes and threads, for tests that go through the front door."""
+"""Commands of tapehead as processes, and web servers as threads, for tests of the command line."""
 
 import contextlib
 import http.server
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 READY = "listening on "
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 @dataclass
-class Door:
+class Command:
     """A running command of tapehead.
 
     Attributes:
@@ -42,7 +42,7 @@ class Door:
     def wait_for(self, wanted: Callable[[str], bool]) -> str:
         """The first line from now on for which `wanted` holds."""
         while True:
-            line = self._fresh.get(timeout=PATIENCE)
+            line = self._fresh.get(timeout=TIMEOUT_SECONDS)
             assert line is not None, "it ended:\n" + "\n".join(self.lines)
             if wanted(line):
                 return line
@@ -51,8 +51,8 @@ class Door:
         """End it with a signal; its exit code. All it printed is in `lines` then."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        code = self.process.wait(TIMEOUT_SECONDS)
+        self._reader.join(TIMEOUT_SECONDS)
         return code
 
     def read(self) -> None:
@@ -69,21 +69,21 @@ class Door:
 
 
 @contextlib.contextmanager
-def door(
+def running(
     *command: object, cwd: Path | None = None, listen: str = "127.0.0.1:0", broken: str | None = None
-) -> Iterator[Door]:
+) -> Iterator[Command]:
     """`tapehead COMMAND --listen LISTEN`, ready to be called; stopped at the end if it still runs.
 
     `broken` is Python that runs in the process before tapehead does, to break something of it.
     """
     start = ["-m", "tapehead"] if broken is None else ["-c", f"{broken}\nfrom tapehead.__main__ import main\nmain()"]
-    with program(sys.executable, *start, *command, "--listen", listen, cwd=cwd) as opened:
+    with start_program(sys.executable, *start, *command, "--listen", listen, cwd=cwd) as opened:
         opened.url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
         yield opened
 
 
 @contextlib.contextmanager
-def program(*command: object, cwd: Path | None = None) -> Iterator[Door]:
+def start_program(*command: object, cwd: Path | None = None) -> Iterator[Command]:
     """Any program, its output read as it comes; killed at the end if it still runs."""
     process = subprocess.Popen(
         list(map(str, command)),
@@ -94,7 +94,7 @@ def program(*command: object, cwd: Path | None = None) -> Iterator[Door]:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    opened = Door(process)
+    opened = Command(process)
     opened.read()
     try:
         yield opened
@@ -103,14 +103,14 @@ def program(*command: object, cwd: Path | None = None) -> Iterator[Door]:
             opened.stop()
 
 
-def tapehead(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_tapehead(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "tapehead", *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -127,4 +127,4 @@ def web_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[st
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT_SECONDS)

@@ -8,7 +8,7 @@ import httpx
 from support.captured_traffic import read_capture, send
 from support.exchanges import event, exchange, opened, request, response, sent, start_with
 from support.paths import DATA
-from support.processes import door
+from support.processes import running
 from support.upstream_server import SID, upstream
 from tapehead.protocol.exchange import Exchange
 
@@ -20,7 +20,7 @@ CAPTURES = {"sdk-sample-player.jsonl": SID, "sdk-every-event.jsonl": "bbc582e151
 def record_capture(name: str, out: Path) -> Path:
     """Record a capture of the vendor's SDK before a server that answers as the endpoint."""
     capture = read_capture(CAPTURE_FOLDER / name)
-    with upstream(sid=CAPTURES[name]) as server, door("record", "--to", server.url, "--out", out, "-q") as proxy:
+    with upstream(sid=CAPTURES[name]) as server, running("record", "--to", server.url, "--out", out, "-q") as proxy:
         with httpx.Client() as player:
             send(player, proxy.url, capture)
         assert proxy.stop() == 0

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from support.processes import Door
+from support.processes import Command
 
 US, STRANGER = "127.0.0.2", "127.0.0.1"
 
@@ -18,7 +18,7 @@ def client_at(address: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def post_through(client: httpx.Client, proxy: Door, url: str) -> httpx.Response | None:
+def post_through(client: httpx.Client, proxy: Command, url: str) -> httpx.Response | None:
     """Ask a regular proxy for `url`; None where it hangs up.
 
     httpx itself knows of no proxy that is to be reached from a given address.
@@ -27,7 +27,7 @@ def post_through(client: httpx.Client, proxy: Door, url: str) -> httpx.Response 
     return _send(client, client.build_request("POST", _here(proxy), json={}, headers=headers, extensions=extensions))
 
 
-def post_to(client: httpx.Client, server: Door, path: str, body: object) -> httpx.Response | None:
+def post_to(client: httpx.Client, server: Command, path: str, body: object) -> httpx.Response | None:
     """Ask a server; None where it hangs up."""
     return _send(client, client.build_request("POST", _here(server) + path, json=body))
 
@@ -39,11 +39,11 @@ def _send(client: httpx.Client, request: httpx.Request) -> httpx.Response | None
         return None
 
 
-def _here(opened: Door) -> str:
+def _here(opened: Command) -> str:
     return f"http://127.0.0.1:{opened.port}"
 
 
-def complaints(opened: Door) -> list[str]:
+def warnings_in(opened: Command) -> list[str]:
     """What a command has said on stderr, but for workers that were stopped before they were up."""
     said = [line.removeprefix("tapehead: ") for line in opened.lines if line.startswith("tapehead: ")]
     return [line for line in said if "workers ended without" not in line]

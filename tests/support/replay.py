@@ -4,7 +4,7 @@ from secrets import token_bytes
 
 import orjson
 
-from support.exchanges import AD, BREAK, Player, Step, response, sent, session, tape_of
+from support.exchanges import AD, BREAK, Player, Step, index_of, response, sent, session
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.schemas import Schemas
 from tapehead.replay.matching import Reason
@@ -33,7 +33,7 @@ SCHEMAS = Schemas()
 
 
 def replay_of(*recordings: list[Exchange], on_miss: OnMiss = OnMiss.SIMULATE) -> Replayer:
-    return Replayer(tape_of(*recordings), SCHEMAS, on_miss=on_miss, random_bytes=token_bytes)
+    return Replayer(index_of(*recordings), SCHEMAS, on_miss=on_miss, random_bytes=token_bytes)
 
 
 def player_of(*exchanges: Exchange, on_miss: OnMiss = OnMiss.SIMULATE) -> Player:
@@ -41,18 +41,18 @@ def player_of(*exchanges: Exchange, on_miss: OnMiss = OnMiss.SIMULATE) -> Player
     return Player(replay_of(list(exchanges) or session("abc", STEPS), on_miss=on_miss))
 
 
-def books_of(player: Player) -> ReplaySummary:
+def replay_summary(player: Player) -> ReplaySummary:
     assert isinstance(player.engine, Replayer)
     return player.engine.summary()
 
 
-def unasked(player: Player) -> list[int]:
+def unused_lines(player: Player) -> list[int]:
     """The recorded lines that nobody asked for."""
-    return [unused.line for unused in books_of(player).unused]
+    return [unused.line for unused in replay_summary(player).unused]
 
 
 def reasons_of(player: Player) -> list[Reason]:
-    return [miss.reason for miss in books_of(player).missed]
+    return [miss.reason for miss in replay_summary(player).missed]
 
 
 def marked(sid: str, steps: list[Step]) -> list[Exchange]:

@@ -1,7 +1,7 @@
 """Sessions for the tests, written as rows: what a player does and when, turned into recorded exchanges.
 
-    book = Playbook().start().at(1, "play").at(11, "ping", playhead=10)
-    results = book.audit()
+    timeline = Timeline().start().at(1, "play").at(11, "ping", playhead=10)
+    results = timeline.audit()
 
 Without a word on it, timestamps are one millisecond apart where the second is the same, playheads follow the clock
 while content plays, each request is answered as documented, and 30 ms after it came.
@@ -106,7 +106,7 @@ def make_exchange(
 
 
 @dataclass
-class Playbook:
+class Timeline:
     """One session, written down event by event."""
 
     sid: str | None = "s1"
@@ -216,14 +216,14 @@ _LAST = {Call.SESSION: "sessions", Call.DOWNLOADED: "downloaded"}
 
 def of_bodies(bodies: Iterable[dict[str, Any]]) -> list[Exchange]:
     """The exchanges of a session with these bodies, each answered as documented."""
-    book = Playbook()
+    timeline = Timeline()
     for number, body in enumerate(bodies):
         arrived = body["playerTime"]["ts"] + 3
         if number:
-            book.raw(body, arrived_ms=arrived)
+            timeline.raw(body, arrived_ms=arrived)
         else:
-            book.raw(body, Call.SESSION, status=201, arrived_ms=arrived, location=location_of("s1"))
-    return book.exchanges
+            timeline.raw(body, Call.SESSION, status=201, arrived_ms=arrived, location=location_of("s1"))
+    return timeline.exchanges
 
 
 def entries(exchanges: Iterable[Exchange]) -> Iterator[Entry]:
@@ -242,7 +242,7 @@ def rules_of(results: Iterable[SessionResult]) -> list[str]:
     return [finding.rule for result in results for finding in result.findings]
 
 
-def mix(*counts: Playbook) -> list[Exchange]:
+def mix(*counts: Timeline) -> list[Exchange]:
     """The exchanges of several sessions in the order in which a recording has them."""
-    everything = [exchange for book in counts for exchange in book.exchanges]
+    everything = [exchange for timeline in counts for exchange in timeline.exchanges]
     return sorted(everything, key=lambda exchange: exchange.started)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import trustme
 
 from support.certificates import proxy_options
-from support.processes import PATIENCE, READY, Door, program
+from support.processes import READY, TIMEOUT_SECONDS, Command, start_program
 from support.upstream_server import Upstream, upstream
 
 NAMES = (
@@ -64,10 +64,10 @@ def origin(authority: trustme.CA) -> Iterator[Origin]:
 
 
 @contextlib.contextmanager
-def at_home(folder: Path, authority: trustme.CA, *command: object) -> Iterator[Door]:
+def at_home(folder: Path, authority: trustme.CA, *command: object) -> Iterator[Command]:
     """A command of tapehead for which every name is this machine."""
     options = [*map(str, command), "--listen", "127.0.0.1:0", *proxy_options(folder, authority)]
-    with program(sys.executable, "-c", _AT_HOME, *options, cwd=folder) as opened:
+    with start_program(sys.executable, "-c", _AT_HOME, *options, cwd=folder) as opened:
         opened.url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
         yield opened
 
@@ -79,13 +79,13 @@ def trust_both(folder: Path, authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def connect(proxy: Door, host: str, port: int) -> socket.socket:
+def connect(proxy: Command, host: str, port: int) -> socket.socket:
     """A tunnel by CONNECT.
 
     Raises:
         ConnectionRefusedError: the proxy does not open it.
     """
-    line = socket.create_connection(proxy.address, PATIENCE)
+    line = socket.create_connection(proxy.address, TIMEOUT_SECONDS)
     line.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -96,9 +96,9 @@ def connect(proxy: Door, host: str, port: int) -> socket.socket:
     return line
 
 
-def connect_by_socks(proxy: Door, host: str, port: int) -> socket.socket:
+def connect_by_socks(proxy: Command, host: str, port: int) -> socket.socket:
     """A tunnel by SOCKS5, which looks up the name."""
-    line = socket.create_connection(proxy.address, PATIENCE)
+    line = socket.create_connection(proxy.address, TIMEOUT_SECONDS)
     line.sendall(b"\x05\x01\x00")
     assert line.recv(2) == b"\x05\x00"
     line.sendall(b"\x05\x01\x00\x03" + bytes([len(host)]) + host.encode() + port.to_bytes(2, "big"))

@@ -1,4 +1,4 @@
-"""The commands audit and rules through the front door: what is read, where reports go, and by what they exit."""
+"""The commands audit and rules on the command line: what is read, where reports go, and by what they exit."""
 
 import io
 import os
@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from support import reports
-from support.processes import tapehead
+from support.processes import run_tapehead
 from tapehead.cli.app import run
 from tapehead.cli.audit import pair
 from tapehead.protocol.exchange import encode
@@ -134,9 +134,9 @@ def test_many_bad_lines_are_told_in_a_few(good: Path, capsys: pytest.CaptureFixt
     good.write_bytes(b"nonsense\n" * 100 + good.read_bytes())
 
     assert run(["audit", str(good)]) == 0
-    complaints = capsys.readouterr().err.splitlines()
-    assert len(complaints) == 21
-    assert complaints[-1].endswith("skipped 80 more lines that are no exchanges")
+    violations_in = capsys.readouterr().err.splitlines()
+    assert len(violations_in) == 21
+    assert violations_in[-1].endswith("skipped 80 more lines that are no exchanges")
 
 
 def test_what_a_newer_version_added_at_the_end_hides_nothing(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,7 +334,7 @@ def test_no_color_is_respected(bad: Path) -> None:
 
 
 def test_a_pipe_gets_neither(bad: Path) -> None:
-    done = tapehead("audit", bad)
+    done = run_tapehead("audit", bad)
 
     assert "\x1b" not in done.stdout
     assert done.stderr == ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.processes import door, tapehead
+from support.processes import run_tapehead, running
 from support.upstream_server import upstream
 
 WRONG = [
@@ -59,7 +59,7 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("arguments", "wanted"), WRONG, ids=[ascii(" ".join(each[0]))[:60] for each in WRONG])
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], wanted: str, files: Path) -> None:
-    done = tapehead(*arguments, cwd=files)
+    done = run_tapehead(*arguments, cwd=files)
 
     assert done.returncode == 2, done
     (line,) = done.stderr.splitlines()
@@ -71,7 +71,7 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], wanted: str, fi
 @pytest.mark.parametrize("command", [["record", "--to", "http://127.0.0.1:9"], ["replay", "good.jsonl"], ["serve"]])
 def test_a_port_in_use_is_said_in_one_line(command: list[str], files: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = tapehead(*command, "--listen", f"127.0.0.1:{taken.getsockname()[1]}", cwd=files)
+        done = run_tapehead(*command, "--listen", f"127.0.0.1:{taken.getsockname()[1]}", cwd=files)
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -80,7 +80,7 @@ def test_a_port_in_use_is_said_in_one_line(command: list[str], files: Path) -> N
 
 
 def test_a_recording_that_is_there_is_neither_replaced_nor_added_to_unasked(files: Path) -> None:
-    done = tapehead("record", "--to", "http://127.0.0.1:9", "--out", "good.jsonl", cwd=files)
+    done = run_tapehead("record", "--to", "http://127.0.0.1:9", "--out", "good.jsonl", cwd=files)
 
     assert done.returncode == 2
     assert "--append" in done.stderr
@@ -89,7 +89,7 @@ def test_a_recording_that_is_there_is_neither_replaced_nor_added_to_unasked(file
 
 @pytest.mark.parametrize(("how", "kept"), [("--append", GOOD), ("--overwrite", GOOD)])
 def test_a_run_without_calls_changes_nothing(how: str, kept: bytes, files: Path) -> None:
-    with upstream() as server, door("record", "--to", server.url, "--out", files / "good.jsonl", how) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", files / "good.jsonl", how) as proxy:
         proxy.stop()
 
     assert (files / "good.jsonl").read_bytes() == kept
@@ -97,7 +97,7 @@ def test_a_run_without_calls_changes_nothing(how: str, kept: bytes, files: Path)
 
 def test_a_torn_last_line_is_skipped_with_a_warning(files: Path) -> None:
     (files / "good.jsonl").write_bytes(GOOD + GOOD[:50])
-    done = tapehead("show", "good.jsonl", cwd=files)
+    done = run_tapehead("show", "good.jsonl", cwd=files)
 
     assert done.returncode == 0
     assert done.stderr == "tapehead: good.jsonl:2: skipped, a write cut short\n"

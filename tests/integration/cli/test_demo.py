@@ -3,12 +3,12 @@
 import resource
 from pathlib import Path
 
-from support.processes import tapehead
+from support.processes import run_tapehead
 
 
 def test_the_demo_runs_offline_in_fifteen_seconds_and_keeps_its_recording(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = tapehead("demo", "--out", tmp_path / "demo.jsonl")
+    done = run_tapehead("demo", "--out", tmp_path / "demo.jsonl")
 
     assert done.returncode == 0, done.stderr
     assert "the player could not tell the difference: 27 calls answered offline" in done.stdout

@@ -1,4 +1,4 @@
-"""`tapehead diff` through the front door: exit codes, the three forms, and the page in a browser."""
+"""`tapehead diff` on the command line: exit codes, the three forms, and the page in a browser."""
 
 import json
 import subprocess
@@ -14,8 +14,8 @@ from playwright.sync_api import ConsoleMessage, Request
 from support.browser import chromium
 from support.diff_variants import ACTS, Act, altered, compare, play, with_act, without, write
 from support.paths import RECORDINGS_FOLDER
-from support.processes import tapehead
-from support.sessions import Playbook, ad, mix
+from support.processes import run_tapehead
+from support.sessions import Timeline, ad, mix
 from tapehead.diff.differences import Change, Scope
 from tapehead.protocol.exchange import Exchange
 from tapehead.reports.diff.html import render_html
@@ -43,26 +43,26 @@ def changed() -> tuple[list[Exchange], list[Exchange]]:
     acts = with_act(Act(70.5, "pauseStart"), Act(71, "play"))
     acts = [act for act in acts if act.type != "ping" or act.second > 10]
     acts[1] = acts[1]._replace(params=ad(1) | {"media.ad.name": EVIL, "media.ad.length": "5"})
-    one = Playbook(sid="x").start(id="gone", name=EVIL).at(1, "play").exchanges
-    other = Playbook(sid="y").start(id="fresh", name="\x1b[31mred").at(1, "play", status=400).exchanges
+    one = Timeline(sid="x").start(id="gone", name=EVIL).at(1, "play").exchanges
+    other = Timeline(sid="y").start(id="fresh", name="\x1b[31mred").at(1, "play", status=400).exchanges
     return mix_all(play(), one), mix_all(play(acts, channel=EVIL), other)
 
 
 def mix_all(*parts: list[Exchange]) -> list[Exchange]:
-    return mix(*(Playbook(exchanges=part) for part in parts))
+    return mix(*(Timeline(exchanges=part) for part in parts))
 
 
 # ---- Exit codes ----
 
 
 def test_no_difference_is_0(base: Path) -> None:
-    done = tapehead("diff", base, base)
+    done = run_tapehead("diff", base, base)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "no difference in 1 session\n", "")
 
 
 def test_a_difference_is_1(base: Path, new: Path) -> None:
-    done = tapehead("diff", base, new)
+    done = run_tapehead("diff", base, new)
 
     assert (done.returncode, done.stderr) == (1, "")
     assert "- sessionComplete at 70 missing" in done.stdout
@@ -85,7 +85,7 @@ def test_a_difference_is_1(base: Path, new: Path) -> None:
 def test_what_cannot_be_done_is_2_with_one_line(base: Path, arguments: list[str], line: str) -> None:
     (base.parent / "empty").mkdir()
     (base.parent / "foreign.jsonl").write_text("{}\n")
-    done = tapehead("diff", *arguments, cwd=base.parent)
+    done = run_tapehead("diff", *arguments, cwd=base.parent)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
@@ -98,7 +98,7 @@ def test_folders_are_compared_as_a_whole_and_a_bad_file_hides_nothing(tmp_path: 
         for path in sorted(RECORDINGS.glob("*.jsonl")):
             (tmp_path / side / path.name).write_bytes(path.read_bytes())
     (tmp_path / "two" / "zero.jsonl").write_text("")
-    done = tapehead("diff", tmp_path / "one", tmp_path / "two")
+    done = run_tapehead("diff", tmp_path / "one", tmp_path / "two")
 
     assert (done.returncode, done.stdout) == (0, "no difference in 7 sessions\n")
     assert "zero.jsonl is empty" in done.stderr
@@ -109,8 +109,8 @@ def test_ignore_and_tolerance_are_taken(base: Path, tmp_path: Path) -> None:
     acts = [act._replace(more={"playhead": 62}) if act.type == "chapterComplete" else act for act in acts]
     other = write(tmp_path / "other.jsonl", play(acts))
 
-    assert tapehead("diff", base, other).returncode == 1
-    assert tapehead("diff", base, other, "--ignore", "media.ad.*", "--tolerance", "4").returncode == 0
+    assert run_tapehead("diff", base, other).returncode == 1
+    assert run_tapehead("diff", base, other, "--ignore", "media.ad.*", "--tolerance", "4").returncode == 0
 
 
 # ---- Forms ----
@@ -118,7 +118,7 @@ def test_ignore_and_tolerance_are_taken(base: Path, tmp_path: Path) -> None:
 
 def test_json_is_as_published(tmp_path: Path) -> None:
     one, other = (write(tmp_path / name, part) for name, part in zip(("a.jsonl", "b.jsonl"), changed(), strict=True))
-    done = tapehead("diff", one, other, "--format", "json")
+    done = run_tapehead("diff", one, other, "--format", "json")
     report = json.loads(done.stdout)
 
     assert done.returncode == 1
@@ -128,7 +128,7 @@ def test_json_is_as_published(tmp_path: Path) -> None:
 
 
 def test_the_schema_is_printed_and_lists_every_kind_of_change() -> None:
-    done = tapehead("diff", "--schema")
+    done = run_tapehead("diff", "--schema")
 
     assert done.returncode == 0
     assert json.loads(done.stdout)["definitions"]["change"]["enum"] == list(Change)
@@ -144,7 +144,7 @@ def test_the_schema_takes_nothing_else() -> None:
 
 @pytest.mark.parametrize(("name", "begins"), [("d.json", "{"), ("d.html", "<!doctype html>"), ("d.txt", "~ News")])
 def test_the_form_goes_by_the_files_name(base: Path, new: Path, name: str, begins: str) -> None:
-    done = tapehead("diff", base, new, "--output", base.parent / "made" / name)
+    done = run_tapehead("diff", base, new, "--output", base.parent / "made" / name)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert (base.parent / "made" / name).read_text().startswith(begins)

@@ -16,7 +16,7 @@ from support.captured_traffic import read, rules
 from support.exchanges import exchange, opened, request, response, sent, session, start_with
 from support.har_files import entry, flow_file, flow_of, har, har_of
 from support.paths import RECORDINGS_FOLDER
-from support.processes import tapehead
+from support.processes import run_tapehead
 from tapehead.cli.app import run
 from tapehead.protocol.exchange import Exchange
 from tapehead.recording.paths import STDIN
@@ -228,8 +228,8 @@ def test_identifiers_are_in_no_byte_that_is_written_unless_they_are_to_be_kept(
     damaged = har({"startedDateTime": JANE}, entry(startedDateTime=JANE), entry(f"https://{NAMED}@[/api/v1/sessions"))
     Path("a.saved").write_bytes(make(planted()))
     Path("b.saved").write_bytes(damaged)
-    done = tapehead("import", "a.saved", "b.saved", "--out", "out/out.jsonl", "--redact-key", "userId")
-    kept = tapehead("import", "a.saved", "--out", "kept.jsonl", "--keep-ids")
+    done = run_tapehead("import", "a.saved", "b.saved", "--out", "out/out.jsonl", "--redact-key", "userId")
+    kept = run_tapehead("import", "a.saved", "--out", "kept.jsonl", "--keep-ids")
 
     assert (done.returncode, kept.returncode) == (0, 0), done
     written = Path("out/out.jsonl").read_text() + done.stdout + done.stderr

@@ -10,7 +10,7 @@ import trustme
 
 from support.captured_traffic import Captured, errors, read, read_capture, send
 from support.certificates import mitmdump, proxy_options, trust_proxy
-from support.processes import door
+from support.processes import running
 from support.upstream_server import Received, upstream
 from tapehead.protocol.exchange import Exchange
 
@@ -31,7 +31,7 @@ def assert_complete(sent: list[Captured], recorded: list[Exchange], received: li
 @pytest.mark.parametrize("name", CAPTURES)
 def test_a_capture_is_recorded_completely_in_reverse_mode(name: str, captures: Path, tmp_path: Path) -> None:
     sent, out = read_capture(captures / name), tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--to", server.url, "--out", out, "--keep-ids") as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out, "--keep-ids") as proxy:
         with httpx.Client() as player:
             answers = send(player, proxy.url, sent)
         assert proxy.stop() == 0
@@ -43,7 +43,7 @@ def test_a_capture_is_recorded_completely_in_reverse_mode(name: str, captures: P
 @pytest.mark.parametrize("name", CAPTURES)
 def test_without_keep_ids_a_capture_differs_in_its_identifiers_only(name: str, captures: Path, tmp_path: Path) -> None:
     sent, out = read_capture(captures / name), tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--to", server.url, "--out", out) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
         with httpx.Client() as player:
             send(player, proxy.url, sent)
         proxy.stop()
@@ -68,7 +68,7 @@ def test_a_capture_is_recorded_completely_through_https_in_regular_mode(
 ) -> None:
     sent, out = read_capture(captures / name), tmp_path / "out.jsonl"
     options = ["--keep-ids", *proxy_options(tmp_path, authority), "--endpoint", "127.0.0.1"]
-    with upstream(tls) as server, door("record", "--mode", "regular", "--out", out, *options) as proxy:
+    with upstream(tls) as server, running("record", "--mode", "regular", "--out", out, *options) as proxy:
         with httpx.Client(proxy=proxy.url, verify=trust_proxy(tmp_path)) as player:
             send(player, server.url, sent)
         assert proxy.stop() == 0
@@ -94,7 +94,7 @@ def test_stock_mitmdump_answers_from_a_recording_with_the_endpoint_gone(
     captures: Path, tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
     sent, out = read_capture(captures / CAPTURES[0]), tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--to", server.url, "--out", out) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
         with httpx.Client() as player:
             recorded = send(player, proxy.url, sent)
         proxy.stop()

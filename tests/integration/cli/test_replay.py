@@ -1,4 +1,4 @@
-"""tapehead replay and serve from a recording, through the front door: a player cannot tell them from the endpoint."""
+"""tapehead replay and serve from a recording, on the command line: a player cannot tell them from the endpoint."""
 
 import json
 import ssl
@@ -14,7 +14,7 @@ from support.captured_traffic import read
 from support.certificates import proxy_options, trust_proxy
 from support.exchanges import CHAPTER, Step, event, exchange, request, sent, session, start_with
 from support.paths import RECORDINGS_FOLDER
-from support.processes import door
+from support.processes import running
 from support.recordings import CAPTURES, failing, record_capture
 from support.resend import (
     DOORS,
@@ -59,7 +59,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def test_what_was_recorded_is_answered_as_recorded(name: str, command: str, recorded: Recorded, tmp_path: Path) -> None:
     """Once as it was sent, once as another run of the player sends it: later, other ids, other spelling."""
     exchanges, summary = in_order(recorded(name)), tmp_path / "summary.json"
-    with door(command, recorded(name), "--strict", "--summary", summary) as opened_door, httpx.Client() as player:
+    with running(command, recorded(name), "--strict", "--summary", summary) as opened_door, httpx.Client() as player:
         first = resend_by_sid(player, opened_door.url, exchanges)
         second = resend_by_sid(player, opened_door.url, exchanges, another_run)
         assert opened_door.stop() == 0
@@ -78,7 +78,7 @@ def test_through_https_in_regular_mode_it_is_the_same(
 ) -> None:
     exchanges, summary = in_order(recorded(name)), tmp_path / "summary.json"
     options = ["--mode", "regular", "--strict", "--summary", summary, *proxy_options(tmp_path, authority)]
-    with door("replay", recorded(name), *options) as proxy:
+    with running("replay", recorded(name), *options) as proxy:
         with httpx.Client(proxy=proxy.url, verify=trust_proxy(tmp_path)) as player:
             answers = resend_by_sid(player, "https://example.hb-api.omtrdc.net", exchanges)
         assert proxy.stop() == 0
@@ -90,7 +90,7 @@ def test_through_https_in_regular_mode_it_is_the_same(
 
 def test_https_and_http_come_in_on_one_port(recorded: Recorded, tmp_path: Path, authority: trustme.CA) -> None:
     exchanges = in_order(recorded(SAMPLES[1]))
-    with door("replay", recorded(SAMPLES[1]), *proxy_options(tmp_path, authority)) as proxy:
+    with running("replay", recorded(SAMPLES[1]), *proxy_options(tmp_path, authority)) as proxy:
         trust: ssl.SSLContext = trust_proxy(tmp_path)
         with httpx.Client(verify=trust) as player:
             for url in (proxy.url, proxy.url.replace("http:", "https:")):
@@ -107,7 +107,7 @@ STEPS: tuple[Step, ...] = ((1, 0, "play", {}), (11, 10, "ping", {}), (15, 14, "p
 def test_recorded_failures_come_back_at_their_place(command: str, tmp_path: Path) -> None:
     exchanges, summary = failing(), tmp_path / "summary.json"
     recording = write(tmp_path / "failing.jsonl", exchanges)
-    with door(command, recording, "--strict", "--summary", summary) as opened_door, httpx.Client() as player:
+    with running(command, recording, "--strict", "--summary", summary) as opened_door, httpx.Client() as player:
         first = resend_by_sid(player, opened_door.url, exchanges)
         second = resend_by_sid(player, opened_door.url, exchanges)
         assert opened_door.stop() == 0
@@ -193,7 +193,7 @@ def test_a_player_with_another_rhythm_is_answered_and_the_summary_says_what_diff
 ) -> None:
     play, reasons, unused = RHYTHMS[name]
     summary, recording = tmp_path / "summary.json", RECORDINGS / "timeline-1.jsonl"
-    with door(command, recording, "--strict", "--summary", summary) as opened_door, httpx.Client() as player:
+    with running(command, recording, "--strict", "--summary", summary) as opened_door, httpx.Client() as player:
         answers = resend(player, opened_door.url, play())
         code = opened_door.stop()
 
@@ -221,7 +221,7 @@ def counted(misses: int) -> str:
 def test_a_miss_as_an_error_says_why_and_what_came_nearest(command: str, tmp_path: Path) -> None:
     exchanges, recording = timeline(1), RECORDINGS / "timeline-1.jsonl"
     stranger = exchange(request(start_with({"media.id": "another clip", "media.length": 7})), None)
-    with door(command, recording, "--on-miss", "error") as opened_door, httpx.Client() as player:
+    with running(command, recording, "--on-miss", "error") as opened_door, httpx.Client() as player:
         *_, lost, _ = resend(player, opened_door.url, with_more(exchanges, (78.0, 41, "pauseStart")))
         (unknown,) = resend(player, opened_door.url, [stranger])
         assert opened_door.stop() == 1
@@ -250,7 +250,7 @@ def test_what_a_huge_event_missed_is_told_within_bounds(command: str, tmp_path: 
     sid = "recorded-sid"
     recording = write(tmp_path / "one.jsonl", session(sid, STEPS))
     huge = sent(sid, event("chapterStart", 3, 3, {**CHAPTER, "media.chapter.index": "x" * 100_000}))
-    with door(command, recording, "--on-miss", "error") as opened_door, httpx.Client() as player:
+    with running(command, recording, "--on-miss", "error") as opened_door, httpx.Client() as player:
         _, answer = resend(player, opened_door.url, [session(sid, [])[0], huge])
         opened_door.stop()
 
@@ -263,7 +263,7 @@ def test_what_a_huge_event_missed_is_told_within_bounds(command: str, tmp_path: 
 @pytest.mark.parametrize("command", DOORS)
 def test_explain_says_of_each_hit_why_it_was_chosen(command: str) -> None:
     recording = RECORDINGS / "timeline-1.jsonl"
-    with door(command, recording, "--explain") as opened_door, httpx.Client() as player:
+    with running(command, recording, "--explain") as opened_door, httpx.Client() as player:
         resend(player, opened_door.url, timeline(1))
         opened_door.stop()
 
@@ -285,7 +285,7 @@ def test_new_episodes_are_forwarded_recorded_and_hits_the_next_time(to_another_f
     options = ["--out", out] if to_another_file else []
     with (
         upstream(sid="live-sid") as server,
-        door("replay", recording, "--on-miss", "forward", "--to", server.url, *options) as proxy,
+        running("replay", recording, "--on-miss", "forward", "--to", server.url, *options) as proxy,
         httpx.Client() as player,
     ):
         first = resend(player, proxy.url, [*old, *new])
@@ -299,7 +299,7 @@ def test_new_episodes_are_forwarded_recorded_and_hits_the_next_time(to_another_f
     assert [each.session for each in read(out)][-5:] == ["live-sid"] * 5
 
     summary = tmp_path / "summary.json"
-    with door("replay", *dict.fromkeys((recording, out)), "--strict", "--summary", summary) as proxy:
+    with running("replay", *dict.fromkeys((recording, out)), "--strict", "--summary", summary) as proxy:
         with httpx.Client() as player:
             resend(player, proxy.url, [*old, *new])
         assert proxy.stop() == 0

@@ -15,8 +15,8 @@ import pytest
 
 from support.captured_traffic import read_capture
 from support.exchanges import START, event, exchange, request, response, session, start, start_with
-from support.many_players import BURSTS, Viewer, play_all, telling_recording
-from support.processes import PATIENCE, READY, door, program
+from support.many_players import BURSTS, SimulatedPlayer, distinct_recording, play_all
+from support.processes import READY, TIMEOUT_SECONDS, running, start_program
 from support.resend import in_order, resend, summary_of, write
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.routes import CORS_HEADERS, location_of, sid_of_location
@@ -32,7 +32,7 @@ def events_of(sid: str) -> str:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[httpx.Client]:
     """One simulated endpoint for all that leave nothing behind but sessions."""
-    with door("serve") as opened, httpx.Client(base_url=opened.url) as player:
+    with running("serve") as opened, httpx.Client(base_url=opened.url) as player:
         yield player
 
 
@@ -209,7 +209,7 @@ def test_a_path_before_the_api_counts_and_no_other_path_does(endpoint: httpx.Cli
 def test_undocumented_parameters_pass_but_not_under_strict_schema(endpoint: httpx.Client) -> None:
     body = start(0, {**START, "media.invented": "x"})
     assert endpoint.post(SESSIONS, json=body).status_code == 201
-    with door("serve", "--strict-schema") as strict:
+    with running("serve", "--strict-schema") as strict:
         refused = httpx.post(strict.url + SESSIONS, json=body)
         taken = httpx.post(strict.url + SESSIONS, json=start())
 
@@ -225,7 +225,7 @@ def test_a_recorded_schema_takes_precedence(tmp_path: Path) -> None:
     served = response(200, [("Content-Type", "application/json")], orjson.dumps(schema))
     asked = exchange(request(b"", "/api/v1/schemas/play", "GET"), served)
     recording = write(tmp_path / "schema.jsonl", [asked, *session("recorded", [])])
-    with door("serve", recording) as opened, httpx.Client(base_url=opened.url) as player:
+    with running("serve", recording) as opened, httpx.Client(base_url=opened.url) as player:
         told = player.get("/api/v1/schemas/play").json()
         sid = open_session(player)
         refused = player.post(events_of(sid), json=event("play"))
@@ -244,21 +244,21 @@ def until_closed(player: httpx.Client, sid: str, event_type: str) -> float:
     """Send the same event until it is a 410; the seconds that this took."""
     began = time.monotonic()
     while send(player, sid, event_type, 5) != 410:
-        assert time.monotonic() - began < PATIENCE
+        assert time.monotonic() - began < TIMEOUT_SECONDS
         time.sleep(0.05)
     return time.monotonic() - began
 
 
 def test_the_timeouts_pass_by_the_scaled_clock() -> None:
     """600 times as fast, ten minutes of silence are a second and thirty without movement are three."""
-    with door("serve", "-q", "--time-scale", "600") as opened, httpx.Client(base_url=opened.url) as player:
+    with running("serve", "-q", "--time-scale", "600") as opened, httpx.Client(base_url=opened.url) as player:
         silent, stalled, moving = (open_session(player) for _ in range(3))
         began = time.monotonic()
         playhead, took = 0.0, 0.0
         while send(player, stalled, "ping", 5) != 410:
             playhead, took = playhead + 1, time.monotonic() - began
             assert send(player, moving, "ping", playhead) == 204
-            assert took < PATIENCE
+            assert took < TIMEOUT_SECONDS
             time.sleep(0.05)
         assert 2.5 < took < 10
         assert send(player, silent, "ping") == 410
@@ -272,9 +272,9 @@ def test_the_timeouts_pass_by_the_scaled_clock() -> None:
 def test_two_workers_answer_and_their_summaries_add_up(tmp_path: Path) -> None:
     import asyncio
 
-    recording, summary = write(tmp_path / "telling.jsonl", telling_recording(4, 1)), tmp_path / "summary.json"
-    viewers = [Viewer(number, f"clip-{number % 4}") for number in range(60)]
-    with door("serve", recording, "--strict", "-q", "--workers", 2, "--summary", summary) as opened:
+    recording, summary = write(tmp_path / "telling.jsonl", distinct_recording(4, 1)), tmp_path / "summary.json"
+    viewers = [SimulatedPlayer(number, f"clip-{number % 4}") for number in range(60)]
+    with running("serve", recording, "--strict", "-q", "--workers", 2, "--summary", summary) as opened:
         asyncio.run(asyncio.wait_for(play_all(opened.port, viewers, 40), 60))
         code = opened.stop()
 
@@ -287,7 +287,7 @@ def test_two_workers_answer_and_their_summaries_add_up(tmp_path: Path) -> None:
 
 def test_serving_imports_no_mitmproxy() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "tapehead", "serve", "--listen", "127.0.0.1:0"]
-    with program(*command) as opened:
+    with start_program(*command) as opened:
         url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
         assert httpx.post(url + SESSIONS, json=start()).status_code == 201
         assert opened.stop() == 0
@@ -301,11 +301,11 @@ def test_serving_imports_no_mitmproxy() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_call_in_hand_end(command: str, number: int, tmp_path: Path) -> None:
     recording = write(tmp_path / "one.jsonl", session("recorded", [(1, 0, "play", {})]))
-    with door(command, recording, "--fault", "event:play=delay:800") as opened, httpx.Client() as player:
+    with running(command, recording, "--fault", "event:play=delay:800") as opened, httpx.Client() as player:
         (started,) = resend(player, opened.url, in_order(recording)[:1])
         assert started is not None
         body = orjson.dumps(event("play", 0, 1))
-        with socket.create_connection(opened.address, PATIENCE) as line:
+        with socket.create_connection(opened.address, TIMEOUT_SECONDS) as line:
             head = f"POST {started.headers['Location']}/events HTTP/1.1\r\nHost: example\r\n"
             line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             # Answered by the same loop, so what came before is in hand.

@@ -10,14 +10,14 @@ import pytest
 
 from support.captured_traffic import read
 from support.live_client import COMMANDS, EVENTS, LIVE, PAUSE, Link, link_of, of_kind, play, read_until, stream
-from support.processes import PATIENCE, Door, door
+from support.processes import TIMEOUT_SECONDS, Command, running
 from support.rules import PING
 from support.upstream_server import upstream
 
 SLOW = "import tapehead.live.app; tapehead.live.app.SLOW_SECONDS = 0.3"
 
 
-def memory_of(opened: Door) -> int:
+def memory_of(opened: Command) -> int:
     """Resident memory in bytes."""
     status = Path(f"/proc/{opened.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
@@ -35,7 +35,7 @@ def deaf(link: Link) -> socket.socket:
 
 def test_a_page_that_does_not_read_is_dropped_and_slows_nobody() -> None:
     big = {**PAUSE, "customMetadata": {"x": "y" * 60_000}}
-    with door("serve", "-q", *LIVE, broken=SLOW) as opened, httpx.Client() as player, deaf(link_of(opened)) as page:
+    with running("serve", "-q", *LIVE, broken=SLOW) as opened, httpx.Client() as player, deaf(link_of(opened)) as page:
         sid = play(player, opened.url)
         before = memory_of(opened)
         statuses = [
@@ -44,7 +44,7 @@ def test_a_page_that_does_not_read_is_dropped_and_slows_nobody() -> None:
         grown = memory_of(opened) - before
         poll = select.poll()
         poll.register(page, select.POLLHUP)
-        assert poll.poll(PATIENCE * 1000)
+        assert poll.poll(TIMEOUT_SECONDS * 1000)
         with stream(link_of(opened)) as lines:
             totals = read_until(lines, 1001 - _missed(opened))[-1]
         assert opened.stop() == 0
@@ -54,7 +54,7 @@ def test_a_page_that_does_not_read_is_dropped_and_slows_nobody() -> None:
     assert totals["gone"] > 500
 
 
-def _missed(opened: Door) -> int:
+def _missed(opened: Command) -> int:
     with stream(link_of(opened)) as lines:
         for line in lines:
             if '"kind":"totals"' in line:
@@ -64,7 +64,7 @@ def _missed(opened: Door) -> int:
 
 def test_what_finds_no_room_is_counted_and_not_shown() -> None:
     narrow = "import tapehead.live.server; tapehead.live.server.MOST_WAITING_BYTES = 50_000"
-    with door("serve", "-q", *LIVE, broken=narrow) as opened, httpx.Client() as player:
+    with running("serve", "-q", *LIVE, broken=narrow) as opened, httpx.Client() as player:
         big = player.post(opened.url + EVENTS, json={"x": "y" * 100_000})
         play(player, opened.url)
         with stream(link_of(opened)) as lines:
@@ -79,7 +79,7 @@ def test_what_finds_no_room_is_counted_and_not_shown() -> None:
 @pytest.mark.parametrize("command", ["record", "replay", "serve"])
 def test_it_ends_with_pages_open_and_tells_them(command: str, number: int, tmp_path: Path) -> None:
     with (
-        door(*COMMANDS[command], *LIVE, cwd=tmp_path) as opened,
+        running(*COMMANDS[command], *LIVE, cwd=tmp_path) as opened,
         deaf(link_of(opened)),
         stream(link_of(opened)) as lines,
     ):
@@ -90,7 +90,7 @@ def test_it_ends_with_pages_open_and_tells_them(command: str, number: int, tmp_p
 
 def test_it_ends_while_a_page_does_not_read() -> None:
     big = {**PAUSE, "customMetadata": {"x": "y" * 100_000}}
-    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player, deaf(link_of(opened)):
+    with running("serve", "-q", *LIVE) as opened, httpx.Client() as player, deaf(link_of(opened)):
         for _ in range(100):
             player.post(opened.url + EVENTS, json=big)
         assert opened.stop(signal.SIGINT) == 0
@@ -109,7 +109,7 @@ def test_its_failures_are_told_once_and_cost_no_call(broken: str, tmp_path: Path
     asked = ["record", "--out", out, *LIVE]
     with (
         upstream() as server,
-        door(*asked, "--to", server.url, broken=broken) as proxy,
+        running(*asked, "--to", server.url, broken=broken) as proxy,
         httpx.Client() as player,
     ):
         statuses = [player.post(proxy.url + EVENTS, json=PING).status_code for _ in range(3)]
@@ -122,6 +122,6 @@ def test_its_failures_are_told_once_and_cost_no_call(broken: str, tmp_path: Path
 
 
 def test_a_view_that_fails_is_counted_in_serve() -> None:
-    with door("serve", *LIVE, broken=BREAKS["a view"]) as opened, httpx.Client() as player:
+    with running("serve", *LIVE, broken=BREAKS["a view"]) as opened, httpx.Client() as player:
         assert player.post(opened.url + EVENTS, json=PING).status_code == 404
         assert opened.stop() == 1

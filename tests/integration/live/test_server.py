@@ -22,21 +22,21 @@ from support.live_client import (
     read_until,
     stream,
 )
-from support.processes import PATIENCE, Door, door, tapehead
+from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running
 from support.rules import PING
 from support.upstream_server import SID, upstream
 from tapehead.live.request_guard import SAFE_HEADERS
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Door]:
-    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+def served() -> Iterator[Command]:
+    with running("serve", "-q", *LIVE) as opened, httpx.Client() as player:
         play(player, opened.url, PING)
         yield opened
 
 
 @pytest.fixture(scope="module")
-def link(served: Door) -> Link:
+def link(served: Command) -> Link:
     return link_of(served)
 
 
@@ -138,7 +138,7 @@ def test_every_answer_has_the_headers_that_keep_it_in(head: str, link: Link) -> 
     assert not [name for name in answer.headers if name.startswith("access-control") or name == "set-cookie"]
 
 
-def test_it_listens_on_loopback_alone(served: Door, link: Link) -> None:
+def test_it_listens_on_loopback_alone(served: Command, link: Link) -> None:
     inodes = {path.readlink().name for path in Path(f"/proc/{served.process.pid}/fd").iterdir()}
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     ours = {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
@@ -148,20 +148,20 @@ def test_it_listens_on_loopback_alone(served: Door, link: Link) -> None:
 
 
 def test_a_head_without_end_is_hung_up_on(link: Link) -> None:
-    with socket.create_connection(("127.0.0.1", link.port), PATIENCE) as stranger:
+    with socket.create_connection(("127.0.0.1", link.port), TIMEOUT_SECONDS) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n")
         with pytest.raises(ConnectionError):
             stranger.sendall(b"X: yyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 1_000_000)
 
 
 def test_strangers_cannot_fill_the_terminal(tmp_path: Path) -> None:
-    with door("serve", *LIVE, cwd=tmp_path) as opened:
+    with running("serve", *LIVE, cwd=tmp_path) as opened:
         port, before = link_of(opened).port, len(opened.lines)
         for said in (
             b"nonsense\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
         ):
-            with socket.create_connection(("127.0.0.1", port), PATIENCE) as stranger:
+            with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as stranger:
                 stranger.sendall(said)
                 stranger.recv(1000)
         assert opened.stop() == 0
@@ -171,11 +171,11 @@ def test_strangers_cannot_fill_the_terminal(tmp_path: Path) -> None:
 def test_who_asks_for_nothing_is_hung_up_on() -> None:
     hasty = "import tapehead.live.app as site; site.SLOW_SECONDS = 0.3"
     with (
-        door("serve", "-q", *LIVE, broken=hasty) as opened,
+        running("serve", "-q", *LIVE, broken=hasty) as opened,
         stream(link_of(opened)) as lines,
         httpx.Client() as player,
     ):
-        with socket.create_connection(("127.0.0.1", link_of(opened).port), PATIENCE) as idle:
+        with socket.create_connection(("127.0.0.1", link_of(opened).port), TIMEOUT_SECONDS) as idle:
             assert idle.recv(1) == b""
         play(player, opened.url)
         assert len(of_kind(read_until(lines, 1), "call")) == 1
@@ -188,7 +188,7 @@ def test_it_tells_of_what_came_before_and_of_what_comes(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with (
         upstream() as server,
-        door("record", "--to", server.url, "--out", out, *LIVE) as proxy,
+        running("record", "--to", server.url, "--out", out, *LIVE) as proxy,
         httpx.Client() as player,
     ):
         play(player, proxy.url)
@@ -209,7 +209,7 @@ def test_it_tells_of_what_came_before_and_of_what_comes(tmp_path: Path) -> None:
     assert (session["media"], session["player"], session["events"]) == ("ClickMe", "sample-html5-api-player", 2)
 
 
-def test_a_page_that_comes_back_gets_what_it_missed(served: Door, link: Link) -> None:
+def test_a_page_that_comes_back_gets_what_it_missed(served: Command, link: Link) -> None:
     with stream(link) as lines:
         everything = of_kind(read_until(lines, 2), "call")
     with stream(link, after=1) as lines:
@@ -249,7 +249,7 @@ def test_nobody_is_shown(command: str, tmp_path: Path) -> None:
             "replay": ["replay", RECORDING, "--explain", *named],
             "serve": ["serve", "--explain"],
         }
-        with door(*commands[command], *LIVE) as opened, httpx.Client() as player:
+        with running(*commands[command], *LIVE) as opened, httpx.Client() as player:
             plant(player, opened.url)
             with stream(link_of(opened)) as lines:
                 wanted = {"record": 3, "replay": 3, "serve": 4}[command]
@@ -266,7 +266,7 @@ def test_nobody_is_shown(command: str, tmp_path: Path) -> None:
 
 def test_nobody_is_shown_of_whom_the_page_knows_nothing() -> None:
     event = {"eventType": PLANTED, "playerTime": PAUSE["playerTime"], "customMetadata": {"who": PLANTED}}
-    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+    with running("serve", "-q", *LIVE) as opened, httpx.Client() as player:
         player.post(opened.url + EVENTS, json=event)
         player.post(f"{opened.url}/collect", json=event, headers={"Referer": f"https://a.test/?who={PLANTED}"})
         player.get(f"{opened.url}/api/v1/schemas/{PLANTED}")
@@ -279,7 +279,7 @@ def test_nobody_is_shown_of_whom_the_page_knows_nothing() -> None:
 
 def test_nobody_is_shown_whose_start_was_too_long_to_look_through() -> None:
     event = {**PAUSE, "customMetadata": {"who": PLANTED}}
-    with door("serve", "-q", *LIVE) as opened, httpx.Client() as player:
+    with running("serve", "-q", *LIVE) as opened, httpx.Client() as player:
         play(player, opened.url, event, **{"analytics.visitorId": PLANTED, "media.name": "x" * 70_000})
         with stream(link_of(opened)) as lines:
             said = read_until(lines, 2)
@@ -289,7 +289,7 @@ def test_nobody_is_shown_whose_start_was_too_long_to_look_through() -> None:
 
 def test_identifiers_that_are_kept_are_shown(tmp_path: Path) -> None:
     asked = ["--out", tmp_path / "out.jsonl", "--keep-ids", *LIVE]
-    with upstream() as server, door("record", "--to", server.url, *asked) as proxy, httpx.Client() as player:
+    with upstream() as server, running("record", "--to", server.url, *asked) as proxy, httpx.Client() as player:
         plant(player, proxy.url)
         with stream(link_of(proxy)) as lines:
             said = read_until(lines, 3)
@@ -310,7 +310,7 @@ def test_identifiers_that_are_kept_are_shown(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(asked: list[str], wanted: str, tmp_path: Path) -> None:
-    done = tapehead(*asked, cwd=tmp_path)
+    done = run_tapehead(*asked, cwd=tmp_path)
 
     assert done.returncode == 2
     assert wanted in done.stderr
@@ -321,7 +321,7 @@ def test_what_cannot_be_is_said_in_one_line(asked: list[str], wanted: str, tmp_p
 def test_a_port_that_is_taken_is_said_before_anything_starts(command: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = tapehead(*COMMANDS[command], "--listen", "127.0.0.1:0", "--live", port, cwd=tmp_path)
+        done = run_tapehead(*COMMANDS[command], "--listen", "127.0.0.1:0", "--live", port, cwd=tmp_path)
 
     assert done.returncode == 2
     assert done.stderr == f"tapehead: 127.0.0.1:{port} is in use; say --live with another port, or 0 for any free one\n"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from support.processes import door, program
+from support.processes import running, start_program
 from support.recordings import CAPTURES, failing, record_capture
 from support.resend import in_order, resend, write
 from tapehead.protocol.events import key_of, parse_message
@@ -76,14 +76,14 @@ def by_wiremock(jar: Path, folder: Path, exchanges: list[Exchange]) -> list[http
     (folder / "mappings").mkdir(parents=True)
     (folder / "mappings" / "all.json").write_text(json.dumps({"mappings": list(stubs_of(exchanges))}))
     command = ["java", "-jar", jar, "--port", 0, "--bind-address", "127.0.0.1", "--root-dir", folder]
-    with program(*command, "--disable-gzip") as server, httpx.Client() as player:
+    with start_program(*command, "--disable-gzip") as server, httpx.Client() as player:
         port = server.wait_for(lambda line: line.startswith("port:")).split()[-1]
         return resend(player, f"http://127.0.0.1:{port}", exchanges)
 
 
 def by_tapehead(recordings: list[Path], exchanges: list[Exchange]) -> list[httpx.Response | None]:
     """What tapehead answers to them."""
-    with door("serve", *recordings, "--strict") as opened, httpx.Client() as player:
+    with running("serve", *recordings, "--strict") as opened, httpx.Client() as player:
         answers = resend(player, opened.url, exchanges)
         assert opened.stop() == 0
     return answers

@@ -15,7 +15,7 @@ import trustme
 
 from support.captured_traffic import errors, read, rules
 from support.certificates import proxy_options
-from support.processes import Door, door
+from support.processes import Command, running
 from support.upstream_server import SID, Upstream, upstream
 from tapehead.protocol.exchange import Exchange
 
@@ -48,7 +48,7 @@ SAMPLE: dict[str, Any] = {
 class Bench(NamedTuple):
     """A recording proxy before a server, and where it records."""
 
-    proxy: Door
+    proxy: Command
     server: Upstream
     out: Path
 
@@ -61,7 +61,7 @@ class Bench(NamedTuple):
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     out = tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--to", server.url, "--out", out, "--keep-ids") as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out, "--keep-ids") as proxy:
         yield Bench(proxy, server, out)
 
 
@@ -166,7 +166,7 @@ def test_a_path_before_the_api_counts(bench: Bench) -> None:
 
 def test_a_path_in_the_target_is_put_before_the_players(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--to", f"{server.url}/tenant/va", "--out", out) as proxy:
+    with upstream() as server, running("record", "--to", f"{server.url}/tenant/va", "--out", out) as proxy:
         httpx.post(proxy.url + EVENTS, content=play(), headers=JSON)
         httpx.post(proxy.url + "/tenant/va" + EVENTS, content=play(), headers=JSON)
         proxy.stop()
@@ -221,9 +221,9 @@ def test_an_http2_player_is_recorded_before_an_http2_endpoint(tmp_path: Path) ->
     out, confdir = tmp_path / "out.jsonl", tmp_path / "confdir"
     options = ["--set", f"confdir={confdir}"]
     ca = confdir / "mitmproxy-ca-cert.pem"
-    with upstream() as server, door("record", "--to", server.url, "--out", tmp_path / "far.jsonl", *options) as far:
+    with upstream() as server, running("record", "--to", server.url, "--out", tmp_path / "far.jsonl", *options) as far:
         to = f"https://127.0.0.1:{far.port}"
-        with door(
+        with running(
             "record", "--to", to, "--out", out, *options, "--set", f"ssl_verify_upstream_trusted_ca={ca}"
         ) as near:
             with httpx.Client(http2=True, verify=only_http2(ca)) as player:
@@ -239,7 +239,7 @@ def test_an_http2_player_is_recorded_before_an_http2_endpoint(tmp_path: Path) ->
 def test_https_and_http_come_in_on_one_port(tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext) -> None:
     out = tmp_path / "out.jsonl"
     options = proxy_options(tmp_path, authority)
-    with upstream(tls) as server, door("record", "--to", server.url, "--out", out, *options) as proxy:
+    with upstream(tls) as server, running("record", "--to", server.url, "--out", out, *options) as proxy:
         trust = ssl.create_default_context(cafile=str(tmp_path / "confdir" / "mitmproxy-ca-cert.pem"))
         for scheme in ("http", "https"):
             answer = httpx.post(f"{scheme}://127.0.0.1:{proxy.port}{EVENTS}", content=play(), verify=trust)

@@ -11,19 +11,19 @@ import trustme
 
 from support.captured_traffic import read, rules
 from support.certificates import proxy_options, trust_proxy
-from support.processes import Door, door, tapehead
+from support.processes import Command, run_tapehead, running
 from support.upstream_server import SID, free_port, garbage, half_an_answer, hang_up, raw_server, reset, upstream
 
 EVENTS = f"/api/v1/sessions/{SID}/events"
 JSON = {"Content-Type": "application/json"}
 
 
-def post_play(proxy: Door, timeout: float = 10) -> httpx.Response:
+def post_play(proxy: Command, timeout: float = 10) -> httpx.Response:
     body = {"eventType": "play", "playerTime": {"playhead": 0, "ts": int(time.time() * 1000)}}
     return httpx.post(proxy.url + EVENTS, json=body, timeout=timeout)
 
 
-def call(proxy: Door) -> socket.socket:
+def call(proxy: Command) -> socket.socket:
     """A player's connection with a call on its way."""
     player = socket.create_connection(proxy.address)
     player.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
@@ -39,7 +39,7 @@ def wait_until(holds: Callable[[], bool], patience: float = 10) -> None:
 
 def test_a_server_that_is_down_gives_502_and_a_recorded_error(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with door("record", "--to", f"http://127.0.0.1:{free_port()}", "--out", out) as proxy:
+    with running("record", "--to", f"http://127.0.0.1:{free_port()}", "--out", out) as proxy:
         assert [post_play(proxy).status_code for _ in range(3)] == [502] * 3
         assert proxy.stop() == 0
 
@@ -51,7 +51,7 @@ def test_a_server_that_is_down_gives_502_and_a_recorded_error(tmp_path: Path) ->
 def test_a_server_that_is_down_gives_502_through_a_tunnel_too(tmp_path: Path, authority: trustme.CA) -> None:
     out, url = tmp_path / "out.jsonl", f"https://127.0.0.1:{free_port()}{EVENTS}"
     options = [*proxy_options(tmp_path, authority), "--endpoint", "127.0.0.1"]
-    with door("record", "--mode", "regular", "--out", out, *options) as proxy:
+    with running("record", "--mode", "regular", "--out", out, *options) as proxy:
         with httpx.Client(proxy=proxy.url, verify=trust_proxy(tmp_path)) as player:
             assert player.post(url, json={}).status_code == 502
         assert proxy.stop() == 0
@@ -66,7 +66,7 @@ def test_a_server_that_fails_gives_502_and_a_recorded_error(
     fails: Callable[[socket.socket], None], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.jsonl"
-    with raw_server(fails) as url, door("record", "--to", url, "--out", out) as proxy:
+    with raw_server(fails) as url, running("record", "--to", url, "--out", out) as proxy:
         assert [post_play(proxy).status_code for _ in range(3)] == [502] * 3
         assert proxy.stop() == 0
 
@@ -77,7 +77,7 @@ def test_a_server_that_fails_gives_502_and_a_recorded_error(
 
 def test_an_answer_cut_short_is_recorded_as_none(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with raw_server(half_an_answer) as url, door("record", "--to", url, "--out", out) as proxy:
+    with raw_server(half_an_answer) as url, running("record", "--to", url, "--out", out) as proxy:
         assert post_play(proxy).status_code == 502
         proxy.stop()
 
@@ -94,21 +94,21 @@ def test_a_status_that_is_none_is_handed_on_and_recorded(status: int, tmp_path: 
         connection.recv(65536)
         connection.sendall(answer)
 
-    with raw_server(odd) as url, door("record", "--to", url, "--out", out) as proxy:
+    with raw_server(odd) as url, running("record", "--to", url, "--out", out) as proxy:
         with call(proxy) as player:
             assert player.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
         assert proxy.stop() == 0
 
     assert [each.response and each.response.status for each in read(out)] == [status]
     for command in ("show", "audit"):
-        done = tapehead(command, out)
+        done = run_tapehead(command, out)
         assert "Traceback" not in done.stderr
         assert "line 1" not in done.stderr
 
 
 def test_a_server_that_comes_back_is_used_again(tmp_path: Path) -> None:
     out, port = tmp_path / "out.jsonl", free_port()
-    with door("record", "--to", f"http://127.0.0.1:{port}", "--out", out) as proxy:
+    with running("record", "--to", f"http://127.0.0.1:{port}", "--out", out) as proxy:
         assert post_play(proxy).status_code == 502
         with upstream(port=port):
             assert post_play(proxy).status_code == 204
@@ -123,7 +123,7 @@ def test_a_player_that_leaves_before_the_answer_is_recorded(tmp_path: Path) -> N
         connection.recv(65536)
         time.sleep(3)
 
-    with raw_server(silent) as url, door("record", "--to", url, "--out", out) as proxy:
+    with raw_server(silent) as url, running("record", "--to", url, "--out", out) as proxy:
         with pytest.raises(httpx.ReadTimeout):
             post_play(proxy, timeout=0.5)
         proxy.wait_for(lambda line: "no answer" in line)
@@ -142,7 +142,7 @@ def test_calls_in_hand_at_the_end_are_recorded_as_unanswered(tmp_path: Path) -> 
         arrived.append(connection.recv(65536))
         time.sleep(10)
 
-    with raw_server(silent) as url, door("record", "--to", url, "--out", out) as proxy, call(proxy):
+    with raw_server(silent) as url, running("record", "--to", url, "--out", out) as proxy, call(proxy):
         wait_until(lambda: bool(arrived))
         assert proxy.stop() == 0
 
@@ -159,7 +159,7 @@ def test_calls_in_hand_are_finished_before_the_end(tmp_path: Path) -> None:
         time.sleep(1)
         connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
-    with raw_server(slow) as url, door("record", "--to", url, "--out", out) as proxy, call(proxy) as player:
+    with raw_server(slow) as url, running("record", "--to", url, "--out", out) as proxy, call(proxy) as player:
         wait_until(lambda: bool(arrived))
         assert proxy.stop() == 0
         assert player.recv(1000).startswith(b"HTTP/1.1 204")

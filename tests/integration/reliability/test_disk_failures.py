@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from bench.load import bare
-from support.load import Crowd, numbers_in
-from support.processes import PATIENCE, Door, door, tapehead, web_server
+from support.load import LoadGenerator, numbers_in
+from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running, web_server
 
 FORMS = pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.zst"])
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Door]:
+def server() -> Iterator[Command]:
     with bare() as opened:
         yield opened
 
@@ -41,33 +41,33 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", path], check=True)
 
 
-def record(server: Door, out: Path, *options: str) -> tuple[str, ...]:
+def record(server: Command, out: Path, *options: str) -> tuple[str, ...]:
     return ("record", "-q", "--to", server.url, "--out", str(out), *options)
 
 
-def send(proxy: Door, numbers: range, size: int = 0) -> None:
+def send(proxy: Command, numbers: range, size: int = 0) -> None:
     """Send numbered events, all of which have to be answered."""
-    crowd = Crowd(proxy.port, numbers, size)
-    crowd.play(4)
-    assert sorted(crowd.answered) == list(numbers)
+    load = LoadGenerator(proxy.port, numbers, size)
+    load.play(4)
+    assert sorted(load.answered) == list(numbers)
 
 
-def told(proxy: Door, text: str) -> list[str]:
+def told(proxy: Command, text: str) -> list[str]:
     """The lines that say something."""
     return [line for line in proxy.lines if text in line]
 
 
-def lost_by(proxy: Door) -> int:
+def lost_by(proxy: Command) -> int:
     """How many exchanges the summary says were lost."""
     found = re.search(r"(\d+) exchanges? LOST$", proxy.lines[-1])
     return int(found[1]) if found else 0
 
 
 @FORMS
-def test_a_full_disk_that_has_room_again_gets_all_that_waited(name: str, server: Door, disk: Path) -> None:
+def test_a_full_disk_that_has_room_again_gets_all_that_waited(name: str, server: Command, disk: Path) -> None:
     out = disk / name
     (disk / "filler").write_bytes(os.urandom(280_000))
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(90), size=1000)
         assert len(told(proxy, "No space left on device; THE TRAFFIC GOES ON")) == 1
         (disk / "filler").unlink()
@@ -80,10 +80,10 @@ def test_a_full_disk_that_has_room_again_gets_all_that_waited(name: str, server:
 
 
 @FORMS
-def test_a_disk_that_stays_full_loses_an_exact_number(name: str, server: Door, disk: Path) -> None:
+def test_a_disk_that_stays_full_loses_an_exact_number(name: str, server: Command, disk: Path) -> None:
     out = disk / name
     (disk / "filler").write_bytes(os.urandom(250_000))
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(300), size=1000)
         assert proxy.stop() == 1
 
@@ -93,10 +93,10 @@ def test_a_disk_that_stays_full_loses_an_exact_number(name: str, server: Door, d
     assert len(told(proxy, "tapehead: ")) == 1
 
 
-def test_what_finds_no_room_in_memory_is_lost_and_counted(server: Door, disk: Path) -> None:
+def test_what_finds_no_room_in_memory_is_lost_and_counted(server: Command, disk: Path) -> None:
     out = disk / "a.jsonl"
     (disk / "filler").write_bytes(os.urandom(300_000 - 4096))
-    with door(*record(server, out, "--backlog", "100KB")) as proxy:
+    with running(*record(server, out, "--backlog", "100KB")) as proxy:
         send(proxy, range(200), size=1000)
         (disk / "filler").unlink()
         recovered = proxy.wait_for(lambda line: "can be written again, and" in line)
@@ -109,10 +109,10 @@ def test_what_finds_no_room_in_memory_is_lost_and_counted(server: Door, disk: Pa
     assert set(range(200, 205)) <= set(kept)
 
 
-def test_a_read_only_disk_is_waited_for(server: Door, disk: Path) -> None:
+def test_a_read_only_disk_is_waited_for(server: Command, disk: Path) -> None:
     """The file is moved away, and no new one can be made, until the disk is writable again."""
     out = disk / "a.jsonl"
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(10))
         out.rename(disk / "moved.jsonl")
         subprocess.run(["mount", "--bind", disk, disk], check=True)
@@ -128,9 +128,9 @@ def test_a_read_only_disk_is_waited_for(server: Door, disk: Path) -> None:
 
 
 @FORMS
-def test_a_file_that_was_rotated_away_is_followed_by_a_new_one(name: str, server: Door, tmp_path: Path) -> None:
+def test_a_file_that_was_rotated_away_is_followed_by_a_new_one(name: str, server: Command, tmp_path: Path) -> None:
     out, moved = tmp_path / name, tmp_path / f"moved-{name}"
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(10))
         out.rename(moved)
         send(proxy, range(10, 20))
@@ -143,10 +143,10 @@ def test_a_file_that_was_rotated_away_is_followed_by_a_new_one(name: str, server
 
 @FORMS
 def test_a_directory_that_was_removed_is_made_anew_and_what_was_in_it_counted(
-    name: str, server: Door, tmp_path: Path
+    name: str, server: Command, tmp_path: Path
 ) -> None:
     out = tmp_path / "folder" / name
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(10))
         shutil.rmtree(out.parent)
         send(proxy, range(10, 30))
@@ -157,9 +157,9 @@ def test_a_directory_that_was_removed_is_made_anew_and_what_was_in_it_counted(
     assert lost_by(proxy) == 10
 
 
-def test_a_file_removed_at_the_very_end_is_counted(server: Door, tmp_path: Path) -> None:
+def test_a_file_removed_at_the_very_end_is_counted(server: Command, tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(7))
         out.unlink()
         assert proxy.stop() == 1
@@ -167,10 +167,10 @@ def test_a_file_removed_at_the_very_end_is_counted(server: Door, tmp_path: Path)
 
 
 @FORMS
-def test_a_quota_is_waited_for(name: str, server: Door, tmp_path: Path) -> None:
+def test_a_quota_is_waited_for(name: str, server: Command, tmp_path: Path) -> None:
     """A limit on the file's size stands for the quota that cannot be set here."""
     out = tmp_path / name
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(10))
         resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (out.stat().st_size + 50, resource.RLIM_INFINITY))
         send(proxy, range(10, 40))
@@ -204,9 +204,9 @@ def breakable(flag: Path, deed: str, what: str) -> str:
 
 
 @FORMS
-def test_a_disk_with_errors_is_waited_for(name: str, server: Door, tmp_path: Path) -> None:
+def test_a_disk_with_errors_is_waited_for(name: str, server: Command, tmp_path: Path) -> None:
     out, flag = tmp_path / name, tmp_path / "flag"
-    with door(*record(server, out), broken=breakable(flag, "write", FAIL)) as proxy:
+    with running(*record(server, out), broken=breakable(flag, "write", FAIL)) as proxy:
         send(proxy, range(10))
         flag.touch()
         send(proxy, range(10, 40))
@@ -219,10 +219,10 @@ def test_a_disk_with_errors_is_waited_for(name: str, server: Door, tmp_path: Pat
 
 
 @pytest.mark.parametrize("sync", ["each", "second"])
-def test_a_disk_that_does_not_confirm_is_told_and_counted(sync: str, server: Door, tmp_path: Path) -> None:
+def test_a_disk_that_does_not_confirm_is_told_and_counted(sync: str, server: Command, tmp_path: Path) -> None:
     out, flag = tmp_path / "a.jsonl", tmp_path / "flag"
     flag.touch()
-    with door(*record(server, out, "--sync", sync), broken=breakable(flag, "fdatasync", FAIL)) as proxy:
+    with running(*record(server, out, "--sync", sync), broken=breakable(flag, "fdatasync", FAIL)) as proxy:
         send(proxy, range(10))
         proxy.wait_for(lambda line: "the disk did not confirm what was written" in line)
         flag.unlink()
@@ -233,9 +233,9 @@ def test_a_disk_that_does_not_confirm_is_told_and_counted(sync: str, server: Doo
 
 
 @pytest.mark.parametrize(("deed", "sync"), [("write", "second"), ("fdatasync", "each")])
-def test_a_disk_that_hangs_stalls_no_player(deed: str, sync: str, server: Door, tmp_path: Path) -> None:
+def test_a_disk_that_hangs_stalls_no_player(deed: str, sync: str, server: Command, tmp_path: Path) -> None:
     out, flag = tmp_path / "a.jsonl", tmp_path / "flag"
-    with door(*record(server, out, "--sync", sync), broken=breakable(flag, deed, HANG)) as proxy:
+    with running(*record(server, out, "--sync", sync), broken=breakable(flag, deed, HANG)) as proxy:
         send(proxy, range(10))
         flag.touch()
         send(proxy, range(10, 200))
@@ -247,9 +247,9 @@ def test_a_disk_that_hangs_stalls_no_player(deed: str, sync: str, server: Door, 
     assert sorted(numbers_in(out)) == list(range(200))
 
 
-def test_a_disk_that_hangs_to_the_end_holds_up_the_end_no_more_than_a_while(server: Door, tmp_path: Path) -> None:
+def test_a_disk_that_hangs_to_the_end_holds_up_the_end_no_more_than_a_while(server: Command, tmp_path: Path) -> None:
     out, flag = tmp_path / "a.jsonl", tmp_path / "flag"
-    with door(*record(server, out), broken=breakable(flag, "write", HANG)) as proxy:
+    with running(*record(server, out), broken=breakable(flag, "write", HANG)) as proxy:
         send(proxy, range(5))
         flag.touch()
         send(proxy, range(5, 12))
@@ -270,7 +270,7 @@ class Upstream:
             def do_POST(self) -> None:
                 if b'"number":"0"' in self.rfile.read(int(self.headers["Content-Length"])):
                     upstream.asked.set()
-                    upstream.released.wait(PATIENCE)
+                    upstream.released.wait(TIMEOUT_SECONDS)
                 self.send_response(204)
                 self.end_headers()
 
@@ -284,23 +284,23 @@ def test_an_upstream_that_is_slow_with_one_player_stalls_no_other(tmp_path: Path
     upstream, out = Upstream(), tmp_path / "a.jsonl"
     with (
         web_server(upstream.handler) as url,
-        door("record", "-q", "--to", url, "--out", out) as proxy,
+        running("record", "-q", "--to", url, "--out", out) as proxy,
         ThreadPoolExecutor() as pool,
     ):
         slow = pool.submit(send, proxy, range(1))
-        assert upstream.asked.wait(PATIENCE)
+        assert upstream.asked.wait(TIMEOUT_SECONDS)
         send(proxy, range(1, 100))
         assert sorted(numbers_in(out)) == list(range(1, 100))
         assert not slow.done()
         upstream.released.set()
-        slow.result(PATIENCE)
+        slow.result(TIMEOUT_SECONDS)
         assert proxy.stop() == 0
     assert sorted(numbers_in(out)) == list(range(100))
 
 
 @FORMS
-def test_a_full_recording_is_followed_by_a_new_one(name: str, server: Door, tmp_path: Path) -> None:
-    with door(*record(server, tmp_path / name, "--rotate", "600", "--rotate", "1h")) as proxy:
+def test_a_full_recording_is_followed_by_a_new_one(name: str, server: Command, tmp_path: Path) -> None:
+    with running(*record(server, tmp_path / name, "--rotate", "600", "--rotate", "1h")) as proxy:
         send(proxy, range(60))
         assert proxy.stop() == 0
 
@@ -312,8 +312,8 @@ def test_a_full_recording_is_followed_by_a_new_one(name: str, server: Door, tmp_
     assert all(re.fullmatch(r"a-\d{8}T\d{6}\.\d{6}Z\.jsonl(\.zst)?", path.name) for path in files[:-1])
 
 
-def test_a_recording_is_full_by_its_age(server: Door, tmp_path: Path) -> None:
-    with door(*record(server, tmp_path / "a.jsonl", "--rotate", "0.1s")) as proxy:
+def test_a_recording_is_full_by_its_age(server: Command, tmp_path: Path) -> None:
+    with running(*record(server, tmp_path / "a.jsonl", "--rotate", "0.1s")) as proxy:
         for nth in range(3):
             send(proxy, range(nth, nth + 1))
             wait_for_a_moment()
@@ -325,12 +325,12 @@ def wait_for_a_moment() -> None:
     threading.Event().wait(0.15)
 
 
-def test_two_recorders_never_write_into_one_recording(server: Door, tmp_path: Path) -> None:
+def test_two_recorders_never_write_into_one_recording(server: Command, tmp_path: Path) -> None:
 
     out = tmp_path / "a.jsonl"
-    with door(*record(server, out)) as proxy:
+    with running(*record(server, out)) as proxy:
         send(proxy, range(3))
-        second = tapehead(*record(server, out, "--append"), "--listen", "127.0.0.1:0")
+        second = run_tapehead(*record(server, out, "--append"), "--listen", "127.0.0.1:0")
         send(proxy, range(3, 6))
         assert proxy.stop() == 0
 

@@ -16,7 +16,7 @@ from mitmproxy.hooks import all_hooks
 from support.certificates import mitmdump, proxy_options
 from support.load import event_of
 from support.paths import RECORDINGS_FOLDER
-from support.processes import Door, door
+from support.processes import Command, running
 from support.tunnels import trust_both
 from support.upstream_server import Upstream, free_port, upstream
 from tapehead.proxy import access_addons, addons, hosts, login, script
@@ -80,7 +80,7 @@ def post(player: httpx.Client, url: str, number: int) -> int:
     return player.post(url + EVENTS, content=event_of(number), headers={"Content-Type": "application/json"}).status_code
 
 
-def player_of(proxy: Door, trust: ssl.SSLContext) -> httpx.Client:
+def player_of(proxy: Command, trust: ssl.SSLContext) -> httpx.Client:
     return httpx.Client(proxy=proxy.url, verify=trust)
 
 
@@ -93,7 +93,7 @@ def assert_goes_on(player: httpx.Client, plain: Upstream, secured: Upstream) -> 
     assert [each.body for each in secured.received] == [event_of(1)]
 
 
-def assert_told_once(proxy: Door, hook: str) -> None:
+def assert_told_once(proxy: Command, hook: str) -> None:
     (told,) = (line for line in proxy.lines if "tapehead failed in" in line)
     assert f"failed in {hook};" in told
 
@@ -105,7 +105,7 @@ def test_a_bug_in_recording_leaves_the_traffic_as_it_is(
     module, owner, name = hook
     out, broken = tmp_path / "a.jsonl", BREAK.format(module=module, owner=owner, hook=name)
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--out", out, *proxy_options(tmp_path, authority)]
-    with upstream() as plain, upstream(tls) as secured, door("record", *options, broken=broken) as proxy:
+    with upstream() as plain, upstream(tls) as secured, running("record", *options, broken=broken) as proxy:
         with player_of(proxy, trust_both(tmp_path, authority)) as player:
             assert_goes_on(player, plain, secured)
         assert proxy.stop() == 1
@@ -123,7 +123,7 @@ def test_a_bug_in_replay_lets_nothing_out(
     broken = BREAK.format(module=module, owner=owner, hook=WITHIN.get(name, name))
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--allow", "localhost"]
     options += proxy_options(tmp_path, authority)
-    with upstream() as plain, upstream(tls) as secured, door("replay", RECORDING, *options, broken=broken) as proxy:
+    with upstream() as plain, upstream(tls) as secured, running("replay", RECORDING, *options, broken=broken) as proxy:
         with player_of(proxy, trust_both(tmp_path, authority)) as player:
             answered = [post(player, server.url, 1) for server in (plain, secured)]
             allowed = player.get(f"https://localhost:{secured.port}/other")

@@ -8,7 +8,7 @@ import pytest
 from support.exchanges import start_with
 from support.load import event_of, numbers_in
 from support.paths import RECORDINGS_FOLDER
-from support.processes import Door, door
+from support.processes import Command, running
 from support.upstream_server import upstream
 
 EVENTS = "/api/v1/sessions/abc/events"
@@ -46,7 +46,7 @@ def post(url: str, number: int, body: bytes | None = None) -> httpx.Response:
     return httpx.post(url + EVENTS, content=event_of(number) if body is None else body, headers=headers)
 
 
-def assert_told_once(proxy: Door) -> None:
+def assert_told_once(proxy: Command) -> None:
     told = [line for line in proxy.lines if "tapehead failed in" in line]
     assert told, proxy.lines
     assert len(told) == len(set(told))
@@ -56,7 +56,7 @@ def assert_told_once(proxy: Door) -> None:
 @pytest.mark.parametrize(("module", "name"), HOOKS)
 def test_a_bug_leaves_the_exchange_as_it_is(module: str, name: str, tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
-    with upstream() as server, door("record", "--to", server.url, "--out", out, broken=plant(module, name)) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out, broken=plant(module, name)) as proxy:
         answers = [post(proxy.url, number) for number in range(3)]
         assert proxy.stop() == 1
 
@@ -72,7 +72,7 @@ def test_what_is_told_reproduces_the_failure_and_names_nobody(tmp_path: Path) ->
     body = b'{"eventType":"ping","params":{"visitor.marketingCloudUserId":"%s"}}' % SECRET.encode()
     with (
         upstream() as server,
-        door("record", "--to", server.url, "--out", out, broken=plant("recording.pipeline", "encode")) as proxy,
+        running("record", "--to", server.url, "--out", out, broken=plant("recording.pipeline", "encode")) as proxy,
     ):
         post(proxy.url, 1, body)
         proxy.stop()
@@ -88,7 +88,7 @@ def test_where_pseudonyms_fail_the_shape_alone_is_told(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     body = b'{"eventType":"ping","params":{"visitor.marketingCloudUserId":"%s"}}' % SECRET.encode()
     broken = plant("redaction.redactor", "Redactor.redact").replace(SECRET, "bug")
-    with upstream() as server, door("record", "--to", server.url, "--out", out, broken=broken) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out, broken=broken) as proxy:
         post(proxy.url, 1, body)
         assert proxy.stop() == 1
 
@@ -104,7 +104,7 @@ def test_where_pseudonyms_fail_the_shape_alone_is_told(tmp_path: Path) -> None:
 def test_an_engine_that_fails_gives_500_and_goes_on(command: str, engine: str, tmp_path: Path) -> None:
     module, _, name = engine.rpartition(".")
     recordings = [] if command == "serve" else [RECORDINGS_FOLDER / "timeline-1.jsonl"]
-    with door(command, *recordings, broken=plant(module, f"{name}.answer")) as proxy:
+    with running(command, *recordings, broken=plant(module, f"{name}.answer")) as proxy:
         answers = [post(proxy.url, number) for number in range(3)]
         assert proxy.stop() == 1
 
@@ -118,7 +118,7 @@ def test_an_engine_that_fails_gives_500_and_goes_on(command: str, engine: str, t
 @pytest.mark.parametrize("command", ["serve", "replay"])
 def test_a_line_that_cannot_be_shown_costs_no_answer(command: str) -> None:
     recording = RECORDINGS_FOLDER / "timeline-1.jsonl"
-    with door(command, recording, broken=plant("cli.terminal", "answer_line")) as proxy:
+    with running(command, recording, broken=plant("cli.terminal", "answer_line")) as proxy:
         assert post(proxy.url, 1).status_code in (204, 400, 404)
         assert proxy.stop() == 1
 
@@ -138,7 +138,7 @@ def test_a_failure_of_a_later_call_does_not_tell_whom_the_session_named(tmp_path
     start = start_with({"analytics.visitorId": SECRET})
     later = b'{"eventType":"ping","playerTime":{"playhead":1,"ts":1},"customMetadata":{"who":"%s"}}' % SECRET.encode()
     out = tmp_path / "a.jsonl"
-    with upstream(sid="abc") as server, door("record", "--to", server.url, "--out", out, broken=LATER) as proxy:
+    with upstream(sid="abc") as server, running("record", "--to", server.url, "--out", out, broken=LATER) as proxy:
         assert httpx.post(f"{proxy.url}/api/v1/sessions", json=start).status_code == 201
         assert post(proxy.url, 1, later).status_code == 204
         assert proxy.stop() == 1
@@ -152,7 +152,7 @@ def test_a_failure_before_the_call_is_understood_tells_nobody(tmp_path: Path) ->
     module, fails = "tapehead.recording.pipeline", "def broken(seen): raise ValueError(seen.request.body)"
     broken = f"import {module} as module\n{fails}\nmodule.build_exchange = broken"
     asked = ["--out", tmp_path / "a.jsonl"]
-    with upstream() as server, door("record", "--to", server.url, *asked, broken=broken) as proxy:
+    with upstream() as server, running("record", "--to", server.url, *asked, broken=broken) as proxy:
         assert post(proxy.url, 1, SECRET.encode()).status_code == 204
         assert proxy.stop() == 1
 
@@ -164,7 +164,7 @@ def test_a_failure_before_the_call_is_understood_tells_nobody(tmp_path: Path) ->
 def test_a_bug_does_not_send_a_call_elsewhere(tmp_path: Path) -> None:
     asked = ["--out", tmp_path / "a.jsonl", "--endpoint", "127.0.0.1"]
     broken = plant("proxy.addons", "find_call")
-    with upstream() as server, door("record", "--to", f"{server.url}/company", *asked, broken=broken) as proxy:
+    with upstream() as server, running("record", "--to", f"{server.url}/company", *asked, broken=broken) as proxy:
         assert post(proxy.url, 1).status_code == 204
         proxy.stop()
 

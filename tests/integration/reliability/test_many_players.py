@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.many_players import EVENTS, Viewer, lines_to, play_all, telling_recording
-from support.processes import Door, door
+from support.many_players import EVENTS, SimulatedPlayer, connections_to, distinct_recording, play_all
+from support.processes import Command, running
 from support.resend import DOORS, assert_all_hits, write
 
 SESSIONS, TAKES = 20, 2
@@ -17,10 +17,10 @@ SECONDS = 60.0
 @pytest.mark.parametrize(("command", "players", "connections"), [("replay", 50, 150), ("serve", 500, 600)])
 def test_no_answer_is_crossed_among_many_players(command: str, players: int, connections: int, tmp_path: Path) -> None:
     """Interleaved, with the events of a burst in flight together and out of order."""
-    recording = write(tmp_path / "telling.jsonl", telling_recording(SESSIONS, TAKES))
+    recording = write(tmp_path / "telling.jsonl", distinct_recording(SESSIONS, TAKES))
     summary = tmp_path / "summary.json"
-    viewers = [Viewer(number, f"clip-{number % (SESSIONS // TAKES)}") for number in range(players)]
-    with door(command, recording, "--strict", "-q", "--summary", summary) as opened:
+    viewers = [SimulatedPlayer(number, f"clip-{number % (SESSIONS // TAKES)}") for number in range(players)]
+    with running(command, recording, "--strict", "-q", "--summary", summary) as opened:
         asyncio.run(asyncio.wait_for(play_all(opened.port, viewers, connections), SECONDS))
         assert opened.stop() == 0
 
@@ -32,14 +32,14 @@ def test_no_answer_is_crossed_among_many_players(command: str, players: int, con
     assert_all_hits(summary, players * (1 + len(EVENTS)))
 
 
-async def play_parts(port: int, viewers: list[Viewer], first: list[int], end: list[int]) -> None:
+async def play_parts(port: int, viewers: list[SimulatedPlayer], first: list[int], end: list[int]) -> None:
     """Each viewer's events from its own first to before its own end."""
-    async with lines_to(port, 3 * len(viewers)) as lines:
+    async with connections_to(port, 3 * len(viewers)) as lines:
         parts = zip(viewers, first, end, strict=True)
         await asyncio.gather(*(viewer.play(lines, *part) for viewer, *part in parts))
 
 
-def killed(opened: Door) -> str:
+def killed(opened: Command) -> str:
     """Kill -9; the address that was listened on."""
     opened.process.kill()
     opened.process.wait()
@@ -49,13 +49,13 @@ def killed(opened: Door) -> str:
 @pytest.mark.parametrize("command", DOORS)
 def test_killed_and_started_again_in_the_middle_all_playbacks_end_as_recorded(command: str, tmp_path: Path) -> None:
     """Each of 20 players is at another place when it happens, many within a burst; a 410 comes at the very end."""
-    recording = write(tmp_path / "telling.jsonl", telling_recording(SESSIONS, TAKES))
-    viewers = [Viewer(number, f"clip-{number % 10}") for number in range(20)]
+    recording = write(tmp_path / "telling.jsonl", distinct_recording(SESSIONS, TAKES))
+    viewers = [SimulatedPlayer(number, f"clip-{number % 10}") for number in range(20)]
     reached = [number % len(EVENTS) for number in range(20)]
-    with door(command, recording, "-q") as first:
+    with running(command, recording, "-q") as first:
         asyncio.run(play_parts(first.port, viewers, [0] * 20, reached))
         listen = killed(first)
-    with door(command, recording, "-q", "--summary", tmp_path / "summary.json", listen=listen) as second:
+    with running(command, recording, "-q", "--summary", tmp_path / "summary.json", listen=listen) as second:
         asyncio.run(play_parts(second.port, viewers, reached, [len(EVENTS)] * 20))
         assert second.stop() == 0
 

@@ -10,8 +10,8 @@ import pytest
 from support.captured_traffic import read
 from support.exchanges import start
 from support.paths import RECORDINGS_FOLDER
-from support.processes import PATIENCE, READY, door, program, tapehead
-from support.remote_clients import STRANGER, US, client_at, complaints, post_through, post_to
+from support.processes import READY, TIMEOUT_SECONDS, run_tapehead, running, start_program
+from support.remote_clients import STRANGER, US, client_at, post_through, post_to, warnings_in
 from support.rules import PING
 from support.upstream_server import SID, upstream
 
@@ -33,18 +33,18 @@ names = [" ".join((each[0], *each[1:][-2:])).replace(str(RECORDING), "RECORDING"
 
 @pytest.mark.parametrize("command", DOORS, ids=names)
 def test_on_this_machine_nothing_is_said(command: tuple[str, ...], tmp_path: Path) -> None:
-    with door(*command, cwd=tmp_path) as opened:
+    with running(*command, cwd=tmp_path) as opened:
         assert opened.stop() == 0
 
-    assert complaints(opened) == []
+    assert warnings_in(opened) == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "127.1"])
 def test_this_machine_has_several_names(host: str, tmp_path: Path) -> None:
-    with door("record", "--mode", "regular", cwd=tmp_path, listen=f"{host}:0") as opened:
+    with running("record", "--mode", "regular", cwd=tmp_path, listen=f"{host}:0") as opened:
         assert opened.stop() == 0
 
-    assert complaints(opened) == []
+    assert warnings_in(opened) == []
 
 
 EXPOSED = [
@@ -66,10 +66,10 @@ EXPOSED = [
 def test_beyond_this_machine_one_line_says_what_that_exposes(
     command: tuple[str, ...], said: str, tmp_path: Path
 ) -> None:
-    with door(*command, cwd=tmp_path, listen="0.0.0.0:0") as opened:
+    with running(*command, cwd=tmp_path, listen="0.0.0.0:0") as opened:
         assert opened.stop() == 0
 
-    (line,) = complaints(opened)
+    (line,) = warnings_in(opened)
     assert line.startswith("listening on 0.0.0.0, beyond this machine: ")
     assert said in line
 
@@ -99,7 +99,7 @@ BACK_DOORS = [
 
 @pytest.mark.parametrize("arguments", BACK_DOORS, ids=[" ".join(each) for each in BACK_DOORS])
 def test_an_open_proxy_is_refused_however_it_is_said(arguments: list[str], tmp_path: Path) -> None:
-    done = tapehead("record", *arguments, cwd=tmp_path)
+    done = run_tapehead("record", *arguments, cwd=tmp_path)
 
     assert done.returncode == 2, done
     (line,) = done.stderr.splitlines()
@@ -111,7 +111,7 @@ def test_an_open_proxy_is_refused_however_it_is_said(arguments: list[str], tmp_p
 
 def test_a_replay_that_forwards_can_be_made_no_open_proxy_either(tmp_path: Path) -> None:
     forward = ["--on-miss", "forward", "--to", "http://127.0.0.1:9", "--out", "out.jsonl"]
-    done = tapehead("replay", RECORDING, *forward, "--set", "mode=regular@0.0.0.0:0", cwd=tmp_path)
+    done = run_tapehead("replay", RECORDING, *forward, "--set", "mode=regular@0.0.0.0:0", cwd=tmp_path)
 
     assert done.returncode == 2
     assert "is an open proxy" in done.stderr
@@ -137,7 +137,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "wanted"), WRONG, ids=[" ".join(each[0]) for each in WRONG])
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], wanted: str, tmp_path: Path) -> None:
-    done = tapehead(*arguments, cwd=tmp_path)
+    done = run_tapehead(*arguments, cwd=tmp_path)
 
     assert done.returncode == 2, done
     (line,) = done.stderr.splitlines()
@@ -152,7 +152,7 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], wanted: str, tm
 def test_an_open_proxy_that_was_asked_for_works(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--open", "--out", out]
-    with upstream() as server, door("record", *options, listen="0.0.0.0:0") as proxy:
+    with upstream() as server, running("record", *options, listen="0.0.0.0:0") as proxy:
         with client_at(STRANGER) as stranger:
             answer = post_through(stranger, proxy, server.url + EVENTS)
         proxy.stop()
@@ -165,7 +165,7 @@ def test_an_open_proxy_that_was_asked_for_works(tmp_path: Path) -> None:
 def test_a_recording_proxy_hangs_up_on_who_is_not_named(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--allow-client", US, "--out", out]
-    with upstream() as server, door("record", *options, listen="0.0.0.0:0") as proxy:
+    with upstream() as server, running("record", *options, listen="0.0.0.0:0") as proxy:
         with client_at(STRANGER) as stranger:
             refused = [post_through(stranger, proxy, f"{server.url}{EVENTS}?unwelcome") for _ in range(3)]
         with client_at(US) as player:
@@ -178,7 +178,7 @@ def test_a_recording_proxy_hangs_up_on_who_is_not_named(tmp_path: Path) -> None:
     assert [each.path for each in server.received] == [EVENTS]
     assert [each.request.url for each in read(out)] == [server.url + EVENTS]
     assert not [line for line in proxy.lines if "unwelcome" in line]
-    assert complaints(proxy)[1:] == [
+    assert warnings_in(proxy)[1:] == [
         f"refused a connection from {STRANGER}, which --allow-client does not name; others are counted",
         "refused 3 connections that --allow-client does not name",
     ]
@@ -193,7 +193,7 @@ def test_every_door_hangs_up_on_who_is_not_named(command: str, tmp_path: Path) -
             "serve": ["serve", RECORDING],
             "workers": ["serve", RECORDING, "--workers", "2"],
         }[command]
-        with door(*asked, "--allow-client", "10.0.0.0/8", "--allow-client", US) as opened:
+        with running(*asked, "--allow-client", "10.0.0.0/8", "--allow-client", US) as opened:
             with client_at(STRANGER) as stranger:
                 refused = [post_to(stranger, opened, SESSIONS, start()) for _ in range(6)]
             with client_at(US) as player:
@@ -204,7 +204,7 @@ def test_every_door_hangs_up_on_who_is_not_named(command: str, tmp_path: Path) -
     assert answer
     assert answer.status_code == 201
     assert len(server.received) == (command == "record")
-    assert complaints(opened) == [
+    assert warnings_in(opened) == [
         f"refused a connection from {STRANGER}, which --allow-client does not name; others are counted",
         "refused 6 connections that --allow-client does not name",
     ]
@@ -213,14 +213,14 @@ def test_every_door_hangs_up_on_who_is_not_named(command: str, tmp_path: Path) -
 @pytest.mark.parametrize("command", [("record", "--mode", "regular"), ("serve",)], ids=["record", "serve"])
 def test_who_is_not_named_is_hung_up_on_before_a_word(command: tuple[str, ...], tmp_path: Path) -> None:
     with (
-        door(*command, "--allow-client", US, cwd=tmp_path) as opened,
-        socket.create_connection(opened.address, PATIENCE) as stranger,
+        running(*command, "--allow-client", US, cwd=tmp_path) as opened,
+        socket.create_connection(opened.address, TIMEOUT_SECONDS) as stranger,
     ):
         assert stranger.recv(1) == b""
 
 
 def test_an_allowed_client_in_ipv6_clothes_gets_in(tmp_path: Path) -> None:
-    with door("serve", "--allow-client", "::ffff:127.0.0.0/104") as opened, client_at(US) as player:
+    with running("serve", "--allow-client", "::ffff:127.0.0.0/104") as opened, client_at(US) as player:
         answer = post_to(player, opened, SESSIONS, start())
 
     assert answer
@@ -246,7 +246,7 @@ def test_a_check_that_fails_lets_nobody_in(command: str, tmp_path: Path) -> None
     with upstream() as server:
         asked = ["record", "--to", server.url, "--out", tmp_path / "out.jsonl"] if command == "record" else ["serve"]
         options = [*asked, "--allow-client", "127.0.0.0/8", "--listen", "127.0.0.1:0"]
-        with program(sys.executable, "-c", BROKEN, *options) as opened:
+        with start_program(sys.executable, "-c", BROKEN, *options) as opened:
             opened.url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
             with client_at(US) as player:
                 answers = [post_to(player, opened, EVENTS, PING) for _ in range(3)]
@@ -255,14 +255,14 @@ def test_a_check_that_fails_lets_nobody_in(command: str, tmp_path: Path) -> None
 
     assert answers == [None] * 3
     assert server.received == []
-    assert len(complaints(opened)) == 2
+    assert len(warnings_in(opened)) == 2
 
 
 def test_without_the_option_everybody_gets_in(tmp_path: Path) -> None:
-    with door("serve") as opened:
+    with running("serve") as opened:
         for address in (US, STRANGER):
             with client_at(address) as player:
                 assert httpx.codes.is_success(player.post(opened.url + SESSIONS, json=start()).status_code)
         opened.stop()
 
-    assert complaints(opened) == []
+    assert warnings_in(opened) == []

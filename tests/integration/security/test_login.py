@@ -15,8 +15,8 @@ from support.captured_traffic import read
 from support.certificates import proxy_options, trust_proxy
 from support.exchanges import start
 from support.paths import RECORDINGS_FOLDER
-from support.processes import PATIENCE, READY, Door, door, program, tapehead
-from support.remote_clients import complaints
+from support.processes import READY, TIMEOUT_SECONDS, Command, run_tapehead, running, start_program
+from support.remote_clients import warnings_in
 from support.rules import PING
 from support.upstream_server import SID, Upstream, upstream
 from tapehead.errors import StartupError
@@ -30,22 +30,22 @@ BASIC = base64.b64encode(":".join(LOGIN).encode()).decode()
 WRONG_LOGINS = [None, ("user", "wrong-word"), ("other", LOGIN[1]), ("user", "")]
 
 
-def through(proxy: Door, login: tuple[str, str] | None, trust: ssl.SSLContext | None = None) -> httpx.Client:
+def through(proxy: Command, login: tuple[str, str] | None, trust: ssl.SSLContext | None = None) -> httpx.Client:
     """A player behind the proxy."""
     return httpx.Client(proxy=httpx.Proxy(proxy.url, auth=login), verify=trust or False)
 
 
-def assert_without_a_trace(proxy: Door, server: Upstream, *files: Path) -> None:
+def assert_without_a_trace(proxy: Command, server: Upstream, *files: Path) -> None:
     """No word of a login is printed, stored, or sent on."""
-    traces = ("s3cret-word", "wrong-word", BASIC, "roxy-auth", "roxy-Auth")
+    leaks = ("s3cret-word", "wrong-word", BASIC, "roxy-auth", "roxy-Auth")
     seen = ["\n".join(proxy.lines), *(path.read_text() for path in files), str(server.received)]
-    assert [(trace, where[:80]) for trace in traces for where in seen if trace in where] == []
+    assert [(trace, where[:80]) for trace in leaks for where in seen if trace in where] == []
 
 
 def test_only_who_logs_in_is_recorded(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--keep-ids", "--out", out, *SAID]
-    with upstream() as server, door("record", *options) as proxy:
+    with upstream() as server, running("record", *options) as proxy:
         for login in WRONG_LOGINS:
             with through(proxy, login) as player:
                 refused = [player.post(server.url + path, json=PING) for path in (EVENTS, "/page.html")]
@@ -58,7 +58,7 @@ def test_only_who_logs_in_is_recorded(tmp_path: Path) -> None:
     assert served == [204, 200]
     assert [each.path for each in server.received] == [EVENTS, "/page.html"]
     assert [each.request.url for each in read(out)] == [server.url + EVENTS]
-    assert complaints(proxy) == []
+    assert warnings_in(proxy) == []
     assert_without_a_trace(proxy, server, out)
 
 
@@ -69,7 +69,7 @@ def test_a_tunnel_takes_a_login_too(tmp_path: Path, authority: trustme.CA, tls: 
     with (
         upstream(tls) as endpoint,
         upstream(tls) as other,
-        door("record", *options, "--endpoint", f"127.0.0.1:{endpoint.port}") as proxy,
+        running("record", *options, "--endpoint", f"127.0.0.1:{endpoint.port}") as proxy,
     ):
         trust = trust_proxy(tmp_path)
         authority.configure_trust(trust)
@@ -90,7 +90,7 @@ def test_a_tunnel_takes_a_login_too(tmp_path: Path, authority: trustme.CA, tls: 
 
 def test_in_front_of_the_endpoint_players_log_in_as_at_a_server(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--to", server.url, "--keep-ids", "--out", out, *SAID) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--keep-ids", "--out", out, *SAID) as proxy:
         refused = [httpx.post(proxy.url + EVENTS, json=PING, auth=login) for login in WRONG_LOGINS]
         served = httpx.post(proxy.url + EVENTS, json=PING, auth=LOGIN)
         assert proxy.stop() == 0
@@ -112,7 +112,7 @@ def test_a_replay_answers_only_who_logs_in(mode: list[str]) -> None:
                 return player.post(f"http://collection.example{SESSIONS}", json=start()).status_code
         return httpx.post(proxy.url + SESSIONS, json=start(), auth=login).status_code
 
-    with door("replay", RECORDING, *mode, *SAID) as proxy:
+    with running("replay", RECORDING, *mode, *SAID) as proxy:
         statuses = [play(login) for login in (*WRONG_LOGINS, LOGIN)]
         proxy.stop()
 
@@ -120,9 +120,9 @@ def test_a_replay_answers_only_who_logs_in(mode: list[str]) -> None:
     assert sum("sessionStart  " in line and "  201  " in line for line in proxy.lines) == 1
 
 
-def greet(proxy: Door, login: tuple[str, str] | None) -> tuple[socket.socket, bytes]:
+def greet(proxy: Command, login: tuple[str, str] | None) -> tuple[socket.socket, bytes]:
     """Say hello in SOCKS5, and who one is if one is asked; the connection and the last answer."""
-    line = socket.create_connection(proxy.address, PATIENCE)
+    line = socket.create_connection(proxy.address, TIMEOUT_SECONDS)
     line.sendall(b"\x05\x01\x02" if login else b"\x05\x01\x00")
     answer = line.recv(2)
     if login and answer == b"\x05\x02":
@@ -135,7 +135,7 @@ def greet(proxy: Door, login: tuple[str, str] | None) -> tuple[socket.socket, by
 def test_socks_asks_for_a_login(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     options = ["--mode", "socks5", "--endpoint", "127.0.0.1", "--out", out, *SAID]
-    with upstream() as server, door("record", *options) as proxy:
+    with upstream() as server, running("record", *options) as proxy:
         for login in WRONG_LOGINS:
             line, answer = greet(proxy, login)
             with line:
@@ -166,7 +166,7 @@ def test_a_file_of_htpasswd_is_read_where_it_lies(tmp_path: Path) -> None:
     (tmp_path / "users").write_text(f"# players\nuser:{BCRYPT}\nold:{SHA}\n")
     with upstream() as server:
         options = ["--mode", "regular", "--out", tmp_path / "out.jsonl", "--proxyauth", "@users"]
-        with door("record", *options, cwd=tmp_path) as proxy:
+        with running("record", *options, cwd=tmp_path) as proxy:
             logins = [LOGIN, ("old", "password"), ("user", "password"), ("user", BCRYPT), ("nobody", "")]
             statuses = []
             for login in logins:
@@ -194,7 +194,7 @@ def test_a_file_that_cannot_be_used_is_said_without_a_word_of_it(
 ) -> None:
     if content is not None:
         (tmp_path / "users").write_bytes(content.encode("latin-1"))
-    done = tapehead("record", "--mode", "regular", "--proxyauth", "@users", cwd=tmp_path)
+    done = run_tapehead("record", "--mode", "regular", "--proxyauth", "@users", cwd=tmp_path)
 
     assert done.returncode == 2, done
     (line,) = done.stderr.splitlines()
@@ -253,7 +253,7 @@ def test_a_login_that_cannot_be_checked_is_refused(broken: str, status: int, log
     options = ["record", "--mode", "regular", "--endpoint", "127.0.0.1", "--out", out, *SAID]
     with (
         upstream() as server,
-        program(sys.executable, "-c", BROKEN, broken, *options, "--listen", "127.0.0.1:0") as proxy,
+        start_program(sys.executable, "-c", BROKEN, broken, *options, "--listen", "127.0.0.1:0") as proxy,
     ):
         proxy.url = proxy.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
         with through(proxy, LOGIN) as player:
@@ -272,7 +272,7 @@ def test_a_login_that_cannot_be_checked_is_refused(broken: str, status: int, log
 def test_socks_with_a_broken_check_lets_nobody_in(tmp_path: Path) -> None:
     options = ["record", "--mode", "socks5", "--out", tmp_path / "out.jsonl", *SAID, "--listen", "127.0.0.1:0"]
     for broken in ("check", "addon"):
-        with program(sys.executable, "-c", BROKEN, broken, *options, "--overwrite") as proxy:
+        with start_program(sys.executable, "-c", BROKEN, broken, *options, "--overwrite") as proxy:
             proxy.url = proxy.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
             line, answer = greet(proxy, LOGIN)
             line.close()

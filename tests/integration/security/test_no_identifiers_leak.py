@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from support.paths import ROOT
-from support.planted_identifiers import NAMED, PEOPLE, PLANTED, Repeating, play, spellings, traces, traces_in
-from support.processes import Door, door, program, tapehead, web_server
+from support.planted_identifiers import NAMED, PEOPLE, PLANTED, Repeating, leaks, leaks_in, play, spellings
+from support.processes import Command, run_tapehead, running, start_program, web_server
 
 NAMES = [word for name in NAMED for word in ("--redact-key", name)]
 OTHER = PEOPLE[1]
@@ -36,13 +36,13 @@ def endpoint() -> Iterator[str]:
 
 def assert_unexposed(world: Path, *printed: str) -> None:
     """Neither files nor what was printed has anything of two people in it."""
-    assert traces_in(world) == {}
-    assert traces("\n".join(printed).encode()) == []
+    assert leaks_in(world) == {}
+    assert leaks("\n".join(printed).encode()) == []
 
 
-def recorded(world: Path, endpoint: str, *options: str, out: str = "a.jsonl", ids: dict[str, str] = PLANTED) -> Door:
+def recorded(world: Path, endpoint: str, *options: str, out: str = "a.jsonl", ids: dict[str, str] = PLANTED) -> Command:
     """What a recorder printed that a person played through; the recording is in `out`."""
-    with door("record", "--to", endpoint, "--out", world / out, *options) as proxy:
+    with running("record", "--to", endpoint, "--out", world / out, *options) as proxy:
         statuses = play(proxy.url, ids)
         proxy.stop()
     assert statuses[0] == 201
@@ -55,22 +55,22 @@ def recorded(world: Path, endpoint: str, *options: str, out: str = "a.jsonl", id
 
 def test_with_keep_ids_everything_planted_is_found(world: Path, endpoint: str) -> None:
     proxy = recorded(world, endpoint, "--keep-ids", "--sync", "none")
-    page = tapehead("audit", "a.jsonl", "--format", "html", "--fail-on", "never", cwd=world)
+    page = run_tapehead("audit", "a.jsonl", "--format", "html", "--fail-on", "never", cwd=world)
 
-    assert traces((world / "a.jsonl").read_bytes()) == sorted(PLANTED.values())
-    assert PLANTED["analytics.visitorId"] in traces("\n".join(proxy.lines).encode())
-    assert PLANTED["analytics.aid"] in traces(page.stdout.encode())
+    assert leaks((world / "a.jsonl").read_bytes()) == sorted(PLANTED.values())
+    assert PLANTED["analytics.visitorId"] in leaks("\n".join(proxy.lines).encode())
+    assert PLANTED["analytics.aid"] in leaks(page.stdout.encode())
 
 
 def test_the_search_reads_another_case_and_percents() -> None:
     value = PLANTED["analytics.visitorId"]
 
-    assert traces(value.upper().encode()) == traces(f"%{ord(value[0]):02X}{value[1:]}".encode()) == [value]
+    assert leaks(value.upper().encode()) == leaks(f"%{ord(value[0]):02X}{value[1:]}".encode()) == [value]
 
 
 @pytest.mark.parametrize("value", PLANTED.values())
 def test_every_spelling_is_found(value: str) -> None:
-    assert all(value in traces(b"x" + spelt) for spelt in spellings(value))
+    assert all(value in leaks(b"x" + spelt) for spelt in spellings(value))
 
 
 # ---- Recordings, and what is made of them ----
@@ -101,7 +101,7 @@ def test_no_report_names_anybody(world: Path, endpoint: str) -> None:
     recorded(world, endpoint, *NAMES)
     recorded(world, endpoint, *NAMES, out="b.jsonl", ids=OTHER)
     for number, command in enumerate(REPORTS):
-        done = tapehead(*command, cwd=world)
+        done = run_tapehead(*command, cwd=world)
         assert done.returncode in (0, 1), done
         assert "pseudonym-" in done.stdout or command[-1] in ("junit", "a-s"), command
         (world / f"report-{number}").write_text(done.stdout + done.stderr)
@@ -113,7 +113,7 @@ def test_mitmproxys_own_tools_store_nobody_either(world: Path, endpoint: str) ->
     options = {"tapehead_record": world / "a.jsonl", "tapehead_redact_key": NAMED[0], "flow_detail": 0}
     words = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
     words += ["--set", f"tapehead_redact_key={NAMED[1]}", "--mode", f"reverse:{endpoint}", "-s", str(SCRIPT)]
-    with program(TOOLS / "mitmdump", *words, "--listen-port", 0) as tool:
+    with start_program(TOOLS / "mitmdump", *words, "--listen-port", 0) as tool:
         line = tool.wait_for(lambda line: "listening at" in line)
         play(f"http://127.0.0.1:{line.rpartition(':')[2].strip(' .')}", PLANTED)
         tool.stop()
@@ -130,7 +130,7 @@ def test_a_replay_tells_of_misses_without_names(miss: list[str], world: Path, en
     recorded(world, endpoint, *NAMES)
     forward = ["--to", endpoint] if "forward" in miss else []
     options = ["--explain", "--summary", "summary.json", "--on-miss", *miss, *forward]
-    with door("replay", "a.jsonl", *options, *NAMES, cwd=world) as proxy:
+    with running("replay", "a.jsonl", *options, *NAMES, cwd=world) as proxy:
         played = [play(proxy.url, OTHER), play(proxy.url, OTHER, **{"media.id": f"of {OTHER['appInstallationId']}"})]
         proxy.stop()
 
@@ -142,7 +142,7 @@ def test_a_replay_tells_of_misses_without_names(miss: list[str], world: Path, en
 @pytest.mark.parametrize("recordings", [["a.jsonl"], []], ids=["replaying", "simulating"])
 def test_a_server_tells_of_nobody(recordings: list[str], world: Path, endpoint: str) -> None:
     recorded(world, endpoint, *NAMES)
-    with door("serve", *recordings, "--explain", "--summary", "summary.json", cwd=world) as server:
+    with running("serve", *recordings, "--explain", "--summary", "summary.json", cwd=world) as server:
         play(server.url, OTHER)
         play(server.url, OTHER, **{"media.id": f"of {OTHER['appInstallationId']}"})
         server.stop()
@@ -153,7 +153,7 @@ def test_a_server_tells_of_nobody(recordings: list[str], world: Path, endpoint: 
 
 def test_a_name_that_identifies_is_not_quoted_either(world: Path, endpoint: str) -> None:
     recorded(world, endpoint, "--redact-key", "media.channel", *NAMES)
-    with door("replay", "a.jsonl", "--redact-key", "media.channel", "--explain", cwd=world) as proxy:
+    with running("replay", "a.jsonl", "--redact-key", "media.channel", "--explain", cwd=world) as proxy:
         play(proxy.url, OTHER, **{"media.id": "another", "media.channel": PLANTED["householdId"]})
         proxy.stop()
 
@@ -178,7 +178,7 @@ module.SimulatedEndpoint.answer = broken
 
 
 def test_a_bug_is_told_of_without_names(world: Path, endpoint: str) -> None:
-    with door("record", "--to", endpoint, "--out", world / "a.jsonl", *NAMES, broken=BUG) as proxy:
+    with running("record", "--to", endpoint, "--out", world / "a.jsonl", *NAMES, broken=BUG) as proxy:
         play(proxy.url, PLANTED)
         assert proxy.stop() == 1
 
@@ -187,16 +187,16 @@ def test_a_bug_is_told_of_without_names(world: Path, endpoint: str) -> None:
 
 
 def test_a_bug_in_an_answer_is_told_of_without_names(world: Path) -> None:
-    with door("serve", *NAMES, broken=HANG_UP) as server:
+    with running("serve", *NAMES, broken=HANG_UP) as server:
         assert play(server.url, PLANTED) == [500]
         assert server.stop() == 1
 
     assert any("cannot answer Request(" in line for line in server.lines)
-    assert traces("\n".join(server.lines).encode()) == []
+    assert leaks("\n".join(server.lines).encode()) == []
 
 
 def test_a_dead_endpoint_is_told_of_without_names(world: Path) -> None:
-    with door("record", "--to", "http://127.0.0.1:9", "--out", world / "a.jsonl", *NAMES) as proxy:
+    with running("record", "--to", "http://127.0.0.1:9", "--out", world / "a.jsonl", *NAMES) as proxy:
         assert play(proxy.url, PLANTED) == [502]
         proxy.stop()
 
@@ -204,7 +204,7 @@ def test_a_dead_endpoint_is_told_of_without_names(world: Path) -> None:
 
 
 def test_a_full_disk_is_told_of_without_names(world: Path, endpoint: str) -> None:
-    with door("record", "--to", endpoint, "--out", world / "a" / "a.jsonl", *NAMES, "--backlog", "5kB") as proxy:
+    with running("record", "--to", endpoint, "--out", world / "a" / "a.jsonl", *NAMES, "--backlog", "5kB") as proxy:
         (world / "a" / "a.jsonl").unlink()
         (world / "a").rmdir()
         (world / "a").write_text("no folder")

@@ -15,7 +15,7 @@ import trustme
 
 from support.captured_traffic import read_capture, send
 from support.certificates import proxy_options, trust_proxy
-from support.processes import PATIENCE, door
+from support.processes import TIMEOUT_SECONDS, running
 from support.resend import assert_as_recorded, in_order, resend_by_sid
 from support.upstream_server import SID, upstream
 
@@ -48,14 +48,14 @@ def trap(port: int = 0) -> Iterator[Trap]:
         thread.start()
         yield found
         listening.shutdown(socket.SHUT_RDWR)
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT_SECONDS)
 
 
 @pytest.fixture
 def recorded(captures: Path, tmp_path: Path) -> tuple[Path, int]:
     """A recording, and the port on which its endpoint was."""
     out = tmp_path / "recorded.jsonl"
-    with upstream(sid=SID) as server, door("record", "--to", server.url, "--out", out, "-q") as proxy:
+    with upstream(sid=SID) as server, running("record", "--to", server.url, "--out", out, "-q") as proxy:
         with httpx.Client() as player:
             send(player, proxy.url, read_capture(captures / "sdk-sample-player.jsonl"))
         assert proxy.stop() == 0
@@ -74,7 +74,7 @@ def test_a_trap_catches_what_connects() -> None:
 def test_the_endpoint_that_was_recorded_sees_no_packet(command: str, recorded: tuple[Path, int]) -> None:
     recording, port = recorded
     exchanges = in_order(recording)
-    with trap(port) as set_up, door(command, recording) as opened, httpx.Client() as player:
+    with trap(port) as set_up, running(command, recording) as opened, httpx.Client() as player:
         answers = resend_by_sid(player, opened.url, exchanges)
         host = {"Host": f"127.0.0.1:{port}"}
         lost = [player.get(opened.url + path, headers=host).status_code for path in ("/", "/player.html", "/api/v2")]
@@ -88,7 +88,7 @@ def test_the_endpoint_that_was_recorded_sees_no_packet(command: str, recorded: t
 
 def connect(proxy: int, to: str) -> str:
     """Ask for a tunnel; the status line and the rest of the answer."""
-    with socket.create_connection(("127.0.0.1", proxy), PATIENCE) as line:
+    with socket.create_connection(("127.0.0.1", proxy), TIMEOUT_SECONDS) as line:
         line.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n".encode())
         answer = b""
         while chunk := line.recv(65536):
@@ -103,7 +103,7 @@ def test_a_regular_proxy_refuses_every_way_out(recorded: tuple[Path, int], tmp_p
     recording, port = recorded
     exchanges = in_order(recording)
     options = ["--mode", "regular", "--endpoint", f"127.0.0.1:{port}", "--set", f"confdir={tmp_path}"]
-    with trap(port) as endpoint, trap() as other, door("replay", recording, *options) as proxy:
+    with trap(port) as endpoint, trap() as other, running("replay", recording, *options) as proxy:
         with httpx.Client(proxy=proxy.url) as player:
             assert_as_recorded(exchanges, resend_by_sid(player, endpoint.url, exchanges))
             refused = [
@@ -131,7 +131,7 @@ def test_a_host_that_is_allowed_is_reached_and_no_other(
     with upstream() as server, trap() as other:
         allowed = f"{name}:{server.port}" if with_port else name
         options = ["--mode", "regular", "--allow", allowed, "--set", f"confdir={tmp_path}"]
-        with door("replay", recording, *options) as proxy, httpx.Client(proxy=proxy.url) as player:
+        with running("replay", recording, *options) as proxy, httpx.Client(proxy=proxy.url) as player:
             page = player.get(f"http://{name}:{server.port}/player.html")
             other_port = player.get(f"http://{name}:{other.port}/") if with_port else None
             foreign = player.get("http://www.example.com/")
@@ -148,7 +148,7 @@ def test_https_to_a_host_that_is_allowed_passes_as_a_tunnel(
     recorded: tuple[Path, int], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
     options = ["--mode", "regular", "--allow", "127.0.0.1", *proxy_options(tmp_path, authority)]
-    with upstream(tls) as server, door("replay", recorded[0], *options) as proxy:
+    with upstream(tls) as server, running("replay", recorded[0], *options) as proxy:
         trust = trust_proxy(tmp_path)
         authority.configure_trust(trust)
         with httpx.Client(proxy=proxy.url, verify=trust) as player:
@@ -187,7 +187,7 @@ def test_the_receipt_refuses_counts_and_turns_into_an_exit_code() -> None:
     """Broken on purpose: what a library that reaches for the network would see."""
     with trap() as set_up:
         command = [sys.executable, "-c", BROKEN_ON_PURPOSE, str(set_up.port)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
 
     *refused, guard = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (1, "")

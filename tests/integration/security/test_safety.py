@@ -11,7 +11,7 @@ import pytest
 from support.captured_traffic import read
 from support.exchanges import NOW, exchange, request
 from support.paths import RECORDINGS_FOLDER
-from support.processes import door, tapehead
+from support.processes import run_tapehead, running
 from support.rules import PING
 from support.upstream_server import SID, upstream
 from tapehead.protocol.routes import Call
@@ -42,7 +42,7 @@ def recording(tmp_path: Path) -> Path:
 )
 def test_nothing_is_written_over_what_is_read(command: list[str], recording: Path) -> None:
     before = recording.read_bytes()
-    done = tapehead(*command, cwd=recording.parent)
+    done = run_tapehead(*command, cwd=recording.parent)
 
     assert done.returncode == 2, done
     assert len(done.stderr.splitlines()) == 1
@@ -53,14 +53,15 @@ def test_a_start_that_fails_keeps_what_it_was_to_replace(recording: Path) -> Non
     before = recording.read_bytes()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = tapehead("record", "--to", "http://127.0.0.1:9", "--out", recording, "--overwrite", "--listen", listen)
+        options = ["--out", recording, "--overwrite", "--listen", listen]
+        done = run_tapehead("record", "--to", "http://127.0.0.1:9", *options)
 
     assert done.returncode == 2
     assert recording.read_bytes() == before
 
 
 def test_a_first_call_replaces_what_was_there(recording: Path) -> None:
-    with upstream() as server, door("record", "--to", server.url, "--out", recording, "--overwrite") as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", recording, "--overwrite") as proxy:
         httpx.post(proxy.url + EVENTS, json=PING)
         proxy.stop()
 
@@ -69,7 +70,7 @@ def test_a_first_call_replaces_what_was_there(recording: Path) -> None:
 
 def test_a_path_that_is_no_utf_8_is_recorded(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--to", server.url, "--out", out) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
         with socket.create_connection(proxy.address) as player:
             body = json.dumps(PING).encode()
             head = f"POST /\udcff{EVENTS}?a=\udcff HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -102,7 +103,7 @@ def test_one_hostile_body_stalls_nobody_for_long(tmp_path: Path) -> None:
 def test_a_body_that_lies_about_its_coding_keeps_no_identifier(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     body = b'{"eventType":"play","params":{"analytics.visitorId":"jane.doe@example.com"}}'
-    with upstream() as server, door("record", "--to", server.url, "--out", out) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
         httpx.post(proxy.url + EVENTS, content=body, headers={"Content-Encoding": "gzip"})
         proxy.stop()
 
@@ -113,16 +114,16 @@ def test_a_body_that_lies_about_its_coding_keeps_no_identifier(tmp_path: Path) -
 def test_a_player_steers_no_terminal(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     body = {"eventType": "\x1b[2Jplay\nping", "playerTime": {"playhead": 0, "ts": 1}}
-    with upstream() as server, door("record", "--to", server.url, "--out", out) as proxy:
+    with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
         httpx.post(proxy.url + EVENTS, json=body)
         proxy.stop()
 
     assert not any("\x1b" in line for line in proxy.lines)
-    assert "\x1b" not in tapehead("show", out, SID[:4]).stdout
+    assert "\x1b" not in run_tapehead("show", out, SID[:4]).stdout
 
 
 def test_a_call_gone_astray_is_bad_news_for_a_strict_replay(recording: Path) -> None:
-    with door("replay", recording, "--on-miss", "error") as proxy:
+    with running("replay", recording, "--on-miss", "error") as proxy:
         answer = httpx.post(f"{proxy.url}/api/v1/session", json=PING)
         assert proxy.stop() == 1
 
@@ -133,7 +134,7 @@ def test_a_call_gone_astray_is_bad_news_for_a_strict_replay(recording: Path) -> 
 
 
 def test_an_audit_that_could_not_read_what_was_named_says_so_by_its_exit(recording: Path) -> None:
-    done = tapehead("audit", "kept.jsonl", "missing.jsonl", "--format", "json", cwd=recording.parent)
+    done = run_tapehead("audit", "kept.jsonl", "missing.jsonl", "--format", "json", cwd=recording.parent)
 
     assert done.returncode == 2
     assert "there is no file missing.jsonl" in done.stderr
@@ -141,6 +142,6 @@ def test_an_audit_that_could_not_read_what_was_named_says_so_by_its_exit(recordi
 
 
 def test_one_recording_under_two_names_is_audited_once(recording: Path) -> None:
-    done = tapehead("audit", "kept.jsonl", recording, "--format", "json", cwd=recording.parent)
+    done = run_tapehead("audit", "kept.jsonl", recording, "--format", "json", cwd=recording.parent)
 
     assert json.loads(done.stdout)["summary"]["sessions"] == 1

@@ -14,7 +14,7 @@ import trustme
 from support.captured_traffic import read
 from support.certificates import proxy_options, trust_proxy
 from support.paths import RECORDINGS_FOLDER
-from support.processes import Door, door
+from support.processes import Command, running
 from support.tunnels import Origin, ask, at_home, connect, connect_by_socks, origin, trust_both
 from support.upstream_server import SID, raw_server, upstream
 from tapehead.proxy.hosts import Hosts
@@ -61,7 +61,7 @@ LURED: list[tuple[str, str | None]] = [(VENDOR, OTHER), (NAMED, OTHER), (VENDOR,
 class Scene(NamedTuple):
     """A proxy, its folder, the server behind it, and a player's trust."""
 
-    proxy: Door
+    proxy: Command
     folder: Path
     origin: Origin
     trust: ssl.SSLContext
@@ -270,7 +270,7 @@ def test_other_tls_keeps_its_own_certificate(tmp_path: Path, authority: trustme.
     authority.configure_trust(own)
     with upstream(tls) as endpoint, upstream(tls) as other:
         options = [*proxy_options(tmp_path, authority), "--endpoint", f"127.0.0.1:{endpoint.port}"]
-        with door("record", "--mode", "regular", "--out", out, *options) as proxy:
+        with running("record", "--mode", "regular", "--out", out, *options) as proxy:
             with httpx.Client(proxy=proxy.url, verify=own) as player:
                 assert player.post(other.url + EVENTS, json={}).status_code == 204
             with httpx.Client(proxy=proxy.url, verify=trust_proxy(tmp_path)) as player:
@@ -283,7 +283,7 @@ def test_other_tls_keeps_its_own_certificate(tmp_path: Path, authority: trustme.
 
 def test_other_plain_requests_pass_unrecorded(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with upstream() as other, door("record", "--mode", "regular", "--out", out) as proxy:
+    with upstream() as other, running("record", "--mode", "regular", "--out", out) as proxy:
         with httpx.Client(proxy=proxy.url) as player:
             assert player.post(other.url + EVENTS, json={}).status_code == 204
         proxy.stop()
@@ -297,7 +297,7 @@ def test_a_tunnel_whose_server_speaks_first_works(tmp_path: Path) -> None:
         connection.sendall(b"220 mail.example ready\r\n")
         connection.recv(100)
 
-    with raw_server(greet) as url, door("record", "--mode", "regular", "--out", tmp_path / "out.jsonl") as proxy:
+    with raw_server(greet) as url, running("record", "--mode", "regular", "--out", tmp_path / "out.jsonl") as proxy:
         authority = url.removeprefix("http://")
         with socket.create_connection(proxy.address, timeout=10) as client:
             client.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
@@ -310,7 +310,7 @@ def test_a_tunnel_whose_server_speaks_first_works(tmp_path: Path) -> None:
 def test_a_recorded_host_of_the_vendor_counts_by_its_name(tmp_path: Path) -> None:
     """The host need not exist: through an upstream proxy the name is all that is known of it."""
     out = tmp_path / "out.jsonl"
-    with upstream() as server, door("record", "--mode", f"upstream:{server.url}", "--out", out) as proxy:
+    with upstream() as server, running("record", "--mode", f"upstream:{server.url}", "--out", out) as proxy:
         with httpx.Client(proxy=proxy.url) as player:
             url = f"http://company.hb-api.omtrdc.net{EVENTS}"
             assert player.post(url, json={}).status_code == 204

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.coverage import EXPECTS, RECORDINGS, beyond, cover, items, kind_of, of, sent
-from support.sessions import BEGIN_MS, Playbook, of_bodies, run
+from support.sessions import BEGIN_MS, Timeline, of_bodies, run
 from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS
 from tapehead.audit.session_audit import audit
 from tapehead.audit.settings import Settings, read_settings
@@ -112,8 +112,8 @@ def test_nothing_was_exercised_by_nothing() -> None:
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_every_event_type_can_be_exercised(event_type: str) -> None:
-    book = Playbook().start() if event_type == "sessionStart" else Playbook().start().at(1, event_type)
-    assert sent(of(book), ItemKind.EVENT_TYPES) == {("", "sessionStart"), ("", event_type)}
+    timeline = Timeline().start() if event_type == "sessionStart" else Timeline().start().at(1, event_type)
+    assert sent(of(timeline), ItemKind.EVENT_TYPES) == {("", "sessionStart"), ("", event_type)}
 
 
 MOVED = [
@@ -146,15 +146,15 @@ def test_the_table_of_moves_is_complete() -> None:
 @pytest.mark.parametrize(("events", "machine", "move"), MOVED)
 def test_every_move_can_be_exercised_and_is_not_without_its_last_event(events: str, machine: str, move: str) -> None:
     names = [name for name in events.split() if name != "sessionStart"]
-    assert (machine, move) in sent(of(Playbook().row(*names)), ItemKind.MOVES)
-    before = [Playbook().row(*names[:-1])] if names else []
+    assert (machine, move) in sent(of(Timeline().row(*names)), ItemKind.MOVES)
+    before = [Timeline().row(*names[:-1])] if names else []
     assert (machine, move) not in sent(of(*before), ItemKind.MOVES)
 
 
 def test_a_states_update_moves_the_state_of_each_name() -> None:
     states = [{"media.state.name": name} for name in ("mute", "inFocus")]
-    book = Playbook().start().at(1, "statesUpdate", {"statesStart": states})
-    report = of(book.at(2, "statesUpdate", {"statesEnd": states[:1], "statesStart": states[1:]}))
+    timeline = Timeline().start().at(1, "statesUpdate", {"statesStart": states})
+    report = of(timeline.at(2, "statesUpdate", {"statesEnd": states[:1], "statesStart": states[1:]}))
     moves = {label: item.count for (kind, of_, label), item in items(report).items() if of_ == "state"}
     assert moves == {"off + stateStart": 2, "on + stateEnd": 1, "on + stateStart": 1}
     assert beyond(report, ItemKind.MOVES) == [("state", "on + stateStart", "state-already-open")]
@@ -163,20 +163,20 @@ def test_a_states_update_moves_the_state_of_each_name() -> None:
 @pytest.mark.parametrize("section", ["params", "qoeData"])
 def test_every_parameter_can_be_exercised(section: str) -> None:
     wanted = [item for item in PLAN.items if item.kind is ItemKind.PARAMETERS and item.part == section]
-    book = Playbook()
+    timeline = Timeline()
     for second, item in enumerate(wanted):
         event_type = "ping" if item.of == ANY_EVENT else item.of
-        book.at(
+        timeline.at(
             second, event_type, **{section: {item.name: "x"}} if section == "qoeData" else {"params": {item.name: 1}}
         )
-    report = of(book)
+    report = of(timeline)
     assert {(item.of, item.label) for item in wanted} <= sent(report, ItemKind.PARAMETERS)
     assert beyond(report, ItemKind.PARAMETERS) == []
 
 
 def test_counts_and_first_places() -> None:
-    first = Playbook("a").start().at(5, "play").at(9, "sessionEnd")
-    second = Playbook("b", begin_ms=BEGIN_MS + 1000).start().at(2, "play").at(9, "sessionEnd")
+    first = Timeline("a").start().at(5, "play").at(9, "sessionEnd")
+    second = Timeline("b", begin_ms=BEGIN_MS + 1000).start().at(2, "play").at(9, "sessionEnd")
     play = items(of(first, second))[ItemKind.EVENT_TYPES, "", "play"]
     assert play.count == 2
     assert play.first
@@ -184,8 +184,8 @@ def test_counts_and_first_places() -> None:
 
 
 def test_the_first_place_is_the_earliest_in_whatever_order_sessions_are_over() -> None:
-    early = run(Playbook("a").start().at(1, "play").exchanges)
-    late = run(Playbook("b", begin_ms=BEGIN_MS + 60_000).start().at(1, "ping").at(2, "play").exchanges)
+    early = run(Timeline("a").start().at(1, "play").exchanges)
+    late = run(Timeline("b", begin_ms=BEGIN_MS + 60_000).start().at(1, "ping").at(2, "play").exchanges)
     assert items(cover([*early, *late])) == items(cover([*late, *early]))
 
 
@@ -193,8 +193,8 @@ def test_the_first_place_is_the_earliest_in_whatever_order_sessions_are_over() -
 
 
 def test_what_is_in_no_plan_is_listed() -> None:
-    book = Playbook().start(lenght=3).at(1, "resume", {"a": 1}, customMetadata={"k": "v"}, qoeData={"bitrate": 3})
-    report = of(book.at(2, "chapterStart", customMetadata={"programmer": "x"}))
+    timeline = Timeline().start(lenght=3).at(1, "resume", {"a": 1}, customMetadata={"k": "v"}, qoeData={"bitrate": 3})
+    report = of(timeline.at(2, "chapterStart", customMetadata={"programmer": "x"}))
     assert beyond(report, ItemKind.EVENT_TYPES) == [("", "resume", "")]
     assert beyond(report, ItemKind.PARAMETERS) == [
         ("resume", "a", ""),
@@ -206,7 +206,7 @@ def test_what_is_in_no_plan_is_listed() -> None:
 
 
 def test_slips_are_beyond_the_plan_with_their_rule() -> None:
-    report = of(Playbook().row("adStart", "adBreakStart", "adBreakComplete", "sessionEnd", "play"))
+    report = of(Timeline().row("adStart", "adBreakStart", "adBreakComplete", "sessionEnd", "play"))
     assert beyond(report, ItemKind.MOVES) == [
         ("ad", "open + adBreakComplete", "ad-left-open"),
         ("ad_break", "closed + adStart", "ad-outside-break"),
@@ -216,26 +216,26 @@ def test_slips_are_beyond_the_plan_with_their_rule() -> None:
 
 
 def test_what_a_recording_does_not_tell_is_no_move() -> None:
-    report = of(Playbook().at(1, "adComplete").at(2, "play").at(3, "pauseStart").at(4, "stateEnd"))
+    report = of(Timeline().at(1, "adComplete").at(2, "play").at(3, "pauseStart").at(4, "stateEnd"))
     assert sent(report, ItemKind.MOVES) == {("playback", "playing + pauseStart")}
     assert len(sent(report, ItemKind.EVENT_TYPES)) == 4
 
 
 @pytest.mark.parametrize("status", [400, None])
 def test_a_session_that_did_not_open_has_no_moves(status: int | None) -> None:
-    report = of(Playbook(sid=None).start(status=status))
+    report = of(Timeline(sid=None).start(status=status))
     assert sent(report, ItemKind.MOVES) == set()
     assert sent(report, ItemKind.EVENT_TYPES) == {("", "sessionStart")}
 
 
 def test_only_so_much_beyond_the_plan_is_kept() -> None:
-    book = Playbook().start()
+    timeline = Timeline().start()
     for second in range(3):
-        book.at(second, "play", {f"{second}-{n}": 1 for n in range(MOST_BEYOND)} | {"x" * 999: 1})
-    kind = kind_of(of(book), ItemKind.PARAMETERS)
+        timeline.at(second, "play", {f"{second}-{n}": 1 for n in range(MOST_BEYOND)} | {"x" * 999: 1})
+    kind = kind_of(of(timeline), ItemKind.PARAMETERS)
     assert len(kind.beyond) == MOST_BEYOND
     assert kind.dropped == 3 * (MOST_BEYOND + 1) - MOST_BEYOND
-    long = of(Playbook().start().at(1, "play", {"x" * 999: 1}))
+    long = of(Timeline().start().at(1, "play", {"x" * 999: 1}))
     assert beyond(long, ItemKind.PARAMETERS) == [("play", "x" * MOST_CHARACTERS, "")]
 
 
@@ -254,8 +254,8 @@ def test_only_what_expectations_name_is_planned() -> None:
 
 
 def test_the_rest_is_beyond_a_companys_plan() -> None:
-    book = Playbook().start().at(1, "play", {"media.qoe.bitrate": 3}).at(2, "ping").at(3, "sessionEnd")
-    report = of(book, settings=read_settings(EXPECTS))
+    timeline = Timeline().start().at(1, "play", {"media.qoe.bitrate": 3}).at(2, "ping").at(3, "sessionEnd")
+    report = of(timeline, settings=read_settings(EXPECTS))
     assert [kind.percent for kind in report.kinds] == [66.7, 50.0, 0.0, 33.3]
     assert beyond(report, ItemKind.EVENT_TYPES) == [("", "ping", ""), ("", "sessionEnd", "")]
     assert ("sessionStart", "media.id", "") in beyond(report, ItemKind.PARAMETERS)

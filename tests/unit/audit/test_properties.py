@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.sessions import BEGIN_MS, Playbook, body_of, entries, mix, run
+from support.sessions import BEGIN_MS, Timeline, body_of, entries, mix, run
 from tapehead.audit.results import SessionResult
 from tapehead.audit.session_audit import audit
 from tapehead.metrics.calculator import calculate
@@ -61,13 +61,13 @@ STATUSES = st.sampled_from([204, 204, 204, 400, 404, 410, 500, 302, None])
 @st.composite
 def sessions(draw: st.DrawFn, sid: str) -> list[Exchange]:
     """A session, of events and rubbish, that begins with a sessionStart or in the middle."""
-    book, arrived = Playbook(sid=sid), float(BEGIN_MS)
+    timeline, arrived = Timeline(sid=sid), float(BEGIN_MS)
     if draw(st.booleans()):
-        book.raw(draw(BODIES), Call.SESSION, status=201, arrived_ms=arrived, location=location_of(sid))
+        timeline.raw(draw(BODIES), Call.SESSION, status=201, arrived_ms=arrived, location=location_of(sid))
     for body in draw(st.lists(BODIES, max_size=12)):
         arrived += draw(TIMES)
-        book.raw(body, status=draw(STATUSES), arrived_ms=arrived, elapsed_ms=draw(st.sampled_from([0, 30, 40_000])))
-    return book.exchanges
+        timeline.raw(body, status=draw(STATUSES), arrived_ms=arrived, elapsed_ms=draw(st.sampled_from([0, 30, 40_000])))
+    return timeline.exchanges
 
 
 def told(result: SessionResult) -> object:
@@ -106,7 +106,7 @@ def test_findings_do_not_depend_on_how_sessions_interleave(parts: list[list[Exch
 @FEW
 @given(st.lists(sessions("s"), min_size=1, max_size=3), st.lists(st.integers(0, 40), max_size=3))
 def test_splitting_a_recording_changes_nothing(parts: list[list[Exchange]], cuts: list[int]) -> None:
-    named = [Playbook(sid="", exchanges=rename(exchanges, f"s{number}")) for number, exchanges in enumerate(parts)]
+    named = [Timeline(sid="", exchanges=rename(exchanges, f"s{number}")) for number, exchanges in enumerate(parts)]
     exchanges = mix(*named)
     bounds = sorted({0, *(min(cut, len(exchanges)) for cut in cuts), len(exchanges)})
     files = [exchanges[start:end] for start, end in pairwise(bounds)]

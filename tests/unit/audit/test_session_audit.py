@@ -10,7 +10,7 @@ from support.sessions import (
     BEGIN_MS,
     CHAPTER,
     HOUR_MS,
-    Playbook,
+    Timeline,
     ad,
     body_of,
     entries,
@@ -39,27 +39,27 @@ def schema_exchange(event_type: str, schema: object, status: int = 200) -> Excha
 
 
 OUTCOMES = [
-    (Playbook().row("play", "sessionComplete", "sessionEnd"), Outcome.COMPLETED),
-    (Playbook().row("play", "sessionEnd"), Outcome.ENDED),
-    (Playbook().row("play", "ping"), Outcome.SILENT),
-    (Playbook().row("play").at(700, "ping"), Outcome.TIMED_OUT),
-    (Playbook().row("play").at(9, "ping", status=410), Outcome.REFUSED),
-    (Playbook().row("play", "sessionEnd").at(11, "ping", status=410), Outcome.ENDED),
-    (Playbook(sid=None).start(status=400), Outcome.REJECTED),
-    (Playbook(sid=None).start(location=None), Outcome.REJECTED),
-    (Playbook(sid=None).start(status=None), Outcome.NO_ANSWER),
-    (Playbook(sid=None).raw([body_of("sessionStart", 0, BEGIN_MS)], Call.DOWNLOADED, status=400), Outcome.REJECTED),
-    (Playbook().at(1, "play"), Outcome.SILENT),
+    (Timeline().row("play", "sessionComplete", "sessionEnd"), Outcome.COMPLETED),
+    (Timeline().row("play", "sessionEnd"), Outcome.ENDED),
+    (Timeline().row("play", "ping"), Outcome.SILENT),
+    (Timeline().row("play").at(700, "ping"), Outcome.TIMED_OUT),
+    (Timeline().row("play").at(9, "ping", status=410), Outcome.REFUSED),
+    (Timeline().row("play", "sessionEnd").at(11, "ping", status=410), Outcome.ENDED),
+    (Timeline(sid=None).start(status=400), Outcome.REJECTED),
+    (Timeline(sid=None).start(location=None), Outcome.REJECTED),
+    (Timeline(sid=None).start(status=None), Outcome.NO_ANSWER),
+    (Timeline(sid=None).raw([body_of("sessionStart", 0, BEGIN_MS)], Call.DOWNLOADED, status=400), Outcome.REJECTED),
+    (Timeline().at(1, "play"), Outcome.SILENT),
 ]
 
 
-@pytest.mark.parametrize(("book", "outcome"), OUTCOMES, ids=lambda value: value if isinstance(value, str) else "")
-def test_outcomes(book: Playbook, outcome: Outcome) -> None:
-    assert only(book.audit()).outcome is outcome
+@pytest.mark.parametrize(("timeline", "outcome"), OUTCOMES, ids=lambda value: value if isinstance(value, str) else "")
+def test_outcomes(timeline: Timeline, outcome: Outcome) -> None:
+    assert only(timeline.audit()).outcome is outcome
 
 
 def test_a_result_says_what_the_report_needs() -> None:
-    result = only(Playbook().row("play", "ping", "sessionComplete").audit())
+    result = only(Timeline().row("play", "ping", "sessionComplete").audit())
     report = result.report()
     assert report.pop("metrics")["media_starts"] == 1
     assert report == {
@@ -73,7 +73,7 @@ def test_a_result_says_what_the_report_needs() -> None:
         "outcome": "completed",
         "findings": [],
     }
-    found = only(Playbook().row("play", "adSkip", "sessionEnd").audit()).report()["findings"]
+    found = only(Timeline().row("play", "adSkip", "sessionEnd").audit()).report()["findings"]
     assert found == [
         {
             "rule": "ad-not-open",
@@ -87,134 +87,135 @@ def test_a_result_says_what_the_report_needs() -> None:
 
 
 def test_three_tries_of_a_start_are_three_sessions() -> None:
-    tries = [exchange for _ in range(2) for exchange in Playbook(sid=None).start(status=500).exchanges]
-    results = run([*tries, *Playbook().row("play", "sessionEnd").exchanges])
+    tries = [exchange for _ in range(2) for exchange in Timeline(sid=None).start(status=500).exchanges]
+    results = run([*tries, *Timeline().row("play", "sessionEnd").exchanges])
     assert [result.outcome for result in results] == [Outcome.REJECTED, Outcome.REJECTED, Outcome.ENDED]
     assert rules_of(results) == ["rejected", "rejected"]
 
 
 def test_a_rejected_start_has_no_findings_of_an_open_session() -> None:
-    assert Playbook(sid=None).start(status=400).rules() == ["rejected"]
+    assert Timeline(sid=None).start(status=400).rules() == ["rejected"]
 
 
 def test_the_same_id_again_is_another_session() -> None:
-    first, second = Playbook().row("play"), Playbook(begin_ms=BEGIN_MS + 60_000).row("play", "ping")
+    first, second = Timeline().row("play"), Timeline(begin_ms=BEGIN_MS + 60_000).row("play", "ping")
     assert [result.events for result in run([*first.exchanges, *second.exchanges])] == [2, 3]
 
 
 def test_an_array_is_a_session_of_its_own() -> None:
     types = ("sessionStart", "play", "ping", "adComplete", "sessionComplete")
     bodies = [body_of(name, i * 50, BEGIN_MS - HOUR_MS + i * 50_000) for i, name in enumerate(types)]
-    result = only(Playbook(sid=None).raw(bodies, Call.DOWNLOADED, status=201).audit())
+    result = only(Timeline(sid=None).raw(bodies, Call.DOWNLOADED, status=201).audit())
     assert (result.events, result.outcome) == (5, Outcome.COMPLETED)
     assert [(each.rule, each.event and each.event.index) for each in result.findings] == [("ad-not-open", 3)]
 
 
 def test_findings_in_an_array_go_to_their_event() -> None:
     start, play = body_of("sessionStart", 0, BEGIN_MS), body_of("play", 0, BEGIN_MS + 1, {"media.ids": "x"})
-    result = only(Playbook(sid=None).raw([start, play], Call.DOWNLOADED, status=201).audit())
+    result = only(Timeline(sid=None).raw([start, play], Call.DOWNLOADED, status=201).audit())
     found = next(each for each in result.findings if each.rule == "unknown-parameter")
     assert (found.path, found.event and found.event.index) == ("[1].params.media.ids", 1)
 
 
 def test_paths_in_an_array_begin_with_the_place_in_it() -> None:
     start, play = body_of("sessionStart", 0, BEGIN_MS), body_of("play", -1, BEGIN_MS + 1)
-    result = only(Playbook(sid=None).raw([start, play], Call.SESSION, status=201).audit())
+    result = only(Timeline(sid=None).raw([start, play], Call.SESSION, status=201).audit())
     paths = {each.rule: each.path for each in result.findings}
     assert paths["playhead-range"] == "[1].playerTime.playhead"
     assert paths["downloaded-flag"] == "[0].params.media.downloaded"
 
 
 def test_requests_that_overtake_each_other_are_put_in_order() -> None:
-    book = Playbook().start().at(1, "play", elapsed_ms=5)
-    book.at(5.010, "adStart", ts=5.001, arrives=5.010).at(5.011, "adBreakStart", ts=5.0, arrives=5.011)
-    assert book.at(10, "adComplete").at(11, "adBreakComplete").at(12, "sessionEnd").rules() == ["timestamp-order"]
+    timeline = Timeline().start().at(1, "play", elapsed_ms=5)
+    timeline.at(5.010, "adStart", ts=5.001, arrives=5.010).at(5.011, "adBreakStart", ts=5.0, arrives=5.011)
+    assert timeline.at(10, "adComplete").at(11, "adBreakComplete").at(12, "sessionEnd").rules() == ["timestamp-order"]
 
 
 def test_what_shares_a_ts_and_was_under_way_together_takes_the_order_that_makes_sense() -> None:
-    book = Playbook().row("play", "adBreakStart", "adStart")
-    book.at(20, "play", ts=20, arrives=20.001).at(20, "adBreakComplete", ts=20, arrives=20.002)
-    book.at(20, "adComplete", ts=20, arrives=20.003).at(21, "sessionEnd")
-    assert book.rules() == ["equal-timestamps"]
+    timeline = Timeline().row("play", "adBreakStart", "adStart")
+    timeline.at(20, "play", ts=20, arrives=20.001).at(20, "adBreakComplete", ts=20, arrives=20.002)
+    timeline.at(20, "adComplete", ts=20, arrives=20.003).at(21, "sessionEnd")
+    assert timeline.rules() == ["equal-timestamps"]
 
 
 def test_one_after_the_other_they_stay_as_they_came() -> None:
-    book = Playbook().row("play", "adBreakStart", "adStart")
-    book.at(20, "adBreakComplete", ts=20, arrives=20.001).at(20, "adComplete", ts=20, arrives=20.1).at(21, "sessionEnd")
-    assert book.rules() == ["ad-left-open", "ad-not-open", "equal-timestamps"]
+    timeline = Timeline().row("play", "adBreakStart", "adStart")
+    timeline.at(20, "adBreakComplete", ts=20, arrives=20.001).at(20, "adComplete", ts=20, arrives=20.1)
+    timeline.at(21, "sessionEnd")
+    assert timeline.rules() == ["ad-left-open", "ad-not-open", "equal-timestamps"]
 
 
 def test_events_queued_before_the_201_are_fine() -> None:
-    book = Playbook().start().at(0.2, "play", arrives=1.5).at(0.3, "chapterStart", arrives=1.501)
-    assert book.at(9, "chapterComplete").at(10, "sessionEnd").rules() == []
+    timeline = Timeline().start().at(0.2, "play", arrives=1.5).at(0.3, "chapterStart", arrives=1.501)
+    assert timeline.at(9, "chapterComplete").at(10, "sessionEnd").rules() == []
 
 
 def test_a_late_straggler_makes_no_gap() -> None:
-    book = Playbook().row("play").pings(15, 55).at(55.2, "bitrateChange", ts=20).at(60, "ping").at(61, "sessionEnd")
-    assert book.rules() == ["timestamp-order"]
+    timeline = Timeline().row("play").pings(15, 55).at(55.2, "bitrateChange", ts=20).at(60, "ping").at(61, "sessionEnd")
+    assert timeline.rules() == ["timestamp-order"]
 
 
 def test_a_clock_set_back_is_one_finding_not_a_gap_each() -> None:
-    book = Playbook().row("play").at(15, "ping")
+    timeline = Timeline().row("play").at(15, "ping")
     for second in range(20, 60, 10):
-        book.at(second, "ping", ts=second - 15)
-    assert [rule for rule in book.at(60, "sessionEnd", ts=45).rules() if rule != "equal-timestamps"] == [
+        timeline.at(second, "ping", ts=second - 15)
+    assert [rule for rule in timeline.at(60, "sessionEnd", ts=45).rules() if rule != "equal-timestamps"] == [
         "timestamp-order"
     ]
 
 
 def test_a_ts_in_seconds_is_one_finding() -> None:
-    book = Playbook().start()
+    timeline = Timeline().start()
     bodies = [("sessionStart", 0), ("play", 1), ("ping", 11), ("ping", 21), ("sessionEnd", 25)]
-    book.exchanges.clear()
+    timeline.exchanges.clear()
     for name, second in bodies:
         call = Call.SESSION if name == "sessionStart" else Call.EVENT
         body = body_of(name, 0 if second < 2 else second, BEGIN_MS // 1000 + second)
         status, location = (201, "/api/v1/sessions/s1") if call is Call.SESSION else (204, None)
-        book.raw(body, call, status=status, arrived_ms=BEGIN_MS + second * 1000, location=location)
-    assert book.rules() == ["timestamp-unit"]
+        timeline.raw(body, call, status=status, arrived_ms=BEGIN_MS + second * 1000, location=location)
+    assert timeline.rules() == ["timestamp-unit"]
 
 
 def test_a_skewed_clock_is_one_finding() -> None:
-    book = Playbook().row("play")
+    timeline = Timeline().row("play")
     for second in (10, 20, 30):
-        book.at(second, "ping", arrives=second + 300)
-    assert book.rules().count("clock-skew") == 1
+        timeline.at(second, "ping", arrives=second + 300)
+    assert timeline.rules().count("clock-skew") == 1
 
 
 def test_after_a_404_what_follows_is_not_rejected_anew() -> None:
-    book = Playbook().row("play").pings(15, 55, status=404)
-    assert book.rules() == ["rejected", "kept-sending", "session-not-closed"]
+    timeline = Timeline().row("play").pings(15, 55, status=404)
+    assert timeline.rules() == ["rejected", "kept-sending", "session-not-closed"]
 
 
 def test_a_400_each_is_a_rejection_each() -> None:
-    assert Playbook().row("play").pings(15, 35, status=400).rules().count("rejected") == 3
+    assert Timeline().row("play").pings(15, 35, status=400).rules().count("rejected") == 3
 
 
 def test_a_recording_that_began_late_forgives_what_it_cannot_know() -> None:
-    book = Playbook().at(1, "adComplete").at(2, "adStart").at(7, "adComplete").at(8, "adBreakComplete")
-    book.at(9, "chapterComplete").at(10, "stateEnd").at(11, "ping").at(12, "sessionEnd")
-    assert book.rules() == ["unknown-session"]
+    timeline = Timeline().at(1, "adComplete").at(2, "adStart").at(7, "adComplete").at(8, "adBreakComplete")
+    timeline.at(9, "chapterComplete").at(10, "stateEnd").at(11, "ping").at(12, "sessionEnd")
+    assert timeline.rules() == ["unknown-session"]
 
 
 def test_a_restart_after_a_day_repeats_what_is_open() -> None:
-    first = Playbook(sid="a").row("play", "chapterStart", "chapterSkip", "sessionEnd")
-    second = Playbook(sid="b", begin_ms=BEGIN_MS + 30_000).start(resume=True).at(0.01, "chapterStart", CHAPTER)
+    first = Timeline(sid="a").row("play", "chapterStart", "chapterSkip", "sessionEnd")
+    second = Timeline(sid="b", begin_ms=BEGIN_MS + 30_000).start(resume=True).at(0.01, "chapterStart", CHAPTER)
     second.at(0.02, "stateStart").at(0.03, "play").at(5, "chapterComplete").at(6, "sessionComplete")
     assert rules_of(run(mix(first, second))) == []
 
 
 def test_a_session_end_after_the_longest_rest_leaves_open_what_the_next_session_repeats() -> None:
-    first = Playbook(sid="a").row("play", "chapterStart", "pauseStart").pings(20, 30 * 60)
-    second = Playbook(sid="b", begin_ms=BEGIN_MS + HOUR_MS).start(resume=True).at(0.01, "chapterStart")
+    first = Timeline(sid="a").row("play", "chapterStart", "pauseStart").pings(20, 30 * 60)
+    second = Timeline(sid="b", begin_ms=BEGIN_MS + HOUR_MS).start(resume=True).at(0.01, "chapterStart")
     second.at(0.02, "adBreakStart").at(0.03, "adStart", ad(3)).at(0.04, "stateStart").at(5, "adComplete")
     second.at(5.1, "adBreakComplete").at(6, "play").at(9, "chapterComplete").at(10, "sessionEnd")
     assert rules_of(run(mix(first.at(1806, "sessionEnd"), second))) == []
 
 
 def test_a_session_end_before_that_does_not() -> None:
-    book = Playbook().row("play", "chapterStart", "pauseStart").pings(20, 28 * 60).at(28 * 60 + 6, "sessionEnd")
-    assert book.rules() == ["chapter-left-open"]
+    timeline = Timeline().row("play", "chapterStart", "pauseStart").pings(20, 28 * 60).at(28 * 60 + 6, "sessionEnd")
+    assert timeline.rules() == ["chapter-left-open"]
 
 
 def test_a_refused_preflight_belongs_to_no_session() -> None:
@@ -225,16 +226,16 @@ def test_a_refused_preflight_belongs_to_no_session() -> None:
 
 
 def test_a_preflight_of_a_session_goes_with_it() -> None:
-    book = Playbook().row("play")
-    book.exchanges.append(make_exchange("/api/v1/sessions/s1/events", b"", call=Call.PREFLIGHT, status=403))
-    assert only(book.at(6, "sessionEnd").audit()).findings[0].rule == "rejected"
+    timeline = Timeline().row("play")
+    timeline.exchanges.append(make_exchange("/api/v1/sessions/s1/events", b"", call=Call.PREFLIGHT, status=403))
+    assert only(timeline.at(6, "sessionEnd").audit()).findings[0].rule == "rejected"
 
 
 # ---- Memory ----
 
 
 def sessions(count: int, *event_types: str, every_ms: float = 10_000) -> list[Exchange]:
-    counts = [Playbook(sid=f"s{n}", begin_ms=BEGIN_MS + n * every_ms).row(*event_types, every=1) for n in range(count)]
+    counts = [Timeline(sid=f"s{n}", begin_ms=BEGIN_MS + n * every_ms).row(*event_types, every=1) for n in range(count)]
     return mix(*counts)
 
 
@@ -262,19 +263,19 @@ def test_of_silent_sessions_only_so_many_are_kept() -> None:
 
 
 def test_events_for_a_session_that_is_gone_are_known_to_be_late() -> None:
-    book = Playbook().row("play", "sessionEnd")
-    other = Playbook(sid="other", begin_ms=BEGIN_MS + HOUR_MS).row("play", "sessionEnd")
+    timeline = Timeline().row("play", "sessionEnd")
+    other = Timeline(sid="other", begin_ms=BEGIN_MS + HOUR_MS).row("play", "sessionEnd")
     results = run(
-        [*book.exchanges, *other.exchanges, *Playbook().at(2 * 3600, "ping").at(2 * 3600 + 9, "ping").exchanges]
+        [*timeline.exchanges, *other.exchanges, *Timeline().at(2 * 3600, "ping").at(2 * 3600 + 9, "ping").exchanges]
     )
     late = next(result for result in results if result.outcome is Outcome.LATE)
     assert (late.id, late.events, rules_of([late])) == ("s1", 2, ["event-after-end"])
 
 
 def test_a_session_that_was_silent_for_days_is_late() -> None:
-    days = Playbook(sid="other", begin_ms=BEGIN_MS + 48 * HOUR_MS).row("play", "sessionEnd")
+    days = Timeline(sid="other", begin_ms=BEGIN_MS + 48 * HOUR_MS).row("play", "sessionEnd")
     results = run(
-        [*Playbook().row("play").exchanges, *days.exchanges, *Playbook().at(48 * 3600 + 60, "ping").exchanges]
+        [*Timeline().row("play").exchanges, *days.exchanges, *Timeline().at(48 * 3600 + 60, "ping").exchanges]
     )
     late = next(result for result in results if result.outcome is Outcome.LATE)
     assert rules_of([late]) == ["expired-idle"]
@@ -290,17 +291,17 @@ def strict() -> dict[str, Any]:
 
 
 def test_recorded_schemas_take_precedence() -> None:
-    book = Playbook().row("play", "sessionEnd")
-    results = run([schema_exchange("play", strict()), *book.exchanges])
+    timeline = Timeline().row("play", "sessionEnd")
+    results = run([schema_exchange("play", strict()), *timeline.exchanges])
     assert rules_of(results) == ["missing-parameter"]
 
 
 def test_schemas_found_before_count_from_the_first_event_on() -> None:
-    book = Playbook().row("play", "sessionEnd")
+    timeline = Timeline().row("play", "sessionEnd")
     found = recorded_schemas([schema_exchange("play", strict())])
-    assert list(found) == [BASE] == [endpoint_of(book.exchanges[0])]
-    assert rules_of(run(book.exchanges, schemas=found)) == ["missing-parameter"]
-    assert rules_of(run(book.exchanges, schemas={"https://elsewhere.example": found[BASE]})) == []
+    assert list(found) == [BASE] == [endpoint_of(timeline.exchanges[0])]
+    assert rules_of(run(timeline.exchanges, schemas=found)) == ["missing-parameter"]
+    assert rules_of(run(timeline.exchanges, schemas={"https://elsewhere.example": found[BASE]})) == []
 
 
 @pytest.mark.parametrize("schema", [{"type": "nonsense"}, [], "x"])
@@ -310,5 +311,5 @@ def test_what_is_no_schema_is_left_out(schema: object) -> None:
 
 
 def test_severities_come_from_the_catalogue_or_the_finding() -> None:
-    book = Playbook().start().at(1, "play", {"media.ids": "x"}).at(2, "sessionEnd")
-    assert [each.severity for each in only(book.audit()).findings] == [Severity.WARNING]
+    timeline = Timeline().start().at(1, "play", {"media.ids": "x"}).at(2, "sessionEnd")
+    assert [each.severity for each in only(timeline.audit()).findings] == [Severity.WARNING]

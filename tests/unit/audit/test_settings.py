@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from support.sessions import CHAPTER, Playbook
+from support.sessions import CHAPTER, Timeline
 from tapehead.audit.settings import Settings, SettingsError, read_settings
 from tapehead.protocol.exchange import Severity
 
-SILENT = Playbook().row("play").at(20, "ping").at(21, "sessionEnd")
+SILENT = Timeline().row("play").at(20, "ping").at(21, "sessionEnd")
 
 
-def rules_with(table: dict[str, Any], book: Playbook = SILENT) -> list[str]:
-    return book.rules(read_settings(table))
+def rules_with(table: dict[str, Any], timeline: Timeline = SILENT) -> list[str]:
+    return timeline.rules(read_settings(table))
 
 
 def test_nothing_set_is_the_contract() -> None:
@@ -32,32 +32,32 @@ def test_a_rule_can_be_graded_anew() -> None:
 STATES = [{"media.state.name": f"s{number}"} for number in range(11)]
 LIMITS = [
     ("ping-gap-seconds", 20, SILENT, "ping-gap"),
-    ("idle-minutes", 20, Playbook().row("play").at(700, "ping"), "expired-idle"),
-    ("session-hours", 48, Playbook().row("play").pings(300, 25 * 3600, 300), "session-too-long"),
-    ("states", 11, Playbook().start().at(1, "statesUpdate", {"statesStart": STATES}), "too-many-states"),
-    ("kept-sending", 9, Playbook().row("play").pings(10, 60, status=404), "kept-sending"),
-    ("clock-skew-seconds", 400, Playbook().start().at(1, "play", arrives=300), "clock-skew"),
-    ("ad-duration-seconds", 9, Playbook().row("adBreakStart", "adStart").at(18, "adComplete"), "ad-duration"),
-    ("playhead-slack-seconds", 9, Playbook().start(length=60).at(1, "play", playhead=65), "playhead-range"),
-    ("frozen-seconds", 60, Playbook().row("play").pings(15, 35, playhead=0), "playhead-frozen"),
-    ("order-seconds", 9, Playbook().row("play").at(9, "ping").at(9.1, "ping", ts=7), "nothing"),
-    ("ping-flood-seconds", 0.1, Playbook().row("play").at(9, "ping").at(9.5, "ping"), "ping-flood"),
-    ("main-ping-seconds", 4, Playbook().row("play").pings(10, 40, 5), "ping-flood"),
-    ("stalled-minutes", 60, Playbook().row("pauseStart").pings(15, 31 * 60), "expired-stalled"),
+    ("idle-minutes", 20, Timeline().row("play").at(700, "ping"), "expired-idle"),
+    ("session-hours", 48, Timeline().row("play").pings(300, 25 * 3600, 300), "session-too-long"),
+    ("states", 11, Timeline().start().at(1, "statesUpdate", {"statesStart": STATES}), "too-many-states"),
+    ("kept-sending", 9, Timeline().row("play").pings(10, 60, status=404), "kept-sending"),
+    ("clock-skew-seconds", 400, Timeline().start().at(1, "play", arrives=300), "clock-skew"),
+    ("ad-duration-seconds", 9, Timeline().row("adBreakStart", "adStart").at(18, "adComplete"), "ad-duration"),
+    ("playhead-slack-seconds", 9, Timeline().start(length=60).at(1, "play", playhead=65), "playhead-range"),
+    ("frozen-seconds", 60, Timeline().row("play").pings(15, 35, playhead=0), "playhead-frozen"),
+    ("order-seconds", 9, Timeline().row("play").at(9, "ping").at(9.1, "ping", ts=7), "nothing"),
+    ("ping-flood-seconds", 0.1, Timeline().row("play").at(9, "ping").at(9.5, "ping"), "ping-flood"),
+    ("main-ping-seconds", 4, Timeline().row("play").pings(10, 40, 5), "ping-flood"),
+    ("stalled-minutes", 60, Timeline().row("pauseStart").pings(15, 31 * 60), "expired-stalled"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "book", "rule"), LIMITS, ids=lambda value: value if isinstance(value, str) else ""
+    ("limit", "value", "timeline", "rule"), LIMITS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_limits(limit: str, value: float, book: Playbook, rule: str) -> None:
-    assert rule == "nothing" or rule in rules_with({}, book)
-    assert rule not in rules_with({"thresholds": {limit: value}}, book)
+def test_limits(limit: str, value: float, timeline: Timeline, rule: str) -> None:
+    assert rule == "nothing" or rule in rules_with({}, timeline)
+    assert rule not in rules_with({"thresholds": {limit: value}}, timeline)
 
 
 def test_the_limit_of_order_decides_between_warning_and_error() -> None:
-    book = Playbook().row("play").at(9, "ping").at(9.1, "ping", ts=7)
-    (result,) = book.audit(read_settings({"thresholds": {"order-seconds": 9}}))
+    timeline = Timeline().row("play").at(9, "ping").at(9.1, "ping", ts=7)
+    (result,) = timeline.audit(read_settings({"thresholds": {"order-seconds": 9}}))
     assert [each.severity for each in result.findings if each.rule == "timestamp-order"] == [Severity.WARNING]
 
 
@@ -133,32 +133,32 @@ QUALITY = {
 
 
 def test_metadata_that_a_company_requires() -> None:
-    bare = Playbook().start().at(1, "play").at(2, "chapterStart").at(3, "chapterComplete").at(4, "sessionEnd")
+    bare = Timeline().start().at(1, "play").at(2, "chapterStart").at(3, "chapterComplete").at(4, "sessionEnd")
     (result,) = bare.audit(read_settings(PROGRAMMER))
     (found,) = result.findings
     assert (found.rule, found.path) == ("missing-parameter", "customMetadata.programmer")
     assert found.event
     assert found.event.index == 2
-    full = Playbook().start().at(1, "play").at(2, "chapterStart", CHAPTER, customMetadata={"programmer": "x"})
+    full = Timeline().start().at(1, "play").at(2, "chapterStart", CHAPTER, customMetadata={"programmer": "x"})
     assert full.at(3, "chapterComplete").at(4, "sessionEnd").rules(read_settings(PROGRAMMER)) == []
 
 
 def test_a_schema_that_a_company_expects() -> None:
-    assert Playbook().row("play", "sessionEnd").rules(read_settings(QUALITY)) == ["missing-parameter", "bad-value"]
-    fine = Playbook().start().at(1, "play", playhead=6, qoeData={"media.qoe.droppedFrames": 0}).at(2, "sessionEnd")
+    assert Timeline().row("play", "sessionEnd").rules(read_settings(QUALITY)) == ["missing-parameter", "bad-value"]
+    fine = Timeline().start().at(1, "play", playhead=6, qoeData={"media.qoe.droppedFrames": 0}).at(2, "sessionEnd")
     assert fine.rules(read_settings(QUALITY)) == []
 
 
 def test_what_the_documentation_says_already_is_said_once() -> None:
     expected = {"expect": {"play": {"required": ["playerTime"]}}}
-    book = Playbook().start().raw({"eventType": "play"}).at(2, "sessionEnd")
-    assert book.rules(read_settings(expected)) == ["missing-parameter"]
+    timeline = Timeline().start().raw({"eventType": "play"}).at(2, "sessionEnd")
+    assert timeline.rules(read_settings(expected)) == ["missing-parameter"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"3", b'{"eventType": 1}', b'{"eventType": "zzz"}'])
 def test_bodies_that_are_no_events_are_left_to_the_rules(body: bytes) -> None:
-    book = Playbook().row("play").raw(body)
+    timeline = Timeline().row("play").raw(body)
     assert (
-        book.rules(read_settings(PROGRAMMER | QUALITY)).count("missing-parameter")
-        == book.rules().count("missing-parameter") + 1
+        timeline.rules(read_settings(PROGRAMMER | QUALITY)).count("missing-parameter")
+        == timeline.rules().count("missing-parameter") + 1
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.sessions import Playbook
+from support.sessions import Timeline
 from tapehead.audit.effective_settings import lines_in_force
 from tapehead.audit.settings import Settings, read_settings
 from tapehead.cli.config_file import Config, find_config, load_config
@@ -14,7 +14,7 @@ from tapehead.errors import UsageError
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.thresholds import Thresholds
 
-SILENT = Playbook().row("play").at(20, "ping").at(21, "sessionEnd")
+SILENT = Timeline().row("play").at(20, "ping").at(21, "sessionEnd")
 OFF = 'rules.ping-gap = "off"'
 LATE_PLAY = {"properties": {"playerTime": {"properties": {"playhead": {"minimum": 5}}}}}
 PLAY = {"properties": {"eventType": {"enum": ["play"]}}, "required": ["qoeData"]}
@@ -35,8 +35,8 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def rules(config: Config, book: Playbook = SILENT) -> list[str]:
-    return book.rules(config.settings)
+def rules(config: Config, timeline: Timeline = SILENT) -> list[str]:
+    return timeline.rules(config.settings)
 
 
 def problem_of(*expect: str, config: Path | None = None) -> str:
@@ -319,11 +319,11 @@ URIS = {
     ("schema", "draft", "value"), DRAFTS, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_draft_is_spoken(schema: dict[str, Any], draft: str, value: int) -> None:
-    book = Playbook().start().at(1, "play", {"x": value}).at(2, "sessionEnd")
+    timeline = Timeline().start().at(1, "play", {"x": value}).at(2, "sessionEnd")
     settings = read_settings(
         {"expect": {"play": {"$schema": URIS[draft]} | schema}, "rules": {"unknown-parameter": "off"}}
     )
-    assert book.rules(settings) in (["missing-parameter"], ["bad-value"])
+    assert timeline.rules(settings) in (["missing-parameter"], ["bad-value"])
     assert f"  play must satisfy a schema of its own ({draft})" in lines_in_force(settings)
 
 
@@ -337,8 +337,8 @@ CLOSED: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("closed", "message"), CLOSED)
 def test_a_closed_schema_refuses_documented_keys_in_its_own_words(closed: dict[str, Any], message: str) -> None:
     schema = {"$schema": URIS["2020-12"], "properties": {"params": closed}}
-    book = Playbook().start().at(1, "play", {"media.qoe.bitrate": 3}).at(2, "sessionEnd")
-    (result,) = book.audit(read_settings({"expect": {"play": schema}}))
+    timeline = Timeline().start().at(1, "play", {"media.qoe.bitrate": 3}).at(2, "sessionEnd")
+    (result,) = timeline.audit(read_settings({"expect": {"play": schema}}))
     (found,) = (each for each in result.findings if each.rule == "unknown-parameter")
     assert found.message.startswith(f"play: {message}")
 

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from support.diff_variants import ACTS, CHAPTER, NAMED, Act, altered, compare, play, told, with_act, without
 from support.paths import RECORDINGS_FOLDER
-from support.sessions import BEGIN_MS, HOUR_MS, Playbook, ad, make_exchange, mix
+from support.sessions import BEGIN_MS, HOUR_MS, Timeline, ad, make_exchange, mix
 from tapehead.diff.differences import Change, Verdict
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.routes import Call
@@ -250,8 +250,8 @@ def verdicts(base: list[Exchange], new: list[Exchange], **scope: Any) -> list[Ve
     return [session.verdict for session in compare(base, new, **scope).sessions]
 
 
-def short(sid: str, at: float = 0, **params: Any) -> Playbook:
-    return Playbook(sid=sid, begin_ms=BEGIN_MS + at * 1000).start(**params).at(1, "play").at(9, "sessionEnd")
+def short(sid: str, at: float = 0, **params: Any) -> Timeline:
+    return Timeline(sid=sid, begin_ms=BEGIN_MS + at * 1000).start(**params).at(1, "play").at(9, "sessionEnd")
 
 
 def test_sessions_are_paired_by_content_however_they_interleave() -> None:
@@ -288,18 +288,18 @@ def test_the_most_alike_of_the_same_content_are_paired() -> None:
 
 
 def test_an_attempt_that_was_refused_is_no_counterpart_of_a_session() -> None:
-    refused = Playbook(sid=None).start(status=400).exchanges
+    refused = Timeline(sid=None).start(status=400).exchanges
 
     assert verdicts([*refused, *short("a", 20).exchanges], short("b").exchanges) == [Verdict.MISSING, Verdict.SAME]
 
 
 def test_live_playheads_count_from_where_the_session_began() -> None:
     def live(second_of_day: float, later: float = 0) -> list[Exchange]:
-        book = Playbook().start(contentType="live", length=86400)
+        timeline = Timeline().start(contentType="live", length=86400)
         for second, event_type in ((1, "play"), (11, "ping"), (20, "pauseStart"), (30, "play"), (40, "sessionEnd")):
             moved = second_of_day + second + (later if second > 11 else 0)
-            book.at(second, event_type, playhead=moved % 86400)
-        return book.exchanges
+            timeline.at(second, event_type, playhead=moved % 86400)
+        return timeline.exchanges
 
     assert compare(live(40_000), live(60_000)).same
     assert told(compare(live(40_000), live(50_000, later=5)), *EVENTS) == [

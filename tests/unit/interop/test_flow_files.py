@@ -22,7 +22,7 @@ from tapehead.protocol.hosts import EndpointHosts
 CALLS = session("s1", [(1, 0, "play", {}), (9, 8, "ping", {})])
 
 
-def sift(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
+def collect(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
     """What a sieve has of a flow file, and what was complained of."""
     lines: list[str] = []
     sieve = CallCollector(EndpointHosts(named), lines.append)
@@ -47,7 +47,7 @@ def state(change: Callable[[dict[str, object]], object]) -> bytes:
 
 def test_what_is_no_http_is_counted() -> None:
     others = [tflow.ttcpflow(), tflow.tudpflow(), tflow.tdnsflow(), tflow.twebsocketflow()]
-    sieve, lines = sift(flow_file(*others, flow_of(CALLS[0])))
+    sieve, lines = collect(flow_file(*others, flow_of(CALLS[0])))
 
     assert (len(sieve.taken), sieve.others, lines) == (1, 4, [])
 
@@ -61,20 +61,20 @@ def test_in_reverse_mode_all_hosts_count() -> None:
         change(made)
         made.client_conn.proxy_mode = mode_specs.ProxyMode.parse("reverse:http://10.0.0.1")
 
-    assert sift(changed(change))[0].alike == ["10.0.0.1 (1)"]
-    assert len(sift(changed(behind))[0].taken) == 1
-    assert len(sift(changed(change), "10.0.0.1")[0].taken) == 1
+    assert collect(changed(change))[0].alike == ["10.0.0.1 (1)"]
+    assert len(collect(changed(behind))[0].taken) == 1
+    assert len(collect(changed(change), "10.0.0.1")[0].taken) == 1
 
 
 def test_a_host_counts_by_its_name_or_its_address() -> None:
     def change(made: http.HTTPFlow) -> None:
         made.request.host, made.request.headers["Host"] = "10.0.0.1", "example.hb-api.omtrdc.net"
 
-    assert len(sift(changed(change))[0].taken) == 1
+    assert len(collect(changed(change))[0].taken) == 1
 
 
 def test_a_request_that_failed_has_its_error_and_no_answer() -> None:
-    (taken,) = sift(flow_file(flow_of(sent("s1", {}, answered=None))))[0].taken
+    (taken,) = collect(flow_file(flow_of(sent("s1", {}, answered=None))))[0].taken
 
     assert taken.exchange.response is None
     assert taken.exchange.error == "the connection was reset"
@@ -82,20 +82,20 @@ def test_a_request_that_failed_has_its_error_and_no_answer() -> None:
 
 
 def test_a_request_whose_answer_was_not_saved_says_so() -> None:
-    (taken,) = sift(changed(lambda made: setattr(made, "response", None)))[0].taken
+    (taken,) = collect(changed(lambda made: setattr(made, "response", None)))[0].taken
 
     assert (taken.exchange.response, taken.exchange.error) == (None, "no answer is in the flow file")
     assert taken.exchange.elapsed_ms == 0.0
 
 
 def test_a_body_that_went_by_as_a_stream_is_missing() -> None:
-    sieve, _ = sift(changed(lambda made: setattr(made.request, "raw_content", None)))
+    sieve, _ = collect(changed(lambda made: setattr(made.request, "raw_content", None)))
 
     assert (len(sieve.taken), sieve.bodiless) == (1, 1)
 
 
 def test_a_coded_body_is_unpacked() -> None:
-    (taken,) = sift(changed(lambda made: made.request.encode("gzip")))[0].taken
+    (taken,) = collect(changed(lambda made: made.request.encode("gzip")))[0].taken
 
     assert taken.exchange.request.content() == opened("s1", start()).request.content()
 
@@ -104,13 +104,13 @@ def test_an_older_version_goes_through_the_converter_of_mitmproxy() -> None:
     def older(made: dict[str, object]) -> None:
         made["version"] = 20
 
-    assert len(sift(state(older))[0].taken) == 1
+    assert len(collect(state(older))[0].taken) == 1
 
 
 @pytest.mark.parametrize("at", [1, 3, 100, -1])
 def test_what_stands_before_a_cut_is_imported(at: int) -> None:
     whole, last = flow_file(*map(flow_of, CALLS[:2])), flow_file(flow_of(CALLS[2]))
-    sieve, lines = sift(whole + last[:at])
+    sieve, lines = collect(whole + last[:at])
 
     assert len(sieve.taken) == 2
     assert lines == ["a.flow: the file is cut short after flow 2; what stands before is imported"]
@@ -118,7 +118,7 @@ def test_what_stands_before_a_cut_is_imported(at: int) -> None:
 
 @pytest.mark.parametrize("rubbish", [b"\x00", b"{}", b"12x", b":", b"1234567890123:x", b"\n"])
 def test_rubbish_behind_flows_is_told_of(rubbish: bytes) -> None:
-    sieve, lines = sift(flow_file(flow_of(CALLS[0])) + rubbish)
+    sieve, lines = collect(flow_file(flow_of(CALLS[0])) + rubbish)
 
     assert len(sieve.taken) == 1
     assert lines == ["a.flow: what stands there is no flow after flow 1; what stands before is imported"]
@@ -127,7 +127,7 @@ def test_rubbish_behind_flows_is_told_of(rubbish: bytes) -> None:
 @pytest.mark.parametrize("data", [b"5", b"5:", b"999999999999:", b"12:abc", b"5x"])
 def test_a_file_without_a_flow_is_refused(data: bytes) -> None:
     with pytest.raises(RecordingError, match=r"a\.flow is no flow file"):
-        sift(data)
+        collect(data)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_file_without_a_flow_is_refused(data: bytes) -> None:
 )
 def test_a_damaged_flow_is_told_of_and_hides_no_other(damaged: bytes, reason: str) -> None:
     good = flow_file(flow_of(CALLS[0]))
-    sieve, lines = sift(good + damaged + good)
+    sieve, lines = collect(good + damaged + good)
 
     assert (len(sieve.taken), sieve.damaged) == (2, 1)
     (line,) = lines
@@ -159,7 +159,7 @@ def test_a_damaged_flow_is_told_of_and_hides_no_other(damaged: bytes, reason: st
 
 def test_an_end_that_is_no_time_is_the_beginning() -> None:
     for moment in (float("inf"), float("nan"), -5.0):
-        (taken,) = sift(changed(lambda made, at=moment: setattr(made.response, "timestamp_end", at)))[0].taken  # type: ignore[misc]
+        (taken,) = collect(changed(lambda made, at=moment: setattr(made.response, "timestamp_end", at)))[0].taken  # type: ignore[misc]
         assert taken.exchange.elapsed_ms == 0.0
 
 

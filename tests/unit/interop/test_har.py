@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from support.exchanges import start_with
-from support.har_files import MOMENT, entry, har, only, sift
+from support.har_files import MOMENT, collect, entry, har, import_one
 from tapehead.errors import RecordingError
 from tapehead.interop.collector import CallCollector, MalformedEntryError
 from tapehead.protocol.content_coding import encode_content
@@ -23,7 +23,7 @@ ZIPPED = base64.b64encode(gzip.compress(BODY.encode())).decode()
 
 
 def test_a_call_is_imported_as_it_was_recorded() -> None:
-    exchange = only(har(entry(body=BODY)))
+    exchange = import_one(har(entry(body=BODY)))
 
     assert exchange.call is Call.SESSION
     assert exchange.session == "s1"
@@ -46,19 +46,19 @@ def test_a_call_is_imported_as_it_was_recorded() -> None:
     ],
 )
 def test_times_are_read_with_any_offset_and_precision(text: str, started: str) -> None:
-    assert only(har(entry(startedDateTime=text))).started == started
+    assert import_one(har(entry(startedDateTime=text))).started == started
 
 
 @pytest.mark.parametrize(("time", "elapsed"), [(3, 3.0), (-1, 0.0), (None, 0.0), (0.04, 0.0), (1e300, 0.0)])
 def test_a_duration_that_is_none_is_nothing(time: float | None, elapsed: float) -> None:
-    assert only(har(entry(time=time))).elapsed_ms == elapsed
+    assert import_one(har(entry(time=time))).elapsed_ms == elapsed
 
 
 def test_a_duration_may_be_missing() -> None:
     made = entry()
     del made["time"]
 
-    assert only(har(made)).elapsed_ms == 0.0
+    assert import_one(har(made)).elapsed_ms == 0.0
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_duration_may_be_missing() -> None:
 def test_a_body_is_that_which_was_sent(posted: dict[str, Any]) -> None:
     size = len(BODY.encode())
 
-    assert only(har(entry(request={"postData": posted, "bodySize": size}))).request.content() == BODY.encode()
+    assert import_one(har(entry(request={"postData": posted, "bodySize": size}))).request.content() == BODY.encode()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_body_is_that_which_was_sent(posted: dict[str, Any]) -> None:
     ids=["undone by the exporter", "left on"],
 )
 def test_a_content_coding_is_undone_once(posted: dict[str, Any]) -> None:
-    request = only(har(entry(request={"postData": posted, "headers": CODED}))).request
+    request = import_one(har(entry(request={"postData": posted, "headers": CODED}))).request
 
     assert bytes(request.body) == BODY.encode()
     assert not request.coded
@@ -95,7 +95,7 @@ def test_an_answer_that_was_unpacked_is_not_unpacked_again(coding: str) -> None:
     headers = [{"name": "Content-Encoding", "value": coding}]
     packed = base64.b64encode(encode_content(b"an answer", coding)).decode()
     for content in ({"text": "an answer"}, {"text": packed, "encoding": "base64"}):
-        answer = only(har(entry(response={"content": content, "headers": headers}))).response
+        answer = import_one(har(entry(response={"content": content, "headers": headers}))).response
         assert answer
         assert answer.text == "an answer"
 
@@ -104,13 +104,13 @@ def test_bytes_that_mitmproxy_could_not_read_as_text_are_kept() -> None:
     sent = rb"\\\ud83d\ude00 \udcff\\\udc80 \ud800 " + "\U0010f8ff".encode()
     made = har(entry(body="HERE")).replace(b"HERE", sent)
 
-    assert only(made).request.content() == b"\\\xf0\x9f\x98\x80 \xff\\\x80 \xef\xbf\xbd \xff"
+    assert import_one(made).request.content() == b"\\\xf0\x9f\x98\x80 \xff\\\x80 \xef\xbf\xbd \xff"
 
 
 def test_a_half_of_a_surrogate_pair_elsewhere_hides_no_call() -> None:
     made = har(entry("https://example.com/", body="HERE"), entry(body=BODY)).replace(b"HERE", rb"\ud800")
 
-    assert only(made).request.content() == BODY.encode()
+    assert import_one(made).request.content() == BODY.encode()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_half_of_a_surrogate_pair_elsewhere_hides_no_call() -> None:
     ],
 )
 def test_a_request_that_failed_has_no_answer(response: dict[str, Any], error: str) -> None:
-    exchange = only(har(entry(response=response)))
+    exchange = import_one(har(entry(response=response)))
 
     assert exchange.response is None
     assert exchange.error == error
@@ -134,7 +134,7 @@ def test_a_request_that_failed_has_no_answer(response: dict[str, Any], error: st
 
 @pytest.mark.parametrize("said", ["_error", "_failureText"])
 def test_an_answer_that_the_page_did_not_read_is_one(said: str) -> None:
-    exchange = only(har(entry(response={"status": 201, said: "net::ERR_ABORTED"})))
+    exchange = import_one(har(entry(response={"status": 201, said: "net::ERR_ABORTED"})))
 
     assert exchange.error is None
     assert exchange.session == "s1"
@@ -144,14 +144,14 @@ def test_an_answer_may_be_missing() -> None:
     made = entry()
     del made["response"]
 
-    assert only(har(made)).error == "no answer is in the HAR"
+    assert import_one(har(made)).error == "no answer is in the HAR"
 
 
 def test_pseudo_headers_are_left_out_and_joined_ones_parted() -> None:
     pairs = [(":authority", "h"), (":path", "/x"), ("Set-Cookie", "a=1\nb=2"), ("X", None), ("Y", "é"), ("Z", "√")]
     headers = [{"name": name, "value": value} for name, value in pairs]
 
-    assert only(har(entry(request={"headers": headers}))).request.headers == [
+    assert import_one(har(entry(request={"headers": headers}))).request.headers == [
         ("Set-Cookie", "a=1"),
         ("Set-Cookie", "b=2"),
         ("X", ""),
@@ -164,19 +164,19 @@ def test_without_headers_a_session_is_known_by_where_it_leads() -> None:
     made = entry(response={"redirectURL": "/api/v1/sessions/s2"})
     del made["response"]["headers"], made["request"]["headers"]
 
-    assert only(har(made)).session == "s2"
+    assert import_one(har(made)).session == "s2"
 
 
 def test_a_fragment_is_not_sent() -> None:
-    assert only(har(entry(f"{EVENTS}?a=b#c"))).request.url == f"{EVENTS}?a=b"
+    assert import_one(har(entry(f"{EVENTS}?a=b#c"))).request.url == f"{EVENTS}?a=b"
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
-    assert only(b"\xef\xbb\xbf" + har(entry())).call is Call.SESSION
+    assert import_one(b"\xef\xbb\xbf" + har(entry())).call is Call.SESSION
 
 
 def test_preflights_count_and_other_methods_do_not() -> None:
-    sieve, _ = sift(har(*(entry(EVENTS, None, request={"method": method}) for method in ("OPTIONS", "GET", "PUT"))))
+    sieve, _ = collect(har(*(entry(EVENTS, None, request={"method": method}) for method in ("OPTIONS", "GET", "PUT"))))
 
     assert [each.exchange.call for each in sieve.taken] == [Call.PREFLIGHT]
     assert (sieve.others, sieve.bodiless) == (2, 0)
@@ -194,7 +194,7 @@ def test_preflights_count_and_other_methods_do_not() -> None:
     ],
 )
 def test_bodies_that_were_left_out_are_counted(request_: dict[str, Any], missing: int) -> None:
-    sieve, lines = sift(har(entry(EVENTS, None, request=request_)))
+    sieve, lines = collect(har(entry(EVENTS, None, request=request_)))
 
     assert sieve.bodiless == missing
     assert sieve.taken[0].exchange.request.content() == b""
@@ -221,7 +221,7 @@ def test_bodies_that_were_left_out_are_counted(request_: dict[str, Any], missing
     ],
 )
 def test_a_damaged_entry_is_told_of_and_hides_no_other(broken: object, reason: str) -> None:
-    sieve, lines = sift(har(entry(), broken, entry()))
+    sieve, lines = collect(har(entry(), broken, entry()))
 
     assert len(sieve.taken) == 2
     assert sieve.damaged == 1
@@ -231,13 +231,13 @@ def test_a_damaged_entry_is_told_of_and_hides_no_other(broken: object, reason: s
 
 
 def test_what_is_no_utf_8_damages_its_entry_only() -> None:
-    sieve, lines = sift(har(entry(), entry(body="HERE")).replace(b"HERE", b"\xff"))
+    sieve, lines = collect(har(entry(), entry(body="HERE")).replace(b"HERE", b"\xff"))
 
     assert len(sieve.taken) == len(lines) == 1
 
 
 def test_many_damaged_entries_are_told_of_in_one_line() -> None:
-    sieve, lines = sift(har(*[{}] * 1000, entry()))
+    sieve, lines = collect(har(*[{}] * 1000, entry()))
 
     assert len(sieve.taken) == 1
     assert len(lines) == 21
@@ -261,18 +261,18 @@ def test_many_damaged_entries_are_told_of_in_one_line() -> None:
 )
 def test_what_is_no_har_is_refused_in_a_sentence(data: bytes, reason: str) -> None:
     with pytest.raises(RecordingError, match=reason) as problem:
-        sift(data)
+        collect(data)
 
     assert "\n" not in str(problem.value)
 
 
 def test_hosts_that_were_called_like_the_endpoint_are_remembered() -> None:
     urls = [f"https://{host}/api/v1/sessions" for host in ("a.example", "b.example:8443", "a.example")]
-    sieve, _ = sift(har(*map(entry, urls), entry("https://c.example/")))
+    sieve, _ = collect(har(*map(entry, urls), entry("https://c.example/")))
 
     assert sieve.alike == ["a.example (2)", "b.example:8443 (1)"]
     assert (sieve.others, sieve.looked_at) == (4, 4)
-    assert only(har(*map(entry, urls)), "B.example:8443").request.url == urls[1]
+    assert import_one(har(*map(entry, urls)), "B.example:8443").request.url == urls[1]
 
 
 def test_what_would_make_a_line_that_nobody_reads_is_not_taken() -> None:

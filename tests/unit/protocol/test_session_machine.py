@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.sessions import Playbook, body_of
+from support.sessions import Timeline, body_of
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Exchange
@@ -23,12 +23,12 @@ from tapehead.protocol.transitions import (
 from tapehead.rules.catalog import RULES
 
 
-def events(book: Playbook) -> list[Event]:
-    return [event for exchange in book.exchanges for event in events_of(exchange, arrival_of(exchange) or 0)]
+def events(timeline: Timeline) -> list[Event]:
+    return [event for exchange in timeline.exchanges for event in events_of(exchange, arrival_of(exchange) or 0)]
 
 
 def after(*event_types: str) -> State:
-    return list(run(events(Playbook().row(*event_types))))[-1].after
+    return list(run(events(Timeline().row(*event_types))))[-1].after
 
 
 def moves() -> Iterator[tuple[str, str, Transition]]:
@@ -92,8 +92,8 @@ def test_silence_closes_what_is_open() -> None:
 def test_states_update_takes_the_order_that_makes_sense() -> None:
     mute = [{"media.state.name": "mute"}]
     both = {"statesStart": mute, "statesEnd": mute}
-    book = Playbook().start().at(1, "statesUpdate", both).at(2, "stateStart").at(3, "statesUpdate", both)
-    steps = list(run(events(book)))
+    timeline = Timeline().start().at(1, "statesUpdate", both).at(2, "stateStart").at(3, "statesUpdate", both)
+    steps = list(run(events(timeline)))
     assert [step.violations for step in steps] == [()] * 4
     assert [sorted(step.after.states) for step in steps] == [[], [], ["mute"], ["mute"]]
 
@@ -120,22 +120,22 @@ def test_the_drawings_have_every_state_and_rule() -> None:
     ],
 )
 def test_any_body_makes_an_event(body: bytes) -> None:
-    (event,) = events(Playbook().raw(body))
+    (event,) = events(Timeline().raw(body))
     assert event.params == event.quality == event.metadata == {}
     assert event.playhead in (None, 1e300)
 
 
 def test_an_odd_time_of_arrival_is_none() -> None:
-    exchange: Exchange = Playbook().start().exchanges[0]
+    exchange: Exchange = Timeline().start().exchanges[0]
     odd = Exchange(**{name: getattr(exchange, name) for name in Exchange.__struct_fields__} | {"started": "soon"})
     assert arrival_of(odd) is None
 
 
 def test_a_session_follows_no_more_states_than_can_be_carried() -> None:
-    book = Playbook()
+    timeline = Timeline()
     for number in range(MOST_STATES + 9):
-        book.raw(body_of("stateStart", 0, number, {"media.state.name": f"s{number}"}))
-    *_, last = run(events(book))
+        timeline.raw(body_of("stateStart", 0, number, {"media.state.name": f"s{number}"}))
+    *_, last = run(events(timeline))
 
     assert len(last.after.known_states) == len(last.after.states) == MOST_STATES
     assert last.after.states is last.before.states

@@ -4,7 +4,7 @@ from secrets import token_bytes
 
 import pytest
 
-from support.exchanges import AD, NOW, event, request, session, start_with, tape_of
+from support.exchanges import AD, NOW, event, index_of, request, session, start_with
 from tapehead.protocol.events import key_of, parse_message, position_of
 from tapehead.protocol.messages import Request
 from tapehead.protocol.schemas import Schemas
@@ -78,7 +78,7 @@ def test_only_the_last_sessions_are_remembered(monkeypatch: pytest.MonkeyPatch) 
 def test_a_replay_quotes_what_it_misses_in_a_session_that_it_opened() -> None:
     recorded = session("recorded", [(1, 0, "play", {})])
     replay = Replayer(
-        tape_of(recorded), Schemas(), excerpts=ExcerptRedactor(Redactor(b"a key")), random_bytes=token_bytes
+        index_of(recorded), Schemas(), excerpts=ExcerptRedactor(Redactor(b"a key")), random_bytes=token_bytes
     )
     opening = replay.answer(START, NOW).response
     assert opening

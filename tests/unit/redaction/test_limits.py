@@ -11,7 +11,7 @@ import msgspec
 import orjson
 import pytest
 
-from support.exchanges import AD, JSON, START, event, exchange, opened, request, response, sent, start_with, tape_of
+from support.exchanges import AD, JSON, START, event, exchange, index_of, opened, request, response, sent, start_with
 from tapehead.protocol.events import identity_of, key_of, parse_message
 from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
 from tapehead.protocol.messages import Request
@@ -132,8 +132,8 @@ def test_a_schema_that_was_served_still_checks() -> None:
         _served(orjson.dumps(schema), Cookie="a=string; b=object; c=draft-04; d=media.length"), "media.id"
     )
 
-    assert recorded_schemas(tape_of([stored])) == {"sessionStart": schema}
-    Schemas(recorded_schemas(tape_of([stored])))
+    assert recorded_schemas(index_of([stored])) == {"sessionStart": schema}
+    Schemas(recorded_schemas(index_of([stored])))
 
 
 @pytest.mark.parametrize(

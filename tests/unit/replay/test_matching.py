@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.exchanges import NOW, Step, event, opened, sent, session, start, start_with, tape_of
+from support.exchanges import NOW, Step, event, index_of, opened, sent, session, start, start_with
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition, identity_of, key_of, position_of
 from tapehead.replay.index import RecordedSession
 from tapehead.replay.matching import (
@@ -36,7 +36,7 @@ LINES = dict(enumerate(STEPS, start=2))
 
 
 def _session(steps: list[Step] | None = None) -> RecordedSession:
-    return tape_of(session("abc", STEPS if steps is None else steps)).sessions[0]
+    return index_of(session("abc", STEPS if steps is None else steps)).sessions[0]
 
 
 def _choose(
@@ -232,7 +232,7 @@ def test_the_more_is_equal_the_more_alike() -> None:
 
 
 def test_a_session_that_began_before_the_recording_is_not_alike() -> None:
-    index = tape_of([sent("abc", event("play"))])
+    index = index_of([sent("abc", event("play"))])
 
     assert index.sessions[0].start is None
     assert index.by_content == {}
@@ -247,7 +247,7 @@ def test_identity_is_that_of_a_downloaded_arrays_start() -> None:
 
 
 def test_the_nearest_sessions_say_what_differs() -> None:
-    index = tape_of([opened("a", start()), opened("b", start_with({"media.id": "clip-2", "media.name": "Second"}))])
+    index = index_of([opened("a", start()), opened("b", start_with({"media.id": "clip-2", "media.name": "Second"}))])
     near = near_sessions(index.sessions, identity_of(start_with({"media.id": "clip-3"})))
 
     assert [miss.line for miss in near] == [1, 2]
@@ -264,7 +264,7 @@ def test_the_nearest_events_are_of_the_same_kind_first() -> None:
 
 
 def test_near_misses_are_few_and_short() -> None:
-    index = tape_of([opened(str(number), start_with({"media.name": "x" * 9999})) for number in range(50)])
+    index = index_of([opened(str(number), start_with({"media.name": "x" * 9999})) for number in range(50)])
     near = near_sessions(index.sessions, identity_of(start_with({"media.name": "y" * 9999})))
     name = near[0].differences[0]
 
@@ -285,7 +285,7 @@ def test_near_events_are_few_and_short() -> None:
 
 def test_interleaved_sessions_are_told_apart() -> None:
     one, other = session("one", STEPS[:3]), session("other", STEPS[:2], began=1)
-    index = tape_of(sorted([*one, *other], key=lambda each: each.started))
+    index = index_of(sorted([*one, *other], key=lambda each: each.started))
 
     assert [(each.sid, len(each.calls)) for each in index.sessions] == [("one", 3), ("other", 2)]
 
@@ -293,17 +293,17 @@ def test_interleaved_sessions_are_told_apart() -> None:
 def test_events_written_before_their_start_belong_to_it() -> None:
     first, *rest = session("abc", STEPS)
 
-    assert [(each.sid, len(each.calls)) for each in tape_of([*rest, first]).sessions] == [("abc", len(STEPS))]
+    assert [(each.sid, len(each.calls)) for each in index_of([*rest, first]).sessions] == [("abc", len(STEPS))]
 
 
 def test_calls_come_in_the_order_of_their_arrival() -> None:
     first, *rest = session("abc", STEPS)
-    calls = tape_of([first, *reversed(rest)]).sessions[0].calls
+    calls = index_of([first, *reversed(rest)]).sessions[0].calls
 
     assert [call.kind.event_type for call in calls] == [step[2] for step in STEPS]
 
 
 def test_sessions_with_one_id_keep_their_events() -> None:
-    index = tape_of([*session("1", STEPS[:3]), *session("1", STEPS[:2], began=100)])
+    index = index_of([*session("1", STEPS[:3]), *session("1", STEPS[:2], began=100)])
 
     assert [len(each.calls) for each in index.sessions] == [3, 2]

@@ -20,7 +20,17 @@ from support.exchanges import (
     start,
     start_with,
 )
-from support.replay import SCHEMAS, STEPS, books_of, marked, played_lines, player_of, reasons_of, replay_of, unasked
+from support.replay import (
+    SCHEMAS,
+    STEPS,
+    marked,
+    played_lines,
+    player_of,
+    reasons_of,
+    replay_of,
+    replay_summary,
+    unused_lines,
+)
 from tapehead.protocol.routes import CORS_HEADERS
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.replay.matching import Reason
@@ -57,7 +67,7 @@ def test_a_recorded_id_is_answered_from_its_own_session() -> None:
     assert player.send("ping", 3) == 404
     player.sid = "first"
     assert played_lines(player, STEPS[:1]) == [2]
-    assert books_of(player).misses == 0
+    assert replay_summary(player).misses == 0
 
 
 # ---- Restarts ----
@@ -111,7 +121,7 @@ def test_by_default_a_miss_is_simulated() -> None:
     player.open()
 
     assert [player.send("bufferStart"), player.send("pause")] == [204, 400]
-    assert [miss.answered for miss in books_of(player).missed] == ["simulated"] * 2
+    assert [miss.answered for miss in replay_summary(player).missed] == ["simulated"] * 2
 
 
 def test_unknown_content_is_simulated_as_a_session_of_its_own() -> None:
@@ -198,11 +208,11 @@ def test_two_hundred_misses_give_a_bounded_summary() -> None:
     player.open()
     for number in range(MOST_MISSES + 50):
         player.send("adStart", number, number, AD | {"media.ad.id": "x" * 500 + str(number)})
-    lines = list(summary_lines(books_of(player), ["a.jsonl"]))
+    lines = list(summary_lines(replay_summary(player), ["a.jsonl"]))
 
     assert lines[0].startswith(f"played 1 session: 1 hit, {MOST_MISSES + 50} misses, 14 recorded calls never asked for")
     assert f"  ... and {MOST_MISSES + 50 - MOST_SHOWN} more misses" in lines
-    assert len(books_of(player).missed) == MOST_MISSES
+    assert len(replay_summary(player).missed) == MOST_MISSES
     assert len(lines) < 150
 
 
@@ -219,9 +229,9 @@ def test_calls_nobody_asked_for_are_told() -> None:
     player = player_of()
     player.open()
     player.play(STEPS[:12])
-    lines = list(summary_lines(books_of(player), ["a.jsonl"]))
+    lines = list(summary_lines(replay_summary(player), ["a.jsonl"]))
 
-    assert unasked(player) == [14, 15]
+    assert unused_lines(player) == [14, 15]
     assert lines == [
         "played 1 session: 13 hits, 0 misses, 2 recorded calls never asked for",
         "  never asked for: a.jsonl:14-15 2 calls, from ping at 30 to sessionComplete at 55",
@@ -247,7 +257,7 @@ def test_a_preflight_is_never_a_miss(path: str, on_miss: OnMiss) -> None:
     player = player_of(on_miss=on_miss)
 
     assert player.call(request(b"", path, "OPTIONS")) == 200
-    assert books_of(player).misses == 0
+    assert replay_summary(player).misses == 0
     assert player.answer.response
     assert set(CORS_HEADERS) <= set(player.answer.response.headers)
 
@@ -258,7 +268,7 @@ def test_recorded_preflights_come_back_any_number_of_times() -> None:
     player = player_of(*answers)
 
     assert [(player.call(asked), player.header("X-Line")) for _ in range(3)] == [(200, "1"), (200, "2"), (200, "2")]
-    assert unasked(player) == []
+    assert unused_lines(player) == []
 
 
 def test_recorded_schemas_are_served_and_others_simulated() -> None:
@@ -298,7 +308,7 @@ def test_what_is_no_collection_call_is_answered_as_documented(asked: Any) -> Non
     simulated = Player(Simulator(SCHEMAS, random_bytes=token_bytes))
 
     assert player.call(asked) == simulated.call(asked) in (404, 405)
-    assert books_of(player).misses == 0
+    assert replay_summary(player).misses == 0
 
 
 @pytest.mark.parametrize(
@@ -309,7 +319,7 @@ def test_a_wrong_method_is_answered_with_405(method: str, path: str) -> None:
     player = player_of(exchange(request(b"", "/api/v1/schemas/ping", "GET"), response(200)), on_miss=OnMiss.ERROR)
 
     assert player.call(request(b"", path, method)) == 405
-    assert books_of(player).misses == 0
+    assert replay_summary(player).misses == 0
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"\xff", b"null", b'{"eventType":["a"]}', b'{"params":7}'])

@@ -20,7 +20,7 @@ from support.exchanges import (
     start,
     start_with,
 )
-from support.replay import STEPS, books_of, marked, played_lines, player_of, reasons_of, replay_of, unasked
+from support.replay import STEPS, marked, played_lines, player_of, reasons_of, replay_of, replay_summary, unused_lines
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.messages import Headers
 from tapehead.protocol.routes import CORS_HEADERS, location_of
@@ -36,7 +36,7 @@ def test_the_same_player_gets_the_same_answers() -> None:
     player.open()
 
     assert player.play(STEPS) == [204] * len(STEPS)
-    assert books_of(player) == ReplaySummary(1, len(STEPS) + 1, 0, [], [])
+    assert replay_summary(player) == ReplaySummary(1, len(STEPS) + 1, 0, [], [])
 
 
 def test_every_playback_has_a_fresh_id() -> None:
@@ -175,7 +175,7 @@ def test_failed_tries_come_back_in_turn() -> None:
     player = player_of(*tries, opened("abc", start(), 5), sent("abc", event("play"), 6))
 
     assert [player.call(request(start())) for _ in range(5)] == [500, 0, 400, 201, 500]
-    assert books_of(player).playbacks == 1
+    assert replay_summary(player).playbacks == 1
 
 
 # ---- Which event ----
@@ -249,7 +249,7 @@ def test_a_seek_misses_nothing_but_itself() -> None:
     player.play([*STEPS[:8], *seek, *later])
 
     assert player.header("X-Line") == "15"
-    assert books_of(player).misses == 2
+    assert replay_summary(player).misses == 2
 
 
 def test_an_extra_pause_leaves_the_rest_in_order() -> None:
@@ -268,7 +268,7 @@ def test_a_skipped_ad_leaves_the_rest_in_order() -> None:
     without = STEPS[:3] + STEPS[5:]
 
     assert played_lines(player, without) == [2, 3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15]
-    assert unasked(player) == [5, 6]
+    assert unused_lines(player) == [5, 6]
 
 
 def test_a_skip_that_was_not_recorded_is_a_miss() -> None:

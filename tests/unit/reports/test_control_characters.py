@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.reports import write
-from support.sessions import BEGIN_MS, Playbook
+from support.sessions import BEGIN_MS, Timeline
 from tapehead.cli.app import run
 
 HOSTILE = "\x1b[2J \u200e \u202e \n \r \x9b1m"
@@ -14,12 +14,12 @@ FORBIDDEN = ("\x1b", "\x9b", "\u200e", "\u202e", "\r")
 PLANTED = {HOSTILE: HOSTILE, "media.ad.id": HOSTILE, "media.ad.name": HOSTILE}
 
 
-def hostile_session(sid: str, more: str = "") -> Playbook:
+def hostile_session(sid: str, more: str = "") -> Timeline:
     """A session in which names, types, keys and values carry control characters."""
-    book = Playbook(sid=sid, begin_ms=BEGIN_MS).start(name=HOSTILE + more, id=HOSTILE, playerName=HOSTILE)
-    book.at(1, "adBreakStart", {"media.ad.podFriendlyName": HOSTILE, "media.ad.podIndex": HOSTILE})
-    book.at(1, "adStart", PLANTED | {"more": more}).at(2, f"{HOSTILE}{more}", PLANTED)
-    return book.at(3, "stateStart", {"media.state.name": HOSTILE + more}).at(4, "chapterStart", PLANTED, status=404)
+    timeline = Timeline(sid=sid, begin_ms=BEGIN_MS).start(name=HOSTILE + more, id=HOSTILE, playerName=HOSTILE)
+    timeline.at(1, "adBreakStart", {"media.ad.podFriendlyName": HOSTILE, "media.ad.podIndex": HOSTILE})
+    timeline.at(1, "adStart", PLANTED | {"more": more}).at(2, f"{HOSTILE}{more}", PLANTED)
+    return timeline.at(3, "stateStart", {"media.state.name": HOSTILE + more}).at(4, "chapterStart", PLANTED, status=404)
 
 
 @pytest.fixture

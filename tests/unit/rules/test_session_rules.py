@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.sessions import BEGIN_MS, START, Playbook, ad, body_of, run
+from support.sessions import BEGIN_MS, START, Timeline, ad, body_of, run
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import Call
 from tapehead.rules.catalog import RULES
@@ -20,20 +20,20 @@ class Pair(NamedTuple):
     """A session in which `rule` fails in one place, and one that is like it and fine."""
 
     rule: str
-    bad: Playbook
-    good: Playbook
+    bad: Timeline
+    good: Timeline
 
 
-def book() -> Playbook:
-    return Playbook().start()
+def timeline() -> Timeline:
+    return Timeline().start()
 
 
-def row(*event_types: str) -> Playbook:
-    return Playbook().row(*event_types)
+def row(*event_types: str) -> Timeline:
+    return Timeline().row(*event_types)
 
 
-def states(*names: str, update: bool = False) -> Playbook:
-    played = book().at(1, "play")
+def states(*names: str, update: bool = False) -> Timeline:
+    played = timeline().at(1, "play")
     if update:
         return played.at(2, "statesUpdate", {"statesStart": [{"media.state.name": name} for name in names]})
     for second, name in enumerate(names, start=2):
@@ -41,77 +41,77 @@ def states(*names: str, update: bool = False) -> Playbook:
     return played
 
 
-def array(*event_types: str, call: Call = Call.DOWNLOADED, step: float = 50, **params: Any) -> Playbook:
+def array(*event_types: str, call: Call = Call.DOWNLOADED, step: float = 50, **params: Any) -> Timeline:
     start = START | {f"media.{key}": value for key, value in params.items()}
     bodies = [
         body_of(name, index * step, BEGIN_MS + index * step * 1000, start if name == "sessionStart" else None)
         for index, name in enumerate(event_types)
     ]
-    return Playbook(sid=None).raw(bodies, call, status=201)
+    return Timeline(sid=None).raw(bodies, call, status=201)
 
 
-def long_pause(minutes: float, last: str) -> Playbook:
-    paused = book().at(1, "play").at(10, "pauseStart").pings(20, minutes * MINUTE)
+def long_pause(minutes: float, last: str) -> Timeline:
+    paused = timeline().at(1, "play").at(10, "pauseStart").pings(20, minutes * MINUTE)
     return paused.at(minutes * MINUTE + 20, last)
 
 
-def refused(count: int, *, in_flight: bool = False) -> Playbook:
-    played = book().at(1, "play").at(11, "ping", status=410, elapsed_ms=60_000 if in_flight else 30)
+def refused(count: int, *, in_flight: bool = False) -> Timeline:
+    played = timeline().at(1, "play").at(11, "ping", status=410, elapsed_ms=60_000 if in_flight else 30)
     return played.pings(21, 11 + 10 * count, status=410)
 
 
-def flood(step: float) -> Playbook:
-    return book().at(1, "play").pings(10, 60, step)
+def flood(step: float) -> Timeline:
+    return timeline().at(1, "play").pings(10, 60, step)
 
 
-def ad_of(length: float, *, pause: bool = False) -> Playbook:
-    played = book().at(1, "adBreakStart").at(2, "adStart", ad(length=length))
+def ad_of(length: float, *, pause: bool = False) -> Timeline:
+    played = timeline().at(1, "adBreakStart").at(2, "adStart", ad(length=length))
     if pause:
         played.at(4, "pauseStart").at(12, "play")
     return played.at(15 if pause else 7, "adComplete").at(16, "adBreakComplete").at(17, "play").at(20, "sessionEnd")
 
 
-def frozen(last: float) -> Playbook:
-    return book().at(1, "play").at(6, "ping", playhead=0).at(last, "ping", playhead=0).at(last + 1, "sessionEnd")
+def frozen(last: float) -> Timeline:
+    return timeline().at(1, "play").at(6, "ping", playhead=0).at(last, "ping", playhead=0).at(last + 1, "sessionEnd")
 
 
-def in_ad(playhead: float) -> Playbook:
-    played = book().at(0, "play").at(5, "adBreakStart").at(6, "adStart", ad(length=10))
+def in_ad(playhead: float) -> Timeline:
+    played = timeline().at(0, "play").at(5, "adBreakStart").at(6, "adStart", ad(length=10))
     return played.at(11, "ping", playhead=playhead).at(16, "adComplete", playhead=5).at(17, "adBreakComplete")
 
 
-def paused(playhead: float, *, play: bool = False) -> Playbook:
-    played = book().at(0, "play").at(5, "pauseStart")
+def paused(playhead: float, *, play: bool = False) -> Timeline:
+    played = timeline().at(0, "play").at(5, "pauseStart")
     if play:
         played.at(6, "play", playhead=playhead)
     return played.at(10, "ping", playhead=playhead)
 
 
-def at_playhead(playhead: float, **params: Any) -> Playbook:
-    return Playbook().start(**params).at(1, "play", playhead=playhead).at(2, "sessionEnd", playhead=playhead)
+def at_playhead(playhead: float, **params: Any) -> Timeline:
+    return Timeline().start(**params).at(1, "play", playhead=playhead).at(2, "sessionEnd", playhead=playhead)
 
 
-def late(behind: float) -> Playbook:
+def late(behind: float) -> Timeline:
     return row("play").at(14, "ping").at(14.5, "pauseStart", ts=14 - behind)
 
 
 PAIRS = [
     Pair(
         "session-start-misplaced",
-        Playbook().raw(body_of("play", 0, BEGIN_MS), Call.SESSION, status=400),
-        Playbook().raw(body_of("sessionStart", 0, BEGIN_MS), Call.SESSION, status=400),
+        Timeline().raw(body_of("play", 0, BEGIN_MS), Call.SESSION, status=400),
+        Timeline().raw(body_of("sessionStart", 0, BEGIN_MS), Call.SESSION, status=400),
     ),
     Pair("session-start-misplaced", row("play").at(6, "sessionStart"), row("play").at(6, "ping")),
     Pair("session-start-misplaced", array("play", "sessionEnd"), array("sessionStart", "sessionEnd")),
-    Pair("unknown-session", Playbook().at(1, "play").at(2, "ping"), row("play", "ping")),
-    Pair("event-before-start", book().at(1, "play", ts=-0.5), book().at(1, "play", ts=0.5)),
+    Pair("unknown-session", Timeline().at(1, "play").at(2, "ping"), row("play", "ping")),
+    Pair("event-before-start", timeline().at(1, "play", ts=-0.5), timeline().at(1, "play", ts=0.5)),
     Pair("no-play", row("ping", "ping"), row("ping", "play", "ping")),
     Pair(
         "no-play",
         row("adBreakStart", "adStart", "play", "adComplete", "adBreakComplete"),
         row("adBreakStart", "adStart", "play", "adComplete", "adBreakComplete", "play"),
     ),
-    Pair("no-play", row("ping"), Playbook().at(1, "ping")),
+    Pair("no-play", row("ping"), Timeline().at(1, "ping")),
     Pair("no-play", row("ping"), row("pauseStart", "sessionEnd")),
     Pair("ad-outside-break", row("play", "adStart", "adComplete"), row("adBreakStart", "adStart", "adComplete")),
     Pair(
@@ -133,7 +133,7 @@ PAIRS = [
     Pair("ad-break-left-open", row("adBreakStart"), row("adBreakStart", "adBreakComplete")),
     Pair("ad-not-open", row("adBreakStart", "adComplete"), row("adBreakStart", "adStart", "adComplete")),
     Pair("ad-not-open", row("adBreakStart", "adSkip"), row("adBreakStart", "adStart", "adSkip")),
-    Pair("ad-not-open", row("play", "adSkip"), Playbook().at(1, "adSkip").at(2, "play")),
+    Pair("ad-not-open", row("play", "adSkip"), Timeline().at(1, "adSkip").at(2, "play")),
     Pair(
         "ad-overlap",
         row("adBreakStart", "adStart").at(11, "adStart", ad(2)).at(15, "adComplete").at(16, "adComplete"),
@@ -171,7 +171,7 @@ PAIRS = [
     ),
     Pair("chapter-left-open", row("play", "chapterStart"), row("play", "chapterStart", "chapterComplete")),
     Pair("state-not-open", row("play", "stateEnd"), row("play", "stateStart", "stateEnd")),
-    Pair("state-not-open", row("play", "stateEnd"), Playbook().at(1, "play").at(2, "stateEnd")),
+    Pair("state-not-open", row("play", "stateEnd"), Timeline().at(1, "play").at(2, "stateEnd")),
     Pair(
         "state-already-open",
         row("stateStart", "stateStart", "stateEnd"),
@@ -189,7 +189,7 @@ PAIRS = [
     Pair("kept-sending", refused(5), refused(2)),
     Pair("kept-sending", refused(3), refused(3, in_flight=True)),
     Pair("session-not-closed", row("play", "ping"), row("play", "sessionComplete")),
-    Pair("session-not-closed", row("play"), Playbook(sid=None).start(status=500)),
+    Pair("session-not-closed", row("play"), Timeline(sid=None).start(status=500)),
     Pair(
         "session-too-long",
         row("play").pings(300, 24 * HOUR + 600, 300),
@@ -227,19 +227,19 @@ PAIRS = [
     Pair("playhead-range", at_playhead(86400, length=86400), at_playhead(86399, length=86400)),
     Pair("playhead-range", at_playhead(-1, length=0), at_playhead(99_999, length=0)),
     Pair("playhead-frozen", frozen(11.5), frozen(10.5)),
-    Pair("playhead-frozen", frozen(11.5), book().at(1, "pauseStart").at(6, "ping").at(12, "ping").at(18, "ping")),
+    Pair("playhead-frozen", frozen(11.5), timeline().at(1, "pauseStart").at(6, "ping").at(12, "ping").at(18, "ping")),
     Pair("playhead-frozen", frozen(11.5), in_ad(5)),
     Pair("playhead-in-ad", in_ad(9), in_ad(6)),
     Pair("playhead-paused", paused(9), paused(6)),
     Pair("playhead-paused", paused(30), paused(30, play=True)),
     Pair("repeated-event", row("play").raw(body_of("play", 0, BEGIN_MS + 5000)), row("play", "play")),
-    Pair("downloaded-flag", Playbook().start(downloaded=True), Playbook().start(downloaded=False)),
+    Pair("downloaded-flag", Timeline().start(downloaded=True), Timeline().start(downloaded=False)),
     Pair(
         "downloaded-flag",
         array("sessionStart", "sessionEnd", call=Call.SESSION),
         array("sessionStart", "sessionEnd", call=Call.SESSION, downloaded=True),
     ),
-    Pair("downloaded-flag", Playbook().start(downloaded=True), array("sessionStart", "sessionEnd", downloaded=False)),
+    Pair("downloaded-flag", Timeline().start(downloaded=True), array("sessionStart", "sessionEnd", downloaded=False)),
 ]
 SESSION_IDS = [rule.id for rule in (*SESSION_RULES, *PART_RULES, *CLOCK_RULES)]
 

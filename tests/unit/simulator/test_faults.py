@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from support.exchanges import NOW, Step, event, request, response, sent, session, start
-from support.processes import PATIENCE, door, tapehead
+from support.processes import TIMEOUT_SECONDS, run_tapehead, running
 from support.resend import DOORS, resend, summary_of, write
 from tapehead.answers import Answer
 from tapehead.errors import UsageError
@@ -102,7 +102,7 @@ def test_a_fault_is_named_in_the_words_in_which_it_was_given(effect: str) -> Non
 @pytest.mark.parametrize(("option", "text"), [("--fault", "evnt=410"), ("--latency", "fast")])
 @pytest.mark.parametrize("command", ["replay", "serve"])
 def test_the_command_line_refuses_it_in_one_line(command: str, option: str, text: str, tmp_path: Path) -> None:
-    done = tapehead(command, write(tmp_path / "one.jsonl", session("recorded", [])), option, text)
+    done = run_tapehead(command, write(tmp_path / "one.jsonl", session("recorded", [])), option, text)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"tapehead: {option} {text}")
@@ -219,7 +219,7 @@ FAULTS = (
 def raw_post(url: str, path: str, body: bytes) -> bytes:
     """All that comes back for one request until the connection ends."""
     host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as line:
+    with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as line:
         head = f"POST {path} HTTP/1.1\r\nHost: example\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         line.sendall(head.encode() + body)
         return b"".join(chunks(line))
@@ -238,7 +238,7 @@ def chunks(line: socket.socket) -> Iterator[bytes]:
 def test_a_client_sees_each_fault(command: str, tmp_path: Path) -> None:
     recording, summary = write(tmp_path / "one.jsonl", session("recorded", STEPS)), tmp_path / "summary.json"
     options = [word for fault in FAULTS for word in ("--fault", fault)]
-    with door(command, recording, *options, "--summary", summary) as opened, httpx.Client() as player:
+    with running(command, recording, *options, "--summary", summary) as opened, httpx.Client() as player:
         url = opened.url
         refused, started = (player.post(f"{url}/api/v1/sessions", json=start()) for _ in range(2))
         path = f"/api/v1/sessions/{sid_of_location(started.headers['Location'])}/events"
@@ -282,7 +282,7 @@ def test_answers_wait_as_long_as_was_asked_for(command: str, latency: str, least
     slow = msgspec.structs.replace(sent("recorded", event("play", 0, 1), 1), elapsed_ms=250)
     exchanges = [*session("recorded", []), slow]
     recording = write(tmp_path / "slow.jsonl", exchanges)
-    with door(command, recording, "--latency", latency) as opened, httpx.Client() as player:
+    with running(command, recording, "--latency", latency) as opened, httpx.Client() as player:
         *_, answer = resend(player, opened.url, exchanges)
 
     assert answer is not None
@@ -292,7 +292,7 @@ def test_answers_wait_as_long_as_was_asked_for(command: str, latency: str, least
 @pytest.mark.parametrize("command", DOORS)
 def test_without_latency_a_slow_recording_is_answered_at_once(command: str, tmp_path: Path) -> None:
     slow = [msgspec.structs.replace(each, elapsed_ms=60_000) for each in session("recorded", STEPS)]
-    with door(command, write(tmp_path / "slow.jsonl", slow)) as opened, httpx.Client() as player:
+    with running(command, write(tmp_path / "slow.jsonl", slow)) as opened, httpx.Client() as player:
         answers = resend(player, opened.url, slow)
 
     assert all(answer and answer.elapsed.total_seconds() < 10 for answer in answers)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.coverage import EXPECTS, cover, items, of
-from support.sessions import Playbook, run
+from support.sessions import Timeline, run
 from tapehead.audit.coverage import CoverageReport
 from tapehead.audit.settings import read_settings
 from tapehead.protocol.exchange import Exchange
@@ -21,7 +21,7 @@ from unit.audit.test_sdk_captures import CAPTURES, load_capture
 
 
 def test_the_plain_objects_say_the_same() -> None:
-    report = of(Playbook().row("play", "adStart", "sessionEnd"))
+    report = of(Timeline().row("play", "adStart", "sessionEnd"))
     plain = report.report()
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(plain)), CoverageReport) == report
     kinds = {kind["kind"]: kind for kind in plain["kinds"]}
@@ -32,7 +32,7 @@ def test_the_plain_objects_say_the_same() -> None:
 
 
 def test_text_says_how_much_what_never_and_what_beyond() -> None:
-    text = render_coverage(of(Playbook().row("play", "adStart", "sessionEnd")))
+    text = render_coverage(of(Timeline().row("play", "adStart", "sessionEnd")))
     lines = text.splitlines()
     assert lines[0] == "coverage of the documented API"
     assert lines[1] == "event types     4 of 20    20 %  ████░░░░░░░░░░░░░░░░"
@@ -52,7 +52,7 @@ def test_text_fits_its_columns(width: int, *, verbose: bool) -> None:
 
 def test_text_obeys_nobody() -> None:
     evil = {"\x1b[2J": 1, "[red]": 1, "x" * 150: 1, "\n": 1}
-    text = render_coverage(of(Playbook().start().at(1, "\x07[bold]", evil)), 200, colour=False)
+    text = render_coverage(of(Timeline().start().at(1, "\x07[bold]", evil)), 200, colour=False)
     assert "\x1b" not in text
     assert "\N{REPLACEMENT CHARACTER}[2J" in text
     assert "[red]" in text
@@ -61,7 +61,7 @@ def test_text_obeys_nobody() -> None:
 
 
 def test_text_shows_few_beyond_the_plan_unless_asked() -> None:
-    report = of(Playbook().start().at(1, "play", {f"p{n:02}": 1 for n in range(30)}))
+    report = of(Timeline().start().at(1, "play", {f"p{n:02}": 1 for n in range(30)}))
     assert "and 20 more parameters; -v shows all" in render_coverage(report)
     assert "p29" not in render_coverage(report)
     assert "p29" in render_coverage(report, verbose=True)
@@ -69,7 +69,7 @@ def test_text_shows_few_beyond_the_plan_unless_asked() -> None:
 
 def test_everything_covered_leaves_nothing_never_exercised() -> None:
     settings = read_settings({"metadata": {"sessionStart": []}})
-    text = render_coverage(of(Playbook().start(), settings=settings), colour=True)
+    text = render_coverage(of(Timeline().start(), settings=settings), colour=True)
     assert "never exercised" not in text
     assert "100 %" in text
 

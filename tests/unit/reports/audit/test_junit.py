@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from support import reports
-from support.junit_schema import complaints
+from support.junit_schema import violations_in
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.model import Report
 
@@ -18,11 +18,11 @@ def parse(report: Report, fail_on: str = "error") -> Element:
 
 @pytest.mark.parametrize("fail_on", ["error", "warning", "never"])
 def test_readers_of_the_format_accept_it(fail_on: str) -> None:
-    assert complaints(parse(REPORT, fail_on)) == []
+    assert violations_in(parse(REPORT, fail_on)) == []
 
 
 def test_a_report_on_nothing_is_accepted() -> None:
-    assert complaints(parse(reports.report_of())) == []
+    assert violations_in(parse(reports.report_of())) == []
 
 
 def test_a_session_is_a_test_case() -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import reports
-from support.junit_schema import complaints
+from support.junit_schema import violations_in
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.reports.audit.bodies import BodyStore
 from tapehead.reports.audit.html import Detail, render_html
@@ -72,7 +72,7 @@ def test_every_form_can_be_made_of_anything(start: dict[str, Any], sent: list[An
     page = render_html(report, [Detail(each, BodyStore().of(each)) if each else Detail() for each in pictures])
 
     VALIDATOR.validate(orjson.loads(render_json(report)))
-    assert complaints(fromstring(render_junit(report, "warning").encode())) == []
+    assert violations_in(fromstring(render_junit(report, "warning").encode())) == []
     assert orjson.loads(render_sarif(report))["version"] == "2.1.0"
     assert page.count("<script") == page.count("</script>") == 2
     for line in render_text(report, TextStyle(80, verbose=True)).splitlines():
