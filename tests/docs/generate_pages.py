@@ -10,6 +10,7 @@ from tapehead.metrics.assumptions import ASSUMPTIONS
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.session_diagram import render_markdown, render_mermaid
 from tapehead.protocol.transitions import TABLE
+from tapehead.rules.lifecycle import RULE_IDS
 from tapehead.rules.support.markdown import render_catalogue
 
 RULES_INTRO = "Each with what it means for the reported numbers, and how to fix it."
@@ -31,8 +32,8 @@ def _session_page() -> Iterator[str]:
     yield "Six machines side by side, drawn from the one table in `addons/tapehead/session.py`. What stands in brackets"
     yield "is the rule that a move breaks.\n"
     for machine in TABLE:
-        yield f"```mermaid\n{render_mermaid(machine)}```\n"
-    yield render_markdown()
+        yield f"```mermaid\n{render_mermaid(machine, RULE_IDS)}```\n"
+    yield render_markdown(RULE_IDS)
 
 
 def _metrics_page() -> Iterator[str]:

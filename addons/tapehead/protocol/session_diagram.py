@@ -1,9 +1,12 @@
 """The session machine on paper: its tables as Markdown and as state diagrams in Mermaid, made from the tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
-from tapehead.protocol.transitions import ACTIVE_MACHINES, ANY, TABLE, Transition
+from tapehead.protocol.transitions import ACTIVE_MACHINES, ANY, TABLE, Transition, ViolationKind
+
+# The rule's id for each kind of violation; rules are defined above this package.
+RuleIds = Mapping[ViolationKind, str]
 
 _TITLES = {
     "life": "Life",
@@ -15,26 +18,29 @@ _TITLES = {
 }
 
 
-def render_markdown() -> str:
+def render_markdown(rule_ids: RuleIds) -> str:
     """All machines as Markdown: a table of moves for each, and which machines move in which state of life."""
-    parts = [_machine_table(machine) for machine in TABLE]
+    parts = [_machine_table(machine, rule_ids) for machine in TABLE]
     return "\n\n".join([*parts, _listening_table()]) + "\n"
 
 
-def render_mermaid(machine: str) -> str:
-    """One machine (a key of TABLE) as a Mermaid state diagram; slips carry their rule's id.
+def render_mermaid(machine: str, rule_ids: RuleIds) -> str:
+    """One machine (a key of TABLE) as a Mermaid state diagram; violations carry their rule's id.
 
     Raises:
         KeyError: there is no such machine.
     """
     first = next(iter(TABLE[machine]))
-    lines = [f"    {start} --> {end}: {label}" for start, end, label in _arrows(machine)]
+    lines = [f"    {start} --> {end}: {label}" for start, end, label in _arrows(machine, rule_ids)]
     return "\n".join(["stateDiagram-v2", f"    [*] --> {first}", *lines]) + "\n"
 
 
-def _machine_table(machine: str) -> str:
+def _machine_table(machine: str, rule_ids: RuleIds) -> str:
     head = f"### {_TITLES[machine]}\n\n| State | Event | Next | Rule broken |\n| --- | --- | --- | --- |"
-    rows = [f"| {state} | {event} | {move.to} | {_code(move.violation)} |" for state, event, move in _moves(machine)]
+    rows = [
+        f"| {state} | {event} | {move.to} | {f'`{rule_ids[move.violation]}`' if move.violation else ''} |"
+        for state, event, move in _moves(machine)
+    ]
     return "\n".join([head, *rows])
 
 
@@ -50,14 +56,10 @@ def _moves(machine: str) -> Iterator[tuple[StrEnum, str, Transition]]:
         yield from ((state, event, move) for event, move in row.items())
 
 
-def _arrows(machine: str) -> Iterator[tuple[str, str, str]]:
+def _arrows(machine: str, rule_ids: RuleIds) -> Iterator[tuple[str, str, str]]:
     """The moves, those of one arrow and one rule together."""
-    together: dict[tuple[str, str, str], list[str]] = {}
+    together: dict[tuple[str, str, ViolationKind | None], list[str]] = {}
     for state, event, move in _moves(machine):
         together.setdefault((state, move.to, move.violation), []).append(event if event != ANY else "any other")
     for (start, end, violation), events in together.items():
-        yield start, end, ", ".join(events) + (f" [{violation}]" if violation else "")
-
-
-def _code(rule: str) -> str:
-    return f"`{rule}`" if rule else ""
+        yield start, end, ", ".join(events) + (f" [{rule_ids[violation]}]" if violation else "")

@@ -16,6 +16,7 @@ from tapehead.protocol.transitions import (
     Part,
     Playback,
     Switch,
+    ViolationKind,
     find_transition,
 )
 
@@ -70,9 +71,9 @@ UNSURE = State(ad_break=AdBreak.UNSURE, ad=Part.UNSURE, chapter=Part.UNSURE, lat
 
 
 class Violation(NamedTuple):
-    """A rule that an event breaks where the session is, and the player state it is about, if any."""
+    """An event that does not fit the session's state, and the player state that it is about, if any."""
 
-    rule: str
+    kind: ViolationKind
     name: str = ""
 
 
@@ -135,11 +136,11 @@ def _move_all(
 _MACHINES = ("life", "playback", "ad_break", "ad", "chapter")
 
 
-def _switch(state: State, name: str, event_type: str) -> tuple[State, str]:
+def _switch(state: State, name: str, event_type: str) -> tuple[State, ViolationKind | None]:
     """Where the machine of the player state `name` goes."""
     is_known = name in state.known_states
     if not is_known and len(state.known_states) >= MOST_STATES:
-        return state, ""
+        return state, None
     found = find_transition("state", switch_of(state, name), event_type)
     known = state.known_states if is_known else state.known_states | {name}
     return state._replace(

@@ -33,7 +33,7 @@ for a seek, which is pauseStart, then play.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import NamedTuple
 
 ANY = "any other event"
@@ -85,11 +85,32 @@ class Switch(StrEnum):
     UNSURE = "unsure"
 
 
+class ViolationKind(StrEnum):
+    """The ways in which an event does not fit the state of its session; each has its rule in `rules`."""
+
+    SESSION_NOT_CLOSED = auto()
+    EVENT_AFTER_COMPLETE = auto()
+    EVENT_AFTER_END = auto()
+    AD_OUTSIDE_BREAK = auto()
+    AD_BREAK_NOT_OPEN = auto()
+    AD_BREAK_NESTED = auto()
+    AD_BREAK_EMPTY = auto()
+    AD_BREAK_LEFT_OPEN = auto()
+    AD_NOT_OPEN = auto()
+    AD_OVERLAP = auto()
+    AD_LEFT_OPEN = auto()
+    CHAPTER_OVERLAP = auto()
+    CHAPTER_NOT_OPEN = auto()
+    CHAPTER_LEFT_OPEN = auto()
+    STATE_NOT_OPEN = auto()
+    STATE_ALREADY_OPEN = auto()
+
+
 class Transition(NamedTuple):
-    """Where an event leads, and the rule that it breaks there, if any."""
+    """The state that an event leads to, and the violation that it is there, if any."""
 
     to: StrEnum
-    violation: str = ""
+    violation: ViolationKind | None = None
 
 
 Row = Mapping[str, Transition]
@@ -113,9 +134,9 @@ _PLAYBACK: Row = {
     "pauseStart": Transition(_P.PAUSED),
     "bufferStart": Transition(_P.BUFFERING),
 }
-_BREAK_LEFT_OPEN = Transition(_B.CLOSED, "ad-break-left-open")
-_AD_LEFT_OPEN = Transition(_A.NONE, "ad-left-open")
-_CHAPTER_LEFT_OPEN = Transition(_A.NONE, "chapter-left-open")
+_BREAK_LEFT_OPEN = Transition(_B.CLOSED, ViolationKind.AD_BREAK_LEFT_OPEN)
+_AD_LEFT_OPEN = Transition(_A.NONE, ViolationKind.AD_LEFT_OPEN)
+_CHAPTER_LEFT_OPEN = Transition(_A.NONE, ViolationKind.CHAPTER_LEFT_OPEN)
 
 TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
     "life": {
@@ -127,17 +148,17 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
         _L.OPEN: {
             "sessionComplete": Transition(_L.COMPLETED),
             "sessionEnd": Transition(_L.ENDED),
-            TIMEOUT: Transition(_L.ENDED, "session-not-closed"),
+            TIMEOUT: Transition(_L.ENDED, ViolationKind.SESSION_NOT_CLOSED),
         },
         _L.COMPLETED: {
             "sessionEnd": Transition(_L.ENDED),
             TIMEOUT: Transition(_L.ENDED),
-            **dict.fromkeys(_CONTENT, Transition(_L.COMPLETED, "event-after-complete")),
+            **dict.fromkeys(_CONTENT, Transition(_L.COMPLETED, ViolationKind.EVENT_AFTER_COMPLETE)),
         },
         _L.ENDED: {
             "sessionEnd": Transition(_L.ENDED),
             TIMEOUT: Transition(_L.ENDED),
-            ANY: Transition(_L.ENDED, "event-after-end"),
+            ANY: Transition(_L.ENDED, ViolationKind.EVENT_AFTER_END),
         },
     },
     "playback": {
@@ -149,24 +170,24 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
     "ad_break": {
         _B.CLOSED: {
             "adBreakStart": Transition(_B.OPEN),
-            "adBreakComplete": Transition(_B.CLOSED, "ad-break-not-open"),
-            "adStart": Transition(_B.CLOSED, "ad-outside-break"),
+            "adBreakComplete": Transition(_B.CLOSED, ViolationKind.AD_BREAK_NOT_OPEN),
+            "adStart": Transition(_B.CLOSED, ViolationKind.AD_OUTSIDE_BREAK),
         },
         _B.OPEN: {
-            "adBreakStart": Transition(_B.DOUBLED, "ad-break-nested"),
-            "adBreakComplete": Transition(_B.CLOSED, "ad-break-empty"),
+            "adBreakStart": Transition(_B.DOUBLED, ViolationKind.AD_BREAK_NESTED),
+            "adBreakComplete": Transition(_B.CLOSED, ViolationKind.AD_BREAK_EMPTY),
             "adStart": Transition(_B.FILLED),
             "sessionEnd": _BREAK_LEFT_OPEN,
             TIMEOUT: _BREAK_LEFT_OPEN,
         },
         _B.FILLED: {
-            "adBreakStart": Transition(_B.DOUBLED, "ad-break-nested"),
+            "adBreakStart": Transition(_B.DOUBLED, ViolationKind.AD_BREAK_NESTED),
             "adBreakComplete": Transition(_B.CLOSED),
             "sessionEnd": _BREAK_LEFT_OPEN,
             TIMEOUT: _BREAK_LEFT_OPEN,
         },
         _B.DOUBLED: {
-            "adBreakStart": Transition(_B.DOUBLED, "ad-break-nested"),
+            "adBreakStart": Transition(_B.DOUBLED, ViolationKind.AD_BREAK_NESTED),
             "adBreakComplete": Transition(_B.UNSURE),
             "sessionEnd": _BREAK_LEFT_OPEN,
             TIMEOUT: _BREAK_LEFT_OPEN,
@@ -176,11 +197,11 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
     "ad": {
         _A.NONE: {
             "adStart": Transition(_A.OPEN),
-            "adComplete": Transition(_A.NONE, "ad-not-open"),
-            "adSkip": Transition(_A.NONE, "ad-not-open"),
+            "adComplete": Transition(_A.NONE, ViolationKind.AD_NOT_OPEN),
+            "adSkip": Transition(_A.NONE, ViolationKind.AD_NOT_OPEN),
         },
         _A.OPEN: {
-            "adStart": Transition(_A.DOUBLED, "ad-overlap"),
+            "adStart": Transition(_A.DOUBLED, ViolationKind.AD_OVERLAP),
             "adComplete": Transition(_A.NONE),
             "adSkip": Transition(_A.NONE),
             "adBreakComplete": _AD_LEFT_OPEN,
@@ -188,7 +209,7 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
             TIMEOUT: _AD_LEFT_OPEN,
         },
         _A.DOUBLED: {
-            "adStart": Transition(_A.DOUBLED, "ad-overlap"),
+            "adStart": Transition(_A.DOUBLED, ViolationKind.AD_OVERLAP),
             "adComplete": Transition(_A.UNSURE),
             "adSkip": Transition(_A.UNSURE),
             "adBreakComplete": _AD_LEFT_OPEN,
@@ -205,18 +226,18 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
     "chapter": {
         _A.NONE: {
             "chapterStart": Transition(_A.OPEN),
-            "chapterComplete": Transition(_A.NONE, "chapter-not-open"),
-            "chapterSkip": Transition(_A.NONE, "chapter-not-open"),
+            "chapterComplete": Transition(_A.NONE, ViolationKind.CHAPTER_NOT_OPEN),
+            "chapterSkip": Transition(_A.NONE, ViolationKind.CHAPTER_NOT_OPEN),
         },
         _A.OPEN: {
-            "chapterStart": Transition(_A.DOUBLED, "chapter-overlap"),
+            "chapterStart": Transition(_A.DOUBLED, ViolationKind.CHAPTER_OVERLAP),
             "chapterComplete": Transition(_A.NONE),
             "chapterSkip": Transition(_A.NONE),
             "sessionEnd": _CHAPTER_LEFT_OPEN,
             TIMEOUT: _CHAPTER_LEFT_OPEN,
         },
         _A.DOUBLED: {
-            "chapterStart": Transition(_A.DOUBLED, "chapter-overlap"),
+            "chapterStart": Transition(_A.DOUBLED, ViolationKind.CHAPTER_OVERLAP),
             "chapterComplete": Transition(_A.UNSURE),
             "chapterSkip": Transition(_A.UNSURE),
             "sessionEnd": _CHAPTER_LEFT_OPEN,
@@ -230,8 +251,8 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
     },
     # One for each name.
     "state": {
-        _S.OFF: {"stateStart": Transition(_S.ON), "stateEnd": Transition(_S.OFF, "state-not-open")},
-        _S.ON: {"stateStart": Transition(_S.ON, "state-already-open"), "stateEnd": Transition(_S.OFF)},
+        _S.OFF: {"stateStart": Transition(_S.ON), "stateEnd": Transition(_S.OFF, ViolationKind.STATE_NOT_OPEN)},
+        _S.ON: {"stateStart": Transition(_S.ON, ViolationKind.STATE_ALREADY_OPEN), "stateEnd": Transition(_S.OFF)},
         _S.UNSURE: {"stateStart": Transition(_S.ON), "stateEnd": Transition(_S.OFF)},
     },
 }

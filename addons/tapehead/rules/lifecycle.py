@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step, Violation
+from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules.support.intervals import restarts
 from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
 from tapehead.text import quote
 
+RULE_IDS: Mapping[ViolationKind, str] = {kind: kind.replace("_", "-") for kind in ViolationKind}
 # What is wrong, after the event's name; {opened} is the event that opened what is open, {state} a state's name.
 _MESSAGES = {
     "ad-outside-break": "no break is open; expected adBreakStart before it",
@@ -41,28 +43,30 @@ def check_moves(case: SessionView) -> Iterator[RuleHit]:
     steps = [*case.steps, case.end] if case.opened else case.steps
     for step in steps:
         for violation in step.violations:
-            if violation.rule not in told and not (step.event.type == "sessionEnd" and violation.rule in spared):
+            rule = RULE_IDS[violation.kind]
+            if rule not in told and not (step.event.type == "sessionEnd" and rule in spared):
                 yield _found(case, step, violation, last)
-            told.update({violation.rule} & set(_ONCE))
+            told.update({rule} & set(_ONCE))
         if step.event.type:
             last[step.event.type] = step.event
 
 
 def _found(case: SessionView, step: Step, violation: Violation, last: Mapping[str, Event]) -> RuleHit:
-    kind = next((kind for kind in _OPENERS if violation.rule.startswith(f"{kind}-")), "")
+    rule = RULE_IDS[violation.kind]
+    kind = next((kind for kind in _OPENERS if rule.startswith(f"{kind}-")), "")
     opener = last.get(_OPENERS.get(kind, ""))
     opened = f"event {opener.index}" if opener else "an earlier event"
-    message = _MESSAGES[violation.rule].format(opened=opened, state=violation.name and quote(violation.name))
-    silent = step is case.end and violation.rule != "session-not-closed"
+    message = _MESSAGES[rule].format(opened=opened, state=violation.name and quote(violation.name))
+    silent = step is case.end and rule != "session-not-closed"
     subject = f"the session goes silent after {name_of(step.event)}" if silent else name_of(step.event)
-    more = _count_after(case, violation.rule) if violation.rule in _ONCE else ""
+    more = _count_after(case, rule) if rule in _ONCE else ""
     path = "params.media.state.name" if violation.name and step.event.type != "statesUpdate" else ""
-    return RuleHit(violation.rule, step.event, f"{subject}: {message}{more}", path)
+    return RuleHit(rule, step.event, f"{subject}: {message}{more}", path)
 
 
 def _count_after(case: SessionView, rule: str) -> str:
     """How many events break a rule of which only the first is told."""
-    count = sum(violation.rule == rule for step in case.steps for violation in step.violations)
+    count = sum(RULE_IDS[violation.kind] == rule for step in case.steps for violation in step.violations)
     return f" ({count} such events)" if count > 1 else ""
 
 

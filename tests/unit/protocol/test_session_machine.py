@@ -18,9 +18,11 @@ from tapehead.protocol.transitions import (
     Life,
     Playback,
     Transition,
+    ViolationKind,
     find_transition,
 )
 from tapehead.rules.catalog import RULES
+from tapehead.rules.lifecycle import RULE_IDS
 
 
 def events(timeline: Timeline) -> list[Event]:
@@ -41,7 +43,7 @@ def test_the_table_speaks_of_real_events_states_and_rules() -> None:
     for machine, event, move in moves():
         assert event in (*EVENT_TYPES, ANY, TIMEOUT)
         assert move.to in TABLE[machine]
-        assert not move.violation or move.violation in RULES
+        assert not move.violation or RULE_IDS[move.violation] in RULES
 
 
 def test_every_state_has_a_row() -> None:
@@ -81,11 +83,11 @@ def test_session_complete_does_not_close_and_session_end_does() -> None:
 def test_silence_closes_what_is_open() -> None:
     state, violations = close(after("adBreakStart", "adStart", "chapterStart"))
     assert state.life is Life.ENDED
-    assert {violation.rule for violation in violations} == {
-        "session-not-closed",
-        "ad-break-left-open",
-        "ad-left-open",
-        "chapter-left-open",
+    assert {violation.kind for violation in violations} == {
+        ViolationKind.SESSION_NOT_CLOSED,
+        ViolationKind.AD_BREAK_LEFT_OPEN,
+        ViolationKind.AD_LEFT_OPEN,
+        ViolationKind.CHAPTER_LEFT_OPEN,
     }
 
 
@@ -99,12 +101,12 @@ def test_states_update_takes_the_order_that_makes_sense() -> None:
 
 
 def test_the_drawings_have_every_state_and_rule() -> None:
-    text = render_markdown()
+    text = render_markdown(RULE_IDS)
     for machine, states in TABLE.items():
-        drawn = render_mermaid(machine)
+        drawn = render_mermaid(machine, RULE_IDS)
         assert drawn.startswith("stateDiagram-v2\n    [*] --> ")
         assert all(state in drawn for state in states)
-    assert all(f"`{move.violation}`" in text for _, _, move in moves() if move.violation)
+    assert all(f"`{RULE_IDS[move.violation]}`" in text for _, _, move in moves() if move.violation)
 
 
 @pytest.mark.parametrize(
