@@ -22,7 +22,7 @@ from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import Call, sid_of_location
 from tapehead.protocol.schemas import Schemas
 from tapehead.proxy.flows import to_mitmproxy
-from tapehead.recording.reader import read_entries
+from tapehead.recording.reader import read_recordings
 from tapehead.replay.index import RecordingIndex, build_index, recorded_schemas
 from tapehead.replay.replayer import OnMiss, Replayer
 from tapehead.replay.summary import summary_lines
@@ -51,7 +51,7 @@ def warn(_line: str) -> None:
 def read(path: Path) -> list[Entry]:
     """The entries of a file; none of a file that is no recording."""
     try:
-        return read_entries(path, warn)
+        return list(read_recordings([path], warn=warn))
     except RecordingError:
         return []
 

@@ -1,6 +1,6 @@
 """Reads recordings, audits them, and brings the report to where it is wanted."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,13 @@ from tapehead.audit.results import SessionResult
 from tapehead.audit.session_audit import audit
 from tapehead.audit.settings import Settings
 from tapehead.cli.config_file import load_config
-from tapehead.cli.progress import Show, progress
-from tapehead.errors import RecordingError, TapeheadError, UsageError
+from tapehead.cli.progress import progress
+from tapehead.errors import RecordingError, UsageError
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
-from tapehead.recording.format_versions import BadLine
-from tapehead.recording.paths import check_outputs, find_recordings, name_of
-from tapehead.recording.reader import MOST_COMPLAINTS, read_recording
+from tapehead.recording.paths import check_outputs, name_of
+from tapehead.recording.reader import RecordingReader
 from tapehead.reports.audit.bodies import BodyStore
 from tapehead.reports.audit.coverage import render_coverage
 from tapehead.reports.audit.html import Detail, render_html
@@ -40,8 +39,6 @@ from tapehead.text import escape_controls, nearest
 
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 80_000
-
-_SHOWN_EVERY = 500
 
 
 class Request(NamedTuple):
@@ -65,15 +62,15 @@ def run(request: Request) -> int:
         RecordingError: nothing could be read.
     """
     assumptions = _assumptions(request.assume)
-    recordings = list(_find(request.recordings))
-    check_outputs((target.output for target in request.targets if target.output), recordings)
+    reader = RecordingReader(request.recordings, _warn, strict=False)
+    check_outputs((target.output for target in request.targets if target.output), reader.files)
     config = load_config(request.config, request.expect)
     pictures = any(target.form is Format.HTML for target in request.targets)
     gathered = _Gathered(pictures, Coverage(config.settings) if request.coverage else None)
     if request.verbose:
         for line in lines_in_force(config.settings, str(config.source) if config.source else None):
             _warn(line)
-    unread = _gather(recordings, assumptions, config.settings, gathered)
+    _gather(reader, assumptions, config.settings, gathered)
     report = build_report(gathered.sessions)
     if gathered.coverage:
         report["coverage"] = gathered.coverage.report().report()
@@ -82,7 +79,7 @@ def run(request: Request) -> int:
     if all(target.output for target in request.targets):
         written = ", ".join(str(target.output) for target in request.targets)
         _warn(f"{totals_of(report['summary'])}; wrote {written}")
-    if unread.intersection(request.recordings):
+    if reader.unreadable:
         return 2
     return int(any(fails(place.finding, request.fail_on) for place in places_of(report)))
 
@@ -130,6 +127,13 @@ class _Gathered:
     def sessions(self) -> list[dict[str, object]]:
         return [session for _, session, _ in self.results]
 
+    def keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield the entries, having kept their bodies if pages are to show them."""
+        for entry in entries:
+            if self.pictures:
+                self.bodies.keep(entry.recording, entry)
+            yield entry
+
     def add(self, place: tuple[int, int], result: SessionResult) -> None:
         self.results.append((place, session_of(result), self._draw(result)))
         if self.coverage:
@@ -146,94 +150,20 @@ class _Gathered:
         return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
 
 
-def _gather(recordings: Sequence[Path], assumptions: Assumptions, settings: Settings, gathered: _Gathered) -> set[str]:
-    """Read and audit everything that can be read; the names of what cannot.
+def _gather(reader: RecordingReader, assumptions: Assumptions, settings: Settings, gathered: _Gathered) -> None:
+    """Audit everything that can be read.
 
     Raises:
-        RecordingError: nothing could.
+        RecordingError: nothing could be read.
     """
-    order = {name_of(path): number for number, path in enumerate(recordings)}
-    with progress(len(recordings), "recordings, {task.fields[read]:,} exchanges") as show:
-        reader = _Reader(recordings, gathered.bodies if gathered.pictures else None, show)
-        for result in audit(reader.entries(), settings, measure=partial(calculate, assume=assumptions)):
+    order = {name_of(path): number for number, path in enumerate(reader.files)}
+    with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
+        named = ((entry.recording, entry) for entry in gathered.keep_bodies(reader.entries(show)))
+        for result in audit(named, settings, measure=partial(calculate, assume=assumptions)):
             gathered.add((order.get(result.recording, -1), result.line), result)
-    if not reader.read:
+    if not reader.exchanges:
         raise RecordingError("nothing to audit: no recording could be read")
     gathered.results.sort(key=lambda item: item[0])
-    return reader.unread
-
-
-def _find(names: Iterable[str]) -> Iterator[Path]:
-    """The recordings that names stand for, each once; a folder without any is complained of."""
-    found: dict[Path, None] = {}
-    for path in map(Path, names):
-        if path.is_dir():
-            inside = find_recordings(path)
-            found |= dict.fromkeys(inside)
-            if not inside:
-                _warn(f"{path}: there is no recording (*.jsonl, *.jsonl.zst) in this folder")
-        else:
-            found[path] = None
-    # Under two spellings it is one recording.
-    once = {each.resolve(): each for each in reversed(found)}
-    return reversed(once.values())
-
-
-class _Reader:
-    """Reads recordings one after the other; what cannot be read is complained of and hides nothing else.
-
-    Attributes:
-        read: how many exchanges were read.
-        unread: the recordings that could not be read.
-    """
-
-    def __init__(self, recordings: Iterable[Path], bodies: BodyStore | None, show: Show) -> None:
-        self._recordings = recordings
-        self._bodies = bodies
-        self._show = show
-        self._done = 0
-        self.read = 0
-        self.unread: set[str] = set()
-
-    def entries(self) -> Iterator[tuple[str, Entry]]:
-        for recording in self._recordings:
-            try:
-                yield from self._entries(recording)
-            except TapeheadError as problem:
-                _warn(str(problem))
-                self.unread.add(str(recording))
-            self._done += 1
-            self._show(self._done, self.read)
-
-    def _entries(self, recording: Path) -> Iterator[tuple[str, Entry]]:
-        name, bad, begun = name_of(recording), 0, False
-        # Only a file with exchanges in it has lines that are none; any other is no recording as a whole.
-        waiting: list[BadLine] = []
-        for item in read_recording(recording):
-            if isinstance(item, BadLine):
-                bad += 1
-                waiting += [item] if bad <= MOST_COMPLAINTS else []
-            else:
-                begun = True
-                yield name, self._take(name, item)
-            if begun:
-                _complain_of(name, waiting)
-                waiting.clear()
-        if bad > MOST_COMPLAINTS:
-            _warn(f"{name}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
-
-    def _take(self, name: str, entry: Entry) -> Entry:
-        self.read += 1
-        if self.read % _SHOWN_EVERY == 0:
-            self._show(self._done, self.read)
-        if self._bodies:
-            self._bodies.keep(name, entry)
-        return entry
-
-
-def _complain_of(name: str, lines: Iterable[BadLine]) -> None:
-    for line in lines:
-        _warn(f"{name}:{line.line}: skipped, {line.reason}")
 
 
 # ---- Writing ----

@@ -1,20 +1,20 @@
 """The command `diff`: read two recordings, or two folders of them, and say what differs."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapehead.errors import RecordingError, UsageError
+from tapehead.errors import UsageError
 from tapehead.text import escape_controls
 
 if TYPE_CHECKING:
     from tapehead.audit.results import SessionResult
     from tapehead.diff.differences import Diff, Scope
-    from tapehead.protocol.exchange import Entry
+    from tapehead.recording.reader import RecordingReader
 
 
 class Form(StrEnum):
@@ -62,17 +62,18 @@ def diff(
     from tapehead.diff.compare import diff as run_diff
     from tapehead.diff.differences import Scope
     from tapehead.recording.paths import check_outputs
+    from tapehead.recording.reader import RecordingReader
     from tapehead.reports.diff.wording import totals_of
     from tapehead.reports.output import deliver
 
     if not math.isfinite(tolerance):
         raise UsageError(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
-    before, after = _find(base), _find(new)
-    check_outputs([output] if output else [], [*before, *after])
-    found = run_diff(_read(before), _read(after), scope)
+    before, after = RecordingReader([base], _warn), RecordingReader([new], _warn)
+    check_outputs([output] if output else [], [*before.files, *after.files])
+    found = run_diff(_audit(before), _audit(after), scope)
     chosen = form or _form_of(output)
-    deliver(_render(found, chosen, (before, after), scope, output), output)
+    deliver(_render(found, chosen, (before.files, after.files), scope, output), output)
     if output:
         _warn(f"{totals_of(found)}; wrote {output}")
     raise typer.Exit(0 if found.same else 1)
@@ -92,50 +93,11 @@ def _form_of(output: Path | None) -> Form:
     return {".json": Form.JSON, ".html": Form.HTML, ".htm": Form.HTML}.get(suffix, Form.TEXT)
 
 
-def _find(path: Path) -> list[Path]:
-    """The recordings that `path` stands for.
-
-    Raises:
-        RecordingError: it is a folder without any.
-    """
-    from tapehead.recording.paths import find_recordings
-
-    if not path.is_dir():
-        return [path]
-    if inside := find_recordings(path):
-        return inside
-    raise RecordingError(f"there is no recording (*.jsonl, *.jsonl.zst) in {path}")
-
-
-def _read(paths: Sequence[Path]) -> "list[SessionResult]":
-    """The audited sessions of some recordings; a file of a folder that cannot be read is complained of.
-
-    Raises:
-        RecordingError: none can be read.
-    """
+def _audit(reader: "RecordingReader") -> "list[SessionResult]":
     from tapehead.audit.session_audit import audit
     from tapehead.metrics.calculator import calculate
 
-    return list(audit(_entries(paths), measure=calculate))
-
-
-def _entries(paths: Sequence[Path]) -> "Iterator[tuple[str, Entry]]":
-    from tapehead.recording.paths import name_of
-    from tapehead.recording.reader import read_entries
-
-    read = 0
-    for path in paths:
-        try:
-            entries = read_entries(path, _warn)
-        except RecordingError as problem:
-            if len(paths) == 1:
-                raise
-            _warn(str(problem))
-            continue
-        read += 1
-        yield from ((name_of(path), entry) for entry in entries)
-    if not read:
-        raise RecordingError(f"no recording in {paths[0].parent} can be read")
+    return list(audit(((entry.recording, entry) for entry in reader.entries()), measure=calculate))
 
 
 def _render(

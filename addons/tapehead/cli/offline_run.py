@@ -13,7 +13,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.live.page_settings import LiveSettings
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.recording.paths import check_outputs, private
-from tapehead.recording.reader import read_entries
+from tapehead.recording.reader import RecordingReader
 from tapehead.redaction.excerpts import excerpts_for
 from tapehead.replay.index import build_index, schemas_of
 from tapehead.replay.replayer import OnMiss, Replayer
@@ -87,6 +87,7 @@ class EngineRun:
     Attributes:
         engine: what answers.
         counts: what was played; None for a simulation. Those of other processes can be added.
+        recordings: the files that are replayed.
         names: the recordings' names.
         failures: what failed of tapehead's own.
 
@@ -97,11 +98,14 @@ class EngineRun:
 
     def __init__(self, settings: EngineSettings, warn: Callable[[str], None]) -> None:
         self._settings = settings
+        reader = RecordingReader(settings.recordings, warn)
         if settings.summary:
-            check_outputs([settings.summary], settings.recordings)
+            check_outputs([settings.summary], reader.files)
             _check_writable(settings.summary)
-        self._index = build_index([read_entries(path, warn) for path in settings.recordings])
-        self.names = tuple(map(str, settings.recordings))
+        entries = reader.by_file() if settings.recordings else {}
+        self._index = build_index(entries.values())
+        self.recordings = tuple(entries)
+        self.names = tuple(map(str, entries))
         # The same latencies in every run.
         chance = random.Random(0).random  # noqa: S311 - no secret
         self._faulty = FaultInjector(self._inner(), settings.faults, settings.latency, chance)

@@ -10,7 +10,7 @@ from tapehead.errors import UsageError
 from tapehead.live.page_settings import LiveSettings
 from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, parse_network
 from tapehead.proxy.proxy_settings import ProxySettings
-from tapehead.recording.paths import STDIN
+from tapehead.recording.paths import STDIN, find_inputs
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.replay.replayer import OnMiss
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
@@ -81,9 +81,12 @@ def episodes_file(target: Target | None, out: Path | None, recordings: Sequence[
         if out:
             raise UsageError("--out is for --on-miss forward; replay records nothing else")
         return None
-    if out is None and (len(recordings) != 1 or recordings[0] == STDIN):
+    if out:
+        return out
+    files = find_inputs(recordings)
+    if len(files) != 1 or not files[0].named or files[0].path == STDIN:
         raise UsageError("say with --out where to record what is forwarded: there is not one recording in a file")
-    return out or recordings[0]
+    return files[0].path
 
 
 def check_append(*, append: bool, overwrite: bool) -> None:

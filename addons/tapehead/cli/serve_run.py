@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Lock
 from typing import TYPE_CHECKING
 
+import msgspec
 import uvicorn
 import uvloop
 
@@ -119,7 +120,9 @@ def serve(
                 ready = functools.partial(ready, link_lines(page))
                 _answer(run, settings, listening, screen, guard, ready, admission, page)
         else:
-            counts = _run_workers(settings, listening, workers, ready, admission)
+            # The same files in the same order in every process, whatever comes into a folder meanwhile.
+            same = msgspec.structs.replace(settings, recordings=run.recordings)
+            counts = _run_workers(same, listening, workers, ready, admission)
             if len(counts) < workers:
                 warn(f"{workers - len(counts)} of {workers} workers ended without their part of the summary")
             attempts, admission.refused = merge_counts(run, counts)

@@ -15,7 +15,7 @@ from tapehead.cli.terminal import SHORT_SID, lines_of
 from tapehead.errors import UsageError
 from tapehead.protocol.events import IDENTITY_KEYS
 from tapehead.protocol.exchange import Entry, Severity
-from tapehead.recording.reader import read_entries
+from tapehead.recording.reader import read_recordings
 from tapehead.replay.index import RecordedSession, build_index
 from tapehead.text import escape_controls
 
@@ -30,7 +30,7 @@ def show_recording(path: Path, sid: str | None, warn: Callable[[str], None]) -> 
         RecordingError: it cannot be read.
         UsageError: it has no such session.
     """
-    entries = read_entries(path, warn)
+    entries = list(read_recordings([path], warn=warn))
     if sid is None:
         _show_sessions(entries)
         return

@@ -91,10 +91,11 @@ def decode(line: bytes) -> Exchange:
 
 
 class Entry(NamedTuple):
-    """An exchange and the number of its line, counted from 1."""
+    """An exchange with the number of its line, counted from 1, and the name of its recording."""
 
     line: int
     exchange: Exchange
+    recording: str = ""
 
 
 def format_time(seconds: float) -> str:

@@ -19,7 +19,7 @@ from tapehead.proxy.error_boundary import contained, contained_async
 from tapehead.proxy.flows import route_of
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.paths import COMPRESSED_SUFFIX, new_recording
-from tapehead.recording.reader import read_entries
+from tapehead.recording.reader import RecordingReader, read_recordings
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation
 from tapehead.redaction.excerpts import excerpts_for
@@ -141,8 +141,9 @@ class OptionsAddon:
         self._play = self._replay = None
         if not paths:
             return
-        index = build_index([read_entries(path, logger.warning) for path in paths])
-        self._names = tuple(map(str, paths))
+        entries = RecordingReader(paths, logger.warning).by_file()
+        index = build_index(entries.values())
+        self._names = tuple(map(str, entries))
         on_miss = OnMiss(ctx.options.tapehead_on_miss)
         key = secrets.token_bytes(32) if ctx.options.tapehead_redact else None
         excerpts = excerpts_for(ctx.options.tapehead_redact_key, key)
@@ -210,12 +211,11 @@ class OptionsAddon:
     def audit_recording(self, path: types.Path) -> Sequence[str]:
         """List what the audit finds in a recording."""
         try:
-            entries = read_entries(Path(path), logger.warning)
+            results = list(audit((entry.recording, entry) for entry in read_recordings([path], warn=logger.warning)))
         except TapeheadError as problem:
             raise exceptions.CommandError(str(problem)) from problem
-        results = audit((path, entry) for entry in entries)
         return [
-            f"{finding.severity} {finding.rule}: {finding.message} ({path}:{finding.line})"
+            f"{finding.severity} {finding.rule}: {finding.message} ({finding.recording}:{finding.line})"
             for result in results
             for finding in result.findings
         ]

@@ -37,20 +37,20 @@ class _Version(msgspec.Struct):
     tapehead: int
 
 
-def read_lines(lines: Iterable[bytes]) -> Iterator[Entry | BadLine]:
-    """Each line of a recording, as an entry or as what is wrong with it; blank lines are passed over.
+def read_lines(lines: Iterable[bytes], recording: str = "") -> Iterator[Entry | BadLine]:
+    """Yield each line of the recording of that name as an entry or as what is wrong with it; blank lines are skipped.
 
     Raises:
         NewerFormatError: a line was written in a later format.
     """
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield _read_line(number, line)
+            yield _read_line(number, line, recording)
 
 
-def _read_line(number: int, line: bytes) -> Entry | BadLine:
+def _read_line(number: int, line: bytes, recording: str) -> Entry | BadLine:
     try:
-        return Entry(number, decode(convert(line, _version_of(line))))
+        return Entry(number, decode(convert(line, _version_of(line))), recording)
     except NewerFormatError:
         raise
     except ValueError as error:

@@ -1,9 +1,11 @@
 """Paths of recordings: which files are meant, what they are called, who may read them."""
 
+import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from tapehead.errors import RecordingError, UsageError
 
@@ -53,11 +55,51 @@ def name_of(path: Path) -> str:
 def unreadable(path: Path, error: OSError, pattern: str = "*.jsonl") -> RecordingError:
     """Why a file cannot be read; `pattern` is what files of its kind are called."""
     match error:
+        case FileNotFoundError() if glob.has_magic(str(path)):
+            return RecordingError(f"no file matches {path}")
         case FileNotFoundError():
             return RecordingError(f"there is no file {path}")
         case IsADirectoryError():
             return RecordingError(f"{path} is a directory; name the files in it, such as {path}/{pattern}")
     return RecordingError(f"cannot read {name_of(path)}: {error.strerror}")
+
+
+class InputFile(NamedTuple):
+    """A recording to be read, and whether it was named itself instead of a folder or a pattern that it is in."""
+
+    path: Path
+    named: bool
+
+
+def find_inputs(paths: Iterable[str | Path], warn: Callable[[str], None] | None = None) -> list[InputFile]:
+    """Return the recordings that files, folders and shell-style patterns stand for, each once, in the order given.
+
+    A folder stands for the recordings in it and in the folders in it, by name. A path that exists is no pattern.
+
+    Args:
+        paths: the files, folders and patterns; `-` for stdin.
+        warn: called with one line about each folder without a recording.
+
+    Raises:
+        RecordingError: a folder that was named holds no recording, and there is no `warn`.
+    """
+    found: dict[Path, InputFile] = {}
+    for given in map(Path, paths):
+        exists = glob.glob(glob.escape(str(given)))  # noqa: PTH207 - Path.glob takes no absolute patterns
+        matches = exists or sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207
+        for path in map(Path, matches or [str(given)]):
+            inside = find_recordings(path) if os.path.isdir(path) else [path]  # noqa: PTH112 - Path.is_dir may raise
+            if not inside:
+                problem = f"there is no recording ({', '.join(PATTERNS)}) in {path}"
+                if warn:
+                    warn(problem)
+                elif path == given:
+                    raise RecordingError(problem)
+            for file in inside:
+                key = file if file == STDIN else file.resolve()
+                earlier = found.get(key, InputFile(file, named=False))
+                found[key] = InputFile(earlier.path, earlier.named or file == given)
+    return list(found.values())
 
 
 def find_recordings(folder: Path) -> list[Path]:

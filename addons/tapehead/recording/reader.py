@@ -1,30 +1,181 @@
-"""Recordings on disk, read back: plain or compressed, from a file or from stdin."""
+"""Reading of recordings: files, folders and patterns, merged by time into one stream of entries."""
 
+import heapq
 import itertools
+import logging
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 import zstandard
 
 from tapehead.errors import RecordingError
+from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
-from tapehead.recording.paths import STDIN, name_of, unreadable
+from tapehead.recording.paths import STDIN, InputFile, find_inputs, name_of, unreadable
 from tapehead.recording.zstd_frames import MAGIC
 
-# What of a compressed recording is unpacked at once; a few bytes may become a hundred thousand.
-PIECE_BYTES = 4096
-# Lines of one file that are complained of one by one.
+logger = logging.getLogger(__name__)
+
+# Bytes that are read at once.
+CHUNK_BYTES = 16 * 1024
+# Compressed bytes that are unpacked at once; a few bytes may become a hundred thousand.
+COMPRESSED_CHUNK_BYTES = 4096
+# Files that are held open at the same time. Those beyond are opened for each chunk.
+MOST_OPEN = 16
+# Bad lines of one file that are warned of one by one.
 MOST_COMPLAINTS = 20
-# Lines of a file that say whether it is a recording.
+# Lines of a file that decide whether it is a recording, and when it begins.
 LINES_LOOKED_AT = 20
 
+_PROGRESS_EVERY = 500
 
-def read_recording(path: Path) -> Iterator[Entry | BadLine]:
-    """The entries and the bad lines of the recording at `path`, in file order.
+
+def read_recordings(
+    paths: Iterable[str | Path],
+    *,
+    warn: Callable[[str], None] = logger.warning,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Entry]:
+    """Yield the exchanges of some recordings, merged by time.
+
+    Args:
+        paths: files, folders, shell-style patterns, and `-` for stdin; plain or compressed with zstd.
+        warn: called with one line about each bad line, and about each file of a folder that cannot be read.
+        on_progress: called with the number of files that are done, and of exchanges read so far.
+
+    Raises:
+        RecordingError: a file that was named cannot be read, or no file can.
+    """
+    return RecordingReader(paths, warn).entries(on_progress)
+
+
+class RecordingReader:
+    """Recordings as one stream of entries, merged by time across files; the lines of a file keep their order.
+
+    Files are opened when the time of their first exchange is reached. Files with equal times take turns in the order
+    in which they were given. A file that is given twice is read once.
+
+    Args:
+        paths: as for `read_recordings`.
+        warn: as for `read_recordings`.
+        strict: whether a file that was named and cannot be read ends the reading; if not, `warn` gets the reason.
+
+    Attributes:
+        files: the recordings that were found.
+        exchanges: the number of exchanges read so far.
+        unreadable: the files that were named and could not be read; those in folders and patterns are not listed.
+
+    Raises:
+        RecordingError: with `strict`, a folder holds no recording.
+    """
+
+    def __init__(self, paths: Iterable[str | Path], warn: Callable[[str], None], *, strict: bool = True) -> None:
+        self._warn = warn
+        self._on_progress: Callable[[int, int], None] = lambda _done, _read: None
+        self._strict = strict
+        self._inputs = find_inputs(paths, None if strict else warn)
+        self._open = self._done = 0
+        self.files = tuple(each.path for each in self._inputs)
+        self.exchanges = 0
+        self.unreadable: list[Path] = []
+
+    def entries(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[Entry]:
+        """Yield all entries; can be done once.
+
+        Args:
+            on_progress: as for `read_recordings`.
+
+        Raises:
+            RecordingError: with `strict`, a file that was named cannot be read, or no file can.
+        """
+        self._on_progress = on_progress or self._on_progress
+        if len(self._inputs) == 1:
+            yield from self._read(self._inputs[0])
+        else:
+            yield from self._merge()
+        if self._strict and not self.exchanges:
+            raise RecordingError(f"none of {len(self.files)} recordings can be read")
+
+    def by_file(self) -> dict[Path, list[Entry]]:
+        """Read everything, and return the entries of each file that could be read.
+
+        Raises:
+            RecordingError: as `entries` does.
+        """
+        entries: dict[str, list[Entry]] = {}
+        for entry in self.entries():
+            entries.setdefault(entry.recording, []).append(entry)
+        return {path: entries[name_of(path)] for path in self.files if name_of(path) in entries}
+
+    def _merge(self) -> Iterator[Entry]:
+        # Of each file: the latest time so far, which its next entries do not fall behind; its number; the entry that
+        # is due at that time, or None before the file is opened; and the entries after it.
+        heap: list[tuple[float, int, Entry | None, Iterator[Entry]]] = [
+            (_first_time(each.path), number, None, self._read(each)) for number, each in enumerate(self._inputs)
+        ]
+        heapq.heapify(heap)
+        while heap:
+            time, number, due, entries = heapq.heappop(heap)
+            if due:
+                yield due
+            limit = heap[0][:2] if heap else (math.inf, 0)
+            for entry in entries:
+                arrived = arrival_of(entry.exchange)
+                if arrived is not None and arrived > time:
+                    time = arrived
+                if (time, number) > limit:
+                    heapq.heappush(heap, (time, number, entry, entries))
+                    break
+                yield entry
+
+    def _read(self, file: InputFile) -> Iterator[Entry]:
+        """Yield the entries of a file, and warn of what cannot be read."""
+        hold_open = self._open < MOST_OPEN
+        self._open += hold_open
+        try:
+            yield from self._warn_of_bad_lines(file.path, hold_open=hold_open)
+        except RecordingError as error:
+            if self._strict and (file.named or len(self._inputs) == 1):
+                raise
+            self._warn(str(error))
+            self.unreadable += [file.path] if file.named else []
+        finally:
+            self._open -= hold_open
+        self._done += 1
+        self._on_progress(self._done, self.exchanges)
+
+    def _warn_of_bad_lines(self, path: Path, *, hold_open: bool) -> Iterator[Entry]:
+        # Only a file with exchanges in it has bad lines; any other is no recording as a whole.
+        begun, bad, waiting = False, 0, list[BadLine]()
+        for item in read_recording(path, hold_open=hold_open):
+            if isinstance(item, BadLine):
+                bad += 1
+                waiting += [item] if bad <= MOST_COMPLAINTS else []
+            else:
+                begun = True
+                self.exchanges += 1
+                if self.exchanges % _PROGRESS_EVERY == 0:
+                    self._on_progress(self._done, self.exchanges)
+                yield item
+            if begun and waiting:
+                for line in waiting:
+                    self._warn(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
+                waiting.clear()
+        if bad > MOST_COMPLAINTS:
+            self._warn(f"{name_of(path)}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
+
+
+def read_recording(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
+    """Yield the entries and the bad lines of one file, in file order.
+
+    Args:
+        path: the file, or `-` for stdin.
+        hold_open: whether the file stays open between chunks.
 
     Raises:
         RecordingError: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
@@ -32,10 +183,11 @@ def read_recording(path: Path) -> Iterator[Entry | BadLine]:
     """
     exchanges = 0
     first_bad: BadLine | None = None
-    for item in _read_file(path):
-        exchanges += isinstance(item, Entry)
+    for item in _read_file(path, hold_open=hold_open):
         if isinstance(item, BadLine):
             first_bad = first_bad or item
+        else:
+            exchanges += 1
         yield item
     if not exchanges and first_bad:
         raise RecordingError(f"{name_of(path)} is no recording: line {first_bad.line}: {first_bad.reason}")
@@ -54,73 +206,64 @@ def check_recording(path: Path) -> None:
         raise RecordingError(f"{path} is no recording; name another file")
 
 
-def read_entries(path: Path, warn: Callable[[str], None]) -> list[Entry]:
-    """The entries of the recording at `path`; each line that is no exchange is complained of in one line.
+def _first_time(path: Path) -> float:
+    """Return when the first exchange of a file arrived, milliseconds since 1970.
 
-    Raises:
-        RecordingError: as `read_recording` does.
+    It is -inf where that is not known: then the file is opened before all others. Only regular files can be read twice.
     """
-    entries: list[Entry] = []
-    bad: list[BadLine] = []
-    for item in read_recording(path):
-        if isinstance(item, Entry):
-            entries.append(item)
-        else:
-            bad.append(item)
-    for line in bad[:MOST_COMPLAINTS]:
-        warn(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
-    if len(bad) > MOST_COMPLAINTS:
-        warn(f"{name_of(path)}: skipped {len(bad) - MOST_COMPLAINTS} more lines that are no exchanges")
-    return entries
-
-
-def _read_file(path: Path) -> Iterator[Entry | BadLine]:
-    number = 0
     try:
-        with _open(path) as lines:
-            for item in read_lines(lines):
-                yield item
-                number = item.line
+        if not path.is_file():
+            return -math.inf
+        items = itertools.islice(_read_file(path, hold_open=False), LINES_LOOKED_AT)
+        times = (arrival_of(item.exchange) for item in items if isinstance(item, Entry))
+        return next((time for time in times if time is not None), -math.inf)
+    except (RecordingError, OSError):  # reported once it is read
+        return -math.inf
+
+
+def _read_file(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
+    line = 0
+    try:
+        for item in read_lines(_lines(_chunks(path, hold_open=hold_open)), name_of(path)):
+            yield item
+            line = item.line
     except zstandard.ZstdError as error:
-        yield BadLine(number + 1, f"the file is damaged, and cannot be read from here on: {error}", False)
+        yield BadLine(line + 1, f"the file is damaged, and cannot be read from here on: {error}", False)
     except NewerFormatError as error:
         raise RecordingError(f"{name_of(path)}: {error}") from error
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[Iterable[bytes]]:
-    """A recording as its lines, unpacked if they are compressed."""
+def _chunks(path: Path, *, hold_open: bool) -> Iterator[bytes]:
+    """Yield the bytes of a file as they are stored."""
     if path == STDIN:
-        yield _lines_of(sys.stdin.buffer)
-        return
-    with path.open("rb") as file:
-        yield _lines_of(file)
+        # Whatever is there: another program may still be writing.
+        stdin = cast(BufferedReader, sys.stdin.buffer)
+        yield from iter(lambda: stdin.read1(CHUNK_BYTES), b"")
+    elif hold_open or not path.is_file():
+        with path.open("rb", buffering=0) as file:
+            yield from iter(lambda: file.read(CHUNK_BYTES), b"")
+    else:
+        position = 0
+        while True:
+            with path.open("rb", buffering=0) as file:
+                file.seek(position)
+                chunk = file.read(CHUNK_BYTES)
+            if not chunk:
+                return
+            position += len(chunk)
+            yield chunk
 
 
-def _lines_of(file: BinaryIO) -> Iterable[bytes]:
-    start = file.read(len(MAGIC))
-    if start == MAGIC:
-        return _split(_unpack(file, start))
-    first = start if start.endswith(b"\n") else start + file.readline()
-    return itertools.chain(_split([first]), file)
-
-
-def _unpack(file: BinaryIO, piece: bytes) -> Iterator[bytes]:
-    """What frames of zstd hold, as far as they go: a crash may have left the last one unfinished."""
-    decoder = zstandard.ZstdDecompressor().decompressobj()
-    while piece:
-        if decoder.eof:
-            decoder = zstandard.ZstdDecompressor().decompressobj()
-        yield decoder.decompress(piece)
-        piece = decoder.unused_data or file.read(PIECE_BYTES)
-
-
-def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines in pieces that are cut anywhere."""
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a recording, unpacked if it is compressed."""
+    start = b""
+    while len(start) < len(MAGIC) and (chunk := next(chunks, b"")):
+        start += chunk
+    chunks = itertools.chain([start], chunks)
     rest: list[bytes] = []
-    for piece in pieces:
+    for piece in _unpack(chunks) if start.startswith(MAGIC) else chunks:
         *lines, last = piece.split(b"\n")
         for line in lines:
             yield b"".join((*rest, line, b"\n"))
@@ -129,3 +272,16 @@ def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
             rest.append(last)
     if rest:
         yield b"".join(rest)
+
+
+def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what zstd frames hold, as far as they go: a crash may have left the last one unfinished."""
+    decoder = zstandard.ZstdDecompressor().decompressobj()
+    for chunk in chunks:
+        for begin in range(0, len(chunk), COMPRESSED_CHUNK_BYTES):
+            piece = chunk[begin : begin + COMPRESSED_CHUNK_BYTES]
+            while piece:
+                if decoder.eof:
+                    decoder = zstandard.ZstdDecompressor().decompressobj()
+                yield decoder.decompress(piece)
+                piece = decoder.unused_data

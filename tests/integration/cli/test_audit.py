@@ -15,6 +15,7 @@ from support import reports
 from support.processes import run_tapehead
 from tapehead.cli.app import run
 from tapehead.cli.audit import pair
+from tapehead.demo.timelines import TIMELINES, bodies
 from tapehead.protocol.exchange import encode
 from tapehead.reports.audit.model import report_schema
 from tapehead.reports.report_formats import Format
@@ -85,6 +86,21 @@ def test_sessions_stand_in_the_order_of_recordings_and_lines(
     assert sessions(capsys.readouterr().out) == ["documented-1", "faulty-session"]
 
 
+def test_recordings_are_merged_by_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two sessions, five minutes apart, whose lines went to two files in turn."""
+    lines = [
+        *map(encode, reports.documented(1, "first")),
+        *map(encode, reports.session("second", bodies(TIMELINES[1], reports.BEGAN_MS), began=300)),
+    ]
+    parts = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for number, part in enumerate(parts):
+        part.write_bytes(b"".join(lines[number::2]))
+
+    for given in (parts, parts[::-1]):
+        assert run(["audit", *map(str, given)]) == 0
+        assert capsys.readouterr().out.endswith("2 sessions, 54 events: 0 errors, 0 warnings, 0 infos\n")
+
+
 def test_a_dash_stands_for_stdin(good: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tapehead", "audit", "-", "--format", "json"],
@@ -153,9 +169,7 @@ def test_a_folder_without_recordings_is_told(tmp_path: Path, good: Path, capsys:
     empty.mkdir()
 
     assert run(["audit", str(empty), str(good)]) == 0
-    assert (
-        capsys.readouterr().err == f"tapehead: {empty}: there is no recording (*.jsonl, *.jsonl.zst) in this folder\n"
-    )
+    assert capsys.readouterr().err == f"tapehead: there is no recording (*.jsonl, *.jsonl.zst) in {empty}\n"
     assert run(["audit", str(empty)]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "tapehead: nothing to audit: no recording could be read"
 

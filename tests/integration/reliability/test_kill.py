@@ -12,7 +12,7 @@ import pytest
 from bench.load import bare
 from support.load import LoadGenerator, numbers_in
 from support.processes import TIMEOUT_SECONDS, Command, running
-from tapehead.recording.reader import read_entries
+from tapehead.recording.reader import read_recordings
 
 KILLS = 50
 FORMS = (["--out", "a.jsonl"], ["--out", "a.jsonl.zst"], ["--out", "a.jsonl", "--sync", "each", "--rotate", "20KB"])
@@ -59,5 +59,5 @@ def test_a_recording_that_was_cut_short_by_a_kill_goes_on(tmp_path: Path, server
                 threading.Thread(target=kill_in_the_middle, args=(proxy, load, 0.3)).start()
                 load.play()
             answered += len(load.answered)
-        assert len(read_entries(tmp_path / name, told.append)) >= answered > 0
+        assert len(list(read_recordings([tmp_path / name], warn=told.append))) >= answered > 0
     assert all("a write cut short" in line for line in told)

@@ -25,7 +25,7 @@ from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import PARAMETERS
 from tapehead.protocol.schemas import build_schema
 from tapehead.protocol.transitions import TABLE
-from tapehead.recording.reader import read_entries
+from tapehead.recording.reader import read_recordings
 from tapehead.reports.audit.coverage import render_coverage
 from unit.audit.test_sdk_captures import CAPTURES, load_capture
 
@@ -304,7 +304,7 @@ def test_the_sdk_exercises_every_event_type_but_one() -> None:
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_the_samples_can_be_covered(path: Path) -> None:
-    named = ((str(path), entry) for entry in read_entries(path, pytest.fail))
+    named = ((str(path), entry) for entry in read_recordings([path], warn=pytest.fail))
     report = cover(audit(named))
     assert all((item.first is not None) is (item.count > 0) for item in items(report).values())
     assert kind_of(report, ItemKind.EVENT_TYPES).exercised > 5

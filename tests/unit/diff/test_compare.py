@@ -14,7 +14,7 @@ from support.sessions import BEGIN_MS, HOUR_MS, Timeline, ad, make_exchange, mix
 from tapehead.diff.differences import Change, Verdict
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.routes import Call
-from tapehead.recording.reader import read_entries
+from tapehead.recording.reader import read_recordings
 
 BASE = play()
 C = Change
@@ -120,7 +120,7 @@ def test_whether_there_is_a_difference_does_not_depend_on_the_side(case: Case) -
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_a_recording_does_not_differ_from_itself(path: Path) -> None:
-    exchanges = [entry.exchange for entry in read_entries(path, print)]
+    exchanges = [entry.exchange for entry in read_recordings([path], warn=print)]
 
     assert compare(exchanges, exchanges).same
 

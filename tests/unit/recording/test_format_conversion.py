@@ -10,7 +10,7 @@ from support.paths import DATA
 from tapehead.errors import RecordingError
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, encode
 from tapehead.recording.format_versions import STEPS, Fields, convert
-from tapehead.recording.reader import read_entries, read_recording
+from tapehead.recording.reader import read_recording, read_recordings
 
 FORMATS = DATA / "formats"
 LINE = b'{"tapehead":1,"started":"x","request":{"body":{"a": 1.0,"a":1e2}}}\n'
@@ -35,7 +35,7 @@ def test_a_recording_of_every_version_is_read_whole(version: int, suffix: str) -
 
 def test_what_is_read_of_the_first_version_is_what_was_written() -> None:
     lines = (FORMATS / "1.jsonl").read_bytes().splitlines(keepends=True)
-    entries = read_entries(FORMATS / "1.jsonl", pytest.fail)
+    entries = list(read_recordings([FORMATS / "1.jsonl"], warn=pytest.fail))
     bodies = [entry.exchange.request.content() for entry in entries]
 
     assert [encode(entry.exchange) for entry in entries] == lines
