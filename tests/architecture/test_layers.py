@@ -121,7 +121,7 @@ def test_the_median_function_stays_short() -> None:
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("cli.app", "mitmproxy|uvicorn|starlette"),
+        ("cli.app", "mitmproxy|uvicorn|starlette|asyncio|rich|jinja2|jsonschema_rs"),
         ("cli.serve_run", "mitmproxy|starlette"),
         ("cli.record_run", "uvicorn|starlette"),
         ("replay.replayer", "mitmproxy|uvicorn|typer|rich"),

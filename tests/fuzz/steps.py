@@ -24,7 +24,8 @@ from tapehead.protocol.schemas import Schemas
 from tapehead.proxy.flows import to_mitmproxy
 from tapehead.recording.reader import read_recordings
 from tapehead.replay.index import RecordingIndex, build_index, recorded_schemas
-from tapehead.replay.replayer import OnMiss, Replayer
+from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import summary_lines
 from tapehead.reports.audit.bodies import BodyStore
 from tapehead.reports.audit.coverage import render_coverage

@@ -43,7 +43,8 @@ from tapehead.recording.capture import build_exchange
 from tapehead.recording.format_versions import read_lines
 from tapehead.redaction.redactor import Redactor
 from tapehead.replay.index import build_index
-from tapehead.replay.replayer import OnMiss, Replayer
+from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.replayer import Replayer
 from tapehead.rules.body import MOST_FINDINGS, check_exchange
 from tapehead.server.asgi import App
 from tapehead.simulator.endpoint import Simulator

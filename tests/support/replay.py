@@ -8,7 +8,8 @@ from support.exchanges import AD, BREAK, Player, Step, index_of, response, sent,
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.schemas import Schemas
 from tapehead.replay.matching import Reason
-from tapehead.replay.replayer import OnMiss, Replayer
+from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplaySummary
 
 STEPS: list[Step] = [

@@ -1,4 +1,4 @@
-"""The commands `audit` and `rules`: their arguments, and what goes where. The work is in `gathering`."""
+"""The command `audit`: its options, and which report goes where. The work is in `audit_run`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,24 +74,6 @@ def audit(
         verbose=verbose,
     )
     raise typer.Exit(run(request))
-
-
-def rules(
-    rule: Annotated[str | None, typer.Argument(help="A rule's id, such as ad-outside-break.")] = None,
-) -> None:
-    """List the rules, or explain one: what it means for the numbers, and how to fix it.
-
-    Example: tapehead rules ad-outside-break
-    """
-    from tapehead.cli.audit_run import explain
-
-    explain(rule)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to an app."""
-    app.command()(audit)
-    app.command()(rules)
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:

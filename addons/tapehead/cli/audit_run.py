@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import typer
-
 from tapehead.audit.coverage import Coverage
 from tapehead.audit.effective_settings import lines_in_force
 from tapehead.audit.results import SessionResult
 from tapehead.audit.session_audit import audit
 from tapehead.audit.settings import Settings
 from tapehead.cli.config_file import load_config
+from tapehead.cli.messages import warn
 from tapehead.cli.progress import progress
 from tapehead.errors import RecordingError, UsageError
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
@@ -30,12 +29,9 @@ from tapehead.reports.audit.plain_text import render_text
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.reports.output import deliver, look_at
 from tapehead.reports.report_formats import FailOn, Format, Target
-from tapehead.reports.rule_text import render_rule, render_rules
 from tapehead.reports.terminal import TextStyle
 from tapehead.reports.timeline import Timeline, timeline_of
 from tapehead.reports.wording import totals_of
-from tapehead.rules.catalog import RULES
-from tapehead.text import escape_controls, nearest
 
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 80_000
@@ -62,14 +58,14 @@ def run(request: Request) -> int:
         RecordingError: nothing could be read.
     """
     assumptions = _assumptions(request.assume)
-    reader = RecordingReader(request.recordings, _warn, strict=False)
+    reader = RecordingReader(request.recordings, warn, strict=False)
     check_outputs((target.output for target in request.targets if target.output), reader.files)
     config = load_config(request.config, request.expect)
     pictures = any(target.form is Format.HTML for target in request.targets)
     gathered = _Gathered(pictures, Coverage(config.settings) if request.coverage else None)
     if request.verbose:
         for line in lines_in_force(config.settings, str(config.source) if config.source else None):
-            _warn(line)
+            warn(line)
     _gather(reader, assumptions, config.settings, gathered)
     report = build_report(gathered.sessions)
     if gathered.coverage:
@@ -78,29 +74,10 @@ def run(request: Request) -> int:
         deliver(_render(target, report, gathered, request), target.output)
     if all(target.output for target in request.targets):
         written = ", ".join(str(target.output) for target in request.targets)
-        _warn(f"{totals_of(report['summary'])}; wrote {written}")
+        warn(f"{totals_of(report['summary'])}; wrote {written}")
     if reader.unreadable:
         return 2
     return int(any(fails(place.finding, request.fail_on) for place in places_of(report)))
-
-
-def explain(rule: str | None) -> None:
-    """Print the catalogue, or what it says of one rule.
-
-    Raises:
-        UsageError: there is no such rule.
-    """
-    if rule is None:
-        typer.echo(render_rules(look_at(None)), nl=False)
-    elif rule in RULES:
-        typer.echo(render_rule(RULES[rule], look_at(None)), nl=False)
-    else:
-        hint = nearest(rule, tuple(RULES)) or "; tapehead rules lists them"
-        raise UsageError(f"there is no rule {rule}{hint}")
-
-
-def _warn(line: str) -> None:
-    typer.echo(f"tapehead: {escape_controls(line)}", err=True)
 
 
 def _assumptions(settings: Iterable[str]) -> Assumptions:

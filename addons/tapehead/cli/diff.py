@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
-from tapehead.text import escape_controls
 
 if TYPE_CHECKING:
     from tapehead.audit.results import SessionResult
@@ -69,23 +69,14 @@ def diff(
     if not math.isfinite(tolerance):
         raise UsageError(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
-    before, after = RecordingReader([base], _warn), RecordingReader([new], _warn)
+    before, after = RecordingReader([base], warn), RecordingReader([new], warn)
     check_outputs([output] if output else [], [*before.files, *after.files])
     found = run_diff(_audit(before), _audit(after), scope)
     chosen = form or _form_of(output)
     deliver(_render(found, chosen, (before.files, after.files), scope, output), output)
     if output:
-        _warn(f"{totals_of(found)}; wrote {output}")
+        warn(f"{totals_of(found)}; wrote {output}")
     raise typer.Exit(0 if found.same else 1)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this module to an app."""
-    app.command()(diff)
-
-
-def _warn(line: str) -> None:
-    typer.echo(f"tapehead: {escape_controls(line)}", err=True)
 
 
 def _form_of(output: Path | None) -> Form:

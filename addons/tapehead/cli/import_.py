@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tapehead.cli import option_parsing, option_types
+from tapehead.cli import option_types
+from tapehead.cli.messages import warn
 from tapehead.recording.recorder_settings import StoreSettings
-from tapehead.text import escape_controls
 
 
 def import_(
@@ -26,13 +26,14 @@ def import_(
 
     Example: tapehead import session.har --out session.jsonl
     """
-    option_parsing.check_append(append=append, overwrite=overwrite)
-    named = option_parsing.redact_keys(redact_key, keep_ids=keep_ids)
+    from tapehead.cli import option_parsing
     from tapehead.cli.log_output import log_to_stderr
     from tapehead.cli.progress import progress
     from tapehead.interop.importer import ImportSettings, run_import
     from tapehead.recording.paths import compressed, new_recording
 
+    option_parsing.check_append(append=append, overwrite=overwrite)
+    named = option_parsing.redact_keys(redact_key, keep_ids=keep_ids)
     out = out or new_recording(Path("recordings"))
     store = StoreSettings(
         out=compressed(out) if compress else out,
@@ -41,18 +42,9 @@ def import_(
         keep_ids=keep_ids,
         redact_keys=named,
     )
-    log_to_stderr(_warn)
+    log_to_stderr()
     settings = ImportSettings(tuple(files), tuple(endpoint or ()), store)
     with progress(len(files), "files, {task.fields[read]:,} requests") as show:
-        result = run_import(settings, _warn, show)
+        result = run_import(settings, warn, show)
     typer.echo(result.summary)
     raise typer.Exit(2 if result.unread else int(result.lost > 0))
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
-    app.command("import")(import_)
-
-
-def _warn(line: str) -> None:
-    typer.echo(f"tapehead: {escape_controls(line)}", err=True)

@@ -1,24 +1,24 @@
-"""Warnings of tapehead and of mitmproxy, a line each on stderr; tracebacks only for failures of tapehead's own."""
+"""Log messages of tapehead and of mitmproxy on stderr, a line each; tracebacks only for internal errors."""
 
 import logging
-from collections.abc import Callable
+
+from tapehead.cli.messages import warn
 
 
 class _LineHandler(logging.Handler):
-    def __init__(self, warn: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._warn = warn
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one record."""
-        self._warn(self.format(record) if record.name.startswith("tapehead") else record.getMessage())
+        """Print one record; with its traceback, if it is one of tapehead's own."""
+        warn(self.format(record) if record.name.startswith("tapehead") else record.getMessage())
 
 
-def log_to_stderr(warn: Callable[[str], None]) -> None:
-    """Send what libraries warn of to `complain`, a line each."""
+def log_to_stderr() -> None:
+    """Send the warnings of all loggers to stderr, a line each."""
     root = logging.getLogger()
-    # It says why a server did not start, which the command says itself.
+    # mitmproxy logs there why a server did not start, which the command itself reports.
     logging.getLogger("mitmproxy.addons.proxyserver").disabled = True
-    root.handlers[:] = [_LineHandler(warn)]
+    root.handlers[:] = [_LineHandler()]
     root.setLevel(logging.WARNING)

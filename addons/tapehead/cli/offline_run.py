@@ -16,7 +16,8 @@ from tapehead.recording.paths import check_outputs, private
 from tapehead.recording.reader import RecordingReader
 from tapehead.redaction.excerpts import excerpts_for
 from tapehead.replay.index import build_index, schemas_of
-from tapehead.replay.replayer import OnMiss, Replayer
+from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplayCounts, ReplaySummary, summarise, summary_lines
 from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
 from tapehead.simulator.faults import Fault, FaultInjector, Latency

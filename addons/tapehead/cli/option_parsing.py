@@ -12,7 +12,7 @@ from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, par
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.recording.paths import STDIN, find_inputs
 from tapehead.recording.recorder_settings import StoreSettings
-from tapehead.replay.replayer import OnMiss
+from tapehead.replay.on_miss import OnMiss
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 
 # A host in visible ASCII, in brackets where it is an IPv6 address; an empty one would mean every interface.
@@ -54,6 +54,17 @@ def parse_listen(listen: str) -> tuple[str, int]:
     if not match or int(match["port"]) > 65535:
         raise UsageError(f"--listen {listen} is no address; expected HOST:PORT, such as 127.0.0.1:8080")
     return match["host"] or match["bracketed"], int(match["port"])
+
+
+def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[str]:
+    """Return mitmproxy's modes: those of `--mode`, or reverse mode to the target of `--to`.
+
+    Raises:
+        UsageError: neither or both were given.
+    """
+    if bool(mode) == bool(target):
+        raise UsageError("missing endpoint: pass --to URL (reverse proxy) or --mode regular (forward proxy)")
+    return mode or [target.mode if target else ""]
 
 
 def forward_target(on_miss: OnMiss, to: str | None, mode: Sequence[str] | None) -> Target | None:

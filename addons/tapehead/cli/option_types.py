@@ -6,11 +6,15 @@ from typing import Annotated
 import typer
 
 from tapehead.recording.recorder_settings import Sync
-from tapehead.replay.replayer import OnMiss
+from tapehead.replay.on_miss import OnMiss
 
 Listen = Annotated[
     str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one and prints it.")
 ]
+Upstream = Annotated[
+    str | None, typer.Option("--to", metavar="URL", help="Record as a reverse proxy for the endpoint at URL.")
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
 Mode = Annotated[
     list[str] | None,
     typer.Option("--mode", metavar="MODE", help="A mitmproxy mode, such as regular or upstream:http://proxy:3128."),

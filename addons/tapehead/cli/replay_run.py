@@ -16,7 +16,7 @@ from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
-from tapehead.replay.replayer import OnMiss
+from tapehead.replay.on_miss import OnMiss
 
 if TYPE_CHECKING:
     from tapehead.live.server import LiveServer

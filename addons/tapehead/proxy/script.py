@@ -24,7 +24,8 @@ from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation
 from tapehead.redaction.excerpts import excerpts_for
 from tapehead.replay.index import build_index, schemas_of
-from tapehead.replay.replayer import OnMiss, Replayer
+from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import summary_lines
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ have goes by `on_miss`. A session id that was recorded is answered from its own 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
-from enum import StrEnum
 from functools import partial
 from heapq import heapreplace
 
@@ -26,6 +25,7 @@ from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex
 from tapehead.replay.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
+from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import (
     Miss,
     ReplayCounts,
@@ -41,14 +41,6 @@ from tapehead.text import shorten_value
 
 # The oldest playback beyond these is forgotten; its next event takes it up again by its id.
 MOST_PLAYBACKS = 50_000
-
-
-class OnMiss(StrEnum):
-    """What becomes of a call that the recording does not have."""
-
-    SIMULATE = "simulate"
-    ERROR = "error"
-    FORWARD = "forward"
 
 
 # What was done with a miss, in words.

@@ -34,7 +34,7 @@ from support.replay import (
 from tapehead.protocol.routes import CORS_HEADERS
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.replay.matching import Reason
-from tapehead.replay.replayer import OnMiss
+from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import MOST_MISSES, MOST_SHOWN, summary_lines
 from tapehead.simulator.endpoint import Simulator
 

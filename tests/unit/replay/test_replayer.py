@@ -25,7 +25,7 @@ from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.messages import Headers
 from tapehead.protocol.routes import CORS_HEADERS, location_of
 from tapehead.replay.matching import Reason
-from tapehead.replay.replayer import OnMiss
+from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import ReplaySummary
 
 # ---- A playback ----

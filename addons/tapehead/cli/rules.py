@@ -1,0 +1,27 @@
+"""The command `rules`."""
+
+from typing import Annotated
+
+import typer
+
+from tapehead.errors import UsageError
+
+
+def rules(
+    rule: Annotated[str | None, typer.Argument(help="A rule's id, such as ad-outside-break.")] = None,
+) -> None:
+    """List the rules, or explain one: what it means for the numbers, and how to fix it.
+
+    Example: tapehead rules ad-outside-break
+    """
+    from tapehead.reports.output import look_at
+    from tapehead.reports.rule_text import render_rule, render_rules
+    from tapehead.rules.catalog import RULES
+    from tapehead.text import nearest
+
+    if rule is None:
+        typer.echo(render_rules(look_at(None)), nl=False)
+    elif rule in RULES:
+        typer.echo(render_rule(RULES[rule], look_at(None)), nl=False)
+    else:
+        raise UsageError(f"there is no rule {rule}{nearest(rule, RULES) or '; tapehead rules lists them'}")

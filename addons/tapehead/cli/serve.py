@@ -1,0 +1,62 @@
+"""The command `serve`: its options. The work is in `serve_run`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapehead.cli import option_types
+from tapehead.cli.messages import warn
+from tapehead.errors import UsageError
+from tapehead.recording.paths import STDIN
+from tapehead.replay.on_miss import OnMiss
+
+
+def serve(
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RECORDING...]", help="What to replay, - for stdin; none to simulate all of it."),
+    ] = None,
+    on_miss: option_types.Miss = OnMiss.SIMULATE,
+    fault: option_types.Faults = None,
+    latency: option_types.LatencyOption = None,
+    time_scale: option_types.TimeScale = 1.0,
+    strict_schema: option_types.StrictSchema = False,
+    strict: option_types.Strict = False,
+    explain: option_types.Explain = False,
+    redact_key: option_types.RedactKeys = None,
+    summary: option_types.SummaryFile = None,
+    workers: option_types.Workers = 1,
+    listen: option_types.Listen = option_types.DEFAULT_LISTEN,
+    allow_client: option_types.Clients = None,
+    live: option_types.Live = None,
+    quiet: option_types.Quiet = False,
+) -> None:
+    """Answer players with a plain HTTP server: from recordings, or as the documented endpoint does.
+
+    Example: tapehead serve
+    """
+    from tapehead.cli import log_output, offline_run, option_parsing, serve_run
+
+    if on_miss is OnMiss.FORWARD:
+        raise UsageError("serve is no proxy and cannot forward; use tapehead replay --on-miss forward --to URL")
+    if workers > 1 and STDIN in (recordings or ()):
+        raise UsageError("--workers needs recordings in files, since each worker reads them; stdin is read once")
+    engine = offline_run.EngineSettings(
+        recordings=tuple(recordings or ()),
+        on_miss=on_miss,
+        faults=option_parsing.parse_faults(fault),
+        latency=option_parsing.parse_waiting(latency),
+        time_scale=time_scale,
+        strict_schema=strict_schema,
+        strict=strict,
+        explain=explain,
+        summary=summary,
+        quiet=quiet,
+        redact_keys=option_parsing.redact_keys(redact_key, keep_ids=False),
+        live=option_parsing.live_settings(live, "serve", workers),
+    )
+    clients = option_parsing.parse_clients(allow_client)
+    log_output.log_to_stderr()
+    address = option_parsing.parse_listen(listen)
+    raise typer.Exit(serve_run.serve(engine, *address, warn, workers=workers, clients=clients))
