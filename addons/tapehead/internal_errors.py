@@ -50,7 +50,7 @@ class InternalErrors:
         """Take the values of these names for identifiers from now on, besides those that always are."""
         self._redactor = Redactor(secrets.token_bytes(32), names)
 
-    def note(self, where: str, error: Exception, what: What | None = None) -> None:
+    def record(self, where: str, error: Exception, what: What | None = None) -> None:
         """Count a failure, and tell of it if it is the first of its kind.
 
         Args:

@@ -183,7 +183,7 @@ class EngineRun:
         if self.failures.count:
             yield f"{count_of(self.failures.count, 'failure')} of tapehead's own: see the log"
         if guard:
-            yield guard.line()
+            yield guard.summary_line()
 
 
 def _check_writable(path: Path) -> None:

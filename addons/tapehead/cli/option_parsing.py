@@ -208,7 +208,7 @@ def proxy_settings(
             raise UsageError("--set proxyauth is not how a login is said here; say --proxyauth")
     more = ("ssl_insecure=true",) if insecure else ()
     return ProxySettings(
-        modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), protection=protection
+        modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), access=protection
     )
 
 

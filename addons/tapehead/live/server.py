@@ -129,7 +129,7 @@ class LiveServer:
             self._note(error)
 
     def _note(self, error: Exception) -> None:
-        self._failures.note("the live page", error)
+        self._failures.record("the live page", error)
 
 
 def _listen(port: int) -> socket.socket:

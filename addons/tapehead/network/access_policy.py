@@ -50,7 +50,7 @@ class AccessPolicy(msgspec.Struct, frozen=True, kw_only=True):
     open: bool = False
 
     def __repr__(self) -> str:
-        return "Protection(...)"  # the login shows up in no message
+        return "AccessPolicy(...)"  # the login shows up in no message
 
     def limits_clients(self) -> bool:
         """Whether there are addresses whose clients may not come."""
@@ -103,36 +103,36 @@ def _are_all[N: (ipaddress.IPv4Network, ipaddress.IPv6Network)](networks: Sequen
     return any(each.prefixlen == 0 for each in ipaddress.collapse_addresses(networks))
 
 
-def check_exposure(listener: Listener, protection: AccessPolicy, *, offline: bool = False) -> str | None:
+def check_exposure(listener: Listener, policy: AccessPolicy, *, offline: bool = False) -> str | None:
     """What the user has to know of a listener, in one line; None where nobody but this machine reaches it.
 
     Args:
         listener: what is to listen.
-        protection: what keeps strangers out.
+        policy: what keeps strangers out.
         offline: whether nothing is passed on, so that wherever clients want to go, they do not get there.
 
     Raises:
         StartupError: it would be an open proxy, or cannot ask for the login that is wanted.
     """
-    if protection.login is not None and listener.mode not in LOGIN:
+    if policy.login is not None and listener.mode not in LOGIN:
         raise StartupError(f"in mode {listener.mode} nobody can log in; leave --proxyauth out, and say --allow-client")
     if not listener.is_exposed():
         return None
     where = listener.host or "every address"
-    limit = _limit(listener.mode, protection)
+    limit = _limit(listener.mode, policy)
     if limit is None and listener.mode in CHOOSING and not offline:
-        if not protection.open:
+        if not policy.open:
             raise StartupError(_refusal(listener.mode, where))
         limit = "an open proxy, as --open accepts: anybody who reaches it can go anywhere through it"
     return f"listening on {where}, beyond this machine: {limit or _freedom(listener.mode, offline=offline)}"
 
 
-def _limit(mode: str, protection: AccessPolicy) -> str | None:
+def _limit(mode: str, policy: AccessPolicy) -> str | None:
     """Who may come in, where that is not everybody."""
     if mode == KEYED:
         return "only clients with its key get in"
-    named = "only clients that --allow-client names get in" if protection.limits_clients() else None
-    login = "only who logs in is served, and the login travels unencrypted" if protection.limits_logins() else None
+    named = "only clients that --allow-client names get in" if policy.limits_clients() else None
+    login = "only who logs in is served, and the login travels unencrypted" if policy.limits_logins() else None
     return "; ".join(filter(None, (named, login))) or None
 
 

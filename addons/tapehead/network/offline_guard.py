@@ -7,38 +7,38 @@ import sys
 from collections.abc import Iterable
 
 _WATCHED = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
-# What of an attempt is kept for the summary.
-MOST_KEPT = 20
+# What of an attempt is examples for the summary.
+MOST_EXAMPLES = 20
 
 
 class OfflineGuard:
-    """Counts and refuses connections and look-ups, from `seal` on.
+    """Counts and refuses connections and look-ups, from `enable` on.
 
     Args:
         allow: hosts that may be reached, each with or without a port.
 
     Attributes:
         attempts: how many were refused.
-        kept: the first of them, in words.
+        examples: the first of them, in words.
     """
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
         self.attempts = 0
-        self.kept: list[str] = []
+        self.examples: list[str] = []
         # What is looked up is the name alone.
         self._allow = frozenset(part.lower() for name in allow for part in (name, name.rpartition(":")[0]) if part)
-        self._sealed = False
+        self._enabled = False
 
     def enable(self) -> None:
         """Refuse from now on; what listens is not disturbed."""
-        if not self._sealed:
-            self._sealed = True
+        if not self._enabled:
+            self._enabled = True
             sys.addaudithook(self._watch)
 
-    def line(self) -> str:
+    def summary_line(self) -> str:
         """The receipt in words."""
         said = f"offline: {self.attempts} connections and look-ups attempted"
-        return f"{said}: {', '.join(self.kept)}" if self.kept else said
+        return f"{said}: {', '.join(self.examples)}" if self.examples else said
 
     def _watch(self, event: str, arguments: tuple[object, ...]) -> None:
         if event not in _WATCHED:
@@ -51,6 +51,6 @@ class OfflineGuard:
         if named in self._allow or (connects and (self._allow or not isinstance(target, tuple))):
             return
         self.attempts += 1
-        if len(self.kept) < MOST_KEPT:
-            self.kept.append(f"{event.partition('.')[2]} {host}")
+        if len(self.examples) < MOST_EXAMPLES:
+            self.examples.append(f"{event.partition('.')[2]} {host}")
         raise PermissionError(f"tapehead replays offline and does not reach for {host}")

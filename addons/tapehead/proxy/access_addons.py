@@ -27,37 +27,37 @@ class ClientFilterAddon:
     """Closes connections of clients that may not come in, before anything that they sent is looked at.
 
     Args:
-        admission: who may.
+        client_filter: who may.
         failures: what failed of it.
     """
 
-    def __init__(self, admission: ClientFilter, failures: InternalErrors) -> None:
+    def __init__(self, client_filter: ClientFilter, failures: InternalErrors) -> None:
         self.failures = failures
-        self._admission = admission
+        self._client_filter = client_filter
 
     @contained
     def client_connected(self, client: connection.Client) -> None:
         """Refuse a client unless it is welcome; this machine's own programs are, in whose name mitmproxy speaks."""
         client.error = REFUSED
-        if isinstance(client.proxy_mode, mode_specs.LocalMode) or self._admission.admits(client.peername[0]):
+        if isinstance(client.proxy_mode, mode_specs.LocalMode) or self._client_filter.admits(client.peername[0]):
             client.error = None
 
     @contained
     def done(self) -> None:
         """Say how many were refused."""
-        if line := refused_line(self._admission.refused):
+        if line := refused_line(self._client_filter.refused):
             logger.warning(line)
 
 
 def access_addons(settings: ProxySettings, failures: InternalErrors) -> Iterator[object]:
     """The addons that stand before all others of ours, in their order."""
-    protection = settings.protection
-    if protection.clients:
-        yield ClientFilterAddon(ClientFilter(protection.clients, logger.warning), failures)
-    if protection.login is not None:
+    access = settings.access
+    if access.clients:
+        yield ClientFilterAddon(ClientFilter(access.clients, logger.warning), failures)
+    if access.login is not None:
         from tapehead.proxy.login import Login  # it brings LDAP along
 
-        yield Login(protection.login)
+        yield Login(access.login)
     yield TlsPassthrough(Hosts(settings.endpoints), failures)
 
 
@@ -70,7 +70,7 @@ def warnings_of(opts: options.Options, settings: ProxySettings) -> list[str]:
         StartupError: it would be an open proxy, or a host is none.
     """
     modes = (mode_specs.ProxyMode.parse(mode) for mode in opts.mode)
-    lines = (check_exposure(_listener(mode, opts), settings.protection, offline=settings.offline) for mode in modes)
+    lines = (check_exposure(_listener(mode, opts), settings.access, offline=settings.offline) for mode in modes)
     return list(dict.fromkeys(filter(None, lines)))
 
 

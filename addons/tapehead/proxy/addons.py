@@ -203,7 +203,7 @@ class ReplayAddon:
         try:
             await self._answer(flow)
         except Exception as error:  # noqa: BLE001 - the player gets an answer, whatever it is
-            self.failures.note("answering a call", error, lambda: messages_of((flow,)))
+            self.failures.record("answering a call", error, lambda: messages_of((flow,)))
             flow.response = to_mitmproxy(failure(500, FAILED, time.time()))
 
     async def _answer(self, flow: http.HTTPFlow) -> None:

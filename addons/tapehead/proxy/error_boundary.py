@@ -25,7 +25,7 @@ def contained[S: Contained, **P](hook: Callable[Concatenate[S, P], None]) -> Cal
         try:
             hook(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
-            self.failures.note(hook.__qualname__, error, lambda: messages_of(args))
+            self.failures.record(hook.__qualname__, error, lambda: messages_of(args))
 
     return shield
 
@@ -40,7 +40,7 @@ def contained_async[S: Contained, **P](
         try:
             await hook(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
-            self.failures.note(hook.__qualname__, error, lambda: messages_of(args))
+            self.failures.record(hook.__qualname__, error, lambda: messages_of(args))
 
     return shield
 

@@ -16,7 +16,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
         endpoints: hosts whose TLS may be opened besides the vendor's own.
         offline: whether nothing is asked of an upstream that a request does not ask for.
         extra: other options of mitmproxy, as `name=value`.
-        protection: what keeps strangers out.
+        access: what keeps strangers out.
     """
 
     modes: tuple[str, ...]
@@ -26,7 +26,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[str, ...] = ()
     offline: bool = False
     extra: tuple[str, ...] = ()
-    protection: AccessPolicy = AccessPolicy()
+    access: AccessPolicy = AccessPolicy()
 
     def is_reverse(self) -> bool:
         """Whether every mode is a reverse one."""

@@ -122,4 +122,4 @@ class ExchangePipeline:
 
     def _note(self, where: str, error: Exception, exchange: Exchange | None) -> None:
         request, response = (exchange.request, exchange.response) if exchange else (None, None)
-        self._failures.note(where, error, lambda: (request, response))
+        self._failures.record(where, error, lambda: (request, response))

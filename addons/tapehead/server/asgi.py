@@ -88,7 +88,7 @@ class App:
         try:
             return self._engine.answer(request, now)
         except Exception as error:  # noqa: BLE001 - the player gets an answer, whatever it is
-            self._failures.note("answering a call", error, lambda: (request, None))
+            self._failures.record("answering a call", error, lambda: (request, None))
             return Answer(response=failure(500, FAILED, now))
 
     def _observe(self, request: Request, answer: Answer, now: float) -> None:
@@ -96,7 +96,7 @@ class App:
             if self._observer:
                 self._observer(request, answer, now)
         except Exception as error:  # noqa: BLE001 - the player has its answer
-            self._failures.note("showing a call", error, lambda: (request, answer.response))
+            self._failures.record("showing a call", error, lambda: (request, answer.response))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

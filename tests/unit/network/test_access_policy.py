@@ -33,7 +33,7 @@ def listener(mode: str, *addresses: str) -> Listener:
     return Listener(mode, addresses[0], addresses)
 
 
-def protection(*clients: str, login: str | None = None, open_: bool = False) -> AccessPolicy:
+def policy(*clients: str, login: str | None = None, open_: bool = False) -> AccessPolicy:
     return parse_protection(login, clients, open_=open_)
 
 
@@ -92,11 +92,11 @@ def test_a_mode_that_listens_nowhere_exposes_nothing(mode: str) -> None:
 
 
 WAYS_OUT = [
-    (protection("192.168.1.0/24"), "only clients that --allow-client names get in"),
-    (protection(login="user:secret"), "only who logs in is served"),
-    (protection(login="@file"), "only who logs in is served"),
-    (protection(open_=True), "an open proxy, as --open accepts"),
-    (protection("10.0.0.1", login="user:secret", open_=True), "names get in; only who logs in is served"),
+    (policy("192.168.1.0/24"), "only clients that --allow-client names get in"),
+    (policy(login="user:secret"), "only who logs in is served"),
+    (policy(login="@file"), "only who logs in is served"),
+    (policy(open_=True), "an open proxy, as --open accepts"),
+    (policy("10.0.0.1", login="user:secret", open_=True), "names get in; only who logs in is served"),
 ]
 
 
@@ -110,7 +110,7 @@ def test_each_way_out_is_taken_and_told(mode: str, way: AccessPolicy, said: str)
     assert "secret" not in line
 
 
-WORTH_NOTHING = [*(protection(*networks) for networks in FOR_ALL), protection(login="any"), protection()]
+WORTH_NOTHING = [*(policy(*networks) for networks in FOR_ALL), policy(login="any"), policy()]
 
 
 @pytest.mark.parametrize("nothing", WORTH_NOTHING)
@@ -124,13 +124,13 @@ def test_what_keeps_nobody_out_is_no_way_out(nothing: AccessPolicy) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_a_login_that_nobody_can_say_is_refused_wherever_it_listens(mode: str, address: str) -> None:
     with pytest.raises(StartupError, match="nobody can log in"):
-        check_exposure(listener(mode, address), protection(login="user:secret", open_=True))
+        check_exposure(listener(mode, address), policy(login="user:secret", open_=True))
 
 
 def test_a_login_is_in_no_representation() -> None:
-    settings = proxy_settings("127.0.0.1:1", ["regular"], [], protection(login="user:secret"))
+    settings = proxy_settings("127.0.0.1:1", ["regular"], [], policy(login="user:secret"))
 
-    assert "secret" not in f"{settings!r} {settings} {settings.protection}"
+    assert "secret" not in f"{settings!r} {settings} {settings.access}"
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,12 @@ def test_only_who_comes_from_a_named_network_is_let_in(
     named: list[str], welcome: list[str], strangers: list[str]
 ) -> None:
     told: list[str] = []
-    admission = ClientFilter(parse_clients(named), told.append)
+    client_filter = ClientFilter(parse_clients(named), told.append)
 
-    assert [each for each in welcome if not admission.admits(each)] == []
+    assert [each for each in welcome if not client_filter.admits(each)] == []
     assert told == []
-    assert [each for each in strangers if admission.admits(each)] == []
-    assert admission.refused == len(strangers)
+    assert [each for each in strangers if client_filter.admits(each)] == []
+    assert client_filter.refused == len(strangers)
     assert len(told) == bool(strangers)
 
 
@@ -191,28 +191,28 @@ def test_who_cannot_be_judged_stays_out(address: str | None) -> None:
 def test_a_judgement_that_fails_lets_nobody_in() -> None:
     """Broken on purpose: a network that cannot be asked."""
     told: list[str] = []
-    admission = ClientFilter([None], told.append)  # type: ignore[list-item]
+    client_filter = ClientFilter([None], told.append)  # type: ignore[list-item]
 
-    assert [admission.admits("127.0.0.1") for _ in range(3)] == [False] * 3
-    assert (admission.refused, len(told)) == (3, 1)
+    assert [client_filter.admits("127.0.0.1") for _ in range(3)] == [False] * 3
+    assert (client_filter.refused, len(told)) == (3, 1)
 
 
 def test_refusals_are_told_once_and_counted() -> None:
     told: list[str] = []
-    admission = ClientFilter(parse_clients(["10.0.0.1"]), told.append)
+    client_filter = ClientFilter(parse_clients(["10.0.0.1"]), told.append)
     for number in range(5):
-        admission.admits(f"192.168.0.{number}")
+        client_filter.admits(f"192.168.0.{number}")
 
     assert told == ["refused a connection from 192.168.0.0, which --allow-client does not name; others are counted"]
-    assert refused_line(admission.refused) == "refused 5 connections that --allow-client does not name"
+    assert refused_line(client_filter.refused) == "refused 5 connections that --allow-client does not name"
     assert [refused_line(count) for count in (0, 1)] == [None, None]
 
 
 def test_several_processes_tell_once() -> None:
     told: list[str] = []
     tell = once(told.append)
-    for admission in (ClientFilter(parse_clients(["10.0.0.1"]), tell) for _ in range(3)):
-        admission.admits("127.0.0.1")
+    for client_filter in (ClientFilter(parse_clients(["10.0.0.1"]), tell) for _ in range(3)):
+        client_filter.admits("127.0.0.1")
 
     assert len(told) == 1
 
@@ -229,8 +229,8 @@ def test_an_address_is_judged_alike_in_both_spellings(
     spellings = [str(address), f"::ffff:{address}", f"::ffff:{int(address) >> 16:x}:{int(address) & 0xFFFF:x}"]
 
     for named in (str(network), mapped):
-        admission = ClientFilter(parse_clients([named]), lambda _line: None)
-        assert {admission.admits(each) for each in spellings} == {address in network}
+        client_filter = ClientFilter(parse_clients([named]), lambda _line: None)
+        assert {client_filter.admits(each) for each in spellings} == {address in network}
 
 
 @given(st.ip_addresses())
