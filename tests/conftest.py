@@ -1,12 +1,15 @@
 """What all tests share."""
 
+import os
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
 from support.certificates import server_tls
+from support.fork_server import FORK_SERVER
 from support.paths import DATA
 
 
@@ -14,6 +17,15 @@ from support.paths import DATA
 def isolated_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of pseudonyms and mitmproxy's certificates stay out of the user's home."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Commands are forked by a process that has imported tapehead, see `support.fork_server`."""
+    FORK_SERVER.enabled = hasattr(os, "pidfd_open")
+    yield
+    FORK_SERVER.enabled = False
+    FORK_SERVER.close()
 
 
 @pytest.fixture

@@ -7,13 +7,31 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any, Protocol
+
+from support.fork_server import FORK_SERVER
 
 READY = "listening on "
 TIMEOUT_SECONDS = 30.0
+MITMDUMP = str(Path(sys.executable).with_name("mitmdump"))
+
+
+class Process(Protocol):
+    """A process that was started or forked."""
+
+    pid: int
+
+    @property
+    def stdout(self) -> IO[Any] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
 
 
 @dataclass
@@ -26,7 +44,7 @@ class Command:
         lines: what it has printed so far, stdout and stderr together.
     """
 
-    process: subprocess.Popen[str]
+    process: Process
     url: str = ""
     lines: list[str] = field(default_factory=list)
     _fresh: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
@@ -70,30 +88,51 @@ class Command:
 
 @contextlib.contextmanager
 def running(
-    *command: object, cwd: Path | None = None, listen: str = "127.0.0.1:0", broken: str | None = None
+    *command: object,
+    cwd: Path | None = None,
+    listen: str = "127.0.0.1:0",
+    broken: str | None = None,
+    cold: bool = False,
 ) -> Iterator[Command]:
     """`tapehead COMMAND --listen LISTEN`, ready to be called; stopped at the end if it still runs.
 
-    `broken` is Python that runs in the process before tapehead does, to break something of it.
+    `broken` is Python that runs in the process before tapehead does, to break something of it. `cold` is as for
+    `start_program`.
     """
     start = ["-m", "tapehead"] if broken is None else ["-c", f"{broken}\nfrom tapehead.__main__ import main\nmain()"]
-    with start_program(sys.executable, *start, *command, "--listen", listen, cwd=cwd) as opened:
+    with start_program(sys.executable, *start, *command, "--listen", listen, cwd=cwd, cold=cold) as opened:
         opened.url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
         yield opened
 
 
 @contextlib.contextmanager
-def start_program(*command: object, cwd: Path | None = None) -> Iterator[Command]:
-    """Any program, its output read as it comes; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        list(map(str, command)),
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+def start_program(*command: object, cwd: Path | None = None, cold: bool = False) -> Iterator[Command]:
+    """Run any program, and read its output as it comes; stop it at the end if it still runs.
+
+    Commands of tapehead, mitmdump and `python -c` are forked by a process that has imported them, if tests run and not
+    `cold`: see `support.fork_server`.
+    """
+    words = list(map(str, command))
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process: Process
+    if not cold and (forked := _to_fork(words, environment)):
+        arguments, code = forked
+        reading, writing = os.pipe()
+        with open(os.devnull) as nothing:  # noqa: PTH123
+            streams = nothing.fileno(), writing, writing
+            output = open(reading)  # noqa: SIM115, PTH123 - closed by the thread that reads
+            process = FORK_SERVER.start(arguments, code, streams, stdout=output, cwd=cwd, environment=environment)
+        os.close(writing)
+    else:
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
     opened = Command(process)
     opened.read()
     try:
@@ -103,17 +142,54 @@ def start_program(*command: object, cwd: Path | None = None) -> Iterator[Command
             opened.stop()
 
 
-def run_tapehead(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "tapehead", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+def run_tapehead(
+    *arguments: object, cwd: Path | None = None, data: bytes = b"", cold: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with `data` on its standard input."""
+    return run_program(sys.executable, "-m", "tapehead", *arguments, cwd=cwd, data=data, cold=cold)
+
+
+def run_program(
+    *command: object, cwd: Path | None = None, data: bytes = b"", cold: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run any program to its end, with `data` on its standard input; `cold` is as for `start_program`.
+
+    Raises:
+        subprocess.TimeoutExpired: it does not come to its end.
+    """
+    words = list(map(str, command))
+    with tempfile.TemporaryFile() as sent, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        sent.write(data)
+        sent.seek(0)
+        process: Process
+        if not cold and (forked := _to_fork(words, os.environ)):
+            process = FORK_SERVER.start(*forked, (sent.fileno(), out.fileno(), err.fileno()), cwd=cwd)
+        else:
+            process = subprocess.Popen(words, cwd=cwd, stdin=sent, stdout=out, stderr=err)
+        try:
+            code = process.wait(TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        texts = []
+        for stream in (out, err):
+            stream.seek(0)
+            texts.append(stream.read().decode().replace("\r\n", "\n"))
+    return subprocess.CompletedProcess(words, code, *texts)
+
+
+def _to_fork(words: list[str], environment: Mapping[str, str]) -> tuple[list[str], str | None] | None:
+    """The arguments and the code with which the fork server runs a command; None if it has to be started."""
+    if not FORK_SERVER.enabled or not FORK_SERVER.fits(environment):
+        return None
+    match words:
+        case [sys.executable, "-m", "tapehead", *arguments]:
+            return arguments, None
+        case [sys.executable, "-c", code, *arguments]:
+            return arguments, code
+        case [tool, *arguments] if tool == MITMDUMP:
+            return arguments, "from mitmproxy.tools.main import mitmdump\nmitmdump()"
+    return None
 
 
 @contextlib.contextmanager
