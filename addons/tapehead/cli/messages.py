@@ -6,5 +6,5 @@ from tapehead.text import escape_controls
 
 
 def warn(line: str) -> None:
-    """Print one line on stderr, with control characters escaped."""
-    typer.echo(f"tapehead: {escape_controls(line)}", err=True)
+    """Print one line on stderr, with control characters escaped; a traceback keeps its line breaks."""
+    typer.echo("tapehead: " + "\n".join(map(escape_controls, line.split("\n"))), err=True)
