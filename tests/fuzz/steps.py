@@ -27,18 +27,18 @@ from tapehead.replay.index import RecordingIndex, build_index, recorded_schemas
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import summary_lines
-from tapehead.reports.audit.bodies import BodyStore
-from tapehead.reports.audit.coverage import render_coverage
-from tapehead.reports.audit.html import Detail, render_html
+from tapehead.reports.audit.body_store import BodyStore
+from tapehead.reports.audit.coverage_section import render_coverage
+from tapehead.reports.audit.html_report import Detail, render_html
+from tapehead.reports.audit.json_report import Report, build_report, render_json, session_of
 from tapehead.reports.audit.junit import render_junit
-from tapehead.reports.audit.model import Report, build_report, render_json, session_of
-from tapehead.reports.audit.plain_text import render_text
 from tapehead.reports.audit.sarif import render_sarif
-from tapehead.reports.diff.html import render_html as render_diff_page
-from tapehead.reports.diff.model import build_report as build_diff_report
-from tapehead.reports.diff.model import render_json as render_diff_json
-from tapehead.reports.diff.plain_text import render_text as render_diff_text
-from tapehead.reports.terminal import TextStyle
+from tapehead.reports.audit.text_report import render_text
+from tapehead.reports.diff.html_diff import render_html as render_diff_page
+from tapehead.reports.diff.json_diff import build_report as build_diff_report
+from tapehead.reports.diff.json_diff import render_json as render_diff_json
+from tapehead.reports.diff.text_diff import render_text as render_diff_text
+from tapehead.reports.terminal_text import TextStyle
 from tapehead.reports.timeline import timeline_of
 
 NAME = "recording.jsonl"

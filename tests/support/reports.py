@@ -14,7 +14,7 @@ from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import CORS_HEADERS, Call, location_of
-from tapehead.reports.audit.model import Report, build_report, session_of
+from tapehead.reports.audit.json_report import Report, build_report, session_of
 
 HOST = "https://example.hb-api.omtrdc.net"
 BEGAN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ _SUFFIXES |= {".html": Format.HTML, ".htm": Format.HTML}
 
 def _print_schema(value: bool) -> None:
     if value:
-        from tapehead.reports.audit.model import report_schema
+        from tapehead.reports.audit.json_report import report_schema
 
         typer.echo(report_schema(), nl=False)
         raise typer.Exit

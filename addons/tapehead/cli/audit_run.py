@@ -20,18 +20,18 @@ from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.paths import check_outputs, name_of
 from tapehead.recording.reader import RecordingReader
-from tapehead.reports.audit.bodies import BodyStore
-from tapehead.reports.audit.coverage import render_coverage
-from tapehead.reports.audit.html import Detail, render_html
+from tapehead.reports.audit.body_store import BodyStore
+from tapehead.reports.audit.coverage_section import render_coverage
+from tapehead.reports.audit.html_report import Detail, render_html
+from tapehead.reports.audit.json_report import Report, build_report, fails, places_of, render_json, session_of
 from tapehead.reports.audit.junit import render_junit
-from tapehead.reports.audit.model import Report, build_report, fails, places_of, render_json, session_of
-from tapehead.reports.audit.plain_text import render_text
 from tapehead.reports.audit.sarif import render_sarif
-from tapehead.reports.output import deliver, look_at
+from tapehead.reports.audit.text_report import render_text
 from tapehead.reports.report_formats import FailOn, Format, Target
-from tapehead.reports.terminal import TextStyle
+from tapehead.reports.report_output import deliver, look_at
+from tapehead.reports.report_wording import totals_of
+from tapehead.reports.terminal_text import TextStyle
 from tapehead.reports.timeline import Timeline, timeline_of
-from tapehead.reports.wording import totals_of
 
 # Events that the pages' pictures show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 80_000

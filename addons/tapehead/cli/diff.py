@@ -27,7 +27,7 @@ class Form(StrEnum):
 
 def _print_schema(value: bool) -> None:
     if value:
-        from tapehead.reports.diff.model import diff_schema
+        from tapehead.reports.diff.json_diff import diff_schema
 
         typer.echo(diff_schema(), nl=False)
         raise typer.Exit
@@ -63,8 +63,8 @@ def diff(
     from tapehead.diff.differences import Scope
     from tapehead.recording.paths import check_outputs
     from tapehead.recording.reader import RecordingReader
-    from tapehead.reports.diff.wording import totals_of
-    from tapehead.reports.output import deliver
+    from tapehead.reports.diff.difference_lines import totals_of
+    from tapehead.reports.report_output import deliver
 
     if not math.isfinite(tolerance):
         raise UsageError(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
@@ -100,14 +100,14 @@ def _render(
 ) -> str:
     base, new = (list(map(str, paths)) for paths in recordings)
     if form is Form.JSON:
-        from tapehead.reports.diff.model import build_report, render_json
+        from tapehead.reports.diff.json_diff import build_report, render_json
 
         return render_json(build_report(found, base, new, scope))
     if form is Form.HTML:
-        from tapehead.reports.diff.html import render_html
+        from tapehead.reports.diff.html_diff import render_html
 
         return render_html(found, base, new)
-    from tapehead.reports.diff.plain_text import render_text
-    from tapehead.reports.output import look_at
+    from tapehead.reports.diff.text_diff import render_text
+    from tapehead.reports.report_output import look_at
 
     return render_text(found, look_at(output))

@@ -14,7 +14,7 @@ def rules(
 
     Example: tapehead rules ad-outside-break
     """
-    from tapehead.reports.output import look_at
+    from tapehead.reports.report_output import look_at
     from tapehead.reports.rule_text import render_rule, render_rules
     from tapehead.rules.catalog import RULES
     from tapehead.text import nearest

@@ -8,13 +8,13 @@ depend on which recording comes first.
 from collections.abc import Iterable, Iterator
 
 from tapehead.audit.results import Outcome, SessionFinding, SessionResult
+from tapehead.diff.difference_messages import phrase_drift
 from tapehead.diff.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
 from tapehead.diff.event_comparison import Comparison
 from tapehead.diff.metric_comparison import compare_metrics
 from tapehead.diff.ping_cadence import TimedSteps
-from tapehead.diff.pings import ping_differences
+from tapehead.diff.ping_comparison import ping_differences
 from tapehead.diff.session_pairing import Pair, pair_sessions
-from tapehead.diff.wording import phrase_drift
 
 # Rules about clocks and the number of pings: whether they are broken is chance, or told by the rhythm.
 CHANCE = frozenset({"ping-gap", "ping-flood", "clock-skew", "equal-timestamps"})

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Scope
-from tapehead.diff.payload import NEVER_COMPARED
+from tapehead.diff.payload_comparison import NEVER_COMPARED
 from tapehead.protocol.events import Event, EventKey, is_live, key_of
 from tapehead.protocol.session_machine import Step
 

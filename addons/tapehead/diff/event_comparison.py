@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from tapehead.audit.results import SessionResult
+from tapehead.diff.difference_messages import name_event, phrase_delta, phrase_move, phrase_order, phrase_status
 from tapehead.diff.differences import Change, Difference, Row, Scope
 from tapehead.diff.event_alignment import Landmark, Match, align, gap, is_ping, landmarks_of
-from tapehead.diff.payload import compare_payloads
-from tapehead.diff.wording import name_event, phrase_delta, phrase_move, phrase_order, phrase_status
+from tapehead.diff.payload_comparison import compare_payloads
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step
 from tapehead.text import shorten_value

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Scope
 from tapehead.diff.event_alignment import is_ping
-from tapehead.diff.payload import same_value
+from tapehead.diff.payload_comparison import same_value
 from tapehead.diff.ping_cadence import GAP, TimedSteps, situation_of
 from tapehead.metrics.calculator import calculate
 from tapehead.metrics.catalog import METRICS, Unit

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tapehead.reports.terminal import COLOURS, TextStyle, render
+from tapehead.reports.terminal_text import COLOURS, TextStyle, render
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.markdown import sections_of
 from tapehead.rules.support.rule import Rule

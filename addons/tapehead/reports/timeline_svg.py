@@ -6,8 +6,8 @@ Only geometry: the markup is in `assets/session.html`, colours are in `assets/pa
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tapehead.reports.report_wording import clock, moment, number
 from tapehead.reports.timeline import Lane, Span, Timeline, TimelineEvent, by_index, playheads_of
-from tapehead.reports.wording import clock, moment, number
 from tapehead.text import shorten
 
 LEAST_WIDTH, MOST_WIDTH = 1070, 12_000

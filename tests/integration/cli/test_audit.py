@@ -17,7 +17,7 @@ from tapehead.cli.app import run
 from tapehead.cli.audit import pair
 from tapehead.demo.timelines import TIMELINES, bodies
 from tapehead.protocol.exchange import encode
-from tapehead.reports.audit.model import report_schema
+from tapehead.reports.audit.json_report import report_schema
 from tapehead.reports.report_formats import Format
 from tapehead.rules.catalog import RULES
 

@@ -18,10 +18,10 @@ from support.processes import run_tapehead
 from support.sessions import Timeline, ad, mix
 from tapehead.diff.differences import Change, Scope
 from tapehead.protocol.exchange import Exchange
-from tapehead.reports.diff.html import render_html
-from tapehead.reports.diff.model import build_report, diff_schema
-from tapehead.reports.diff.plain_text import render_text
-from tapehead.reports.terminal import TextStyle
+from tapehead.reports.diff.html_diff import render_html
+from tapehead.reports.diff.json_diff import build_report, diff_schema
+from tapehead.reports.diff.text_diff import render_text
+from tapehead.reports.terminal_text import TextStyle
 
 RECORDINGS = RECORDINGS_FOLDER
 EVIL = '</style><script>document.title = "x"</script><img src="http://127.0.0.1:9/x">'

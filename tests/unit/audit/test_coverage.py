@@ -26,7 +26,7 @@ from tapehead.protocol.parameters import PARAMETERS
 from tapehead.protocol.schemas import build_schema
 from tapehead.protocol.transitions import TABLE
 from tapehead.recording.reader import read_recordings
-from tapehead.reports.audit.coverage import render_coverage
+from tapehead.reports.audit.coverage_section import render_coverage
 from unit.audit.test_sdk_captures import CAPTURES, load_capture
 
 # ---- The documented plan ----

@@ -11,10 +11,10 @@ from support.sessions import BEGIN_MS, run
 from tapehead.diff.compare import diff
 from tapehead.diff.differences import Scope
 from tapehead.protocol.exchange import Exchange
-from tapehead.reports.diff.html import render_html
-from tapehead.reports.diff.model import build_report, render_json
-from tapehead.reports.diff.plain_text import render_text
-from tapehead.reports.terminal import TextStyle
+from tapehead.reports.diff.html_diff import render_html
+from tapehead.reports.diff.json_diff import build_report, render_json
+from tapehead.reports.diff.text_diff import render_text
+from tapehead.reports.terminal_text import TextStyle
 from unit.audit.test_properties import sessions
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -7,8 +7,8 @@ from support import reports
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
-from tapehead.reports.audit.bodies import MOST_CHARACTERS, BodyStore
-from tapehead.reports.audit.model import session_of
+from tapehead.reports.audit.body_store import MOST_CHARACTERS, BodyStore
+from tapehead.reports.audit.json_report import session_of
 from tapehead.reports.timeline import Span, Timeline, timeline_of
 from tapehead.reports.timeline_svg import MOST_WIDTH, draw, strip_of
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from tapehead.reports.audit.model import Report, fails
-from tapehead.reports.wording import plural, title_of
+from tapehead.reports.audit.json_report import Report, fails
+from tapehead.reports.report_wording import plural, title_of
 
 # What XML 1.0 cannot hold.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

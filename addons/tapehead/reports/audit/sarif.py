@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
-from tapehead.reports.audit.model import Place, Report, places_of
+from tapehead.reports.audit.json_report import Place, Report, places_of
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import Rule
 

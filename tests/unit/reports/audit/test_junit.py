@@ -6,8 +6,8 @@ import pytest
 
 from support import reports
 from support.junit_schema import violations_in
+from tapehead.reports.audit.json_report import Report
 from tapehead.reports.audit.junit import render_junit
-from tapehead.reports.audit.model import Report
 
 REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(1, "documented-1"))
 

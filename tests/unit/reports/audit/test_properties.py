@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from support import reports
 from support.junit_schema import violations_in
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.reports.audit.bodies import BodyStore
-from tapehead.reports.audit.html import Detail, render_html
+from tapehead.reports.audit.body_store import BodyStore
+from tapehead.reports.audit.html_report import Detail, render_html
+from tapehead.reports.audit.json_report import build_report, render_json, report_schema, session_of
 from tapehead.reports.audit.junit import render_junit
-from tapehead.reports.audit.model import build_report, render_json, report_schema, session_of
-from tapehead.reports.audit.plain_text import render_text
 from tapehead.reports.audit.sarif import render_sarif
-from tapehead.reports.terminal import TextStyle
+from tapehead.reports.audit.text_report import render_text
+from tapehead.reports.terminal_text import TextStyle
 from tapehead.reports.timeline import timeline_of
 
 VALIDATOR = jsonschema_rs.Draft202012Validator(orjson.loads(report_schema()))

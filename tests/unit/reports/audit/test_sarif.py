@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from support import reports
-from tapehead.reports.audit.model import Report
+from tapehead.reports.audit.json_report import Report
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.rules.catalog import RULES
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tapehead.diff.differences import Change
 from tapehead.diff.metric_comparison import MetricDifference
-from tapehead.diff.payload import KeyDifference
+from tapehead.diff.payload_comparison import KeyDifference
 from tapehead.diff.ping_cadence import Cadence, CadenceDifference, PingGap
 from tapehead.metrics.catalog import Unit
 from tapehead.protocol.events import Event, key_of

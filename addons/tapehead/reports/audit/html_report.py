@@ -14,10 +14,10 @@ from markupsafe import Markup
 from tapehead.audit.results import Outcome
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Severity
-from tapehead.reports.audit.model import Report, counts_of, rank_of
+from tapehead.reports.audit.json_report import Report, counts_of, rank_of
+from tapehead.reports.report_wording import clock, last_part, moment, number, plural, short_id, title_of, value_of
 from tapehead.reports.timeline import Timeline
 from tapehead.reports.timeline_svg import TimelineLayout, draw, strip_of
-from tapehead.reports.wording import clock, last_part, moment, number, plural, short_id, title_of, value_of
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.markdown import sections_of
 from tapehead.web.asset_files import read_asset

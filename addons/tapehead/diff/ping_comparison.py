@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from tapehead.diff.difference_messages import phrase_delta, phrase_rhythm, phrase_silence, phrase_statuses
 from tapehead.diff.differences import Change, Difference, Scope
 from tapehead.diff.event_alignment import is_ping
-from tapehead.diff.payload import compare_pings
+from tapehead.diff.payload_comparison import compare_pings
 from tapehead.diff.ping_cadence import Cadence, CadenceDifference, PlaybackPhase, TimedSteps, compare_cadences, silences
-from tapehead.diff.wording import phrase_delta, phrase_rhythm, phrase_silence, phrase_statuses
 from tapehead.protocol.events import Event
 
 PING = "ping"

@@ -16,7 +16,7 @@ from tapehead.metrics.calculator import calculate
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.reader import read_recording
-from tapehead.reports.audit.model import build_report, fails, places_of, render_json, report_schema, session_of
+from tapehead.reports.audit.json_report import build_report, fails, places_of, render_json, report_schema, session_of
 
 RECORDINGS = RECORDINGS_FOLDER
 SCHEMA: dict[str, Any] = orjson.loads(report_schema())

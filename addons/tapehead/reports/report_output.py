@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tapehead.errors import TapeheadError
 from tapehead.recording.paths import private
-from tapehead.reports.terminal import TextStyle
+from tapehead.reports.terminal_text import TextStyle
 
 
 def look_at(output: Path | None, *, verbose: bool = False) -> TextStyle:

@@ -16,12 +16,12 @@ from markupsafe import Markup
 
 from tapehead import __version__
 from tapehead.audit.results import SessionResult
+from tapehead.diff.difference_messages import name_event, playhead
 from tapehead.diff.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
-from tapehead.diff.wording import name_event, playhead
 from tapehead.protocol.events import Event
-from tapehead.reports.diff.timeline_svg import ComparisonTimeline, draw_comparison
-from tapehead.reports.diff.wording import Item, sections_of, short_id, title_of, totals_of
-from tapehead.reports.wording import plural
+from tapehead.reports.diff.comparison_timeline import ComparisonTimeline, draw_comparison
+from tapehead.reports.diff.difference_lines import Item, sections_of, short_id, title_of, totals_of
+from tapehead.reports.report_wording import plural
 from tapehead.text import escape_controls, format_number, quote
 from tapehead.web.asset_files import read_asset
 

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Diff, Difference, SessionDiff, Verdict
-from tapehead.reports.diff.wording import Item, sections_of, short_id, title_of, totals_of
-from tapehead.reports.terminal import TextStyle, render
-from tapehead.reports.wording import plural
+from tapehead.reports.diff.difference_lines import Item, sections_of, short_id, title_of, totals_of
+from tapehead.reports.report_wording import plural
+from tapehead.reports.terminal_text import TextStyle, render
 from tapehead.text import escape_controls
 
 # Sessions that are shown in full; many more changed in the same way say no more.

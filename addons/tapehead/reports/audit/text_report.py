@@ -10,9 +10,9 @@ from rich.text import Text
 
 from tapehead.metrics.catalog import METRICS, Metric
 from tapehead.protocol.exchange import Severity
-from tapehead.reports.audit.model import Place, Report, counts_of, places_of, rank_of
-from tapehead.reports.terminal import COLOURS, TextStyle, render, safe_text
-from tapehead.reports.wording import plural, short_id, title_of, totals_of, value_of
+from tapehead.reports.audit.json_report import Place, Report, counts_of, places_of, rank_of
+from tapehead.reports.report_wording import plural, short_id, title_of, totals_of, value_of
+from tapehead.reports.terminal_text import COLOURS, TextStyle, render, safe_text
 
 MOST_SESSIONS = 50
 FIRST_PLACES = 3

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tapehead.audit.results import SessionResult
+from tapehead.diff.difference_messages import playhead
 from tapehead.diff.differences import Change, Diff, Difference, SessionDiff, Verdict
-from tapehead.diff.wording import playhead
-from tapehead.reports.wording import plural
+from tapehead.reports.report_wording import plural
 from tapehead.text import escape_controls
 
 _SHORT_ID = 8

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from tapehead.audit.results import SessionResult
+from tapehead.diff.difference_messages import name_event, playhead
 from tapehead.diff.differences import Change, SessionDiff
 from tapehead.diff.event_alignment import is_ping
 from tapehead.diff.ping_cadence import PlaybackPhase, TimedSteps, situation_of
-from tapehead.diff.wording import name_event, playhead
 from tapehead.text import format_number
 
 # Units of the drawing: its width, and each rail's top.

@@ -12,7 +12,7 @@ from support.sessions import Timeline, run
 from tapehead.audit.coverage import CoverageReport
 from tapehead.audit.settings import read_settings
 from tapehead.protocol.exchange import Exchange
-from tapehead.reports.audit.coverage import render_coverage
+from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.rules.catalog import RULES
 from unit.audit.test_properties import FEW, rename, sessions
 from unit.audit.test_sdk_captures import CAPTURES, load_capture

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from support import reports
-from tapehead.reports.audit.plain_text import render_text
+from tapehead.reports.audit.text_report import render_text
+from tapehead.reports.report_wording import clock, moment, number, short_id, value_of
 from tapehead.reports.rule_text import render_rule, render_rules
-from tapehead.reports.terminal import TextStyle
-from tapehead.reports.wording import clock, moment, number, short_id, value_of
+from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import Rule
 
