@@ -106,7 +106,7 @@ _TIME = _table(_text(["playhead", "ts"]), SCALARS, 3)
 _NAMED = _table(_text(["media.state.name", "id", "authState"]) | KEYS, _VALUES, 2)
 _SECTION = _table(_PARAMS | KEYS, _VALUES | _NAMED | st.lists(_NAMED, max_size=3).map(_array), 5)
 EVENTS = st.tuples(
-    st.tuples(st.just(b'"eventType"'), _text(EVENT_TYPES) | _VALUES),
+    st.tuples(st.just(b'"eventType"'), _text(list(EVENT_TYPES)) | _VALUES),
     st.tuples(st.just(b'"playerTime"'), _TIME | _VALUES),
     st.tuples(_text(["params", "qoeData", "customMetadata"]) | KEYS, _SECTION | _VALUES),
     st.tuples(_text(["params", "qoeData", "customMetadata"]) | KEYS, _SECTION | _VALUES),

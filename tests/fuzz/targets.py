@@ -33,7 +33,7 @@ from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.metrics.assumptions import parse_assumptions
 from tapehead.protocol.content_coding import CodingError, decode_content
-from tapehead.protocol.events import events_of, parse_message
+from tapehead.protocol.events import events_of
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode
 from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import Call, find_call
@@ -181,7 +181,7 @@ def _exchange(call: Call, asked: Request, answer: bytes) -> Exchange:
 def schema(data: bytes) -> None:
     """A schema, as an endpoint serves it and as a file has it, and a body to be checked with it."""
     served, sent = split(data, 2)
-    schemas, found, checked = Schemas(), parse_message(response(200, [], served)), parse_message(request(sent))
+    schemas, found, checked = Schemas(), response(200, [], served).json(), request(sent).json()
     if not isinstance(found, dict):
         return
     with contextlib.suppress(ValueError):

@@ -15,6 +15,7 @@ from tapehead.cli.terminal import SHORT_SID, lines_of
 from tapehead.errors import UsageError
 from tapehead.protocol.events import IDENTITY_KEYS
 from tapehead.protocol.exchange import Entry, Severity
+from tapehead.protocol.keys import MEDIA_ID, MEDIA_NAME, MEDIA_PLAYER_NAME
 from tapehead.recording.reader import read_recordings
 from tapehead.replay.index import RecordedSession, build_index
 from tapehead.text import escape_controls
@@ -75,10 +76,10 @@ def _session_row(session: RecordedSession) -> tuple[str, ...]:
     return (
         escape(escape_controls(session.sid or "-")[:SHORT_SID]),
         calls[0].exchange.started[5:19].replace("T", " ") if calls else "-",
-        escape(escape_controls(str(known["media.name"] or known["media.id"] or "-"))),
-        escape(escape_controls(str(known["media.playerName"] or "-"))),
+        escape(escape_controls(str(known[MEDIA_NAME] or known[MEDIA_ID] or "-"))),
+        escape(escape_controls(str(known[MEDIA_PLAYER_NAME] or "-"))),
         str(len(calls)),
-        escape(escape_controls(calls[-1].kind.event_type)) if calls else "-",
+        escape(escape_controls(calls[-1].key.event_type)) if calls else "-",
         _count(found.count(Severity.ERROR), "red"),
         _count(found.count(Severity.WARNING), "yellow"),
     )

@@ -8,7 +8,7 @@ from tapehead.diff.metric_comparison import MetricDifference
 from tapehead.diff.payload_comparison import KeyDifference
 from tapehead.diff.ping_cadence import Cadence, CadenceDifference, PingGap
 from tapehead.metrics.catalog import Unit
-from tapehead.protocol.events import Event, key_of
+from tapehead.protocol.events import Event
 from tapehead.text import format_number, json_type, quote, shorten_value
 
 _UNITS: dict[Unit, str] = {"seconds": " s", "kilobits per second": " kbit/s"}
@@ -16,8 +16,7 @@ _UNITS: dict[Unit, str] = {"seconds": " s", "kilobits per second": " kbit/s"}
 
 def name_event(event: Event) -> str:
     """What an event is called: its type, and what names the thing it is about."""
-    kind = key_of({"eventType": event.type or "", "params": dict(event.params)})
-    names = [shorten_value(name) for name in kind.names if name not in (None, ())]
+    names = [shorten_value(name) for name in event.key.names if name not in (None, ())]
     return " ".join([event.type or "event", *names])
 
 

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from tapehead.audit.results import SessionResult
 from tapehead.diff.differences import Scope
 from tapehead.diff.payload_comparison import NEVER_COMPARED
+from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event, EventKey, is_live, key_of
 from tapehead.protocol.session_machine import Step
 
@@ -37,15 +38,6 @@ _LEAST_BAND = 16
 Numbers = tuple[int | None, int | None]
 
 _SKIP_BASE, _SKIP_NEW, _PAIR = 1, 2, 3
-
-_PARTS = {
-    "adStart": ("ad", "media.ad.id"),
-    "adComplete": ("ad", ""),
-    "adSkip": ("ad", ""),
-    "chapterStart": ("chapter", "media.chapter.index"),
-    "chapterComplete": ("chapter", ""),
-    "chapterSkip": ("chapter", ""),
-}
 
 
 class Landmark(NamedTuple):
@@ -83,7 +75,7 @@ class Match(NamedTuple):
 
 def is_ping(event: Event) -> bool:
     """Whether an event is a ping."""
-    return event.type == "ping"
+    return event_type_of(event.type).repeats
 
 
 def landmarks_of(session: SessionResult, scope: Scope) -> list[Landmark]:
@@ -96,12 +88,13 @@ def landmarks_of(session: SessionResult, scope: Scope) -> list[Landmark]:
         if is_ping(event) or scope.ignores(event.type or ""):
             continue
         params = {key: value for key, value in event.params.items() if not scope.ignores(key, f"params.{key}")}
-        kind = key_of({"eventType": event.type or "", "params": params})
-        family, naming = _PARTS.get(event.type or "", ("", ""))
-        if naming:
-            parts[family] = kind.names
+        kind = key_of(event.type or "", params)
+        row = event_type_of(event.type)
+        if row.opens and row.naming:
+            parts[row.opens] = kind.names
+        part = kind.names if row.naming else parts.get(row.closes)
         content = {key: value for key, value in params.items() if key not in NEVER_COMPARED}, event.metadata
-        found.append(Landmark(index, event, kind, parts.get(family), _place(event, origin), content))
+        found.append(Landmark(index, event, kind, part, _place(event, origin), content))
     return found
 
 

@@ -63,7 +63,7 @@ def _sort(sessions: Iterable[SessionResult], scope: Scope) -> list[_Known]:
 
 def _identity(session: SessionResult, scope: Scope) -> tuple[Hashable, ...]:
     start = next((step.event.params for step in session.steps if step.event.type == "sessionStart"), {})
-    values = zip(IDENTITY_KEYS, identity_of({"params": dict(start)}), strict=True)
+    values = zip(IDENTITY_KEYS, identity_of(start), strict=True)
     return tuple(value for key, value in values if not scope.ignores(key, f"params.{key}"))
 
 

@@ -7,8 +7,9 @@ import msgspec
 
 from tapehead.answers import Answer, Outcome
 from tapehead.live.call_log import LoggedCall
-from tapehead.protocol.events import parse_message, section_of
+from tapehead.protocol.events import first_event
 from tapehead.protocol.exchange import Exchange, Finding, Severity, format_time
+from tapehead.protocol.keys import MEDIA_ID, MEDIA_NAME, MEDIA_PLAYER_NAME
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, find_call, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, exchange_for_excerpt, mask_exchange, named_event
@@ -142,7 +143,7 @@ class AnswerViews:
         if not known or made.call is Call.SCHEMA:
             return _bare(made)
         # Of a body that was too long nobody is known.
-        if made.call is Call.SESSION and made.session and parse_message(made.request) is not None:
+        if made.call is Call.SESSION and made.session and made.request.json() is not None:
             self._begun[made.session] = None
             if len(self._begun) > MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]
@@ -155,7 +156,7 @@ class AnswerViews:
 def _bare(made: Exchange) -> Exchange:
     """An exchange without what may say who asks: headers, bodies, and steps of the path."""
     request = made.request.with_headers([]).with_content(b"")
-    request = msgspec.structs.replace(request, url=_discreet(request.url))
+    request = request.with_url(_discreet(request.url))
     response = made.response.with_headers([]).with_content(b"") if made.response else None
     return msgspec.structs.replace(made, request=request, response=response)
 
@@ -175,10 +176,9 @@ def _discreet(url: str) -> str:
 
 def _named(exchange: Exchange) -> tuple[str, str]:
     """What a sessionStart says is played, and by which player; empty where it says nothing."""
-    body = parse_message(exchange.request) if exchange.call is Call.SESSION else None
-    params = section_of(body[0] if isinstance(body, list) and body else body, "params")
-    media = params.get("media.name") or params.get("media.id") or ""
-    return _short(str(media)), _short(str(params.get("media.playerName") or ""))
+    params = first_event(exchange.request.json() if exchange.call is Call.SESSION else None).params
+    media = params.get(MEDIA_NAME) or params.get(MEDIA_ID) or ""
+    return _short(str(media)), _short(str(params.get(MEDIA_PLAYER_NAME) or ""))
 
 
 def _message(message: Request | Response, head: str) -> _Message:

@@ -1,7 +1,7 @@
-"""An event: one thing that a player says about a session, as it arrived, whatever its body was like.
+"""An event of a session, made of whatever body arrived.
 
-An event can be made of any body. What has no value, or one of an impossible type, is None or empty here, so that
-the session's rules and metrics need no defence; what is wrong with the body is for the rules of one exchange.
+What a body does not have, or has with an impossible type, is None or empty in its event, so that the session's rules,
+metrics and replay need no checks of their own; what is wrong with the body is for the rules of one exchange.
 """
 
 import math
@@ -13,28 +13,56 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from tapehead.protocol import keys
+from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.messages import Message, Request
+from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import Call
 from tapehead.text import shorten
 
-# What a number in JSON can be for most of its readers.
-_LARGEST = 2**63
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+TEN_YEARS_MS = 10 * 365.25 * 86400 * 1000
 # The seconds of a day: what SDKs send as the length of live content.
 LIVE_LENGTH = 86400
 _LIVE_TYPES = ("live", "linear")
+# Most readers of JSON hold no larger number.
+_LARGEST = 2**63
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+# What identifies content and player, the most telling first.
+IDENTITY_KEYS = (
+    keys.MEDIA_ID,
+    keys.MEDIA_NAME,
+    keys.MEDIA_CONTENT_TYPE,
+    keys.MEDIA_PLAYER_NAME,
+    keys.MEDIA_CHANNEL,
+    keys.MEDIA_LENGTH,
+)
+
+
+class EventKey(NamedTuple):
+    """An event's type, and the values that name the thing it is about."""
+
+    event_type: str
+    names: tuple[object, ...] = ()
+
+
+class EventPosition(NamedTuple):
+    """An event's place in a session: playhead and time since the sessionStart, in seconds; None if unknown."""
+
+    playhead: float | None
+    elapsed: float | None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a session.
 
     Attributes:
-        index: its place in the session in order of arrival; 0 is the sessionStart.
         type: the `eventType`; None where that is no string.
         playhead: seconds into the content, or None.
         ts: the device's clock, milliseconds since 1970, or None.
         params, quality, metadata: the objects `params`, `qoeData` and `customMetadata`.
+        other_type: an `eventType` that is no string, as text.
+        index: its place in the session in order of arrival; 0 is the sessionStart.
         arrived_ms: when its request came, milliseconds since 1970.
         answered_ms: when the answer was there, or the failure that came instead.
         status: of the answer; None if there was none.
@@ -45,61 +73,78 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         line: the number of its line in there.
     """
 
-    index: int
-    type: str | None
-    playhead: float | None
-    ts: int | None
+    type: str | None = None
+    playhead: float | None = None
+    ts: int | None = None
     params: Mapping[str, Any] = _NOTHING
     quality: Mapping[str, Any] = _NOTHING
     metadata: Mapping[str, Any] = _NOTHING
-    arrived_ms: float
-    answered_ms: float
+    other_type: str = ""
+    index: int = 0
+    arrived_ms: float = 0.0
+    answered_ms: float = 0.0
     status: int | None = None
-    call: Call
-    sid: str | None
+    call: Call = Call.EVENT
+    sid: str | None = None
     in_array: bool = False
     recording: str = ""
     line: int = 0
 
+    @property
+    def key(self) -> EventKey:
+        """Its type and names; the type is empty where a body has none."""
+        return key_of(self.other_type if self.type is None else self.type, self.params)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """The values of IDENTITY_KEYS in a sessionStart; None for those that are absent."""
+        return identity_of(self.params)
+
+    def position(self, started_ts: float | None) -> EventPosition:
+        """Return its place in a session that began at `started_ts`, milliseconds since 1970."""
+        playhead = None if self.playhead is None else float(self.playhead)
+        return EventPosition(playhead, None if self.ts is None or started_ts is None else (self.ts - started_ts) / 1000)
+
     def text(self, key: str) -> str | None:
-        """The parameter `key`, if it is a string."""
+        """Return the parameter `key`, if it is a string."""
         value = self.params.get(key)
         return value if isinstance(value, str) else None
 
     def number(self, key: str) -> float | None:
-        """The parameter `key`, if it is a number."""
+        """Return the parameter `key`, if it is a number."""
         return as_number(self.params.get(key))
 
-    def quality_number(self, key: str) -> float | None:
-        """The quality value `key`, if it is a number; from qoeData or, as other pages have it, from params."""
-        found = as_number(self.quality.get(key))
-        return as_number(self.params.get(key)) if found is None else found
-
     def state_names(self, key: str) -> list[str]:
-        """The names in the array `key` (statesStart or statesEnd) of a statesUpdate."""
+        """Return the names in the array `key` (statesStart or statesEnd) of a statesUpdate."""
         items = self.params.get(key)
-        names = [_part(item).get("media.state.name") for item in items] if isinstance(items, list) else []
+        names = [_section(item).get(keys.STATE_NAME) for item in items] if isinstance(items, list) else []
         return [name for name in names if isinstance(name, str)]
 
 
-def as_number(value: object) -> float | None:
-    """`value`, if it is a finite number and no boolean."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if math.isfinite(value) else None
+def read_event(body: object, **delivery: Any) -> Event:
+    """Return the event that a parsed body holds; `delivery` has the fields that are not in the body."""
+    parts = _section(body)
+    named, time = parts.get(keys.EVENT_TYPE), _section(parts.get(keys.PLAYER_TIME))
+    ts = as_number(time.get(keys.TS))
+    return Event(
+        type=named if isinstance(named, str) else None,
+        playhead=as_number(time.get(keys.PLAYHEAD)),
+        ts=None if ts is None or abs(ts) >= _LARGEST else int(ts),
+        params=_section(parts.get(keys.PARAMS)),
+        quality=_section(parts.get(keys.QUALITY)),
+        metadata=_section(parts.get(keys.METADATA)),
+        other_type="" if named is None or isinstance(named, str) else str(named),
+        **delivery,
+    )
 
 
-def arrival_of(exchange: Exchange) -> float | None:
-    """When the request came, milliseconds since 1970; None if the recording has no such time."""
-    try:
-        started = datetime.fromisoformat(exchange.started)
-        return (started if started.tzinfo else started.replace(tzinfo=UTC)).timestamp() * 1000
-    except (ValueError, OverflowError):
-        return None
+def first_event(body: object) -> Event:
+    """Return the event that a parsed body holds, the first one of a downloaded array."""
+    return read_event(body[0] if isinstance(body, list) and body else body)
 
 
 def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: int = 0) -> Iterator[Event]:
-    """The events that an exchange carries: one; of a downloaded array all; of a preflight or a schema none.
+    """Yield the events that an exchange carries: one; of a downloaded array all; of a preflight or a schema none.
 
     Args:
         exchange: the exchange.
@@ -109,174 +154,95 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
     """
     if exchange.call in (Call.PREFLIGHT, Call.SCHEMA):
         return
-    parsed = _parse(exchange)
+    parsed = None if exchange.request.coded else exchange.request.json()
     in_array = exchange.call is not Call.EVENT and isinstance(parsed, list)
-    event = Event(
-        index=0,
-        type=None,
-        playhead=None,
-        ts=None,
-        arrived_ms=arrived_ms,
-        answered_ms=arrived_ms + exchange.elapsed_ms,
-        status=exchange.response.status if exchange.response else None,
-        call=exchange.call,
-        sid=exchange.session,
-        in_array=in_array,
-        recording=recording,
-        line=line,
-    )
-    for index, body in enumerate(parsed or [None] if in_array else [parsed]):
-        yield msgspec.structs.replace(event, index=index, **_fields(_part(body)))
-
-
-def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a body says, by the names of the fields of an event."""
-    time, named = _part(body.get("playerTime")), body.get("eventType")
-    ts = as_number(time.get("ts"))
-    return {
-        "type": named if isinstance(named, str) else None,
-        "playhead": as_number(time.get("playhead")),
-        "ts": None if ts is None or abs(ts) >= _LARGEST else int(ts),
-        "params": _part(body.get("params")),
-        "quality": _part(body.get("qoeData")),
-        "metadata": _part(body.get("customMetadata")),
+    delivery = {
+        "arrived_ms": arrived_ms,
+        "answered_ms": arrived_ms + exchange.elapsed_ms,
+        "status": exchange.response.status if exchange.response else None,
+        "call": exchange.call,
+        "sid": exchange.session,
+        "in_array": in_array,
+        "recording": recording,
+        "line": line,
     }
+    for index, body in enumerate(parsed or [None] if in_array else [parsed]):
+        yield read_event(body, index=index, **delivery)
 
 
-def _parse(exchange: Exchange) -> Any:
-    try:
-        return parse_body(exchange.request)
-    except ValueError:
-        return None
+def key_of(event_type: str, params: Mapping[str, Any]) -> EventKey:
+    """Return the key of an event of this type with these `params`."""
+    naming = event_type_of(event_type).naming
+    return EventKey(event_type, tuple(_name_in(params, key) for key in naming)) if naming else EventKey(event_type)
 
 
-def _part(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else _NOTHING
+def _name_in(params: Mapping[str, Any], key: str) -> object:
+    value = params.get(key)
+    if key not in (keys.STATES_START, keys.STATES_END):
+        return _comparable(value)
+    states = value if isinstance(value, list) else []
+    return tuple(sorted(str(state.get(keys.STATE_NAME)) for state in states if isinstance(state, dict)))
 
 
-def names_live(params: Mapping[str, Any]) -> bool:
-    """Whether a sessionStart's params are those of live content: by its type, or by the length that stands for it."""
-    named = params.get("media.contentType")
-    return params.get("media.length") == LIVE_LENGTH or (isinstance(named, str) and named.lower() in _LIVE_TYPES)
-
-
-def is_live(start: Event | None) -> bool:
-    """Whether the session that `start` opened is live; not, if that is not known."""
-    return start is not None and names_live(start.params)
-
-
-TEN_YEARS_MS = 10 * 365.25 * 86400 * 1000
-
-
-def parse_body(request: Request) -> Any:
-    """The request's body as parsed JSON.
-
-    Raises:
-        ValueError: it is not one JSON value; the message says what and where.
-    """
-    content = request.content()
-    if not content:
-        raise ValueError("the body is empty; expected one JSON object")
-    if request.coded:
-        coding = shorten(request.header("Content-Encoding") or "")
-        raise ValueError(f"the body is no valid {coding}; expected JSON in it")
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"the body is not JSON: {error}") from error
-
-
-# What identifies content and player, the most telling first.
-IDENTITY_KEYS = (
-    "media.id",
-    "media.name",
-    "media.contentType",
-    "media.playerName",
-    "media.channel",
-    "media.length",
-)
-
-
-class EventKey(NamedTuple):
-    """What an event is called: its type, and the values that name the thing it is about."""
-
-    event_type: str
-    names: tuple[object, ...] = ()
-
-
-class EventPosition(NamedTuple):
-    """Where in a session an event stands: playhead and time since the sessionStart, in seconds; None if unknown."""
-
-    playhead: float | None
-    elapsed: float | None
-
-
-def parse_message(message: Message) -> Any:
-    """A message's body as parsed JSON; None where it is none."""
-    try:
-        return orjson.loads(message.content())
-    except orjson.JSONDecodeError:
-        return None
-
-
-def identity_of(body: object) -> tuple[object, ...]:
-    """The values of IDENTITY_KEYS in a sessionStart's body (or the first of a downloaded array); None where absent."""
-    first = body[0] if isinstance(body, list) and body else body
-    params = section_of(first, "params")
+def identity_of(params: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the values of IDENTITY_KEYS in a sessionStart's `params`; None for those that are absent."""
     return tuple(_comparable(params.get(key)) for key in IDENTITY_KEYS)
 
 
-def key_of(body: object) -> EventKey:
-    """What the event in a parsed body is called; a body that is no event has an empty name."""
-    if not isinstance(body, dict):
-        return EventKey("")
-    event_type, params = str(body.get("eventType", "")), section_of(body, "params")
-    if event_type == "statesUpdate":
-        return EventKey(event_type, (_state_names(params, "statesStart"), _state_names(params, "statesEnd")))
-    key = _NAMING_KEYS.get(event_type)
-    return EventKey(event_type, (_comparable(params.get(key)),) if key else ())
-
-
-_NAMING_KEYS = {
-    "adStart": "media.ad.id",
-    "chapterStart": "media.chapter.index",
-    "stateStart": "media.state.name",
-    "stateEnd": "media.state.name",
-}
-
-
-def _state_names(params: dict[str, Any], key: str) -> tuple[str, ...]:
-    states = params.get(key)
-    named = states if isinstance(states, list) else []
-    return tuple(sorted(str(state.get("media.state.name")) for state in named if isinstance(state, dict)))
-
-
-def position_of(body: object, started_ts: float | None) -> EventPosition:
-    """Where the event in a parsed body stands, in a session that began at `started_ts` (milliseconds since 1970)."""
-    ts, playhead = ts_of(body), _number(section_of(body, "playerTime").get("playhead"))
-    return EventPosition(playhead, None if ts is None or started_ts is None else (ts - started_ts) / 1000)
-
-
-def ts_of(body: object) -> float | None:
-    """The ts in a parsed body, milliseconds since 1970; None where there is none."""
-    return _number(section_of(body, "playerTime").get("ts"))
-
-
-def section_of(body: object, key: str) -> dict[str, Any]:
-    """The object `key` of a parsed body; empty if it is not there or no object."""
-    part = body.get(key) if isinstance(body, dict) else None
-    return part if isinstance(part, dict) else {}
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _comparable(value: object) -> object:
-    """A value that can be compared and hashed; numbers are equal whatever their spelling."""
+    """Return a value that can be compared and hashed; numbers are equal whatever their spelling."""
     if not isinstance(value, dict | list):
         return value
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:  # nested deeper than it goes
         return type(value).__name__
+
+
+def _section(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def as_number(value: object) -> float | None:
+    """Return `value`, if it is a finite number and no boolean."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def arrival_of(exchange: Exchange) -> float | None:
+    """Return when the request came, milliseconds since 1970; None if the recording has no such time."""
+    try:
+        started = datetime.fromisoformat(exchange.started)
+        return (started if started.tzinfo else started.replace(tzinfo=UTC)).timestamp() * 1000
+    except (ValueError, OverflowError):
+        return None
+
+
+def names_live(params: Mapping[str, Any]) -> bool:
+    """Return whether a sessionStart's params are those of live content, by its type or by the length sent for it."""
+    named = params.get(keys.MEDIA_CONTENT_TYPE)
+    by_type = isinstance(named, str) and named.lower() in _LIVE_TYPES
+    return by_type or params.get(keys.MEDIA_LENGTH) == LIVE_LENGTH
+
+
+def is_live(start: Event | None) -> bool:
+    """Return whether the session that `start` opened is live; False if that is not known."""
+    return start is not None and names_live(start.params)
+
+
+def parse_body(request: Request) -> Any:
+    """Return the request's body as parsed JSON.
+
+    Raises:
+        ValueError: it is not one JSON value; the message says what and where.
+    """
+    value, error = request.parsed
+    if not (error or request.coded):
+        return value
+    if not request.content():
+        raise ValueError("the body is empty; expected one JSON object")
+    if request.coded:
+        coding = shorten(request.header("Content-Encoding") or "")
+        raise ValueError(f"the body is no valid {coding}; expected JSON in it")
+    raise ValueError(f"the body is not JSON: {error}")

@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 import orjson
@@ -13,8 +14,25 @@ Headers = list[tuple[str, str]]
 NO_BODY = msgspec.Raw()
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What request and response share: headers and a body in the first of three forms that holds it.
+class ParsedBody(NamedTuple):
+    """A body as parsed JSON: its value, and the parser's complaint where it is not JSON."""
+
+    value: Any
+    error: str = ""
+
+
+def parse_json(content: bytes) -> ParsedBody:
+    """Parse a body."""
+    try:
+        return ParsedBody(orjson.loads(content))
+    except orjson.JSONDecodeError as error:
+        return ParsedBody(None, str(error))
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Headers and a body in the first of three forms that holds it: what request and response share.
+
+    A body is parsed at most once, when it is first asked for; the result is kept as long as the message.
 
     The fields stand in the subclasses, where they come in the order in which a person reads a message.
 
@@ -42,6 +60,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             return self.text.encode()
         return bytes(self.body)
 
+    @cached_property
+    def parsed(self) -> ParsedBody:
+        """The body as parsed JSON."""
+        return parse_json(self.content())
+
+    def json(self) -> Any:
+        """Return the body as parsed JSON; None where it is none."""
+        return self.parsed.value
+
     def header(self, name: str) -> str | None:
         """The first value of header `name` in any case, or None."""
         return next(self.header_values(name), None)
@@ -52,12 +79,37 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return (value for key, value in self.headers if key.lower() == wanted)
 
     def with_content(self, content: bytes, *, coded: bool = False) -> Self:
-        """This message with another body."""
-        return msgspec.structs.replace(self, **store_content(content, coded=coded))
+        """Return this message with another body.
+
+        JSON that spans lines goes into `text`: in `body` it would tear the recording's line. So does JSON with blanks
+        around it, which a line's reader would take for the line's own.
+
+        Args:
+            content: the body's bytes.
+            coded: whether they still have their content coding on.
+        """
+        body, text, packed, parsed = NO_BODY, None, None, None
+        if content and not coded and b"\n" not in content and b"\r" not in content and content == content.strip():
+            parsed = parse_json(content)
+        if parsed and not parsed.error:
+            body = msgspec.Raw(content)
+        elif content:
+            text = None if coded else _decode(content)
+            packed = base64.b64encode(content).decode() if text is None else None
+        message = msgspec.structs.replace(self, body=body, text=text, base64=packed, coded=coded)
+        if parsed:
+            message.__dict__["parsed"] = parsed
+        return message
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Self:
-        """This message with other headers."""
-        return msgspec.structs.replace(self, headers=list(headers))
+        """Return this message with other headers."""
+        return self._with(headers=list(headers))
+
+    def _with(self, **fields: object) -> Self:
+        """Return this message with other fields and the same body, which is not parsed again."""
+        message = msgspec.structs.replace(self, **fields)
+        message.__dict__.update(self.__dict__)
+        return message
 
 
 class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,6 +130,10 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
         slash = rest.find("/")
         return rest[slash:].partition("?")[0] if slash >= 0 else "/"
 
+    def with_url(self, url: str) -> Self:
+        """Return this request with another URL."""
+        return self._with(url=url)
+
 
 class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A response: status (any integer that a server wrote), reason phrase (empty in HTTP/2), headers, body."""
@@ -92,33 +148,11 @@ class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def is_json(content: bytes) -> bool:
-    """Whether `content` is one JSON value in UTF-8 that any parser reads."""
-    try:
-        orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return False
-    return True
+    """Return whether `content` is one JSON value in UTF-8 that any parser reads."""
+    return not parse_json(content).error
 
 
-def store_content(content: bytes, *, coded: bool = False) -> dict[str, object]:
-    """The fields of `Message` that hold `content`: the first of body, text, base64 that fits.
-
-    JSON that spans lines goes into `text`: in `body` it would tear the recording's line. So does JSON with blanks
-    around it, which a line's reader would take for the line's own.
-    """
-    fields: dict[str, object] = {"body": NO_BODY, "text": None, "base64": None, "coded": coded}
-    if not content:
-        return fields
-    bare = b"\n" not in content and b"\r" not in content and content == content.strip()
-    if bare and not coded and is_json(content):
-        return fields | {"body": msgspec.Raw(content)}
-    text = None if coded else _as_text(content)
-    if text is not None:
-        return fields | {"text": text}
-    return fields | {"base64": base64.b64encode(content).decode()}
-
-
-def _as_text(content: bytes) -> str | None:
+def _decode(content: bytes) -> str | None:
     try:
         return content.decode()
     except UnicodeDecodeError:

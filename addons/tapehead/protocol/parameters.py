@@ -187,8 +187,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
-# Event types that may carry customMetadata (reference: custom metadata). Its keys match METADATA_KEY.
-METADATA_ON = ("sessionStart", "adStart", "chapterStart")
+# What the keys of customMetadata match (reference: custom metadata).
 METADATA_KEY = r"^[a-zA-Z0-9_\.]+$"
 # Values that say nothing: the reference's own samples, and what scripts print for "nothing" (observed in the field).
 PLACEHOLDER = re.compile(r"n/a|null|undefined|nan|\[object object\]|<your\b.*>|\[your_.*\]|\s+", re.IGNORECASE)

@@ -47,7 +47,11 @@ _ROUTE = re.compile(
 _LOCATION = re.compile(r"/api/v1/sessions/(?P<sid>[^/?#]+)/?$")
 
 
-PATHS = tuple(f"/api/v1/{path}" for path in ("sessions", "sessions/{sid}/events", "schemas/{eventType}", "downloaded"))
+API_PATH = "/api/v1"
+SESSIONS_PATH = f"{API_PATH}/sessions"
+SCHEMAS_PATH = f"{API_PATH}/schemas"
+DOWNLOADED_PATH = f"{API_PATH}/downloaded"
+PATHS = (SESSIONS_PATH, f"{SESSIONS_PATH}/{{sid}}/events", f"{SCHEMAS_PATH}/{{eventType}}", DOWNLOADED_PATH)
 
 
 class Route(NamedTuple):
@@ -102,4 +106,4 @@ def with_sid(location: str, sid: str) -> str:
 
 def location_of(sid: str) -> str:
     """The `Location` for a session id, in exactly the form that SDKs take it from (observed: relative)."""
-    return f"/api/v1/sessions/{sid}"
+    return f"{SESSIONS_PATH}/{sid}"

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import jsonschema_rs
 
-from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import parse_message
+from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.parameters import METADATA_KEY, METADATA_ON, Parameter, parameters_of, required_of
+from tapehead.protocol.parameters import METADATA_KEY, Parameter, parameters_of, required_of
 from tapehead.protocol.schema_limits import count_parts, names_in, trim_body
 
 Schema = dict[str, Any]
@@ -103,10 +102,11 @@ def _event(event_type: str) -> Schema:
         "params": _closed(params, needed),
         "qoeData": {"$ref": "#/definitions/qoeData"},
     }
-    if event_type in METADATA_ON:
+    row = event_type_of(event_type)
+    if row.metadata:
         properties["customMetadata"] = {"$ref": "#/definitions/customMetadata"}
     # A statesUpdate needs either of its two lists, so its params must be there though neither key is required.
-    with_params = needed or event_type == "statesUpdate"
+    with_params = needed or row.needs_params
     return _closed(properties, ["eventType", "playerTime", *(["params"] if with_params else [])])
 
 
@@ -294,5 +294,5 @@ def _complaint(error: jsonschema_rs.ValidationError) -> SchemaError:
 def served_schema(exchange: Exchange) -> dict[str, Any] | None:
     """The schema that the endpoint served in an exchange of the schema call; None where it served none."""
     response = exchange.response
-    schema = parse_message(response) if response and response.status == 200 else None
+    schema = response.json() if response and response.status == 200 else None
     return schema if isinstance(schema, dict) else None

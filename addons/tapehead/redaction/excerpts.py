@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
-from tapehead.protocol.events import key_of, parse_message, position_of
+from tapehead.protocol.events import read_event
 from tapehead.protocol.exchange import FORMAT_VERSION, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, find_call
@@ -59,7 +59,8 @@ class ExcerptRedactor:
         if self._redactor and len(start.content()) <= MOST_QUOTED:
             if len(self._starts) >= MOST_STARTS:
                 del self._starts[next(iter(self._starts))]
-            self._starts[sid] = start
+            # Without its parsed body, so that a thousand of them take no more than their bytes.
+            self._starts[sid] = msgspec.structs.replace(start)
 
     def of(self, request: Request, sid: str | None) -> Request:
         """`request`, sent in session `sid` if in any, as it may be quoted."""
@@ -108,10 +109,10 @@ def named_event(call: str, request: Request, *, discreet: bool = False) -> tuple
 
     A type that may say who asks is not told where `discreet`.
     """
-    body = parse_message(request) if call in (Call.SESSION, Call.EVENT) else None
-    event_type = key_of(body).event_type
+    event = read_event(request.json() if call in (Call.SESSION, Call.EVENT) else None)
+    event_type = event.key.event_type
     hidden = discreet and _TELLING.search(event_type)
-    return f"({call})" if hidden or not event_type else escape_controls(event_type), position_of(body, None).playhead
+    return f"({call})" if hidden or not event_type else escape_controls(event_type), event.position(None).playhead
 
 
 _VERSION = re.compile(r"v\d{1,2}")

@@ -17,10 +17,9 @@ from itertools import chain, islice
 from json import detect_encoding
 
 import msgspec
-import orjson
 
 from tapehead.protocol.exchange import Exchange, Finding
-from tapehead.protocol.messages import Request, Response, is_json
+from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.parameters import PARAMETERS, PLACEHOLDER
 from tapehead.protocol.routes import Call, find_route, sid_of_location
 from tapehead.redaction.identifiers import (
@@ -104,13 +103,18 @@ class Redactor:
     def redact(self, exchange: Exchange) -> Exchange:
         """`exchange` with pseudonyms for the values that identify somebody."""
         found = _Found(self)
-        request, response = self._hide(exchange.request, found), exchange.response
-        request = msgspec.structs.replace(request, url=redact_text(request.url, self._names, found.stand_in))
+        request, response, told = self._hide_headers(exchange.request, found), exchange.response, b""
+        asked = self._hide_content(request, found)
+        request = request.with_url(redact_text(request.url, self._names, found.stand_in))
         if response:
-            response = self._hide(response, found, as_it_is=_is_schema(exchange))
+            response = self._hide_headers(response, found)
+            told = response.content() if _is_schema(exchange) else self._hide_content(response, found)
         hidden = msgspec.structs.replace(exchange, request=request, response=response)
         search = search_for(self._known(exchange.session, found.sure), found.likely)
-        return self._seek(hidden, search) if search.every else hidden
+        if search.every:
+            return self._seek(hidden, asked, told, search)
+        response = _with_content(response, told) if response else None
+        return msgspec.structs.replace(hidden, request=_with_content(request, asked), response=response)
 
     def _known(self, sid: str | None, found: dict[str, str]) -> dict[str, str]:
         """What was found, with what is known of the session; which is kept in mind."""
@@ -125,12 +129,8 @@ class Redactor:
 
     # ---- Values where they are said to identify ----
 
-    def _hide[M: (Request, Response)](self, message: M, found: _Found, *, as_it_is: bool = False) -> M:
-        """`message` with pseudonyms under identifying names; its body may be known to have none."""
-        message = message.with_headers((name, self._hide_header(name, value, found)) for name, value in message.headers)
-        content = message.content()
-        hidden = content if as_it_is else self._hide_content(content, found, coded=message.coded)
-        return message if hidden == content else message.with_content(hidden, coded=message.coded)
+    def _hide_headers[M: (Request, Response)](self, message: M, found: _Found) -> M:
+        return message.with_headers((name, self._hide_header(name, value, found)) for name, value in message.headers)
 
     def _hide_header(self, name: str, value: str, found: _Found) -> str:
         if name.lower() not in self._names.headers:
@@ -138,21 +138,23 @@ class Redactor:
         found.likely.update(parts_of_header(name, value))
         return found.stand_in(value) if self._names.count(name) else self.pseudonym(value)
 
-    def _hide_content(self, content: bytes, found: _Found, *, coded: bool) -> bytes:
-        if _is_opaque(content, coded=coded):
+    def _hide_content(self, message: Request | Response, found: _Found) -> bytes:
+        """Return the body of `message` with pseudonyms under identifying names."""
+        content = message.content()
+        if _is_opaque(content, coded=message.coded):
             return self.pseudonym(content.decode("latin-1")).encode()
         return redact_body(content, self._names, found.stand_in)
 
     # ---- The same values anywhere else ----
 
-    def _seek(self, exchange: Exchange, search: Search) -> Exchange:
+    def _seek(self, exchange: Exchange, asked: bytes, told: bytes, search: Search) -> Exchange:
         request, response = exchange.request, exchange.response
         among = search.among(b"\n".join(_texts(exchange, self._names)))
         if among:
-            request = msgspec.structs.replace(request, url=self._seek_in_url(request.url, among))
-        request = self._seek_in(request, search, among)
+            request = request.with_url(self._seek_in_url(request.url, among))
+        request = self._seek_in(request, asked, search, among)
         if response:
-            response = self._seek_in(response, search, among, told=_is_schema(exchange))
+            response = self._seek_in(response, told, search, among, told=_is_schema(exchange))
             reason = (
                 self._seek_in_text(response.reason, among, _coding_of(response.reason)) if among else response.reason
             )
@@ -164,16 +166,14 @@ class Redactor:
         )
 
     def _seek_in[M: (Request, Response)](
-        self, message: M, search: Search, among: Search | None, *, told: bool = False
+        self, message: M, content: bytes, search: Search, among: Search | None, *, told: bool = False
     ) -> M:
         if among:
             headers = ((name, self._seek_in_header(name, value, among)) for name, value in message.headers)
             message = message.with_headers(headers)
-        content = message.content()
         # What was cut stands there in part.
         here = search if b"..." in content and len(content) <= MOST_CUT else search.among(content)
-        sought = self._seek_in_content(content, here, told=told) if here else content
-        return message if sought == content else message.with_content(sought, coded=message.coded)
+        return self._seek_in_content(message, content, here, told=told) if here else _with_content(message, content)
 
     def _seek_in_header(self, name: str, value: str, search: Search) -> str:
         lowered, coding = name.lower(), _coding_of(value)
@@ -222,18 +222,20 @@ class Redactor:
     def _replace(self, text: str, words: Spellings, coding: str = "utf-8") -> str:
         return replace(text.encode(coding, "surrogatepass"), words, self.pseudonym).decode(coding, "replace")
 
-    def _seek_in_content(self, content: bytes, search: Search, *, told: bool) -> bytes:
-        """A body; `told` says that all of it tells what is played, or by what rules."""
+    def _seek_in_content[M: (Request, Response)](self, message: M, content: bytes, search: Search, *, told: bool) -> M:
+        """Return `message` with another body; `told` says that all of it tells what is played, or by what rules."""
         if not content.lstrip().startswith((b"{", b"[", b'"')):
-            return self._seek_in_plain(content, search)
+            return _with_content(message, self._seek_in_plain(content, search))
         edits = (
             (each.start, each.end, self._seek_in_scalar(content[each.start : each.end], each, search, told=told))
             for each in scalars(content, self._names, every=True)
             if each.kind is not ScalarKind.PERSON or told
         )
-        sought = edit(content, edits)
+        sought = _with_content(message, edit(content, edits))
+        if not sought.parsed.error:
+            return sought
         # What broken JSON takes for a key may be a value.
-        return sought if is_json(sought) else replace(sought, search.likely, self.pseudonym)
+        return _with_content(message, replace(sought.content(), search.likely, self.pseudonym))
 
     def _seek_in_scalar(self, token: bytes, scalar: Scalar, search: Search, *, told: bool) -> bytes:
         told = told or scalar.key in _TOLD
@@ -251,14 +253,15 @@ class Redactor:
         return mark + inner + mark * closed
 
 
+def _with_content[M: (Request, Response)](message: M, content: bytes) -> M:
+    return message if message.content() == content else message.with_content(content, coded=message.coded)
+
+
 def _is_schema(exchange: Exchange) -> bool:
     """Whether the answer is one of the endpoint's schemas, whose keys hold types and no people."""
     if exchange.call is not Call.SCHEMA or exchange.response is None or exchange.response.status != 200:
         return False
-    try:
-        schema = orjson.loads(exchange.response.content())
-    except orjson.JSONDecodeError:
-        return False
+    schema = exchange.response.json()
     return isinstance(schema, dict) and not _SCHEMA_KEYS.isdisjoint(schema)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tapehead.errors import UsageError
-from tapehead.protocol.events import EventKey, EventPosition, identity_of, key_of, parse_message, position_of, ts_of
+from tapehead.protocol.events import Event, EventKey, EventPosition, first_event, identity_of, read_event
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import Call, find_route
 from tapehead.protocol.schemas import Schemas, served_schema
@@ -25,18 +25,18 @@ class RecordedCall(msgspec.Struct, frozen=True, eq=False):
         file: the recording's number among those replayed.
         line: its line in it.
         exchange: the exchange.
-        body: its parsed body; None where that is no JSON.
-        kind: what it is called.
-        place: where it stands.
+        event: the event in its body; without a type where there is none.
+        key: the event's key.
+        position: where it stands.
         order: how many calls other than pings and preflights stand before it in its session.
     """
 
     file: int
     line: int
     exchange: Exchange
-    body: Any
-    kind: EventKey
-    place: EventPosition
+    event: Event
+    key: EventKey
+    position: EventPosition
     order: int
 
 
@@ -50,7 +50,7 @@ class RecordedSession(msgspec.Struct, eq=False):
         identity: the values of IDENTITY_KEYS.
         start: the call that opened it; None where the recording began later.
         calls: its events in the order of their arrival.
-        by_kind: the same by their names.
+        by_key: the same by their keys.
         landmarks: those that are no pings.
         pings_by_time: its pings by the time since the start, where that is known.
         pings_by_playhead: its pings by playhead, where that is known.
@@ -63,7 +63,7 @@ class RecordedSession(msgspec.Struct, eq=False):
     identity: tuple[object, ...]
     start: RecordedCall | None
     calls: list[RecordedCall] = msgspec.field(default_factory=list)
-    by_kind: dict[EventKey, list[RecordedCall]] = msgspec.field(default_factory=dict)
+    by_key: dict[EventKey, list[RecordedCall]] = msgspec.field(default_factory=dict)
     landmarks: list[RecordedCall] = msgspec.field(default_factory=list)
     pings_by_time: list[RecordedCall] = msgspec.field(default_factory=list)
     pings_by_playhead: list[RecordedCall] = msgspec.field(default_factory=list)
@@ -111,13 +111,13 @@ def _first_started(file: tuple[int, list[Entry]]) -> str:
 def _index(session: RecordedSession) -> None:
     """Fill in what is there to find calls fast."""
     for call in session.calls:
-        session.by_kind.setdefault(call.kind, []).append(call)
-    session.landmarks = [call for call in session.calls if call.kind.event_type != "ping"]
-    pings = session.by_kind.get(EventKey("ping"), [])
-    timed = (call for call in pings if call.place.elapsed is not None)
-    placed = (call for call in pings if call.place.playhead is not None)
-    session.pings_by_time = sorted(timed, key=lambda call: call.place.elapsed or 0)
-    session.pings_by_playhead = sorted(placed, key=lambda call: call.place.playhead or 0)
+        session.by_key.setdefault(call.key, []).append(call)
+    session.landmarks = [call for call in session.calls if call.key.event_type != "ping"]
+    pings = session.by_key.get(EventKey("ping"), [])
+    timed = (call for call in pings if call.position.elapsed is not None)
+    placed = (call for call in pings if call.position.playhead is not None)
+    session.pings_by_time = sorted(timed, key=lambda call: call.position.elapsed or 0)
+    session.pings_by_playhead = sorted(placed, key=lambda call: call.position.playhead or 0)
 
 
 def recorded_schemas(index: RecordingIndex) -> dict[str, Any]:
@@ -151,19 +151,20 @@ class _Builder:
                 self._add_call(file, entry)
 
     def _add_start(self, file: int, entry: Entry) -> None:
-        body, sid = parse_message(entry.exchange.request), entry.exchange.session
-        start = RecordedCall(file, entry.line, entry.exchange, body, key_of(body), position_of(body, None), 0)
-        if isinstance(body, list):
-            self.index.downloaded.append(start)
+        sid = entry.exchange.session
+        if isinstance(entry.exchange.request.json(), list):
+            self.index.downloaded.append(_recorded_array(file, entry))
             return
-        session = self._new_session(file, sid, entry, start, identity_of(body))
+        event = read_event(entry.exchange.request.json())
+        start = RecordedCall(file, entry.line, entry.exchange, event, event.key, event.position(None), 0)
+        session = self._new_session(sid, entry, start, event.identity)
         self.index.by_content.setdefault(session.identity[0], []).append(session)
         if sid is not None:
             self._by_sid.setdefault((file, sid), []).append(session)
             self._anywhere.setdefault(sid, []).append(session)
 
     def _new_session(
-        self, file: int, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
+        self, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
     ) -> RecordedSession:
         mark = fingerprint(f"{entry.exchange.started} {sid or entry.line}")
         session = RecordedSession(len(self.index.sessions), sid, mark, identity, start)
@@ -175,8 +176,7 @@ class _Builder:
         if exchange.session is not None:
             self._add_to_session(file, exchange.session, entry)
             return
-        body = parse_message(exchange.request)
-        call = RecordedCall(file, entry.line, exchange, body, key_of(body), EventPosition(None, None), 0)
+        call = _recorded_array(file, entry)
         route = find_route(exchange.request.path)
         if exchange.call is Call.SCHEMA and route and route.event_type:
             self.index.schemas.setdefault(route.event_type, []).append(call)
@@ -187,9 +187,9 @@ class _Builder:
 
     def _add_to_session(self, file: int, sid: str, entry: Entry) -> None:
         session = self._session_of(file, sid, entry)
-        body = parse_message(entry.exchange.request)
-        kind, place = key_of(body), position_of(body, ts_of(session.start.body) if session.start else None)
-        call = RecordedCall(file, entry.line, entry.exchange, body, kind, place, _next_order(session.calls))
+        event = read_event(entry.exchange.request.json())
+        position = event.position(session.start.event.ts if session.start else None)
+        call = RecordedCall(file, entry.line, entry.exchange, event, event.key, position, _next_order(session.calls))
         if entry.exchange.call is Call.PREFLIGHT:
             session.preflights.append(call)
             return
@@ -200,8 +200,15 @@ class _Builder:
         known = self._by_sid.setdefault((file, sid), [])
         if not known:
             earlier = _last_begun(sorted(self._anywhere.get(sid, ()), key=_started), entry)
-            known.append(earlier or self._new_session(file, sid, entry, None, identity_of(None)))
+            known.append(earlier or self._new_session(sid, entry, None, identity_of({})))
         return _last_begun(known, entry) or known[0]
+
+
+def _recorded_array(file: int, entry: Entry) -> RecordedCall:
+    """Return a call outside of sessions; of a downloaded array, the event is the first one."""
+    body = entry.exchange.request.json()
+    key, position = read_event(body).key, EventPosition(None, None)
+    return RecordedCall(file, entry.line, entry.exchange, first_event(body), key, position, 0)
 
 
 def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSession | None:
@@ -215,7 +222,7 @@ def _started(session: RecordedSession) -> str:
 
 
 def _next_order(calls: list[RecordedCall]) -> int:
-    return calls[-1].order + (calls[-1].kind.event_type != "ping") if calls else 1
+    return calls[-1].order + (calls[-1].key.event_type != "ping") if calls else 1
 
 
 def schemas_of(index: RecordingIndex, names: Sequence[str]) -> Schemas:

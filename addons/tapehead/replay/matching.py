@@ -1,9 +1,9 @@
 """Which recorded event answers a live one, and why; and of a miss, what came nearest.
 
-Theory. Inside a recorded session an event matches by its kind, then by its place. Three readings of "its place" are
+Theory. Inside a recorded session an event matches by its key, then by its place. Three readings of "its place" are
 tried, from the surest to the loosest:
 
-in order: the first unused recorded event of that kind, as long as no more than a few others were passed over to get
+in order: the first unused recorded event of that key, as long as no more than a few others were passed over to get
 there. It holds for a player that repeats the recording at any speed, its calls in flight together and out of order.
 nearest: the unused one that is closest in playhead and time, when the player's rhythm differs or tapehead was
 restarted and does not know what was used.
@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
+from tapehead.protocol.keys import EVENT_TYPE
 from tapehead.replay.index import RecordedCall, RecordedSession
 from tapehead.text import MOST_FIELDS, shorten_value
 
@@ -34,9 +36,6 @@ CLEARLY_WORSE = 1.0
 FAR = 15.0
 # How many recorded events may be passed over, or still be in flight, for the next to count as in order.
 WINDOW = 3
-
-# A session has one of each, so their place says nothing.
-_UNIQUE = frozenset({"sessionComplete", "sessionEnd"})
 
 MOST_NEAR = 3
 
@@ -90,45 +89,45 @@ def _gap(one: float | None, other: float | None) -> float:
 
 
 def choose(
-    session: RecordedSession, kind: EventKey, place: EventPosition, used: set[int], reached: int | None
+    session: RecordedSession, key: EventKey, position: EventPosition, used: set[int], reached: int | None
 ) -> Choice:
     """The recorded event of `session` that answers a live one.
 
     Args:
         session: the recorded session that the playback follows.
-        kind: what the live event is called.
-        place: where it stands.
+        key: the live event's key.
+        position: where it stands.
         used: the lines of the recorded events that are spent.
         reached: the order of the furthest event used; None if that is not known, after a restart.
     """
-    candidates = session.by_kind.get(kind, [])
+    candidates = session.by_key.get(key, [])
     if not candidates:
         return Choice(None, Reason.NO_SUCH_EVENT)
-    if kind.event_type == "ping":
-        return Choice(_nearest_ping(session, candidates, place, used), Reason.ABSORBED)
+    if event_type_of(key.event_type).repeats:
+        return Choice(_nearest_ping(session, candidates, position, used), Reason.ABSORBED)
     following = _next_in_order(session, candidates, used, reached)
-    if following and _gap(following.place.playhead, place.playhead) <= CLEARLY_WORSE:
+    if following and _gap(following.position.playhead, position.playhead) <= CLEARLY_WORSE:
         return Choice(following, Reason.IN_ORDER)
     unused = [call for call in candidates if call.line not in used]
     if not unused:
         return Choice(None, Reason.ALL_USED)
-    nearest = min(unused, key=lambda call: distance(call.place, place))
-    if following and not _clearly_nearer(nearest, following, place):
+    nearest = min(unused, key=lambda call: distance(call.position, position))
+    if following and not _clearly_nearer(nearest, following, position):
         return Choice(following, Reason.IN_ORDER)
-    if reached is None or kind.event_type in _UNIQUE or distance(nearest.place, place) <= FAR:
+    if reached is None or event_type_of(key.event_type).once or distance(nearest.position, position) <= FAR:
         return Choice(nearest, Reason.NEAREST)
     return Choice(None, Reason.OUT_OF_PLACE)
 
 
 def _nearest_ping(
-    session: RecordedSession, pings: Sequence[RecordedCall], place: EventPosition, used: set[int]
+    session: RecordedSession, pings: Sequence[RecordedCall], position: EventPosition, used: set[int]
 ) -> RecordedCall:
     """The nearest ping; of those that are about as near, the first that is unused."""
-    by_time = _window(session.pings_by_time, lambda call: call.place.elapsed, place.elapsed)
-    by_playhead = _window(session.pings_by_playhead, lambda call: call.place.playhead, place.playhead)
-    close = [(distance(call.place, place), call.line, call) for call in (*by_time, *by_playhead)]
+    by_time = _window(session.pings_by_time, lambda call: call.position.elapsed, position.elapsed)
+    by_playhead = _window(session.pings_by_playhead, lambda call: call.position.playhead, position.playhead)
+    close = [(distance(call.position, position), call.line, call) for call in (*by_time, *by_playhead)]
     if not close:
-        return min(pings, key=lambda call: abs((call.place.playhead or 0) - (place.playhead or 0)))
+        return min(pings, key=lambda call: abs((call.position.playhead or 0) - (position.playhead or 0)))
     least, _, nearest = min(close)
     fresh = [(line, call) for gap, line, call in close if gap <= least + EXACT / 2 and line not in used]
     return min(fresh)[1] if fresh else nearest
@@ -167,10 +166,10 @@ def _order(call: RecordedCall) -> int:
     return call.order
 
 
-def _clearly_nearer(nearest: RecordedCall, following: RecordedCall, place: EventPosition) -> bool:
+def _clearly_nearer(nearest: RecordedCall, following: RecordedCall, position: EventPosition) -> bool:
     """Whether the playhead is exactly that of `nearest` and not that of `following`; time differs with the speed."""
-    gap = _gap(nearest.place.playhead, place.playhead)
-    return gap < EXACT and _gap(following.place.playhead, place.playhead) > gap + CLEARLY_WORSE
+    gap = _gap(nearest.position.playhead, position.playhead)
+    return gap < EXACT and _gap(following.position.playhead, position.playhead) > gap + CLEARLY_WORSE
 
 
 def likeness(recorded: tuple[object, ...], identity: tuple[object, ...]) -> tuple[bool, ...]:
@@ -198,25 +197,25 @@ def _identity_differences(session: RecordedSession, identity: tuple[object, ...]
             yield Difference(f"params.{key}", shorten_value(one), shorten_value(other))
 
 
-def near_events(session: RecordedSession, kind: EventKey, place: EventPosition, used: set[int]) -> list[NearMiss]:
+def near_events(session: RecordedSession, key: EventKey, position: EventPosition, used: set[int]) -> list[NearMiss]:
     """The recorded events of `session` that are most like a live one that has none, with what differs."""
 
     def unlike(call: RecordedCall) -> tuple[bool, bool, float]:
-        return (call.kind.event_type != kind.event_type, call.line in used, distance(call.place, place))
+        return (call.key.event_type != key.event_type, call.line in used, distance(call.position, position))
 
     nearest = nsmallest(MOST_NEAR, session.calls, key=unlike)
     return [
-        NearMiss(call.file, call.line, tuple(_event_differences(call, kind, place))[:MOST_FIELDS], call.line in used)
+        NearMiss(call.file, call.line, tuple(_event_differences(call, key, position))[:MOST_FIELDS], call.line in used)
         for call in nearest
     ]
 
 
-def _event_differences(call: RecordedCall, kind: EventKey, place: EventPosition) -> Iterator[Difference]:
+def _event_differences(call: RecordedCall, key: EventKey, position: EventPosition) -> Iterator[Difference]:
     fields: tuple[tuple[str, Any, Any], ...] = (
-        ("eventType", call.kind.event_type, kind.event_type),
-        ("name", call.kind.names, kind.names),
-        ("playhead", call.place.playhead, place.playhead),
-        ("seconds since the sessionStart", call.place.elapsed, place.elapsed),
+        (EVENT_TYPE, call.key.event_type, key.event_type),
+        ("name", call.key.names, key.names),
+        ("playhead", call.position.playhead, position.playhead),
+        ("seconds since the sessionStart", call.position.elapsed, position.elapsed),
     )
     for field, recorded, live in fields:
         if recorded != live:

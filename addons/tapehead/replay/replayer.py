@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from tapehead.answers import Answer, Outcome
-from tapehead.protocol.events import identity_of, key_of, parse_message, position_of, ts_of
+from tapehead.protocol.events import Event, first_event, read_event
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure
 from tapehead.protocol.routes import Call, Route, find_call, find_route, with_sid
@@ -111,7 +111,7 @@ class Replayer:
         self._turns = {content: _turns(sessions) for content, sessions in index.by_content.items()}
         self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
         for call in index.downloaded:
-            self._downloaded.setdefault(identity_of(call.body), []).append(call)
+            self._downloaded.setdefault(call.event.identity, []).append(call)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, _Playback] = {}
 
@@ -139,16 +139,17 @@ class Replayer:
     # ---- Sessions ----
 
     def _answer_session(self, route: Route, request: Request, now: float) -> Answer:
-        body = parse_message(request)
+        body = request.json()
         if isinstance(body, list):
             return self._answer_downloaded(route, request, now)
-        session = self._turn_of(identity_of(body))
+        event = read_event(body)
+        session = self._turn_of(event.identity)
         if session is None or session.start is None:
             return self._miss(request, now, Reason.NO_SUCH_SESSION, self._near_sessions)
         self._ledger.hit(session.start, opens=session.sid is not None)
         note = explain_choice(Choice(session.start, Reason.SESSION))
         took = session.start.exchange.elapsed_ms
-        response = self._open(session, session.start, request, now)
+        response = self._open(session, session.start, request, event.ts, now)
         return Answer(response=response, recorded_ms=took, outcome=Outcome.HIT, note=note)
 
     def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
@@ -161,13 +162,14 @@ class Replayer:
         heapreplace(equals, (played + 1, number))
         return self._index.sessions[number]
 
-    def _open(self, session: RecordedSession, start: RecordedCall, request: Request, now: float) -> Response | None:
+    def _open(
+        self, session: RecordedSession, start: RecordedCall, request: Request, started_ts: int | None, now: float
+    ) -> Response | None:
         """The recorded answer to the sessionStart, under a fresh session id."""
         response = start.exchange.response
         if response is None or session.sid is None:
             return response and renew(response, now)
-        started_ts = ts_of(parse_message(request))
-        sid = mint(session.mark, int(started_ts or 0), self._random_bytes(CHANCE_BYTES))
+        sid = mint(session.mark, started_ts or 0, self._random_bytes(CHANCE_BYTES))
         self._excerpts.remember(sid, request)
         self._keep(sid, _Playback(session, started_ts))
         self._endpoint.open_session(sid, now)
@@ -190,26 +192,26 @@ class Replayer:
         if session := self._by_sid.get(sid):
             if session.start:
                 self._endpoint.open_session(sid, now)
-            started_ts = ts_of(session.start.body) if session.start else None
+            started_ts = session.start.event.ts if session.start else None
             return self._keep(sid, _Playback(session, started_ts, rounds=True))
         return None
 
     # ---- Events ----
 
     def _answer_event(self, route: Route, request: Request, now: float) -> Answer:
-        sid, body = route.sid or "", parse_message(request)
+        sid, event = route.sid or "", read_event(request.json())
         playback = self._playback(sid, now)
         if playback is None:
             return self._miss(request, now, _why_unknown(sid))
-        kind, place = key_of(body), position_of(body, playback.started_ts)
-        choice = choose(playback.session, kind, place, playback.used, playback.reached)
+        key, position = event.key, event.position(playback.started_ts)
+        choice = choose(playback.session, key, position, playback.used, playback.reached)
         if choice.reason is Reason.ALL_USED and playback.rounds:
             playback.used.clear()
-            choice = choose(playback.session, kind, place, playback.used, 0)
+            choice = choose(playback.session, key, position, playback.used, 0)
         if choice.call is None:
             return self._miss(request, now, choice.reason, partial(_near_events, playback))
-        if isinstance(body, dict):
-            self._endpoint.note_event(sid, body, now)
+        if isinstance(request.json(), dict):
+            self._endpoint.note_event(sid, event, now)
         self._ledger.hit(choice.call, again=choice.call.line in playback.used)
         self._spend(playback, choice.call)
         return _recorded(choice.call, now, explain_choice(choice))
@@ -233,7 +235,7 @@ class Replayer:
         return self._answer_in_turn(self._index.schemas.get(route.event_type or "", []), route, request, now)
 
     def _answer_downloaded(self, route: Route, request: Request, now: float) -> Answer:
-        identity = identity_of(parse_message(request))
+        identity = first_event(request.json()).identity
         return self._answer_in_turn(self._downloaded.get(identity, []), (route.call, identity), request, now)
 
     def _answer_in_turn(self, recorded: list[RecordedCall], turn: object, request: Request, now: float) -> Answer:
@@ -250,19 +252,19 @@ class Replayer:
 
     # ---- Misses ----
 
-    def _near_sessions(self, body: object) -> list[NearMiss]:
-        return near_sessions(self._index.sessions, identity_of(body))
+    def _near_sessions(self, event: Event) -> list[NearMiss]:
+        return near_sessions(self._index.sessions, event.identity)
 
     def _miss(
-        self, request: Request, now: float, reason: Reason, near: Callable[[object], list[NearMiss]] | None = None
+        self, request: Request, now: float, reason: Reason, near: Callable[[Event], list[NearMiss]] | None = None
     ) -> Answer:
-        """What becomes of a call that is not recorded; `near` gives what is nearest to a body."""
+        """What becomes of a call that is not recorded; `near` gives what is nearest to an event."""
         route = find_route(request.path)
         sid = route.sid if route else None
-        body = parse_message(self._excerpts.of(request, sid))
+        event = read_event(self._excerpts.of(request, sid).json())
         forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
         done = _DONE[self._on_miss] if forwards or self._on_miss is not OnMiss.FORWARD else NOT_FORWARDED
-        miss = Miss(_describe(route, body), sid, reason, done, near(body) if near else [])
+        miss = Miss(_describe(route, event), sid, reason, done, near(event) if near else [])
         self._ledger.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
@@ -309,8 +311,8 @@ def _recorded(call: RecordedCall, now: float, note: str) -> Answer:
     return Answer(response=response and renew(response, now), recorded_ms=took, outcome=Outcome.HIT, note=note)
 
 
-def _near_events(playback: _Playback, body: object) -> list[NearMiss]:
-    return near_events(playback.session, key_of(body), position_of(body, playback.started_ts), playback.used)
+def _near_events(playback: _Playback, event: Event) -> list[NearMiss]:
+    return near_events(playback.session, event.key, event.position(playback.started_ts), playback.used)
 
 
 def _why_unknown(sid: str) -> Reason:
@@ -320,11 +322,10 @@ def _why_unknown(sid: str) -> Reason:
     return Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID
 
 
-def _describe(route: Route | None, body: object) -> str:
-    kind = key_of(body)
-    if kind.event_type == "sessionStart":
-        return f"sessionStart of {shorten_value(identity_of(body)[0])}"
-    return name_event(kind, position_of(body, None)) or (route.call if route else "a call")
+def _describe(route: Route | None, event: Event) -> str:
+    if event.type == "sessionStart":
+        return f"sessionStart of {shorten_value(event.identity[0])}"
+    return name_event(event.key, event.position(None)) or (route.call if route else "a call")
 
 
 def renew(response: Response, now: float, sid: str | None = None) -> Response:

@@ -149,14 +149,14 @@ def _calls(sessions: Iterable[RecordedSession]) -> Iterator[RecordedCall]:
 
 def name_call(call: RecordedCall) -> str:
     """What a recorded call is, in words: its event type, names and playhead."""
-    return name_event(call.kind, call.place) or str(call.exchange.call)
+    return name_event(call.key, call.position) or str(call.exchange.call)
 
 
-def name_event(kind: EventKey, place: EventPosition) -> str:
+def name_event(key: EventKey, position: EventPosition) -> str:
     """What an event is, in words: its type, names and playhead; empty if it has no type."""
-    names = ", ".join(map(shorten_value, kind.names))
-    playhead = "" if place.playhead is None else f" at {place.playhead:g}"
-    return f"{shorten_value(kind.event_type)}{f' {names}' if names else ''}{playhead}" if kind.event_type else ""
+    names = ", ".join(map(shorten_value, key.names))
+    playhead = "" if position.playhead is None else f" at {position.playhead:g}"
+    return f"{shorten_value(key.event_type)}{f' {names}' if names else ''}{playhead}" if key.event_type else ""
 
 
 def explain_choice(choice: Choice) -> str:

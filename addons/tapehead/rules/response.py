@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import orjson
-
 from tapehead.protocol.exchange import Finding
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import DOCUMENTED_STATUSES, Call, sid_of_location
@@ -32,8 +30,8 @@ def _is_array(request: Request) -> bool:
 
 def _reason(response: Response) -> str:
     """The message of a failed answer, after a colon; empty if it has none."""
-    try:
-        message = orjson.loads(response.content())["message"]
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+    body = response.json()
+    if not isinstance(body, dict) or "message" not in body:
         return ""
+    message = body["message"]
     return f": {str(message)[:200]}"

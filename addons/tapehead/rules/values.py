@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
+from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS
 from tapehead.protocol.exchange import Finding, Severity
-from tapehead.protocol.parameters import METADATA_ON, PLACEHOLDER
+from tapehead.protocol.parameters import PLACEHOLDER
 from tapehead.rules.catalog import finding
 from tapehead.rules.support.schema_errors import PERSON_KEYS, EventBody, join, name_of, part_of
 from tapehead.text import quote
@@ -47,7 +48,7 @@ def _unit_guess(ts: float, arrived_ms: float) -> str:
 
 
 def _check_metadata_keys(body: EventBody) -> Iterator[Finding]:
-    if body.event_type not in METADATA_ON:
+    if not event_type_of(body.event_type).metadata:
         return
     for key in part_of(body, "customMetadata"):
         place = join(body, ("customMetadata", key))

@@ -12,13 +12,23 @@ import msgspec
 import orjson
 
 from tapehead.answers import Answer
-from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import parse_body, section_of, ts_of
+from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
+from tapehead.protocol.events import Event, read_event
 from tapehead.protocol.exchange import Severity
+from tapehead.protocol.keys import EVENT_TYPE, MEDIA_DOWNLOADED
 from tapehead.protocol.limits import IDLE_MINUTES, STALLED_MINUTES
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure, respond
-from tapehead.protocol.routes import PATHS, Call, Route, allowed_method, find_route, location_of
+from tapehead.protocol.routes import (
+    DOWNLOADED_PATH,
+    PATHS,
+    SESSIONS_PATH,
+    Call,
+    Route,
+    allowed_method,
+    find_route,
+    location_of,
+)
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.rules.body import check_request
@@ -39,7 +49,7 @@ class _Session(msgspec.Struct):
 
     heard: float
     moved: float
-    playhead: object = None
+    playhead: float | None = None
     ended: bool = False
 
 
@@ -78,12 +88,12 @@ class SimulatedEndpoint:
         complaint = self._complaint(route.call, request, now)
         if complaint:
             return failure(400, complaint, now)
-        body = parse_body(request)
+        body = request.json()
         if route.sid is not None:
             return self._answer_event(route.sid, body, now)
         if route.call is Call.DOWNLOADED or isinstance(body, list):
-            return self._answer_downloaded(body, now)
-        return self._answer_session(body, now)
+            return self._answer_downloaded([read_event(each) for each in body], now)
+        return self._answer_session(read_event(body), now)
 
     def open_session(self, sid: str, now: float) -> None:
         """Treat `sid` as an open session from `now` on, if it is not known yet."""
@@ -93,16 +103,15 @@ class SimulatedEndpoint:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[sid] = _Session(heard=now, moved=now)
 
-    def note_event(self, sid: str, event: dict[str, Any], now: float) -> None:
-        """Note an event of an open session, whoever answers it."""
+    def note_event(self, sid: str, event: Event, now: float) -> None:
+        """Note an event of an open session that something else answers."""
         session = self._sessions.get(sid)
         if session is None:
             return
         session.heard = now
-        playhead = section_of(event, "playerTime").get("playhead")
-        if playhead != session.playhead:
-            session.playhead, session.moved = playhead, now
-        session.ended = session.ended or event.get("eventType") == "sessionEnd"
+        if event.playhead != session.playhead:
+            session.playhead, session.moved = event.playhead, now
+        session.ended = session.ended or event_type_of(event.type).closes == "life"
 
     def _answer_schema(self, route: Route, method: str, now: float) -> Response:
         event_type = route.event_type or ""
@@ -111,28 +120,29 @@ class SimulatedEndpoint:
         response = respond(200, now, [("Content-Type", "application/json")])
         return response if method == "HEAD" else response.with_content(orjson.dumps(self._schemas[event_type]))
 
-    def _answer_session(self, body: dict[str, Any], now: float) -> Response:
-        if body["eventType"] != "sessionStart":
-            return failure(400, f"eventType is {body['eventType']}; a session opens with sessionStart", now)
-        if section_of(body, "params").get("media.downloaded") is True:
-            return failure(400, "media.downloaded is true; send downloaded content to /api/v1/downloaded", now)
-        sid = mint(NO_RECORDED_SESSION, int(ts_of(body) or 0), self._random_bytes(CHANCE_BYTES))
+    def _answer_session(self, event: Event, now: float) -> Response:
+        if event.type != "sessionStart":
+            return failure(400, f"{EVENT_TYPE} is {event.type}; a session opens with sessionStart", now)
+        if event.params.get(MEDIA_DOWNLOADED) is True:
+            return failure(400, f"{MEDIA_DOWNLOADED} is true; send downloaded content to {DOWNLOADED_PATH}", now)
+        sid = mint(NO_RECORDED_SESSION, event.ts or 0, self._random_bytes(CHANCE_BYTES))
         self.open_session(sid, now)
         return respond(201, now, [("Location", location_of(sid)), ("Content-Type", "application/octet-stream")])
 
     def _answer_event(self, sid: str, body: Any, now: float) -> Response:
-        if not isinstance(body, dict) or body["eventType"] == "sessionStart":
-            return failure(400, "a sessionStart belongs to /api/v1/sessions", now)
+        event = read_event(body)
+        if not isinstance(body, dict) or event.type == "sessionStart":
+            return failure(400, f"a sessionStart belongs to {SESSIONS_PATH}", now)
         self._revive(sid, now)
         if sid not in self._sessions:
             return failure(404, f"there is no session {sid}; open one with a sessionStart", now)
         if self._is_closed(self._sessions[sid], now):
             return failure(410, f"session {sid} is closed; open a new one", now)
-        self.note_event(sid, body, now)
+        self.note_event(sid, event, now)
         return respond(204, now)
 
-    def _answer_downloaded(self, body: list[dict[str, Any]], now: float) -> Response:
-        types = [event["eventType"] for event in body]
+    def _answer_downloaded(self, events: list[Event], now: float) -> Response:
+        types = [event.type for event in events]
         if types[0] != "sessionStart" or types.count("sessionStart") > 1:
             return failure(400, "expected one sessionStart, and that first; all of it is discarded", now)
         return respond(201, now)
@@ -160,13 +170,9 @@ class SimulatedEndpoint:
     def _is_strict(self, request: Request) -> bool:
         if self._strict or not self._schemas.recorded:
             return self._strict
-        try:
-            body = parse_body(request)
-        except ValueError:
-            return False
-        events = body if isinstance(body, list) else [body]
-        named = (event.get("eventType") for event in events if isinstance(event, dict))
-        return any(isinstance(name, str) and name in self._schemas.recorded for name in named)
+        body = request.json()
+        events = map(read_event, body if isinstance(body, list) else [body])
+        return any(event.type in self._schemas.recorded for event in events)
 
 
 class Simulator:

@@ -22,7 +22,7 @@ import msgspec
 from tapehead.answers import Answer, Engine, Outcome
 from tapehead.errors import UsageError
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import key_of, parse_message
+from tapehead.protocol.events import read_event
 from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import failure
 from tapehead.protocol.routes import Call, Route, find_route
@@ -169,7 +169,7 @@ class FaultInjector:
 
     def answer(self, request: Request, now: float) -> Answer:
         """The engine's answer to `request`, or what a fault makes of it."""
-        fault = self._match_fault(request)
+        fault = self._match_fault(request) if self._faults else None
         if fault is None:
             return self._late(self._engine.answer(request, now))
         self.faults_injected += 1
@@ -187,7 +187,7 @@ class FaultInjector:
         if route is None:
             return None
         call = Call.PREFLIGHT if request.method == "OPTIONS" else route.call
-        event_type = key_of(parse_message(request)).event_type
+        event_type = read_event(request.json()).type
         faults_injected = [
             fault
             for number, fault in enumerate(self._faults)

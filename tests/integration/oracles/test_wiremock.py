@@ -15,7 +15,7 @@ import pytest
 from support.processes import running, start_program
 from support.recordings import CAPTURES, failing, record_capture
 from support.resend import in_order, resend, write
-from tapehead.protocol.events import key_of, parse_message
+from tapehead.protocol.events import read_event
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.http_wire import end_to_end
 from tapehead.protocol.messages import Response
@@ -46,8 +46,8 @@ def stubs_of(exchanges: list[Exchange]) -> Iterator[dict[str, Any]]:
     """A recording as stub mappings: the nth request of a kind gets the nth answer."""
     seen: Counter[str] = Counter()
     for exchange in exchanges:
-        path, body = urlsplit(exchange.request.url).path, parse_message(exchange.request)
-        event_type = key_of(body).event_type
+        path, body = urlsplit(exchange.request.url).path, exchange.request.json()
+        event_type = read_event(body).key.event_type
         scenario = f"{exchange.request.method} {path} {event_type}"
         nth = seen[scenario]
         seen[scenario] += 1

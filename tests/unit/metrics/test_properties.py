@@ -47,7 +47,7 @@ QUALITY = st.fixed_dictionaries(
 SANE_TS = st.integers(START_MS, START_MS + 3_000_000)
 EVENTS = st.builds(
     event,
-    st.one_of(st.sampled_from(EVENT_TYPES), st.none(), st.text(max_size=4)),
+    st.one_of(st.sampled_from(list(EVENT_TYPES)), st.none(), st.text(max_size=4)),
     st.one_of(st.none(), st.floats(0, 100), st.integers(0, 5), st.floats(allow_nan=False, allow_infinity=False)),
     st.one_of(SANE_TS, SANE_TS, SANE_TS, st.none(), st.integers()),
     params=PARAMS,
@@ -56,7 +56,7 @@ EVENTS = st.builds(
 SESSIONS = st.lists(EVENTS, max_size=40)
 # Ordered, as the back end takes them, and mostly honest: long runs of playing that random rows never have.
 ORDERED = st.lists(
-    st.builds(event, st.sampled_from(EVENT_TYPES), st.floats(0, 100), SANE_TS, params=PARAMS), max_size=40
+    st.builds(event, st.sampled_from(list(EVENT_TYPES)), st.floats(0, 100), SANE_TS, params=PARAMS), max_size=40
 ).map(lambda events: sorted(events, key=lambda one: one.ts or 0))
 SETTINGS = st.tuples(*(st.sampled_from([f"{row.key}={option}" for option in row.options]) for row in ASSUMPTIONS))
 # What each metric of time may be at most is the time from the first event to the last.

@@ -10,7 +10,7 @@ from support.exchanges import AD, BREAK, CHAPTER, event, start
 from support.paths import DATA
 from tapehead.demo.timelines import TIMELINES, bodies
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.parameters import ANY, METADATA_ON, PARAMETERS, belongs, parameters_of, required_of
+from tapehead.protocol.parameters import ANY, PARAMETERS, belongs, parameters_of, required_of
 from tapehead.protocol.schemas import DRAFT, SchemaError, Schemas, build_schema
 
 FACTS: list[dict[str, Any]] = orjson.loads((DATA / "parameters.json").read_bytes())["parameters"]
@@ -134,7 +134,7 @@ def test_a_schema_refuses_other_event_types(event_type: str) -> None:
 def test_custom_metadata_is_taken_where_it_belongs(event_type: str) -> None:
     body = event(event_type, params=NEEDED.get(event_type), customMetadata={"my.key_1": "v"})
 
-    assert _complaints(event_type, body) == ([] if event_type in METADATA_ON else [("additionalProperties", ())])
+    assert _complaints(event_type, body) == ([] if EVENT_TYPES[event_type].metadata else [("additionalProperties", ())])
 
 
 @pytest.mark.parametrize("timeline", TIMELINES)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.exchanges import NOW, Step, event, index_of, opened, sent, session, start, start_with
-from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition, identity_of, key_of, position_of
+from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition, first_event, read_event
 from tapehead.replay.index import RecordedSession
 from tapehead.replay.matching import (
     MOST_NEAR,
@@ -151,7 +151,7 @@ def test_places_are_apart_in_playhead_then_time(one: EventPosition, other: Event
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
+    ("body", "key"),
     [
         (event("play"), EventKey("play")),
         (event("adStart", params={"media.ad.id": "x", "media.ad.name": "y"}), EventKey("adStart", ("x",))),
@@ -169,21 +169,21 @@ def test_places_are_apart_in_playhead_then_time(one: EventPosition, other: Event
         (None, EventKey("")),
     ],
 )  # fmt: skip
-def test_an_event_is_called_by_type_and_names(body: object, kind: EventKey) -> None:
-    assert key_of(body) == kind
+def test_an_event_is_called_by_type_and_names(body: object, key: EventKey) -> None:
+    assert read_event(body).key == key
 
 
 def test_numbers_name_the_same_however_spelt() -> None:
-    kinds = {key_of(event("chapterStart", params={"media.chapter.index": index})) for index in (1, 1.0)}
+    keys = {read_event(event("chapterStart", params={"media.chapter.index": index})).key for index in (1, 1.0)}
 
-    assert len(kinds) == 1
+    assert len(keys) == 1
 
 
 def test_names_of_any_shape_can_be_compared() -> None:
     names: list[Any] = [{"b": 1, "a": 2}, {"a": 2, "b": 1}, [1], None, True]
-    kinds = {key_of(event("adStart", params={"media.ad.id": name})) for name in names}
+    keys = {read_event(event("adStart", params={"media.ad.id": name})).key for name in names}
 
-    assert len(kinds) == 4
+    assert len(keys) == 4
 
 
 def test_names_of_any_depth_can_be_compared() -> None:
@@ -191,12 +191,12 @@ def test_names_of_any_depth_can_be_compared() -> None:
     for _ in range(300):
         deep = [deep]
 
-    assert key_of(event("adStart", params={"media.ad.id": deep})).event_type == "adStart"
-    assert len(identity_of(start_with({"media.id": deep}))) == len(IDENTITY_KEYS)
+    assert read_event(event("adStart", params={"media.ad.id": deep})).key.event_type == "adStart"
+    assert len(first_event(start_with({"media.id": deep})).identity) == len(IDENTITY_KEYS)
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "position"),
     [
         (event("play", 7.5, at=3), EventPosition(7.5, 3)),
         ({"playerTime": {"playhead": True, "ts": "1"}}, EventPosition(None, None)),
@@ -205,25 +205,25 @@ def test_names_of_any_depth_can_be_compared() -> None:
         (None, EventPosition(None, None)),
     ],
 )
-def test_a_place_is_playhead_and_time_since_the_start(body: object, place: EventPosition) -> None:
-    assert position_of(body, NOW * 1000) == place
+def test_a_place_is_playhead_and_time_since_the_start(body: object, position: EventPosition) -> None:
+    assert read_event(body).position(NOW * 1000) == position
 
 
 def test_without_a_start_there_is_no_time_since_it() -> None:
-    assert position_of(event("play", 7), None) == EventPosition(7, None)
+    assert read_event(event("play", 7)).position(None) == EventPosition(7, None)
 
 
 # ---- Sessions ----
 
 
 def test_a_session_of_other_content_is_not_alike() -> None:
-    assert likeness(_session().identity, identity_of(start_with({"media.id": "clip-2"})))[0] is False
+    assert likeness(_session().identity, first_event(start_with({"media.id": "clip-2"})).identity)[0] is False
 
 
 def test_the_more_is_equal_the_more_alike() -> None:
-    same = likeness(_session().identity, identity_of(start()))
-    other_length = likeness(_session().identity, identity_of(start_with({"media.length": 61})))
-    other_name = likeness(_session().identity, identity_of(start_with({"media.name": "Second clip"})))
+    same = likeness(_session().identity, first_event(start()).identity)
+    other_length = likeness(_session().identity, first_event(start_with({"media.length": 61})).identity)
+    other_name = likeness(_session().identity, first_event(start_with({"media.name": "Second clip"})).identity)
 
     assert same
     assert other_length
@@ -239,8 +239,8 @@ def test_a_session_that_began_before_the_recording_is_not_alike() -> None:
 
 
 def test_identity_is_that_of_a_downloaded_arrays_start() -> None:
-    assert identity_of([start(), event("ping")]) == identity_of(start())
-    assert identity_of([]) == identity_of(None) == (None,) * len(IDENTITY_KEYS)
+    assert first_event([start(), event("ping")]).identity == first_event(start()).identity
+    assert first_event([]).identity == first_event(None).identity == (None,) * len(IDENTITY_KEYS)
 
 
 # ---- Near misses ----
@@ -248,7 +248,7 @@ def test_identity_is_that_of_a_downloaded_arrays_start() -> None:
 
 def test_the_nearest_sessions_say_what_differs() -> None:
     index = index_of([opened("a", start()), opened("b", start_with({"media.id": "clip-2", "media.name": "Second"}))])
-    near = near_sessions(index.sessions, identity_of(start_with({"media.id": "clip-3"})))
+    near = near_sessions(index.sessions, first_event(start_with({"media.id": "clip-3"})).identity)
 
     assert [miss.line for miss in near] == [1, 2]
     assert near[0].differences == (Difference("params.media.id", "clip-1", "clip-3"),)
@@ -265,7 +265,7 @@ def test_the_nearest_events_are_of_the_same_kind_first() -> None:
 
 def test_near_misses_are_few_and_short() -> None:
     index = index_of([opened(str(number), start_with({"media.name": "x" * 9999})) for number in range(50)])
-    near = near_sessions(index.sessions, identity_of(start_with({"media.name": "y" * 9999})))
+    near = near_sessions(index.sessions, first_event(start_with({"media.name": "y" * 9999})).identity)
     name = near[0].differences[0]
 
     assert len(near) == MOST_NEAR
@@ -300,7 +300,7 @@ def test_calls_come_in_the_order_of_their_arrival() -> None:
     first, *rest = session("abc", STEPS)
     calls = index_of([first, *reversed(rest)]).sessions[0].calls
 
-    assert [call.kind.event_type for call in calls] == [step[2] for step in STEPS]
+    assert [call.key.event_type for call in calls] == [step[2] for step in STEPS]
 
 
 def test_sessions_with_one_id_keep_their_events() -> None:

@@ -138,7 +138,7 @@ SOUND: list[object] = [
     PING,
     *(
         event(name)
-        for name in EVENT_TYPES[1:]
+        for name in list(EVENT_TYPES)[1:]
         if name not in ("bitrateChange", "adStart", "adBreakStart", "chapterStart") and not name.startswith("state")
     ),
     b" \n" + orjson.dumps(PING) + b"\n ",

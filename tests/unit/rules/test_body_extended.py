@@ -254,7 +254,7 @@ VALUES = st.recursive(
 EVENT_BODIES = st.fixed_dictionaries(
     {},
     optional={
-        "eventType": st.sampled_from(EVENT_TYPES) | VALUES,
+        "eventType": st.sampled_from(list(EVENT_TYPES)) | VALUES,
         "playerTime": st.fixed_dictionaries({"ts": VALUES, "playhead": VALUES}) | VALUES,
         "params": st.dictionaries(st.sampled_from([*START, *AD, "visitor.customerIDs", "statesStart"]), VALUES)
         | VALUES,

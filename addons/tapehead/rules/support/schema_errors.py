@@ -6,8 +6,9 @@ Findings never quote a value that identifies a person or a device.
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from tapehead.protocol.event_types import metadata_types
 from tapehead.protocol.exchange import Finding
-from tapehead.protocol.parameters import METADATA_ON, PARAMETERS, parameters_of
+from tapehead.protocol.parameters import PARAMETERS, parameters_of
 from tapehead.protocol.schemas import SchemaError
 from tapehead.rules.catalog import finding
 from tapehead.text import json_type_of, nearest, quote, shorten
@@ -98,7 +99,7 @@ def _grade_key(body: EventBody, path: tuple[str | int, ...], key: str) -> Findin
         message = f"{name}: {place} has characters other than letters, digits, _ and ."
         return finding("metadata-key", place, message)
     if path == () and key == "customMetadata":
-        message = f"{name} takes no customMetadata; only {', '.join(METADATA_ON)} do"
+        message = f"{name} takes no customMetadata; only {', '.join(metadata_types())} do"
         return finding("misplaced-metadata", place, message)
     if path == ("params",) and key in _ROWS:
         message = f"{name}: {place} belongs to {', '.join(_ROWS[key].on)}"
