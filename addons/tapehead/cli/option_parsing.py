@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tapehead.errors import UsageError
 from tapehead.live.page_settings import LiveSettings
 from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, parse_network
+from tapehead.protocol.routes import API_PATH, ENDPOINT_DOMAIN
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.recording.paths import STDIN, find_inputs
 from tapehead.recording.recorder_settings import StoreSettings
@@ -38,9 +39,9 @@ def parse_target(url: str) -> Target:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-        raise UsageError(f"--to {url} is no http or https URL; expected one like https://company.hb-api.omtrdc.net")
+        raise UsageError(f"--to {url} is no http or https URL; expected one like https://company.{ENDPOINT_DOMAIN}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    prefix = parts.path.rstrip("/").removesuffix("/api/v1")
+    prefix = parts.path.rstrip("/").removesuffix(API_PATH)
     return Target(f"reverse:{parts.scheme}://{host}{f':{port}' if port else ''}", prefix)
 
 

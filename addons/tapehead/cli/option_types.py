@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.recording.recorder_settings import Sync
 from tapehead.replay.on_miss import OnMiss
 
@@ -22,7 +23,9 @@ Mode = Annotated[
 Endpoints = Annotated[
     list[str] | None,
     typer.Option(
-        "--endpoint", metavar="HOST", help="A host that counts as the endpoint besides *.hb-api.omtrdc.net; repeatable."
+        "--endpoint",
+        metavar="HOST",
+        help=f"A host that counts as the endpoint besides *.{ENDPOINT_DOMAIN}; repeatable.",
     ),
 ]
 ProxyOptions = Annotated[

@@ -17,6 +17,7 @@ from tapehead.diff.ping_cadence import GAP, TimedSteps, situation_of
 from tapehead.metrics.calculator import calculate
 from tapehead.metrics.catalog import METRICS, Unit
 from tapehead.protocol.events import Event, is_live
+from tapehead.protocol.keys import MEDIA_LENGTH
 
 MEASURED = frozenset(
     {
@@ -123,7 +124,7 @@ def _reach_differs(base: SessionResult, new: SessionResult, limit: float) -> boo
     starts = _start(base), _start(new)
     if any(map(is_live, starts)):
         return False
-    lengths = [start.number("media.length") if start else None for start in starts]
+    lengths = [start.number(MEDIA_LENGTH) if start else None for start in starts]
     return lengths[0] != lengths[1] or abs(_furthest(base) - _furthest(new)) > limit
 
 

@@ -13,19 +13,19 @@ from typing import Any, NamedTuple
 
 from tapehead.diff.differences import Change, Scope
 from tapehead.protocol.events import Event, as_number
+from tapehead.protocol.keys import MEDIA_LIBRARY_VERSION, MEDIA_SDK_VERSION, METADATA, QUALITY, STATES_END, STATES_START
 from tapehead.protocol.parameters import PARAMETERS
 from tapehead.text import json_type
 
-VERSIONS = frozenset({"media.sdkVersion", "media.libraryVersion"})
+VERSIONS = frozenset({MEDIA_SDK_VERSION, MEDIA_LIBRARY_VERSION})
 PERSONS = frozenset(row.key for row in PARAMETERS if row.person)
-MEASURED = frozenset(row.key for row in PARAMETERS if row.section == "qoeData" and "integer" in row.type)
+MEASURED = frozenset(row.key for row in PARAMETERS if row.section == QUALITY and "integer" in row.type)
 SECONDS = frozenset(row.key for row in PARAMETERS if row.unit == "seconds")
 # What is no difference whatever it says.
 NEVER_COMPARED = PERSONS | VERSIONS
 # In no order that means anything (reference: player state).
-UNORDERED = frozenset({"statesStart", "statesEnd"})
+UNORDERED = frozenset({STATES_START, STATES_END})
 
-QUALITY = "qoeData"
 _CLOSE = 1e-9
 
 
@@ -48,7 +48,7 @@ class KeyDifference(NamedTuple):
 
 def sections_of(event: Event) -> dict[str, Mapping[str, Any]]:
     """The objects with keys of an event, by their names on the wire."""
-    return {"params": event.params, QUALITY: event.quality, "customMetadata": event.metadata}
+    return {"params": event.params, QUALITY: event.quality, METADATA: event.metadata}
 
 
 def compare_payloads(base: Event, new: Event, scope: Scope) -> Iterator[KeyDifference]:

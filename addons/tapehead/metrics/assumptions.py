@@ -1,4 +1,4 @@
-"""What the metrics assume where the reference is silent or disagrees with itself.
+"""Assumptions of the metrics where the reference is silent or disagrees with itself.
 
 One principle chooses most defaults: where pages disagree, the section "How this metric is calculated" on the
 metric's own page wins; where all are silent, the words of a definition are taken literally, and what a definition
@@ -156,19 +156,16 @@ class Assumption(NamedTuple):
     source: str
 
 
-def _rows() -> Iterable[Assumption]:
-    hints = get_type_hints(Assumptions)
-    for row in fields(Assumptions):
-        options, said = get_args(hints[row.name]), row.metadata
-        yield Assumption(row.name.replace("_", "-"), options, str(row.default), said["explanation"], said["source"])
-
-
-ASSUMPTIONS: tuple[Assumption, ...] = tuple(_rows())
+_HINTS = get_type_hints(Assumptions)
+ASSUMPTIONS: tuple[Assumption, ...] = tuple(
+    Assumption(row.name.replace("_", "-"), get_args(_HINTS[row.name]), str(row.default), **row.metadata)
+    for row in fields(Assumptions)
+)
 _BY_KEY = {row.key: row for row in ASSUMPTIONS}
 
 
 def parse_assumptions(settings: Iterable[str], base: Assumptions | None = None) -> Assumptions:
-    """`base` (all defaults, if None) with each of `settings`, written KEY=VALUE; later ones win.
+    """Return `base` (all defaults, if None) with each of `settings`, written KEY=VALUE; later ones win.
 
     Raises:
         ValueError: a setting has no `=`, or its key or value is unknown; the message names the nearest one.

@@ -1,9 +1,9 @@
-"""The meter: the metrics of one session, from its events in the order of their timestamps.
+"""The metrics of one session, from its events in the order of their timestamps.
 
-It takes one event at a time and keeps none; what it keeps grows only with the separate pieces of content that were
-viewed, the ads and chapters, and the different ids of errors. It makes sense of anything: a missing or senseless value
-counts for nothing. Whether an event was allowed where it came is for the rules to say; the
-meter does what the reference says the back end does with it. The theory stands in `tapehead.metrics`.
+The calculator takes one event at a time and keeps none; what it keeps grows only with the separate pieces of content
+that were viewed, the ads and chapters, and the different ids of errors. A missing or senseless value counts for
+nothing. Whether an event was allowed where it came is for the rules; the calculator does what the reference says the
+back end does with it. The theory stands in `tapehead.metrics.catalog`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +15,16 @@ from tapehead.metrics.playhead import MARKERS, PlayheadTracker, StallDetector
 from tapehead.metrics.quality import LARGEST, Quality, number_of
 from tapehead.metrics.timers import Clock, Interval, Segments, States, seconds
 from tapehead.protocol.events import Event, names_live
+from tapehead.protocol.keys import (
+    AD_BREAK_SECOND,
+    AD_ID,
+    AD_POSITION,
+    CHAPTER_INDEX,
+    MEDIA_DOWNLOADED,
+    MEDIA_LENGTH,
+    MEDIA_PASS_AUTH,
+    MEDIA_RESUME,
+)
 from tapehead.protocol.limits import TIMEOUTS, Timeouts
 from tapehead.protocol.session_machine import UNOPENED, UNSURE, advance
 from tapehead.protocol.transitions import AdBreak, Life, Playback
@@ -22,10 +32,11 @@ from tapehead.protocol.transitions import AdBreak, Life, Playback
 _MINUTE_MS = 60_000
 # A stream is estimated for every half hour of media.
 STREAM_MS = 30 * _MINUTE_MS
+_INTERRUPTED = (Playback.PAUSED, Playback.BUFFERING)
 
 
 class MetricsCalculator:
-    """The metrics of one session.
+    """Calculates the metrics of one session.
 
     Args:
         assume: what to assume where the reference leaves it open; the defaults, if None.
@@ -64,10 +75,12 @@ class MetricsCalculator:
         """Take the session's next event, in the order in which the back end takes them."""
         ts = event.ts if event.ts is not None and abs(event.ts) <= LARGEST else None
         playhead = number_of(event.playhead)
-        if self.closed or self._is_lost(event) or self._has_expired(ts):
+        rejected = event.status is not None and event.status >= 400 and self._assume.rejected == "ignored"
+        if self.closed or rejected or self._has_expired(ts):
             return
         if not self._begun:
-            self._begin(event)
+            self._begun = True
+            self._state = UNOPENED if event.type == "sessionStart" else UNSURE
         in_ad = self._ads.open is not None
         self._pass_time(self._advance(ts), playhead)
         self._quality.report(event)
@@ -77,16 +90,8 @@ class MetricsCalculator:
         self.closed = self._state.life is Life.ENDED
         if self._content_started and not in_ad and not self._ads.open:
             self._viewing.see(playhead)
-        self._note_playhead(playhead)
-
-    def _begin(self, event: Event) -> None:
-        self._begun = True
-        if event.type != "sessionStart":
-            self._state = UNSURE
-
-    def _is_lost(self, event: Event) -> bool:
-        rejected = event.status is not None and event.status >= 400
-        return rejected and self._assume.rejected == "ignored"
+        if playhead is not None and playhead != self._playhead:
+            self._playhead, self._moved_at = playhead, self._now or 0
 
     # ---- The clock ----
 
@@ -97,7 +102,7 @@ class MetricsCalculator:
         return self.closed
 
     def _advance(self, ts: int | None) -> int:
-        """Set the clock to `ts`; how many milliseconds that is since the last event, never less than none."""
+        """Set the clock to `ts`, and return the milliseconds since the last event, at least 0."""
         if ts is None:
             return 0
         if self._now is None:
@@ -107,55 +112,39 @@ class MetricsCalculator:
         self.elapsed_ms += elapsed_ms
         return elapsed_ms
 
-    def _note_playhead(self, playhead: float | None) -> None:
-        if playhead is not None and playhead != self._playhead:
-            self._playhead = playhead
-            self._moved_at = self._now or 0
-
     def _pass_time(self, elapsed_ms: int, playhead: float | None) -> None:
         """Credit the time before an event to what went on in it; `playhead` is the event's."""
-        ad, content = self._plays_ad(), self._plays_content()
-        self._quality.pass_time(elapsed_ms, played=ad or content)
-        for span in (self._pauses, self._buffers, *self._states.spans()):
-            span.pass_time(elapsed_ms)
-        if self._ads.open:
-            self._pass_ad(elapsed_ms, played=ad)
-        elif content:
-            self._pass_content(elapsed_ms, playhead)
-        else:
-            self._pass_waiting(elapsed_ms, playhead)
-
-    def _plays_ad(self) -> bool:
-        starts = self._playback is Playback.STARTING and self._assume.ad_without_play == "counted"
-        plays = starts or self._playback is Playback.PLAYING
-        return plays and self._ads.open is not None and not self._failed
-
-    def _plays_content(self) -> bool:
+        ad = self._ads.open
+        playing = self._playback is Playback.PLAYING and not self._failed
+        starting = self._playback is Playback.STARTING and self._assume.ad_without_play == "counted"
+        plays_ad = ad is not None and (playing or (starting and not self._failed))
         in_gap = self._state.in_break and self._assume.break_gap == "excluded"
-        return self._playback is Playback.PLAYING and not (self._ads.open or in_gap or self._failed)
-
-    def _pass_ad(self, elapsed_ms: int, *, played: bool) -> None:
-        self._stalls.end()
-        chapter = self._chapters.open if self._assume.chapter_ads == "counted" else None
-        for clock in (self._ads.open, chapter):
-            if played and clock:
-                clock.ms += elapsed_ms
-
-    def _pass_content(self, elapsed_ms: int, playhead: float | None) -> None:
-        clocks = (self._content, self._chapters.open) if self._chapters.open else (self._content,)
-        for clock in clocks:
-            clock.ms += elapsed_ms
-        self._viewing.play(playhead, elapsed_ms)
-        self._freeze(elapsed_ms, playhead, clocks)
-
-    def _pass_waiting(self, elapsed_ms: int, playhead: float | None) -> None:
-        self._viewing.move(playhead)
-        if self._assume.stall_paused == "counted" and self._playback in (Playback.PAUSED, Playback.BUFFERING):
-            self._freeze(elapsed_ms, playhead, ())
-        else:
+        plays_content = playing and ad is None and not in_gap
+        self._quality.pass_time(elapsed_ms, played=plays_ad or plays_content)
+        for interval in (self._pauses, self._buffers, *self._states.intervals()):
+            interval.pass_time(elapsed_ms)
+        chapter = self._chapters.open
+        if ad:
             self._stalls.end()
+            if plays_ad:
+                ad.ms += elapsed_ms
+                if chapter and self._assume.chapter_ads == "counted":
+                    chapter.ms += elapsed_ms
+        elif plays_content:
+            clocks = (self._content, chapter) if chapter else (self._content,)
+            for clock in clocks:
+                clock.ms += elapsed_ms
+            self._viewing.play(playhead, elapsed_ms)
+            self._note_rest(elapsed_ms, playhead, clocks)
+        else:
+            self._viewing.move(playhead)
+            if self._assume.stall_paused == "counted" and self._playback in _INTERRUPTED:
+                self._note_rest(elapsed_ms, playhead, ())
+            else:
+                self._stalls.end()
 
-    def _freeze(self, elapsed_ms: int, playhead: float | None, clocks: tuple[Clock, ...]) -> None:
+    def _note_rest(self, elapsed_ms: int, playhead: float | None, clocks: tuple[Clock, ...]) -> None:
+        """Note whether the playhead stood still for a time that was credited to `clocks`."""
         if playhead is not None and playhead == self._playhead:
             self._stalls.freeze(elapsed_ms, clocks)
         else:
@@ -197,56 +186,50 @@ class MetricsCalculator:
             self._settle(Playback.STARTING)
 
     def _begin_break(self, params: Mapping[str, Any]) -> None:
-        self._pod_second = number_of(params.get("media.ad.podSecond"))
-
-    def _end_break(self, _params: Mapping[str, Any]) -> None:
-        self._ads.end(completed=False)
+        self._pod_second = number_of(params.get(AD_BREAK_SECOND))
 
     def _begin_ad(self, params: Mapping[str, Any]) -> None:
         # Outside a break the back end ignores ads, and their time is content (reference: ad break start).
         if self._state.ad_break is AdBreak.CLOSED:
             return
-        self._ads.begin(_ad_names(params, self._pod_second))
-        if self._assume.ad_while_paused == "counted" and self._playback in (Playback.PAUSED, Playback.BUFFERING):
+        named, position = params.get(AD_ID), number_of(params.get(AD_POSITION))
+        names = {"ad": named if isinstance(named, str) else None, "pod_second": self._pod_second}
+        self._ads.begin(names | {"pod_position": position})
+        if self._assume.ad_while_paused == "counted" and self._playback in _INTERRUPTED:
             self._settle(Playback.PLAYING)
-
-    def _complete_ad(self, _params: Mapping[str, Any]) -> None:
-        self._ads.end(completed=True)
-
-    def _skip_ad(self, _params: Mapping[str, Any]) -> None:
-        self._ads.end(completed=False)
-
-    def _begin_chapter(self, params: Mapping[str, Any]) -> None:
-        self._chapters.begin({"chapter": number_of(params.get("media.chapter.index"))})
-
-    def _complete_chapter(self, _params: Mapping[str, Any]) -> None:
-        self._chapters.end(completed=True)
-
-    def _skip_chapter(self, _params: Mapping[str, Any]) -> None:
-        self._chapters.end(completed=False)
 
     # ---- The result ----
 
     def result(self) -> dict[str, Any]:
-        """The metrics as of now, ready for JSON: the keys of `tapehead.metrics.METRICS`, in its order.
+        """Return the metrics as of now, ready for JSON: the keys of `metrics.catalog.METRICS`, in its order.
 
         Besides those of the session, `ads` and `chapters` list one object each, in the order of their starts, and
         `states` has one by name. A value that does not exist, such as an average of nothing, is None.
         """
+        with_open = self._with_open
         return {
             **self._content_values(),
-            **self._ads.values("ad", with_open=self._with_open),
-            **self._chapters.values("chapter", with_open=self._with_open),
-            **self._quality_values(),
-            "ads": self._ads.rows("ad", with_open=self._with_open),
-            "chapters": self._chapters.rows("chapter", with_open=self._with_open),
-            "states": self._states.rows(with_open=self._with_open),
+            **self._ads.values("ad", with_open=with_open),
+            **self._chapters.values("chapter", with_open=with_open),
+            "drops_before_start": int(not self._content_started),
+            **self._quality.values(),
+            "buffer_events": self._buffers.count,
+            "buffer_impacted_streams": int(self._buffers.count > 0),
+            "total_buffer_duration": seconds(self._buffers.total_ms(with_open=with_open)),
+            "stall_events": self._stalls.count,
+            "stall_impacted_streams": int(self._stalls.count > 0),
+            "total_stalling_duration": seconds(self._stalls.time_ms),
+            "ads": self._ads.rows("ad", with_open=with_open),
+            "chapters": self._chapters.rows("chapter", with_open=with_open),
+            "states": self._states.rows(with_open=with_open),
         }
 
     def _content_values(self) -> dict[str, Any]:
         session = self._session or {}
-        length = number_of(session.get("media.length"))
-        resumed = session.get("media.resume") is True
+        length = number_of(session.get(MEDIA_LENGTH))
+        audience = self._content.ms / 1000 / length if length else 0.0
+        resumed = session.get(MEDIA_RESUME) is True
+        authorized = session.get(MEDIA_PASS_AUTH)
         passed = self._viewing.passed(length)
         media_ms = self._content.ms + self._ads.total_ms(with_open=self._with_open)
         return {
@@ -257,37 +240,17 @@ class MetricsCalculator:
             "content_time_spent": seconds(self._content.ms),
             "media_time_spent": seconds(media_ms),
             "unique_time_played": round(self._viewing.unique_time(), 3),
-            "average_minute_audience": _divide(self._content.ms / 1000, length),
+            "average_minute_audience": round(audience, 4) if length and isfinite(audience) else None,
             **{f"progress_{percent}": int(percent in passed) for percent in MARKERS},
             "content_segment_views": int(self._content_started),
             "content_segment": self._viewing.segment(live=names_live(session)),
-            **self._pause_values(),
-            "estimated_streams": media_ms // STREAM_MS + 1,
-            "authorized": int(_says(session.get("media.pass.auth"), ("true",))),
-            "media_downloaded": "true" if session.get("media.downloaded") is True else None,
-        }
-
-    def _pause_values(self) -> dict[str, Any]:
-        return {
             "pause_events": self._pauses.count,
             "paused_impacted_streams": int(self._pauses.count > 0),
-            "total_pause_duration": self._span_time(self._pauses),
+            "total_pause_duration": seconds(self._pauses.total_ms(with_open=self._with_open)),
+            "estimated_streams": media_ms // STREAM_MS + 1,
+            "authorized": int(isinstance(authorized, str) and authorized.lower() == "true"),
+            "media_downloaded": "true" if session.get(MEDIA_DOWNLOADED) is True else None,
         }
-
-    def _quality_values(self) -> dict[str, Any]:
-        return {
-            "drops_before_start": int(not self._content_started),
-            **self._quality.values(),
-            "buffer_events": self._buffers.count,
-            "buffer_impacted_streams": int(self._buffers.count > 0),
-            "total_buffer_duration": self._span_time(self._buffers),
-            "stall_events": self._stalls.count,
-            "stall_impacted_streams": int(self._stalls.count > 0),
-            "total_stalling_duration": seconds(self._stalls.time_ms),
-        }
-
-    def _span_time(self, span: Interval) -> float:
-        return seconds(span.total_ms(with_open=self._with_open))
 
 
 _HANDLERS: dict[str, Callable[[MetricsCalculator, Mapping[str, Any]], None]] = {
@@ -298,16 +261,16 @@ _HANDLERS: dict[str, Callable[[MetricsCalculator, Mapping[str, Any]], None]] = {
     "error": MetricsCalculator._fail,
     "sessionComplete": MetricsCalculator._complete,
     "adBreakStart": MetricsCalculator._begin_break,
-    "adBreakComplete": MetricsCalculator._end_break,
+    "adBreakComplete": lambda session, _: session._ads.end(completed=False),
     "adStart": MetricsCalculator._begin_ad,
-    "adComplete": MetricsCalculator._complete_ad,
-    "adSkip": MetricsCalculator._skip_ad,
-    "chapterStart": MetricsCalculator._begin_chapter,
-    "chapterComplete": MetricsCalculator._complete_chapter,
-    "chapterSkip": MetricsCalculator._skip_chapter,
-    "stateStart": lambda meter, params: meter._states.begin(params),
-    "stateEnd": lambda meter, params: meter._states.end(params),
-    "statesUpdate": lambda meter, params: meter._states.update(params),
+    "adComplete": lambda session, _: session._ads.end(completed=True),
+    "adSkip": lambda session, _: session._ads.end(completed=False),
+    "chapterStart": lambda session, params: session._chapters.begin({"chapter": number_of(params.get(CHAPTER_INDEX))}),
+    "chapterComplete": lambda session, _: session._chapters.end(completed=True),
+    "chapterSkip": lambda session, _: session._chapters.end(completed=False),
+    "stateStart": lambda session, params: session._states.begin(params),
+    "stateEnd": lambda session, params: session._states.end(params),
+    "statesUpdate": lambda session, params: session._states.update(params),
 }
 
 
@@ -325,21 +288,3 @@ def calculate(
     for event in events:
         calculator.add(event)
     return calculator.result()
-
-
-def _divide(seconds: float, length: float | None) -> float | None:
-    fraction = seconds / length if length else 0.0
-    return round(fraction, 4) if length and isfinite(fraction) else None
-
-
-def _says(value: object, words: Iterable[str]) -> bool:
-    return isinstance(value, str) and value.lower() in words
-
-
-def _ad_names(params: Mapping[str, Any], pod_second: float | None) -> dict[str, Any]:
-    named = params.get("media.ad.id")
-    return {
-        "ad": named if isinstance(named, str) else None,
-        "pod_second": pod_second,
-        "pod_position": number_of(params.get("media.ad.podPosition")),
-    }

@@ -16,6 +16,16 @@ Source: the reference's pages on metrics and dimensions, by the paths in each ro
 
 from typing import Literal, NamedTuple
 
+from tapehead.protocol.keys import (
+    AD_ID,
+    CHAPTER_INDEX,
+    MEDIA_DOWNLOADED,
+    MEDIA_LENGTH,
+    MEDIA_PASS_AUTH,
+    MEDIA_RESUME,
+    TIME_TO_START,
+)
+
 Scope = Literal["session", "ad", "chapter", "state"]
 Unit = Literal["count", "flag", "seconds", "fraction", "kilobits per second", "frames", "text", "texts"]
 
@@ -45,7 +55,7 @@ def _marker(percent: int) -> Metric:
         f"progress_{percent}",
         f"a.media.progress{percent}",
         "flag",
-        f"Content played, and its playhead reached {percent}% of media.length, if only by a jump.",
+        f"Content played, and its playhead reached {percent}% of {MEDIA_LENGTH}, if only by a jump.",
         "metrics/progress-markers",
     )
 
@@ -58,7 +68,7 @@ _CONTENT = (
         "content_resumes",
         "a.media.resume",
         "flag",
-        "The sessionStart has media.resume true.",
+        f"The sessionStart has {MEDIA_RESUME} true.",
         "metrics/content-resumes",
     ),
     Metric(
@@ -86,7 +96,7 @@ _CONTENT = (
         "average_minute_audience",
         "a.media.averageMinuteAudience",
         "fraction",
-        "Content time spent divided by media.length, where that is above 0.",
+        f"Content time spent divided by {MEDIA_LENGTH}, where that is above 0.",
         "metrics/average-minute-audience",
     ),
     *map(_marker, (10, 25, 50, 75, 95)),
@@ -126,12 +136,12 @@ _CONTENT = (
         "One, and one more for every full 30 minutes of media time spent.",
         "metrics/estimated-streams",
     ),
-    Metric("authorized", "a.media.pass.auth", "flag", "media.pass.auth says true.", "metrics/authorized"),
+    Metric("authorized", "a.media.pass.auth", "flag", f"{MEDIA_PASS_AUTH} says true.", "metrics/authorized"),
     Metric(
         "media_downloaded",
         "a.media.downloaded",
         "text",
-        "`true` where media.downloaded is; otherwise nothing.",
+        f"`true` where {MEDIA_DOWNLOADED} is; otherwise nothing.",
         "dimensions/media-downloaded-flag",
     ),
 )
@@ -181,7 +191,7 @@ _QUALITY = (
         "time_to_start",
         "a.media.qoe.timeToStart",
         "seconds",
-        "What the player reports in media.qoe.timeToStart.",
+        f"What the player reports in {TIME_TO_START}.",
         "metrics/time-to-start",
     ),
     Metric(
@@ -282,7 +292,7 @@ _QUALITY = (
     ),
 )
 _EACH = (
-    Metric("ad", "a.media.ad.name", "text", "The ad's media.ad.id.", "dimensions/ad", "ad"),
+    Metric("ad", "a.media.ad.name", "text", f"The ad's {AD_ID}.", "dimensions/ad", "ad"),
     Metric("pod_second", "a.media.ad.podSecond", "seconds", "Where its break is.", "dimensions/pod-position", "ad"),
     Metric(
         "pod_position",
@@ -305,7 +315,7 @@ _EACH = (
         "chapter",
         "a.media.chapter.position",
         "count",
-        "The chapter's media.chapter.index.",
+        f"The chapter's {CHAPTER_INDEX}.",
         "dimensions/chapter-position",
         "chapter",
     ),

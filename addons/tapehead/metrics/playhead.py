@@ -1,4 +1,4 @@
-"""What of the content was seen: unique time, progress markers, the segment, and where the playhead stood still.
+"""The content that was viewed: unique time, progress markers, the segment, and where the playhead stood still.
 
 Playheads are seconds into the content; durations are milliseconds of the session's clock. Everything here looks at
 main content only: the playhead of an ad says nothing of it.
@@ -36,7 +36,7 @@ class Intervals:
         self._ends[first:last] = [end]
 
     def total(self) -> float:
-        """The length of the union."""
+        """Return the length of the union."""
         return sum(end - start for start, end in zip(self._starts, self._ends, strict=True))
 
     def __contains__(self, point: float) -> bool:
@@ -45,7 +45,7 @@ class Intervals:
 
 
 class PlayheadTracker:
-    """What was seen of the content, from the playheads of one session.
+    """The content that was viewed in one session, from its playheads.
 
     Args:
         assume: what to do where the playhead jumps.
@@ -75,7 +75,12 @@ class PlayheadTracker:
         if playhead is None:
             return
         if self._left is not None:
-            self._view(self._left, playhead, self._left_ms / 1000)
+            elapsed = self._left_ms / 1000
+            jumped = playhead - self._left > TOP_SPEED * elapsed + SLACK_S
+            if not jumped or self._assume.unique_jump == "all":
+                self._intervals.add(self._left, playhead)
+            elif self._assume.unique_jump == "clock":
+                self._intervals.add(self._left, self._left + elapsed)
         self.move(playhead)
 
     def move(self, playhead: float | None) -> None:
@@ -83,30 +88,21 @@ class PlayheadTracker:
         if playhead is not None:
             self._left, self._left_ms = playhead, 0
 
-    def _view(self, start: float, end: float, elapsed: float) -> None:
-        jumped = end - start > TOP_SPEED * elapsed + SLACK_S
-        if not jumped or self._assume.unique_jump == "all":
-            self._intervals.add(start, end)
-        elif self._assume.unique_jump == "clock":
-            self._intervals.add(start, start + elapsed)
-
     def unique_time(self) -> float:
-        """Seconds of different content that were viewed."""
+        """Return how many seconds of different content were viewed."""
         return self._intervals.total()
 
     def passed(self, length: float | None) -> list[int]:
-        """The progress markers, in percent, that content of `length` seconds has passed; none without a length."""
+        """Return the progress markers, in percent, that content of `length` seconds passed; none without a length."""
         if not length or length < 0 or self._first is None:
             return []
-        return [percent for percent in MARKERS if self._reached(length * percent / 100)]
-
-    def _reached(self, threshold: float) -> bool:
+        marks = {percent: length * percent / 100 for percent in MARKERS}
         if self._assume.marker_jump == "viewed":
-            return threshold in self._intervals
-        return self._highest >= threshold
+            return [percent for percent, at in marks.items() if at in self._intervals]
+        return [percent for percent, at in marks.items() if self._highest >= at]
 
     def segment(self, *, live: bool) -> str | None:
-        """The range of playheads in steps of five minutes, such as `[0-5]`; None if there was none.
+        """Return the range of playheads in steps of five minutes, such as `[0-5]`; None if there was none.
 
         Args:
             live: whether to count from the first playhead instead of from zero.
@@ -120,10 +116,10 @@ class PlayheadTracker:
 
 
 class StallDetector:
-    """Where the playhead of main content stood still over several events in a row.
+    """The stalls of a session: main content whose playhead stood still over several events in a row.
 
-    Theory. Three events with one playhead are two spans without movement in a row, so spans are counted. A stall is
-    known only at its last span, when the earlier ones have been credited as played: they wait here, and are taken
+    Theory. Three events with one playhead are two rests in a row, so rests are counted. A stall is
+    known only at its last rest, when the earlier ones have been credited as played: they wait here, and are taken
     back from the clocks that were credited, so that no time counts twice.
 
     Args:
@@ -145,18 +141,18 @@ class StallDetector:
 
     def end(self) -> None:
         """Note that the playhead moved, or that something else than content played."""
-        self._spans = 0
+        self._rests = 0
         self._since_ms = 0
         self._waiting.clear()
 
     def freeze(self, elapsed_ms: int, clocks: tuple[Clock, ...]) -> None:
-        """Note a span in which the playhead stood still.
+        """Note a rest of the playhead.
 
         Args:
             elapsed_ms: how long.
             clocks: what it was credited to, and is taken back from if it proves to be a stall.
         """
-        if self._spans >= self._needed:
+        if self._rests >= self._needed:
             self._take_back(elapsed_ms, clocks)
             return
         self._waiting.append((elapsed_ms, clocks))
@@ -164,15 +160,13 @@ class StallDetector:
         if self._since_ms < self._shortest_ms:
             return
         self._since_ms = 0
-        self._spans += 1
-        if self._spans == self._needed:
-            self._begin()
-
-    def _begin(self) -> None:
+        self._rests += 1
+        if self._rests < self._needed:
+            return
         self.count += 1
         if self._from_first:
-            for elapsed_ms, clocks in self._waiting:
-                self._take_back(elapsed_ms, clocks)
+            for waited_ms, credited in self._waiting:
+                self._take_back(waited_ms, credited)
         self._waiting.clear()
 
     def _take_back(self, elapsed_ms: int, clocks: tuple[Clock, ...]) -> None:

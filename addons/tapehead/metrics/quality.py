@@ -1,4 +1,4 @@
-"""What the events report of quality: bitrate, dropped frames, time to start, errors.
+"""The quality that events report: bitrate, dropped frames, time to start, errors.
 
 Pages disagree on where a quality value stands (`qoeData` or `params`) and what an error's keys are called; all of
 them are taken, `qoeData` first.
@@ -9,17 +9,23 @@ from typing import Any
 
 from tapehead.metrics.assumptions import Assumptions
 from tapehead.protocol.events import Event, as_number
+from tapehead.protocol.keys import (
+    BITRATE,
+    DROPPED_FRAMES,
+    ERROR_ID,
+    ERROR_ID_TOO,
+    ERROR_SOURCE,
+    ERROR_SOURCE_TOO,
+    TIME_TO_START,
+)
 
 BUCKET_KBPS = 100
 # Beyond this, JSON readers lose whole numbers, and no real value comes near.
 LARGEST = 2**53
 
-_ERROR_IDS = ("media.qoe.errorID", "media.errorId")
-_ERROR_SOURCES = ("media.qoe.errorSource", "media.errorSource")
-
 
 def number_of(value: object) -> float | None:
-    """`value` if it is a number that a quantity can be: not negative, finite, no boolean; else None."""
+    """Return `value` if it is a number that a quantity can be: not negative, finite, no boolean; else None."""
     number = as_number(value)
     return number if number is not None and 0 <= number <= LARGEST else None
 
@@ -64,21 +70,19 @@ class Quality:
         if event.quality or event.params:
             self._note_values((event.quality, event.params))
 
-    def _note_values(self, places: tuple[Mapping[str, Any], ...]) -> None:
-        if (bitrate := _first_number(places, "media.qoe.bitrate")) is not None:
+    def _note_values(self, sections: tuple[Mapping[str, Any], ...]) -> None:
+        if (bitrate := _first_number(sections, BITRATE)) is not None:
             self._bitrate = bitrate
-        if (dropped := _first_number(places, "media.qoe.droppedFrames")) is not None:
+        if (dropped := _first_number(sections, DROPPED_FRAMES)) is not None:
             self.dropped_frames = dropped
-        if (start := _first_number(places, "media.qoe.timeToStart")) is not None and self._takes_start():
+        start = _first_number(sections, TIME_TO_START)
+        if start is not None and (self._start_ms is None or self._assume.time_to_start == "last"):
             self._start_ms = start
 
-    def _takes_start(self) -> bool:
-        return self._start_ms is None or self._assume.time_to_start == "last"
-
-    def _note_error(self, said: Mapping[str, Any]) -> None:
+    def _note_error(self, values: Mapping[str, Any]) -> None:
         self.errors += 1
-        named = next((said[key] for key in _ERROR_IDS if key in said), None)
-        source = next((said[key] for key in _ERROR_SOURCES if key in said), None)
+        named = next((values[key] for key in (ERROR_ID, ERROR_ID_TOO) if key in values), None)
+        source = next((values[key] for key in (ERROR_SOURCE, ERROR_SOURCE_TOO) if key in values), None)
         if not isinstance(named, str | int | float) or named == "":
             return
         if source == "player":
@@ -87,7 +91,7 @@ class Quality:
             self.external_errors.add(str(named))
 
     def average_bitrate(self) -> float | None:
-        """The mean of the reported bitrates by the time each was active, in kilobits per second, or None.
+        """Return the mean of the reported bitrates by the time each was active, in kilobits per second, or None.
 
         A single bitrate that had no time to be active counts as it is.
         """
@@ -97,7 +101,7 @@ class Quality:
         return average / 1000
 
     def values(self) -> dict[str, Any]:
-        """The metrics of quality; averages with four decimals, the time to start in seconds."""
+        """Return the metrics of quality; averages with four decimals, the time to start in seconds."""
         bitrate = self.average_bitrate()
         return {
             "time_to_start": None if self._start_ms is None else round(self._start_ms / 1000, 3),
@@ -114,12 +118,12 @@ class Quality:
         }
 
 
-def _first_number(places: Iterable[Mapping[str, Any]], key: str) -> float | None:
-    numbers = (number_of(place.get(key)) for place in places)
+def _first_number(sections: Iterable[Mapping[str, Any]], key: str) -> float | None:
+    numbers = (number_of(section.get(key)) for section in sections)
     return next((number for number in numbers if number is not None), None)
 
 
 def bucket_of(bitrate: float) -> str:
-    """The label of the bucket that an average bitrate in kilobits per second falls into, such as `3200-3299`."""
+    """Return the label of the bucket that an average bitrate in kilobits per second falls into, such as `3200-3299`."""
     low = int(bitrate // BUCKET_KBPS) * BUCKET_KBPS
     return f"{low}-{low + BUCKET_KBPS - 1}"

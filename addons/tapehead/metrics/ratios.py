@@ -37,22 +37,17 @@ RATIOS = (
 
 
 def calculate_ratios(sessions: Iterable[Values]) -> dict[str, float | None]:
-    """The calculated metrics over the results of several sessions; None where there is nothing to divide by.
+    """Return the calculated metrics over several sessions; None where there is nothing to divide by.
 
     The pre-roll drop rate is the share of media starts without a content start.
     """
-    sums = _sums(sessions)
-    ratios = {ratio.key: _divide(sums[ratio.dividend], sums[ratio.divisor]) for ratio in RATIOS}
-    lost = sums["media_starts"] - sums["content_starts"]
-    return ratios | {"pre_roll_drop_rate": _divide(max(lost, 0), sums["media_starts"])}
-
-
-def _sums(sessions: Iterable[Values]) -> dict[str, float]:
     sums = dict.fromkeys((key for ratio in RATIOS for key in ratio[1:]), 0.0)
     for values in sessions:
         for key in sums:
             sums[key] += values[key] or 0
-    return sums
+    ratios = {ratio.key: _divide(sums[ratio.dividend], sums[ratio.divisor]) for ratio in RATIOS}
+    lost = sums["media_starts"] - sums["content_starts"]
+    return ratios | {"pre_roll_drop_rate": _divide(max(lost, 0), sums["media_starts"])}
 
 
 def _divide(dividend: float, divisor: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Clocks that the meter credits time to: plain ones, spans that begin and end, ads and chapters, states.
+"""Clocks of the metrics: plain ones, intervals that begin and end, ads and chapters, player states.
 
 All count milliseconds. What is still open when a session ends is counted or left out by `with_open`.
 """
@@ -9,13 +9,14 @@ from operator import not_
 from typing import Any
 
 from tapehead.protocol import limits
+from tapehead.protocol.keys import STATE_NAME, STATES_END, STATES_START
 from tapehead.protocol.parameters import STANDARD_STATES
 
 _STANDARD = frozenset(map(str.lower, STANDARD_STATES))
 
 
 def seconds(elapsed_ms: int) -> float:
-    """Milliseconds as seconds, rounded to milliseconds."""
+    """Return milliseconds as seconds, rounded to milliseconds."""
     return round(elapsed_ms / 1000, 3)
 
 
@@ -56,7 +57,7 @@ class Interval:
         self.is_open = False
 
     def total_ms(self, *, with_open: bool) -> int:
-        """How long it lasted in all, with the time since it last began or without."""
+        """Return how long it lasted in all, with or without the time since it last began."""
         return self.ms + (self.open_ms if with_open else 0)
 
 
@@ -92,84 +93,80 @@ class Segments:
         self.open = None
 
     def total_ms(self, *, with_open: bool) -> int:
-        """How long they played in all, with the one that is open or without."""
-        return sum(part.ms for part in self.all if with_open or not part.is_open)
+        """Return how long they played in all, with or without the one that is open."""
+        return sum(segment.ms for segment in self.all if with_open or not segment.is_open)
 
     def values(self, name: str, *, with_open: bool) -> dict[str, Any]:
-        """The session's metrics of them; `name` is `ad` or `chapter`."""
+        """Return the session's metrics of them; `name` is `ad` or `chapter`."""
         return {
             f"{name}_starts": len(self.all),
-            f"{name}_completes": sum(part.completed for part in self.all),
+            f"{name}_completes": sum(segment.completed for segment in self.all),
             f"{name}_time_spent": seconds(self.total_ms(with_open=with_open)),
             f"{name}_count": len(self.all),
         }
 
     def rows(self, name: str, *, with_open: bool) -> list[dict[str, Any]]:
-        """The metrics of each; `name` is `ad` or `chapter`."""
+        """Return the metrics of each; `name` is `ad` or `chapter`."""
         return [
             {
-                **part.names,
-                f"{name}_completes": int(part.completed),
-                f"{name}_time_spent": seconds(part.ms if with_open or not part.is_open else 0),
+                **segment.names,
+                f"{name}_completes": int(segment.completed),
+                f"{name}_time_spent": seconds(segment.ms if with_open or not segment.is_open else 0),
             }
-            for part in self.all
+            for segment in self.all
         ]
 
 
 class States:
-    """The player states of a session, each a span by its name; the standard ones by the name they are reported by."""
+    """The player states of a session, each an interval by its name; standard ones by the name they are reported by."""
 
     def __init__(self) -> None:
-        self._spans: dict[str, Interval] = {}
+        self._intervals: dict[str, Interval] = {}
 
-    def spans(self) -> Iterable[Interval]:
-        """The span of each state that ever began."""
-        return self._spans.values()
+    def intervals(self) -> Iterable[Interval]:
+        """Return the interval of each state that ever began."""
+        return self._intervals.values()
 
     def begin(self, params: Mapping[str, Any]) -> None:
         """Begin the state that `params` names; each start counts, even that of an open state."""
         name = _state_name(params)
-        if name is None or (name not in self._spans and len(self._spans) == limits.STATES):
+        if name is None or (name not in self._intervals and len(self._intervals) == limits.STATES):
             return
-        span = self._spans.setdefault(name, Interval())
-        span.count += span.is_open
-        span.begin()
+        interval = self._intervals.setdefault(name, Interval())
+        interval.count += interval.is_open
+        interval.begin()
 
     def end(self, params: Mapping[str, Any]) -> None:
         """End the state that `params` names, if it is open."""
-        if span := self._spans.get(_state_name(params) or ""):
-            span.end()
+        if interval := self._intervals.get(_state_name(params) or ""):
+            interval.end()
 
     def update(self, params: Mapping[str, Any]) -> None:
-        """Do what a statesUpdate says, in the order of the session machine: what is open ends first."""
-        ends = _listed(params.get("statesEnd"))
-        was_open = [self._is_open(state) for state in ends]
+        """Apply a statesUpdate in the order of the session machine: what is open ends first."""
+        ends = _listed(params.get(STATES_END))
+        known = [self._intervals.get(_state_name(state) or "") for state in ends]
+        was_open = [interval is not None and interval.is_open for interval in known]
         for state in compress(ends, was_open):
             self.end(state)
-        for state in _listed(params.get("statesStart")):
+        for state in _listed(params.get(STATES_START)):
             self.begin(state)
         for state in compress(ends, map(not_, was_open)):
             self.end(state)
 
-    def _is_open(self, params: Mapping[str, Any]) -> bool:
-        span = self._spans.get(_state_name(params) or "")
-        return span is not None and span.is_open
-
     def rows(self, *, with_open: bool) -> dict[str, dict[str, Any]]:
-        """The metrics of each state, by its name."""
-        return {name: _state_row(span, with_open=with_open) for name, span in self._spans.items()}
-
-
-def _state_row(span: Interval, *, with_open: bool) -> dict[str, Any]:
-    return {
-        "count": span.count,
-        "impacted_streams": int(span.count > 0),
-        "total_duration": seconds(span.total_ms(with_open=with_open)),
-    }
+        """Return the metrics of each state, by its name."""
+        return {
+            name: {
+                "count": interval.count,
+                "impacted_streams": int(interval.count > 0),
+                "total_duration": seconds(interval.total_ms(with_open=with_open)),
+            }
+            for name, interval in self._intervals.items()
+        }
 
 
 def _state_name(params: Mapping[str, Any]) -> str | None:
-    name = params.get("media.state.name")
+    name = params.get(STATE_NAME)
     if not isinstance(name, str) or not name:
         return None
     return name.lower() if name.lower() in _STANDARD else name

@@ -37,7 +37,8 @@ DOCUMENTED_STATUSES: dict[Call, frozenset[int]] = {
 }
 
 # The vendor's own hosts; companies put their own names before the same endpoint.
-ENDPOINT_HOST = re.compile(r"(?:^|\.)hb-api\.omtrdc\.net$", re.IGNORECASE)
+ENDPOINT_DOMAIN = "hb-api.omtrdc.net"
+ENDPOINT_HOST = re.compile(rf"(?:^|\.){ENDPOINT_DOMAIN.replace('.', r'\.')}$", re.IGNORECASE)
 
 # A collection server may carry a path of its own, so only the end of the path counts.
 _ROUTE = re.compile(

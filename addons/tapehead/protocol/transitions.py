@@ -36,6 +36,8 @@ from collections.abc import Mapping
 from enum import StrEnum, auto
 from typing import NamedTuple
 
+from tapehead.protocol.event_types import EVENT_TYPES
+
 ANY = "any other event"
 TIMEOUT = "silence"
 
@@ -118,17 +120,7 @@ Row = Mapping[str, Transition]
 _L, _P, _B, _A, _S = Life, Playback, AdBreak, Part, Switch
 
 # The events that sessionComplete should be the last word on.
-_CONTENT = (
-    "play",
-    "adBreakStart",
-    "adBreakComplete",
-    "adStart",
-    "adComplete",
-    "adSkip",
-    "chapterStart",
-    "chapterComplete",
-    "chapterSkip",
-)
+_CONTENT = tuple(name for name, row in EVENT_TYPES.items() if row.family in ("ads", "chapters") or name == "play")
 _PLAYBACK: Row = {
     "play": Transition(_P.PLAYING),
     "pauseStart": Transition(_P.PAUSED),

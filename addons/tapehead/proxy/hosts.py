@@ -9,6 +9,7 @@ from mitmproxy.proxy import mode_specs
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.hosts import EndpointHosts
+from tapehead.protocol.routes import ENDPOINT_HOST
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.proxy_settings import ProxySettings
 
@@ -42,7 +43,7 @@ class Hosts(EndpointHosts):
         if proxy.is_reverse():
             return msgspec.structs.replace(proxy, endpoints=named)
         exact = (f"^{re.escape(name)}{'' if ':' in name else _PORT}$" for name in named)
-        limits = (rf"(?:^|\.)hb-api\.omtrdc\.net{_PORT}$", *exact)
+        limits = (f"{ENDPOINT_HOST.pattern.removesuffix('$')}{_PORT}$", *exact)
         return msgspec.structs.replace(proxy, tls_hosts=limits, endpoints=named)
 
 

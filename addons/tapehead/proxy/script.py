@@ -14,6 +14,7 @@ from mitmproxy.addonmanager import Loader
 from tapehead.audit.session_audit import audit
 from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
 from tapehead.proxy.error_boundary import contained, contained_async
 from tapehead.proxy.flows import route_of
@@ -88,7 +89,7 @@ class OptionsAddon:
             "tapehead_rotate", Sequence[str], [], "Begin a new file at these sizes or ages, as 256MB, 1h."
         )
         loader.add_option(
-            "tapehead_endpoint", Sequence[str], [], "Hosts that count as the endpoint besides *.hb-api.omtrdc.net."
+            "tapehead_endpoint", Sequence[str], [], f"Hosts that count as the endpoint besides *.{ENDPOINT_DOMAIN}."
         )
 
     def configure(self, updated: set[str]) -> None:

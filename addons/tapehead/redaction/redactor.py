@@ -19,9 +19,10 @@ from json import detect_encoding
 import msgspec
 
 from tapehead.protocol.exchange import Exchange, Finding
+from tapehead.protocol.keys import EVENT_TYPE
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.parameters import PARAMETERS, PLACEHOLDER
-from tapehead.protocol.routes import Call, find_route, sid_of_location
+from tapehead.protocol.routes import API_PATH, Call, find_route, sid_of_location
 from tapehead.redaction.identifiers import (
     PERSON_HEADERS,
     IdentifyingKeys,
@@ -42,7 +43,7 @@ PREFIX = "pseudonym-"
 _PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 
 # Where audits and replay find out what is played: what only might identify somebody changes nothing there.
-_TOLD = frozenset(row.key for row in PARAMETERS if not row.person) | {"eventType", "playhead", "ts"}
+_TOLD = frozenset(row.key for row in PARAMETERS if not row.person) | {EVENT_TYPE, "playhead", "ts"}
 # What says how a message is to be read, and where it goes.
 _OF_THE_MESSAGE = frozenset({"connection", "content-encoding", "content-length", "content-type", "date", "host"})
 _QUERY_VALUE = re.compile(rb"(?<==)[^&;#\s]+")
@@ -190,7 +191,7 @@ class Redactor:
         address = re.split(r"[?#]", url, maxsplit=1)[0]
         if not (find_route(address) or sid_of_location(address)):
             return self._seek_in_text(url, search, coding)
-        own = address.rindex("/api/v1/")
+        own = address.rindex(f"{API_PATH}/")
         before, rest = self._replace(address[:own], search.sure, coding), url[len(address) :]
         return before + address[own:] + (self._seek_in_text(rest, search, coding) if rest else "")
 
