@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tapehead.audit.results import SessionResult
+from tapehead.protocol.event_types import Machine, event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS, Event
 from tapehead.protocol.session_machine import State, Step
 from tapehead.protocol.transitions import Life, Playback
@@ -152,11 +153,10 @@ def _retried(result: SessionResult, marks: Sequence[TimelineEvent]) -> Iterator[
 
 def _lanes(timed: Timed) -> Iterator[Lane]:
     yield Lane("content", tuple(_spans(timed, "content", _plays_content)))
-    breaks = _spans(timed, "break", lambda state: state.in_break, _named("media.ad.podFriendlyName"), "adBreakStart")
-    ads = _spans(timed, "ad", lambda state: state.in_ad, _named("media.ad.name", "media.ad.id"), "adStart")
+    breaks = _spans(timed, "break", lambda state: state.in_break, _title, "ad_break")
+    ads = _spans(timed, "ad", lambda state: state.in_ad, _title, "ad")
     yield Lane("ads", (*breaks, *ads))
-    names = _named("media.chapter.friendlyName", "media.chapter.index")
-    yield Lane("chapters", tuple(_spans(timed, "chapter", lambda state: state.in_chapter, names, "chapterStart")))
+    yield Lane("chapters", tuple(_spans(timed, "chapter", lambda state: state.in_chapter, _title, "chapter")))
     yield Lane("pauses", tuple(_spans(timed, "pause", _is(Playback.PAUSED))))
     yield Lane("buffers", tuple(_spans(timed, "buffer", _is(Playback.BUFFERING))))
     for name in sorted(timed[-1][1].after.known_states)[:MOST_STATES]:
@@ -175,25 +175,24 @@ def _has(name: str) -> Key:
     return lambda state: state.life is not Life.ENDED and name in state.states
 
 
-def _named(*keys: str) -> Name:
-    """What names a thing in its event: the first of some parameters that is there."""
-
-    def name_of(event: Event) -> str:
-        return next((str(event.params[key]) for key in keys if event.params.get(key) not in (None, "")), "")
-
-    return name_of
+def _title(event: Event) -> str:
+    """Return what names the thing that an event begins: the first of its type's titles that is there."""
+    titles = event_type_of(event.type).titles
+    return next((str(event.params[key]) for key in titles if event.params.get(key) not in (None, "")), "")
 
 
 def _always(name: str) -> Name:
     return lambda event: name
 
 
-def _spans(timed: Timed, kind: str, holds: Key, name_of: Name = lambda event: "", restarts: str = "") -> Iterator[Span]:
-    """The spans in which something holds; another begins at each event of the type `restarts`."""
+def _spans(
+    timed: Timed, kind: str, holds: Key, name_of: Name = lambda event: "", restarts: Machine = ""
+) -> Iterator[Span]:
+    """The spans in which something holds; another begins at each event that opens `restarts`."""
     begun: tuple[float, str] | None = None
     for at, step in timed:
         holds_now = bool(holds(step.after)) and step.after.life is not Life.ENDED
-        if begun and (not holds_now or step.event.type == restarts):
+        if begun and (not holds_now or (restarts and event_type_of(step.event.type).opens == restarts)):
             yield Span(kind, begun[0], at, begun[1])
             begun = None
         if holds_now and not begun:

@@ -6,6 +6,7 @@ Only geometry: the markup is in `assets/session.html`, colours are in `assets/pa
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tapehead.protocol.event_types import event_type_of
 from tapehead.reports.report_wording import clock, moment, number
 from tapehead.reports.timeline import Lane, Span, Timeline, TimelineEvent, by_index, playheads_of
 from tapehead.text import shorten
@@ -20,17 +21,6 @@ LETTER, LEAST_NAME = 6.2, 3
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 _TICK_WIDTH = 90
-_KINDS = (
-    ("session", "life"),
-    ("ad", "ad"),
-    ("chapter", "chapter"),
-    ("state", "state"),
-    ("pauseStart", "pause"),
-    ("bufferStart", "buffer"),
-    ("play", "content"),
-    ("ping", "ping"),
-    ("error", "failure"),
-)
 
 
 class Box(NamedTuple):
@@ -155,7 +145,7 @@ def _boxes(lane: Lane, row: Row, scale: _Scale) -> Iterator[Box]:
 
 
 def _tick(mark: TimelineEvent, scale: _Scale) -> Tick:
-    kind = next((kind for start, kind in _KINDS if mark.type.startswith(start)), "other")
+    kind = event_type_of(mark.type).drawing
     refused = mark.answer == "no answer" or (mark.answer.isdigit() and int(mark.answer) >= 400)
     return Tick(mark, kind, scale.x(mark.at), refused)
 
