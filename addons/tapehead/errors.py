@@ -29,8 +29,9 @@ class StartupError(TapeheadError):
     """A proxy or a server that cannot start."""
 
     @classmethod
-    def of_listening(cls, host: str, port: int, error: Exception, option: str = "--listen") -> "StartupError":
+    def of_listening(cls, host: str, port: int, error: Exception, option: str | None = "--listen") -> "StartupError":
         """Why nothing can listen on `host:port`, which `option` named."""
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            return cls(f"{host}:{port} is in use; say {option} with another port, or 0 for any free one")
+            remedy = f"say {option} with another port" if option else "choose another port"
+            return cls(f"{host}:{port} is in use; {remedy}, or 0 for any free one")
         return cls(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")

@@ -25,15 +25,15 @@ REBOUND = ("--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-features=
 # Prints what the live page's server receives, and what it answers.
 SPY = """
 import sys, tapehead.live.app as site
-take, judge = site.QuietProtocol.data_received, site.RequestGuard.judge
+take, check = site.QuietProtocol.data_received, site.RequestGuard.check
 def spy(self, data):
     print("RECEIVED", repr(data), flush=True)
     take(self, data)
 def spy_on(self, *asked):
-    status = judge(self, *asked)
+    status = check(self, *asked)
     print("JUDGED", asked[1], status, flush=True)
     return status
-site.QuietProtocol.data_received, site.RequestGuard.judge = spy, spy_on
+site.QuietProtocol.data_received, site.RequestGuard.check = spy, spy_on
 """
 
 

@@ -1,7 +1,7 @@
-"""What replay and serve have in common: recordings, an engine built from them, and the books at the end."""
+"""The parts that replay and serve share: an engine built from recordings, its counts, and the result at the end."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from secrets import token_bytes
 
@@ -11,7 +11,7 @@ from tapehead.answers import Engine
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.page_settings import LiveSettings
-from tapehead.network.offline_guard import OfflineGuard
+from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.paths import check_outputs, private
 from tapehead.recording.reader import RecordingReader
 from tapehead.redaction.excerpts import excerpts_for
@@ -25,21 +25,21 @@ from tapehead.text import count_of, escape_controls
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What answers, and how.
+    """Settings of an engine and of its run.
 
     Attributes:
-        recordings: what to replay; none to simulate all of it.
-        on_miss: what becomes of calls that were not recorded.
-        faults: what is broken on purpose.
-        latency: how long answers wait; None for not at all.
+        recordings: the recordings to replay; none to simulate everything.
+        on_miss: how to answer calls that are not in the recordings.
+        faults: the faults to inject.
+        latency: how long answers are delayed; None for not at all.
         time_scale: how many seconds pass for the simulated back end in one.
         strict_schema: whether undocumented parameters are refused.
-        strict: whether misses and calls never asked for are bad news.
+        strict: whether misses and unused exchanges are bad news.
         explain: whether the line of each answer says why that exchange was chosen.
-        summary: where to write the summary as JSON; None for nowhere.
+        summary: the file for the summary as JSON; None for none.
         quiet: whether nothing is printed for each call.
-        keep_ids: whether lines and the summary may name who plays.
-        redact_keys: names whose values identify somebody, besides those that always do.
+        keep_ids: whether lines and the summary may contain identifiers.
+        redact_keys: keys with identifying values, besides the built-in ones.
         live: the live page; None for none.
     """
 
@@ -62,12 +62,12 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """The summary as JSON.
 
     Attributes:
-        recordings: the files, by the numbers that misses and unused calls name.
-        replay: what was played and missed; None for a simulation.
+        recordings: the files, by the numbers that misses and unused exchanges carry.
+        replay: hits, misses and unused exchanges; None for a simulation.
         faults: how many answers a fault changed.
         refused: requests to the endpoint that are no collection call.
-        failures: failures of tapehead's own.
-        offline_attempts: connections and look-ups that were attempted, and refused; 0 where misses are forwarded.
+        failures: failures of tapehead itself.
+        offline_attempts: connections and look-ups that were refused; 0 where misses are forwarded.
     """
 
     recordings: tuple[str, ...]
@@ -78,23 +78,53 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     offline_attempts: int
 
 
+class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The counts of one process.
+
+    Attributes:
+        replay: what was replayed; None for a simulation.
+        faults: how many answers a fault changed.
+        internal_errors: failures of tapehead itself.
+        offline: connections and look-ups that were refused; None where misses are forwarded.
+        refused_clients: connections that the client filter refused.
+    """
+
+    replay: ReplayCounts | None
+    faults: int
+    internal_errors: int
+    offline: OfflineAttempts | None = None
+    refused_clients: int = 0
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a run.
+
+    Attributes:
+        report: the summary as JSON.
+        lines: the summary for people.
+        is_bad_news: whether the run failed at what it was to show, which is exit code 1.
+    """
+
+    report: RunReport
+    lines: tuple[str, ...]
+    is_bad_news: bool
+
+
 class EngineRun:
-    """An engine and its books.
+    """An engine built from recordings or a simulation, and its counts.
 
     Args:
-        settings: what answers, and how.
+        settings: the settings.
         warn: prints a line on stderr.
 
     Attributes:
-        engine: what answers.
-        counts: what was played; None for a simulation. Those of other processes can be added.
-        recordings: the files that are replayed.
-        names: the recordings' names.
-        failures: what failed of tapehead's own.
+        engine: answers the calls.
+        recordings, names: the files that are replayed, and their names.
+        internal_errors: failures of tapehead itself.
 
     Raises:
         RecordingError: a recording cannot be read.
-        UsageError: a recorded schema is none, or the summary cannot be written.
+        UsageError: a recorded schema is not one, or the summary cannot be written.
     """
 
     def __init__(self, settings: EngineSettings, warn: Callable[[str], None]) -> None:
@@ -102,127 +132,121 @@ class EngineRun:
         reader = RecordingReader(settings.recordings, warn)
         if settings.summary:
             check_outputs([settings.summary], reader.files)
-            _check_writable(settings.summary)
+            try:  # before the run, not after it
+                open(settings.summary, "ab", opener=private).close()
+            except OSError as error:
+                raise _summary_error(settings.summary, error) from error
         entries = reader.by_file() if settings.recordings else {}
-        self._index = build_index(entries.values())
         self.recordings = tuple(entries)
         self.names = tuple(map(str, entries))
+        self._index = build_index(entries.values())
+        self._replayer: Replayer | None = None
+        schemas, strict, time_scale = schemas_of(self._index, self.names), settings.strict_schema, settings.time_scale
+        engine: Engine
+        if settings.recordings:
+            engine = self._replayer = Replayer(
+                self._index,
+                schemas,
+                random_bytes=token_bytes,
+                on_miss=settings.on_miss,
+                endpoint=SimulatedEndpoint(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale),
+                files=self.names,
+                excerpts=excerpts_for(settings.redact_keys, None if settings.keep_ids else token_bytes(32)),
+            )
+        else:
+            engine = Simulator(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale)
         # The same latencies in every run.
         chance = random.Random(0).random  # noqa: S311 - no secret
-        self._faulty = FaultInjector(self._inner(), settings.faults, settings.latency, chance)
+        self._faulty = FaultInjector(engine, settings.faults, settings.latency, chance)
         self.engine: Engine = self._faulty
-        self.failures = InternalErrors(settings.redact_keys)
-        self.faults_injected_elsewhere = 0
+        self.internal_errors = InternalErrors(settings.redact_keys)
 
-    def _inner(self) -> Engine:
-        settings, schemas = self._settings, schemas_of(self._index, self.names)
-        self.counts: ReplayCounts | None = None
-        if not settings.recordings:
-            return Simulator(
-                schemas, random_bytes=token_bytes, strict=settings.strict_schema, time_scale=settings.time_scale
-            )
-        endpoint = SimulatedEndpoint(
-            schemas, random_bytes=token_bytes, strict=settings.strict_schema, time_scale=settings.time_scale
-        )
-        replay = Replayer(
-            self._index,
-            schemas,
-            random_bytes=token_bytes,
-            on_miss=settings.on_miss,
-            endpoint=endpoint,
-            files=self.names,
-            excerpts=excerpts_for(settings.redact_keys, None if settings.keep_ids else token_bytes(32)),
-        )
-        self.counts = replay.counts()
-        return replay
-
-    @property
-    def faults_injected(self) -> int:
-        """How many answers a fault changed, in all processes."""
-        return self._faulty.faults_injected + self.faults_injected_elsewhere
-
-    def close(self, guard: OfflineGuard | None, show: Callable[[str], None], refused: int = 0) -> int:
-        """Show what was played and write the summary; the exit code.
+    def counts(self, guard: OfflineGuard | None, refused_clients: int = 0) -> RunCounts:
+        """Return the counts of this process.
 
         Args:
-            guard: of the network; None where that is allowed.
-            show: prints a line.
-            refused: how many requests to the endpoint were refused, since they are no collection call.
-
-        Raises:
-            UsageError: the summary cannot be written.
+            guard: the guard of the network; None where misses are forwarded.
+            refused_clients: connections that the client filter refused.
         """
-        summary = summarise(self._index, self.counts) if self.counts else None
-        attempts = guard.attempts if guard else 0
-        for line in self._lines(summary, guard, refused):
-            show(line)
-        if self._settings.summary:
-            report = RunReport(
-                recordings=self.names,
-                replay=summary,
-                faults=self.faults_injected,
-                refused=refused,
-                failures=self.failures.count,
-                offline_attempts=attempts,
-            )
-            _write(self._settings.summary, report)
-        return 1 if attempts or self.failures.count or (summary and self._is_bad_news(summary, refused)) else 0
+        return RunCounts(
+            replay=self._replayer.counts() if self._replayer else None,
+            faults=self._faulty.faults_injected,
+            internal_errors=self.internal_errors.count,
+            offline=guard.attempts if guard else None,
+            refused_clients=refused_clients,
+        )
 
-    def _is_bad_news(self, summary: ReplaySummary, refused: int) -> bool:
-        """Whether misses and refusals, or with `strict` calls never asked for, are what the run was to find out."""
-        if self._settings.strict:
-            return bool(summary.misses or summary.unused or refused)
-        return self._settings.on_miss is OnMiss.ERROR and bool(summary.misses or refused)
+    def result(self, counts: RunCounts, other_requests: int = 0) -> RunResult:
+        """Return the outcome of the run.
 
-    def _lines(self, summary: ReplaySummary | None, guard: OfflineGuard | None, refused: int) -> Iterator[str]:
-        yield from map(escape_controls, summary_lines(summary, self.names) if summary else ())
-        if self.faults_injected:
-            yield f"faults made on demand: {self.faults_injected}"
-        if refused:
-            yield f"refused {count_of(refused, 'other request')} to the endpoint: no Media Collection call"
-        if self.failures.count:
-            yield f"{count_of(self.failures.count, 'failure')} of tapehead's own: see the log"
-        if guard:
-            yield guard.summary_line()
+        Args:
+            counts: the counts of all its processes.
+            other_requests: requests to the endpoint that were refused, since they are no collection call.
+        """
+        summary = summarise(self._index, counts.replay) if counts.replay else None
+        report = RunReport(
+            recordings=self.names,
+            replay=summary,
+            faults=counts.faults,
+            refused=other_requests,
+            failures=counts.internal_errors,
+            offline_attempts=counts.offline.count if counts.offline else 0,
+        )
+        lines = [escape_controls(line) for line in summary_lines(summary, self.names)] if summary else []
+        if counts.faults:
+            lines.append(f"faults injected: {counts.faults}")
+        if other_requests:
+            requests = count_of(other_requests, "other request")
+            lines.append(f"refused {requests} to the endpoint: no Media Collection call")
+        if counts.internal_errors:
+            lines.append(f"{count_of(counts.internal_errors, 'failure')} of tapehead's own: see the log")
+        if counts.offline:
+            lines.append(counts.offline.summary_line())
+        is_bad_news = bool(report.offline_attempts or report.failures or self._has_misses(summary, other_requests))
+        return RunResult(report=report, lines=tuple(lines), is_bad_news=is_bad_news)
+
+    def _has_misses(self, summary: ReplaySummary | None, other_requests: int) -> bool:
+        """Return whether there were misses where they are bad news, or with `strict` unused exchanges."""
+        if summary is None or not (self._settings.strict or self._settings.on_miss is OnMiss.ERROR):
+            return False
+        return bool(summary.misses or other_requests or (self._settings.strict and summary.unused))
 
 
-def _check_writable(path: Path) -> None:
-    """Find out before the run whether its summary can be written."""
-    try:
-        open(path, "ab", opener=private).close()
-    except OSError as error:
-        raise UsageError(f"cannot write the summary to {path}: {error.strerror}") from error
+def merge_counts(parts: Iterable[RunCounts]) -> RunCounts:
+    """Return the sum of the counts of several processes of one run."""
+    replay, offline = ReplayCounts(), OfflineAttempts()
+    is_replay = is_offline = False
+    faults = internal_errors = refused_clients = 0
+    for part in parts:
+        if part.replay:
+            is_replay = True
+            replay.add(part.replay)
+        if part.offline:
+            is_offline = True
+            offline.add(part.offline)
+        faults += part.faults
+        internal_errors += part.internal_errors
+        refused_clients += part.refused_clients
+    return RunCounts(
+        replay=replay if is_replay else None,
+        faults=faults,
+        internal_errors=internal_errors,
+        offline=offline if is_offline else None,
+        refused_clients=refused_clients,
+    )
 
 
-def _write(path: Path, report: RunReport) -> None:
+def write_report(path: Path, report: RunReport) -> None:
+    """Write the summary as JSON.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     except OSError as error:
-        raise UsageError(f"cannot write the summary to {path}: {error.strerror}") from error
+        raise _summary_error(path, error) from error
 
 
-# What `books_of` puts together.
-_Sent = tuple[ReplayCounts | None, int, int, int, int]
-
-
-def dump_counts(run: EngineRun, guard: OfflineGuard, turned_away: int) -> bytes:
-    """A process's books, for `add_books` in another; `turned_away` is how many connections it refused."""
-    return msgspec.json.encode((run.counts, run.faults_injected, guard.attempts, turned_away, run.failures.count))
-
-
-def merge_counts(run: EngineRun, sent: Sequence[bytes]) -> tuple[int, int]:
-    """Add the books of other processes to those of `stage`.
-
-    Returns:
-        The connections and look-ups that they attempted, and the connections that they refused.
-    """
-    attempts = turned_away = 0
-    for each in sent:
-        counts, faults_injected, attempted, refused, failed = msgspec.json.decode(each, type=_Sent)
-        attempts += attempted
-        turned_away += refused
-        run.failures.count += failed
-        run.faults_injected_elsewhere += faults_injected
-        if run.counts and counts:
-            run.counts.add(counts)
-    return attempts, turned_away
+def _summary_error(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot write the summary to {path}: {error.strerror}")

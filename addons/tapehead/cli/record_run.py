@@ -1,4 +1,4 @@
-"""Recording: our addons in a lean mitmproxy, a writer, a pseudonym key and a screen, put together."""
+"""The command `record`: the recorder's addons in a lean mitmproxy, a recording, and the screen."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
-from tapehead.live.page_lifetime import link_lines, live_page
+from tapehead.live.live_page import link_lines, live_page
 from tapehead.live.page_settings import LiveSettings
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.hosts import Hosts
@@ -19,12 +19,12 @@ from tapehead.recording.recorder_settings import StoreSettings
 
 
 class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What to record, and where to.
+    """Settings of a recording proxy.
 
     Attributes:
-        proxy: how the proxy runs.
+        proxy: the proxy's settings.
         endpoints: hosts that count as the endpoint besides the vendor's own.
-        prefix: a path that stands before the endpoint's own at the upstream.
+        prefix: a path before the endpoint's own at the upstream.
         store: the recording.
         quiet: whether nothing is printed for each call.
         live: the live page; None for none.
@@ -39,37 +39,36 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run_recorder(settings: RecorderSettings, warn: Callable[[str], None]) -> int:
-    """Record until told to stop; the exit code.
+    """Record until SIGINT or SIGTERM, print the summary, and return the exit code.
 
     Args:
-        settings: what and where to.
+        settings: the settings.
         warn: prints a line on stderr, in any thread.
 
     Raises:
         StartupError: the proxy cannot start.
         RecordingError: the recording cannot be written.
     """
-    screen, hosts, failures = Screen(), Hosts(settings.endpoints), InternalErrors(settings.store.redact_keys)
-    with live_page(settings.live, failures) as page:
-        show = None if settings.quiet else screen.show
-        subscribers: list[OnStored] = [page.show_stored] if page else []
-        if not settings.quiet:
-            subscribers.append(screen.show_exchange)
-        recording = Recorder(settings.store, warn, failures, subscribers)
-        unmatched = UnmatchedRequests(show)
-        record = RecorderAddon(recording.writer, failures)
-        addons = [CallSelector(hosts, settings.prefix, unmatched.note, failures=failures), record]
+    screen, hosts, internal_errors = Screen(), Hosts(settings.endpoints), InternalErrors(settings.store.redact_keys)
+    subscribers: list[OnStored] = [] if settings.quiet else [screen.show_exchange]
+    unmatched = UnmatchedRequests(None if settings.quiet else screen.show)
+    with live_page(settings.live, internal_errors) as page:
+        if page:
+            subscribers.append(page.show_stored)
+        recorder = Recorder(settings.store, warn, internal_errors, subscribers)
+        record = RecorderAddon(recorder.writer, internal_errors)
+        select = CallSelector(hosts, settings.prefix, unmatched.note, internal_errors=internal_errors)
 
-        def ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+        def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             screen.show(f"recording into {settings.store.out}")
 
         try:
-            await run_proxy(hosts.limit(settings.proxy), addons, ready, record.drain, failures)
+            await run_proxy(hosts.limit(settings.proxy), [select, record], on_ready, record.drain, internal_errors)
         except StartupError:
-            recording.discard()
+            recorder.discard()
             raise
-        recording.close()
-    screen.show(recording.summary() + unmatched.summary("passed on"))
+        recorder.close()
+    screen.show(recorder.summary() + unmatched.summary("passed on"))
     screen.close()
-    return 0 if recording.is_whole else 1
+    return int(not recorder.is_whole)

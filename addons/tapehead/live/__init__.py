@@ -1,1 +1,1 @@
-"""The live page: its server, what it shows, and who may look at it."""
+"""The live page: its server, the log of calls behind it, the views of calls, and its access control."""

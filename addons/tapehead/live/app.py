@@ -1,4 +1,4 @@
-"""The live page's web site: its files, and a stream of lines for who has the token."""
+"""The live page's ASGI application: its files, and a stream of JSON lines for holders of the token."""
 
 import asyncio
 import contextlib
@@ -6,30 +6,27 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from tapehead.live.call_log import MOST_CALLS, CallLog, LoggedCall
 from tapehead.live.request_guard import OK, SAFE_HEADERS, UNAUTHORIZED, RequestGuard
-from tapehead.server.asgi import TRANSPORT, Protocol, Receive, Scope, Send
+from tapehead.server.asgi import TRANSPORT, AsgiApp, Message, Protocol, Receive, Scope, Send
 from tapehead.web.asset_files import read_asset
 
-# A page that takes nothing for so long is dropped; one that hears nothing for longer than a beat knows it was.
+# A page that reads nothing for so long is disconnected; a page that receives nothing for longer than a beat knows that
+# it was disconnected.
 SLOW_SECONDS, BEAT_SECONDS = 10.0, 3.0
-# Calls that come together go out together.
-TOGETHER_SECONDS = 0.05
-# How long the pages have to read that it is over.
+# Calls that arrive within this time are sent together.
+BATCH_SECONDS = 0.05
+# Time for pages to read the last lines when the server stops.
 FAREWELL_SECONDS = 0.5
 MOST_HEAD = 32_000
 BEAT = b"\n"
-
-Message = MutableMapping[str, Any]
 
 _FILES = {
     "/": ("live/assets/page.html", "text/html"),
@@ -40,16 +37,16 @@ _FILES = {
 PUBLIC = frozenset(_FILES)
 
 
-class Feed:
-    """A board that many pages read, each at its own pace.
+class CallStream:
+    """A call log that many pages read, each at its own pace.
 
     Args:
-        board: what there is to read.
-        title: what it is.
+        log: the calls.
+        title: the page's title.
     """
 
-    def __init__(self, board: CallLog, title: str) -> None:
-        self._board = board
+    def __init__(self, log: CallLog, title: str) -> None:
+        self._log = log
         self._title = title
         self._lock = threading.Lock()
         self._closed = False
@@ -59,22 +56,21 @@ class Feed:
 
     # ---- In other threads ----
 
-    def post(self, call: LoggedCall, missed: int) -> None:
-        """Put up a call, and how many never came so far."""
+    def add(self, call: LoggedCall, missed: int) -> None:
+        """Add a call to the log, with the number of calls missed so far, and wake the pages."""
         with self._lock:
-            self._board.totals.missed = missed
-            self._board.post(call)
-        self._tell(self._wake)
+            self._log.add(call, missed)
+        self._call_soon(self._wake)
 
     def close(self) -> None:
-        """Let the pages read to the end, for a moment, and hang up."""
+        """Let the pages read to the end, for a moment, and disconnect them."""
         self._closed = True
-        self._tell(self._end)
+        self._call_soon(self._end)
 
-    def _tell(self, what: Callable[[], object]) -> None:
+    def _call_soon(self, callback: Callable[[], object]) -> None:
         if self._loop:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
-                self._loop.call_soon_threadsafe(what)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so there are no pages
+                self._loop.call_soon_threadsafe(callback)
 
     # ---- On the server's loop ----
 
@@ -84,32 +80,35 @@ class Feed:
 
     def _end(self) -> None:
         self._wake()
-        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self.hang_up)
+        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, lambda: [*map(reset, self._transports)])
 
-    def hang_up(self) -> None:
-        """Break what connections are left."""
-        for transport in self._transports:
-            _reset(transport)
-
-    async def lines(self, place: int) -> AsyncIterator[bytes]:
-        """What a page gets that stopped at `place`: whole lines, until there are no more."""
+    async def lines(self, number: int) -> AsyncIterator[bytes]:
+        """Yield whole lines for a page that has received calls up to `number`, until the stream is closed."""
         self._loop = asyncio.get_running_loop()
-        yield _line({"kind": "hello", "title": self._title, "keeps": MOST_CALLS, "beat": BEAT_SECONDS})
-        place = place if place <= self._board.totals.calls else 0
+        yield encode_line({"kind": "hello", "title": self._title, "keeps": MOST_CALLS, "beat": BEAT_SECONDS})
+        number = number if number <= self._log.totals.calls else 0
         while True:
             changed, closed = self._changed, self._closed
             with self._lock:
-                lines, place = self._board.since(place)
+                lines, number = self._log.since(number)
             if lines:
                 yield b"\n".join(lines) + b"\n"
             elif closed:
-                yield _line({"kind": "end"})
+                yield encode_line({"kind": "end"})
                 return
-            elif not await _happens(changed):
-                yield BEAT
+            else:
+                try:
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        await changed.wait()
+                except TimeoutError:
+                    yield BEAT
+                else:
+                    await asyncio.sleep(BATCH_SECONDS)
 
-    async def stream(self, place: int, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a page its lines; hang up on it where it does not take them."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a page its lines, from the call `after` of the query on; disconnect a page that does not read them."""
+        after = QueryParams(scope["query_string"]).get("after", "")
+        number = int(after) if after.isascii() and after.isdigit() and len(after) < 18 else 0
         transport = scope["extensions"][TRANSPORT]
 
         async def send_in_time(message: Message) -> None:
@@ -117,134 +116,87 @@ class Feed:
                 async with asyncio.timeout(SLOW_SECONDS):
                     await send(message)
             except TimeoutError:
-                _reset(transport)
+                reset(transport)
 
         self._transports.add(transport)
         try:
-            await StreamingResponse(self.lines(place), media_type="application/x-ndjson")(scope, receive, send_in_time)
+            await StreamingResponse(self.lines(number), media_type="application/x-ndjson")(scope, receive, send_in_time)
         finally:
             self._transports.discard(transport)
 
 
-def _reset(transport: asyncio.Transport) -> None:
-    """Break a connection, and let go of what it has not taken, in the system's memory, too."""
+def reset(transport: asyncio.Transport) -> None:
+    """Break a connection, and release what the system still holds for the other side."""
     with contextlib.suppress(OSError):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
-def _line(value: object) -> bytes:
+def encode_line(value: object) -> bytes:
+    """Return a value as a line of JSON."""
     return msgspec.json.encode(value) + b"\n"
 
 
-async def _happens(changed: asyncio.Event) -> bool:
-    """Whether an event happens before it is time for a sign of life."""
-    try:
-        async with asyncio.timeout(BEAT_SECONDS):
-            await changed.wait()
-    except TimeoutError:
-        return False
-    await asyncio.sleep(TOGETHER_SECONDS)
-    return True
-
-
-class _Guarded:
-    """An application behind a doorkeeper: what is refused gets a status and nothing else."""
-
-    def __init__(self, app: Starlette, doorkeeper: RequestGuard, note: Callable[[Exception], None]) -> None:
-        self._app = app
-        self._doorkeeper = doorkeeper
-        self._note = note
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        status = self._doorkeeper.judge(scope["method"], scope["path"], scope["headers"])
-        app: Callable[..., Awaitable[None]] = self._app if status == OK else _refusal(status)
-        try:
-            await app(scope, receive, _safely(send))
-        except Exception as error:  # noqa: BLE001 - the page may be lost; what it shows goes on
-            self._note(error)
-            scope["extensions"][TRANSPORT].abort()
-
-
-def _safely(send: Send) -> Send:
-    """A way to send that puts the safe headers into every answer."""
-
-    async def send_safely(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *((n.encode(), v.encode()) for n, v in SAFE_HEADERS)]
-        await send(message)
-
-    return send_safely
-
-
-def _refusal(status: int) -> Response:
-    return Response(status_code=status, headers={"www-authenticate": "Bearer"} if status == UNAUTHORIZED else None)
-
-
-def site(feed: Feed, doorkeeper: RequestGuard, note: Callable[[Exception], None]) -> Callable[..., Awaitable[None]]:
-    """The application.
+def build_app(stream: CallStream, guard: RequestGuard, on_error: Callable[[Exception], None]) -> AsgiApp:
+    """Return the live page's application; refused requests get a status and nothing else.
 
     Args:
-        feed: what the pages read.
-        doorkeeper: who may.
-        note: called with what failed.
+        stream: the calls.
+        guard: checks each request.
+        on_error: called with each exception.
     """
-    files = [Route(path, _file(name, kind)) for path, (name, kind) in _FILES.items()]
-    return _Guarded(Starlette(routes=[*files, Route("/lines", _Lines(feed))]), doorkeeper, note)
+    files = {path: Response(read_asset(name), media_type=media_type) for path, (name, media_type) in _FILES.items()}
+    apps: dict[str, AsgiApp] = {**files, "/lines": stream}
 
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *((n.encode(), v.encode()) for n, v in SAFE_HEADERS)]
+            await send(message)
 
-class _Lines:
-    """The stream; `after` in the query says where a page stopped."""
+        status = guard.check(scope["method"], scope["path"], scope["headers"])
+        if status == OK:
+            answer = apps.get(scope["path"]) or Response("Not Found", 404)
+        else:
+            answer = Response(None, status, {"www-authenticate": "Bearer"} if status == UNAUTHORIZED else None)
+        try:
+            await answer(scope, receive, send_safely)
+        except Exception as error:  # noqa: BLE001 - the page may fail, the traffic must not
+            on_error(error)
+            scope["extensions"][TRANSPORT].abort()
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one page, for as long as it stays."""
-        said = Request(scope).query_params.get("after", "")
-        place = int(said) if said.isascii() and said.isdigit() and len(said) < 18 else 0
-        await self._feed.stream(place, scope, receive, send)
-
-
-def _file(path: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    content = read_asset(path).encode()
-
-    async def answer(_request: Request) -> Response:
-        return Response(content, media_type=kind)
-
-    return answer
+    return app
 
 
 class QuietProtocol(Protocol):
-    """A protocol that logs nothing of what strangers send, and takes no head without end."""
+    """An HTTP protocol that logs nothing of what clients send, and limits idle connections and long heads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.logger = logging.getLogger("tapehead.live.connections")
         self.logger.disabled = True
-        self._head = 0
-        self._asked = False
+        self._head_size = 0
+        self._has_request = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection; one that asks for nothing does not keep others out."""
+        """Accept a connection; it is closed if no request arrives in time."""
         super().connection_made(transport)
-        asyncio.get_running_loop().call_later(SLOW_SECONDS, self._hurry)
+        asyncio.get_running_loop().call_later(SLOW_SECONDS, self._close_idle)
 
-    def _hurry(self) -> None:
-        if not self._asked:
+    def _close_idle(self) -> None:
+        if not self._has_request:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes of a request."""
-        self._head += len(data)
-        if self._head > MOST_HEAD:
+        """Receive some bytes of a request."""
+        self._head_size += len(data)
+        if self._head_size > MOST_HEAD:
             self.transport.abort()
         else:
             super().data_received(data)
 
     def on_message_complete(self) -> None:
-        """Take the end of a request."""
-        self._head = 0
-        self._asked = True
+        """End a request."""
+        self._head_size = 0
+        self._has_request = True
         super().on_message_complete()

@@ -1,6 +1,6 @@
-"""What the live page has to show: the last calls, the last sessions and the totals, in bounded memory.
+"""The data behind the live page: the last calls, the last sessions and the totals, in bounded memory.
 
-Pages come and go, and each reads from where it stopped: a place is the number of the last call that it has got.
+Each page reads from where it stopped, which is the number of the last call that it received.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -11,20 +11,20 @@ from tapehead.protocol.exchange import Severity
 
 MOST_CALLS, MOST_BYTES = 2_000, 16_000_000
 MOST_SESSIONS = 500
-# What a page gets at once, in bytes.
+# Bytes that a page receives at once.
 MOST_AT_ONCE = 250_000
 
 
 class LoggedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as it comes onto the board.
+    """A call as the log takes it.
 
     Attributes:
-        line: a JSON object that shows it.
-        sid: the session; None if there is none.
-        media, player: what the session plays and in what, if the call says so.
+        line: the call as a JSON object.
+        sid: the session id; None if there is none.
+        media, player: the names of content and player, if the call carries them.
         is_event: whether it is one of the session's events.
-        is_refused: whether it got no answer, or one that refuses.
-        findings: how many there are, by severity.
+        is_refused: whether it got no answer, or a status of 400 or more.
+        findings: the number of findings by severity.
     """
 
     line: bytes
@@ -37,7 +37,7 @@ class LoggedCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionRow(msgspec.Struct, kw_only=True):
-    """A session: what it is, and its counts; `changed` is the number of its last call."""
+    """A session with its names and counts; `changed` is the number of its last call."""
 
     kind: str = "session"
     sid: str
@@ -52,13 +52,13 @@ class SessionRow(msgspec.Struct, kw_only=True):
 
 
 class Totals(msgspec.Struct, kw_only=True):
-    """What came so far.
+    """Counts since the start.
 
     Attributes:
-        calls, refused, sessions: how many there were.
-        errors, warnings, infos: how many findings.
-        gone: how many calls are no longer on the board.
-        missed: how many never came onto it.
+        calls, refused, sessions: the number of each.
+        errors, warnings, infos: the number of findings.
+        gone: how many calls were removed from the log for lack of room.
+        missed: how many calls never got into it.
     """
 
     kind: str = "totals"
@@ -73,10 +73,10 @@ class Totals(msgspec.Struct, kw_only=True):
 
 
 class CallLog:
-    """The board; for one thread at a time.
+    """The last calls and sessions, and the totals; for one thread at a time.
 
     Attributes:
-        totals: what came so far.
+        totals: the counts since the start.
     """
 
     def __init__(self) -> None:
@@ -85,8 +85,9 @@ class CallLog:
         self._size = 0
         self._sessions: OrderedDict[str, SessionRow] = OrderedDict()
 
-    def post(self, call: LoggedCall) -> None:
-        """Put up a call; the oldest go where there is no room."""
+    def add(self, call: LoggedCall, missed: int) -> None:
+        """Add a call, and the number of calls missed so far; the oldest calls go where there is no room."""
+        self.totals.missed = missed
         self.totals.calls += 1
         line = b'{"number":%d,%b' % (self.totals.calls, call.line[1:])
         self._calls.append(line)
@@ -94,43 +95,42 @@ class CallLog:
         while len(self._calls) > MOST_CALLS or self._size > MOST_BYTES:
             self._size -= len(self._calls.popleft())
             self.totals.gone += 1
-        _count(self.totals, call)
-        if call.sid is not None:
-            self._count_in(call.sid, call)
-
-    def _count_in(self, sid: str, call: LoggedCall) -> None:
-        session = self._sessions.pop(sid, None)
+        count_call(self.totals, call)
+        if call.sid is None:
+            return
+        session = self._sessions.pop(call.sid, None)
         if session is None:
-            session = SessionRow(sid=sid)
+            session = SessionRow(sid=call.sid)
             self.totals.sessions += 1
-        self._sessions[sid] = session
+        self._sessions[call.sid] = session
         if len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)
         session.media, session.player = call.media or session.media, call.player or session.player
         session.events += call.is_event
         session.changed = self.totals.calls
-        _count(session, call)
+        count_call(session, call)
 
-    def since(self, place: int) -> tuple[list[bytes], int]:
-        """What a page has not got that stopped at `place`, as lines of JSON; and where it stands then.
+    def since(self, number: int) -> tuple[list[bytes], int]:
+        """Return the lines of JSON that follow call `number`, and the number of the last call among them.
 
-        Not more than `MOST_AT_ONCE` bytes of calls, but one of them at least; nothing if there is nothing new.
+        They are at most `MOST_AT_ONCE` bytes of calls, but one call at least; none if there is nothing new.
         """
-        first = max(place, self.totals.gone)
+        first = max(number, self.totals.gone)
         lines, size = list[bytes](), 0
-        while (at := first + len(lines)) < self.totals.calls and size < MOST_AT_ONCE:
-            line = self._calls[at - self.totals.gone]
+        while (last := first + len(lines)) < self.totals.calls and size < MOST_AT_ONCE:
+            line = self._calls[last - self.totals.gone]
             lines.append(line)
             size += len(line)
         if not lines:
-            return [], place
-        sessions = (each for each in self._sessions.values() if place < each.changed)
-        return [*map(msgspec.json.encode, sessions), *lines, msgspec.json.encode(self.totals)], at
+            return [], number
+        sessions = (session for session in self._sessions.values() if number < session.changed)
+        return [*map(msgspec.json.encode, sessions), *lines, msgspec.json.encode(self.totals)], last
 
 
-def _count(counts: SessionRow | Totals, call: LoggedCall) -> None:
-    found = Counter(call.findings)
+def count_call(counts: SessionRow | Totals, call: LoggedCall) -> None:
+    """Add a call's refusal and findings to `counts`."""
+    findings = Counter(call.findings)
     counts.refused += call.is_refused
-    counts.errors += found[Severity.ERROR]
-    counts.warnings += found[Severity.WARNING]
-    counts.infos += found[Severity.INFO]
+    counts.errors += findings[Severity.ERROR]
+    counts.warnings += findings[Severity.WARNING]
+    counts.infos += findings[Severity.INFO]

@@ -4,11 +4,11 @@ import msgspec
 
 
 class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A live page that is wanted.
+    """Settings of a live page.
 
     Attributes:
-        port: where on 127.0.0.1 it is served; 0 picks a port.
-        title: what it says that it shows.
+        port: the port on 127.0.0.1; 0 picks a free one.
+        title: the page's title, which is the command's name.
     """
 
     port: int

@@ -1,8 +1,8 @@
-"""Who may ask the live page's server for what.
+"""Access control of the live page's server.
 
-Any page in any browser of this machine can send requests to a port of it. So the Host has to be the page's own (a name
-that was rebound to 127.0.0.1 is another), Origin and Sec-Fetch-Site must not tell of another page, and what players
-sent is for those alone who know the token.
+Any page in any browser on this machine can send requests to a local port. So Host has to be the page's own (a name
+rebound to 127.0.0.1 is another one), Origin and Sec-Fetch-Site must not name another page, and what players sent is
+served only with the token.
 """
 
 import hmac
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 HOSTS = ("127.0.0.1", "localhost")
 OK, UNAUTHORIZED, FORBIDDEN, NOT_ALLOWED, MISDIRECTED = 200, 401, 403, 405, 421
 
-# Headers of every answer. Nothing but the page's own files is loaded or run, nothing of it is framed, kept or sent on.
+# Headers of every answer: only the page's own files are loaded or run, and nothing is framed, cached or sent on.
 SAFE_HEADERS: tuple[tuple[str, str], ...] = (
     (
         "content-security-policy",
@@ -29,12 +29,12 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class RequestGuard:
-    """Judges requests by their heads.
+    """A check of request heads.
 
     Args:
-        port: where the page is served.
-        token: what its link carries.
-        public: the paths that need no token; nothing of what players sent is in them.
+        port: the server's port.
+        token: the token that the page's link carries.
+        public: the paths that need no token; none of them shows what players sent.
     """
 
     def __init__(self, port: int, token: str, public: frozenset[str]) -> None:
@@ -42,27 +42,23 @@ class RequestGuard:
         self._credentials = f"Bearer {token}".encode()
         self._public = public
 
-    def judge(self, method: str, path: str, headers: RawHeaders) -> int:
-        """The status of the refusal; OK if there is none."""
-        hosts = _values(headers, b"host")
+    def check(self, method: str, path: str, headers: RawHeaders) -> int:
+        """Return the status of the refusal; OK if the request is accepted."""
+        hosts = header_values(headers, b"host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             return MISDIRECTED
-        if not _is_own(hosts[0], headers):
+        origins, sites = header_values(headers, b"origin"), header_values(headers, b"sec-fetch-site")
+        if not (set(origins) <= {b"http://" + hosts[0]} and set(sites) <= {b"same-origin", b"none"}):
             return FORBIDDEN
         if method != "GET":
             return NOT_ALLOWED
-        return OK if path in self._public or self._knows_token(headers) else UNAUTHORIZED
-
-    def _knows_token(self, headers: RawHeaders) -> bool:
-        said = _values(headers, b"authorization")
-        return len(said) == 1 and hmac.compare_digest(said[0], self._credentials)
-
-
-def _is_own(host: bytes, headers: RawHeaders) -> bool:
-    """Whether nothing says that another page asks."""
-    origins, sites = _values(headers, b"origin"), _values(headers, b"sec-fetch-site")
-    return set(origins) <= {b"http://" + host} and set(sites) <= {b"same-origin", b"none"}
+        if path in self._public:
+            return OK
+        credentials = header_values(headers, b"authorization")
+        is_known = len(credentials) == 1 and hmac.compare_digest(credentials[0], self._credentials)
+        return OK if is_known else UNAUTHORIZED
 
 
-def _values(headers: RawHeaders, name: bytes) -> list[bytes]:
+def header_values(headers: RawHeaders, name: bytes) -> list[bytes]:
+    """Return the values of all headers of a name, which is in lower case."""
     return [value for key, value in headers if key.lower() == name]

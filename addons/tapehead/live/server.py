@@ -1,159 +1,131 @@
-"""The live page beside the traffic: what is handed over is worked on in a thread of its own and served from another.
+"""The live page beside the traffic: calls are prepared in one thread of their own and served from another.
 
-The traffic waits for nothing of this: handing over is a look at two numbers and a queue, and what finds no room is
-counted and not shown.
+The traffic never waits for it: handing over a call compares two numbers and puts it into a queue. A call that finds no
+room is counted and not shown.
 """
 
-import asyncio
 import functools
 import queue
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Self
 
-import uvicorn
-
-from tapehead.answers import Answer, Observer
-from tapehead.errors import StartupError
+from tapehead.answers import Answer
 from tapehead.internal_errors import InternalErrors
-from tapehead.live.app import PUBLIC, Feed, QuietProtocol, site
+from tapehead.live.app import PUBLIC, CallStream, QuietProtocol, build_app
 from tapehead.live.call_log import CallLog, LoggedCall
 from tapehead.live.page_settings import LiveSettings
 from tapehead.live.request_guard import RequestGuard
 from tapehead.live.views import AnswerViews, view_of
 from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.messages import Request
 from tapehead.redaction.redactor import Redactor
+from tapehead.server.uvicorn_server import Server, listen
 
 HOST = "127.0.0.1"
-# What may wait to be shown, in calls and in bytes of their bodies.
+# Limits of what may wait to be shown, in calls and in bytes of their bodies.
 MOST_WAITING, MOST_WAITING_BYTES = 5_000, 16_000_000
-PATIENCE_SECONDS = 2.0
+MOST_CONNECTIONS = 64
+PATIENCE_SECONDS = 1
 _TOKEN_BYTES = 32
 _CALL_OVERHEAD = 4_000
 
 
 class LiveServer:
-    """A page that is served until it is closed.
+    """A live page, served inside a `with` block.
+
+    `show_stored` subscribes to a recording's exchanges, `show_answer` to an engine's answers.
 
     Args:
-        settings: where, and what it says that it shows.
-        failures: what fails of it is noted there.
-        redact_keys: names whose values identify somebody, besides those that always do.
+        settings: port and title.
+        internal_errors: records failures of the page.
+        redact_keys: keys with identifying values, besides the built-in ones.
 
     Attributes:
-        link: what to open; the token in it is in no request's first line, since it stands behind the #.
+        link: the URL to open. It carries the token behind its #, so that the token is in no request line.
 
     Raises:
-        StartupError: the port cannot be listened on.
+        StartupError: nothing can listen on the port.
     """
 
-    def __init__(self, settings: LiveSettings, failures: InternalErrors, redact_keys: Iterable[str] = ()) -> None:
-        listening = _listen(settings.port)
+    def __init__(
+        self, settings: LiveSettings, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()
+    ) -> None:
+        listening = listen(HOST, settings.port, "--live")
         port, token = listening.getsockname()[1], secrets.token_urlsafe(_TOKEN_BYTES)
         self.link = f"http://{HOST}:{port}/#{token}"
-        self._failures = failures
-        self._answers = AnswerViews(Redactor(secrets.token_bytes(_TOKEN_BYTES), redact_keys))
-        self._waiting: queue.Queue[tuple[Callable[[], LoggedCall], int] | None] = queue.Queue(MOST_WAITING)
-        # Bytes that came and bytes that went; each is written by one thread only.
-        self._came = self._went = self._missed = 0
-        self._feed = Feed(CallLog(), settings.title)
-        app = site(self._feed, RequestGuard(port, token, PUBLIC), self._note)
-        self._server = uvicorn.Server(_config(app))
-        self._threads = [
-            threading.Thread(target=self._work, name="tapehead-live", daemon=True),
-            threading.Thread(target=self._serve, args=(listening,), name="tapehead-live-server", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._internal_errors = internal_errors
+        self._answer_views = AnswerViews(Redactor(secrets.token_bytes(_TOKEN_BYTES), redact_keys))
+        self._queue: queue.Queue[tuple[Callable[[], LoggedCall], int] | None] = queue.Queue(MOST_WAITING)
+        # Bytes put into the queue and taken out of it; each is written by one thread only.
+        self._bytes_in = self._bytes_out = self._missed = 0
+        self._stream = CallStream(CallLog(), settings.title)
+        self._thread = threading.Thread(target=self._prepare_calls, name="tapehead-live", daemon=True)
+        self._server = Server(
+            build_app(self._stream, RequestGuard(port, token, PUBLIC), self._record_error),
+            listening=listening,
+            internal_errors=internal_errors,
+            grace_seconds=PATIENCE_SECONDS,
+            max_connections=MOST_CONNECTIONS,
+            protocol=QuietProtocol,
+            name="the live page",
+        )
 
-    # ---- Where the traffic is; one thread at a time ----
+    def __enter__(self) -> Self:
+        """Start serving."""
+        self._thread.start()
+        self._server.start()
+        return self
 
-    def show_stored(self, exchange: Exchange, size: int) -> None:
-        """Show an exchange as it is stored, in a line of `size` bytes."""
-        self._put(functools.partial(view_of, exchange), size)
-
-    def watching(self, observe: Observer | None) -> Observer:
-        """An observer that shows each answer here, and to another one, too."""
-
-        def both(request: Request, answer: Answer, now: float) -> None:
-            if observe:
-                observe(request, answer, now)
-            size = _size_of(request) + (_size_of(answer.response) if answer.response else 0)
-            self._put(functools.partial(self._answers.view, request, answer, now, time.time()), size)
-
-        return both
-
-    def _put(self, make: Callable[[], LoggedCall], size: int) -> None:
-        if self._came - self._went + size > MOST_WAITING_BYTES:
-            self._missed += 1
-            return
+    def __exit__(self, *_: object) -> None:
+        """Show what waits, end the pages' streams, and stop serving, within about three seconds."""
         try:
-            self._waiting.put_nowait((make, size))
-        except queue.Full:
-            self._missed += 1
-        else:
-            self._came += size
-
-    def close(self) -> None:
-        """Show what waits, tell the pages that it is over, and stop; that takes no longer than two seconds."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        try:
-            self._waiting.put(None, timeout=PATIENCE_SECONDS / 2)
+            self._queue.put(None, timeout=PATIENCE_SECONDS)
         except queue.Full:
             pass
         else:
-            self._threads[0].join(PATIENCE_SECONDS / 2)
-        self._feed.close()
-        self._server.should_exit = True
-        self._threads[1].join(max(deadline - time.monotonic(), 0))
+            self._thread.join(PATIENCE_SECONDS)
+        self._stream.close()
+        self._server.stop()
 
-    # ---- In threads of its own ----
+    # ---- In the thread of the traffic; one thread at a time ----
 
-    def _work(self) -> None:
-        while (waiting := self._waiting.get()) is not None:
-            make, size = waiting
-            try:
-                self._feed.post(make(), self._missed)
-            except Exception as error:  # noqa: BLE001 - that call is not shown; the next may be
-                self._note(error)
-            self._went += size
+    def show_stored(self, exchange: Exchange, size: int) -> None:
+        """Show an exchange that was stored in a line of `size` bytes."""
+        self._put(functools.partial(view_of, exchange), size)
 
-    def _serve(self, listening: socket.socket) -> None:
+    def show_answer(self, request: Request, answer: Answer, now: float) -> None:
+        """Show an answer to a request that arrived at `now`, in seconds since 1970."""
+        size = sum(
+            _CALL_OVERHEAD + len(message.body) + len(message.text or "") + len(message.base64 or "")
+            for message in (request, answer.response)
+            if message
+        )
+        self._put(functools.partial(self._answer_views.view, request, answer, now, time.time()), size)
+
+    def _put(self, make_view: Callable[[], LoggedCall], size: int) -> None:
+        if self._bytes_in - self._bytes_out + size > MOST_WAITING_BYTES:
+            self._missed += 1
+            return
         try:
-            with listening:
-                asyncio.run(self._server.serve(sockets=[listening]))
-        except Exception as error:  # noqa: BLE001 - the traffic goes on without a page
-            self._note(error)
+            self._queue.put_nowait((make_view, size))
+        except queue.Full:
+            self._missed += 1
+        else:
+            self._bytes_in += size
 
-    def _note(self, error: Exception) -> None:
-        self._failures.record("the live page", error)
+    # ---- In its own threads ----
 
+    def _prepare_calls(self) -> None:
+        while (waiting := self._queue.get()) is not None:
+            make_view, size = waiting
+            try:
+                self._stream.add(make_view(), self._missed)
+            except Exception as error:  # noqa: BLE001 - this call is not shown; the next one may be
+                self._record_error(error)
+            self._bytes_out += size
 
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((HOST, port))
-    except OSError as error:
-        raise StartupError.of_listening(HOST, port, error, "--live") from error
-
-
-def _config(app: Callable[..., object]) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=QuietProtocol,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        limit_concurrency=64,
-    )
-
-
-def _size_of(message: Request | Response) -> int:
-    """About how many bytes a message holds in memory."""
-    return _CALL_OVERHEAD + len(message.body) + len(message.text or "") + len(message.base64 or "")
+    def _record_error(self, error: Exception) -> None:
+        self._internal_errors.record("the live page", error)

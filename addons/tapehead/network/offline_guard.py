@@ -6,9 +6,33 @@ It listens to the interpreter's own audit events, below every library in use, so
 import sys
 from collections.abc import Iterable
 
+import msgspec
+
 _WATCHED = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
-# What of an attempt is examples for the summary.
+# Attempts that the summary names.
 MOST_EXAMPLES = 20
+
+
+class OfflineAttempts(msgspec.Struct):
+    """Connections and look-ups that were refused.
+
+    Attributes:
+        count: how many.
+        examples: the first of them, as call and host.
+    """
+
+    count: int = 0
+    examples: list[str] = msgspec.field(default_factory=list)
+
+    def add(self, other: "OfflineAttempts") -> None:
+        """Add the attempts of another process."""
+        self.count += other.count
+        self.examples = [*self.examples, *other.examples][:MOST_EXAMPLES]
+
+    def summary_line(self) -> str:
+        """Return the line about them for the summary."""
+        line = f"offline: {self.count} connections and look-ups attempted"
+        return f"{line}: {', '.join(self.examples)}" if self.examples else line
 
 
 class OfflineGuard:
@@ -18,27 +42,20 @@ class OfflineGuard:
         allow: hosts that may be reached, each with or without a port.
 
     Attributes:
-        attempts: how many were refused.
-        examples: the first of them, in words.
+        attempts: the refused ones.
     """
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
-        self.attempts = 0
-        self.examples: list[str] = []
-        # What is looked up is the name alone.
+        self.attempts = OfflineAttempts()
+        # A look-up has the name alone.
         self._allow = frozenset(part.lower() for name in allow for part in (name, name.rpartition(":")[0]) if part)
-        self._enabled = False
+        self._is_enabled = False
 
     def enable(self) -> None:
-        """Refuse from now on; what listens is not disturbed."""
-        if not self._enabled:
-            self._enabled = True
+        """Refuse from now on; listening sockets are not affected."""
+        if not self._is_enabled:
+            self._is_enabled = True
             sys.addaudithook(self._watch)
-
-    def summary_line(self) -> str:
-        """The receipt in words."""
-        said = f"offline: {self.attempts} connections and look-ups attempted"
-        return f"{said}: {', '.join(self.examples)}" if self.examples else said
 
     def _watch(self, event: str, arguments: tuple[object, ...]) -> None:
         if event not in _WATCHED:
@@ -50,7 +67,7 @@ class OfflineGuard:
         # An address is all that a connection shows of a host that is allowed by name: its look-up was judged.
         if named in self._allow or (connects and (self._allow or not isinstance(target, tuple))):
             return
-        self.attempts += 1
-        if len(self.examples) < MOST_EXAMPLES:
-            self.examples.append(f"{event.partition('.')[2]} {host}")
+        self.attempts.count += 1
+        if len(self.attempts.examples) < MOST_EXAMPLES:
+            self.attempts.examples.append(f"{event.partition('.')[2]} {host}")
         raise PermissionError(f"tapehead replays offline and does not reach for {host}")

@@ -1,1 +1,1 @@
-"""Everything that imports mitmproxy: addons, hosts, login, access control, the lean master."""
+"""Everything that imports mitmproxy: addons, hosts, login, access control, and a lean master."""

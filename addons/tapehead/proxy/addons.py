@@ -1,12 +1,12 @@
-"""tapehead inside mitmproxy: picks out the collection calls, records them, answers them from an engine.
+"""tapehead inside mitmproxy: select the collection calls, record them, or answer them from an engine.
 
-Nothing here decides anything about the protocol. Whatever fails here is told and counted, and the traffic flows on
-untouched.
+Nothing here decides anything about the protocol. A failure here is logged and counted, and the traffic continues
+unchanged.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from mitmproxy import http
@@ -22,53 +22,56 @@ from tapehead.proxy.flows import can_cut, capture, cut, mark, request_of, route_
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.capture import CapturedCall
 
-# How long an answer may take to be sent.
+# Time for an answer to be sent.
 SENDING_SECONDS = 0.1
 STOPPED = "tapehead was stopped before the answer came"
-NO_CALL = "tapehead answers Media Collection calls only, offline, and {asked} is none; see --allow"
+NO_CALL = "tapehead answers Media Collection calls only, offline, and {request} is none; see --allow"
+
+# Called with method, path and status of a request to the endpoint that is no collection call.
+OnUnmatched = Callable[[str, str, int], None]
 
 
-class ExchangeSink(Protocol):
-    """Where what was seen of calls goes."""
+class CallSink(Protocol):
+    """A store of captured calls."""
 
     async def store(self, item: CapturedCall, size: int) -> None:
-        """Store it, and come back when that is done, or has taken too long."""
+        """Store a call, and return when that is done or has taken too long."""
         ...
 
     def put(self, item: CapturedCall, size: int) -> object:
-        """Store it soon."""
+        """Store a call soon."""
         ...
 
 
 class CallSelector:
-    """Marks the collection calls, and lets everything else stream through without a look at it.
+    """Marks the collection calls, and streams everything else through unseen.
 
     Args:
-        hosts: which hosts count.
-        prefix: in reverse mode, a path that stands before the endpoint's own at the upstream.
-        stray: called with method, path and status of other requests to the endpoint; None for nobody.
-        stream: whether other requests go on as they come; where they may be refused, they have to be whole.
-        failures: what failed of it.
+        hosts: the hosts that count as the endpoint.
+        prefix: in reverse mode, a path before the endpoint's own at the upstream.
+        on_unmatched: called for other requests to the endpoint.
+        stream: whether other requests are streamed; they cannot be where they may be refused.
+        internal_errors: records failures of the hooks.
     """
 
     def __init__(
         self,
         hosts: Hosts,
         prefix: str = "",
-        stray: Callable[[str, str, int], None] | None = None,
+        on_unmatched: OnUnmatched | None = None,
         *,
         stream: bool = True,
-        failures: InternalErrors,
+        internal_errors: InternalErrors,
     ) -> None:
-        self.failures = failures
+        self.internal_errors = internal_errors
         self._hosts = hosts
         self._prefix = prefix.rstrip("/")
-        self._stray = stray
+        self._on_unmatched = on_unmatched
         self._stream = stream
 
     @contained
     def http_connect(self, flow: http.HTTPFlow) -> None:
-        """Open a tunnel to the endpoint before it is known to be up, so that a call to a dead one can be recorded."""
+        """Open a tunnel to the endpoint before that is known to be up, so that a call to a dead one is recorded."""
         if self._hosts.has(flow.request.host, flow.request.port):
             flow.response = http.Response.make(200)
             flow.response.reason = "Connection established"
@@ -76,15 +79,15 @@ class CallSelector:
 
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Mark a call before its body comes, and let other requests stream."""
-        # First of all, since a call without it goes elsewhere.
+        """Mark a call before its body arrives, and stream other requests."""
+        # This comes first, since a call without its prefix goes elsewhere.
         if self._prefix and not flow.request.path.startswith(f"{self._prefix}/"):
             flow.request.path = self._prefix + flow.request.path
         if not self.mark(flow):
             flow.request.stream = self._stream
 
     def mark(self, flow: http.HTTPFlow) -> bool:
-        """Whether `flow` is a collection call; `route_of` knows it from now on."""
+        """Return whether `flow` is a collection call, for which `route_of` gives its route from now on."""
         route = find_call(flow.request.method, flow.request.path) if self._hosts.counts(flow) else None
         if route:
             mark(flow, route)
@@ -92,24 +95,24 @@ class CallSelector:
 
     @contained
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Let the answers to other requests stream."""
+        """Stream the answers to other requests."""
         if route_of(flow) is None and flow.response:
             flow.response.stream = True
-            if self._stray and self._hosts.counts(flow):
-                self._stray(flow.request.method, flow.request.path, flow.response.status_code)
+            if self._on_unmatched and self._hosts.counts(flow):
+                self._on_unmatched(flow.request.method, flow.request.path, flow.response.status_code)
 
 
 class RecorderAddon:
-    """Hands every finished call on, and at the end those whose answer never came.
+    """Captures every finished call, and at the end those that have no answer.
 
     Args:
-        sink: where they go, before the answer goes to the player.
-        failures: what failed of it.
-        forwarded_only: whether only calls count that `begin` is called with.
+        sink: stores each call before its answer goes to the player.
+        internal_errors: records failures of the hooks.
+        forwarded_only: whether to capture only the calls that `begin` is called with.
     """
 
-    def __init__(self, sink: ExchangeSink, failures: InternalErrors, *, forwarded_only: bool = False) -> None:
-        self.failures = failures
+    def __init__(self, sink: CallSink, internal_errors: InternalErrors, *, forwarded_only: bool = False) -> None:
+        self.internal_errors = internal_errors
         self._sink = sink
         self._forwarded_only = forwarded_only
         self._open: dict[str, http.HTTPFlow] = {}
@@ -127,16 +130,16 @@ class RecorderAddon:
 
     @contained_async
     async def response(self, flow: http.HTTPFlow) -> None:
-        """Hand on a call that was answered."""
-        await self._finish(flow, None)
+        """Store a call that was answered."""
+        await self._store(flow, None)
 
     @contained_async
     async def error(self, flow: http.HTTPFlow) -> None:
-        """Hand on a call that failed."""
-        await self._finish(flow, flow.error.msg if flow.error else "unknown failure")
+        """Store a call that failed."""
+        await self._store(flow, flow.error.msg if flow.error else "unknown failure")
 
     async def drain(self, patience: float) -> None:
-        """Wait until the calls in hand are answered, `patience` seconds at most."""
+        """Wait until the calls in hand are answered, at most `patience` seconds."""
         deadline = time.monotonic() + patience
         while (self._open or self._storing) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -145,22 +148,22 @@ class RecorderAddon:
 
     @contained
     def done(self) -> None:
-        """Hand on what is still open: those calls have no answer, or none that could be handed on."""
+        """Store the calls that are still open: they have no answer, or one that could not be stored."""
         while self._open:
-            self._give_up(self._open.pop(next(iter(self._open))))
+            self._store_unfinished(self._open.pop(next(iter(self._open))))
 
     @contained
-    def _give_up(self, flow: http.HTTPFlow) -> None:
-        answered = flow.response is not None and flow.response.timestamp_end is not None
-        seen = capture(flow, None if answered else flow.error.msg if flow.error else STOPPED)
-        self._sink.put(seen, seen.size)
+    def _store_unfinished(self, flow: http.HTTPFlow) -> None:
+        is_answered = flow.response is not None and flow.response.timestamp_end is not None
+        captured = capture(flow, None if is_answered else flow.error.msg if flow.error else STOPPED)
+        self._sink.put(captured, captured.size)
 
-    async def _finish(self, flow: http.HTTPFlow, error: str | None) -> None:
+    async def _store(self, flow: http.HTTPFlow, error: str | None) -> None:
         if self._open.pop(flow.id, None) is not None:
-            seen = capture(flow, error)
+            captured = capture(flow, error)
             self._storing += 1
             try:
-                await self._sink.store(seen, seen.size)
+                await self._sink.store(captured, captured.size)
             finally:
                 self._storing -= 1
 
@@ -169,13 +172,13 @@ class ReplayAddon:
     """Answers collection calls from an engine, and lets nothing reach the network.
 
     Args:
-        engine: what answers.
-        hosts: which hosts count as the endpoint.
+        engine: answers the calls.
+        hosts: the hosts that count as the endpoint.
         allow: hosts whose requests may pass through to the network.
-        observer: called with each request, its answer and the time in seconds since 1970.
-        record: records what is forwarded; None where nothing is.
-        stray: called with method, path and status of other requests that are refused; None for nobody.
-        failures: what failed of it.
+        observers: called in turn with each request, its answer, and its arrival in seconds since 1970.
+        record: records forwarded calls; None where nothing is forwarded.
+        on_unmatched: called for other requests to the endpoint, which are refused.
+        internal_errors: records failures of the hooks.
     """
 
     def __init__(
@@ -183,18 +186,18 @@ class ReplayAddon:
         engine: Engine,
         hosts: Hosts,
         allow: Iterable[str] = (),
-        observer: Observer | None = None,
+        observers: Sequence[Observer] = (),
         record: RecorderAddon | None = None,
-        stray: Callable[[str, str, int], None] | None = None,
+        on_unmatched: OnUnmatched | None = None,
         *,
-        failures: InternalErrors,
+        internal_errors: InternalErrors,
     ) -> None:
-        self.failures = failures
-        self._stray = stray
+        self.internal_errors = internal_errors
+        self._on_unmatched = on_unmatched
         self._engine = engine
         self._hosts = hosts
         self._allow = Hosts(allow)
-        self._observer = observer
+        self._observers = observers
         self._record = record
         self._waiting = 0
 
@@ -202,8 +205,8 @@ class ReplayAddon:
         """Answer a request."""
         try:
             await self._answer(flow)
-        except Exception as error:  # noqa: BLE001 - the player gets an answer, whatever it is
-            self.failures.record("answering a call", error, lambda: messages_of((flow,)))
+        except Exception as error:  # noqa: BLE001 - the player gets an answer in any case
+            self.internal_errors.record("answering a call", error, lambda: messages_of((flow,)))
             flow.response = to_mitmproxy(failure(500, FAILED, time.time()))
 
     async def _answer(self, flow: http.HTTPFlow) -> None:
@@ -214,24 +217,11 @@ class ReplayAddon:
         request = request_of(flow.request)
         answer = self._engine.answer(request, now)
         if answer.delay_ms:
-            await self._wait(answer.delay_ms / 1000)
-        self._give(flow, answer)
-        self._observe(request, answer, now)
-
-    @contained
-    def _observe(self, request: Request, answer: Answer, now: float) -> None:
-        if self._observer:
-            self._observer(request, answer, now)
-
-    async def _wait(self, seconds: float) -> None:
-        self._waiting += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self._waiting -= 1
-
-    def _give(self, flow: http.HTTPFlow, answer: Answer) -> None:
-        """Give an answer to a flow: a response, a broken connection, or the way to the real endpoint."""
+            self._waiting += 1
+            try:
+                await asyncio.sleep(answer.delay_ms / 1000)
+            finally:
+                self._waiting -= 1
         if answer.forward and self._record:
             self._record.begin(flow)
         elif answer.response is None or (answer.cut and not can_cut(flow, answer.response)):
@@ -240,9 +230,15 @@ class ReplayAddon:
             flow.response = to_mitmproxy(answer.response)
             if answer.cut:
                 cut(flow.response)
+        for observe in self._observers:
+            self._notify(observe, request, answer, now)
+
+    @contained
+    def _notify(self, observe: Observer, request: Request, answer: Answer, now: float) -> None:
+        observe(request, answer, now)
 
     async def drain(self, patience: float) -> None:
-        """Wait until the answers that are late, or forwarded, are given, `patience` seconds at most."""
+        """Wait until delayed and forwarded answers are given, at most `patience` seconds."""
         deadline = time.monotonic() + patience
         while self._waiting and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -251,27 +247,28 @@ class ReplayAddon:
 
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Let no request stream that is to be refused: it would be refused by the connection, in words not ours."""
+        """Stream no request that is going to be refused: mitmproxy would refuse the connection in its own words."""
         if not self._allow.names(flow.request.pretty_host, flow.request.port):
             flow.request.stream = False
 
     def _refuse(self, flow: http.HTTPFlow, now: float) -> None:
         if not self._allow.names(flow.request.pretty_host, flow.request.port):
-            asked = flow.request.path if self._hosts.counts(flow) else flow.request.pretty_url
-            flow.response = to_mitmproxy(failure(501, NO_CALL.format(asked=f"{flow.request.method} {asked}"), now))
-            if self._stray and self._hosts.counts(flow):
-                self._stray(flow.request.method, flow.request.path, 501)
+            is_endpoint = self._hosts.counts(flow)
+            name = f"{flow.request.method} {flow.request.path if is_endpoint else flow.request.pretty_url}"
+            flow.response = to_mitmproxy(failure(501, NO_CALL.format(request=name), now))
+            if self._on_unmatched and is_endpoint:
+                self._on_unmatched(flow.request.method, flow.request.path, 501)
 
     @contained
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Refuse a tunnel that is neither to the endpoint nor allowed."""
         host, port = flow.request.host, flow.request.port
         if flow.response is None and not self._allow.names(host, port):
-            flow.response = to_mitmproxy(failure(501, NO_CALL.format(asked=f"CONNECT {host}:{port}"), time.time()))
+            flow.response = to_mitmproxy(failure(501, NO_CALL.format(request=f"CONNECT {host}:{port}"), time.time()))
 
     @contained
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        """Let no connection go out but to the hosts that are allowed."""
+        """Refuse connections to hosts that are not allowed."""
         host, port, *_ = data.server.address or ("", 0)
         if not self._record and not self._allow.names(host, port):
             data.server.error = f"tapehead replays offline and does not connect to {host}:{port}; see --allow"

@@ -1,4 +1,4 @@
-"""Shields for mitmproxy's hooks: whatever fails in one of ours is told and counted, and the flow goes on untouched."""
+"""Error boundaries for mitmproxy's hooks: a failure is logged and counted, and the flow continues unchanged."""
 
 import functools
 from collections.abc import Callable, Coroutine
@@ -11,43 +11,45 @@ from tapehead.protocol.messages import Request, Response
 from tapehead.proxy.flows import request_of, response_of
 
 
-class Contained(Protocol):
-    """An addon whose hooks are shielded."""
+class HasInternalErrors(Protocol):
+    """An addon that records failures of its hooks."""
 
-    failures: InternalErrors
+    internal_errors: InternalErrors
 
 
-def contained[S: Contained, **P](hook: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
-    """A hook whose failure is told, counted, and never reaches the flow."""
+def contained[S: HasInternalErrors, **P](
+    hook: Callable[Concatenate[S, P], None],
+) -> Callable[Concatenate[S, P], None]:
+    """Return a hook whose failures are logged and counted, and never reach the flow."""
 
     @functools.wraps(hook)
-    def shield(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def run_contained(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             hook(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
-            self.failures.record(hook.__qualname__, error, lambda: messages_of(args))
+        except Exception as error:  # noqa: BLE001 - the player's traffic continues in any case
+            self.internal_errors.record(hook.__qualname__, error, lambda: messages_of(args))
 
-    return shield
+    return run_contained
 
 
-def contained_async[S: Contained, **P](
+def contained_async[S: HasInternalErrors, **P](
     hook: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
-    """The same for a hook that waits."""
+    """Return the same for a hook that is a coroutine function."""
 
     @functools.wraps(hook)
-    async def shield(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def run_contained(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await hook(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the player's traffic goes on, whatever it is
-            self.failures.record(hook.__qualname__, error, lambda: messages_of(args))
+        except Exception as error:  # noqa: BLE001 - the player's traffic continues in any case
+            self.internal_errors.record(hook.__qualname__, error, lambda: messages_of(args))
 
-    return shield
+    return run_contained
 
 
 def messages_of(args: tuple[object, ...]) -> tuple[Request | None, Response | None]:
-    """The request and the response of the flow that a hook was called with."""
-    flow = next((each for each in args if isinstance(each, http.HTTPFlow)), None)
+    """Return the request and the response of the flow among a hook's arguments."""
+    flow = next((arg for arg in args if isinstance(arg, http.HTTPFlow)), None)
     if flow is None:
         return None, None
     return request_of(flow.request), response_of(flow.response) if flow.response else None

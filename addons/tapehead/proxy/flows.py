@@ -1,4 +1,4 @@
-"""Between mitmproxy's flows and exchanges."""
+"""Conversion between mitmproxy's flows and our messages."""
 
 import time
 
@@ -13,23 +13,23 @@ _ROUTE = "tapehead.route"
 
 
 def mark(flow: http.HTTPFlow, route: Route) -> None:
-    """Note the collection call that `flow` is."""
+    """Mark `flow` as the collection call of a route."""
     flow.metadata[_ROUTE] = route
 
 
 def route_of(flow: http.HTTPFlow) -> Route | None:
-    """The collection call that `flow` is marked as, or None."""
+    """Return the route that `flow` is marked with, or None."""
     route: Route | None = flow.metadata.get(_ROUTE)
     return route
 
 
 def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) -> CapturedCall:
-    """What was seen of `flow`.
+    """Return a flow as a captured call.
 
     Args:
         flow: a flow that is marked.
-        error: why there is no answer; None if there is one.
-        ended: when it ended, seconds since 1970, if no answer says so; None for now.
+        error: the failure that came instead of an answer; None if there is an answer.
+        ended: the end of a flow without an answer, in seconds since 1970; None for now.
 
     Raises:
         ValueError: the flow is not marked as a collection call.
@@ -39,35 +39,37 @@ def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) 
         raise ValueError("the flow is no collection call")
     response = flow.response if error is None else None
     ended = (flow.response and flow.response.timestamp_end) or ended or time.time()
-    told = _told(response) if response else None
-    return CapturedCall(route, _asked(flow.request), told, error, flow.request.timestamp_start, ended)
+    raw_response = raw_response_of(response) if response else None
+    return CapturedCall(route, raw_request_of(flow.request), raw_response, error, flow.request.timestamp_start, ended)
 
 
-def _asked(request: http.Request) -> RawRequest:
+def raw_request_of(request: http.Request) -> RawRequest:
+    """Return the bytes of a request."""
     return RawRequest(request.method, request.pretty_url, request.headers.fields, request.raw_content or b"")
 
 
-def _told(response: http.Response) -> RawResponse:
+def raw_response_of(response: http.Response) -> RawResponse:
+    """Return the bytes of a response."""
     return RawResponse(response.status_code, response.reason, response.headers.fields, response.raw_content or b"")
 
 
 def request_of(request: http.Request) -> Request:
-    """A request as the core knows it."""
-    return request_from(_asked(request))
+    """Return one of mitmproxy's requests as ours."""
+    return request_from(raw_request_of(request))
 
 
 def response_of(response: http.Response) -> Response:
-    """A response as the core knows it."""
-    return response_from(_told(response))
+    """Return one of mitmproxy's responses as ours."""
+    return response_from(raw_response_of(response))
 
 
 def can_cut(flow: http.HTTPFlow, response: Response) -> bool:
-    """Whether an answer can break in its middle: in HTTP/1, where it has a body or at least might have one."""
+    """Return whether an answer can be cut off: in HTTP/1, where its status allows a body."""
     return flow.request.http_version.startswith("HTTP/1") and response.status != 204
 
 
 def cut(response: http.Response) -> None:
-    """Let an answer announce more than comes before the connection closes."""
+    """Make an answer announce more bytes than arrive before the connection closes."""
     whole = response.raw_content or b""
     response.raw_content = whole[: len(whole) // 2]
     response.headers["content-length"] = str(max(len(whole), 1))
@@ -75,9 +77,9 @@ def cut(response: http.Response) -> None:
 
 
 def to_mitmproxy(response: Response) -> http.Response:
-    """A response as mitmproxy sends it."""
-    made = http.Response.make(response.status, b"", header_bytes(response.headers))
-    made.data.reason, made.raw_content = reason_bytes(response), pack(response)
+    """Return one of our responses as mitmproxy sends it."""
+    converted = http.Response.make(response.status, b"", header_bytes(response.headers))
+    converted.data.reason, converted.raw_content = reason_bytes(response), pack(response)
     if response.status != 204:
-        made.headers["content-length"] = str(len(made.raw_content))
-    return made
+        converted.headers["content-length"] = str(len(converted.raw_content))
+    return converted

@@ -1,4 +1,4 @@
-"""Which hosts count as the endpoint, and whose TLS is opened."""
+"""The hosts that count as the endpoint, and whose TLS is intercepted."""
 
 import ipaddress
 import re
@@ -20,26 +20,26 @@ class Hosts(EndpointHosts):
     """The hosts that count as the endpoint: the vendor's own, those named, and in reverse mode all."""
 
     def counts(self, flow: http.HTTPFlow) -> bool:
-        """Whether `flow` goes to the endpoint."""
+        """Return whether `flow` goes to the endpoint."""
         if isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
             return True
         return any(self.has(host, flow.request.port) for host in (flow.request.pretty_host, flow.request.host))
 
     def opens(self, host: str, port: int, sni: str | None) -> bool:
-        """Whether TLS to `host` may be opened: by every name that it goes by, it is the endpoint's.
+        """Return whether TLS to `host` may be intercepted: every name it goes by has to be the endpoint's.
 
-        Where a player names one host to the proxy and another in its TLS, one of them may be nobody's business here.
-        An address is no name where there is one: players look names up themselves, or a firewall sends them here.
+        A player may name one host to the proxy and another in its TLS. An address does not count where there is a
+        name: players look names up themselves, or a firewall sends them here.
         """
-        names = [name for name in (host, sni) if name and not _is_address(name)]
+        names = [name for name in (host, sni) if name and not is_address(name)]
         return all(self.has(name, port) for name in names or [host])
 
     def limit(self, proxy: ProxySettings) -> ProxySettings:
-        """The settings under which only the endpoint's TLS is opened; all other TLS is a tunnel.
+        """Return settings under which only the endpoint's TLS is intercepted; all other TLS passes through.
 
         Reverse mode has one upstream, which is the endpoint, so nothing is limited there.
         """
-        named = tuple(sorted({*self.named, *filter(None, map(_target_of, proxy.modes))}))
+        named = tuple(sorted({*self.named, *filter(None, map(reverse_target, proxy.modes))}))
         if proxy.is_reverse():
             return msgspec.structs.replace(proxy, endpoints=named)
         exact = (f"^{re.escape(name)}{'' if ':' in name else _PORT}$" for name in named)
@@ -48,23 +48,23 @@ class Hosts(EndpointHosts):
 
 
 class TlsPassthrough:
-    """Leaves TLS to other hosts than the endpoint unopened, whatever options say.
+    """Passes TLS to other hosts than the endpoint through, whatever the options are.
 
-    mitmproxy opens TLS where any name of its server is to be opened: the host that the player said to the proxy, the
-    address behind it, or the name in its TLS. Here all names have to agree.
+    mitmproxy intercepts TLS where any name of its server matches: the host that the player named to the proxy, the
+    address behind it, or the name in its TLS. Here all names have to match.
 
     Args:
-        hosts: which hosts count.
-        failures: what failed of it.
+        hosts: the hosts that count as the endpoint.
+        internal_errors: records failures of the hook.
     """
 
-    def __init__(self, hosts: Hosts, failures: InternalErrors) -> None:
-        self.failures = failures
+    def __init__(self, hosts: Hosts, internal_errors: InternalErrors) -> None:
+        self.internal_errors = internal_errors
         self._hosts = hosts
 
     @contained
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
-        """Let a player's TLS pass unless it is for the endpoint; whatever fails here opens nothing."""
+        """Pass a player's TLS through unless it is for the endpoint; a failure here intercepts nothing."""
         server, mode = data.context.server.address, data.context.client.proxy_mode
         if server is None or isinstance(mode, mode_specs.ReverseMode):
             return  # it is for the proxy itself
@@ -72,7 +72,8 @@ class TlsPassthrough:
         data.ignore_connection = not self._hosts.opens(server[0], server[1], data.client_hello.sni)
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
+    """Return whether a host is an IP address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -80,7 +81,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _target_of(mode: str) -> str:
-    """The host that a reverse mode stands in front of, with its port if that is said; empty for other modes."""
+def reverse_target(mode: str) -> str:
+    """Return the upstream host of a reverse mode, with its port if it has one; empty for other modes."""
     kind, _, target = (mode.rpartition("@")[0] or mode).partition(":")
     return target.rpartition("://")[2].lower() if kind.lower() == "reverse" else ""

@@ -1,4 +1,4 @@
-"""Logging in at the proxy: mitmproxy's own addon, shut where it fails, and with no login left in any request.
+"""A login for the proxy: mitmproxy's own addon, made to fail closed and to remove logins from requests.
 
 As a proxy it asks for `Proxy-Authorization`, in reverse mode as a server for `Authorization`, in SOCKS5 as that does.
 """
@@ -20,15 +20,16 @@ from tapehead.network.access_policy import ANY_LOGIN
 
 logger = logging.getLogger(__name__)
 
+# Returns whether a user and a password are right.
 Check = Callable[[str, str], bool]
 
 _REFUSED = "tapehead.refused"
-# A bcrypt hash takes long to check on purpose, and players log in with each call.
+# A bcrypt hash is slow to check on purpose, and players log in with each call.
 _REMEMBERED = 256
 
 
 class _Validator(Validator):
-    """Asks `check`, and remembers what it said."""
+    """A validator that remembers the results of `check`."""
 
     def __init__(self, check: Check) -> None:
         self._check = functools.lru_cache(_REMEMBERED)(check)
@@ -38,7 +39,7 @@ class _Validator(Validator):
 
 
 class Login(ProxyAuth):
-    """Lets nobody further who does not log in: no addon behind this one sees what is refused.
+    """Refuses flows without a login; no addon behind this one sees them.
 
     Args:
         login: `USER:PASS`, `@FILE` of htpasswd, or `any`.
@@ -54,33 +55,33 @@ class Login(ProxyAuth):
 
     def load(self, loader: Loader) -> None:
         """Declare the option that makes SOCKS5 ask for a login; the login itself is in no option."""
-        loader.add_option("proxyauth", str, "asked", "Whether a login is asked for.")
+        loader.add_option("proxyauth", str, "asked", "Whether a login is required.")
 
     def configure(self, updated: set[str]) -> None:
         """Take nothing from options."""
 
     def socks5_auth(self, data: Socks5AuthData) -> None:
-        """Judge a login of SOCKS5, which is refused until it is known to be right."""
+        """Check a login of SOCKS5; a failure refuses it."""
         try:
             super().socks5_auth(data)
-        except Exception:  # noqa: BLE001 - whatever it is, it opens nothing
+        except Exception:  # noqa: BLE001 - a failure never grants access
             data.valid = False
-            self._log()
+            self._log_failure()
 
     def http_connect(self, f: http.HTTPFlow) -> None:
-        """Judge who wants a tunnel."""
-        self._judge(f, super().http_connect)
+        """Check the login of a tunnel."""
+        self._check_flow(f, super().http_connect)
 
     def requestheaders(self, f: http.HTTPFlow) -> None:
-        """Judge who sends a request."""
-        self._judge(f, super().requestheaders)
+        """Check the login of a request."""
+        self._check_flow(f, super().requestheaders)
 
-    def _judge(self, flow: http.HTTPFlow, check: Callable[[http.HTTPFlow], None]) -> None:
+    def _check_flow(self, flow: http.HTTPFlow, check: Callable[[http.HTTPFlow], None]) -> None:
         try:
             check(flow)
-        except Exception:  # noqa: BLE001 - whatever it is, it opens nothing
+        except Exception:  # noqa: BLE001 - a failure never grants access
             flow.response = http.Response.make(500)
-            self._log()
+            self._log_failure()
         flow.metadata.pop("proxyauth", None)
         flow.request.headers.pop("proxy-authorization", None)
         flow.metadata[_REFUSED] = flow.response is not None
@@ -92,15 +93,15 @@ class Login(ProxyAuth):
 
     request = responseheaders = response = error = http_connected = http_connect_error = _stop_refused
 
-    def _log(self) -> None:
-        """Say of the first failure where it was; all of them refuse alike."""
+    def _log_failure(self) -> None:
+        """Log the first failure with its traceback; all of them refuse alike."""
         if not self._has_failed:
             self._has_failed = True
             logger.exception("tapehead failed to check a login, which is refused")
 
 
 def check_of(login: str) -> Check:
-    """What tells whether a user and a password are right.
+    """Return the function that checks a user and a password.
 
     Raises:
         StartupError: the file cannot be used.
@@ -108,21 +109,24 @@ def check_of(login: str) -> Check:
     if login == ANY_LOGIN:
         return lambda _user, _password: True
     if login.startswith("@"):
-        return _htpasswd(login[1:]).check_password
-    return lambda user, password: hmac.compare_digest(_bytes(f"{user}:{password}"), _bytes(login))
+        return read_htpasswd(login[1:]).check_password
+    credentials = login.encode("utf-8", "surrogateescape")
+    return lambda user, password: hmac.compare_digest(
+        f"{user}:{password}".encode("utf-8", "surrogateescape"), credentials
+    )
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def read_htpasswd(name: str) -> HtpasswdFile:
+    """Read a file of users; no message quotes its lines.
 
-
-def _htpasswd(name: str) -> HtpasswdFile:
-    # What mitmproxy says of such a file quotes its lines, so none of it is passed on.
+    Raises:
+        StartupError: the file cannot be used.
+    """
     try:
         users = HtpasswdFile(Path(name).expanduser().read_text("utf-8"))
     except (OSError, RuntimeError) as error:
         raise StartupError(f"--proxyauth @{name} cannot be read: {getattr(error, 'strerror', error)}") from None
-    except ValueError:
+    except ValueError:  # mitmproxy's message quotes the line
         users = None
     if users is None or not users.users:
         raise StartupError(f"--proxyauth @{name} holds no users with bcrypt or SHA; make it with htpasswd -B -c")

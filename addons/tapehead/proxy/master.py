@@ -1,6 +1,6 @@
 """A lean mitmproxy: its core, its server, its protocol detection, its certificates, and our addons; nothing else.
 
-mitmdump's forty tool addons cost over half of each request, and none of them has a part in what tapehead does.
+mitmdump's forty tool addons cost over half of each request, and tapehead needs none of them.
 """
 
 import asyncio
@@ -22,70 +22,75 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0
 
 Address = tuple[str, int]
-# Called with the addresses listened on, and lines that the user has to see.
-Ready = Callable[[Sequence[Address], Sequence[str]], None]
+# Called with the addresses that are listened on, and lines for the user.
+OnReady = Callable[[Sequence[Address], Sequence[str]], None]
 
 
 async def run_proxy(
     settings: ProxySettings,
     addons: Sequence[object],
-    ready: Ready,
+    on_ready: OnReady,
     drain: Callable[[float], Awaitable[None]],
-    failures: InternalErrors,
+    internal_errors: InternalErrors,
 ) -> None:
-    """Run until SIGINT or SIGTERM; a second signal does not wait for the calls in hand.
+    """Run until SIGINT or SIGTERM, and then until the calls in hand are finished, or a second signal.
 
     Args:
-        settings: how.
-        addons: ours, in the order in which they see a flow.
-        ready: called once the proxy listens.
-        drain: awaited after the listening has ended, with the seconds that the calls in hand may still take.
-        failures: what fails of the addons that guard the way in.
+        settings: the proxy's settings.
+        addons: our addons, in the order in which they see a flow.
+        on_ready: called once the proxy listens.
+        drain: awaited once the proxy no longer listens, with the seconds that the calls in hand may still take.
+        internal_errors: records failures of the access control.
 
     Raises:
         StartupError: an option is wrong, an address is in use, or it would be an open proxy.
     """
-    guards = list(access_addons(settings, failures))
+    guards = access_addons(settings, internal_errors)
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
     proxy.addons.add(core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig(), *guards, *addons)
-    _configure(proxy.options, settings)
-    proxy.addons.add(_Start(server, proxy, ready, warnings_of(proxy.options, settings)))
-    stopped = asyncio.create_task(_stop_gently(proxy, drain))
+    configure(proxy.options, settings)
+    proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
+    stopping = asyncio.create_task(_stop_on_signal(proxy, drain))
     await proxy.run()
-    stopped.cancel()
-    _raise_start_failure(server, settings)
+    stopping.cancel()
+    for instance in server.servers:
+        if error := instance.last_exception:
+            raise StartupError.of_listening(settings.host, settings.port, error)
 
 
 class _Start:
-    """Tells when the proxy listens, and what that exposes; ends it when it cannot."""
+    """An addon that announces the listening proxy and its warnings, or ends it if it cannot listen."""
 
     def __init__(
-        self, server: proxyserver.Proxyserver, proxy: master.Master, ready: Ready, warnings: Sequence[str]
+        self, server: proxyserver.Proxyserver, proxy: master.Master, on_ready: OnReady, warnings: Sequence[str]
     ) -> None:
         self._warnings = warnings
         self._server = server
         self._proxy = proxy
-        self._ready = ready
+        self._on_ready = on_ready
 
     def running(self) -> None:
-        if any(instance.last_exception for instance in self._server.servers):
+        servers = self._server.servers
+        if any(instance.last_exception for instance in servers):
             self._proxy.should_exit.set()
-        else:
-            for line in self._warnings:
-                logger.warning(line)
-            self._ready([address[:2] for address in self._server.listen_addrs()], self._notes())
-
-    def _notes(self) -> list[str]:
-        """What the user has to know besides addresses: WireGuard's client configuration, or that there is none."""
-        configurations = (
-            instance.client_conf() for instance in self._server.servers if hasattr(instance, "client_conf")
-        )
-        modes = (f"listening in mode {instance.mode.full_spec}" for instance in self._server.servers)
-        return [*filter(None, configurations), *(() if self._server.listen_addrs() else modes)]
+            return
+        for line in self._warnings:
+            logger.warning(line)
+        # WireGuard has a client configuration to show; some modes have no address.
+        notes = [note for instance in servers if hasattr(instance, "client_conf") and (note := instance.client_conf())]
+        addresses = [address[:2] for address in self._server.listen_addrs()]
+        if not addresses:
+            notes += [f"listening in mode {instance.mode.full_spec}" for instance in servers]
+        self._on_ready(addresses, notes)
 
 
-def _configure(opts: options.Options, settings: ProxySettings) -> None:
+def configure(opts: options.Options, settings: ProxySettings) -> None:
+    """Set mitmproxy's options.
+
+    Raises:
+        StartupError: an option is wrong.
+    """
     # In reverse mode, connecting only when a request comes gives the player of a dead upstream a 502 and not a closed
     # connection. The other modes connect at once: a tunnel's server may be the first to speak.
     lazy = settings.offline or settings.is_reverse()
@@ -104,18 +109,12 @@ def _configure(opts: options.Options, settings: ProxySettings) -> None:
         raise StartupError(str(error).strip("'")) from error
 
 
-async def _stop_gently(proxy: master.Master, drain: Callable[[float], Awaitable[None]]) -> None:
-    asked = asyncio.Event()
+async def _stop_on_signal(proxy: master.Master, drain: Callable[[float], Awaitable[None]]) -> None:
+    signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: proxy.should_exit.set() if asked.is_set() else asked.set())
-    await asked.wait()
+        loop.add_signal_handler(number, lambda: proxy.should_exit.set() if signalled.is_set() else signalled.set())
+    await signalled.wait()
     proxy.options.update(server=False)
     await drain(DRAIN_SECONDS)
     proxy.should_exit.set()
-
-
-def _raise_start_failure(server: proxyserver.Proxyserver, settings: ProxySettings) -> None:
-    failures = [instance.last_exception for instance in server.servers if instance.last_exception]
-    if failures:
-        raise StartupError.of_listening(settings.host, settings.port, failures[0])

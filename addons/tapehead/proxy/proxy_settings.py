@@ -6,17 +6,17 @@ from tapehead.network.access_policy import AccessPolicy
 
 
 class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the proxy runs.
+    """Settings of a proxy.
 
     Attributes:
         modes: mitmproxy's mode specifications.
         host: the address to listen on.
         port: the port to listen on; 0 picks one.
-        tls_hosts: regular expressions over `host:port` of what may be looked into; empty for all.
-        endpoints: hosts whose TLS may be opened besides the vendor's own.
-        offline: whether nothing is asked of an upstream that a request does not ask for.
+        tls_hosts: regular expressions over `host:port` of TLS that may be intercepted; empty for all.
+        endpoints: hosts whose TLS may be intercepted besides the vendor's own.
+        offline: whether the upstream is contacted only for requests that are passed on.
         extra: other options of mitmproxy, as `name=value`.
-        access: what keeps strangers out.
+        access: the limits on who may connect.
     """
 
     modes: tuple[str, ...]
@@ -29,5 +29,5 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     access: AccessPolicy = AccessPolicy()
 
     def is_reverse(self) -> bool:
-        """Whether every mode is a reverse one."""
+        """Return whether every mode is a reverse one."""
         return all(mode.lower().startswith("reverse:") for mode in self.modes)

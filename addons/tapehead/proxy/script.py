@@ -1,6 +1,6 @@
-"""tapehead as options of any mitmproxy tool: what `mitmdump -s addons/collection.py` loads.
+"""tapehead as options of any mitmproxy tool; `mitmdump -s addons/collection.py` loads it.
 
-The tool stays its user's: only collection calls are recorded or answered, everything else is left to the tool.
+Only collection calls are recorded or answered; everything else is left to the tool.
 """
 
 import logging
@@ -32,30 +32,30 @@ from tapehead.replay.summary import summary_lines
 logger = logging.getLogger(__name__)
 
 
-# To forward is what the tool does anyway, without tapehead.
+# Forwarding is what the tool does anyway, without tapehead.
 MISSES = [OnMiss.SIMULATE.value, OnMiss.ERROR.value]
 
 
-# Options of which a change begins a recording anew.
+# Options whose change starts a new recording.
 _OF_RECORDING = frozenset(
     {"tapehead_record", "tapehead_redact", "tapehead_redact_key", "tapehead_sync", "tapehead_rotate"}
 )
-# The same of replay.
+# Options whose change starts a new replay.
 _OF_REPLAY = frozenset(
     {"tapehead_replay", "tapehead_on_miss", "tapehead_endpoint", "tapehead_redact", "tapehead_redact_key"}
 )
 
 
 class OptionsAddon:
-    """Options and commands; the work is done by the addons of `tapehead.addon`."""
+    """An addon with options and commands; the addons of `tapehead.proxy.addons` do the work."""
 
     def __init__(self) -> None:
-        self._record: RecorderAddon | None = None
-        self._play: ReplayAddon | None = None
-        self._recording: Recorder | None = None
-        self.failures = InternalErrors(tell=_warn)
-        self._pick = CallSelector(Hosts(), failures=self.failures)
-        self._replay: Replayer | None = None
+        self._record_addon: RecorderAddon | None = None
+        self._replay_addon: ReplayAddon | None = None
+        self._recorder: Recorder | None = None
+        self.internal_errors = InternalErrors(tell=_warn)
+        self._select = CallSelector(Hosts(), internal_errors=self.internal_errors)
+        self._replayer: Replayer | None = None
         self._names: tuple[str, ...] = ()
 
     def load(self, loader: Loader) -> None:
@@ -68,32 +68,32 @@ class OptionsAddon:
             "tapehead_on_miss",
             str,
             OnMiss.SIMULATE.value,
-            "What becomes of calls that were not recorded.",
+            "How to answer calls that are not in the recording.",
             choices=MISSES,
         )
-        loader.add_option("tapehead_redact", bool, True, "Store pseudonyms for what identifies people and devices.")
+        loader.add_option("tapehead_redact", bool, True, "Store pseudonyms for identifiers of people and devices.")
         loader.add_option(
             "tapehead_redact_key",
             Sequence[str],
             [],
-            "Keys and headers whose values identify somebody, besides the usual.",
+            "Keys and headers with identifying values, besides the built-in ones.",
         )
         loader.add_option(
             "tapehead_sync",
             str,
             Sync.SECOND.value,
-            "When the disk has to confirm what is written.",
+            "When the disk has to confirm what was written.",
             choices=[each.value for each in Sync],
         )
         loader.add_option(
-            "tapehead_rotate", Sequence[str], [], "Begin a new file at these sizes or ages, as 256MB, 1h."
+            "tapehead_rotate", Sequence[str], [], "Start a new file at these sizes or ages, such as 256MB, 1h."
         )
         loader.add_option(
             "tapehead_endpoint", Sequence[str], [], f"Hosts that count as the endpoint besides *.{ENDPOINT_DOMAIN}."
         )
 
     def configure(self, updated: set[str]) -> None:
-        """Take up options that changed."""
+        """Apply options that changed."""
         if not any(name.startswith("tapehead_") for name in updated):
             return
         try:
@@ -109,10 +109,10 @@ class OptionsAddon:
         if ctx.options.tapehead_record and ctx.options.tapehead_replay:
             raise UsageError("tapehead_record and tapehead_replay exclude each other; set one of them")
         if ctx.options.tapehead_on_miss not in MISSES:
-            said = ctx.options.tapehead_on_miss
-            raise UsageError(f"tapehead_on_miss is {said}; expected one of {', '.join(MISSES)}")
-        self.failures.add_identifying_keys(ctx.options.tapehead_redact_key)
-        self._pick = CallSelector(Hosts(ctx.options.tapehead_endpoint), failures=self.failures)
+            value = ctx.options.tapehead_on_miss
+            raise UsageError(f"tapehead_on_miss is {value}; expected one of {', '.join(MISSES)}")
+        self.internal_errors.add_identifying_keys(ctx.options.tapehead_redact_key)
+        self._select = CallSelector(Hosts(ctx.options.tapehead_endpoint), internal_errors=self.internal_errors)
         self._set_record(updated)
         self._set_replay(updated)
 
@@ -122,92 +122,95 @@ class OptionsAddon:
         self._close()
         if not ctx.options.tapehead_record:
             return
-        said = Path(ctx.options.tapehead_record)
-        out = said if said.suffix in (".jsonl", COMPRESSED_SUFFIX) else new_recording(said)
+        try:
+            sync = Sync(ctx.options.tapehead_sync)
+        except ValueError as error:
+            value = ctx.options.tapehead_sync
+            raise UsageError(f"tapehead_sync is {value}; expected one of {', '.join(Sync)}") from error
+        path = Path(ctx.options.tapehead_record)
+        out = path if path.suffix in (".jsonl", COMPRESSED_SUFFIX) else new_recording(path)
         store = StoreSettings(
             out=out,
             append=True,
             keep_ids=not ctx.options.tapehead_redact,
             redact_keys=tuple(ctx.options.tapehead_redact_key),
-            sync=_sync(ctx.options.tapehead_sync),
+            sync=sync,
             rotation=parse_rotation(ctx.options.tapehead_rotate, "tapehead_rotate"),
         )
-        self._recording = Recorder(store, _warn, self.failures)
-        self._record = RecorderAddon(self._recording.writer, self.failures)
+        self._recorder = Recorder(store, _warn, self.internal_errors)
+        self._record_addon = RecorderAddon(self._recorder.writer, self.internal_errors)
         logger.info("tapehead records into %s", out)
 
     def _set_replay(self, updated: set[str]) -> None:
         if updated.isdisjoint(_OF_REPLAY):
             return
         paths = [Path(path) for path in ctx.options.tapehead_replay]
-        self._play = self._replay = None
+        self._replay_addon = self._replayer = None
         if not paths:
             return
         entries = RecordingReader(paths, logger.warning).by_file()
         index = build_index(entries.values())
         self._names = tuple(map(str, entries))
-        on_miss = OnMiss(ctx.options.tapehead_on_miss)
         key = secrets.token_bytes(32) if ctx.options.tapehead_redact else None
-        excerpts = excerpts_for(ctx.options.tapehead_redact_key, key)
-        schemas = schemas_of(index, self._names)
-        self._replay = Replayer(
+        self._replayer = Replayer(
             index,
-            schemas,
+            schemas_of(index, self._names),
             random_bytes=secrets.token_bytes,
-            on_miss=on_miss,
+            on_miss=OnMiss(ctx.options.tapehead_on_miss),
             files=self._names,
-            excerpts=excerpts,
+            excerpts=excerpts_for(ctx.options.tapehead_redact_key, key),
         )
-        self._play = ReplayAddon(self._replay, Hosts(ctx.options.tapehead_endpoint), failures=self.failures)
+        hosts = Hosts(ctx.options.tapehead_endpoint)
+        self._replay_addon = ReplayAddon(self._replayer, hosts, internal_errors=self.internal_errors)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
 
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Mark a collection call before its body comes."""
-        self._pick.mark(flow)
-        if self._record:
-            self._record.requestheaders(flow)
+        """Mark a collection call before its body arrives."""
+        self._select.mark(flow)
+        if self._record_addon:
+            self._record_addon.requestheaders(flow)
 
     @contained_async
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a collection call, when replaying."""
-        if self._play and route_of(flow):
-            await self._play.request(flow)
+        if self._replay_addon and route_of(flow):
+            await self._replay_addon.request(flow)
 
     @contained_async
     async def response(self, flow: http.HTTPFlow) -> None:
         """Record an exchange that was answered."""
-        if self._record:
-            await self._record.response(flow)
+        if self._record_addon:
+            await self._record_addon.response(flow)
 
     @contained_async
     async def error(self, flow: http.HTTPFlow) -> None:
         """Record an exchange that failed."""
-        if self._record:
-            await self._record.error(flow)
+        if self._record_addon:
+            await self._record_addon.error(flow)
 
     @contained
     def done(self) -> None:
-        """Record what is in hand, and say what was replayed."""
+        """Record the calls in hand, and log the summary of a replay."""
         self._close()
-        if self._replay:
-            for line in summary_lines(self._replay.summary(), self._names):
+        if self._replayer:
+            for line in summary_lines(self._replayer.summary(), self._names):
                 logger.info(line)
 
     def _close(self) -> None:
-        if self._record and self._recording:
-            self._record.done()
-            self._recording.close()
-            logger.info(self._recording.summary())
-        self._record = self._recording = None
+        if self._record_addon and self._recorder:
+            self._record_addon.done()
+            self._recorder.close()
+            logger.info(self._recorder.summary())
+        self._record_addon = self._recorder = None
 
     @command.command("tapehead.sessions")  # type: ignore[untyped-decorator]
     def sessions(self) -> Sequence[str]:
         """List the sessions that were recorded or replayed since the start."""
-        if self._recording:
-            return sorted(self._recording.pipeline.sessions)
-        return self._replay.playbacks() if self._replay else []
+        if self._recorder:
+            return sorted(self._recorder.pipeline.sessions)
+        return self._replayer.playbacks() if self._replayer else []
 
     @command.command("tapehead.audit")  # type: ignore[untyped-decorator]
     def audit_recording(self, path: types.Path) -> Sequence[str]:
@@ -224,17 +227,10 @@ class OptionsAddon:
 
 
 def _warn(message: str) -> None:
-    """Log an error; only a warning while the tool starts and would take an error for a reason to end."""
-    watch = ctx.master.addons.get("errorcheck")
-    starting = watch is not None and watch.logger in logging.getLogger().handlers
-    logger.log(logging.WARNING if starting else logging.ERROR, message)
-
-
-def _sync(said: str) -> Sync:
-    try:
-        return Sync(said)
-    except ValueError as error:
-        raise UsageError(f"tapehead_sync is {said}; expected one of {', '.join(Sync)}") from error
+    """Log an error, or only a warning while the tool starts and any error would end it."""
+    checker = ctx.master.addons.get("errorcheck")
+    is_starting = checker is not None and checker.logger in logging.getLogger().handlers
+    logger.log(logging.WARNING if is_starting else logging.ERROR, message)
 
 
 addons = [OptionsAddon()]

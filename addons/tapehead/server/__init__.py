@@ -1,1 +1,1 @@
-"""Plain HTTP servers: the ASGI application, uvicorn in a thread, worker processes. No proxy."""
+"""Plain HTTP servers: the ASGI application, a startable server on uvicorn, worker processes. No proxy."""

@@ -74,8 +74,8 @@ def script(paths: list[str], _capsys: pytest.CaptureFixture[str]) -> Output:
     addon = OptionsAddon()
     with taddons.context(Proxyserver(), TlsConfig(), addon) as context:
         context.configure(addon, tapehead_replay=paths)
-        assert addon._replay
-        sessions = [session.sid or "" for session in addon._replay._index.sessions]
+        assert addon._replayer
+        sessions = [session.sid or "" for session in addon._replayer._index.sessions]
     return Output(0, sessions, [])
 
 

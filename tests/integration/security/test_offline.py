@@ -179,7 +179,9 @@ attempt(socket.create_connection, address)
 attempt(socket.socket().connect_ex, address)
 attempt(socket.getaddrinfo, "collection.example.com", 443)
 attempt(socket.gethostbyname, "other.example.com")
-sys.exit(run.close(guard, print))
+result = run.result(run.counts(guard))
+print(*result.lines, sep="\n")
+sys.exit(result.is_bad_news)
 """
 
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapehead.cli.option_parsing import parse_clients, parse_protection, proxy_settings
-from tapehead.cli.serve_run import once
 from tapehead.errors import StartupError, UsageError
 from tapehead.network.access_policy import (
     CHOOSING,
@@ -20,6 +19,7 @@ from tapehead.network.access_policy import (
     refused_line,
 )
 from tapehead.proxy.access_addons import addresses_of
+from tapehead.server.workers import once
 
 OURS = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "::ffff:127.0.0.1"]
 EVERYWHERE = ["0.0.0.0", "::", "::ffff:0.0.0.0"]

@@ -52,14 +52,14 @@ class Kept:
 
 def taken(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
     """What is recorded of flows that come one after the other."""
-    sink, failures = Kept(), InternalErrors()
-    pick, record = CallSelector(Hosts(), failures=failures), RecorderAddon(sink, failures)
+    sink, internal_errors = Kept(), InternalErrors()
+    pick, record = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
     for flow, response in flows:
         pick.requestheaders(flow)
         record.requestheaders(flow)
         flow.response = response
         asyncio.run(record.response(flow))
-    assert failures.count == 0
+    assert internal_errors.count == 0
     return sink.lines()
 
 
@@ -89,7 +89,7 @@ def test_in_reverse_mode_every_host_counts() -> None:
 
 def test_what_is_no_collection_call_streams() -> None:
     flow = flow_to("/video/segment-1.ts", "GET")
-    pick = CallSelector(Hosts(), failures=InternalErrors())
+    pick = CallSelector(Hosts(), internal_errors=InternalErrors())
     pick.requestheaders(flow)
     flow.response = tutils.tresp()
     pick.responseheaders(flow)
@@ -99,8 +99,8 @@ def test_what_is_no_collection_call_streams() -> None:
 
 
 def test_an_exchange_is_handed_on_once_even_if_it_fails_afterwards() -> None:
-    sink, failures = Kept(), InternalErrors()
-    pick, record = CallSelector(Hosts(), failures=failures), RecorderAddon(sink, failures)
+    sink, internal_errors = Kept(), InternalErrors()
+    pick, record = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
     flow = flow_to("/api/v1/sessions/1/events")
     pick.requestheaders(flow)
     record.requestheaders(flow)
@@ -153,7 +153,7 @@ def test_a_session_id_of_any_bytes_is_recorded_as_in_its_url(sid: bytes) -> None
 
 def test_a_failure_is_recorded_whatever_bytes_it_quotes() -> None:
     flow = flow_to("/api/v1/sessions/x/events")
-    CallSelector(Hosts(), failures=InternalErrors()).requestheaders(flow)
+    CallSelector(Hosts(), internal_errors=InternalErrors()).requestheaders(flow)
 
     assert decode(encode(build_exchange(capture(flow, "no host \udcff")))).error == "no host ?"
 

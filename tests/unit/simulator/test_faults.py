@@ -264,7 +264,7 @@ def test_a_client_sees_each_fault(command: str, tmp_path: Path) -> None:
     assert 0.4 <= took < 5
     assert last.startswith(b"HTTP/1.1 204 ")
     assert summary_of(summary)["faults"] == 6
-    assert "faults made on demand: 6" in opened.lines
+    assert "faults injected: 6" in opened.lines
 
 
 def assert_cut(answer: bytes, status: int) -> None:

@@ -1,0 +1,42 @@
+"""The live page as commands use it: calls of players in a browser on this machine, as they arrive.
+
+Nothing heavy is imported until a page is requested.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from tapehead.internal_errors import InternalErrors
+from tapehead.live.page_settings import LiveSettings
+
+if TYPE_CHECKING:
+    from tapehead.live.server import LiveServer
+
+
+@contextlib.contextmanager
+def live_page(
+    settings: LiveSettings | None, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()
+) -> "Iterator[LiveServer | None]":
+    """Serve a live page until the end of the block; yield None if `settings` is None.
+
+    Args:
+        settings: the page's settings; None for no page.
+        internal_errors: records failures of the page.
+        redact_keys: keys with identifying values, besides the built-in ones.
+
+    Raises:
+        StartupError: nothing can listen on the port.
+    """
+    if settings is None:
+        yield None
+        return
+    from tapehead.live.server import LiveServer
+
+    with LiveServer(settings, internal_errors, redact_keys) as server:
+        yield server
+
+
+def link_lines(page: "LiveServer | None") -> list[str]:
+    """Return the lines that announce a live page, none if there is no page."""
+    return [f"live page: {page.link}"] if page else []

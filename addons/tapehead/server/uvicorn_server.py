@@ -1,0 +1,201 @@
+"""An HTTP server to start and stop from Python, around an engine or any ASGI application."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self, cast
+
+import uvicorn
+import uvloop
+
+from tapehead.answers import Engine, Observer
+from tapehead.errors import StartupError
+from tapehead.internal_errors import InternalErrors
+from tapehead.network.access_policy import ClientFilter
+from tapehead.server.asgi import App, AsgiApp, Protocol, filtered
+
+BACKLOG = 2048
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+
+
+class _UvicornServer(uvicorn.Server):
+    """uvicorn's server without its signal handlers, which would end the process before its summary."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+class Server:
+    """An HTTP server that runs in a thread of its own, or in the foreground of a command.
+
+    Use it as a context manager, or call `start` and `stop`; it can be started again after a stop:
+
+        with Server(engine) as server:
+            httpx.post(f"{server.url}/api/v1/sessions", json=body)
+
+    Nothing is printed; failures go into the log. Several servers can run in one process.
+
+    Args:
+        app: an engine, which is anything with `answer(request, now)`, or an ASGI application.
+        host: the address to listen on.
+        port: the port to listen on; 0 picks a free one at each start.
+        listening: a socket that listens already, used instead of `host` and `port`. Stopping closes it.
+        client_filter: says whose connections are accepted; None to accept all.
+        observers: called in turn with each request to an engine, its answer, and its arrival in seconds since 1970.
+        internal_errors: records exceptions, of an engine or its observers, say; None to log them only.
+        grace_seconds: how long calls in hand may take when the server stops.
+        max_connections: how many connections and requests there may be at a time; None for no limit.
+        protocol: uvicorn's HTTP protocol.
+        name: names the server in the log, and its thread.
+    """
+
+    def __init__(
+        self,
+        app: Engine | AsgiApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        listening: socket.socket | None = None,
+        client_filter: ClientFilter | None = None,
+        observers: Sequence[Observer] = (),
+        internal_errors: InternalErrors | None = None,
+        grace_seconds: int = 5,
+        max_connections: int | None = None,
+        protocol: type[Protocol] = Protocol,
+        name: str = "the server",
+    ) -> None:
+        self._internal_errors = internal_errors or InternalErrors()
+        self._app: Callable[..., Any] = cast(AsgiApp, app)
+        if callable(getattr(app, "answer", None)):
+            self._app = App(cast(Engine, app), self._internal_errors, observers)
+        self._host = host
+        self._port = port
+        self._listening = listening
+        self._protocol = filtered(protocol, client_filter) if client_filter else protocol
+        self._grace_seconds = grace_seconds
+        self._max_connections = max_connections
+        self._name = name
+        self._address: tuple[str, int] | None = None
+        self._server: _UvicornServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Self:
+        """Begin to listen, and answer in a new thread.
+
+        Raises:
+            StartupError: nothing can listen there, as when the port is in use.
+            RuntimeError: it runs already.
+        """
+        server, listening = self._open()
+        self._thread = threading.Thread(target=self._run_thread, args=(server, listening), name=self._name, daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening, let calls in hand finish, and end the thread; nothing happens if it does not run."""
+        server, thread = self._server, self._thread
+        self._server = self._thread = self._address = None
+        if server and thread:
+            server.should_exit = True
+            # An engine that never returns keeps its thread, but not whoever stops the server.
+            thread.join(self._grace_seconds + 1)
+
+    def run(self, on_ready: Callable[[], None] | None = None) -> None:
+        """Answer in this thread until SIGINT or SIGTERM, and then let calls in hand finish.
+
+        Only the main thread can do this, since only it can handle signals.
+
+        Args:
+            on_ready: called once signals are handled, just before the first call can be answered.
+
+        Raises:
+            StartupError: nothing can listen there, as when the port is in use.
+            RuntimeError: it runs already.
+        """
+        server, listening = self._open()
+
+        async def serve_until_signal() -> None:
+            loop = asyncio.get_running_loop()
+            for number in STOP_SIGNALS:
+                loop.add_signal_handler(number, setattr, server, "should_exit", True)
+            if on_ready:
+                on_ready()
+            await server.serve(sockets=[listening])
+
+        try:
+            with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve_until_signal())
+        finally:
+            self._server = self._address = None
+
+    @property
+    def url(self) -> str:
+        """The server's URL, without a slash at its end.
+
+        Raises:
+            RuntimeError: the server does not run.
+        """
+        if self._address is None:
+            raise RuntimeError("the server is not running; start it first")
+        host, port = self._address
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def __enter__(self) -> Self:
+        """Start the server."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the server."""
+        self.stop()
+
+    def _open(self) -> tuple[_UvicornServer, socket.socket]:
+        if self._server:
+            raise RuntimeError("the server is running already; stop it first")
+        listening = self._listening or listen(self._host, self._port)
+        config = uvicorn.Config(
+            self._app,
+            http=self._protocol,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            limit_concurrency=self._max_connections,
+            timeout_graceful_shutdown=self._grace_seconds,
+        )
+        self._address = listening.getsockname()[:2]
+        self._server = _UvicornServer(config)
+        return self._server, listening
+
+    def _run_thread(self, server: uvicorn.Server, listening: socket.socket) -> None:
+        try:
+            with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(server.serve(sockets=[listening]))
+        except Exception as error:  # noqa: BLE001 - a thread has no caller that could handle it
+            self._internal_errors.record(self._name, error)
+
+
+def listen(host: str, port: int, option: str | None = None) -> socket.socket:
+    """Return a socket that listens on `host:port`; port 0 picks a free one.
+
+    Args:
+        host: the address.
+        port: the port.
+        option: the command line's option that named the address; None if there was none.
+
+    Raises:
+        StartupError: the address is in use, or not an address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise StartupError.of_listening(host, port, error, option) from error
