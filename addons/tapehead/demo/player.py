@@ -1,4 +1,4 @@
-"""A scripted player: plays a timeline against an endpoint over a real connection, as a device would."""
+"""A scripted player that plays a timeline against an endpoint over a real connection, as a device would."""
 
 import http.client
 import time
@@ -13,13 +13,13 @@ from tapehead.protocol.routes import sid_of_location
 
 
 class Sent(NamedTuple):
-    """One event that the player sent.
+    """An event that the player sent.
 
     Attributes:
-        event_type: what it was.
-        playhead: seconds into the content.
+        event_type: its type.
+        playhead: the playhead, in seconds into the content.
         status: the status answered.
-        sid: the session that it belongs to, None where none was opened.
+        sid: the id of its session; None if none was opened.
     """
 
     event_type: str
@@ -29,12 +29,12 @@ class Sent(NamedTuple):
 
 
 def play(base_url: str, timeline: Sequence[Step], *, started_ms: int, speed: float = 0) -> Iterator[Sent]:
-    """Play `timeline` against the endpoint at `base_url` and tell of each event as its answer comes.
+    """Play a timeline, and yield each event once it is answered.
 
     Args:
-        base_url: what stands before `/api/v1`.
+        base_url: the endpoint's URL up to `/api/v1`.
         timeline: the steps.
-        started_ms: the ts of the first event, milliseconds since 1970.
+        started_ms: the ts of the first event, in milliseconds since 1970.
         speed: how many seconds of the timeline pass in one; 0 to wait for nothing.
 
     Raises:

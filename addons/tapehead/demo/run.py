@@ -1,6 +1,7 @@
-"""The demo: a scripted player records a session, plays it again from the recording alone, and has it audited.
+"""The run of `tapehead demo`: a scripted player records a session and plays it again from the recording alone.
 
-Every part is a process of its own, as it would be at work, and they speak over real connections.
+Recording, replay and audit are processes of their own, as they would be at work, and all speak over real connections.
+The endpoint is simulated by a server in this process.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_bytes
 from typing import IO, cast
 
 import orjson
@@ -21,12 +23,15 @@ from rich.table import Table
 from tapehead.demo.player import Sent, play
 from tapehead.demo.timelines import VIEW_TO_END
 from tapehead.errors import StartupError, UsageError
+from tapehead.protocol.schemas import Schemas
+from tapehead.server.uvicorn_server import Server
+from tapehead.simulator.endpoint import Simulator
 from tapehead.text import count_of
 
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
 LEAD_MS = 44_000
 PATIENCE_SECONDS = 10
-# Metrics of the audit that are shown: key, name, unit.
+# The audit's metrics that are shown: key, name, unit.
 _SHOWN_METRICS = (
     ("content_time_spent", "content time", " s"),
     ("ad_time_spent", "ads", " s"),
@@ -38,13 +43,13 @@ _SHOWN_METRICS = (
 
 
 def run_demo(out: Path | None) -> int:
-    """Record, replay, compare; the exit code: 0 if both runs were answered alike.
+    """Record, replay, compare and audit; return the exit code: 0 if both runs were answered alike.
 
     Args:
         out: where to keep the recording; None to keep none.
 
     Raises:
-        UsageError: there is such a file already.
+        UsageError: the file exists already.
         StartupError: a part does not start.
     """
     if out and out.exists():
@@ -52,51 +57,30 @@ def run_demo(out: Path | None) -> int:
     console = Console(highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="tapehead-demo-") as scratch:
         recording = out or Path(scratch) / "demo.jsonl"
-        recorded = _record(console, recording)
-        replayed = _replay(console, recording)
-        _summarise(console, recorded, replayed)
-        _audit(console, recording)
+        console.print("[bold]1.[/] a player plays the documented timeline 1, through a recording proxy")
+        with Server(Simulator(Schemas(), random_bytes=token_bytes)) as endpoint:
+            console.print(f"   [dim]simulated endpoint:[/] listening on {endpoint.url}")
+            with run_command(console, "record", "--to", endpoint.url, "--out", str(recording)) as url:
+                recorded = play_now(url)
+        console.print("[bold]2.[/] the endpoint is gone; the same player plays against the recording")
+        with run_command(console, "replay", str(recording), "--quiet") as url:
+            replayed = play_now(url)
+        console.print("[bold]3.[/] both runs, side by side")
+        is_alike = compare(console, recorded, replayed)
+        console.print("[bold]4.[/] the audit of the recording, and what Adobe would report")
+        show_audit(console, recording)
     if out:
         console.print(f"recording kept in {escape(str(out))}")
-    return 0 if _statuses(recorded) == _statuses(replayed) else 1
-
-
-def _record(console: Console, recording: Path) -> list[Sent]:
-    console.print("[bold]1.[/] a player plays the documented timeline 1, through a recording proxy")
-    with (
-        _door(console, "serve", "--quiet") as endpoint,
-        _door(console, "record", "--to", endpoint, "--out", str(recording)) as proxy,
-    ):
-        return _play(proxy)
-
-
-def _replay(console: Console, recording: Path) -> list[Sent]:
-    console.print("[bold]2.[/] the endpoint is gone; the same player plays against the recording")
-    with _door(console, "replay", str(recording), "--quiet") as offline:
-        return _play(offline)
-
-
-def _audit(console: Console, recording: Path) -> None:
-    console.print("[bold]4.[/] what the audit says of it, and what Adobe would report")
-    arguments = [sys.executable, "-m", "tapehead", "audit", recording.name, "--format", "json", "--fail-on", "never"]
-    done = subprocess.run(  # noqa: S603 - our own command
-        arguments, cwd=recording.parent, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-    )
-    if done.returncode:
-        raise StartupError(f"tapehead audit did not work: {done.stderr.strip()}")
-    report = orjson.loads(done.stdout)
-    metrics, found = report["sessions"][0]["metrics"], report["summary"]
-    console.print(f"{count_of(found['errors'], 'error')}, {count_of(found['warnings'], 'warning')}")
-    console.print("; ".join(f"{name} {round(metrics[key], 1):g}{unit}" for key, name, unit in _SHOWN_METRICS))
-
-
-def _play(url: str) -> list[Sent]:
-    return list(play(url, VIEW_TO_END, started_ms=int(time.time() * 1000) - LEAD_MS))
+    return 0 if is_alike else 1
 
 
 @contextlib.contextmanager
-def _door(console: Console, *command: str) -> Iterator[str]:
-    """Run one of tapehead's commands on a free port; its URL. At the end it is stopped, and its output shown."""
+def run_command(console: Console, *command: str) -> Iterator[str]:
+    """Run a command of tapehead on a free port, yield its URL, and stop it at the end; its output is shown.
+
+    Raises:
+        StartupError: it does not start.
+    """
     arguments = [sys.executable, "-m", "tapehead", *command, "--listen", "127.0.0.1:0"]
     process = subprocess.Popen(  # noqa: S603 - our own command
         arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -114,20 +98,40 @@ def _door(console: Console, *command: str) -> Iterator[str]:
         console.print(f"   [dim]tapehead {command[0]}:[/] {escape(line)}")
 
 
-def _summarise(console: Console, recorded: list[Sent], replayed: list[Sent]) -> None:
-    console.print("[bold]3.[/] both runs, side by side")
+def play_now(url: str) -> list[Sent]:
+    """Play the demo's timeline around the present time, without waiting."""
+    return list(play(url, VIEW_TO_END, started_ms=int(time.time() * 1000) - LEAD_MS))
+
+
+def compare(console: Console, recorded: list[Sent], replayed: list[Sent]) -> bool:
+    """Show both runs, and return whether they were answered with the same statuses."""
     table = Table(box=None, pad_edge=False)
     for title in ("run", "session", "events", "statuses"):
         table.add_column(title)
     for name, sent in (("recorded", recorded), ("replayed", replayed)):
-        counts = Counter(_statuses(sent))
-        shown = ", ".join(f"{count} x {status}" for status, count in sorted(counts.items()))
-        table.add_row(name, (sent[-1].sid or "-")[:16], str(len(sent)), shown)
+        counts = sorted(Counter(event.status for event in sent).items())
+        statuses = ", ".join(f"{count} x {status}" for status, count in counts)
+        table.add_row(name, (sent[-1].sid or "-")[:16], str(len(sent)), statuses)
     console.print(table)
-    alike = _statuses(recorded) == _statuses(replayed)
-    verdict = "[green]the player could not tell the difference[/]" if alike else "[red]the runs differ[/]"
+    is_alike = [event.status for event in recorded] == [event.status for event in replayed]
+    verdict = "[green]the player could not tell the difference[/]" if is_alike else "[red]the runs differ[/]"
     console.print(f"{verdict}: {len(replayed)} calls answered offline")
+    return is_alike
 
 
-def _statuses(sent: list[Sent]) -> list[int]:
-    return [each.status for each in sent]
+def show_audit(console: Console, recording: Path) -> None:
+    """Show findings and metrics of a recording.
+
+    Raises:
+        StartupError: the audit does not work.
+    """
+    arguments = [sys.executable, "-m", "tapehead", "audit", recording.name, "--format", "json", "--fail-on", "never"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        arguments, cwd=recording.parent, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
+    if done.returncode:
+        raise StartupError(f"tapehead audit did not work: {done.stderr.strip()}")
+    report = orjson.loads(done.stdout)
+    metrics, summary = report["sessions"][0]["metrics"], report["summary"]
+    console.print(f"{count_of(summary['errors'], 'error')}, {count_of(summary['warnings'], 'warning')}")
+    console.print("; ".join(f"{name} {round(metrics[key], 1):g}{unit}" for key, name, unit in _SHOWN_METRICS))

@@ -1,9 +1,9 @@
-"""The three timelines that the reference walks through, with their slips mended: what an honest player sends.
+"""The three documented timelines with their mistakes corrected, as a correct player sends them.
 
 Source: the reference's pages "timeline 1 - view to end", "timeline 2 - abandon" and "timeline 3 - chapters".
-Mended against the pages: equal timestamps are a millisecond apart; podPosition counts up within its break; bodies
-have the playhead of the page's own table; timeline 2's first ad has the length that it plays (12 s), its second
-break its own name, its quality data the documented key, and its last ad and break are closed before the session.
+Corrections: equal timestamps are a millisecond apart; podPosition counts up within its break; bodies have the playhead
+of the page's own table; timeline 2's first ad has the length that it plays (12 s), its second break its own name, its
+quality data the documented key, and its last ad and break are closed before the session.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +16,12 @@ _NOTHING: Params = MappingProxyType({})
 
 
 class Step(NamedTuple):
-    """One action of a timeline that sends something.
+    """A step of a timeline, which sends an event.
 
     Attributes:
-        at: seconds since the session's start.
-        playhead: seconds into the content.
-        event_type: what is sent.
+        at: the time, in seconds since the session's start.
+        playhead: the playhead, in seconds into the content.
+        event_type: the event's type.
         params, quality, metadata: the objects `params`, `qoeData`, `customMetadata`; left out where empty.
     """
 
@@ -52,11 +52,13 @@ _AD_METADATA: Params = {"affiliate": "Sample affiliate", "campaign": "Sample cam
 _BITRATE: Params = {"media.qoe.bitrate": 10000}
 
 
-def _pod(name: str, index: int, second: float) -> Params:
+def ad_break(name: str, index: int, second: float) -> Params:
+    """Return the params of an adBreakStart."""
     return {"media.ad.podFriendlyName": name, "media.ad.podIndex": index, "media.ad.podSecond": second}
 
 
-def _ad(number: int, length: float, position: int) -> Params:
+def ad(number: int, length: float, position: int) -> Params:
+    """Return the params of an adStart."""
     return {
         "media.ad.id": f"{number:03d}",
         "media.ad.name": f"Ad {number}",
@@ -66,7 +68,8 @@ def _ad(number: int, length: float, position: int) -> Params:
     }
 
 
-def _chapter(name: str, index: int, offset: float, length: float) -> Params:
+def chapter(name: str, index: int, offset: float, length: float) -> Params:
+    """Return the params of a chapterStart."""
     return {
         "media.chapter.index": index,
         "media.chapter.offset": offset,
@@ -77,13 +80,13 @@ def _chapter(name: str, index: int, offset: float, length: float) -> Params:
 
 VIEW_TO_END = (
     Step(0, 0, "sessionStart", _START),
-    Step(0, 0, "adBreakStart", _pod("ad_pod1", 0, 0)),
-    Step(0, 0, "adStart", _ad(1, 15, 1), metadata=_AD_METADATA),
+    Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
+    Step(0, 0, "adStart", ad(1, 15, 1), metadata=_AD_METADATA),
     Step(1, 0, "ping"),
     Step(2, 0, "ping"),
     Step(3, 0, "ping"),
     Step(15, 0, "adComplete"),
-    Step(15, 0, "adStart", _ad(2, 7, 2)),
+    Step(15, 0, "adStart", ad(2, 7, 2)),
     Step(20, 0, "ping"),
     Step(22, 0, "adComplete"),
     Step(22, 0, "adBreakComplete"),
@@ -92,8 +95,8 @@ VIEW_TO_END = (
     Step(33, 11, "bufferStart"),
     Step(36, 11, "play"),
     Step(40, 15, "ping"),
-    Step(46, 21, "adBreakStart", _pod("ad_pod2", 1, 21)),
-    Step(46, 21, "adStart", _ad(3, 8, 1)),
+    Step(46, 21, "adBreakStart", ad_break("ad_pod2", 1, 21)),
+    Step(46, 21, "adStart", ad(3, 8, 1)),
     Step(50, 21, "ping"),
     Step(54, 21, "adComplete"),
     Step(54, 21, "adBreakComplete"),
@@ -107,8 +110,8 @@ VIEW_TO_END = (
 
 ABANDON = (
     Step(0, 0, "sessionStart", _START),
-    Step(0, 0, "adBreakStart", _pod("ad_pod1", 0, 0)),
-    Step(0, 0, "adStart", _ad(2, 12, 1)),
+    Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
+    Step(0, 0, "adStart", ad(2, 12, 1)),
     Step(1, 0, "ping"),
     Step(12, 0, "adComplete"),
     Step(12, 0, "adBreakComplete"),
@@ -118,8 +121,8 @@ ABANDON = (
     Step(32, 20, "error"),
     Step(37, 20, "play", quality=_BITRATE),
     Step(40, 28, "ping"),
-    Step(45, 33, "adBreakStart", _pod("ad_pod2", 1, 33)),
-    Step(45, 33, "adStart", _ad(2, 8, 1)),
+    Step(45, 33, "adBreakStart", ad_break("ad_pod2", 1, 33)),
+    Step(45, 33, "adStart", ad(2, 8, 1)),
     Step(48, 33, "adSkip"),
     Step(48, 33, "adBreakComplete"),
     Step(48, 33, "sessionEnd"),
@@ -127,27 +130,27 @@ ABANDON = (
 
 CHAPTERS = (
     Step(0, 0, "sessionStart", _START),
-    Step(0, 0, "adBreakStart", _pod("ad_pod1", 0, 0)),
-    Step(0, 0, "adStart", _ad(1, 15, 1), metadata=_AD_METADATA),
+    Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
+    Step(0, 0, "adStart", ad(1, 15, 1), metadata=_AD_METADATA),
     Step(10, 0, "ping"),
     Step(15, 0, "adComplete"),
-    Step(15, 0, "adStart", _ad(2, 7, 2)),
+    Step(15, 0, "adStart", ad(2, 7, 2)),
     Step(16, 0, "ping"),
     Step(22, 0, "adComplete"),
     Step(22, 0, "adBreakComplete"),
     Step(22, 0, "play"),
-    Step(23, 1, "chapterStart", _chapter("Chapter Uno", 1, 0, 20)),
+    Step(23, 1, "chapterStart", chapter("Chapter Uno", 1, 0, 20)),
     Step(30, 8, "ping"),
     Step(33, 11, "bufferStart"),
     Step(36, 11, "play"),
     Step(40, 15, "ping"),
     Step(45, 20, "chapterComplete"),
-    Step(46, 21, "adBreakStart", _pod("ad_pod2", 1, 21)),
-    Step(46, 21, "adStart", _ad(3, 8, 1)),
+    Step(46, 21, "adBreakStart", ad_break("ad_pod2", 1, 21)),
+    Step(46, 21, "adStart", ad(3, 8, 1)),
     Step(47, 21, "ping"),
     Step(54, 21, "adComplete"),
     Step(54, 21, "adBreakComplete"),
-    Step(55, 22, "chapterStart", _chapter("Chapter Dos", 2, 22, 22)),
+    Step(55, 22, "chapterStart", chapter("Chapter Dos", 2, 22, 22)),
     Step(60, 27, "ping"),
     Step(64, 31, "pauseStart"),
     Step(70, 31, "ping"),
@@ -161,20 +164,16 @@ TIMELINES: dict[int, tuple[Step, ...]] = {1: VIEW_TO_END, 2: ABANDON, 3: CHAPTER
 
 
 def bodies(timeline: Sequence[Step], started_ms: int) -> Iterator[dict[str, Any]]:
-    """The bodies that a player sends for `timeline` when it starts at `started_ms` (milliseconds since 1970).
+    """Yield the bodies of a timeline that starts at `started_ms`, in milliseconds since 1970.
 
-    Steps of one moment get timestamps a millisecond apart.
+    Steps at the same time get timestamps a millisecond apart.
     """
     last_ms = started_ms - 1
     for step in timeline:
         last_ms = max(last_ms + 1, started_ms + round(step.at * 1000))
-        yield _body(step, last_ms)
-
-
-def _body(step: Step, ts: int) -> dict[str, Any]:
-    objects = {"params": step.params, "qoeData": step.quality, "customMetadata": step.metadata}
-    return {
-        "eventType": step.event_type,
-        "playerTime": {"playhead": step.playhead, "ts": ts},
-        **{name: value for name, value in objects.items() if value},
-    }
+        objects = {"params": step.params, "qoeData": step.quality, "customMetadata": step.metadata}
+        yield {
+            "eventType": step.event_type,
+            "playerTime": {"playhead": step.playhead, "ts": last_ms},
+            **{name: value for name, value in objects.items() if value},
+        }
