@@ -1,4 +1,7 @@
-"""The parts that replay and serve share: an engine built from recordings, its counts, and the result at the end."""
+"""The parts that replay and serve share: an engine built from recordings, its counts, and the result at the end.
+
+An `EngineRun` prints nothing: it returns counts and a result, which the commands print and write.
+"""
 
 import random
 from collections.abc import Callable, Iterable
@@ -35,12 +38,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         time_scale: how many seconds pass for the simulated back end in one.
         strict_schema: whether undocumented parameters are refused.
         strict: whether misses and unused exchanges are bad news.
-        explain: whether the line of each answer says why that exchange was chosen.
         summary: the file for the summary as JSON; None for none.
-        quiet: whether nothing is printed for each call.
         keep_ids: whether lines and the summary may contain identifiers.
         redact_keys: keys with identifying values, besides the built-in ones.
-        live: the live page; None for none.
     """
 
     recordings: tuple[Path, ...] = ()
@@ -50,11 +50,22 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     time_scale: float = 1.0
     strict_schema: bool = False
     strict: bool = False
-    explain: bool = False
     summary: Path | None = None
-    quiet: bool = False
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
+
+
+class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the display of answers, on the terminal and on a live page.
+
+    Attributes:
+        quiet: whether the terminal shows no answers.
+        explain: whether the terminal shows why each recorded exchange was chosen.
+        live: the live page; None for none.
+    """
+
+    quiet: bool = False
+    explain: bool = False
     live: LiveSettings | None = None
 
 

@@ -55,12 +55,12 @@ def replay(
             time_scale=time_scale,
             strict_schema=strict_schema,
             strict=strict,
-            explain=explain,
             summary=summary,
-            quiet=quiet,
             keep_ids=keep_ids,
             redact_keys=redact,
-            live=option_parsing.live_settings(live, "replay"),
+        ),
+        display=offline_run.DisplaySettings(
+            quiet=quiet, explain=explain, live=option_parsing.live_settings(live, "replay")
         ),
         endpoints=tuple(endpoint or ()),
         allow=tuple(allow or ()),

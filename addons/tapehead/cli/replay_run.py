@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tapehead.answers import Observer
-from tapehead.cli.offline_run import EngineRun, EngineSettings, write_report
+from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, write_report
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
@@ -28,6 +28,7 @@ class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         proxy: the proxy's settings.
         engine: the engine's settings.
+        display: how answers are shown.
         endpoints: hosts that count as the endpoint besides the vendor's own.
         allow: hosts whose requests may pass through to the network.
         prefix: a path before the endpoint's own at the upstream that misses are forwarded to.
@@ -36,6 +37,7 @@ class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     proxy: ProxySettings
     engine: EngineSettings
+    display: DisplaySettings = DisplaySettings()
     endpoints: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     prefix: str = ""
@@ -52,13 +54,13 @@ def play_recordings(settings: PlayerSettings, warn: Callable[[str], None]) -> in
     Raises:
         TapeheadError: a recording cannot be read or written, or the proxy cannot start.
     """
-    engine, screen, hosts = settings.engine, Screen(), Hosts(settings.endpoints)
+    engine, display, screen, hosts = settings.engine, settings.display, Screen(), Hosts(settings.endpoints)
     run = EngineRun(engine, warn)
     internal_errors = run.internal_errors
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(settings.allow)
-    unmatched = UnmatchedRequests(None if engine.quiet else screen.show)
-    observers: list[Observer] = [] if engine.quiet else [observer(screen, explain=engine.explain)]
-    with live_page(engine.live, internal_errors, engine.redact_keys) as page:
+    unmatched = UnmatchedRequests(None if display.quiet else screen.show)
+    observers: list[Observer] = [] if display.quiet else [observer(screen, explain=display.explain)]
+    with live_page(display.live, internal_errors, engine.redact_keys) as page:
         if page:
             observers.append(page.show_answer)
         recorder = Recorder(settings.store, warn, internal_errors) if settings.store else None

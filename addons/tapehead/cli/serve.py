@@ -50,13 +50,12 @@ def serve(
         time_scale=time_scale,
         strict_schema=strict_schema,
         strict=strict,
-        explain=explain,
         summary=summary,
-        quiet=quiet,
         redact_keys=option_parsing.redact_keys(redact_key, keep_ids=False),
-        live=option_parsing.live_settings(live, "serve", workers),
     )
+    page = option_parsing.live_settings(live, "serve", workers)
+    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=page)
     clients = option_parsing.parse_clients(allow_client)
     log_output.log_to_stderr()
     address = option_parsing.parse_listen(listen)
-    raise typer.Exit(serve_run.serve(engine, *address, warn, workers=workers, clients=clients))
+    raise typer.Exit(serve_run.serve(engine, display, *address, warn, workers=workers, clients=clients))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tapehead.answers import Observer
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, merge_counts, write_report
+from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, merge_counts, write_report
 from tapehead.cli.terminal import Screen, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
@@ -18,6 +18,7 @@ from tapehead.server.workers import hold_signals, once, release_signals, run_wor
 
 def serve(
     settings: EngineSettings,
+    display: DisplaySettings,
     host: str,
     port: int,
     warn: Callable[[str], None],
@@ -29,6 +30,7 @@ def serve(
 
     Args:
         settings: the engine's settings.
+        display: how answers are shown.
         host: the address to listen on.
         port: the port; 0 picks a free one.
         warn: prints a line on stderr.
@@ -47,18 +49,18 @@ def serve(
             warn(line)
         on_ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
         if workers == 1:
-            with live_page(settings.live, run.internal_errors, settings.redact_keys) as page:
+            with live_page(display.live, run.internal_errors, settings.redact_keys) as page:
                 counts = answer_calls(
                     run,
                     listening,
                     ClientFilter(clients, warn),
-                    _observers(settings, screen) + ([page.show_answer] if page else []),
+                    _observers(display, screen) + ([page.show_answer] if page else []),
                     functools.partial(on_ready, link_lines(page)),
                 )
         else:
             # The same files in the same order in every process, even if a folder changes meanwhile.
             same = msgspec.structs.replace(settings, recordings=run.recordings)
-            parts = run_workers(workers, on_ready, work, same, listening, ClientFilter(clients, once(warn)))
+            parts = run_workers(workers, on_ready, work, same, display, listening, ClientFilter(clients, once(warn)))
             if len(parts) < workers:
                 warn(f"{workers - len(parts)} of {workers} workers ended without their part of the summary")
             counts = merge_counts([run.counts(OfflineGuard()), *parts])
@@ -94,14 +96,16 @@ def answer_calls(
     return run.counts(guard, client_filter.refused)
 
 
-def work(settings: EngineSettings, listening: socket.socket, client_filter: ClientFilter) -> RunCounts:
+def work(
+    settings: EngineSettings, display: DisplaySettings, listening: socket.socket, client_filter: ClientFilter
+) -> RunCounts:
     """Answer on a socket in a worker process, and return its counts."""
     screen = Screen()
     run = EngineRun(settings, lambda _line: None)  # the parent has warned about the recordings already
-    counts = answer_calls(run, listening, client_filter, _observers(settings, screen), release_signals)
+    counts = answer_calls(run, listening, client_filter, _observers(display, screen), release_signals)
     screen.close()
     return counts
 
 
-def _observers(settings: EngineSettings, screen: Screen) -> list[Observer]:
-    return [] if settings.quiet else [observer(screen, explain=settings.explain)]
+def _observers(display: DisplaySettings, screen: Screen) -> list[Observer]:
+    return [] if display.quiet else [observer(screen, explain=display.explain)]
