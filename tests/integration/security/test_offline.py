@@ -180,7 +180,8 @@ attempt(socket.socket().connect_ex, address)
 attempt(socket.getaddrinfo, "collection.example.com", 443)
 attempt(socket.gethostbyname, "other.example.com")
 result = run.result(run.counts(guard))
-print(*result.lines, sep="\n")
+for line in result.lines:
+    print(line)
 sys.exit(result.is_bad_news)
 """
 
