@@ -1,4 +1,4 @@
-"""What an engine says to a request, and the engines' common shape."""
+"""Answers and the engines that give them."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -10,7 +10,7 @@ from tapehead.protocol.messages import Request, Response
 
 
 class Outcome(StrEnum):
-    """Where an answer comes from."""
+    """The origin of an answer."""
 
     HIT = "hit"
     MISS = "miss"
@@ -19,16 +19,16 @@ class Outcome(StrEnum):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the player gets.
+    """An answer for the player.
 
     Attributes:
-        response: the answer; None to close the connection without one.
+        response: the response; None to close the connection without one.
         delay_ms: how long to wait before it, in milliseconds.
-        cut: whether the connection breaks in the middle of the answer.
+        cut: whether the connection breaks in the middle of the response.
         forward: whether the request goes on to the real endpoint instead.
         recorded_ms: how long the recorded answer took, in milliseconds; 0 for any other.
-        outcome: where it comes from.
-        note: why this answer, one line for the log; empty if there is nothing to say.
+        outcome: where the answer comes from.
+        note: the reason for this answer, one line for the log; empty if there is none.
     """
 
     response: Response | None = None
@@ -44,9 +44,9 @@ class Engine(Protocol):
     """Anything that answers collection calls."""
 
     def answer(self, request: Request, now: float) -> Answer:
-        """The answer to `request`, which came at `now`, seconds since 1970."""
+        """Return the answer to a request that arrived at `now`, in seconds since 1970."""
         ...
 
 
-# Called with each request, its answer, and when it came, seconds since 1970.
+# Called with each request, its answer, and its arrival in seconds since 1970.
 Observer = Callable[[Request, Answer, float], None]

@@ -1,6 +1,6 @@
-"""What the live page shows of a call: a line of JSON, with pseudonyms for what identifies, and its counts.
+"""Views of calls for the live page: a line of JSON, with pseudonyms for identifiers, and the call's counts.
 
-Everything of it has an end, whatever players send: texts are cut, and what was cut is said.
+Every text is bounded, whatever players send, and the page is told where something was cut.
 """
 
 import msgspec
@@ -16,19 +16,19 @@ from tapehead.redaction.excerpts import discreet_path, exchange_for_excerpt, mas
 from tapehead.redaction.redactor import Redactor
 from tapehead.text import escape_controls, shorten
 
-# What of a body is shown, of a name or a header, and of anything else; in characters.
+# Limits in characters: of a body, of a name or a short header, and of any other text.
 MOST_BODY, MOST_TEXT = 64_000, 2_000
 MOST_NAME = 200
 MOST_HEADERS = 60
 MOST_FINDINGS = 30
-# Sessions whose sessionStart is kept in mind.
-MOST_BEGUN = 10_000
-# An answer that refuses.
+# Sessions whose sessionStart is remembered.
+MOST_STARTED = 10_000
+# Statuses from here on refuse a call.
 REFUSED = 400
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A request or a response in its details; `cut` is how long the body is where not all of it is shown."""
+    """The details of a request or response; `cut` is the length of the body where not all of it is shown."""
 
     head: str
     headers: list[tuple[str, str]]
@@ -59,41 +59,44 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
 def view_of(
     exchange: Exchange, name: str = "", note: str = "", *, is_bad: bool = False, discreet: bool = False
 ) -> LoggedCall:
-    """The view of an exchange that has its pseudonyms already.
+    """Return the view of an exchange whose identifiers are pseudonyms already.
 
     Args:
         exchange: the exchange.
-        name: what it was if it is no collection call.
-        note: what else is to be said of the answer.
-        is_bad: whether that is bad news.
-        discreet: whether an event type that may say who asks is not told.
+        name: the name of a request that is no collection call.
+        note: a remark about the answer.
+        is_bad: whether the remark is bad news.
+        discreet: whether to hide an event type that may contain an identifier.
     """
     request, response = exchange.request, exchange.response
     event_type, playhead = named_event(name or exchange.call, request, discreet=discreet)
-    counts = {grade: sum(each.severity is grade for each in exchange.findings) for grade in Severity}
+    counts = {severity: sum(each.severity is severity for each in exchange.findings) for severity in Severity}
     is_refused = response.status >= REFUSED if response else exchange.error is not None
-    sid = _short(exchange.session) if exchange.session else None
-    shown = _Call(
+    sid = short_text(exchange.session) if exchange.session else None
+    line = _Call(
         at=exchange.started,
         sid=sid,
-        type=_short(event_type),
+        type=short_text(event_type),
         playhead=playhead,
         status=response.status if response else None,
-        error=None if exchange.error is None else _cut(escape_controls(exchange.error)),
-        note=_cut(escape_controls(note)),
+        error=None if exchange.error is None else cut_text(escape_controls(exchange.error)),
+        note=cut_text(escape_controls(note)),
         ms=round(exchange.elapsed_ms, 1),
         bad=is_bad or is_refused or bool(counts[Severity.ERROR] or counts[Severity.WARNING]),
-        findings=[_finding(each) for each in exchange.findings[:MOST_FINDINGS]],
+        findings=[
+            Finding(each.rule, each.severity, cut_text(each.path), cut_text(escape_controls(each.message)))
+            for each in exchange.findings[:MOST_FINDINGS]
+        ],
         left_out=max(len(exchange.findings) - MOST_FINDINGS, 0),
-        request=_message(request, f"{_short(request.method)} {_cut(request.url)}"),
-        response=_message(response, f"{response.status} {_short(response.reason)}") if response else None,
+        request=_message_view(request, f"{short_text(request.method)} {cut_text(request.url)}"),
+        response=_message_view(response, f"{response.status} {short_text(response.reason)}") if response else None,
     )
-    media, player = _named(exchange)
+    params = first_event(request.json() if exchange.call is Call.SESSION else None).params
     return LoggedCall(
-        line=msgspec.json.encode(shown),
+        line=msgspec.json.encode(line),
         sid=sid,
-        media=media,
-        player=player,
+        media=short_text(str(params.get(MEDIA_NAME) or params.get(MEDIA_ID) or "")),
+        player=short_text(str(params.get(MEDIA_PLAYER_NAME) or "")),
         is_event=exchange.call is not Call.PREFLIGHT and not name,
         is_refused=is_refused,
         findings=counts,
@@ -101,10 +104,10 @@ def view_of(
 
 
 class AnswerViews:
-    """Views of what an engine answers, to requests with their identifiers in them.
+    """Views of an engine's answers to requests that still contain identifiers.
 
-    It keeps in mind whose sessionStart it has seen, the oldest forgotten first: of a session that began before, nobody
-    knows what its identifiers are.
+    The last sessionStarts are remembered: the identifiers of a session that started earlier are not known, so all
+    strings of its events are masked.
 
     Args:
         redactor: makes the pseudonyms.
@@ -112,94 +115,78 @@ class AnswerViews:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._begun: dict[str, None] = {}
+        self._started: dict[str, None] = {}
 
     def view(self, request: Request, answer: Answer, started: float, ended: float) -> LoggedCall:
-        """The view of an answer.
+        """Return the view of an answer.
 
         Args:
-            request: what was asked.
-            answer: what was answered.
-            started: when it was asked, seconds since 1970.
-            ended: when it was answered.
+            request: the request.
+            answer: the answer to it.
+            started: the request's arrival, in seconds since 1970.
+            ended: the time of the answer, likewise.
         """
         route = find_call(request.method, request.path)
-        sid = (route.sid if route else None) or sid_of_location(
-            answer.response.header("Location") if answer.response else None
-        )
-        # A note quotes what was asked: where an exchange has its error, it is searched for identifiers.
+        response = answer.response
+        sid = (route.sid if route else None) or sid_of_location(response.header("Location") if response else None)
+        # A note quotes the request. As the exchange's error it is redacted together with it.
         note = "forwarded to the endpoint" if answer.forward else answer.note
-        response = _shortened(answer.response) if answer.response else None
-        hidden = self._hide(exchange_for_excerpt(_shortened(request), response, note, sid), known=route is not None)
-        silent = None if answer.response or answer.forward else "the connection was closed without an answer"
-        shown = msgspec.structs.replace(
-            hidden, started=format_time(started), elapsed_ms=max(ended - started, 0) * 1000, error=silent
+        exchange = exchange_for_excerpt(
+            without_long_body(request), without_long_body(response) if response else None, note, sid
         )
+        redacted = without_strings(exchange) if route is None else self._redact(exchange)
+        silent = None if response or answer.forward else "the connection was closed without an answer"
+        elapsed_ms = max(ended - started, 0) * 1000
+        shown = msgspec.structs.replace(redacted, started=format_time(started), elapsed_ms=elapsed_ms, error=silent)
         name = "" if route else request.method
-        return view_of(shown, name, hidden.error or "", is_bad=answer.outcome is Outcome.MISS, discreet=True)
+        return view_of(shown, name, redacted.error or "", is_bad=answer.outcome is Outcome.MISS, discreet=True)
 
-    def _hide(self, made: Exchange, *, known: bool) -> Exchange:
-        """An exchange with nobody in it; one that is not `known` for a collection call, with no more than its path."""
-        if not known or made.call is Call.SCHEMA:
-            return _bare(made)
-        # Of a body that was too long nobody is known.
-        if made.call is Call.SESSION and made.session and made.request.json() is not None:
-            self._begun[made.session] = None
-            if len(self._begun) > MOST_BEGUN:
-                del self._begun[next(iter(self._begun))]
-        hidden = self._redactor.redact(made)
-        if made.call is not Call.EVENT or made.session in self._begun:
-            return hidden
-        return mask_exchange(hidden, self._redactor.pseudonym)
-
-
-def _bare(made: Exchange) -> Exchange:
-    """An exchange without what may say who asks: headers, bodies, and steps of the path."""
-    request = made.request.with_headers([]).with_content(b"")
-    request = request.with_url(_discreet(request.url))
-    response = made.response.with_headers([]).with_content(b"") if made.response else None
-    return msgspec.structs.replace(made, request=request, response=response)
+    def _redact(self, exchange: Exchange) -> Exchange:
+        if exchange.call is Call.SCHEMA:
+            return without_strings(exchange)
+        # A body that is too long to be searched gives no identifiers.
+        if exchange.call is Call.SESSION and exchange.session and exchange.request.json() is not None:
+            self._started[exchange.session] = None
+            if len(self._started) > MOST_STARTED:
+                del self._started[next(iter(self._started))]
+        redacted = self._redactor.redact(exchange)
+        if exchange.call is not Call.EVENT or exchange.session in self._started:
+            return redacted
+        return mask_exchange(redacted, self._redactor.pseudonym)
 
 
-def _shortened[M: (Request, Response)](message: M) -> M:
-    """A message without a body that is too long to be looked through while others wait."""
+def without_strings(exchange: Exchange) -> Exchange:
+    """Return an exchange without parts that may identify a client: headers, bodies, and unknown steps of the path."""
+    origin, slash, path = exchange.request.url.partition("://")[2].partition("/")
+    request = exchange.request.with_headers([]).with_content(b"")
+    request = request.with_url(f"http://{origin}{slash}{discreet_path(path)}")
+    response = exchange.response.with_headers([]).with_content(b"") if exchange.response else None
+    return msgspec.structs.replace(exchange, request=request, response=response)
+
+
+def without_long_body[M: (Request, Response)](message: M) -> M:
+    """Return a message; a body that takes too long to be searched is replaced by its length."""
     content = message.content()
     too_long = f"(a body of {len(content):,} bytes)"
     return message if len(content) <= MOST_BODY else message.with_content(too_long.encode())
 
 
-def _discreet(url: str) -> str:
-    """The URL of what is no collection call, without what of its path and query may say who asks."""
-    origin, slash, path = url.partition("://")[2].partition("/")
-    return f"http://{origin}{slash}{discreet_path(path)}"
+def cut_text(text: str, most: int = MOST_TEXT) -> str:
+    """Return a text of at most so many characters that JSON in UTF-8 can hold."""
+    return shorten(text, most).encode("utf-8", "replace").decode()
 
 
-def _named(exchange: Exchange) -> tuple[str, str]:
-    """What a sessionStart says is played, and by which player; empty where it says nothing."""
-    params = first_event(exchange.request.json() if exchange.call is Call.SESSION else None).params
-    media = params.get(MEDIA_NAME) or params.get(MEDIA_ID) or ""
-    return _short(str(media)), _short(str(params.get(MEDIA_PLAYER_NAME) or ""))
+def short_text(text: str) -> str:
+    """Return a name, shortened, with its control characters escaped."""
+    return escape_controls(cut_text(text, MOST_NAME))
 
 
-def _message(message: Request | Response, head: str) -> _Message:
+def _message_view(message: Request | Response, head: str) -> _Message:
     body = message.content().decode("utf-8", "replace")
     return _Message(
         head=escape_controls(head),
-        headers=[(_short(name), _cut(value)) for name, value in message.headers[:MOST_HEADERS]],
+        headers=[(short_text(name), cut_text(value)) for name, value in message.headers[:MOST_HEADERS]],
         left_out=max(len(message.headers) - MOST_HEADERS, 0),
         body=body[:MOST_BODY],
         cut=len(body) if len(body) > MOST_BODY else 0,
     )
-
-
-def _finding(finding: Finding) -> Finding:
-    return Finding(finding.rule, finding.severity, _cut(finding.path), _cut(escape_controls(finding.message)))
-
-
-def _cut(text: str, most: int = MOST_TEXT) -> str:
-    """A text, not longer than that, that JSON in UTF-8 can hold."""
-    return shorten(text, most).encode("utf-8", "replace").decode()
-
-
-def _short(text: str) -> str:
-    return escape_controls(_cut(text, MOST_NAME))
