@@ -1,4 +1,4 @@
-"""The live page's other end: its link, raw requests to its server, and what its stream says."""
+"""A client of the live page: its link, raw requests to its server, and the lines of its stream."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ START = {"eventType": "sessionStart", "playerTime": {"playhead": 0, "ts": 0}, "p
 
 
 class Link(NamedTuple):
-    """What tapehead prints."""
+    """The link that tapehead prints: port and token."""
 
     port: int
     token: str
@@ -41,20 +41,20 @@ class Link(NamedTuple):
         return f"{self.origin}/#{self.token}"
 
     def head(self, path: str = "/lines", method: str = "GET", *more: str, host: str | None = None) -> bytes:
-        """The head of a request with the right token and Host, and more headers."""
+        """Return the head of a request with the right token and Host, and more headers."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host or f'127.0.0.1:{self.port}'}"]
         return "\r\n".join([*lines, f"Authorization: Bearer {self.token}", *more, "", ""]).encode()
 
 
 def link_of(opened: Command) -> Link:
-    """The link that a command printed before it was ready."""
+    """Return the link that a command printed before it was ready."""
     (line,) = (line for line in opened.lines if line.startswith(PROMISE))
     address, _, token = line.removeprefix(PROMISE).partition("/#")
     return Link(int(address.removeprefix("http://127.0.0.1:")), token)
 
 
 class Answered(NamedTuple):
-    """An answer as it came."""
+    """A raw answer."""
 
     status: int
     headers: dict[str, str]
@@ -62,7 +62,7 @@ class Answered(NamedTuple):
 
 
 def ask(port: int, head: bytes) -> Answered:
-    """Send a request; its answer, as far as its length is said."""
+    """Send a request, and return its answer up to its content length."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as connection:
         connection.sendall(head)
         with connection.makefile("rb") as stream:
@@ -74,7 +74,7 @@ def ask(port: int, head: bytes) -> Answered:
 
 @contextlib.contextmanager
 def stream(link: Link, after: int = 0) -> Iterator[Iterator[str]]:
-    """The lines that a page gets, as they come."""
+    """Yield the lines that a page gets, as they arrive."""
     headers = {"Authorization": f"Bearer {link.token}"}
     with (
         httpx.Client(timeout=TIMEOUT_SECONDS) as client,
@@ -85,22 +85,22 @@ def stream(link: Link, after: int = 0) -> Iterator[Iterator[str]]:
 
 
 def read_until(lines: Iterator[str], calls: int) -> list[dict[str, Any]]:
-    """What the stream says up to the totals that count so many calls."""
-    said = []
+    """Return the stream's objects up to the totals that count so many calls."""
+    objects = []
     for line in lines:
-        said.append(json.loads(line))
-        if said[-1]["kind"] == "totals" and said[-1]["calls"] == calls:
-            return said
+        objects.append(json.loads(line))
+        if objects[-1]["kind"] == "totals" and objects[-1]["calls"] == calls:
+            return objects
     raise AssertionError("the stream ended")
 
 
-def of_kind(said: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """The lines of a kind."""
-    return [each for each in said if each["kind"] == kind]
+def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Return the objects of a kind."""
+    return [each for each in objects if each["kind"] == kind]
 
 
 def play(player: httpx.Client, url: str, *events: dict[str, Any], **params: object) -> str:
-    """Open a session, and send its events; its session id."""
+    """Open a session, send its events, and return its session id."""
     start = START | {"params": {**START["params"], **params}}  # type: ignore[dict-item]
     answer = player.post(f"{url}/api/v1/sessions", json=start)
     sid = answer.headers["Location"].rpartition("/")[2]

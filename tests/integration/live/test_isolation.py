@@ -1,4 +1,4 @@
-"""The traffic never notices the live page: pages that read nothing, floods, bugs of ours, the end."""
+"""The live page never affects the traffic: pages that read nothing, floods, internal errors, the end."""
 
 import select
 import signal
@@ -18,14 +18,14 @@ SLOW = "import tapehead.live.app; tapehead.live.app.SLOW_SECONDS = 0.3"
 
 
 def memory_of(opened: Command) -> int:
-    """Resident memory in bytes."""
+    """Return the resident memory in bytes."""
     status = Path(f"/proc/{opened.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) * 1024
 
 
-def deaf(link: Link) -> socket.socket:
-    """A page that asks for the lines and reads none."""
+def open_unread_page(link: Link) -> socket.socket:
+    """Request the lines as a page does, and read none of them."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", link.port))
@@ -33,9 +33,13 @@ def deaf(link: Link) -> socket.socket:
     return connection
 
 
-def test_a_page_that_does_not_read_is_dropped_and_slows_nobody() -> None:
+def test_a_page_that_does_not_read_is_disconnected_and_slows_no_call() -> None:
     big = {**PAUSE, "customMetadata": {"x": "y" * 60_000}}
-    with running("serve", "-q", *LIVE, broken=SLOW) as opened, httpx.Client() as player, deaf(link_of(opened)) as page:
+    with (
+        running("serve", "-q", *LIVE, broken=SLOW) as opened,
+        httpx.Client() as player,
+        open_unread_page(link_of(opened)) as page,
+    ):
         sid = play(player, opened.url)
         before = memory_of(opened)
         statuses = [
@@ -46,7 +50,7 @@ def test_a_page_that_does_not_read_is_dropped_and_slows_nobody() -> None:
         poll.register(page, select.POLLHUP)
         assert poll.poll(TIMEOUT_SECONDS * 1000)
         with stream(link_of(opened)) as lines:
-            totals = read_until(lines, 1001 - _missed(opened))[-1]
+            totals = read_until(lines, 1001 - missed_by(opened))[-1]
         assert opened.stop() == 0
 
     assert set(statuses) == {400}
@@ -54,7 +58,8 @@ def test_a_page_that_does_not_read_is_dropped_and_slows_nobody() -> None:
     assert totals["gone"] > 500
 
 
-def _missed(opened: Command) -> int:
+def missed_by(opened: Command) -> int:
+    """Return how many calls the live page missed."""
     with stream(link_of(opened)) as lines:
         for line in lines:
             if '"kind":"totals"' in line:
@@ -62,7 +67,7 @@ def _missed(opened: Command) -> int:
     raise AssertionError("the stream ended")
 
 
-def test_what_finds_no_room_is_counted_and_not_shown() -> None:
+def test_calls_without_room_are_counted_and_not_shown() -> None:
     narrow = "import tapehead.live.server; tapehead.live.server.MOST_WAITING_BYTES = 50_000"
     with running("serve", "-q", *LIVE, broken=narrow) as opened, httpx.Client() as player:
         big = player.post(opened.url + EVENTS, json={"x": "y" * 100_000})
@@ -77,10 +82,10 @@ def test_what_finds_no_room_is_counted_and_not_shown() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["record", "replay", "serve"])
-def test_it_ends_with_pages_open_and_tells_them(command: str, number: int, tmp_path: Path) -> None:
+def test_a_signal_ends_the_streams_of_open_pages(command: str, number: int, tmp_path: Path) -> None:
     with (
         running(*COMMANDS[command], *LIVE, cwd=tmp_path) as opened,
-        deaf(link_of(opened)),
+        open_unread_page(link_of(opened)),
         stream(link_of(opened)) as lines,
     ):
         assert '"hello"' in next(lines)
@@ -88,9 +93,9 @@ def test_it_ends_with_pages_open_and_tells_them(command: str, number: int, tmp_p
         assert list(lines) == ['{"kind":"end"}']
 
 
-def test_it_ends_while_a_page_does_not_read() -> None:
+def test_a_page_that_does_not_read_does_not_delay_the_end() -> None:
     big = {**PAUSE, "customMetadata": {"x": "y" * 100_000}}
-    with running("serve", "-q", *LIVE) as opened, httpx.Client() as player, deaf(link_of(opened)):
+    with running("serve", "-q", *LIVE) as opened, httpx.Client() as player, open_unread_page(link_of(opened)):
         for _ in range(100):
             player.post(opened.url + EVENTS, json=big)
         assert opened.stop(signal.SIGINT) == 0
@@ -104,7 +109,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
-def test_its_failures_are_told_once_and_cost_no_call(broken: str, tmp_path: Path) -> None:
+def test_its_failures_are_logged_once_and_cost_no_call(broken: str, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     asked = ["record", "--out", out, *LIVE]
     with (

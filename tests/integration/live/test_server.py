@@ -1,4 +1,4 @@
-"""The live page without a browser: who gets what, what it says, and that the traffic never notices it."""
+"""The live page's server without a browser: access control, contents of the stream, start."""
 
 import socket
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def link(served: Command) -> Link:
     return link_of(served)
 
 
-# ---- What it takes to be let in ----
+# ---- Access control ----
 
 FOREIGN = [
     (["Host: evil.test:{port}"], 421),
@@ -69,9 +69,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/lines", "/none"])
 @pytest.mark.parametrize(("headers", "status"), FOREIGN, ids=[" ".join(each[0]) or "nothing" for each in FOREIGN])
-def test_who_is_not_the_page_gets_nothing_even_with_the_token(
-    path: str, headers: list[str], status: int, link: Link
-) -> None:
+def test_other_origins_get_nothing_even_with_the_token(path: str, headers: list[str], status: int, link: Link) -> None:
     head = [f"GET {path} HTTP/1.1", f"Authorization: Bearer {link.token}", *headers, "", ""]
     answer = ask(link.port, "\r\n".join(head).format(port=link.port).encode())
 
@@ -103,14 +101,14 @@ def test_without_the_token_there_are_no_lines(path: str, headers: list[str], lin
 
 @pytest.mark.parametrize("method", ["POST", "OPTIONS", "HEAD", "PUT", "DELETE", "TRACE"])
 @pytest.mark.parametrize("path", ["/", "/lines"])
-def test_nothing_can_be_done_but_reading(method: str, path: str, link: Link) -> None:
+def test_only_get_is_allowed(method: str, path: str, link: Link) -> None:
     answer = ask(link.port, link.head(path, method))
 
     assert (answer.status, answer.body) == (405, b"")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_the_page_itself_gets_its_files(host: str, link: Link) -> None:
+def test_the_page_gets_its_files(host: str, link: Link) -> None:
     own = f"{host}:{link.port}"
     for path, kind in (("/", "html"), ("/page.css", "css"), ("/page.js", "javascript"), ("/json.js", "javascript")):
         head = f"GET {path} HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}\r\nSec-Fetch-Site: same-origin\r\n\r\n"
@@ -130,7 +128,7 @@ def test_the_page_itself_gets_its_files(host: str, link: Link) -> None:
         "OPTIONS / HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\r\n",
     ],
 )
-def test_every_answer_has_the_headers_that_keep_it_in(head: str, link: Link) -> None:
+def test_every_answer_has_the_safe_headers(head: str, link: Link) -> None:
     answer = ask(link.port, head.format(host=f"127.0.0.1:{link.port}", token=link.token).encode())
 
     assert dict(SAFE_HEADERS).items() <= answer.headers.items()
@@ -138,7 +136,7 @@ def test_every_answer_has_the_headers_that_keep_it_in(head: str, link: Link) -> 
     assert not [name for name in answer.headers if name.startswith("access-control") or name == "set-cookie"]
 
 
-def test_it_listens_on_loopback_alone(served: Command, link: Link) -> None:
+def test_it_listens_on_loopback_only(served: Command, link: Link) -> None:
     inodes = {path.readlink().name for path in Path(f"/proc/{served.process.pid}/fd").iterdir()}
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     ours = {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
@@ -147,14 +145,14 @@ def test_it_listens_on_loopback_alone(served: Command, link: Link) -> None:
     assert all(address.startswith("0100007F:") for address in ours)
 
 
-def test_a_head_without_end_is_hung_up_on(link: Link) -> None:
+def test_an_endless_head_is_disconnected(link: Link) -> None:
     with socket.create_connection(("127.0.0.1", link.port), TIMEOUT_SECONDS) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n")
         with pytest.raises(ConnectionError):
             stranger.sendall(b"X: yyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 1_000_000)
 
 
-def test_strangers_cannot_fill_the_terminal(tmp_path: Path) -> None:
+def test_bad_requests_print_nothing(tmp_path: Path) -> None:
     with running("serve", *LIVE, cwd=tmp_path) as opened:
         port, before = link_of(opened).port, len(opened.lines)
         for said in (
@@ -168,7 +166,7 @@ def test_strangers_cannot_fill_the_terminal(tmp_path: Path) -> None:
         assert opened.lines[before:] == ["offline: 0 connections and look-ups attempted"]
 
 
-def test_who_asks_for_nothing_is_hung_up_on() -> None:
+def test_an_idle_connection_is_closed() -> None:
     hasty = "import tapehead.live.app as site; site.SLOW_SECONDS = 0.3"
     with (
         running("serve", "-q", *LIVE, broken=hasty) as opened,
@@ -181,10 +179,10 @@ def test_who_asks_for_nothing_is_hung_up_on() -> None:
         assert len(of_kind(read_until(lines, 1), "call")) == 1
 
 
-# ---- What it says ----
+# ---- The stream ----
 
 
-def test_it_tells_of_what_came_before_and_of_what_comes(tmp_path: Path) -> None:
+def test_the_stream_has_calls_before_and_after_the_page_opened(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with (
         upstream() as server,
@@ -209,7 +207,7 @@ def test_it_tells_of_what_came_before_and_of_what_comes(tmp_path: Path) -> None:
     assert (session["media"], session["player"], session["events"]) == ("ClickMe", "sample-html5-api-player", 2)
 
 
-def test_a_page_that_comes_back_gets_what_it_missed(served: Command, link: Link) -> None:
+def test_a_page_that_reconnects_gets_the_calls_it_missed(served: Command, link: Link) -> None:
     with stream(link) as lines:
         everything = of_kind(read_until(lines, 2), "call")
     with stream(link, after=1) as lines:
@@ -226,7 +224,7 @@ PLANTED, STRAY = "p1anted-somebody", "s0mebody-astray"
 
 
 def plant(player: httpx.Client, url: str) -> None:
-    """Send somebody's identifiers in every place that is known to hold some."""
+    """Send identifiers in every place that may hold some."""
     player.headers.update(
         {"Cookie": f"id={PLANTED}-c", "Authorization": f"Bearer {PLANTED}-a", "X-Forwarded-For": PLANTED}
     )
@@ -241,7 +239,7 @@ def plant(player: httpx.Client, url: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["record", "replay", "serve"])
-def test_nobody_is_shown(command: str, tmp_path: Path) -> None:
+def test_no_identifier_is_shown(command: str, tmp_path: Path) -> None:
     with upstream() as server:
         named = ["--redact-key", "crmId"]
         commands: dict[str, list[object]] = {
@@ -260,11 +258,11 @@ def test_nobody_is_shown(command: str, tmp_path: Path) -> None:
     said = "\n".join(heard)
     assert "pseudonym-" in said
     assert STRAY not in said
-    # What nobody named as a key that identifies is no identifier; serve has no such option.
+    # A key that was not named with --redact-key is not identifying; serve has no such option.
     assert PLANTED not in (said.replace(f"{PLANTED}-k", "") if command == "serve" else said)
 
 
-def test_nobody_is_shown_of_whom_the_page_knows_nothing() -> None:
+def test_no_identifier_of_an_unknown_session_is_shown() -> None:
     event = {"eventType": PLANTED, "playerTime": PAUSE["playerTime"], "customMetadata": {"who": PLANTED}}
     with running("serve", "-q", *LIVE) as opened, httpx.Client() as player:
         player.post(opened.url + EVENTS, json=event)
@@ -277,7 +275,7 @@ def test_nobody_is_shown_of_whom_the_page_knows_nothing() -> None:
     assert PLANTED not in str(said)
 
 
-def test_nobody_is_shown_whose_start_was_too_long_to_look_through() -> None:
+def test_no_identifier_is_shown_if_the_start_was_too_long_to_search() -> None:
     event = {**PAUSE, "customMetadata": {"who": PLANTED}}
     with running("serve", "-q", *LIVE) as opened, httpx.Client() as player:
         play(player, opened.url, event, **{"analytics.visitorId": PLANTED, "media.name": "x" * 70_000})
@@ -287,7 +285,7 @@ def test_nobody_is_shown_whose_start_was_too_long_to_look_through() -> None:
     assert PLANTED not in str(said)
 
 
-def test_identifiers_that_are_kept_are_shown(tmp_path: Path) -> None:
+def test_kept_identifiers_are_shown(tmp_path: Path) -> None:
     asked = ["--out", tmp_path / "out.jsonl", "--keep-ids", *LIVE]
     with upstream() as server, running("record", "--to", server.url, *asked) as proxy, httpx.Client() as player:
         plant(player, proxy.url)
@@ -309,7 +307,7 @@ def test_identifiers_that_are_kept_are_shown(tmp_path: Path) -> None:
         (["record", "--to", "http://127.0.0.1:9", "--live", "x"], "--live"),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(asked: list[str], wanted: str, tmp_path: Path) -> None:
+def test_wrong_options_are_reported_in_one_line(asked: list[str], wanted: str, tmp_path: Path) -> None:
     done = run_tapehead(*asked, cwd=tmp_path)
 
     assert done.returncode == 2
@@ -318,7 +316,7 @@ def test_what_cannot_be_is_said_in_one_line(asked: list[str], wanted: str, tmp_p
 
 
 @pytest.mark.parametrize("command", ["record", "replay", "serve"])
-def test_a_port_that_is_taken_is_said_before_anything_starts(command: str, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_starts(command: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run_tapehead(*COMMANDS[command], "--listen", "127.0.0.1:0", "--live", port, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""The addons on flows that no proxy carries: what they mark, hand on, learn, and survive."""
+"""The addons on flows without a proxy: what they mark, store and learn, and what they survive."""
 
 import asyncio
 from secrets import token_bytes
@@ -31,34 +31,34 @@ def flow_to(path: str, method: str = "POST", body: bytes = PING, host: str = "x.
     return tflow.tflow(req=request)
 
 
-class Kept:
-    """A sink that keeps what it is given."""
+class CallList:
+    """A sink that keeps the calls in a list."""
 
     def __init__(self) -> None:
-        self.seen: list[CapturedCall] = []
+        self.calls: list[CapturedCall] = []
 
     async def store(self, item: CapturedCall, size: int) -> None:
         self.put(item, size)
 
     def put(self, item: CapturedCall, size: int) -> None:
         assert size >= len(item.request.body)
-        self.seen.append(item)
+        self.calls.append(item)
 
     def lines(self) -> list[Exchange]:
-        """What a recording would hold of them."""
+        """Return the exchanges of a recording of these calls."""
         pipeline = ExchangePipeline(None, InternalErrors())
-        return [decode(line) for line in map(pipeline.process_captured, self.seen) if line]
+        return [decode(line) for line in map(pipeline.process_captured, self.calls) if line]
 
 
-def taken(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
-    """What is recorded of flows that come one after the other."""
-    sink, internal_errors = Kept(), InternalErrors()
-    pick, record = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
+def record(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
+    """Return the recorded exchanges of flows that arrive one after the other."""
+    sink, internal_errors = CallList(), InternalErrors()
+    select, recorder = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
     for flow, response in flows:
-        pick.requestheaders(flow)
-        record.requestheaders(flow)
+        select.requestheaders(flow)
+        recorder.requestheaders(flow)
         flow.response = response
-        asyncio.run(record.response(flow))
+        asyncio.run(recorder.response(flow))
     assert internal_errors.count == 0
     return sink.lines()
 
@@ -87,27 +87,27 @@ def test_in_reverse_mode_every_host_counts() -> None:
     assert Hosts().counts(flow)
 
 
-def test_what_is_no_collection_call_streams() -> None:
+def test_other_requests_are_streamed() -> None:
     flow = flow_to("/video/segment-1.ts", "GET")
-    pick = CallSelector(Hosts(), internal_errors=InternalErrors())
-    pick.requestheaders(flow)
+    select = CallSelector(Hosts(), internal_errors=InternalErrors())
+    select.requestheaders(flow)
     flow.response = tutils.tresp()
-    pick.responseheaders(flow)
+    select.responseheaders(flow)
 
     assert route_of(flow) is None
     assert (flow.request.stream, flow.response.stream) == (True, True)
 
 
-def test_an_exchange_is_handed_on_once_even_if_it_fails_afterwards() -> None:
-    sink, internal_errors = Kept(), InternalErrors()
-    pick, record = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
+def test_an_exchange_is_stored_once_even_if_it_fails_afterwards() -> None:
+    sink, internal_errors = CallList(), InternalErrors()
+    select, recorder = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
     flow = flow_to("/api/v1/sessions/1/events")
-    pick.requestheaders(flow)
-    record.requestheaders(flow)
+    select.requestheaders(flow)
+    recorder.requestheaders(flow)
     flow.response = Response.make(204)
-    asyncio.run(record.response(flow))
+    asyncio.run(recorder.response(flow))
     flow.error = tflow.terr()
-    asyncio.run(record.error(flow))
+    asyncio.run(recorder.error(flow))
 
     assert [each.response and each.response.status for each in sink.lines()] == [204]
 
@@ -117,7 +117,7 @@ def test_a_schema_that_the_endpoint_serves_counts_from_then_on() -> None:
     narrow["definitions"]["playerTime"]["properties"]["playhead"]["minimum"] = 5
     served = Response.make(200, orjson.dumps(narrow), {"content-type": "application/json"})
     event = "/api/v1/sessions/1/events"
-    before, schema, after = taken(
+    before, schema, after = record(
         [
             (flow_to(event), Response.make(204)),
             (flow_to("/api/v1/schemas/ping", "GET", b""), served),
@@ -130,10 +130,10 @@ def test_a_schema_that_the_endpoint_serves_counts_from_then_on() -> None:
     assert [finding.rule for finding in after.findings] == ["bad-value"]
 
 
-def test_a_served_schema_that_is_none_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_served_schema_that_is_invalid_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     served = Response.make(200, b'{"type": 3}')
     event = "/api/v1/sessions/1/events"
-    exchanges = taken(
+    exchanges = record(
         [(flow_to("/api/v1/schemas/ping", "GET", b""), served), (flow_to(event), Response.make(204))],
     )
 
@@ -145,7 +145,7 @@ def test_a_served_schema_that_is_none_changes_nothing(caplog: pytest.LogCaptureF
 def test_a_session_id_of_any_bytes_is_recorded_as_in_its_url(sid: bytes) -> None:
     flow = flow_to("/api/v1/sessions/x/events")
     flow.request.data.path = b"/api/v1/sessions/" + sid + b"/events"
-    (exchange,) = taken([(flow, Response.make(204))])
+    (exchange,) = record([(flow, Response.make(204))])
 
     assert decode(encode(exchange)).session == exchange.session
     assert exchange.request.path == f"/api/v1/sessions/{exchange.session}/events"
