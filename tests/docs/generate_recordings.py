@@ -16,7 +16,8 @@ import orjson
 from support.faulty_session import MISTAKES, Mistake
 from support.paths import RECORDINGS_FOLDER
 from support.processes import running
-from tapehead.demo.timelines import TIMELINES, Step, bodies
+from support.timelines import TIMELINES
+from tapehead.demo.timelines import Step, bodies
 from tapehead.protocol.routes import sid_of_location
 
 RECORDINGS = RECORDINGS_FOLDER

@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
+from support.timelines import TIMELINES
 from tapehead.audit.results import SessionResult
 from tapehead.audit.session_audit import audit
-from tapehead.demo.timelines import TIMELINES, bodies
+from tapehead.demo.timelines import bodies
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode
 from tapehead.protocol.messages import Request, Response

@@ -1,9 +1,7 @@
-"""The three documented timelines with their mistakes corrected, as a correct player sends them.
+"""A documented timeline with its mistakes corrected, as a correct player sends it, and the bodies of its events.
 
-Source: the reference's pages "timeline 1 - view to end", "timeline 2 - abandon" and "timeline 3 - chapters".
-Corrections: equal timestamps are a millisecond apart; podPosition counts up within its break; bodies have the playhead
-of the page's own table; timeline 2's first ad has the length that it plays (12 s), its second break its own name, its
-quality data the documented key, and its last ad and break are closed before the session.
+Source: the reference's page "timeline 1 - view to end". Corrections: equal timestamps are a millisecond apart, and
+podPosition counts up within its break.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +31,7 @@ class Step(NamedTuple):
     metadata: Params = _NOTHING
 
 
-_START: Params = {
+START: Params = {
     "analytics.trackingServer": "example.sc.omtrdc.net",
     "analytics.reportSuite": "example-rsid",
     "analytics.enableSSL": True,
@@ -48,8 +46,7 @@ _START: Params = {
     "media.channel": "sample-channel",
     "media.sdkVersion": "va-api-0.0.0",
 }
-_AD_METADATA: Params = {"affiliate": "Sample affiliate", "campaign": "Sample campaign"}
-_BITRATE: Params = {"media.qoe.bitrate": 10000}
+AD_METADATA: Params = {"affiliate": "Sample affiliate", "campaign": "Sample campaign"}
 
 
 def ad_break(name: str, index: int, second: float) -> Params:
@@ -68,20 +65,10 @@ def ad(number: int, length: float, position: int) -> Params:
     }
 
 
-def chapter(name: str, index: int, offset: float, length: float) -> Params:
-    """Return the params of a chapterStart."""
-    return {
-        "media.chapter.index": index,
-        "media.chapter.offset": offset,
-        "media.chapter.length": length,
-        "media.chapter.friendlyName": name,
-    }
-
-
 VIEW_TO_END = (
-    Step(0, 0, "sessionStart", _START),
+    Step(0, 0, "sessionStart", START),
     Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
-    Step(0, 0, "adStart", ad(1, 15, 1), metadata=_AD_METADATA),
+    Step(0, 0, "adStart", ad(1, 15, 1), metadata=AD_METADATA),
     Step(1, 0, "ping"),
     Step(2, 0, "ping"),
     Step(3, 0, "ping"),
@@ -107,60 +94,6 @@ VIEW_TO_END = (
     Step(80, 37, "ping"),
     Step(88, 45, "sessionComplete"),
 )
-
-ABANDON = (
-    Step(0, 0, "sessionStart", _START),
-    Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
-    Step(0, 0, "adStart", ad(2, 12, 1)),
-    Step(1, 0, "ping"),
-    Step(12, 0, "adComplete"),
-    Step(12, 0, "adBreakComplete"),
-    Step(12, 0, "play", quality=_BITRATE),
-    Step(20, 8, "ping"),
-    Step(30, 18, "ping"),
-    Step(32, 20, "error"),
-    Step(37, 20, "play", quality=_BITRATE),
-    Step(40, 28, "ping"),
-    Step(45, 33, "adBreakStart", ad_break("ad_pod2", 1, 33)),
-    Step(45, 33, "adStart", ad(2, 8, 1)),
-    Step(48, 33, "adSkip"),
-    Step(48, 33, "adBreakComplete"),
-    Step(48, 33, "sessionEnd"),
-)
-
-CHAPTERS = (
-    Step(0, 0, "sessionStart", _START),
-    Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
-    Step(0, 0, "adStart", ad(1, 15, 1), metadata=_AD_METADATA),
-    Step(10, 0, "ping"),
-    Step(15, 0, "adComplete"),
-    Step(15, 0, "adStart", ad(2, 7, 2)),
-    Step(16, 0, "ping"),
-    Step(22, 0, "adComplete"),
-    Step(22, 0, "adBreakComplete"),
-    Step(22, 0, "play"),
-    Step(23, 1, "chapterStart", chapter("Chapter Uno", 1, 0, 20)),
-    Step(30, 8, "ping"),
-    Step(33, 11, "bufferStart"),
-    Step(36, 11, "play"),
-    Step(40, 15, "ping"),
-    Step(45, 20, "chapterComplete"),
-    Step(46, 21, "adBreakStart", ad_break("ad_pod2", 1, 21)),
-    Step(46, 21, "adStart", ad(3, 8, 1)),
-    Step(47, 21, "ping"),
-    Step(54, 21, "adComplete"),
-    Step(54, 21, "adBreakComplete"),
-    Step(55, 22, "chapterStart", chapter("Chapter Dos", 2, 22, 22)),
-    Step(60, 27, "ping"),
-    Step(64, 31, "pauseStart"),
-    Step(70, 31, "ping"),
-    Step(74, 31, "play"),
-    Step(80, 37, "ping"),
-    Step(87, 44, "chapterComplete"),
-    Step(88, 45, "sessionComplete"),
-)
-
-TIMELINES: dict[int, tuple[Step, ...]] = {1: VIEW_TO_END, 2: ABANDON, 3: CHAPTERS}
 
 
 def bodies(timeline: Sequence[Step], started_ms: int) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,10 @@ import pytest
 
 from support import reports
 from support.processes import run_tapehead
+from support.timelines import TIMELINES
 from tapehead.cli.app import run
 from tapehead.cli.audit import pair
-from tapehead.demo.timelines import TIMELINES, bodies
+from tapehead.demo.timelines import bodies
 from tapehead.protocol.exchange import encode
 from tapehead.reports.audit.json_report import report_schema
 from tapehead.reports.report_formats import Format

@@ -14,9 +14,10 @@ from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons
 
 from support import reports
+from support.timelines import TIMELINES
 from tapehead.cli.app import run
 from tapehead.cli.offline_run import EngineRun, EngineSettings
-from tapehead.demo.timelines import TIMELINES, bodies
+from tapehead.demo.timelines import bodies
 from tapehead.errors import TapeheadError
 from tapehead.protocol.exchange import encode
 from tapehead.proxy.script import OptionsAddon

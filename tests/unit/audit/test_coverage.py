@@ -7,6 +7,7 @@ import pytest
 
 from support.coverage import EXPECTS, RECORDINGS, beyond, cover, items, kind_of, of, sent
 from support.sessions import BEGIN_MS, Timeline, of_bodies, run
+from support.timelines import TIMELINES
 from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS
 from tapehead.audit.session_audit import audit
 from tapehead.audit.settings import Settings, read_settings
@@ -20,7 +21,7 @@ from tapehead.audit.tracking_plan import (
     named_in,
     plan_of,
 )
-from tapehead.demo.timelines import TIMELINES, bodies
+from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import PARAMETERS
 from tapehead.protocol.schemas import build_schema

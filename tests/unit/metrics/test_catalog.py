@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from support.metrics import at, of, of_timeline, start, state
-from tapehead.demo.timelines import ABANDON, CHAPTERS, VIEW_TO_END
+from support.timelines import ABANDON, CHAPTERS
+from tapehead.demo.timelines import VIEW_TO_END
 from tapehead.metrics.catalog import METRICS, Scope, keys_of
 
 EVERYTHING = of(

@@ -3,7 +3,8 @@
 import pytest
 
 from support.metrics import at, of, of_timeline, pre_roll, start
-from tapehead.demo.timelines import ABANDON, VIEW_TO_END
+from support.timelines import ABANDON
+from tapehead.demo.timelines import VIEW_TO_END
 from tapehead.metrics.catalog import keys_of
 from tapehead.metrics.ratios import RATIOS, calculate_ratios
 

@@ -8,7 +8,8 @@ import pytest
 
 from support.exchanges import AD, BREAK, CHAPTER, event, start
 from support.paths import DATA
-from tapehead.demo.timelines import TIMELINES, bodies
+from support.timelines import TIMELINES
+from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import ANY, PARAMETERS, belongs, parameters_of, required_of
 from tapehead.protocol.schemas import DRAFT, SchemaError, Schemas, build_schema

@@ -7,7 +7,8 @@ import pytest
 
 from support.exchanges import AD, BREAK, CHAPTER, NOW, event, request
 from support.rules import CONTRACT, EVENTS, NOW_MS, PING, at_time, findings_of, found_in, found_in_start
-from tapehead.demo.timelines import TIMELINES, bodies
+from support.timelines import TIMELINES
+from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
 from tapehead.rules.catalog import RULES, finding

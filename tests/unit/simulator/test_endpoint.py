@@ -7,7 +7,7 @@ import pytest
 
 from support.exchanges import NOW, Player, event, request, start, start_with
 from support.simulator import MINUTE, PING, SCHEMAS, open_player
-from tapehead.demo.timelines import TIMELINES
+from support.timelines import TIMELINES
 from tapehead.protocol.routes import sid_of_location
 from tapehead.protocol.schemas import Schemas, build_schema
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, fingerprint, mint, read
