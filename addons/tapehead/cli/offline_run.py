@@ -4,7 +4,7 @@ An `EngineRun` prints nothing: it returns counts and a result, which the command
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from secrets import token_bytes
 
@@ -89,8 +89,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     offline_attempts: int
 
 
-class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts of one process.
+class RunCounts(msgspec.Struct, kw_only=True):
+    """The counts of a run in one process, or of several after `add`.
 
     Attributes:
         replay: what was replayed; None for a simulation.
@@ -105,6 +105,16 @@ class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
     internal_errors: int
     offline: OfflineAttempts | None = None
     refused_clients: int = 0
+
+    def add(self, other: "RunCounts") -> None:
+        """Add the counts of another process of the same run."""
+        if self.replay and other.replay:
+            self.replay.add(other.replay)
+        if self.offline and other.offline:
+            self.offline.add(other.offline)
+        self.faults += other.faults
+        self.internal_errors += other.internal_errors
+        self.refused_clients += other.refused_clients
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,30 +231,6 @@ class EngineRun:
         if summary is None or not (self._settings.strict or self._settings.on_miss is OnMiss.ERROR):
             return False
         return bool(summary.misses or other_requests or (self._settings.strict and summary.unused))
-
-
-def merge_counts(parts: Iterable[RunCounts]) -> RunCounts:
-    """Return the sum of the counts of several processes of one run."""
-    replay, offline = ReplayCounts(), OfflineAttempts()
-    is_replay = is_offline = False
-    faults = internal_errors = refused_clients = 0
-    for part in parts:
-        if part.replay:
-            is_replay = True
-            replay.add(part.replay)
-        if part.offline:
-            is_offline = True
-            offline.add(part.offline)
-        faults += part.faults
-        internal_errors += part.internal_errors
-        refused_clients += part.refused_clients
-    return RunCounts(
-        replay=replay if is_replay else None,
-        faults=faults,
-        internal_errors=internal_errors,
-        offline=offline if is_offline else None,
-        refused_clients=refused_clients,
-    )
 
 
 def write_report(path: Path, report: RunReport) -> None:

@@ -45,7 +45,7 @@ def replay(
     modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
     redact = option_parsing.redact_keys(redact_key, keep_ids=keep_ids)
     protection = option_parsing.parse_protection(proxyauth, allow_client, open_=open_)
-    settings = replay_run.PlayerSettings(
+    settings = replay_run.ReplaySettings(
         proxy=option_parsing.proxy_settings(listen, modes, set_ or (), protection, offline=target is None),
         engine=offline_run.EngineSettings(
             recordings=tuple(recordings),
@@ -68,4 +68,4 @@ def replay(
         store=option_parsing.episodes_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact),
     )
     log_output.log_to_stderr()
-    raise typer.Exit(replay_run.play_recordings(settings, warn))
+    raise typer.Exit(replay_run.run_replay(settings, warn))

@@ -22,7 +22,7 @@ from tapehead.replay.on_miss import OnMiss
 OFFLINE_MODE = "reverse:http://collection.invalid"
 
 
-class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a replay.
 
     Attributes:
@@ -44,7 +44,7 @@ class PlayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSettings | None = None
 
 
-def play_recordings(settings: PlayerSettings, warn: Callable[[str], None]) -> int:
+def run_replay(settings: ReplaySettings, warn: Callable[[str], None]) -> int:
     """Answer players until SIGINT or SIGTERM, print the summary, and return the exit code.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tapehead.answers import Observer
-from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, merge_counts, write_report
+from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, write_report
 from tapehead.cli.terminal import Screen, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
@@ -63,7 +63,9 @@ def serve(
             parts = run_workers(workers, on_ready, work, same, display, listening, ClientFilter(clients, once(warn)))
             if len(parts) < workers:
                 warn(f"{workers - len(parts)} of {workers} workers ended without their part of the summary")
-            counts = merge_counts([run.counts(OfflineGuard()), *parts])
+            counts = run.counts(OfflineGuard())
+            for part in parts:
+                counts.add(part)
     if line := refused_line(counts.refused_clients):
         warn(line)
     result = run.result(counts)
