@@ -1,4 +1,4 @@
-"""Inputs to begin with, for each target of `fuzzing`: what players send, recordings and settings as they are."""
+"""Inputs to begin with, for each target of `fuzz.targets`: what players send, recordings and settings as they are."""
 
 from collections.abc import Iterator
 

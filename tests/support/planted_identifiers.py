@@ -3,6 +3,7 @@
 import base64
 import binascii
 import contextlib
+import functools
 import html
 import json
 import re
@@ -143,6 +144,7 @@ class Repeating(BaseHTTPRequestHandler):
 # ---- The search ----
 
 
+@functools.cache
 def spellings(value: str) -> set[bytes]:
     """How bytes may spell a value, in lower case."""
     plain = value.encode()
@@ -175,9 +177,8 @@ def _readings(content: bytes) -> Iterator[bytes]:
     yield unquote_to_bytes(unpacked)
     yield html.unescape(unpacked.decode("latin-1")).encode("latin-1", "replace")
     yield re.sub(rb"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)).encode("utf-8", "replace"), unpacked)
-    for run in re.findall(rb"[A-Za-z0-9+/_-]{12,}={0,2}", unpacked):
-        for first in range(4):
-            yield from _decoded(run[first:])
+    runs = set(re.findall(rb"[A-Za-z0-9+/_-]{12,}={0,2}", unpacked))
+    yield b"\n\n".join(text for run in runs for first in range(4) for text in _decoded(run[first:]))
 
 
 def _decoded(run: bytes) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ from tapehead.protocol.schemas import Schema
 OWN_FILE = "tapehead.toml"
 PROJECT_FILE = "pyproject.toml"
 # A key of more parts than these, which the parser takes the square of the time and the memory for.
-_DEEP_KEY = re.compile(rb"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
+_DEEP_KEY = re.compile(rb"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
 
 
 class Config(NamedTuple):
