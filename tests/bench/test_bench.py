@@ -10,6 +10,8 @@ from bench.complexity import Growth
 from bench.load import Score
 from fuzz import coverage_guided, large_inputs
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["--requests", "200", "--pairs", "1", "--connections", "4"]
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
 from support.browser import Sent, Viewer, chromium, player_site, require_chromium, viewer
 from support.captured_traffic import errors, read, rules
 from support.processes import TIMEOUT_SECONDS, Command, running
 from tapehead.protocol.exchange import Exchange
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = {"ping": 700, "adPing": 500}
 # What the viewer presses, and at which second of the programme.
@@ -27,13 +29,13 @@ TIMELINE = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     with player_site() as url:
         yield url
@@ -89,13 +91,13 @@ def assert_replayed(summary: dict[str, Any]) -> None:
 
 
 def test_a_browser_behind_a_regular_proxy_has_its_calls_recorded_and_its_page_left_alone(
-    site: str, tmp_path: Path
+    browser: Browser, site: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "session.jsonl"
     options = ("--mode", "regular", "--endpoint", "127.0.0.1", "--out", out)
     with running("serve") as endpoint, running("record", *options) as proxy:
-        with chromium(f"--proxy-server={proxy.url}", "--proxy-bypass-list=<-loopback>") as browser:
-            watch_a_little(browser, site, proxy, server=endpoint.url)
+        with browser.new_context(proxy={"server": proxy.url, "bypass": "<-loopback>"}) as context:
+            watch_a_little(context, site, proxy, server=endpoint.url)
         assert proxy.stop() == 0
 
     recorded = read(out)
@@ -169,7 +171,7 @@ def test_without_a_chromium_tests_are_skipped_but_ci_fails(monkeypatch: pytest.M
         require_chromium()
 
 
-def watch_a_little(browser: Browser, site: str, proxy: Command, server: str) -> list[Sent]:
+def watch_a_little(browser: Browser | BrowserContext, site: str, proxy: Command, server: str) -> list[Sent]:
     """Play until a ping of the programme is answered, then leave; what was sent before that."""
     with viewer(browser, site, server=server, ping=300, adPing=60_000) as watching:
         watching.wait_until("player.log.some(sent => sent.type === 'ping' && sent.status === 204)")

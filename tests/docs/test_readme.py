@@ -35,11 +35,11 @@ def test_a_command_of_tapehead_works(command: str, tmp_path: Path) -> None:
     _save_traffic(tmp_path)
     words = shlex.split(command)[1:]
     if words[0] in ("record", "replay", "serve"):
-        with running(*words, cwd=tmp_path) as opened:
+        with running(*words, cwd=tmp_path, cold=True) as opened:
             # Under --strict it is bad news that nobody played.
             assert opened.stop() == (1 if "--strict" in words else 0)
     else:
-        done = run_tapehead(*words, cwd=tmp_path)
+        done = run_tapehead(*words, cwd=tmp_path, cold=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout
 
@@ -59,7 +59,7 @@ def test_a_command_of_mitmdump_works(command: str, tmp_path: Path) -> None:
     (tmp_path / "recordings" / "timeline-1.jsonl").write_bytes(recording)
     tool, *words = shlex.split(command)
     own = ["--listen-host", "127.0.0.1", "-p", "0", "--set", f"confdir={tmp_path}"]
-    with start_program(Path(sys.executable).with_name(tool), *words, *own, cwd=tmp_path) as opened:
+    with start_program(Path(sys.executable).with_name(tool), *words, *own, cwd=tmp_path, cold=True) as opened:
         opened.wait_for(lambda line: "proxy listening at" in line)
         opened.stop()
     assert not [line for line in opened.lines if "rror" in line]

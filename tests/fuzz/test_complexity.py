@@ -25,6 +25,8 @@ from tapehead.protocol.schemas import Schemas
 from tapehead.replay.index import build_index
 from tapehead.replay.replayer import Replayer
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1_000_000
 LARGEST = ("arrays in arrays", "objects in objects", "one string", "blanks", "nothing")
 EXCHANGES = 800

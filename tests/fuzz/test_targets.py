@@ -15,6 +15,8 @@ FIXED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
+
+pytestmark = pytest.mark.slow
 # What is made for each target besides mutants of real input.
 MADE = {
     "flow": FLOWS,

@@ -14,6 +14,8 @@ from support.load import LoadGenerator, numbers_in
 from support.processes import TIMEOUT_SECONDS, Command, running
 from tapehead.recording.reader import read_recordings
 
+pytestmark = pytest.mark.slow
+
 KILLS = 50
 FORMS = (["--out", "a.jsonl"], ["--out", "a.jsonl.zst"], ["--out", "a.jsonl", "--sync", "each", "--rotate", "20KB"])
 
