@@ -18,25 +18,25 @@ MOST_TOLD = 400
 
 def har_of_bytes(data: bytes) -> list[Exchange]:
     """The exchanges of what may be a HAR."""
-    return _sift(lambda sieve, _warn: read_har("a.har", data, sieve))
+    return _sift(lambda collector, _warn: read_har("a.har", data, collector))
 
 
 def flow_file_of_bytes(data: bytes) -> list[Exchange]:
     """The exchanges of what may be a flow file."""
-    return _sift(lambda sieve, warn: read_flow_file("a.flow", io.BytesIO(data), sieve, warn))
+    return _sift(lambda collector, warn: read_flow_file("a.flow", io.BytesIO(data), collector, warn))
 
 
 def _sift(read: Callable[[CallCollector, Callable[[str], None]], None]) -> list[Exchange]:
     told: list[str] = []
-    sieve = CallCollector(EndpointHosts(["example.com"]), told.append)
+    collector = CallCollector(EndpointHosts(["example.com"]), told.append)
     with contextlib.suppress(RecordingError):
         try:
-            read(sieve, told.append)
+            read(collector, told.append)
         except RecordingError as problem:
             told.append(str(problem))
             raise
-    sieve.finish("a file")
+    collector.finish_file("a file")
     assert len(told) <= MOST_COMPLAINTS + 2
-    assert all(line.isprintable() and len(line) < MOST_TOLD for line in [*told, *sieve.alike])
-    assert len(sieve.taken) + sieve.others + sieve.damaged == sieve.looked_at
-    return [taken.exchange for taken in sieve.taken]
+    assert all(line.isprintable() and len(line) < MOST_TOLD for line in [*told, *collector.similar_hosts])
+    assert len(collector.calls) + collector.others + collector.malformed == collector.entries
+    return [call.exchange for call in collector.calls]

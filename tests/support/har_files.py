@@ -73,20 +73,20 @@ def _pairs(headers: Headers) -> list[Json]:
 
 
 def collect(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
-    """What a sieve has of a HAR, and what it complained of."""
+    """What a collector has of a HAR, and what it complained of."""
     lines: list[str] = []
-    sieve = CallCollector(EndpointHosts(named), lines.append)
-    read_har("a.har", data, sieve)
-    sieve.finish("a.har")
-    return sieve, lines
+    collector = CallCollector(EndpointHosts(named), lines.append)
+    read_har("a.har", data, collector)
+    collector.finish_file("a.har")
+    return collector, lines
 
 
 def import_one(data: bytes, *named: str) -> Exchange:
     """The one exchange of a HAR in which nothing is wrong."""
-    sieve, lines = collect(data, *named)
+    collector, lines = collect(data, *named)
     assert lines == []
-    (taken,) = sieve.taken
-    return taken.exchange
+    (call,) = collector.calls
+    return call.exchange
 
 
 # ---- Flow files ----

@@ -1,1 +1,1 @@
-"""Importers of what other tools have saved: HAR and mitmproxy's flow files."""
+"""Import of traffic saved by other tools: HAR, and mitmproxy's flow files. Recordings themselves are in `recording`."""

@@ -1,18 +1,16 @@
-"""Brings what other tools have saved of a player's traffic into a recording.
+"""Import of traffic that other tools have saved: HAR and flow files become a recording.
 
-Nothing that is read is run, and nothing that it names is fetched.
+Nothing in those files is run, and nothing that they name is fetched.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.errors import RecordingError, TapeheadError
 from tapehead.internal_errors import InternalErrors
-from tapehead.interop.collector import CallCollector, CollectedCall
+from tapehead.interop.collector import CallCollector
 from tapehead.interop.detect import read_file
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.recording.paths import STDIN, check_outputs, name_of
@@ -25,12 +23,13 @@ from tapehead.text import count_of
 
 # Lines that are written at once.
 _MOST_LINES = 256
-# Files that are named at the end.
+# Files that are named in the summary.
 _MOST_NAMED = 3
+_HINT = "pass --endpoint HOST for those that are the endpoint"
 
 
 class ImportSettings(NamedTuple):
-    """What to import, and where to.
+    """Settings of an import.
 
     Attributes:
         files: HAR and flow files.
@@ -49,7 +48,7 @@ class ImportResult(NamedTuple):
     Attributes:
         summary: what was imported, in one line.
         unread: names of the files that could not be read.
-        lost: how many calls could not be stored.
+        lost: the number of calls that could not be stored.
     """
 
     summary: str
@@ -60,141 +59,99 @@ class ImportResult(NamedTuple):
 def run_import(
     settings: ImportSettings, warn: Callable[[str], None], on_progress: Callable[[int, int], None]
 ) -> ImportResult:
-    """Import files into one recording.
+    """Import files into one recording, which is removed again if nothing came into it.
 
     Args:
-        settings: what, and where to.
-        warn: takes each warning, one line.
-        on_progress: called with how many files are done, and how many requests were read in all.
+        settings: the files and the recording.
+        warn: called with one line about each problem.
+        on_progress: called with the number of files that are done, and of requests read so far.
 
     Raises:
         RecordingError: nothing can be read, there is no call in it, or the recording cannot be written.
         UsageError: the recording is one of the files.
     """
-    check_outputs([settings.store.out], (path for path in settings.files if path != STDIN))
-    failures = InternalErrors(settings.store.redact_keys)
-    with _opened(settings.store) as file:
-        pipeline = ExchangePipeline(_redactor(settings.store), failures)
-        gathered = _gather(settings, warn, on_progress)
-        written = _write(file, pipeline, gathered)
-    summary = _summary(settings, pipeline, written, gathered) + str(failures)
-    return ImportResult(summary, tuple(gathered.unread), len(gathered.sieve.taken) - written)
-
-
-class _Gathered(NamedTuple):
-    """What the files gave: what the sieve has, and the names of the files that were read and of those that were not."""
-
-    sieve: CallCollector
-    read: list[str]
-    unread: list[str]
-
-
-@contextmanager
-def _opened(store: StoreSettings) -> Iterator[RecordingFile]:
-    """The recording, open; removed again if nothing came into it."""
+    store = settings.store
+    check_outputs([store.out], (path for path in settings.files if path != STDIN))
+    failures = InternalErrors(store.redact_keys)
+    collector = CallCollector(EndpointHosts(settings.endpoints), warn, on_progress)
     with RecordingFile(store.out, append=store.append, overwrite=store.overwrite) as file:
         try:
-            yield file
+            redactor = None if store.keep_ids else Redactor(pseudonym_key(store.out.parent), store.redact_keys)
+            pipeline = ExchangePipeline(redactor, failures)
+            read, unread = collect_calls(settings.files, collector, warn)
+            written = write_calls(file, pipeline, collector)
         finally:
             file.discard_if_empty()
+    summary = (
+        f"imported {count_of(written, 'exchange')} of {count_of(pipeline.begun, 'session')} "
+        f"from {_name_list(read)} into {store.out}: {pipeline.verdict()}"
+    )
+    if collector.others:
+        summary += f"; {count_of(collector.others, 'other request')} left out"
+    if collector.malformed:
+        summary += f"; {count_of(collector.malformed, 'malformed entry', 'malformed entries')} skipped"
+    return ImportResult(f"{summary}{failures}", tuple(unread), len(collector.calls) - written)
 
 
-def _redactor(store: StoreSettings) -> Redactor | None:
-    return None if store.keep_ids else Redactor(pseudonym_key(store.out.parent), store.redact_keys)
+def collect_calls(
+    files: Sequence[Path], collector: CallCollector, warn: Callable[[str], None]
+) -> tuple[list[str], list[str]]:
+    """Collect the calls of all files that can be read, and warn of what is missing.
 
-
-# ---- Reading ----
-
-
-def _gather(
-    settings: ImportSettings, warn: Callable[[str], None], on_progress: Callable[[int, int], None]
-) -> _Gathered:
-    """Read all files that can be read.
+    Returns:
+        The names of the files that were read, and of those that could not be read.
 
     Raises:
-        RecordingError: none can be, or there is no call in them.
+        RecordingError: none can be read, or there is no call in them.
     """
-    gathered = _Gathered(CallCollector(EndpointHosts(settings.endpoints), warn), [], [])
-    for number, path in enumerate(settings.files):
-        gathered.sieve.show = partial(on_progress, number)
-        _read(path, gathered, warn)
-    if not gathered.read:
+    read: list[str] = []
+    unread: list[str] = []
+    for path in files:
+        name = name_of(path)
+        try:
+            read_file(path, collector, warn)
+            read.append(name)
+        except TapeheadError as problem:
+            warn(str(problem))
+            unread.append(name)
+        collector.finish_file(name)
+    if not read:
         raise RecordingError("nothing to import: no file could be read")
-    if not gathered.sieve.taken:
-        raise RecordingError(_nothing_in(gathered))
-    _warn(gathered.sieve, warn)
-    return gathered
-
-
-def _read(path: Path, gathered: _Gathered, warn: Callable[[str], None]) -> None:
-    name = name_of(path)
-    try:
-        read_file(path, gathered.sieve, warn)
-        gathered.read.append(name)
-    except TapeheadError as problem:
-        warn(str(problem))
-        gathered.unread.append(name)
-    gathered.sieve.finish(name)
-
-
-def _nothing_in(gathered: _Gathered) -> str:
-    """Why nothing was imported, and what to do."""
-    sieve = gathered.sieve
-    looked_at = f"among {count_of(sieve.looked_at, 'request')} in {_named(gathered.read)}"
-    if sieve.alike:
-        alike = ", ".join(sieve.alike)
-        return f"no call to a host that counts {looked_at}, but some that look like calls, to {alike}; {_SAY}"
-    damaged = f", of which {sieve.damaged} are damaged" if sieve.damaged else ""
-    return f"no Media Collection call {looked_at}{damaged}; save the traffic while the player plays"
-
-
-_SAY = "say --endpoint HOST for those that are the endpoint"
-
-
-def _warn(sieve: CallCollector, warn: Callable[[str], None]) -> None:
-    """Tell what is missing from what was imported."""
-    if sieve.bodiless:
+    similar = ", ".join(collector.similar_hosts)
+    if not collector.calls:
+        where = f"among {count_of(collector.entries, 'request')} in {_name_list(read)}"
+        if similar:
+            raise RecordingError(f"no call to the endpoint {where}, but similar ones to {similar}; {_HINT}")
+        malformed = f", {collector.malformed} of them malformed" if collector.malformed else ""
+        raise RecordingError(f"no Media Collection call {where}{malformed}; save the traffic while the player plays")
+    if collector.without_body:
         warn(
-            f"the exporter left out {count_of(sieve.bodiless, 'body', 'bodies')}; "
+            f"the exporter left out {count_of(collector.without_body, 'body', 'bodies')}; "
             "those calls are stored without, and findings say so; record with tapehead to have them"
         )
-    if sieve.alike:
-        warn(f"calls to {', '.join(sieve.alike)} are left out; {_SAY}")
+    if similar:
+        warn(f"calls to {similar} are left out; {_HINT}")
+    return read, unread
 
 
-# ---- Writing ----
-
-
-def _write(file: RecordingFile, pipeline: ExchangePipeline, gathered: _Gathered) -> int:
-    """Store what was taken, by the time at which it arrived; how many lines there are.
+def write_calls(file: RecordingFile, pipeline: ExchangePipeline, collector: CallCollector) -> int:
+    """Store the calls in the order of their arrival, and return the number of lines.
 
     Raises:
-        RecordingError: the disk does not take it.
+        RecordingError: the recording cannot be written.
     """
-    written, taken = 0, sorted(gathered.sieve.taken, key=_arrived)
-    lines = filter(None, (pipeline.process(each.exchange, each.arrived) for each in taken))
+    written = 0
+    calls = sorted(collector.calls, key=lambda call: call.arrived)
+    lines = filter(None, (pipeline.process(call.exchange, call.arrived) for call in calls))
     try:
         for batch in itertools.batched(lines, _MOST_LINES):
             file.append(batch)
             written += len(batch)
     except OSError as error:
-        part = f"{written} of {count_of(len(taken), 'exchange')} are in it"
+        part = f"it holds {written} of {count_of(len(calls), 'exchange')}"
         raise RecordingError(f"cannot write {file.path}: {error.strerror}; {part}") from error
     return written
 
 
-def _arrived(taken: CollectedCall) -> float:
-    return taken.arrived
-
-
-def _summary(settings: ImportSettings, pipeline: ExchangePipeline, written: int, gathered: _Gathered) -> str:
-    """What was imported, in one line."""
-    sieve = gathered.sieve
-    took = f"imported {count_of(written, 'exchange')} of {count_of(pipeline.begun, 'session')}"
-    others = f"; {count_of(sieve.others, 'other request')} left out" if sieve.others else ""
-    damaged = f"; {count_of(sieve.damaged, 'damaged entry', 'damaged entries')} left out" if sieve.damaged else ""
-    return f"{took} from {_named(gathered.read)} into {settings.store.out}: {pipeline.verdict()}{others}{damaged}"
-
-
-def _named(names: Sequence[str]) -> str:
+def _name_list(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} files"

@@ -1,10 +1,11 @@
-"""The netstrings that flow files are made of, taken apart and looked at before anybody believes their lengths."""
+"""The netstrings that flow files consist of, split and checked before their lengths are trusted."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-# The largest value that is looked into, in bytes: a flow with its bodies. No call of a player comes near it.
+# The largest value that is parsed, in bytes: a flow with its bodies. No player's call comes near it.
 LARGEST = 64 * 1024 * 1024
 # Values within a value, and how deep they may nest.
 MOST_VALUES = 200_000
@@ -16,35 +17,36 @@ _CONTAINERS = frozenset(b"]}")
 
 
 class NetstringError(ValueError):
-    """What is no netstring, or is cut short."""
+    """Bytes that are not a netstring, or are cut short."""
 
 
 class Source(Protocol):
-    """Where bytes come from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """So many bytes, or fewer at the end."""
+        """Return so many bytes, or fewer at the end."""
         ...
 
 
 def split_netstrings(source: Source) -> Iterator[bytes | None]:
-    """The values of a file, each as its bytes; None for one that is larger than any that is looked into.
+    """Yield the values of a file, each as its bytes; None for one that is larger than LARGEST.
 
     Memory is taken for what is there, not for what a length announces.
 
     Raises:
         NetstringError: the file ends within a value, or has something else there.
     """
-    while (length := _read_length(source)) is not None:
+    while (length := read_length(source)) is not None:
+        pieces = read_pieces(source, length + 1)
         if length > LARGEST:
-            _skip(source, length + 1)
+            deque(pieces, maxlen=0)
             yield None
         else:
-            yield b"%d:%b" % (length, _read(source, length + 1))
+            yield b"%d:%b" % (length, b"".join(pieces))
 
 
-def _read_length(source: Source) -> int | None:
-    """The length that a value begins with; None at the end of the file."""
+def read_length(source: Source) -> int | None:
+    """Read the length that a value begins with; None at the end of the file."""
     digits = b""
     while (byte := source.read(1)) != b":":
         if not byte and not digits:
@@ -52,39 +54,30 @@ def _read_length(source: Source) -> int | None:
         if not byte:
             raise NetstringError("the file is cut short")
         if not byte.isdigit() or len(digits) == _MOST_DIGITS:
-            raise NetstringError("what stands there is no flow")
+            raise NetstringError("there is something else than a flow")
         digits += byte
     if not digits:
-        raise NetstringError("what stands there is no flow")
+        raise NetstringError("there is something else than a flow")
     return int(digits)
 
 
-def _read(source: Source, size: int) -> bytes:
-    whole = bytearray()
-    while len(whole) < size:
-        whole += _piece(source, size - len(whole))
-    return bytes(whole)
-
-
-def _skip(source: Source, size: int) -> None:
+def read_pieces(source: Source, size: int) -> Iterator[bytes]:
+    """Read so many bytes piece by piece."""
     while size:
-        size -= len(_piece(source, size))
-
-
-def _piece(source: Source, size: int) -> bytes:
-    piece = source.read(min(size, _PIECE))
-    if not piece:
-        raise NetstringError("the file is cut short")
-    return piece
+        piece = source.read(min(size, _PIECE))
+        if not piece:
+            raise NetstringError("the file is cut short")
+        size -= len(piece)
+        yield piece
 
 
 def check_netstring(value: bytes) -> None:
-    """Make sure that the lengths within a value agree with each other.
+    """Check that the lengths within a value agree with each other.
 
-    Parsers take a length such as -1 by its word, and then read the same bytes again and again.
+    Parsers trust a length such as -1, and then read the same bytes again and again.
 
     Raises:
-        NetstringError: they do not, or there are too many values, or they nest too deep.
+        NetstringError: they do not agree, or there are too many values, or they nest too deep.
     """
     at, values = 0, 0
     ends = [len(value)]

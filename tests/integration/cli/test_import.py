@@ -144,7 +144,7 @@ def test_what_cannot_be_read_is_told_and_hides_no_other(saved: Path, capsys: pyt
     said, lines = told(capsys)
     assert said.startswith("imported 4 exchanges of 1 session from a.har into")
     assert len(lines) == 6
-    said_of = ["cut short", "empty", "neither a HAR nor", "cannot be unpacked", "is a directory", "no file"]
+    said_of = ["cut short", "empty", "neither a HAR file nor", "cannot be unpacked", "is a directory", "no file"]
     for line, what in zip(lines, said_of, strict=True):
         assert what in line
 
@@ -154,9 +154,9 @@ def test_what_cannot_be_read_is_told_and_hides_no_other(saved: Path, capsys: pyt
     [
         (har(), "no Media Collection call among 0 requests in a.har"),
         (har(entry("https://example.com/")), "no Media Collection call among 1 request in a.har"),
-        (har({}), "of which 1 are damaged"),
+        (har({}), "1 of them malformed"),
         (b"{}", "nothing to import"),
-        (har(entry("https://t.example:8443/x/api/v1/sessions")), "to t.example:8443 (1); say --endpoint HOST"),
+        (har(entry("https://t.example:8443/x/api/v1/sessions")), "to t.example:8443 (1); pass --endpoint HOST"),
     ],
 )
 def test_where_there_is_no_call_nothing_is_left_behind(
@@ -186,7 +186,7 @@ def test_other_hosts_count_where_they_are_named(capsys: pytest.CaptureFixture[st
     assert [each.request.url for each in read(Path("out.jsonl"))] == urls[:1]
     said, (line,) = told(capsys)
     assert "2 other requests left out" in said
-    assert line == "tapehead: calls to u.example (1) are left out; say --endpoint HOST for those that are the endpoint"
+    assert line == "tapehead: calls to u.example (1) are left out; pass --endpoint HOST for those that are the endpoint"
 
 
 def test_bodies_that_are_missing_are_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,7 +205,8 @@ def test_a_disk_that_is_full_is_told_of(saved: Path) -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("tapehead: cannot write out.jsonl: ")
-    assert line.endswith(" of 2000 exchanges are in it")
+    assert "; it holds " in line
+    assert line.endswith(" of 2000 exchanges")
 
 
 # ---- People ----
@@ -233,7 +234,7 @@ def test_identifiers_are_in_no_byte_that_is_written_unless_they_are_to_be_kept(
 
     assert (done.returncode, kept.returncode) == (0, 0), done
     written = Path("out/out.jsonl").read_text() + done.stdout + done.stderr
-    assert "3 damaged entries left out" in written
+    assert "3 malformed entries skipped" in written
     for value in (JANE, CUSTOMER, NAMED):
         assert value not in written
         assert value in Path("kept.jsonl").read_text()

@@ -118,7 +118,7 @@ def test_a_half_of_a_surrogate_pair_elsewhere_hides_no_call() -> None:
     [
         ({"status": 0, "statusText": "", "_error": "net::ERR_CONNECTION_REFUSED"}, "net::ERR_CONNECTION_REFUSED"),
         ({"status": -1, "statusText": "", "_failureText": "net::ERR_FAILED"}, "net::ERR_FAILED"),
-        ({"status": 0, "statusText": "", "_error": None}, "no answer is in the HAR"),
+        ({"status": 0, "statusText": "", "_error": None}, "the HAR file has no response"),
         ({"status": 0, "_error": "net::ERR_ABORTED"}, "net::ERR_ABORTED"),
         ({"status": 200, "_error": "net::ERR_CONTENT_LENGTH_MISMATCH"}, "net::ERR_CONTENT_LENGTH_MISMATCH"),
         ({"status": 0, "statusText": "Blocked"}, "Blocked"),
@@ -144,7 +144,7 @@ def test_an_answer_may_be_missing() -> None:
     made = entry()
     del made["response"]
 
-    assert import_one(har(made)).error == "no answer is in the HAR"
+    assert import_one(har(made)).error == "the HAR file has no response"
 
 
 def test_pseudo_headers_are_left_out_and_joined_ones_parted() -> None:
@@ -176,10 +176,12 @@ def test_a_byte_order_mark_is_passed_over() -> None:
 
 
 def test_preflights_count_and_other_methods_do_not() -> None:
-    sieve, _ = collect(har(*(entry(EVENTS, None, request={"method": method}) for method in ("OPTIONS", "GET", "PUT"))))
+    collector, _ = collect(
+        har(*(entry(EVENTS, None, request={"method": method}) for method in ("OPTIONS", "GET", "PUT")))
+    )
 
-    assert [each.exchange.call for each in sieve.taken] == [Call.PREFLIGHT]
-    assert (sieve.others, sieve.bodiless) == (2, 0)
+    assert [each.exchange.call for each in collector.calls] == [Call.PREFLIGHT]
+    assert (collector.others, collector.without_body) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +196,10 @@ def test_preflights_count_and_other_methods_do_not() -> None:
     ],
 )
 def test_bodies_that_were_left_out_are_counted(request_: dict[str, Any], missing: int) -> None:
-    sieve, lines = collect(har(entry(EVENTS, None, request=request_)))
+    collector, lines = collect(har(entry(EVENTS, None, request=request_)))
 
-    assert sieve.bodiless == missing
-    assert sieve.taken[0].exchange.request.content() == b""
+    assert collector.without_body == missing
+    assert collector.calls[0].exchange.request.content() == b""
     assert lines == []
 
 
@@ -209,8 +211,8 @@ def test_bodies_that_were_left_out_are_counted(request_: dict[str, Any], missing
         (None, "Expected `object`"),
         ({"request": {"method": "POST"}}, "required field `url`"),
         ({"request": {"method": "POST", "url": 5}}, "`$.request.url`"),
-        (entry("https://[::1/api/v1/sessions"), "its URL is none"),
-        (entry("https://example.hb-api.omtrdc.net:99999/api/v1/sessions"), "its URL is none"),
+        (entry("https://[::1/api/v1/sessions"), "its URL is malformed"),
+        (entry("https://example.hb-api.omtrdc.net:99999/api/v1/sessions"), "its URL is malformed"),
         (entry(startedDateTime="yesterday"), "startedDateTime"),
         (entry(startedDateTime="0001-01-01T00:00:00+23:59"), "1970"),
         (entry(startedDateTime=5), "`$.startedDateTime`"),
@@ -221,27 +223,27 @@ def test_bodies_that_were_left_out_are_counted(request_: dict[str, Any], missing
     ],
 )
 def test_a_damaged_entry_is_told_of_and_hides_no_other(broken: object, reason: str) -> None:
-    sieve, lines = collect(har(entry(), broken, entry()))
+    collector, lines = collect(har(entry(), broken, entry()))
 
-    assert len(sieve.taken) == 2
-    assert sieve.damaged == 1
+    assert len(collector.calls) == 2
+    assert collector.malformed == 1
     (line,) = lines
-    assert line.startswith("a.har: log.entries[1] is damaged, and left out: ")
+    assert line.startswith("a.har: skipped log.entries[1], which is malformed: ")
     assert reason in line
 
 
 def test_what_is_no_utf_8_damages_its_entry_only() -> None:
-    sieve, lines = collect(har(entry(), entry(body="HERE")).replace(b"HERE", b"\xff"))
+    collector, lines = collect(har(entry(), entry(body="HERE")).replace(b"HERE", b"\xff"))
 
-    assert len(sieve.taken) == len(lines) == 1
+    assert len(collector.calls) == len(lines) == 1
 
 
 def test_many_damaged_entries_are_told_of_in_one_line() -> None:
-    sieve, lines = collect(har(*[{}] * 1000, entry()))
+    collector, lines = collect(har(*[{}] * 1000, entry()))
 
-    assert len(sieve.taken) == 1
+    assert len(collector.calls) == 1
     assert len(lines) == 21
-    assert lines[-1] == "a.har: left out 980 more entries that are damaged"
+    assert lines[-1] == "a.har: skipped 980 more malformed entries"
 
 
 @pytest.mark.parametrize(
@@ -249,12 +251,12 @@ def test_many_damaged_entries_are_told_of_in_one_line() -> None:
     [
         (har(entry())[:-40], "is cut short"),
         (har(entry())[:200], "is cut short"),
-        (b"{}", "is no HAR"),
-        (b'{"log": {}}', "is no HAR"),
-        (b'{"log": {"entries": {}}}', "is no HAR"),
-        (b"[1]", "is no HAR"),
-        (b"{nothing}", "is no HAR"),
-        (har() + b"\x00", "is no HAR"),
+        (b"{}", "is not a HAR file"),
+        (b'{"log": {}}', "is not a HAR file"),
+        (b'{"log": {"entries": {}}}', "is not a HAR file"),
+        (b"[1]", "is not a HAR file"),
+        (b"{nothing}", "is not a HAR file"),
+        (har() + b"\x00", "is not a HAR file"),
         (b'{"log": {"entries": ' + b"[" * 100_000, "nests too deep"),
         (b'{"tapehead":1,"started":"x"}\n{}', "is a recording of tapehead"),
     ],
@@ -268,20 +270,20 @@ def test_what_is_no_har_is_refused_in_a_sentence(data: bytes, reason: str) -> No
 
 def test_hosts_that_were_called_like_the_endpoint_are_remembered() -> None:
     urls = [f"https://{host}/api/v1/sessions" for host in ("a.example", "b.example:8443", "a.example")]
-    sieve, _ = collect(har(*map(entry, urls), entry("https://c.example/")))
+    collector, _ = collect(har(*map(entry, urls), entry("https://c.example/")))
 
-    assert sieve.alike == ["a.example (2)", "b.example:8443 (1)"]
-    assert (sieve.others, sieve.looked_at) == (4, 4)
+    assert collector.similar_hosts == ["a.example (2)", "b.example:8443 (1)"]
+    assert (collector.others, collector.entries) == (4, 4)
     assert import_one(har(*map(entry, urls)), "B.example:8443").request.url == urls[1]
 
 
 def test_what_would_make_a_line_that_nobody_reads_is_not_taken() -> None:
-    sieve = CallCollector(EndpointHosts(), pytest.fail)
+    collector = CallCollector(EndpointHosts(), pytest.fail)
     asked = RawRequest("POST", "https://example.hb-api.omtrdc.net/api/v1/sessions?\ud800", (), b"{}")
     route = find_call(asked.method, "/api/v1/sessions")
     assert route
 
-    with pytest.raises(MalformedEntryError, match="no exchange can be made of it"):
-        sieve.take(CapturedCall(route, asked, None, None, 1.0, 2.0))
+    with pytest.raises(MalformedEntryError, match="not an exchange: "):
+        collector.add(CapturedCall(route, asked, None, None, 1.0, 2.0))
 
-    assert sieve.taken == []
+    assert collector.calls == []
