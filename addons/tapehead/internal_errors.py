@@ -1,7 +1,7 @@
-"""Failures of tapehead's own on the request path: told once with what reproduces them, counted, never the player's.
+"""Internal errors on the request path: counted, reported once with what reproduces them, never passed to the player.
 
-What is told goes into logs, so identifiers are taken out of it: of the exchange, and of the traceback that may quote
-it. Where even that fails, only the shape of the request is told.
+Reports go into logs, so identifiers are replaced in them: in the exchange, and in the traceback, which may quote it.
+Where even that fails, only the shape of the request is reported.
 """
 
 import logging
@@ -21,87 +21,86 @@ from tapehead.text import count_of
 
 logger = logging.getLogger(__name__)
 
-# Gives the request and the response at hand.
-What = Callable[[], tuple[Request | None, Response | None]]
-# Kinds of failure that are told of; there is no telling how many a bug has.
-MOST_TOLD = 20
-# What of an exchange is told, in characters.
+# Returns the request and the response at hand.
+Messages = Callable[[], tuple[Request | None, Response | None]]
+# Kinds of errors that are reported; a bug may have any number.
+MOST_REPORTED = 20
+# Characters of an exchange that are reported.
 MOST_SHOWN = 8_000
 
 
 class InternalErrors:
-    """Counts failures, and tells of each kind once.
+    """Count internal errors, and report each kind once.
 
     Args:
-        names: names whose values identify somebody, besides those that always do.
-        tell: called with what is told of a kind of failure.
+        names: names whose values identify people, besides those that always do.
+        report: called with the report of each kind of error.
 
     Attributes:
-        count: how many there were.
+        count: the number of errors.
     """
 
-    def __init__(self, names: Iterable[str] = (), tell: Callable[[str], None] = logger.error) -> None:
+    def __init__(self, names: Iterable[str] = (), report: Callable[[str], None] = logger.error) -> None:
         self.count = 0
-        self._tell_of = tell
-        self._told: set[tuple[str, str]] = set()
+        self._report = report
+        self._reported: set[tuple[str, str]] = set()
         self.add_identifying_keys(names)
 
     def add_identifying_keys(self, names: Iterable[str]) -> None:
-        """Take the values of these names for identifiers from now on, besides those that always are."""
+        """Replace the values of these names in reports from now on, besides those that always are."""
         self._redactor = Redactor(secrets.token_bytes(32), names)
 
-    def record(self, where: str, error: Exception, what: What | None = None) -> None:
-        """Count a failure, and tell of it if it is the first of its kind.
+    def record(self, where: str, error: Exception, messages: Messages | None = None) -> None:
+        """Count an error, and report it if it is the first of its kind.
 
         Args:
-            where: what failed.
-            error: how.
-            what: gives the request and the response at hand.
+            where: the activity that failed.
+            error: the error.
+            messages: returns the request and the response at hand.
         """
         self.count += 1
         kind = (where, type(error).__name__)
-        if kind in self._told or len(self._told) >= MOST_TOLD:
+        if kind in self._reported or len(self._reported) >= MOST_REPORTED:
             return
-        self._told.add(kind)
-        self._tell_of(f"tapehead failed in {where}; the traffic goes on untouched\n{self._describe(error, what)}")
-
-    def __str__(self) -> str:
-        """How many there were, to be put behind a summary; empty if there were none."""
-        return f"; {count_of(self.count, 'failure')} of tapehead's own, see the log" if self.count else ""
-
-    def _describe(self, error: Exception, what: What | None) -> str:
+        self._reported.add(kind)
         try:
-            request, response = what() if what else (None, None)
+            request, response = messages() if messages else (None, None)
         except Exception:  # noqa: BLE001 - what failed may fail again
             request, response = None, None
         try:
-            return self._tell(error, request, response)
-        except Exception:  # noqa: BLE001 - it may be the making of pseudonyms that fails
-            return f"{_frames_of(error)}; the request's shape: {_shape_of(request)}"
+            description = self._describe(error, request, response)
+        except Exception:  # noqa: BLE001 - it may be the redaction that fails
+            description = f"{frames_of(error)}; the request's shape: {shape_of(request)}"
+        self._report(f"tapehead failed in {where}; traffic continues untouched\n{description}")
 
-    def _tell(self, error: Exception, request: Request | None, response: Response | None) -> str:
-        """The traceback and the exchange, with pseudonyms in both.
+    def __str__(self) -> str:
+        """Return the number of errors as the end of a summary line; empty if there were none."""
+        return f"; {count_of(self.count, 'internal error')}, see the log" if self.count else ""
 
-        What an error says may quote anybody; a sessionStart tells whom, of anything else nobody knows.
+    def _describe(self, error: Exception, request: Request | None, response: Response | None) -> str:
+        """Return the traceback and the exchange, with pseudonyms in both.
+
+        An error's message may quote any identifier. Only a sessionStart tells which values identify its user, so of
+        other calls the message is left out, and their strings are masked.
         """
         if request is None:
-            return _frames_of(error)
+            return frames_of(error)
         call = find_call(request.method, request.path)
         is_start = call is not None and call.call is Call.SESSION
-        trace = "".join(traceback.format_exception(error)) if is_start else f"{_frames_of(error)}\n"
+        trace = "".join(traceback.format_exception(error)) if is_start else f"{frames_of(error)}\n"
         redacted = self._redactor.redact(exchange_for_excerpt(request, response, trace))
         redacted = redacted if is_start else mask_exchange(redacted, self._redactor.pseudonym)
         shown = encode(msgspec.structs.replace(redacted, error=None))[:MOST_SHOWN].decode("utf-8", "replace")
         return f"{redacted.error}to reproduce it: {shown.strip()}"
 
 
-def _frames_of(error: Exception) -> str:
-    """Where an error came from and what kind it is, without what it says."""
+def frames_of(error: Exception) -> str:
+    """Return the frames and the type of an error, without its message."""
     return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
-def _shape_of(request: Request | None) -> str:
-    """A request with x for every letter and 0 for every digit."""
+def shape_of(request: Request | None) -> str:
+    """Return a request with x for every letter and 0 for every digit."""
     if request is None:
         return "unknown"
     text = f"{request.path} {request.content()[:MOST_SHOWN].decode('latin-1')}"

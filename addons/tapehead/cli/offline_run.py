@@ -220,7 +220,7 @@ class EngineRun:
             requests = count_of(other_requests, "other request")
             lines.append(f"refused {requests} to the endpoint: no Media Collection call")
         if counts.internal_errors:
-            lines.append(f"{count_of(counts.internal_errors, 'failure')} of tapehead's own: see the log")
+            lines.append(f"{count_of(counts.internal_errors, 'internal error')}: see the log")
         if counts.offline:
             lines.append(counts.offline.summary_line())
         is_bad_news = bool(report.offline_attempts or report.failures or self._has_misses(summary, other_requests))

@@ -1,1 +1,1 @@
-"""Access policy for listeners, and the guard that keeps offline commands off the network."""
+"""Access policy of listeners, and the guard that keeps an offline run offline. Nothing here listens or connects."""

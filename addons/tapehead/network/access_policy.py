@@ -1,6 +1,6 @@
-"""Who may come in: what a listening proxy exposes, what limits that, and whose connections are taken.
+"""Access control for listeners: exposure check and client filter.
 
-Nothing here listens or looks a name up: the adapters say which addresses a host stands for, and who has come.
+Nothing here listens or resolves a name: the adapters pass in the addresses of hosts and clients.
 """
 
 import ipaddress
@@ -14,35 +14,36 @@ from tapehead.errors import StartupError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Modes whose clients say where to go: beyond this machine an open proxy. A DNS server is one, too: its clients say what
-# it asks of the network.
+# Modes whose clients choose the destination: beyond this machine an open proxy. A DNS server is one, too: its clients
+# choose what it asks the network.
 CHOOSING = frozenset({"regular", "upstream", "socks5", "dns"})
-# Modes that ask for a login; in the others, nobody has a place to say it.
+# Modes that can ask for a login.
 LOGIN = frozenset({"regular", "upstream", "socks5", "reverse"})
 # Modes without an address to listen on: the system hands them the traffic of this machine's own programs, or what its
 # routes send them.
 NOT_LISTENING = frozenset({"local", "tun"})
-# A mode that answers nobody without its key.
+# A mode that answers no client without its key.
 KEYED = "wireguard"
-# Neither of these: transparent. Where it goes is up to the firewall that sends traffic there; who connects outright has
-# no destination, and is refused.
+# None of these: transparent. The firewall that redirects traffic there chooses the destination; a direct connection has
+# none, and is refused.
 
-# A login that everybody passes.
+# A login that accepts every client.
 ANY_LOGIN = "any"
 
-_DEEDS = {
+# The effect of a listener without limits, by mode.
+_EFFECTS = {
     "reverse": "can call the endpoint through it",
     "serve": "is answered",
 }
 
 
 class AccessPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What keeps strangers out.
+    """Limits on who may use a listener.
 
     Attributes:
-        clients: the networks from which clients may come; none for all.
-        login: what clients log in with: `USER:PASS`, `@FILE` of htpasswd, or `any`; None for no login.
-        open: whether a proxy may be open to anybody.
+        clients: the networks from which clients may connect; none for all.
+        login: the login that clients need: `USER:PASS`, `@FILE` of htpasswd, or `any`; None for no login.
+        open: whether a proxy may be open to everyone.
     """
 
     clients: tuple[Network, ...] = ()
@@ -50,139 +51,125 @@ class AccessPolicy(msgspec.Struct, frozen=True, kw_only=True):
     open: bool = False
 
     def __repr__(self) -> str:
-        return "AccessPolicy(...)"  # the login shows up in no message
+        return "AccessPolicy(...)"  # keeps the login out of messages
 
     def limits_clients(self) -> bool:
-        """Whether there are addresses whose clients may not come."""
-        old = [each for each in self.clients if isinstance(each, ipaddress.IPv4Network)]
-        new = [each for each in self.clients if isinstance(each, ipaddress.IPv6Network)]
-        return bool(self.clients) and not (_are_all(old) or _are_all(new))
+        """Return whether any address is excluded."""
+        v4 = ipaddress.collapse_addresses(each for each in self.clients if isinstance(each, ipaddress.IPv4Network))
+        v6 = ipaddress.collapse_addresses(each for each in self.clients if isinstance(each, ipaddress.IPv6Network))
+        is_everything = any(each.prefixlen == 0 for each in v4) or any(each.prefixlen == 0 for each in v6)
+        return bool(self.clients) and not is_everything
 
     def limits_logins(self) -> bool:
-        """Whether there are logins that are none."""
+        """Return whether any login is refused."""
         return self.login not in (None, ANY_LOGIN)
 
 
 class Listener(NamedTuple):
-    """A mode that listens: the host as it was said (empty for every address), and the addresses that it stands for."""
+    """A mode that listens: the host as given (empty for every address), and the addresses that it stands for."""
 
     mode: str
     host: str
     addresses: tuple[str, ...]
 
     def is_exposed(self) -> bool:
-        """Whether others than this machine reach it."""
+        """Return whether other machines reach it."""
         if self.mode in NOT_LISTENING:
             return False
         return not (self.addresses and all(parse_address(each).is_loopback for each in self.addresses))
 
 
 def parse_address(text: str) -> Address:
-    """An address without its zone; one of IPv4 that is spelt in IPv6 as what it is.
+    """Parse an address without its zone; an IPv4 address mapped into IPv6 becomes IPv4.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not an address.
     """
     address = ipaddress.ip_address(text.partition("%")[0])
     return (address.version == 6 and address.ipv4_mapped) or address
 
 
 def parse_network(text: str) -> Network:
-    """A network, or a single address; one of IPv4 that is spelt in IPv6 as what it is.
+    """Parse a network or a single address; an IPv4 network mapped into IPv6 becomes IPv4.
 
     Raises:
-        ValueError: it is none, or its address has bits beyond its prefix.
+        ValueError: it is not a network, or its address has bits beyond its prefix.
     """
     network = ipaddress.ip_network(text)
     mapped = network.network_address.ipv4_mapped if network.version == 6 else None
     return ipaddress.ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
-def _are_all[N: (ipaddress.IPv4Network, ipaddress.IPv6Network)](networks: Sequence[N]) -> bool:
-    """Whether networks together are every address there is, in one piece or in several."""
-    return any(each.prefixlen == 0 for each in ipaddress.collapse_addresses(networks))
-
-
 def check_exposure(listener: Listener, policy: AccessPolicy, *, offline: bool = False) -> str | None:
-    """What the user has to know of a listener, in one line; None where nobody but this machine reaches it.
+    """Return a warning about the exposure of a listener, in one line; None where only this machine reaches it.
 
     Args:
-        listener: what is to listen.
-        policy: what keeps strangers out.
-        offline: whether nothing is passed on, so that wherever clients want to go, they do not get there.
+        listener: the listener.
+        policy: the limits on who may use it.
+        offline: whether nothing is passed on, so that clients cannot get anywhere through it.
 
     Raises:
-        StartupError: it would be an open proxy, or cannot ask for the login that is wanted.
+        StartupError: it would be an open proxy, or cannot ask for the login that the policy has.
     """
     if policy.login is not None and listener.mode not in LOGIN:
-        raise StartupError(f"in mode {listener.mode} nobody can log in; leave --proxyauth out, and say --allow-client")
+        raise StartupError(f"mode {listener.mode} cannot ask for a login; use --allow-client instead of --proxyauth")
     if not listener.is_exposed():
         return None
-    where = listener.host or "every address"
-    limit = _limit(listener.mode, policy)
-    if limit is None and listener.mode in CHOOSING and not offline:
-        if not policy.open:
-            raise StartupError(_refusal(listener.mode, where))
-        limit = "an open proxy, as --open accepts: anybody who reaches it can go anywhere through it"
-    return f"listening on {where}, beyond this machine: {limit or _freedom(listener.mode, offline=offline)}"
-
-
-def _limit(mode: str, policy: AccessPolicy) -> str | None:
-    """Who may come in, where that is not everybody."""
+    mode, where = listener.mode, listener.host or "every address"
+    limits = []
     if mode == KEYED:
-        return "only clients with its key get in"
-    named = "only clients that --allow-client names get in" if policy.limits_clients() else None
-    login = "only who logs in is served, and the login travels unencrypted" if policy.limits_logins() else None
-    return "; ".join(filter(None, (named, login))) or None
-
-
-def _refusal(mode: str, where: str) -> str:
-    login = " or --proxyauth USER:PASS" if mode in LOGIN else ""
-    ways = f"say --allow-client CIDR{login} to limit who may use it, or --open to accept that"
-    return f"mode {mode} on {where} is an open proxy, which anybody who reaches it can misuse; {ways}"
-
-
-def _freedom(mode: str, *, offline: bool) -> str:
-    """What anybody can do, where nothing limits it."""
-    deed = _DEEDS.get("serve" if offline else mode, "can send traffic through it")
-    return f"anybody who reaches it {deed}; --allow-client CIDR limits who may"
+        limits = ["only clients with its key are served"]
+    elif policy.limits_clients():
+        limits = ["only clients in the networks of --allow-client are served"]
+    if mode != KEYED and policy.limits_logins():
+        limits.append("a login is required, which travels unencrypted")
+    if not limits and mode in CHOOSING and not offline:
+        if not policy.open:
+            login = " or --proxyauth USER:PASS" if mode in LOGIN else ""
+            ways = f"pass --allow-client CIDR{login} to limit who may use it, or --open to accept that"
+            raise StartupError(
+                f"mode {mode} on {where} is an open proxy, which anyone who reaches it can misuse; {ways}"
+            )
+        limits = ["an open proxy, as accepted with --open: anyone who reaches it can go anywhere through it"]
+    if not limits:
+        effect = _EFFECTS.get("serve" if offline else mode, "can send traffic through it")
+        limits = [f"anyone who reaches it {effect}; --allow-client CIDR limits who may"]
+    return f"listening on {where}, beyond this machine: {'; '.join(limits)}"
 
 
 class ClientFilter:
-    """Lets in who comes from one of the networks; who cannot be judged stays out.
+    """A filter that admits clients from some networks; a client without a valid address is refused.
 
     Args:
-        clients: the networks; none to let everybody in.
-        tell: called with a line about the first who is refused.
+        clients: the networks; none to admit every client.
+        warn: called with one line about the first client that is refused.
 
     Attributes:
-        refused: how many were.
+        refused: the number of connections that were refused.
     """
 
-    def __init__(self, clients: Sequence[Network], tell: Callable[[str], None]) -> None:
+    def __init__(self, clients: Sequence[Network], warn: Callable[[str], None]) -> None:
         self.refused = 0
         self._clients = clients
-        self._tell = tell
+        self._warn = warn
 
     def admits(self, address: str | None) -> bool:
-        """Whether who comes from `address` may come in."""
+        """Return whether a client at `address` may connect; a refusal is counted."""
         try:
-            admitted = not self._clients or self._knows(parse_address(address or ""))
-        except Exception:  # noqa: BLE001 - whatever keeps us from judging, it opens nothing
+            client = parse_address(address or "") if self._clients else None
+            admitted = client is None or any(client in network for network in self._clients)
+        except Exception:  # noqa: BLE001 - whatever went wrong, it admits no client
             admitted = False
         if not admitted:
-            self._refuse(address or "an unknown address")
+            self.refused += 1
+            if self.refused == 1:
+                source = address or "an unknown address"
+                self._warn(
+                    f"refused a connection from {source}, which --allow-client does not name; others are counted"
+                )
         return admitted
-
-    def _knows(self, address: Address) -> bool:
-        return any(address in network for network in self._clients)
-
-    def _refuse(self, address: str) -> None:
-        self.refused += 1
-        if self.refused == 1:
-            self._tell(f"refused a connection from {address}, which --allow-client does not name; others are counted")
 
 
 def refused_line(count: int) -> str | None:
-    """How many connections were refused; None where the line about the first has said it all."""
+    """Return the number of refused connections, in words; None where the warning about the first one covers it."""
     return f"refused {count} connections that --allow-client does not name" if count > 1 else None

@@ -1,6 +1,6 @@
-"""The receipt of an offline run: what was attempted to reach the network, which is refused and has to be nothing.
+"""A guard that keeps a run offline: connections and look-ups are refused and counted.
 
-It listens to the interpreter's own audit events, below every library in use, so that whoever tries is counted.
+It hooks the interpreter's own audit events, below every library in use, so that no attempt goes uncounted.
 """
 
 import sys
@@ -36,13 +36,13 @@ class OfflineAttempts(msgspec.Struct):
 
 
 class OfflineGuard:
-    """Counts and refuses connections and look-ups, from `enable` on.
+    """Refuse and count connections and look-ups, from `enable` on.
 
     Args:
         allow: hosts that may be reached, each with or without a port.
 
     Attributes:
-        attempts: the refused ones.
+        attempts: the refused attempts.
     """
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
@@ -64,10 +64,10 @@ class OfflineGuard:
         target = arguments[1] if connects else arguments[0]
         host = target[0] if isinstance(target, tuple) and target else target
         named = host.lower() if isinstance(host, str) else host
-        # An address is all that a connection shows of a host that is allowed by name: its look-up was judged.
+        # A connection to a host that is allowed by name shows its address alone: the look-up was checked.
         if named in self._allow or (connects and (self._allow or not isinstance(target, tuple))):
             return
         self.attempts.count += 1
         if len(self.attempts.examples) < MOST_EXAMPLES:
             self.attempts.examples.append(f"{event.partition('.')[2]} {host}")
-        raise PermissionError(f"tapehead replays offline and does not reach for {host}")
+        raise PermissionError(f"tapehead replays offline and does not connect to {host}")

@@ -53,7 +53,7 @@ class OptionsAddon:
         self._record_addon: RecorderAddon | None = None
         self._replay_addon: ReplayAddon | None = None
         self._recorder: Recorder | None = None
-        self.internal_errors = InternalErrors(tell=_warn)
+        self.internal_errors = InternalErrors(report=_warn)
         self._select = CallSelector(Hosts(), internal_errors=self.internal_errors)
         self._replayer: Replayer | None = None
         self._names: tuple[str, ...] = ()

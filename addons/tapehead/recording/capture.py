@@ -1,7 +1,6 @@
-"""What was seen of a call, before anybody worked anything out; and how it becomes an exchange."""
+"""Captured calls as plain values, and their conversion to exchanges."""
 
 import string
-from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -14,7 +13,7 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
 class RawRequest(NamedTuple):
-    """A request as it came, in values that nobody changes any more; the body with its content coding on, or `bare`."""
+    """A request as it came, in immutable values; its body with the content coding on, or without it if `bare`."""
 
     method: str
     url: str
@@ -24,7 +23,7 @@ class RawRequest(NamedTuple):
 
 
 class RawResponse(NamedTuple):
-    """The same of a response."""
+    """A response as it came; as `RawRequest`."""
 
     status: int
     reason: str
@@ -34,14 +33,14 @@ class RawResponse(NamedTuple):
 
 
 class CapturedCall(NamedTuple):
-    """What was seen of a call, by the time its answer goes to the player; all else can be worked out later.
+    """A call as captured by the time its response goes to the player; everything else is derived later.
 
     Attributes:
-        route: what was called.
+        route: the call of the API.
         request: the request.
-        response: the answer; None with `error`.
-        error: why there is none.
-        started, ended: when the request's first and the answer's last byte came, seconds since 1970.
+        response: the response; None with `error`.
+        error: why there is no response.
+        started, ended: when the request's first and the response's last byte came, seconds since 1970.
     """
 
     route: Route
@@ -53,49 +52,50 @@ class CapturedCall(NamedTuple):
 
     @property
     def size(self) -> int:
-        """About how many bytes it holds in memory."""
-        answer = len(self.response.body) if self.response else 0
-        return _OVERHEAD + len(self.request.body) + answer
+        """The approximate size in memory, in bytes."""
+        return _OVERHEAD + len(self.request.body) + (len(self.response.body) if self.response else 0)
 
 
-# What a call takes besides its bodies, in bytes.
+# The size of a call without its bodies, in bytes.
 _OVERHEAD = 4_000
 
 
-def build_exchange(seen: CapturedCall) -> Exchange:
-    """What was seen, as an exchange that nobody has checked yet."""
-    request = request_from(seen.request)
-    response = response_from(seen.response) if seen.response else None
+def build_exchange(call: CapturedCall) -> Exchange:
+    """Return a captured call as an exchange without findings."""
+    request = request_from(call.request)
+    response = response_from(call.response) if call.response else None
     location = response.header("Location") if response else None
     return Exchange(
         tapehead=FORMAT_VERSION,
-        started=format_time(seen.started),
-        elapsed_ms=round(max(0.0, seen.ended - seen.started) * 1000, 1),
-        call=seen.route.call,
-        session=_quote(seen.route.sid) if seen.route.sid else sid_of_location(location),
+        started=format_time(call.started),
+        elapsed_ms=round(max(0.0, call.ended - call.started) * 1000, 1),
+        call=call.route.call,
+        session=quote_beyond_ascii(call.route.sid) if call.route.sid else sid_of_location(location),
         request=request,
         response=response,
-        error=None if seen.error is None else seen.error.encode("utf-8", "replace").decode(),
+        error=None if call.error is None else call.error.encode("utf-8", "replace").decode(),
         findings=[],
     )
 
 
-def _quote(text: str) -> str:
-    """Text from a request's first line, as the recording has it: bytes beyond ASCII with percent signs."""
+def quote_beyond_ascii(text: str) -> str:
+    """Return text from a request's first line with its bytes beyond ASCII percent-encoded."""
     return quote(text.encode("utf-8", "surrogateescape"), safe=string.punctuation)
 
 
-def request_from(asked: RawRequest) -> Request:
-    """A request as the core knows it."""
-    message = Request(method=_quote(asked.method), url=_quote(asked.url), headers=_headers(asked.headers))
-    return message.with_content(asked.body) if asked.bare else unpack(message, asked.body)
+def request_from(raw: RawRequest) -> Request:
+    """Return a request as the core represents it."""
+    url = quote_beyond_ascii(raw.url)
+    message = Request(method=quote_beyond_ascii(raw.method), url=url, headers=decode_headers(raw.headers))
+    return message.with_content(raw.body) if raw.bare else unpack(message, raw.body)
 
 
-def response_from(told: RawResponse) -> Response:
-    """A response as the core knows it."""
-    message = Response(status=told.status, reason=told.reason, headers=_headers(told.headers))
-    return message.with_content(told.body) if told.bare else unpack(message, told.body)
+def response_from(raw: RawResponse) -> Response:
+    """Return a response as the core represents it."""
+    message = Response(status=raw.status, reason=raw.reason, headers=decode_headers(raw.headers))
+    return message.with_content(raw.body) if raw.bare else unpack(message, raw.body)
 
 
-def _headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+def decode_headers(fields: RawHeaders) -> Headers:
+    """Return header fields as text, one character a byte."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]

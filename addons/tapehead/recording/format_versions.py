@@ -1,10 +1,10 @@
-"""A recording: exchanges in the order they happened, one JSON object a line.
+"""Format of recordings, one exchange a line as a JSON object, and its versions.
 
-A later tapehead reads what an earlier one wrote: each change of the format comes with a step that makes a line of one
-version a line of the next, and reading walks the steps. A format of a later version is refused.
+A later tapehead reads what an earlier one wrote: each change of the format comes with a step that converts a line of
+one version to the next, and reading applies the steps. A later version is refused.
 
-Reading is lenient where a crash or an editor may have struck, and strict where guessing would lie: a line that is no
-exchange is reported with its number and never hides the others.
+Reading is lenient where a crash or an editor may have damaged a line, and strict where guessing would be wrong: a line
+that is not an exchange is reported with its number and never hides the others.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,16 +16,16 @@ from tapehead.protocol.exchange import FORMAT_VERSION, Entry, decode
 
 
 class BadLine(NamedTuple):
-    """A line that holds no exchange: its number, what is wrong, and whether it is a write cut short."""
+    """A line that is not an exchange: its number, what is wrong, and whether its write was cut short."""
 
     line: int
     reason: str
     torn: bool
 
 
-# A line's fields, each as the bytes that it has in the line.
+# A line's fields, each as its bytes in the line.
 Fields = dict[str, msgspec.Raw]
-# What makes the fields of one version those of the next, by the version that they are of. Version 1 is the first.
+# Conversions of a line's fields to the next version, by the version that they start from.
 STEPS: Mapping[int, Callable[[Fields], Fields]] = {}
 
 
@@ -38,25 +38,22 @@ class _Version(msgspec.Struct):
 
 
 def read_lines(lines: Iterable[bytes], recording: str = "") -> Iterator[Entry | BadLine]:
-    """Yield each line of the recording of that name as an entry or as what is wrong with it; blank lines are skipped.
+    """Yield each line of the recording of that name as an entry or a bad line; blank lines are skipped.
 
     Raises:
         NewerFormatError: a line was written in a later format.
     """
     for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield _read_line(number, line, recording)
-
-
-def _read_line(number: int, line: bytes, recording: str) -> Entry | BadLine:
-    try:
-        return Entry(number, decode(convert(line, _version_of(line))), recording)
-    except NewerFormatError:
-        raise
-    except ValueError as error:
-        torn = not line.endswith(b"\n")
-        reason = "a write cut short" if torn else f"no exchange: {error}"
-        return BadLine(number, reason, torn)
+        if not line.strip():
+            continue
+        try:
+            yield Entry(number, decode(convert(line, version_of(line))), recording)
+        except NewerFormatError:
+            raise
+        except ValueError as error:
+            torn = not line.endswith(b"\n")
+            reason = str(error).replace("JSON is malformed", "malformed JSON", 1)
+            yield BadLine(number, "a write cut short" if torn else f"not an exchange: {reason}", torn)
 
 
 def convert(
@@ -65,10 +62,10 @@ def convert(
     wanted: int = FORMAT_VERSION,
     steps: Mapping[int, Callable[[Fields], Fields]] = STEPS,
 ) -> bytes:
-    """A line of an earlier version as one of the version `wanted`; what no step changes keeps its bytes.
+    """Convert a line of an earlier version to the version `wanted`; what no step changes keeps its bytes.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     if version == wanted:
         return line
@@ -76,17 +73,17 @@ def convert(
         fields = msgspec.json.decode(line, type=Fields)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from error
-    for each in range(version, wanted):
-        fields = {**steps[each](fields), "tapehead": msgspec.Raw(str(each + 1))}
+    for step in range(version, wanted):
+        fields = {**steps[step](fields), "tapehead": msgspec.Raw(str(step + 1))}
     return msgspec.json.encode(fields) + b"\n"
 
 
-def _version_of(line: bytes) -> int:
-    """The version of a line.
+def version_of(line: bytes) -> int:
+    """Return the format version of a line.
 
     Raises:
-        NewerFormatError: it is later than this tapehead reads.
-        ValueError: it has none.
+        NewerFormatError: the version is later than this tapehead reads.
+        ValueError: there is none.
     """
     try:
         version = msgspec.json.decode(line, type=_Version).tapehead

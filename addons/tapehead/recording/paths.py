@@ -1,4 +1,4 @@
-"""Paths of recordings: which files are meant, what they are called, who may read them."""
+"""Paths of recordings: expansion of folders and patterns, names of new files, file modes."""
 
 import glob
 import os
@@ -13,30 +13,29 @@ COMPRESSED_SUFFIX = ".zst"
 
 
 def new_recording(directory: Path) -> Path:
-    """The name of a new recording in `directory`: the UTC time."""
+    """Return the path of a new recording in `directory`, named by the UTC time."""
     return directory / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.jsonl"
 
 
 def compressed(path: Path) -> Path:
-    """The name of a recording if it is compressed."""
+    """Return the path of a recording if it is compressed."""
     return path if path.suffix == COMPRESSED_SUFFIX else path.with_name(path.name + COMPRESSED_SUFFIX)
 
 
 def private(path: str | os.PathLike[str], flags: int) -> int:
-    """Open a file, for its owner alone if it is new; an opener for `open`: what was recorded names people."""
+    """Open a file, with mode 0600 if it is new, since recordings may identify people; an opener for `open`."""
     return os.open(path, flags, 0o600)
 
 
-# What stands for stdin where a recording is named.
+# The name of stdin where a recording is named.
 STDIN = Path("-")
 
-
-# What recordings are called, plain and compressed.
+# Names of recordings, plain and compressed.
 PATTERNS = ("*.jsonl", "*.jsonl.zst")
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Make sure that nothing is written over what is read.
+    """Check that no output would overwrite an input.
 
     Raises:
         UsageError: an output is an input.
@@ -44,16 +43,16 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     read = {path.resolve() for path in inputs}
     for path in outputs:
         if path.resolve() in read:
-            raise UsageError(f"{path} is read, and would be written over; name another file")
+            raise UsageError(f"{path} is an input and would be overwritten; name another file")
 
 
 def name_of(path: Path) -> str:
-    """What a recording is called in messages."""
+    """Return the name of a recording in messages."""
     return "stdin" if path == STDIN else str(path)
 
 
 def unreadable(path: Path, error: OSError, pattern: str = "*.jsonl") -> RecordingError:
-    """Why a file cannot be read; `pattern` is what files of its kind are called."""
+    """Return the error of a file that cannot be read; `pattern` matches files of its kind."""
     match error:
         case FileNotFoundError() if glob.has_magic(str(path)):
             return RecordingError(f"no file matches {path}")
@@ -103,5 +102,5 @@ def find_inputs(paths: Iterable[str | Path], warn: Callable[[str], None] | None 
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """The recordings in a folder and the folders in it, by name: a full one before the one that came after it."""
+    """Return the recordings in a folder and its subfolders, by name: a full one before the one that came after it."""
     return sorted({path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()})

@@ -1,4 +1,4 @@
-"""The secret keys of pseudonyms: one for each directory of recordings, and outside of all of them."""
+"""Secret keys of pseudonyms: one for each directory of recordings, stored outside of it."""
 
 import hashlib
 import os
@@ -9,29 +9,29 @@ from tapehead.errors import RecordingError
 
 
 def state_directory() -> Path:
-    """Where tapehead keeps what belongs to the user and not into recordings (XDG_STATE_HOME/tapehead)."""
+    """Return the directory of the user's own state (XDG_STATE_HOME/tapehead)."""
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "tapehead"
 
 
 def pseudonym_key(directory: Path) -> bytes:
-    """The secret key of the pseudonyms in recordings in `directory`, made (mode 0600) when first asked for.
+    """Return the secret key of the pseudonyms in recordings in `directory`; 32 bytes, created (mode 0600) if missing.
 
     Raises:
-        RecordingError: it can neither be read nor made.
+        RecordingError: it can neither be read nor created.
     """
     name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
     path = state_directory() / "keys" / name
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _make_key(path) or path.read_bytes()
+        return create_key(path) or path.read_bytes()
     except OSError as error:
-        message = f"cannot keep the pseudonyms' key in {path}: {error.strerror}; set XDG_STATE_HOME or say --keep-ids"
+        message = f"cannot keep the pseudonyms' key in {path}: {error.strerror}; set XDG_STATE_HOME or pass --keep-ids"
         raise RecordingError(message) from error
 
 
-def _make_key(path: Path) -> bytes | None:
-    """A new key at `path`; None if one is there. Written aside first, so that nobody reads half of it."""
+def create_key(path: Path) -> bytes | None:
+    """Create a key at `path`; None if there is one. It is linked once it is whole, so that no half is ever read."""
     if path.exists():
         return None
     key, aside = secrets.token_bytes(32), path.with_suffix(f".{os.getpid()}")

@@ -150,7 +150,7 @@ class RecordingReader:
         self._on_progress(self._done, self.exchanges)
 
     def _warn_of_bad_lines(self, path: Path, *, hold_open: bool) -> Iterator[Entry]:
-        # Only a file with exchanges in it has bad lines; any other is no recording as a whole.
+        # Only a file with exchanges in it has bad lines; any other file is not a recording.
         begun, bad, waiting = False, 0, list[BadLine]()
         for item in read_recording(path, hold_open=hold_open):
             if isinstance(item, BadLine):
@@ -167,7 +167,7 @@ class RecordingReader:
                     self._warn(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
                 waiting.clear()
         if bad > MOST_COMPLAINTS:
-            self._warn(f"{name_of(path)}: skipped {bad - MOST_COMPLAINTS} more lines that are no exchanges")
+            self._warn(f"{name_of(path)}: skipped {bad - MOST_COMPLAINTS} more lines that are not exchanges")
 
 
 def read_recording(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
@@ -190,20 +190,20 @@ def read_recording(path: Path, *, hold_open: bool = True) -> Iterator[Entry | Ba
             exchanges += 1
         yield item
     if not exchanges and first_bad:
-        raise RecordingError(f"{name_of(path)} is no recording: line {first_bad.line}: {first_bad.reason}")
+        raise RecordingError(f"{name_of(path)} is not a recording: line {first_bad.line}: {first_bad.reason}")
     if not exchanges:
         raise RecordingError(f"{name_of(path)} is empty: no exchange was recorded")
 
 
 def check_recording(path: Path) -> None:
-    """Look into a file that is to be written to.
+    """Check that a file can be added to.
 
     Raises:
-        RecordingError: it is no recording that this tapehead can add to.
+        RecordingError: it is not a recording that this tapehead can add to.
     """
     looked_at = list(itertools.islice(_read_file(path), LINES_LOOKED_AT))
     if looked_at and not any(isinstance(item, Entry) or item.torn for item in looked_at):
-        raise RecordingError(f"{path} is no recording; name another file")
+        raise RecordingError(f"{path} is not a recording; name another file")
 
 
 def _first_time(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""A recording in the making: pipeline, writer and file, put together."""
+"""A recorder: pipeline, writer and file, put together."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,16 +14,20 @@ from tapehead.text import count_of
 
 
 class Recorder:
-    """A recording that is being made: what takes exchanges, and what stores them.
+    """A recording that is being made.
 
     Args:
-        settings: where to, and how.
-        warn: prints a line, in any thread.
-        failures: what failed of tapehead's own.
-        on_stored: subscribers, as `ExchangePipeline` has them.
+        settings: the recording.
+        warn: called with one line about each problem, in any thread.
+        failures: records internal errors.
+        on_stored: subscribers, as for `ExchangePipeline`.
+
+    Attributes:
+        pipeline: turns calls into lines.
+        writer: takes the calls.
 
     Raises:
-        RecordingError: it cannot be written.
+        RecordingError: the recording cannot be written.
     """
 
     def __init__(
@@ -36,34 +40,31 @@ class Recorder:
         out = settings.out
         redactor = None if settings.keep_ids else Redactor(pseudonym_key(out.parent), settings.redact_keys)
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
+        self._file = RotatingFile(file, settings.rotation, warn)
         self.failures = failures
         self.pipeline = ExchangePipeline(redactor, failures, on_stored)
         self.writer = BackgroundWriter(
-            RotatingFile(file, settings.rotation, warn),
-            self.pipeline.process_captured,
-            warn,
-            sync=settings.sync,
-            backlog=settings.backlog,
+            self._file, self.pipeline.process_captured, warn, sync=settings.sync, backlog=settings.backlog
         )
 
     def close(self) -> None:
-        """Store what waits; nothing comes any more."""
+        """Store what waits; no more calls come."""
         self.writer.close()
 
     def discard(self) -> None:
-        """Close it, and remove the file if there is nothing in it, since the run never began."""
-        self.writer.rolling.discard_if_empty()
+        """Close the recording of a run that did not begin, and remove the file if it is empty."""
+        self._file.discard_if_empty()
         self.writer.close()
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was seen is in it, checked and confirmed."""
-        return not (self.writer.lost or self.writer.unsure or self.failures.count)
+        """Whether all captured calls are in the recording, checked and confirmed."""
+        return not (self.writer.lost or self.writer.unconfirmed or self.failures.count)
 
     def summary(self) -> str:
-        """What was recorded, in one line."""
+        """Return what was recorded, in one line."""
         writer, pipeline = self.writer, self.pipeline
-        took = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.begun, 'session')}"
+        stored = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.begun, 'session')}"
         lost = f"; {count_of(writer.lost, 'exchange')} LOST" if writer.lost else ""
-        unsure = f"; {count_of(writer.unsure, 'exchange')} not confirmed by the disk" if writer.unsure else ""
-        return f"recorded {took} in {writer.rolling.path}: {pipeline.verdict()}{lost}{unsure}{self.failures}"
+        doubt = f"; {count_of(writer.unconfirmed, 'exchange')} not confirmed by the disk" if writer.unconfirmed else ""
+        return f"recorded {stored} in {self._file.path}: {pipeline.verdict()}{lost}{doubt}{self.failures}"

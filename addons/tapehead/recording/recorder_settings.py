@@ -1,4 +1,4 @@
-"""How a command runs, as plain values: what the doors gather and the adapters take."""
+"""Settings of a recorder, and the parsing of sizes and times."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MEGABYTE = 1_000_000
 
 
 class Sync(StrEnum):
-    """When the disk is told to keep what was written, so that it outlives a loss of power."""
+    """The times at which the disk has to confirm what was written, so that it survives a loss of power."""
 
     EACH = "each"
     SECOND = "second"
@@ -21,23 +21,23 @@ class Sync(StrEnum):
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """When a recording is full: at so many bytes, or after so many seconds; None for never."""
+    """The limits of one file of a recording, in bytes and in seconds; None for no limit."""
 
     size: int | None = None
     seconds: float | None = None
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where exchanges are stored, and how.
+    """The recording to be written, and how.
 
     Attributes:
         out: the recording; with the suffix .zst it is compressed.
-        append, overwrite: what to do with a recording that is there.
+        append, overwrite: whether an existing recording is added to, or replaced.
         keep_ids: whether identifiers are stored as they are.
-        redact_keys: names whose values identify somebody, besides those that always do.
+        redact_keys: names whose values identify people, besides those that always do.
         sync: when the disk has to confirm.
-        rotation: when a new file is begun.
-        backlog: how many bytes wait in memory while the disk refuses.
+        rotation: when a new file begins.
+        backlog: the number of bytes that may wait in memory while the disk refuses.
     """
 
     out: Path
@@ -56,20 +56,20 @@ _AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?([a-zA-Z]*)")
 
 
 def parse_size(text: str, option: str) -> int:
-    """The number of bytes that a size such as `256MB` names.
+    """Return the number of bytes of a size such as `256MB`.
 
     Raises:
-        UsageError: it names none.
+        UsageError: it is not a size.
     """
     match = _AMOUNT.fullmatch(text)
     size = int(float(match[1]) * _SIZES.get(match[2].upper(), 0)) if match else 0
     if size < 1:
-        raise UsageError(f"{option} {text} is no size; expected one such as 256MB")
+        raise UsageError(f"invalid {option} '{text}': expected a size such as 256MB")
     return size
 
 
 def parse_rotation(texts: Sequence[str] | None, option: str = "--rotate") -> Rotation:
-    """When a recording is full, by the sizes and times that an option names; the last of a kind counts.
+    """Return the limits that an option names as sizes and times; the last of a kind counts.
 
     Raises:
         UsageError: one is neither.
@@ -78,7 +78,7 @@ def parse_rotation(texts: Sequence[str] | None, option: str = "--rotate") -> Rot
     for text in texts or ():
         match = _AMOUNT.fullmatch(text)
         if not match or (match[2] not in _TIMES and match[2].upper() not in _SIZES) or not float(match[1]):
-            raise UsageError(f"{option} {text} is neither a size nor a time; expected one such as 256MB or 1h")
+            raise UsageError(f"invalid {option} '{text}': expected a size or a time such as 256MB or 1h")
         if match[2] in _TIMES:
             seconds = float(match[1]) * _TIMES[match[2]]
         else:

@@ -1,8 +1,8 @@
-"""A recording on disk that is being written: claimed and locked, mended where a crash cut it short, appended to.
+"""A recording file open for appending: locked, repaired where a crash cut it short, appended to.
 
-What is appended is there as a whole or not at all: a write that the disk refuses in its middle is taken back. With the
-suffix .zst a recording is a stream of zstd frames with a block that ends after each write, so what was written can be
-read after a crash as well as plain text can.
+A write is there as a whole or not at all: one that the disk refuses halfway is undone. With the suffix .zst a recording
+is a stream of zstd frames with a block that ends after each write, so that it can be read after a crash as plain text
+can.
 """
 
 import contextlib
@@ -19,28 +19,28 @@ from tapehead.recording.paths import COMPRESSED_SUFFIX, private
 from tapehead.recording.reader import check_recording
 from tapehead.recording.zstd_frames import END, MAGIC, whole_extent
 
-# The plain bytes after which a frame ends: what damage to the disk can cost, and what has to be unpacked at once.
+# The plain bytes after which a frame ends: the most that damage to the disk can cost, or has to be unpacked at once.
 FRAME_BYTES = 1_000_000
 
 
-class _Coder(Protocol):
-    """How lines become bytes of the file."""
+class _Encoding(Protocol):
+    """An encoding of lines as bytes of the file."""
 
     is_open: bool
 
     def encode(self, lines: Sequence[bytes]) -> bytes:
-        """The bytes to be appended for some lines."""
+        """Return the bytes to be appended for some lines."""
         ...
 
     def resume(self, *, is_open: bool) -> None:
-        """Go on behind what the file holds, whose last frame may be unfinished."""
+        """Continue after the file's content, whose last frame may be unfinished."""
         ...
 
-    def mend(self, file: int) -> None:
-        """Look at what somebody else has written, and make its end fit to be gone on behind.
+    def repair(self, file: int) -> None:
+        """Repair the end of a file that another process has written, so that it can be appended to.
 
         Raises:
-            ValueError: it is of the other kind.
+            ValueError: it has the other encoding.
         """
         ...
 
@@ -54,15 +54,15 @@ class _Plain:
         return b"".join(lines)
 
     def resume(self, *, is_open: bool) -> None:
-        """Nothing is ever left open."""
+        """Do nothing, since nothing is ever left open."""
 
-    def mend(self, file: int) -> None:
+    def repair(self, file: int) -> None:
         """End a line that a crash cut short, so that the next exchange begins on a line of its own."""
         if os.pread(file, len(MAGIC), 0) == MAGIC:
-            raise ValueError(f"is compressed; name it so, with {COMPRESSED_SUFFIX} at the end")
+            raise ValueError(f"is compressed; its name has to end in {COMPRESSED_SUFFIX}")
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":
-            _write(file, b"\n")
+            write_all(file, b"\n")
 
 
 class _Zstd:
@@ -91,8 +91,8 @@ class _Zstd:
         self.is_open = is_open
         self._lead = END if is_open else b""
 
-    def mend(self, file: int) -> None:
-        """Cut off a block that is not whole, and end the frame and the line, which may be half a one."""
+    def repair(self, file: int) -> None:
+        """Cut off a block that is not whole, and end the frame and the line, which may be incomplete."""
         try:
             extent = whole_extent(lambda offset, size: os.pread(file, size, offset))
         except ValueError as error:
@@ -101,7 +101,7 @@ class _Zstd:
         if is_torn:
             os.ftruncate(file, extent.end)
         if is_torn or extent.is_open:
-            _write(file, (END if extent.is_open else b"") + zstandard.compress(b"\n"))
+            write_all(file, (END if extent.is_open else b"") + zstandard.compress(b"\n"))
         self.resume(is_open=False)
 
 
@@ -109,51 +109,55 @@ class RecordingFile:
     """A recording open for appending, by this process alone.
 
     Args:
-        path: the file; its directory is made if need be, the file gets mode 0600. Compressed if it ends in .zst.
-        append: whether a recording that is there may be added to.
-        overwrite: whether it may be replaced, which is done with the first exchange. With neither, the file must not
-            be there, or be empty.
+        path: the file, compressed if it ends in .zst; its directory is created if missing, the file has mode 0600.
+        append: whether an existing recording may be added to.
+        overwrite: whether it may be replaced, which happens with the first exchange. With neither, the file must not
+            exist, or be empty.
+
+    Attributes:
+        path: the file.
+        size: its size in bytes.
 
     Raises:
-        RecordingError: it cannot be opened, another process writes it, or what is there is no recording.
+        RecordingError: it cannot be opened, another process writes it, or it is not a recording.
     """
 
     def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False) -> None:
         self.path = path
-        self._coder: _Coder = _Zstd() if path.suffix == COMPRESSED_SUFFIX else _Plain()
-        self._made: Path | None = None
+        self._encoding: _Encoding = _Zstd() if path.suffix == COMPRESSED_SUFFIX else _Plain()
+        self._created: Path | None = None
         self._refused = False
         try:
-            self._made = _make_directory(path.parent)
+            self._created = create_directory(path.parent)
             self._file = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            self._claim(append=append, overwrite=overwrite)
+            self._lock_and_check(append=append, overwrite=overwrite)
         except IsADirectoryError as error:
             raise RecordingError(f"{path} is a directory; name a file in it") from error
         except OSError as error:
             raise RecordingError(f"cannot write {path}: {error.strerror}") from error
 
-    def _claim(self, *, append: bool, overwrite: bool) -> None:
+    def _lock_and_check(self, *, append: bool, overwrite: bool) -> None:
         try:
-            _lock(self._file, self.path)
+            # The lock ends with the file's last descriptor, and so with this process.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.size = os.fstat(self._file).st_size
             self._replaces = bool(self.size) and overwrite
-            if self.size:
-                self._check(may_be_there=append or overwrite)
-        except (OSError, RecordingError):
+            if not self.size:
+                return
+            if not (append or overwrite):
+                raise RecordingError(f"{self.path} exists; pass --append to add to it, or --overwrite to replace it")
+            check_recording(self.path)
+            if not self._replaces:
+                self._repair()
+        except (OSError, RecordingError) as error:
             os.close(self._file)
+            if isinstance(error, BlockingIOError):
+                raise RecordingError(f"another process records into {self.path}; name another file") from error
             raise
 
-    def _check(self, *, may_be_there: bool) -> None:
-        """Make sure that what is there is a recording that may be added to or replaced."""
-        if not may_be_there:
-            raise RecordingError(f"{self.path} exists; say --append to add to it, --overwrite to replace it")
-        check_recording(self.path)
-        if not self._replaces:
-            self._mend()
-
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         try:
-            self._coder.mend(self._file)
+            self._encoding.repair(self._file)
         except ValueError as error:
             raise RecordingError(f"{self.path} {error}") from error
         self.size = os.fstat(self._file).st_size
@@ -163,33 +167,29 @@ class RecordingFile:
 
         Raises:
             OSError: the disk does not take them.
-            RecordingError: somebody else wrote into the file.
+            RecordingError: another process wrote into the file.
         """
-        self._prepare()
-        was_open = self._coder.is_open
-        encoded = self._coder.encode(lines)
-        try:
-            _write(self._file, encoded)
-        except OSError:
-            self._refused = True
-            self._coder.resume(is_open=was_open)
-            with contextlib.suppress(OSError):  # the next write tries again
-                self._take_back()
-            raise
-        self.size += len(encoded)
-
-    def _prepare(self) -> None:
-        """Bring the file to where it stood after the last write."""
         if self._replaces:  # only now, since until here the run may have failed
             os.ftruncate(self._file, 0)
             self._replaces, self.size = False, 0
         if self._refused:
-            self._take_back()
+            self._undo_write()
         if os.fstat(self._file).st_size != self.size:
-            self._mend()
+            self._repair()
+        was_open = self._encoding.is_open
+        encoded = self._encoding.encode(lines)
+        try:
+            write_all(self._file, encoded)
+        except OSError:
+            self._refused = True
+            self._encoding.resume(is_open=was_open)
+            with contextlib.suppress(OSError):  # the next write tries again
+                self._undo_write()
+            raise
+        self.size += len(encoded)
 
-    def _take_back(self) -> None:
-        """Cut off what a refused write has left."""
+    def _undo_write(self) -> None:
+        """Cut off the rest of a refused write."""
         os.ftruncate(self._file, self.size)
         self._refused = False
 
@@ -202,40 +202,40 @@ class RecordingFile:
         os.fdatasync(self._file)
 
     def handle(self) -> int:
-        """A file descriptor of its own, for somebody who closes it."""
+        """Return a new descriptor of the file, which the caller closes."""
         return os.dup(self._file)
 
     @property
     def is_moved(self) -> bool:
-        """Whether the path leads to this file no more: it was renamed, removed or replaced."""
+        """Whether the path no longer leads to this file, which was renamed, removed or replaced."""
         try:
             return not os.path.samestat(self.path.stat(), os.fstat(self._file))
         except (FileNotFoundError, NotADirectoryError):
             return True
-        except OSError:  # the path cannot be looked at; the file may still be written
+        except OSError:  # the path cannot be checked; the file may still be written
             return False
 
     @property
     def is_removed(self) -> bool:
-        """Whether no path leads to this file any more."""
+        """Whether no path leads to this file any longer."""
         return os.fstat(self._file).st_nlink == 0
 
     def discard_if_empty(self) -> None:
-        """Remove the file again if there is nothing in it, and the directory if it was made for it."""
+        """Remove the file if it is empty, and the directory if it was created for it."""
         if not os.fstat(self._file).st_size:
             self.path.unlink(missing_ok=True)
-            if self._made:
-                self._made.rmdir()
+            if self._created:
+                self._created.rmdir()
 
     def close(self) -> None:
-        """End what is unfinished, have the disk confirm it, and close the file; appending is over.
+        """End an unfinished frame, have the disk confirm it, and close the file; appending is over.
 
         Raises:
             OSError: the disk refuses; the file is closed all the same.
         """
         try:
-            if self._coder.is_open and not self._refused:
-                _write(self._file, END)
+            if self._encoding.is_open and not self._refused:
+                write_all(self._file, END)
             self.sync()
         finally:
             os.close(self._file)
@@ -247,25 +247,18 @@ class RecordingFile:
         self.close()
 
 
-def _make_directory(path: Path) -> Path | None:
-    """Make a directory; its path if it was not there."""
+def create_directory(path: Path) -> Path | None:
+    """Create a directory; return its path if it was missing."""
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
         if path.is_dir():
             return None
-        raise NotADirectoryError(error.errno, f"{path} is no directory") from error
+        raise NotADirectoryError(error.errno, f"{path} is not a directory") from error
     return path
 
 
-def _lock(file: int, path: Path) -> None:
-    """Keep other processes from writing; the lock ends with the file's last descriptor, and so with this process."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RecordingError(f"another process records into {path}; name another file") from error
-
-
-def _write(file: int, content: bytes) -> None:
+def write_all(file: int, content: bytes) -> None:
+    """Write all bytes to a descriptor."""
     while content:
         content = content[os.write(file, content) :]

@@ -1,7 +1,7 @@
-"""The file that is being written, kept up with: a new one when it is full, and when somebody took it away.
+"""A recording file that rotates by size or age, and that begins anew when it was moved away.
 
-A full recording is renamed, with the time (UTC) between its name and its suffix, so that the one being written always
-has the name that was said, and names in alphabetical order are in order of time.
+A full file is renamed, with the time (UTC) between its name and its suffix, so that the file being written always has
+the given name, and names in alphabetical order are in order of time.
 """
 
 import contextlib
@@ -16,15 +16,16 @@ from tapehead.recording.recording_file import RecordingFile
 
 
 class RotatingFile:
-    """One recording in one file after the other.
+    """A recording in one file after the other.
 
     Args:
-        file: the file to begin with.
-        rotation: when a new one is begun.
-        warn: prints a line, in any thread.
+        file: the first file.
+        rotation: the limits of a file.
+        warn: called with one line about each problem, in any thread.
 
     Attributes:
-        removed: how many exchanges were in files that somebody removed.
+        path: the path of the file being written.
+        removed: the number of exchanges in files that were removed.
     """
 
     def __init__(self, file: RecordingFile, rotation: Rotation, warn: Callable[[str], None]) -> None:
@@ -33,43 +34,35 @@ class RotatingFile:
         self._file: RecordingFile | None = file
         self._rotation = rotation
         self._warn = warn
-        self._begin()
-
-    def _begin(self) -> None:
-        self._appended = 0
-        self._since = time.monotonic()
+        self._appended, self._since = 0, time.monotonic()
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Add lines: all of them or none.
 
         Raises:
             OSError: the disk does not take them.
-            RecordingError: there is no file, and none can be made.
+            RecordingError: there is no file, and none can be created.
         """
-        self._keep_up()
+        if self._file and self._file.is_moved:
+            self._begin_after_move(self._file)
+        elif self._file and self._is_full(self._file):
+            self._rotate(self._file)
         if self._file is None:
             self._file = RecordingFile(self.path, append=True)
-            self._begin()
+            self._appended, self._since = 0, time.monotonic()
         self._file.append(lines)
         self._appended += len(lines)
 
-    def _keep_up(self) -> None:
-        """Let go of a file that somebody took away, or that is full."""
-        if self._file and self._file.is_moved:
-            self._leave(self._file)
-        elif self._file and self._is_full(self._file):
-            self._rotate(self._file)
-
-    def _leave(self, file: RecordingFile) -> None:
+    def _begin_after_move(self, file: RecordingFile) -> None:
         if file.is_removed:
             self.removed += self._appended
-            what = f"was removed, and with it {self._appended} exchanges of this run"
+            event = f"was removed, and with it {self._appended} exchanges of this run"
         else:
-            what = "was moved away"
-        self._warn(f"{self.path} {what}; the recording goes on in a new file of that name")
-        self._let_go(file)
+            event = "was moved away"
+        self._warn(f"{self.path} {event}; the recording continues in a new file of that name")
+        self._close_file(file)
 
-    def _let_go(self, file: RecordingFile) -> None:
+    def _close_file(self, file: RecordingFile) -> None:
         self._file = None
         with contextlib.suppress(OSError):  # what was appended is there; only the end of a frame may be missing
             file.close()
@@ -82,12 +75,12 @@ class RotatingFile:
 
     def _rotate(self, file: RecordingFile) -> None:
         try:
-            self.path.rename(_full_name(self.path))
+            self.path.rename(full_path(self.path))
         except OSError as error:
-            self._warn(f"cannot rename {self.path}, which is full: {error.strerror}; the recording goes on in it")
+            self._warn(f"cannot rename {self.path}, which is full: {error.strerror}; the recording continues in it")
             self._rotation = Rotation()
         else:
-            self._let_go(file)
+            self._close_file(file)
 
     def sync(self) -> None:
         """Have the disk confirm what was written.
@@ -99,11 +92,11 @@ class RotatingFile:
             self._file.sync()
 
     def handle(self) -> int | None:
-        """A descriptor of the file, for somebody who closes it; None while there is no file."""
+        """Return a new descriptor of the file, which the caller closes; None while there is no file."""
         return self._file.handle() if self._file else None
 
     def discard_if_empty(self) -> None:
-        """Remove the file again if there is nothing in it."""
+        """Remove the file if it is empty."""
         if self._file:
             self._file.discard_if_empty()
 
@@ -111,9 +104,10 @@ class RotatingFile:
         """Close the file; appending is over."""
         if self._file:
             self.removed += self._appended if self._file.is_removed else 0
-            self._let_go(self._file)
+            self._close_file(self._file)
 
 
-def _full_name(path: Path) -> Path:
+def full_path(path: Path) -> Path:
+    """Return the new path of a file that is full: with the time before its suffixes."""
     name = path.with_suffix("") if path.suffix == COMPRESSED_SUFFIX else path
     return path.with_name(f"{name.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}{path.name.removeprefix(name.stem)}")

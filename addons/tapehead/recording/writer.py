@@ -1,8 +1,8 @@
-"""Storing what players sent without making them wait: a thread that prepares and writes, and a backlog in memory.
+"""A background writer: a thread that prepares and writes lines, and a backlog in memory.
 
-An answer is held until its exchange is written, so that what a player was answered is in the recording even if tapehead
-is killed. That wait has an end: where the disk is slower than `PATIENCE_SECONDS`, or refuses, answers go out at once,
-and exchanges wait in memory, up to a bound, until the disk takes them. What does not fit any more is counted as lost.
+A response is held until its exchange is written, so that every call that a player saw answered is in the recording even
+if tapehead is killed. That wait is bounded: where the disk is slower than `PATIENCE_SECONDS`, or refuses, responses go
+out at once, and exchanges wait in memory, up to a limit, until the disk takes them. Those beyond the limit are lost.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from tapehead.text import count_of
 PATIENCE_SECONDS = 0.5
 RETRY_SECONDS = 0.5
 SYNC_SECONDS = 1.0
-# How long the end of a run waits for a disk that does not answer.
+# The time that the end of a run waits for a disk that does not respond.
 CLOSE_SECONDS = 10.0
 # Lines that are written at once.
 _MOST_LINES = 64
-_MOST_TAKEN = 256
+_MOST_JOBS = 256
 
 
 class _Job[T](NamedTuple):
@@ -38,235 +38,218 @@ class _Job[T](NamedTuple):
 
 
 class BackgroundWriter[T]:
-    """Stores items, one line each, in the order in which they come.
+    """Store items, one line each, in the order in which they come.
 
     Args:
-        rolling: the recording.
-        prepare: makes an item's line, in the writer's thread; None for an item that cannot be stored.
-        warn: prints a line, in any thread.
+        file: the recording.
+        prepare: returns an item's line, in the writer's thread; None for an item that cannot be stored.
+        warn: called with one line about each problem, in any thread.
         sync: when the disk has to confirm.
-        backlog: how many bytes may wait in memory.
+        backlog: the number of bytes that may wait in memory.
 
     Attributes:
-        taken: how many items came.
-        written: how many are in the recording.
-        unsure: how many of them the disk did not confirm.
+        received: the number of items received.
+        written: the number of items in the recording.
+        unconfirmed: the number of those that the disk did not confirm.
     """
 
     def __init__(
         self,
-        rolling: RotatingFile,
+        file: RotatingFile,
         prepare: Callable[[T], bytes | None],
         warn: Callable[[str], None],
         *,
         sync: Sync,
         backlog: int,
     ) -> None:
-        self.rolling = rolling
-        self.taken = self.written = self.unsure = 0
+        self._file = file
+        self.received = self.written = self.unconfirmed = 0
         self._prepare = prepare
         self._warn = warn
         self._sync = sync
-        self._most = backlog
-        # Bytes that came and bytes that went; each is written by one thread only.
-        self._came = self._went = 0
+        self._backlog = backlog
+        # Bytes that came in and that went out; each is changed by one thread only.
+        self._bytes_in = self._bytes_out = 0
         self._dropped = 0
-        self._unconfirmed = 0
-        self._late = False
-        self._down = False
+        self._to_confirm = 0
+        self._is_late = False
+        self._is_down = False
         self._retry_at = 0.0
         self._closing = False
         self._lines: deque[bytes] = deque()
         self._jobs: queue.SimpleQueue[_Job[T] | None] = queue.SimpleQueue()
-        self._syncer = _Syncer(self._doubt)
+        self._syncer = Syncer(self._count_unconfirmed)
         self._thread = threading.Thread(target=self._run, name="tapehead-writer", daemon=True)
         self._thread.start()
 
     @property
     def lost(self) -> int:
-        """How many items are not in the recording; exact once it is closed."""
-        return self.taken - self.written + self.rolling.removed
+        """The number of items that are not in the recording; exact once it is closed."""
+        return self.received - self.written + self._file.removed
 
     # ---- On the event loop ----
 
     async def store(self, item: T, size: int) -> None:
-        """Have an item stored, and wait for that, though not for long.
+        """Have an item stored, and wait for that, for `PATIENCE_SECONDS` at most.
 
         Args:
-            item: what to store.
-            size: about how many bytes it holds in memory until then.
+            item: the item.
+            size: its approximate size in memory, in bytes.
         """
         stored = self.put(item, size)
-        if stored is None or self._late:
+        if stored is None or self._is_late:
             return
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await stored
         except TimeoutError:
-            self._be_late()
+            if not self._is_late:
+                self._is_late = True
+                self._warn(
+                    f"{self._file.path}: the disk is slow; responses no longer wait for it, and exchanges wait in "
+                    f"memory until it has caught up"
+                )
 
     def put(self, item: T, size: int) -> "asyncio.Future[None] | None":
-        """Have an item stored; what is done once it is, or None if there is no room for it."""
-        self.taken += 1
-        if self._came - self._went + size > self._most:
+        """Have an item stored; return a future that is done once it is, or None if the backlog is full."""
+        self.received += 1
+        if self._bytes_in - self._bytes_out + size > self._backlog:
             self._dropped += 1
             return None
-        self._came += size
+        self._bytes_in += size
         stored = asyncio.get_running_loop().create_future()
         self._jobs.put(_Job(item, size, stored))
         return stored
 
-    def _be_late(self) -> None:
-        if not self._late:
-            self._late = True
-            self._warn(
-                f"{self.rolling.path}: the disk is slow; answers wait for it no longer, and exchanges wait in memory, "
-                f"until it has caught up"
-            )
-
     def close(self) -> None:
-        """Write what waits, as far as the disk takes it, and close the recording."""
+        """Write the backlog, as far as the disk takes it, and close the recording."""
         self._jobs.put(None)
         self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
-            self.rolling.close()
+            self._file.close()
 
     # ---- In the thread ----
 
     def _run(self) -> None:
         while not self._closing:
             jobs = self._take()
-            self._prepare_all(jobs)
+            for job in jobs:
+                line = self._prepare(job.item)
+                self._bytes_out += job.size - (len(line) if line else 0)
+                if line:
+                    self._lines.append(line)
             self._flush()
             self._confirm()
-            _release([job.stored for job in jobs])
+            if jobs:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
+                    jobs[0].stored.get_loop().call_soon_threadsafe(finish_all, [job.stored for job in jobs])
             if not self._lines and self._jobs.empty():
-                self._late = False
+                self._is_late = False
 
     def _take(self) -> list[_Job[T]]:
-        """The jobs that wait; if there are none, wait for one, or until it is time to look after the disk again."""
+        """Return the jobs that wait; if there are none, wait for one, or until it is time to try the disk again."""
         jobs: list[_Job[T]] = []
         with contextlib.suppress(queue.Empty):
-            job = self._jobs.get(timeout=RETRY_SECONDS if self._lines or self._unconfirmed else None)
+            job = self._jobs.get(timeout=RETRY_SECONDS if self._lines or self._to_confirm else None)
             while job is not None:
                 jobs.append(job)
-                if len(jobs) == _MOST_TAKEN:
+                if len(jobs) == _MOST_JOBS:
                     return jobs
                 job = self._jobs.get_nowait()
             self._closing = True
         return jobs
 
-    def _prepare_all(self, jobs: Sequence[_Job[T]]) -> None:
-        for job in jobs:
-            line = self._prepare(job.item)
-            self._went += job.size - (len(line) if line else 0)
-            if line:
-                self._lines.append(line)
-
     def _flush(self) -> None:
         """Write the lines that wait, unless the disk refused just now."""
-        if self._down and time.monotonic() < self._retry_at and not self._closing:
+        if self._is_down and time.monotonic() < self._retry_at and not self._closing:
             return
         try:
             while self._lines:
-                self._write(list(islice(self._lines, _MOST_LINES)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the lines wait and it is tried again
-            self._fail(error)
+                lines = list(islice(self._lines, _MOST_LINES))
+                self._file.append(lines)
+                for line in lines:
+                    self._bytes_out += len(line)
+                    self._lines.popleft()
+                self.written += len(lines)
+                self._to_confirm += len(lines)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lines wait and are tried again
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            if not self._is_down:
+                self._is_down, self._dropped = True, 0
+                why = error if isinstance(error, TapeheadError) else f"cannot write {self._file.path}: {reason(error)}"
+                self._warn(
+                    f"{why}; traffic continues, but is not being recorded: exchanges wait in memory, "
+                    f"up to {self._backlog:,} bytes, until the recording can be written again"
+                )
         else:
-            self._recover()
-
-    def _write(self, lines: Sequence[bytes]) -> None:
-        self.rolling.append(lines)
-        for line in lines:
-            self._went += len(line)
-            self._lines.popleft()
-        self.written += len(lines)
-        self._unconfirmed += len(lines)
-
-    def _fail(self, error: Exception) -> None:
-        self._retry_at = time.monotonic() + RETRY_SECONDS
-        if not self._down:
-            self._down, self._dropped = True, 0
-            why = error if isinstance(error, TapeheadError) else f"cannot write {self.rolling.path}: {_reason(error)}"
-            self._warn(
-                f"{why}; THE TRAFFIC GOES ON, and its exchanges wait in memory, up to {self._most:,} bytes of them, "
-                "until the recording can be written again"
-            )
-
-    def _recover(self) -> None:
-        if self._down:
-            self._down = False
-            lost = f"; {count_of(self._dropped, 'exchange')} found no room and LOST" if self._dropped else ""
-            self._warn(f"{self.rolling.path} can be written again, and what waited in memory is in it{lost}")
+            if self._is_down:
+                self._is_down = False
+                lost = f"; {count_of(self._dropped, 'exchange')} did not fit and LOST" if self._dropped else ""
+                self._warn(f"{self._file.path} can be written again, and the exchanges in memory are in it{lost}")
 
     def _confirm(self) -> None:
-        """Have the disk confirm what was written, as often as was said."""
-        if not self._unconfirmed or self._sync is Sync.NONE:
-            self._unconfirmed = 0
+        """Have the disk confirm what was written, as often as `sync` asks for."""
+        if not self._to_confirm or self._sync is Sync.NONE:
+            self._to_confirm = 0
         elif self._sync is Sync.EACH:
-            self._doubt(self._unconfirmed, _catch(self.rolling.sync))
-            self._unconfirmed = 0
-        elif self._syncer.is_due and (handle := self.rolling.handle()) is not None:
-            self._syncer.sync(handle, self._unconfirmed)
-            self._unconfirmed = 0
+            self._count_unconfirmed(self._to_confirm, os_error_of(self._file.sync))
+            self._to_confirm = 0
+        elif self._syncer.is_due and (handle := self._file.handle()) is not None:
+            self._syncer.sync(handle, self._to_confirm)
+            self._to_confirm = 0
 
-    def _doubt(self, count: int, error: OSError | None) -> None:
-        """Count what the disk did not confirm."""
+    def _count_unconfirmed(self, count: int, error: OSError | None) -> None:
         if error is None:
             return
-        if not self.unsure:
-            self._warn(f"{self.rolling.path}: the disk did not confirm what was written: {_reason(error)}")
-        self.unsure += count
+        if not self.unconfirmed:
+            self._warn(f"{self._file.path}: the disk did not confirm what was written: {reason(error)}")
+        self.unconfirmed += count
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what an error says: the system's text, or else its type and message."""
     return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
 
 
-def _catch(deed: Callable[[], None]) -> OSError | None:
+def os_error_of(action: Callable[[], None]) -> OSError | None:
+    """Run an action; return the OSError that it raises, if any."""
     try:
-        deed()
+        action()
     except OSError as error:
         return error
     return None
 
 
-def _release(stored: Sequence["asyncio.Future[None]"]) -> None:
-    """Tell those who wait, each on the event loop."""
-    if stored:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            stored[0].get_loop().call_soon_threadsafe(_finish, stored)
-
-
-def _finish(stored: Sequence["asyncio.Future[None]"]) -> None:
+def finish_all(stored: Sequence["asyncio.Future[None]"]) -> None:
+    """Finish the futures of items that are stored; on the event loop."""
     for future in stored:
         if not future.done():
             future.set_result(None)
 
 
-class _Syncer:
-    """Has the disk confirm what was written, once a second at most, in a thread that stalls no writing.
+class Syncer:
+    """Have the disk confirm what was written, once a second at most, in a thread that delays no writing.
 
     Args:
-        tell: called at the end with how many lines that was about, and what the disk said if it refused.
+        on_done: called with the number of lines that were to be confirmed, and the disk's error if it refused.
     """
 
-    def __init__(self, tell: Callable[[int, OSError | None], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_done: Callable[[int, OSError | None], None]) -> None:
+        self._on_done = on_done
         self._last = 0.0
         self._running = False
 
     @property
     def is_due(self) -> bool:
-        """Whether the last time is a second ago, and over."""
+        """Whether the last sync began a second ago or more, and is done."""
         return not self._running and time.monotonic() - self._last >= SYNC_SECONDS
 
     def sync(self, handle: int, count: int) -> None:
-        """Begin; the descriptor is closed at the end."""
+        """Begin to sync a descriptor, which is closed at the end."""
         self._running, self._last = True, time.monotonic()
         threading.Thread(target=self._sync, args=(handle, count), name="tapehead-sync", daemon=True).start()
 
     def _sync(self, handle: int, count: int) -> None:
-        self._tell(count, _catch(lambda: os.fdatasync(handle)))
+        self._on_done(count, os_error_of(lambda: os.fdatasync(handle)))
         os.close(handle)
         self._running = False

@@ -1,8 +1,8 @@
-"""Where a stream of zstd frames that a crash cut short is still whole (RFC 8878, section 3.1.1).
+"""Detection of the intact part of a zstd stream that a crash cut short (RFC 8878, section 3.1.1).
 
 A frame is a header and blocks; each block begins with three bytes that say whether it is the last, of what type it is,
-and how long. The writer ends a block after every exchange, so a frame can lose its end and still be read to there, and
-a last block of no bytes ends it again.
+and how long. The writer ends a block after every exchange, so a frame can lose its end and still be read up to there;
+an empty last block ends it again.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ _BLOCK_HEADER = 3
 _RLE = 1
 _CHECKSUM = 4
 
-# The bytes from an offset on, so many at most.
+# Returns the bytes from an offset on, up to a number of bytes.
 ReadAt = Callable[[int, int], bytes]
 
 
 class Extent(NamedTuple):
-    """How much of a stream is whole: where its last whole block ends, and whether the frame there is unfinished."""
+    """The intact part of a stream: the end of its last whole block, and whether the frame there is unfinished."""
 
     end: int
     is_open: bool
@@ -36,22 +36,22 @@ class _Header(NamedTuple):
 
 
 def whole_extent(read_at: ReadAt) -> Extent:
-    """How much of the stream that `read_at` reads is whole.
+    """Return the intact part of the stream that `read_at` reads.
 
     Raises:
-        ValueError: where a frame should begin, there is none.
+        ValueError: there is something else where a frame should begin.
     """
     offset = 0
-    while (header := _frame_header(read_at(offset, _MAX_HEADER), offset)) is not None:
-        extent = _walk_blocks(read_at, offset + header.size, header.checksum)
+    while (header := parse_header(read_at(offset, _MAX_HEADER), offset)) is not None:
+        extent = walk_blocks(read_at, offset + header.size, header.checksum)
         if extent.is_open:
             return extent
         offset = extent.end
     return Extent(offset, False)
 
 
-def _frame_header(start: bytes, offset: int) -> _Header | None:
-    """The header of a frame that begins with `start`; None if it is cut short."""
+def parse_header(start: bytes, offset: int) -> _Header | None:
+    """Return the header of a frame that begins with `start`; None if it is cut short."""
     if not MAGIC.startswith(start[: len(MAGIC)]):
         raise ValueError(f"no zstd frame begins at byte {offset}")
     try:
@@ -62,8 +62,8 @@ def _frame_header(start: bytes, offset: int) -> _Header | None:
     return _Header(size, _CHECKSUM if has_checksum else 0) if len(start) >= size else None
 
 
-def _walk_blocks(read_at: ReadAt, offset: int, checksum: int) -> Extent:
-    """The extent of the frame whose blocks begin at `offset`."""
+def walk_blocks(read_at: ReadAt, offset: int, checksum: int) -> Extent:
+    """Return the extent of the frame whose blocks begin at `offset`."""
     while True:
         head = read_at(offset, _BLOCK_HEADER)
         if len(head) < _BLOCK_HEADER:

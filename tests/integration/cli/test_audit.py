@@ -117,8 +117,8 @@ def test_a_dash_stands_for_stdin(good: Path) -> None:
     ("content", "complaint"),
     [
         (b"", "is empty: no exchange was recorded"),
-        (b'{"log": {"version": "1.2"}}\n', "is no recording: line 1: no exchange: "),
-        (b"\x89PNG\r\n\x1a\n", "is no recording: line 1: no exchange: "),
+        (b'{"log": {"version": "1.2"}}\n', "is not a recording: line 1: not an exchange: "),
+        (b"\x89PNG\r\n\x1a\n", "is not a recording: line 1: not an exchange: "),
         (b'{"tapehead": 99}\n', "format 99 is newer than this tapehead reads"),
     ],
     ids=["empty", "foreign JSON", "no text", "newer"],
@@ -153,7 +153,7 @@ def test_many_bad_lines_are_told_in_a_few(good: Path, capsys: pytest.CaptureFixt
     assert run(["audit", str(good)]) == 0
     violations_in = capsys.readouterr().err.splitlines()
     assert len(violations_in) == 21
-    assert violations_in[-1].endswith("skipped 80 more lines that are no exchanges")
+    assert violations_in[-1].endswith("skipped 80 more lines that are not exchanges")
 
 
 def test_what_a_newer_version_added_at_the_end_hides_nothing(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -401,4 +401,4 @@ def test_lines_from_stdin_that_are_none_are_told(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"".join([lines[0], b"no\n", *lines[1:]]))))
 
     assert run(["audit", "-"]) == 0
-    assert capsys.readouterr().err.startswith("tapehead: stdin:2: skipped, no exchange")
+    assert capsys.readouterr().err.startswith("tapehead: stdin:2: skipped, not an exchange")

@@ -28,7 +28,7 @@ WRONG = [
     (["record", "--nonsense"], "--nonsense"),
     (["replay"], "RECORDING"),
     (["replay", "missing.jsonl"], "there is no file missing.jsonl"),
-    (["replay", "foreign.jsonl"], "foreign.jsonl is no recording"),
+    (["replay", "foreign.jsonl"], "foreign.jsonl is not a recording"),
     (["replay", "empty.jsonl"], "empty.jsonl is empty"),
     (["replay", "folder"], "folder"),
     (["replay", "newer.jsonl"], "update tapehead"),

@@ -74,7 +74,7 @@ def test_a_difference_is_1(base: Path, new: Path) -> None:
     [
         (["missing.jsonl", "missing.jsonl"], "there is no file missing.jsonl"),
         (["empty", "empty"], "there is no recording (*.jsonl, *.jsonl.zst) in empty"),
-        (["foreign.jsonl", "foreign.jsonl"], "foreign.jsonl is no recording: line 1: "),
+        (["foreign.jsonl", "foreign.jsonl"], "foreign.jsonl is not a recording: line 1: "),
         (["base.jsonl"], "Missing argument 'new'"),
         (["base.jsonl", "base.jsonl", "--tolerance", "-1"], "--tolerance"),
         (["base.jsonl", "base.jsonl", "--tolerance", "inf"], "--tolerance inf"),

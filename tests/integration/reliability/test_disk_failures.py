@@ -69,7 +69,7 @@ def test_a_full_disk_that_has_room_again_gets_all_that_waited(name: str, server:
     (disk / "filler").write_bytes(os.urandom(280_000))
     with running(*record(server, out)) as proxy:
         send(proxy, range(90), size=1000)
-        assert len(told(proxy, "No space left on device; THE TRAFFIC GOES ON")) == 1
+        assert len(told(proxy, "No space left on device; traffic continues, but is not being recorded")) == 1
         (disk / "filler").unlink()
         send(proxy, range(90, 100))
         proxy.wait_for(lambda line: "can be written again, and" in line)
@@ -105,7 +105,7 @@ def test_what_finds_no_room_in_memory_is_lost_and_counted(server: Command, disk:
 
     kept = numbers_in(out)
     assert 205 - len(kept) == lost_by(proxy) > 0
-    assert f"; {lost_by(proxy)} exchanges found no room and LOST" in recovered
+    assert f"; {lost_by(proxy)} exchanges did not fit and LOST" in recovered
     assert set(range(200, 205)) <= set(kept)
 
 
@@ -118,7 +118,7 @@ def test_a_read_only_disk_is_waited_for(server: Command, disk: Path) -> None:
         subprocess.run(["mount", "--bind", disk, disk], check=True)
         subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
         send(proxy, range(10, 20))
-        assert len(told(proxy, "Read-only file system; THE TRAFFIC GOES ON")) == 1
+        assert len(told(proxy, "Read-only file system; traffic continues, but is not being recorded")) == 1
         subprocess.run(["mount", "-o", "remount,rw,bind", disk], check=True)
         proxy.wait_for(lambda line: "can be written again, and" in line)
         assert proxy.stop() == 0
@@ -138,7 +138,7 @@ def test_a_file_that_was_rotated_away_is_followed_by_a_new_one(name: str, server
 
     assert sorted(numbers_in(moved)) == list(range(10))
     assert sorted(numbers_in(out)) == list(range(10, 20))
-    assert len(told(proxy, "was moved away; the recording goes on in a new file of that name")) == 1
+    assert len(told(proxy, "was moved away; the recording continues in a new file of that name")) == 1
 
 
 @FORMS
@@ -174,7 +174,7 @@ def test_a_quota_is_waited_for(name: str, server: Command, tmp_path: Path) -> No
         send(proxy, range(10))
         resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (out.stat().st_size + 50, resource.RLIM_INFINITY))
         send(proxy, range(10, 40))
-        assert len(told(proxy, "File too large; THE TRAFFIC GOES ON")) == 1
+        assert len(told(proxy, "File too large; traffic continues, but is not being recorded")) == 1
         infinite = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, infinite)
         proxy.wait_for(lambda line: "can be written again, and" in line)
@@ -210,7 +210,7 @@ def test_a_disk_with_errors_is_waited_for(name: str, server: Command, tmp_path: 
         send(proxy, range(10))
         flag.touch()
         send(proxy, range(10, 40))
-        assert len(told(proxy, f"{os.strerror(errno.EIO)}; THE TRAFFIC GOES ON")) == 1
+        assert len(told(proxy, f"{os.strerror(errno.EIO)}; traffic continues, but is not being recorded")) == 1
         flag.unlink()
         proxy.wait_for(lambda line: "can be written again, and" in line)
         assert proxy.stop() == 0
@@ -239,7 +239,7 @@ def test_a_disk_that_hangs_stalls_no_player(deed: str, sync: str, server: Comman
         send(proxy, range(10))
         flag.touch()
         send(proxy, range(10, 200))
-        assert len(told(proxy, "the disk is slow; answers wait for it no longer")) == 1
+        assert len(told(proxy, "the disk is slow; responses no longer wait for it")) == 1
         assert len(numbers_in(out)) < 200
         flag.unlink()
         assert proxy.stop() == 0

@@ -50,7 +50,7 @@ def assert_told_once(proxy: Command) -> None:
     told = [line for line in proxy.lines if "tapehead failed in" in line]
     assert told, proxy.lines
     assert len(told) == len(set(told))
-    assert "failures of tapehead's own, see the log" in proxy.lines[-1]
+    assert "internal errors, see the log" in proxy.lines[-1]
 
 
 @pytest.mark.parametrize(("module", "name"), HOOKS)
@@ -111,7 +111,7 @@ def test_an_engine_that_fails_gives_500_and_goes_on(command: str, engine: str, t
     assert [each.status_code for each in answers] == [500] * 3
     assert answers[0].json() == {"message": "tapehead failed; its log says why"}
     assert answers[0].headers["Access-Control-Allow-Origin"] == "*"
-    assert any("3 failures of tapehead's own" in line for line in proxy.lines)
+    assert any("3 internal errors" in line for line in proxy.lines)
     assert sum("tapehead failed in answering a call" in line for line in proxy.lines) == 1
 
 

@@ -48,17 +48,23 @@ def test_this_machine_has_several_names(host: str, tmp_path: Path) -> None:
 
 
 EXPOSED = [
-    (("record", "--to", "http://127.0.0.1:9"), "anybody who reaches it can call the endpoint through it"),
-    (("replay", str(RECORDING)), "anybody who reaches it is answered"),
-    (("replay", str(RECORDING), "--mode", "regular"), "anybody who reaches it is answered"),
-    (("replay", str(RECORDING), "--mode", "socks5"), "anybody who reaches it is answered"),
-    (("serve",), "anybody who reaches it is answered"),
-    (("record", "--mode", "regular", "--open"), "an open proxy, as --open accepts"),
-    (("record", "--mode", "socks5", "--open"), "an open proxy, as --open accepts"),
-    (("record", "--mode", "regular", "--allow-client", US), "only clients that --allow-client names get in"),
-    (("record", "--mode", "regular", "--proxyauth", "user:secret"), "only who logs in is served"),
-    (("record", "--to", "http://127.0.0.1:9", "--allow-client", US), "only clients that --allow-client names get in"),
-    (("serve", "--allow-client", US), "only clients that --allow-client names get in"),
+    (("record", "--to", "http://127.0.0.1:9"), "anyone who reaches it can call the endpoint through it"),
+    (("replay", str(RECORDING)), "anyone who reaches it is answered"),
+    (("replay", str(RECORDING), "--mode", "regular"), "anyone who reaches it is answered"),
+    (("replay", str(RECORDING), "--mode", "socks5"), "anyone who reaches it is answered"),
+    (("serve",), "anyone who reaches it is answered"),
+    (("record", "--mode", "regular", "--open"), "an open proxy, as accepted with --open"),
+    (("record", "--mode", "socks5", "--open"), "an open proxy, as accepted with --open"),
+    (
+        ("record", "--mode", "regular", "--allow-client", US),
+        "networks of --allow-client are served",
+    ),
+    (("record", "--mode", "regular", "--proxyauth", "user:secret"), "a login is required, which travels unencrypted"),
+    (
+        ("record", "--to", "http://127.0.0.1:9", "--allow-client", US),
+        "networks of --allow-client are served",
+    ),
+    (("serve", "--allow-client", US), "networks of --allow-client are served"),
 ]
 
 
@@ -124,7 +130,7 @@ WRONG = [
     (["record", *REGULAR, "--allow-client", "192.168.1.5/24"], "has bits beyond its prefix"),
     (["serve", "--allow-client", "localhost"], "is no address and no network"),
     (["replay", str(RECORDING), "--allow-client", ""], "is no address and no network"),
-    (["record", "--mode", "wireguard", "--proxyauth", "user:secret"], "nobody can log in"),
+    (["record", "--mode", "wireguard", "--proxyauth", "user:secret"], "cannot ask for a login"),
     (["record", *REGULAR, "--set", "proxyauth=user:secret"], "say --proxyauth"),
     (["record", *REGULAR, "--proxyauth", "secret"], "expected USER:PASS"),
     (["record", "--mode", "regular@nowhere.invalid:1"], "cannot listen on nowhere.invalid:1"),

@@ -92,11 +92,11 @@ def test_a_mode_that_listens_nowhere_exposes_nothing(mode: str) -> None:
 
 
 WAYS_OUT = [
-    (policy("192.168.1.0/24"), "only clients that --allow-client names get in"),
-    (policy(login="user:secret"), "only who logs in is served"),
-    (policy(login="@file"), "only who logs in is served"),
-    (policy(open_=True), "an open proxy, as --open accepts"),
-    (policy("10.0.0.1", login="user:secret", open_=True), "names get in; only who logs in is served"),
+    (policy("192.168.1.0/24"), "only clients in the networks of --allow-client are served"),
+    (policy(login="user:secret"), "a login is required, which travels unencrypted"),
+    (policy(login="@file"), "a login is required, which travels unencrypted"),
+    (policy(open_=True), "an open proxy, as accepted with --open"),
+    (policy("10.0.0.1", login="user:secret", open_=True), "are served; a login is required"),
 ]
 
 
@@ -117,13 +117,13 @@ WORTH_NOTHING = [*(policy(*networks) for networks in FOR_ALL), policy(login="any
 def test_what_keeps_nobody_out_is_no_way_out(nothing: AccessPolicy) -> None:
     with pytest.raises(StartupError):
         check_exposure(listener("regular", "0.0.0.0"), nothing)
-    assert "anybody who reaches it" in (check_exposure(listener("reverse", "0.0.0.0"), nothing) or "")
+    assert "anyone who reaches it" in (check_exposure(listener("reverse", "0.0.0.0"), nothing) or "")
 
 
 @pytest.mark.parametrize("mode", ["dns", "transparent", "wireguard", "local", "tun", "reverse:tcp"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_a_login_that_nobody_can_say_is_refused_wherever_it_listens(mode: str, address: str) -> None:
-    with pytest.raises(StartupError, match="nobody can log in"):
+    with pytest.raises(StartupError, match="cannot ask for a login"):
         check_exposure(listener(mode, address), policy(login="user:secret", open_=True))
 
 

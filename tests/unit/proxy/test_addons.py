@@ -138,7 +138,7 @@ def test_a_served_schema_that_is_invalid_changes_nothing(caplog: pytest.LogCaptu
     )
 
     assert [each.call for each in exchanges] == [Call.SCHEMA, Call.EVENT]
-    assert "a schema that the endpoint serves is not used" in caplog.text
+    assert "a schema from the endpoint is not used" in caplog.text
 
 
 @pytest.mark.parametrize("sid", [b"\xff", "é".encode(), b"a b", b"%2"])

@@ -76,7 +76,7 @@ def test_a_bad_line_says_why() -> None:
     (item,) = read_lines([b'{"log":{}}\n'])
 
     assert isinstance(item, BadLine)
-    assert item.reason == "no exchange: Object missing required field `tapehead`"
+    assert item.reason == "not an exchange: Object missing required field `tapehead`"
 
 
 @pytest.mark.parametrize("version", [b"0", b"-1"])
@@ -84,7 +84,7 @@ def test_there_are_no_formats_below_one(version: bytes) -> None:
     (item,) = read_lines([GOOD.replace(b'"tapehead":1', b'"tapehead":' + version, 1)])
 
     assert isinstance(item, BadLine)
-    assert item.reason == f"no exchange: there is no format {version.decode()}"
+    assert item.reason == f"not an exchange: there is no format {version.decode()}"
 
 
 def test_a_later_format_is_refused_with_advice() -> None:

@@ -46,5 +46,5 @@ def test_a_key_that_cannot_be_kept_is_a_problem(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
 
-    with pytest.raises(RecordingError, match=r"cannot keep the pseudonyms' key in .*; set XDG_STATE_HOME or say"):
+    with pytest.raises(RecordingError, match=r"cannot keep the pseudonyms' key in .*; set XDG_STATE_HOME or pass"):
         pseudonym_key(tmp_path)

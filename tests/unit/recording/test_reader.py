@@ -61,7 +61,7 @@ def test_an_empty_recording_is_a_problem(tmp_path: Path, content: bytes) -> None
 def test_a_foreign_file_is_a_problem_by_its_first_line(tmp_path: Path) -> None:
     (tmp_path / "a.har").write_bytes(b'\n{\n"log": {}\n}\n')
 
-    assert "a.har is no recording: line 2: no exchange: " in _problem(tmp_path / "a.har")
+    assert "a.har is not a recording: line 2: not an exchange: " in _problem(tmp_path / "a.har")
 
 
 def test_a_later_format_is_a_problem(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_files_of_a_folder_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(RecordingError, match="none of 2 recordings can be read"):
         list(read_recordings([tmp_path], warn=told.append))
-    assert [line.split(": ")[0] for line in told] == [f"{tmp_path / name}.jsonl is no recording" for name in "ab"]
+    assert [line.split(": ")[0] for line in told] == [f"{tmp_path / name}.jsonl is not a recording" for name in "ab"]
 
 
 def test_progress_counts_files_and_exchanges(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_recording_that_exists_is_refused(tmp_path: Path, name: str) -> None:
     write(path)
     before = path.read_bytes()
 
-    with pytest.raises(RecordingError, match="exists; say --append to add to it, --overwrite to replace it"):
+    with pytest.raises(RecordingError, match="exists; pass --append to add to it, or --overwrite to replace it"):
         RecordingFile(path)
     assert path.read_bytes() == before
 
@@ -278,7 +278,7 @@ def test_a_foreign_file_is_neither_added_to_nor_replaced(tmp_path: Path, foreign
     path = tmp_path / name
     path.write_bytes(foreign)
 
-    with pytest.raises(RecordingError, match=r"is no recording; name another file|update tapehead"):
+    with pytest.raises(RecordingError, match=r"is not a recording; name another file|update tapehead"):
         RecordingFile(path, **{how: True})
     assert path.read_bytes() == foreign
 
@@ -289,7 +289,7 @@ def test_a_name_that_lies_about_compression_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RecordingError, match=r"plain.zst is not compressed with zstd, as its name says: "):
         RecordingFile(tmp_path / "plain.zst", append=True)
-    with pytest.raises(RecordingError, match=r"packed.jsonl is compressed; name it so, with .zst at the end$"):
+    with pytest.raises(RecordingError, match=r"packed.jsonl is compressed; its name has to end in .zst$"):
         RecordingFile(tmp_path / "packed.jsonl", append=True)
 
 

@@ -174,7 +174,7 @@ def test_servers_in_one_process_do_not_mix() -> None:
 
 def test_an_exception_of_the_engine_is_a_500_and_recorded() -> None:
     logged: list[str] = []
-    internal_errors = InternalErrors(tell=logged.append)
+    internal_errors = InternalErrors(report=logged.append)
     with Server(Broken(), internal_errors=internal_errors) as server, httpx.Client() as player:
         statuses = [player.post(server.url + EVENTS, json=PING).status_code for _ in range(2)]
 
@@ -193,7 +193,7 @@ def test_without_a_place_for_errors_they_are_logged(caplog: pytest.LogCaptureFix
 
 def test_an_observer_that_fails_costs_neither_the_answer_nor_the_next_observer() -> None:
     seen: list[str] = []
-    internal_errors = InternalErrors(tell=lambda _line: None)
+    internal_errors = InternalErrors(report=lambda _line: None)
 
     def fail(request: Request, answer: Answer, now: float) -> None:
         raise KeyError("planted")
@@ -239,7 +239,7 @@ def test_it_serves_an_asyncio_program() -> None:
 
 @pytest.mark.parametrize("make", [Fixed, Broken])
 def test_nothing_is_printed(make: Callable[[], Engine], capfd: pytest.CaptureFixture[str]) -> None:
-    internal_errors = InternalErrors(tell=lambda _line: None)
+    internal_errors = InternalErrors(report=lambda _line: None)
     with Server(make(), internal_errors=internal_errors) as server:
         httpx.get(server.url)
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as line:
