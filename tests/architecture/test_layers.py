@@ -1,10 +1,12 @@
-"""The architecture holds: the core does no I/O, packages import downwards, nothing outgrows its bounds."""
+"""Architecture: a core without I/O, imports downwards only, upper bounds of size, docstrings that state."""
 
 import ast
 import functools
+import graphlib
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,15 +29,19 @@ _DEEDS = """
     __import__ breakpoint eval exec getenv input mkdir now open print read_bytes read_text rename sleep today
     touch unlink urlopen utcnow write_bytes write_text
 """
-# Modules that still import a source of randomness: it has to be handed to them, see issue 9.
-IMPURE = {"protocol.session_id": {"secrets"}, "redaction.excerpts": {"secrets"}, "simulator.faults": {"random"}}
 WORLD, DEEDS = frozenset(_WORLD.split()), frozenset(_DEEDS.split())
 
 MOST_LINES = 400
-# Modules that are still longer.
-LONGER = {"protocol.session_machine": 411}
 MOST_FUNCTION_LINES = 60
 MEDIAN_FUNCTION_LINES = 8
+# In per cent. Both are to come down to 2 and 34: lower them with what has been rewritten.
+MOST_QUESTIONS = 19
+MOST_PRIVATE = 47
+MOST_LEVELS = 9
+
+QUESTIONS = frozenset(["What", "How", "Where", "Whether", "Who", "Why", "When"])
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _modules() -> dict[str, Path]:
@@ -69,16 +75,29 @@ def _calls(module: str) -> Iterator[tuple[str, int]]:
             yield ast.unparse(node.func).rpartition(".")[2], node.lineno
 
 
+def _functions(module: str) -> Iterator[Function]:
+    return (node for node in ast.walk(_tree(module)) if isinstance(node, Function))
+
+
 def _function_lengths(module: str) -> dict[str, int]:
-    functions = (node for node in ast.walk(_tree(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return {f"{module}.{node.name}:{node.lineno}": (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    return {
+        f"{module}.{node.name}:{node.lineno}": (node.end_lineno or 0) - node.lineno + 1 for node in _functions(module)
+    }
+
+
+def _docstrings() -> Iterator[tuple[str, str]]:
+    """Every docstring with its place."""
+    for module in MODULES:
+        for node in ast.walk(_tree(module)):
+            if isinstance(node, Function | ast.ClassDef | ast.Module) and (text := ast.get_docstring(node)):
+                yield f"{module}:{getattr(node, 'lineno', 1)}", text
 
 
 @pytest.mark.parametrize("module", CORE_MODULES)
 def test_the_core_imports_no_io_clock_or_random_source(module: str) -> None:
     touched = {name for name in _imports(module) for world in WORLD if f"{name}.".startswith(f"{world}.")}
 
-    assert not touched - IMPURE.get(module, set())
+    assert not touched
 
 
 @pytest.mark.parametrize("module", CORE_MODULES)
@@ -94,16 +113,58 @@ def test_packages_import_downwards_only() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_there_are_few_levels() -> None:
+    (contract,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+    assert contract["exhaustive"]
+    assert len([layer for layer in contract["layers"] if layer != "__main__"]) <= MOST_LEVELS
+
+
+def test_modules_import_each_other_in_no_cycle() -> None:
+    names = {f"tapehead.{name}": name for name in MODULES if name != "__init__"}
+    graph = {name: {names[each] for each in _modules_imported(name) if each in names} for name in MODULES}
+
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def _modules_imported(module: str) -> Iterator[str]:
+    """The modules that may be meant by what a module imports; what only a type checker reads aside."""
+    for node in _tree(module).body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Import):
+                yield from (alias.name for alias in inner.names)
+            elif isinstance(inner, ast.ImportFrom):
+                yield inner.module or ""
+                yield from (f"{inner.module}.{alias.name}" for alias in inner.names)
+
+
 @pytest.mark.parametrize("module", sorted(name for name, path in MODULES.items() if path.name == "__init__.py"))
 def test_a_package_defines_nothing_in_its_init(module: str) -> None:
-    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    defined = [node.name for node in _tree(module).body if isinstance(node, Function | ast.ClassDef)]
 
-    assert not [node for node in _tree(module).body if isinstance(node, definitions)]
+    # The package as a whole loads its public names when they are asked for.
+    assert set(defined) <= ({"__getattr__", "__dir__"} if module == "__init__" else set())
+
+
+def test_docstrings_state_and_do_not_ask() -> None:
+    docstrings = list(_docstrings())
+    asking = [place for place, text in docstrings if text.split()[0] in QUESTIONS]
+
+    assert len(asking) <= len(docstrings) * MOST_QUESTIONS / 100, asking
+
+
+def test_few_functions_are_private() -> None:
+    names = [node.name for module in MODULES for node in _functions(module)]
+    private = [name for name in names if name.startswith("_") and not name.startswith("__")]
+
+    assert len(private) <= len(names) * MOST_PRIVATE / 100
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_no_module_outgrows_its_bounds(module: str) -> None:
-    assert len(MODULES[module].read_bytes().splitlines()) <= LONGER.get(module, MOST_LINES)
+    assert len(MODULES[module].read_bytes().splitlines()) <= MOST_LINES
 
 
 def test_no_function_outgrows_a_screen() -> None:
