@@ -3,8 +3,8 @@
 Nothing heavy is imported until a page is requested.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from tapehead.internal_errors import InternalErrors
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from tapehead.live.server import LiveServer
 
 
-@contextlib.contextmanager
 def live_page(
     settings: LiveSettings | None, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()
-) -> "Iterator[LiveServer | None]":
-    """Serve a live page until the end of the block; yield None if `settings` is None.
+) -> "AbstractContextManager[LiveServer | None]":
+    """Return a context manager that serves a live page, or does nothing if `settings` is None.
 
     Args:
         settings: the page's settings; None for no page.
@@ -29,12 +28,10 @@ def live_page(
         StartupError: nothing can listen on the port.
     """
     if settings is None:
-        yield None
-        return
+        return nullcontext()
     from tapehead.live.server import LiveServer
 
-    with LiveServer(settings, internal_errors, redact_keys) as server:
-        yield server
+    return LiveServer(settings, internal_errors, redact_keys)
 
 
 def link_lines(page: "LiveServer | None") -> list[str]:

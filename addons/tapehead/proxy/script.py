@@ -31,11 +31,8 @@ from tapehead.replay.summary import summary_lines
 
 logger = logging.getLogger(__name__)
 
-
 # Forwarding is what the tool does anyway, without tapehead.
 MISSES = [OnMiss.SIMULATE.value, OnMiss.ERROR.value]
-
-
 # Options whose change starts a new recording.
 _OF_RECORDING = frozenset(
     {"tapehead_record", "tapehead_redact", "tapehead_redact_key", "tapehead_sync", "tapehead_rotate"}
@@ -60,37 +57,17 @@ class OptionsAddon:
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
-        loader.add_option(
-            "tapehead_record", str, "", "Record calls into this .jsonl or .jsonl.zst file or this directory."
-        )
-        loader.add_option("tapehead_replay", Sequence[str], [], "Answer collection calls from these recordings.")
-        loader.add_option(
-            "tapehead_on_miss",
-            str,
-            OnMiss.SIMULATE.value,
-            "How to answer calls that are not in the recording.",
-            choices=MISSES,
-        )
-        loader.add_option("tapehead_redact", bool, True, "Store pseudonyms for identifiers of people and devices.")
-        loader.add_option(
-            "tapehead_redact_key",
-            Sequence[str],
-            [],
-            "Keys and headers with identifying values, besides the built-in ones.",
-        )
-        loader.add_option(
-            "tapehead_sync",
-            str,
-            Sync.SECOND.value,
-            "When the disk has to confirm what was written.",
-            choices=[each.value for each in Sync],
-        )
-        loader.add_option(
-            "tapehead_rotate", Sequence[str], [], "Start a new file at these sizes or ages, such as 256MB, 1h."
-        )
-        loader.add_option(
-            "tapehead_endpoint", Sequence[str], [], f"Hosts that count as the endpoint besides *.{ENDPOINT_DOMAIN}."
-        )
+        add, names = loader.add_option, Sequence[str]
+        add("tapehead_record", str, "", "Record calls into this .jsonl or .jsonl.zst file or this directory.")
+        add("tapehead_replay", names, [], "Answer collection calls from these recordings.")
+        text = "How to answer calls that are not in the recording."
+        add("tapehead_on_miss", str, OnMiss.SIMULATE.value, text, choices=MISSES)
+        add("tapehead_redact", bool, True, "Store pseudonyms for identifiers of people and devices.")
+        add("tapehead_redact_key", names, [], "Keys and headers with identifying values, besides the built-in ones.")
+        text = "When the disk has to confirm what was written."
+        add("tapehead_sync", str, Sync.SECOND.value, text, choices=[sync.value for sync in Sync])
+        add("tapehead_rotate", names, [], "Start a new file at these sizes or ages, such as 256MB, 1h.")
+        add("tapehead_endpoint", names, [], f"Hosts that count as the endpoint besides *.{ENDPOINT_DOMAIN}.")
 
     def configure(self, updated: set[str]) -> None:
         """Apply options that changed."""
