@@ -25,7 +25,7 @@ from tapehead.recording.capture import CapturedCall
 # Time for an answer to be sent.
 SENDING_SECONDS = 0.1
 STOPPED = "tapehead was stopped before the answer came"
-NO_CALL = "tapehead answers Media Collection calls only, offline, and {request} is none; see --allow"
+NO_CALL = "not a Media Collection call: {request}; offline, other requests need --allow HOST"
 
 # Called with method, path and status of a request to the endpoint that is no collection call.
 OnUnmatched = Callable[[str, str, int], None]
