@@ -30,14 +30,14 @@ from tapehead.replay.summary import summary_lines
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.audit.html_report import Detail, render_html
-from tapehead.reports.audit.json_report import Report, build_report, render_json, session_of
+from tapehead.reports.audit.json_report import Report, build_report, session_of
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.reports.audit.text_report import render_text
 from tapehead.reports.diff.html_diff import render_html as render_diff_page
 from tapehead.reports.diff.json_diff import build_report as build_diff_report
-from tapehead.reports.diff.json_diff import render_json as render_diff_json
 from tapehead.reports.diff.text_diff import render_text as render_diff_text
+from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.reports.timeline import timeline_of
 
@@ -70,7 +70,7 @@ def cover(results: Iterable[SessionResult], settings: Settings | None = None) ->
     coverage = Coverage(settings)
     for result in results:
         coverage.add(result)
-    return render_coverage(coverage.report(), verbose=True)
+    return render_coverage(coverage.report(), TextStyle(verbose=True))
 
 
 def report(results: Iterable[SessionResult], entries: Iterable[Entry]) -> Iterator[str]:
@@ -99,7 +99,7 @@ def compare(base: Sequence[SessionResult], new: Sequence[SessionResult]) -> Diff
     """The diff, made in every form."""
     scope = Scope()
     found = diff(base, new, scope)
-    assert render_diff_json(build_diff_report(found, [NAME], [NAME], scope))
+    assert render_json(build_diff_report(found, [NAME], [NAME], scope))
     assert render_diff_text(found, TextStyle(80))
     assert render_diff_page(found, [NAME], [NAME])
     return found

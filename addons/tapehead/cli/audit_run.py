@@ -23,12 +23,13 @@ from tapehead.recording.reader import RecordingReader
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.audit.html_report import Detail, render_html
-from tapehead.reports.audit.json_report import Report, build_report, fails, places_of, render_json, session_of
+from tapehead.reports.audit.json_report import Report, build_report, fails, locate_findings, session_of
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.reports.audit.text_report import render_text
+from tapehead.reports.json_output import render_json
 from tapehead.reports.report_formats import FailOn, Format, Target
-from tapehead.reports.report_output import deliver, look_at
+from tapehead.reports.report_output import style_for, write_report
 from tapehead.reports.report_wording import totals_of
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.reports.timeline import Timeline, timeline_of
@@ -71,13 +72,13 @@ def run(request: Request) -> int:
     if gathered.coverage:
         report["coverage"] = gathered.coverage.report().report()
     for target in request.targets:
-        deliver(_render(target, report, gathered, request), target.output)
+        write_report(_render(target, report, gathered, request), target.output)
     if all(target.output for target in request.targets):
         written = ", ".join(str(target.output) for target in request.targets)
         warn(f"{totals_of(report['summary'])}; wrote {written}")
     if reader.unreadable:
         return 2
-    return int(any(fails(place.finding, request.fail_on) for place in places_of(report)))
+    return int(any(fails(located.finding, request.fail_on) for located in locate_findings(report)))
 
 
 def _assumptions(settings: Iterable[str]) -> Assumptions:
@@ -157,12 +158,11 @@ def _render(target: Target, report: Report, gathered: _Gathered, request: Reques
         case Format.HTML:
             return render_html(report, gathered.details())
         case Format.TEXT:
-            look = look_at(target.output, verbose=request.verbose)
-            return render_text(report, look) + _render_coverage(gathered.coverage, look)
+            style = style_for(target.output, verbose=request.verbose)
+            return render_text(report, style) + _render_coverage(gathered.coverage, style)
 
 
-def _render_coverage(coverage: Coverage | None, look: TextStyle) -> str:
+def _render_coverage(coverage: Coverage | None, style: TextStyle) -> str:
     if coverage is None:
         return ""
-    shown = render_coverage(coverage.report(), look.width, colour=look.colour, verbose=look.verbose)
-    return f"\n{shown}"
+    return f"\n{render_coverage(coverage.report(), style)}"

@@ -64,7 +64,7 @@ def diff(
     from tapehead.recording.paths import check_outputs
     from tapehead.recording.reader import RecordingReader
     from tapehead.reports.diff.difference_lines import totals_of
-    from tapehead.reports.report_output import deliver
+    from tapehead.reports.report_output import write_report
 
     if not math.isfinite(tolerance):
         raise UsageError(f"--tolerance {tolerance}: say a number of seconds, such as 1.5")
@@ -73,7 +73,7 @@ def diff(
     check_outputs([output] if output else [], [*before.files, *after.files])
     found = run_diff(_audit(before), _audit(after), scope)
     chosen = form or _form_of(output)
-    deliver(_render(found, chosen, (before.files, after.files), scope, output), output)
+    write_report(_render(found, chosen, (before.files, after.files), scope, output), output)
     if output:
         warn(f"{totals_of(found)}; wrote {output}")
     raise typer.Exit(0 if found.same else 1)
@@ -100,7 +100,8 @@ def _render(
 ) -> str:
     base, new = (list(map(str, paths)) for paths in recordings)
     if form is Form.JSON:
-        from tapehead.reports.diff.json_diff import build_report, render_json
+        from tapehead.reports.diff.json_diff import build_report
+        from tapehead.reports.json_output import render_json
 
         return render_json(build_report(found, base, new, scope))
     if form is Form.HTML:
@@ -108,6 +109,6 @@ def _render(
 
         return render_html(found, base, new)
     from tapehead.reports.diff.text_diff import render_text
-    from tapehead.reports.report_output import look_at
+    from tapehead.reports.report_output import style_for
 
-    return render_text(found, look_at(output))
+    return render_text(found, style_for(output))

@@ -14,14 +14,14 @@ def rules(
 
     Example: tapehead rules ad-outside-break
     """
-    from tapehead.reports.report_output import look_at
+    from tapehead.reports.report_output import style_for
     from tapehead.reports.rule_text import render_rule, render_rules
     from tapehead.rules.catalog import RULES
     from tapehead.text import nearest
 
     if rule is None:
-        typer.echo(render_rules(look_at(None)), nl=False)
+        typer.echo(render_rules(style_for(None)), nl=False)
     elif rule in RULES:
-        typer.echo(render_rule(RULES[rule], look_at(None)), nl=False)
+        typer.echo(render_rule(RULES[rule], style_for(None)), nl=False)
     else:
         raise UsageError(f"there is no rule {rule}{nearest(rule, RULES) or '; tapehead rules lists them'}")

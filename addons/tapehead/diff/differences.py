@@ -1,4 +1,4 @@
-"""What can differ between two recordings, as data: one row for each place where the tracking is not the same."""
+"""The differences between two recordings as data."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -31,7 +31,7 @@ class Change(StrEnum):
 
 
 class Verdict(StrEnum):
-    """How a session of one recording stands to the other recording."""
+    """The result of comparing a session with the other recording."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -40,18 +40,18 @@ class Verdict(StrEnum):
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What counts as a difference.
+    """The settings of a diff.
 
     Attributes:
         tolerance: how far playheads, durations and offsets may be apart, in seconds.
-        ignore: what is not compared: names or glob patterns of parameters, event types, metrics and rules.
+        ignore: names or glob patterns of parameters, event types, metrics and rules that are not compared.
     """
 
     tolerance: float = 1.0
     ignore: tuple[str, ...] = ()
 
     def ignores(self, *names: str) -> bool:
-        """Whether any of the names that a thing goes by is ignored."""
+        """Return whether any of the names of a parameter, event, metric or rule is ignored."""
         return any(fnmatchcase(name, pattern) for pattern in self.ignore for name in names)
 
 
@@ -59,9 +59,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One difference.
 
     Attributes:
-        change: of what kind.
-        message: what it is, in one clause without the place.
-        name: what it is about: an event's name, a parameter's path, a metric's key, a rule's id; or what plays
+        change: its kind.
+        message: its description, in one clause without the place.
+        name: an event's name, a parameter's path, a metric's key, a rule's id; or the phase of the playback
             while pings go out.
         base, new: the values on either side; None where there is none.
         base_event, new_event: the event on either side, where it is about one.
@@ -82,7 +82,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         base, new: the event on either side.
         base_pings, new_pings: how many pings follow on either side before the next row that has an event there.
-        differences: what differs here.
+        differences: the differences of its events.
     """
 
     base: Event | None
@@ -93,13 +93,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between a session and its counterpart.
+    """The differences between a session and its counterpart.
 
     Attributes:
-        verdict: how it stands to the other recording.
+        verdict: the result of the comparison.
         base, new: the session on either side; one of them is None where it has no counterpart.
         differences: in the order events, parameters, statuses, pings, metrics, findings.
-        notes: what is worth knowing and no difference, one line each.
+        notes: remarks on changes that are no difference, one line each.
         rows: both timelines, side by side.
     """
 
@@ -112,18 +112,18 @@ class SessionDiff(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def session(self) -> SessionResult:
-        """The session by which it is called: the new one, if there is one."""
-        found = self.new or self.base
-        assert found is not None  # noqa: S101 - there is no diff of nothing
-        return found
+        """The session that names the pair: the new one, if there is one."""
+        session = self.new or self.base
+        assert session is not None  # noqa: S101 - a pair has at least one session
+        return session
 
 
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between two recordings.
+    """The differences between two recordings.
 
     Attributes:
         sessions: in the order of the base; then those that are new.
-        outside: what differs in the findings of calls outside any session.
+        outside: the differences between the findings of calls outside any session.
     """
 
     sessions: tuple[SessionDiff, ...]
@@ -135,11 +135,11 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
         return not self.outside and all(session.verdict is Verdict.SAME for session in self.sessions)
 
     def count(self, verdict: Verdict) -> int:
-        """How many sessions stand so."""
+        """Return how many sessions have a verdict."""
         return sum(session.verdict is verdict for session in self.sessions)
 
     def all_differences(self) -> Iterable[Difference]:
-        """Those of all sessions, and those outside."""
+        """Yield the differences of all sessions, and those outside."""
         yield from self.outside
         for session in self.sessions:
             yield from session.differences

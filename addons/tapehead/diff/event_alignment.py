@@ -1,4 +1,4 @@
-"""Two timelines laid side by side: which event of one session is which of the other.
+"""Two timelines laid side by side: pairs of events, one of each session.
 
 Theory. Events other than pings are landmarks. A landmark is known by its type and the value that names it, and stands
 at a playhead; an event that closes an ad or a chapter belongs to the one that is open. Of all ways to pair the
@@ -25,10 +25,11 @@ from tapehead.protocol.session_machine import Step
 CAP = 30.0
 DAY_S = 86400
 
+# The costs of a landmark without a partner, and of pairs.
 _ALONE = 1.0
 _FAR = 0.9
 _RENAMED = 1.2
-_OTHER_PART = 0.5
+_OTHER_SEGMENT = 0.5
 _UNLIKE = 1e-6
 _NEVER = float("inf")
 # How much of the table of all pairs is looked at; timelines longer than that are compared near its diagonal.
@@ -46,17 +47,17 @@ class Landmark(NamedTuple):
     Attributes:
         step: its step in the session.
         event: the event.
-        kind: what it is called.
-        part: the name of the ad or the chapter that it is about, if any.
-        place: its playhead in seconds, for live content counted from the session's first one; None if unknown.
-        content: what it says besides, as far as that is compared.
+        key: its type and the values that name it.
+        segment: the name of the ad or the chapter that it is about, if any.
+        playhead: in seconds, for live content counted from the session's first one; None if unknown.
+        content: its other values, as far as they are compared.
     """
 
     step: int
     event: Event
-    kind: EventKey
-    part: object
-    place: float | None
+    key: EventKey
+    segment: object
+    playhead: float | None
     content: object
 
 
@@ -74,108 +75,110 @@ class Match(NamedTuple):
 
 
 def is_ping(event: Event) -> bool:
-    """Whether an event is a ping."""
+    """Return whether an event is a ping."""
     return event_type_of(event.type).repeats
 
 
+def find_start(steps: Sequence[Step]) -> Event | None:
+    """Return the sessionStart among some steps; None if it was not recorded."""
+    return next((step.event for step in steps if step.event.type == "sessionStart"), None)
+
+
 def landmarks_of(session: SessionResult, scope: Scope) -> list[Landmark]:
-    """The landmarks of a session, without events whose types are ignored."""
-    origin = _origin(session.steps)
-    parts: dict[str, object] = {}
-    found: list[Landmark] = []
+    """Return the landmarks of a session, without events whose types are ignored."""
+    start = find_start(session.steps)
+    playheads = (step.event.playhead for step in session.steps if step.event is not start)
+    origin = next((playhead for playhead in playheads if playhead), None) if is_live(start) else None
+    segments: dict[str, object] = {}
+    landmarks: list[Landmark] = []
     for index, step in enumerate(session.steps):
         event = step.event
         if is_ping(event) or scope.ignores(event.type or ""):
             continue
         params = {key: value for key, value in event.params.items() if not scope.ignores(key, f"params.{key}")}
-        kind = key_of(event.type or "", params)
+        key = key_of(event.type or "", params)
         row = event_type_of(event.type)
         if row.opens and row.naming:
-            parts[row.opens] = kind.names
-        part = kind.names if row.naming else parts.get(row.closes)
+            segments[row.opens] = key.names
+        segment = key.names if row.naming else segments.get(row.closes)
         content = {key: value for key, value in params.items() if key not in NEVER_COMPARED}, event.metadata
-        found.append(Landmark(index, event, kind, part, _place(event, origin), content))
-    return found
+        playhead = event.playhead
+        if origin is not None and playhead:
+            since = (playhead - origin + DAY_S / 2) % DAY_S - DAY_S / 2
+            playhead = 0 if event.type == "sessionStart" else since
+        landmarks.append(Landmark(index, event, key, segment, playhead, content))
+    return landmarks
 
 
-def _origin(steps: Sequence[Step]) -> float | None:
-    """The playhead from which a live session counts; None if it is not live, or has none."""
-    start = next((step.event for step in steps if step.event.type == "sessionStart"), None)
-    if not is_live(start):
-        return None
-    playheads = (step.event.playhead for step in steps if step.event is not start)
-    return next((playhead for playhead in playheads if playhead), None)
-
-
-def _place(event: Event, origin: float | None) -> float | None:
-    if origin is None or not event.playhead:
-        return event.playhead
-    if event.type == "sessionStart":
-        return 0
-    return (event.playhead - origin + DAY_S / 2) % DAY_S - DAY_S / 2
-
-
-def gap(one: Landmark, other: Landmark) -> float:
-    """How far apart two landmarks stand, in seconds; as far as can be, if only one has a playhead."""
-    if one.place is None or other.place is None:
-        return 0.0 if one.place is other.place else CAP
-    return abs(one.place - other.place)
+def distance(one: Landmark, other: Landmark) -> float:
+    """Return how many seconds two landmarks are apart; as far as can be, if only one has a playhead."""
+    if one.playhead is None or other.playhead is None:
+        return 0.0 if one.playhead is other.playhead else CAP
+    return abs(one.playhead - other.playhead)
 
 
 def align(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -> list[Match]:
-    """The landmarks of two sessions side by side, in an order that both sides keep."""
-    first = _common(base, new, tolerance)
-    last = _common(base[first:][::-1], new[first:][::-1], tolerance)
-    ends = len(base) - last, len(new) - last
-    middle = _merge(_pair(base[first : ends[0]], new[first : ends[1]], tolerance), base[first:], new[first:])
+    """Pair the landmarks of two sessions side by side, in an order that both sides keep."""
+    first = common_length(base, new, tolerance)
+    last = common_length(base[first:][::-1], new[first:][::-1], tolerance)
+    base_end, new_end = len(base) - last, len(new) - last
+    pairs = cheapest_pairing(base[first:base_end], new[first:new_end], tolerance)
+
+    def shift(number: int | None) -> int | None:
+        return None if number is None else number + first
+
+    middle = merge_unpaired(pairs, base[first:], new[first:])
     matches = [
         *(Match(place, place) for place in range(first)),
-        *(Match(_add(one, first), _add(other, first)) for one, other in middle),
-        *(Match(ends[0] + place, ends[1] + place) for place in range(last)),
+        *(Match(shift(one), shift(other)) for one, other in middle),
+        *(Match(base_end + place, new_end + place) for place in range(last)),
     ]
-    return list(_mark_moved(matches, base, new))
+    return list(mark_moved(matches, base, new))
 
 
-def _add(number: int | None, more: int) -> int | None:
-    return None if number is None else number + more
-
-
-def _common(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -> int:
-    """How many landmarks are the same on both sides before the first that is not."""
+def common_length(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -> int:
+    """Return how many landmarks are the same on both sides before the first that is not."""
     pairs = enumerate(zip(base, new, strict=False))
-    return next((place for place, pair in pairs if _cost(*pair, tolerance)), min(len(base), len(new)))
+    return next((place for place, pair in pairs if cost_of(*pair, tolerance)), min(len(base), len(new)))
 
 
-def _cost(one: Landmark, other: Landmark, tolerance: float) -> float:
-    """What it costs to pair two landmarks; nothing, if they are the same."""
-    if one.kind.event_type != other.kind.event_type:
+def cost_of(one: Landmark, other: Landmark, tolerance: float) -> float:
+    """Return the cost of pairing two landmarks; nothing, if they are the same."""
+    if one.key.event_type != other.key.event_type:
         return _NEVER
-    apart = gap(one, other)
+    apart = distance(one, other)
     cost = 0.0 if apart <= tolerance else _FAR * min(apart / CAP, 1.0)
-    if one.kind != other.kind:
+    if one.key != other.key:
         return _RENAMED if not cost else _NEVER
-    if one.part != other.part:
-        cost += _OTHER_PART
+    if one.segment != other.segment:
+        cost += _OTHER_SEGMENT
     return cost + (_UNLIKE if one.content != other.content else 0.0)
 
 
-def _pair(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -> list[Numbers]:
-    """The cheapest pairing that keeps the order, as numbers on either side."""
-    bands = [_band(row, len(base), len(new)) for row in range(len(base) + 1)]
+def cheapest_pairing(base: Sequence[Landmark], new: Sequence[Landmark], tolerance: float) -> list[Numbers]:
+    """Return the cheapest pairing that keeps the order, as numbers on either side."""
+    bands = [band_of(row, len(base), len(new)) for row in range(len(base) + 1)]
     low, high = bands[0]
     costs = [_ALONE * column for column in range(low, high + 1)]
     ways = [bytearray([_SKIP_NEW] * len(costs))]
     for one, (low, high), (next_low, next_high) in zip(base, bands, bands[1:], strict=False):
         padded = [_NEVER, *costs, *[_NEVER] * (next_high - high)][next_low - low :]
-        costs, way = _fill(one, new[max(next_low - 1, 0) : next_high], padded, next_low == 0, tolerance)
+        costs, way = fill_row(one, new[max(next_low - 1, 0) : next_high], padded, next_low == 0, tolerance)
         ways.append(way)
-    return _trace(bands, ways)
+    # Back from the table's end to its beginning.
+    row, column = len(ways) - 1, bands[-1][1]
+    pairs: list[Numbers] = []
+    while row or column:
+        step = ways[row][column - bands[row][0]]
+        row, column = row - (step != _SKIP_NEW), column - (step != _SKIP_BASE)
+        pairs.append((None if step == _SKIP_NEW else row, None if step == _SKIP_BASE else column))
+    return pairs[::-1]
 
 
-def _fill(
+def fill_row(
     one: Landmark, others: Sequence[Landmark], above: Sequence[float], is_edge: bool, tolerance: float
 ) -> tuple[list[float], bytearray]:
-    """A row of the table: what it costs to get to each cell, and by which step.
+    """Return a row of the table: the cost of getting to each cell, and the last step of the way there.
 
     Args:
         one: the row's landmark.
@@ -188,43 +191,33 @@ def _fill(
     way = bytearray()
     left = _NEVER
     for place, other in enumerate([None, *others] if is_edge else others):
-        pair = _NEVER if other is None else above[place] + _cost(one, other, tolerance)
-        left, step = min((pair, _PAIR), (above[place + 1] + _ALONE, _SKIP_BASE), (left + _ALONE, _SKIP_NEW), key=_first)
+        pair = _NEVER if other is None else above[place] + cost_of(one, other, tolerance)
+        # Of equal costs the first wins: a pair, then a landmark of the base alone.
+        left, step = left + _ALONE, _SKIP_NEW
+        if (skip := above[place + 1] + _ALONE) <= left:
+            left, step = skip, _SKIP_BASE
+        if pair <= left:
+            left, step = pair, _PAIR
         costs.append(left)
         way.append(step)
     return costs, way
 
 
-def _first(pair: tuple[float, int]) -> float:
-    return pair[0]
-
-
-def _band(row: int, rows: int, columns: int) -> tuple[int, int]:
-    """The first and the last column that are looked at in a row."""
+def band_of(row: int, rows: int, columns: int) -> tuple[int, int]:
+    """Return the first and the last column that are looked at in a row."""
     if not rows:
         return 0, columns
     centre, half = row * columns // rows, max(_LEAST_BAND, columns // rows + 1, _MOST_CELLS // (2 * rows))
     return max(0, centre - half), min(columns, centre + half)
 
 
-def _trace(bands: Sequence[tuple[int, int]], ways: Sequence[bytearray]) -> list[Numbers]:
-    """The cheapest way through the table, from its beginning."""
-    row, column = len(ways) - 1, bands[-1][1]
-    pairs: list[Numbers] = []
-    while row or column:
-        step = ways[row][column - bands[row][0]]
-        row, column = row - (step != _SKIP_NEW), column - (step != _SKIP_BASE)
-        pairs.append((None if step == _SKIP_NEW else row, None if step == _SKIP_BASE else column))
-    return pairs[::-1]
+def merge_unpaired(pairs: Sequence[Numbers], base: Sequence[Landmark], new: Sequence[Landmark]) -> Iterator[Numbers]:
+    """Yield the same pairs; landmarks without a partner that follow each other are sorted by their playheads."""
 
-
-def _merge(pairs: Sequence[Numbers], base: Sequence[Landmark], new: Sequence[Landmark]) -> Iterator[Numbers]:
-    """The same pairs; where landmarks without a partner follow each other, those of both sides by their playheads."""
-
-    def place(numbers: Numbers) -> float:
+    def playhead(numbers: Numbers) -> float:
         one, other = numbers
-        mark = base[one] if one is not None else new[other or 0]
-        return mark.place or 0.0
+        landmark = base[one] if one is not None else new[other or 0]
+        return landmark.playhead or 0.0
 
     for is_pair, run in groupby(pairs, key=lambda numbers: None not in numbers):
         listed = list(run)
@@ -232,18 +225,22 @@ def _merge(pairs: Sequence[Numbers], base: Sequence[Landmark], new: Sequence[Lan
             yield from listed
         else:
             sides = [numbers for numbers in listed if numbers[1] is None], [n for n in listed if n[0] is None]
-            yield from merge(*sides, key=place)
+            yield from merge(*sides, key=playhead)
 
 
-def _mark_moved(matches: Sequence[Match], base: Sequence[Landmark], new: Sequence[Landmark]) -> Iterator[Match]:
-    """The matches, with partners out of order for landmarks that are left over on both sides."""
+def mark_moved(matches: Sequence[Match], base: Sequence[Landmark], new: Sequence[Landmark]) -> Iterator[Match]:
+    """Yield the matches, with partners out of order for landmarks that are left over on both sides."""
+
+    def name(landmark: Landmark) -> tuple[EventKey, object]:
+        return landmark.key, landmark.segment
+
     free: dict[tuple[EventKey, object], list[int]] = {}
     for match in matches:
         if match.base is None and match.new is not None:
-            free.setdefault(_name(new[match.new]), []).append(match.new)
+            free.setdefault(name(new[match.new]), []).append(match.new)
     partners: dict[int, int] = {}
     for match in matches:
-        if match.new is None and match.base is not None and (left := free.get(_name(base[match.base]))):
+        if match.new is None and match.base is not None and (left := free.get(name(base[match.base]))):
             partners[match.base] = left.pop(0)
     back = {other: one for one, other in partners.items()}
     for match in matches:
@@ -253,7 +250,3 @@ def _mark_moved(matches: Sequence[Match], base: Sequence[Landmark], new: Sequenc
             yield Match(back[match.new], match.new, "to")
         else:
             yield match
-
-
-def _name(landmark: Landmark) -> tuple[EventKey, object]:
-    return landmark.kind, landmark.part

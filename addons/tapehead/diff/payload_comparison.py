@@ -1,9 +1,9 @@
-"""What two events say, key by key: `params`, `qoeData` and `customMetadata` compared.
+"""The payloads of two events, compared key by key: `params`, `qoeData` and `customMetadata`.
 
 Theory. Every key has one of four standings. A person's identifiers differ from viewer to viewer, and a version is what
 a release changes: neither is a difference, a note at most. A measured number (quality, and whatever else stands in
-qoeData) differs from run to run: only its being there and its type count. Seconds may be off by the tolerance.
-Everything else has to be equal. How a number is spelt and in which order keys stand says nothing.
+qoeData) differs from run to run: only its presence and its type count. Seconds may be off by the tolerance.
+Everything else has to be equal. The spelling of numbers and the order of keys do not matter.
 """
 
 import math
@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 
 from tapehead.diff.differences import Change, Scope
 from tapehead.protocol.events import Event, as_number
-from tapehead.protocol.keys import MEDIA_LIBRARY_VERSION, MEDIA_SDK_VERSION, METADATA, QUALITY, STATES_END, STATES_START
+from tapehead.protocol.keys import (
+    MEDIA_LIBRARY_VERSION,
+    MEDIA_SDK_VERSION,
+    METADATA,
+    PARAMS,
+    QUALITY,
+    STATES_END,
+    STATES_START,
+)
 from tapehead.protocol.parameters import PARAMETERS
 from tapehead.text import json_type
 
@@ -21,9 +29,9 @@ VERSIONS = frozenset({MEDIA_SDK_VERSION, MEDIA_LIBRARY_VERSION})
 PERSONS = frozenset(row.key for row in PARAMETERS if row.person)
 MEASURED = frozenset(row.key for row in PARAMETERS if row.section == QUALITY and "integer" in row.type)
 SECONDS = frozenset(row.key for row in PARAMETERS if row.unit == "seconds")
-# What is no difference whatever it says.
+# Keys whose values are never a difference.
 NEVER_COMPARED = PERSONS | VERSIONS
-# In no order that means anything (reference: player state).
+# Arrays without an order (reference: player state).
 UNORDERED = frozenset({STATES_START, STATES_END})
 
 _CLOSE = 1e-9
@@ -33,8 +41,8 @@ class KeyDifference(NamedTuple):
     """One key that differs between two events.
 
     Attributes:
-        path: the object that it stands in and the key, such as `params.media.name`.
-        change: what became of it.
+        path: its object and the key, such as `params.media.name`.
+        change: the kind of difference.
         base, new: its values; None where it is not there.
         is_note: whether it is worth knowing, but no difference.
     """
@@ -46,23 +54,24 @@ class KeyDifference(NamedTuple):
     is_note: bool = False
 
 
-def sections_of(event: Event) -> dict[str, Mapping[str, Any]]:
-    """The objects with keys of an event, by their names on the wire."""
-    return {"params": event.params, QUALITY: event.quality, METADATA: event.metadata}
-
-
 def compare_payloads(base: Event, new: Event, scope: Scope) -> Iterator[KeyDifference]:
-    """The keys that differ between two events, in the order of their names."""
-    others = sections_of(new)
-    for section, values in sections_of(base).items():
+    """Yield the keys that differ between two events, in the order of their names."""
+    others = payload_sections(new)
+    for section, values in payload_sections(base).items():
         for key in sorted({*values, *others[section]}):
             if not scope.ignores(key, f"{section}.{key}"):
-                yield from _compare(section, key, values, others[section], scope)
+                yield from compare_key(section, key, values, others[section], scope)
 
 
-def _compare(
+def payload_sections(event: Event) -> dict[str, Mapping[str, Any]]:
+    """Return the objects with keys of an event, by their names on the wire."""
+    return {PARAMS: event.params, QUALITY: event.quality, METADATA: event.metadata}
+
+
+def compare_key(
     section: str, key: str, base: Mapping[str, Any], new: Mapping[str, Any], scope: Scope
 ) -> Iterator[KeyDifference]:
+    """Yield the difference between the values of a key, if there is one."""
     path, before, after = f"{section}.{key}", base.get(key), new.get(key)
     is_note = key in NEVER_COMPARED
     if key not in new:
@@ -71,12 +80,12 @@ def _compare(
         yield KeyDifference(path, Change.PARAMETER_ADDED, None, after, is_note)
     elif json_type(before) != json_type(after):
         yield KeyDifference(path, Change.PARAMETER_RETYPED, before, after, is_note)
-    elif key not in PERSONS and not _agree(section, key, before, after, scope):
+    elif key not in PERSONS and not same_by_key(section, key, before, after, scope):
         yield KeyDifference(path, Change.PARAMETER_CHANGED, before, after, is_note)
 
 
-def _agree(section: str, key: str, before: object, after: object, scope: Scope) -> bool:
-    """Whether two values of one type are the same as far as their key cares."""
+def same_by_key(section: str, key: str, before: object, after: object, scope: Scope) -> bool:
+    """Return whether two values of one type agree by the standing of their key."""
     one, other = as_number(before), as_number(after)
     if one is not None and other is not None:
         is_measured = section == QUALITY or key in MEASURED
@@ -85,18 +94,16 @@ def _agree(section: str, key: str, before: object, after: object, scope: Scope) 
 
 
 def same_value(one: object, other: object, *, ordered: bool = True) -> bool:
-    """Whether two JSON values are equal, numbers by their value; without `ordered`, arrays as bags."""
+    """Return whether two JSON values are equal, numbers by their value; without `ordered`, arrays as bags."""
     if isinstance(one, list) and isinstance(other, list) and not ordered:
-        return Counter(map(_print, one)) == Counter(map(_print, other))
-    before, after = _leaves(one), _leaves(other)
-    return before.keys() == after.keys() and all(_same_leaf(before[path], after[path]) for path in before)
+        bags = (Counter(repr(sorted(leaves_of(item).items(), key=repr)) for item in items) for items in (one, other))
+        return next(bags) == next(bags)
+    before, after = leaves_of(one), leaves_of(other)
+    return before.keys() == after.keys() and all(same_leaf(before[path], after[path]) for path in before)
 
 
-def _print(value: object) -> str:
-    return repr(sorted(_leaves(value).items(), key=repr))
-
-
-def _same_leaf(one: object, other: object) -> bool:
+def same_leaf(one: object, other: object) -> bool:
+    """Return whether two values that hold no others are equal, numbers as close as floats can tell."""
     if json_type(one) != json_type(other):
         return False
     before, after = as_number(one), as_number(other)
@@ -105,29 +112,33 @@ def _same_leaf(one: object, other: object) -> bool:
     return before == after or math.isclose(before, after, rel_tol=_CLOSE)
 
 
-def _leaves(value: object) -> dict[tuple[str | int, ...], object]:
-    """What is in a value that holds no other, by the way to it; without recursion, since depth is up to the sender."""
+def leaves_of(value: object) -> dict[tuple[str | int, ...], object]:
+    """Return the values that hold no others, by path; without recursion, since the sender chooses the depth."""
     waiting: list[tuple[tuple[str | int, ...], object]] = [((), value)]
     leaves: dict[tuple[str | int, ...], object] = {}
     while waiting:
         path, held = waiting.pop()
         if isinstance(held, dict) and held:
-            waiting += [((*path, key), each) for key, each in held.items()]
+            waiting += [((*path, key), inner) for key, inner in held.items()]
         elif isinstance(held, list) and held:
-            waiting += [((*path, place), each) for place, each in enumerate(held)]
+            waiting += [((*path, index), inner) for index, inner in enumerate(held)]
         else:
             leaves[path] = held
     return leaves
 
 
-def compare_pings(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> Iterator[KeyDifference]:
-    """The keys that pings have on one side, and on the other no ping, or another type of; values are not compared.
+def compare_ping_payloads(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> Iterator[KeyDifference]:
+    """Yield the keys that only the pings of one side have, or with another type; values are not compared.
 
     A key counts that at least half of the pings have: others are sent when something happened.
     """
     if not base or not new:
         return
-    before, after = _types(base), _types(new)
+
+    def commonest(types: Counter[str]) -> str:
+        return types.most_common(1)[0][0]
+
+    before, after = count_types(base), count_types(new)
     for path in sorted({*before, *after}):
         had, has = before.get(path, Counter()), after.get(path, Counter())
         key = path.partition(".")[2]
@@ -135,22 +146,18 @@ def compare_pings(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> 
             continue
         is_note = key in NEVER_COMPARED
         if not has and had.total() * 2 >= len(base):
-            yield KeyDifference(path, Change.PARAMETER_REMOVED, _commonest(had), None, is_note)
+            yield KeyDifference(path, Change.PARAMETER_REMOVED, commonest(had), None, is_note)
         elif not had and has.total() * 2 >= len(new):
-            yield KeyDifference(path, Change.PARAMETER_ADDED, None, _commonest(has), is_note)
+            yield KeyDifference(path, Change.PARAMETER_ADDED, None, commonest(has), is_note)
         elif had and has and had.keys().isdisjoint(has):
-            yield KeyDifference(path, Change.PARAMETER_RETYPED, _commonest(had), _commonest(has), is_note)
+            yield KeyDifference(path, Change.PARAMETER_RETYPED, commonest(had), commonest(has), is_note)
 
 
-def _types(pings: Iterable[Event]) -> dict[str, Counter[str]]:
-    """How many pings have each key with each type, by the key's path."""
-    found: dict[str, Counter[str]] = {}
+def count_types(pings: Iterable[Event]) -> dict[str, Counter[str]]:
+    """Return how many pings have each key with each type, by the key's path."""
+    counts: dict[str, Counter[str]] = {}
     for ping in pings:
-        for section, values in sections_of(ping).items():
+        for section, values in payload_sections(ping).items():
             for key, value in values.items():
-                found.setdefault(f"{section}.{key}", Counter())[json_type(value)] += 1
-    return found
-
-
-def _commonest(types: Counter[str]) -> str:
-    return types.most_common(1)[0][0]
+                counts.setdefault(f"{section}.{key}", Counter())[json_type(value)] += 1
+    return counts

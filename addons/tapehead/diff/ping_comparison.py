@@ -1,22 +1,22 @@
-"""The pings of two sessions, compared: what they carry, their answers, how often they come, where they stay away."""
+"""The pings of two sessions, compared: their keys, their answers, their cadence, and where they stay away."""
 
 from collections.abc import Iterator, Sequence
 
-from tapehead.diff.difference_messages import phrase_delta, phrase_rhythm, phrase_silence, phrase_statuses
+from tapehead.diff.difference_messages import describe_cadences, describe_gap, describe_key, describe_statuses
 from tapehead.diff.differences import Change, Difference, Scope
 from tapehead.diff.event_alignment import is_ping
-from tapehead.diff.payload_comparison import compare_pings
-from tapehead.diff.ping_cadence import Cadence, CadenceDifference, PlaybackPhase, TimedSteps, compare_cadences, silences
+from tapehead.diff.payload_comparison import compare_ping_payloads
+from tapehead.diff.ping_cadence import Cadence, PlaybackPhase, TimedSteps, compare_cadences, find_ping_gaps
 from tapehead.protocol.events import Event
 
 PING = "ping"
-_FINE = 300
+REDIRECT = 300
 
 
-def ping_differences(
+def compare_pings(
     base: TimedSteps, new: TimedSteps, anchors: Sequence[tuple[int, int]], scope: Scope
 ) -> Iterator[Difference]:
-    """What differs between the pings of two sessions.
+    """Yield the differences between the pings of two sessions.
 
     Args:
         base: the steps of one session with times.
@@ -26,41 +26,49 @@ def ping_differences(
     """
     if scope.ignores(PING):
         return
-    before, after = _pings(base), _pings(new)
-    yield from _carried(before, after, scope)
-    yield from _answers(before, after)
-    rhythms = list(compare_cadences(base, new))
-    yield from map(_rhythm, rhythms)
-    silent = {found.situation for found in rhythms if not (found.base.pings and found.new.pings)}
-    yield from _missing(base, new, anchors, silent)
-    yield from _added(base, new, anchors, silent)
+    before, after = ([step.event for step in timed.steps if is_ping(step.event)] for timed in (base, new))
+    yield from compare_keys(before, after, scope)
+    yield from compare_statuses(before, after)
+
+    def interval(cadence: Cadence) -> float | None:
+        return None if cadence.interval is None else round(cadence.interval, 3)
+
+    cadences = list(compare_cadences(base, new))
+    for found in cadences:
+        yield Difference(
+            change=Change.PING_RHYTHM,
+            message=describe_cadences(found),
+            name=str(found.phase),
+            base=interval(found.base),
+            new=interval(found.new),
+        )
+    silent = {found.phase for found in cadences if not (found.base.pings and found.new.pings)}
+    yield from compare_gaps(base, new, anchors, silent)
 
 
-def _pings(track: TimedSteps) -> list[Event]:
-    return [step.event for step in track.steps if is_ping(step.event)]
-
-
-def _carried(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> Iterator[Difference]:
-    for delta in compare_pings(base, new, scope):
-        if not delta.is_note:
+def compare_keys(base: Sequence[Event], new: Sequence[Event], scope: Scope) -> Iterator[Difference]:
+    """Yield the keys that the pings of one side have and those of the other do not, or with another type."""
+    for key in compare_ping_payloads(base, new, scope):
+        if not key.is_note:
             yield Difference(
-                change=delta.change,
-                message=f"on all pings: {phrase_delta(delta)}",
-                name=delta.path,
-                base=delta.base,
-                new=delta.new,
+                change=key.change,
+                message=f"on all pings: {describe_key(key)}",
+                name=key.path,
+                base=key.base,
+                new=key.new,
                 base_event=base[0],
                 new_event=new[0],
             )
 
 
-def _answers(base: Sequence[Event], new: Sequence[Event]) -> Iterator[Difference]:
+def compare_statuses(base: Sequence[Event], new: Sequence[Event]) -> Iterator[Difference]:
+    """Yield the difference between the answers, if pings are refused or not answered on one side only."""
     before, after = ({event.status for event in pings} for pings in (base, new))
-    odd = [status for status in before ^ after if status is None or status >= _FINE]
+    odd = [status for status in before ^ after if status is None or status >= REDIRECT]
     if base and new and odd:
         yield Difference(
             change=Change.STATUS_CHANGED,
-            message=phrase_statuses(before, after),
+            message=describe_statuses(before, after),
             name=PING,
             base=sorted(before, key=str),
             new=sorted(after, key=str),
@@ -69,47 +77,25 @@ def _answers(base: Sequence[Event], new: Sequence[Event]) -> Iterator[Difference
         )
 
 
-def _rhythm(found: CadenceDifference) -> Difference:
-    return Difference(
-        change=Change.PING_RHYTHM,
-        message=phrase_rhythm(found),
-        name=str(found.situation),
-        base=_interval(found.base),
-        new=_interval(found.new),
+def compare_gaps(
+    base: TimedSteps, new: TimedSteps, anchors: Sequence[tuple[int, int]], silent: set[PlaybackPhase]
+) -> Iterator[Difference]:
+    """Yield the stretches in which only one side has pings, except in phases in which one is `silent` throughout."""
+    directions = (
+        (Change.PINGS_MISSING, new, base, [(other, one) for one, other in anchors], ("the new recording", "the base")),
+        (Change.PINGS_ADDED, base, new, anchors, ("the base", "the new recording")),
     )
-
-
-def _interval(rhythm: Cadence) -> float | None:
-    return None if rhythm.interval is None else round(rhythm.interval, 3)
-
-
-def _missing(
-    base: TimedSteps, new: TimedSteps, anchors: Sequence[tuple[int, int]], silent: set[PlaybackPhase]
-) -> Iterator[Difference]:
-    for found in silences(new, base, [(other, one) for one, other in anchors]):
-        if found.situation not in silent:
-            event = new.steps[found.after].event
-            yield Difference(
-                change=Change.PINGS_MISSING,
-                message=phrase_silence(found, event, "the new recording", "the base"),
-                name=str(found.situation),
-                base=found.pings,
-                new=0,
-                new_event=event,
-            )
-
-
-def _added(
-    base: TimedSteps, new: TimedSteps, anchors: Sequence[tuple[int, int]], silent: set[PlaybackPhase]
-) -> Iterator[Difference]:
-    for found in silences(base, new, anchors):
-        if found.situation not in silent:
-            event = base.steps[found.after].event
-            yield Difference(
-                change=Change.PINGS_ADDED,
-                message=phrase_silence(found, event, "the base", "the new recording"),
-                name=str(found.situation),
-                base=0,
-                new=found.pings,
-                base_event=event,
-            )
+    for change, quiet, other, places, names in directions:
+        is_missing = change is Change.PINGS_MISSING
+        for gap in find_ping_gaps(quiet, other, places):
+            if gap.phase not in silent:
+                event = quiet.steps[gap.after].event
+                yield Difference(
+                    change=change,
+                    message=describe_gap(gap, event, *names),
+                    name=str(gap.phase),
+                    base=gap.pings if is_missing else 0,
+                    new=0 if is_missing else gap.pings,
+                    base_event=None if is_missing else event,
+                    new_event=event if is_missing else None,
+                )

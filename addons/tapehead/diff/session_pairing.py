@@ -1,10 +1,10 @@
-"""Which session of one recording is which of the other.
+"""Sessions of two recordings in pairs.
 
-Theory. A session is known by what identifies content and player, as in replay, and by how it came out where it never
-was one: an attempt that the endpoint refused is no counterpart of a playback. Several equal ones are paired in the
-order in which they began. Of what is left, sessions of the same content (the first thing that identifies it) are
-paired, the most alike first: a player's new name, or a length that changed, is a difference to be shown, and no reason
-to call a session missing.
+Theory. A session is known by the values that identify content and player, as in replay, and by its outcome where it
+never was opened: an attempt that the endpoint refused is no counterpart of a playback. Several equal ones are paired
+in the order in which they began. Of what is left, sessions of the same content (the first value that identifies it)
+are paired, the most alike first: a player's new name, or a length that changed, is a difference to be shown, and no
+reason to call a session missing.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from tapehead.audit.results import Outcome, SessionResult
 from tapehead.diff.differences import Scope
+from tapehead.diff.event_alignment import find_start
 from tapehead.protocol.events import IDENTITY_KEYS, identity_of
 
 # How many pairs are looked at for the most alike; more are paired in order.
-_MOST_COMPARED = 100_000
-_UNOPENED = (Outcome.REJECTED, Outcome.NO_ANSWER)
+MOST_COMPARED = 100_000
 
 
 class Pair(NamedTuple):
@@ -26,19 +26,29 @@ class Pair(NamedTuple):
     new: SessionResult | None
 
 
-class _Known(NamedTuple):
-    """A session and what it is known by: its fate, then the values that identify it, the most telling first."""
+class KnownSession(NamedTuple):
+    """A session with its name: whether it was opened, or is late, then the values that identify it, the best first."""
 
     session: SessionResult
     name: tuple[Hashable, ...]
 
+    @property
+    def content(self) -> Hashable:
+        """The content, and whether the session is late, since that is another kind of thing."""
+        return (self.name[0] == "late", *self.name[1:2])
+
+
+Chooser = Callable[
+    [Sequence[int], Sequence[int], Sequence[KnownSession], Sequence[KnownSession]], Iterable[tuple[int, int]]
+]
+
 
 def pair_sessions(base: Iterable[SessionResult], new: Iterable[SessionResult], scope: Scope) -> list[Pair]:
-    """The sessions of two recordings in pairs, in the order of the base; then those that only `new` has."""
-    before, after = _sort(base, scope), _sort(new, scope)
+    """Return the sessions of two recordings in pairs, in the order of the base; then those that only `new` has."""
+    before, after = sort_sessions(base, scope), sort_sessions(new, scope)
     partners: dict[int, int] = {}
-    for name, choose in ((_whole, _in_order), (_content, _most_alike)):
-        _join(before, after, name, choose, partners)
+    join(before, after, lambda known: known.name, pair_in_order, partners)
+    join(before, after, lambda known: known.content, pair_most_alike, partners)
     taken = set(partners.values())
     pairs = [
         Pair(known.session, after[partners[place]].session if place in partners else None)
@@ -47,52 +57,32 @@ def pair_sessions(base: Iterable[SessionResult], new: Iterable[SessionResult], s
     return [*pairs, *(Pair(None, known.session) for place, known in enumerate(after) if place not in taken)]
 
 
-def _sort(sessions: Iterable[SessionResult], scope: Scope) -> list[_Known]:
-    """The sessions in the order in which they began, with what each is known by."""
+def sort_sessions(sessions: Iterable[SessionResult], scope: Scope) -> list[KnownSession]:
+    """Return the sessions in the order in which they began, with their names."""
     began = sorted(sessions, key=lambda session: (session.started, session.recording, session.line))
-    names: dict[str | None, tuple[Hashable, ...]] = {}
+    identities: dict[str | None, tuple[Hashable, ...]] = {}
+    fates = {Outcome.LATE: "late", Outcome.REJECTED: "unopened", Outcome.NO_ANSWER: "unopened"}
     known = []
     for session in began:
-        # What comes late belongs to the content that its session began with.
-        name = names.get(session.id) if session.outcome is Outcome.LATE else None
-        name = name or _identity(session, scope)
-        names.setdefault(session.id, name)
-        known.append(_Known(session, (_fate(session), *name)))
+        # Late events belong to the content that their session began with.
+        identity = identities.get(session.id) if session.outcome is Outcome.LATE else None
+        if not identity:
+            start = find_start(session.steps)
+            values = zip(IDENTITY_KEYS, identity_of(start.params if start else {}), strict=True)
+            identity = tuple(value for key, value in values if not scope.ignores(key, f"params.{key}"))
+        identities.setdefault(session.id, identity)
+        known.append(KnownSession(session, (fates.get(session.outcome, "opened"), *identity)))
     return known
 
 
-def _identity(session: SessionResult, scope: Scope) -> tuple[Hashable, ...]:
-    start = next((step.event.params for step in session.steps if step.event.type == "sessionStart"), {})
-    values = zip(IDENTITY_KEYS, identity_of(start), strict=True)
-    return tuple(value for key, value in values if not scope.ignores(key, f"params.{key}"))
-
-
-def _fate(session: SessionResult) -> str:
-    if session.outcome is Outcome.LATE:
-        return "late"
-    return "unopened" if session.outcome in _UNOPENED else "opened"
-
-
-def _whole(known: _Known) -> Hashable:
-    return known.name
-
-
-def _content(known: _Known) -> Hashable:
-    """What content it is; whether it is late, too, since that says what kind of thing it is."""
-    return (known.name[0] == "late", *known.name[1:2])
-
-
-Chooser = Callable[[Sequence[int], Sequence[int], Sequence[_Known], Sequence[_Known]], Iterable[tuple[int, int]]]
-
-
-def _join(
-    before: Sequence[_Known],
-    after: Sequence[_Known],
-    name: Callable[[_Known], Hashable],
+def join(
+    before: Sequence[KnownSession],
+    after: Sequence[KnownSession],
+    name: Callable[[KnownSession], Hashable],
     choose: Chooser,
     partners: dict[int, int],
 ) -> None:
-    """Add to `partners` those of the sessions without one that have the same name."""
+    """Add to `partners` those of the sessions without one that have the same name, paired by `choose`."""
     taken = set(partners.values())
     waiting: dict[Hashable, list[int]] = {}
     for place, known in enumerate(after):
@@ -106,17 +96,19 @@ def _join(
         partners.update(choose(places, waiting[shared], before, after))
 
 
-def _in_order(
-    ones: Sequence[int], others: Sequence[int], _before: Sequence[_Known], _after: Sequence[_Known]
+def pair_in_order(
+    ones: Sequence[int], others: Sequence[int], _before: Sequence[KnownSession], _after: Sequence[KnownSession]
 ) -> Iterable[tuple[int, int]]:
+    """Pair sessions in the order in which they began."""
     return zip(ones, others, strict=False)
 
 
-def _most_alike(
-    ones: Sequence[int], others: Sequence[int], before: Sequence[_Known], after: Sequence[_Known]
+def pair_most_alike(
+    ones: Sequence[int], others: Sequence[int], before: Sequence[KnownSession], after: Sequence[KnownSession]
 ) -> Iterable[tuple[int, int]]:
-    if len(ones) * len(others) > _MOST_COMPARED:
-        return _in_order(ones, others, before, after)
+    """Pair sessions, the most alike first; very many in order."""
+    if len(ones) * len(others) > MOST_COMPARED:
+        return pair_in_order(ones, others, before, after)
 
     def unlike(pair: tuple[int, int]) -> tuple[int, int, int]:
         one, other = before[pair[0]].name, after[pair[1]].name

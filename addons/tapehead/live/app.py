@@ -30,6 +30,7 @@ BEAT = b"\n"
 
 _FILES = {
     "/": ("live/assets/page.html", "text/html"),
+    "/base.css": ("web/assets/base.css", "text/css"),
     "/page.css": ("live/assets/page.css", "text/css"),
     "/page.js": ("live/assets/page.js", "text/javascript"),
     "/json.js": ("web/assets/json_view.js", "text/javascript"),

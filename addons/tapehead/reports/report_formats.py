@@ -1,15 +1,15 @@
-"""The forms of a report, and where each of them goes."""
+"""The formats of an audit report, and the severity from which it fails."""
 
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-# Stands for stdout where a file is named.
+# Means stdout where a file is expected.
 STDOUT = "-"
 
 
 class Format(StrEnum):
-    """The forms of a report."""
+    """The formats of a report."""
 
     TEXT = "text"
     JSON = "json"
@@ -19,7 +19,7 @@ class Format(StrEnum):
 
 
 class FailOn(StrEnum):
-    """The mildest finding that makes the command exit with 1."""
+    """The least severe finding that makes the command exit with 1."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class FailOn(StrEnum):
 
 
 class Target(NamedTuple):
-    """A form of the report and the file it goes to; None for stdout."""
+    """A format of the report and the file it goes to; None for stdout."""
 
     form: Format
     output: Path | None

@@ -1,4 +1,4 @@
-"""Where a report goes: to a terminal or a pipe, as it looks there, or into a file."""
+"""The destination of a report: a terminal or a pipe, with the style that fits it, or a file."""
 
 import os
 import sys
@@ -12,21 +12,24 @@ from tapehead.recording.paths import private
 from tapehead.reports.terminal_text import TextStyle
 
 
-def look_at(output: Path | None, *, verbose: bool = False) -> TextStyle:
-    """How text looks where it goes: as wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
+def style_for(output: Path | None, *, verbose: bool = False) -> TextStyle:
+    """Return the style of a text: as wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
     if output or not sys.stdout.isatty():
         return TextStyle(verbose=verbose)
     return TextStyle(Console().width, colour="NO_COLOR" not in os.environ, verbose=verbose)
 
 
-def deliver(text: str, output: Path | None) -> None:
-    """Print a report, or write it into a file whose directory is made if need be; it has bodies of recordings in it.
+def write_report(text: str, output: Path | None) -> None:
+    """Print a report, or write it into a private file, since it holds bodies of recordings; make its directory.
 
     Raises:
-        Problem: the file cannot be written.
+        TapeheadError: the file cannot be written.
     """
     if output is None:
-        _print(text)
+        try:
+            typer.echo(text.encode("utf-8", "replace"), nl=False)
+        except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -34,11 +37,3 @@ def deliver(text: str, output: Path | None) -> None:
             file.write(text)
     except OSError as error:
         raise TapeheadError(f"cannot write {output}: {error.strerror}") from error
-
-
-def _print(text: str) -> None:
-    """Print; a reader that has seen enough, such as `head`, is no failure."""
-    try:
-        typer.echo(text.encode("utf-8", "replace"), nl=False)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,7 @@ from io import StringIO
 from typing import NamedTuple
 
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from tapehead.protocol.exchange import Severity
@@ -13,12 +14,11 @@ from tapehead.text import escape_controls
 # Columns where the width of the reader's screen is not known.
 WIDE = 160
 
-
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
 class TextStyle(NamedTuple):
-    """How the text is laid out: columns, whether in colour, whether in full."""
+    """The layout of a text: columns, whether in colour, whether in full."""
 
     width: int = WIDE
     colour: bool = False
@@ -30,15 +30,20 @@ def safe_text(text: str, style: str = "") -> Text:
     return Text(escape_controls(text), style)
 
 
-def render(parts: Iterable[RenderableType], look: TextStyle) -> str:
-    """Anything of Rich's as text."""
+def make_table(*, header: bool = False) -> Table:
+    """Return a table without lines."""
+    return Table(box=None, pad_edge=False, header_style="dim", show_header=header)
+
+
+def render(parts: Iterable[RenderableType], style: TextStyle) -> str:
+    """Render Rich's renderables, one below the other, as text."""
     out = StringIO()
     console = Console(
         file=out,
-        width=look.width,
-        force_terminal=look.colour,
-        no_color=not look.colour,
-        color_system="standard" if look.colour else None,
+        width=style.width,
+        force_terminal=style.colour,
+        no_color=not style.colour,
+        color_system="standard" if style.colour else None,
         highlight=False,
         emoji=False,
         markup=False,

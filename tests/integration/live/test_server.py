@@ -110,7 +110,13 @@ def test_only_get_is_allowed(method: str, path: str, link: Link) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_page_gets_its_files(host: str, link: Link) -> None:
     own = f"{host}:{link.port}"
-    for path, kind in (("/", "html"), ("/page.css", "css"), ("/page.js", "javascript"), ("/json.js", "javascript")):
+    for path, kind in (
+        ("/", "html"),
+        ("/base.css", "css"),
+        ("/page.css", "css"),
+        ("/page.js", "javascript"),
+        ("/json.js", "javascript"),
+    ):
         head = f"GET {path} HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}\r\nSec-Fetch-Site: same-origin\r\n\r\n"
         answer = ask(link.port, head.encode())
         assert (answer.status, len(answer.body) > 500) == (200, True)

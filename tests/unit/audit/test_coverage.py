@@ -28,6 +28,7 @@ from tapehead.protocol.schemas import build_schema
 from tapehead.protocol.transitions import TABLE
 from tapehead.recording.reader import read_recordings
 from tapehead.reports.audit.coverage_section import render_coverage
+from tapehead.reports.terminal_text import TextStyle
 from unit.audit.test_sdk_captures import CAPTURES, load_capture
 
 # ---- The documented plan ----
@@ -316,4 +317,4 @@ def test_the_mended_timelines_stay_within_the_plan() -> None:
     results = [run(of_bodies(bodies(timeline, BEGIN_MS))) for timeline in TIMELINES.values()]
     report = cover(result for each in results for result in each)
     assert [kind.kind for kind in report.kinds if kind.beyond] == [ItemKind.METADATA]
-    assert all(item.label in render_coverage(report, verbose=True) for item in items(report).values())
+    assert all(item.label in render_coverage(report, TextStyle(verbose=True)) for item in items(report).values())

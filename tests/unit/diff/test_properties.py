@@ -12,8 +12,9 @@ from tapehead.diff.compare import diff
 from tapehead.diff.differences import Scope
 from tapehead.protocol.exchange import Exchange
 from tapehead.reports.diff.html_diff import render_html
-from tapehead.reports.diff.json_diff import build_report, render_json
+from tapehead.reports.diff.json_diff import build_report
 from tapehead.reports.diff.text_diff import render_text
+from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
 from unit.audit.test_properties import sessions
 

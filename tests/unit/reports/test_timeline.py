@@ -8,9 +8,10 @@ from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 from tapehead.reports.audit.body_store import MOST_CHARACTERS, BodyStore
+from tapehead.reports.audit.html_report import Detail, view_of
 from tapehead.reports.audit.json_report import session_of
 from tapehead.reports.timeline import Span, Timeline, timeline_of
-from tapehead.reports.timeline_svg import MOST_WIDTH, draw, strip_of
+from tapehead.reports.timeline_svg import MOST_WIDTH, draw, draw_strip
 
 
 def picture(*events: reports.Body) -> Timeline:
@@ -87,7 +88,7 @@ def test_a_senseless_timestamp_stands_where_it_arrived(ts: int | None) -> None:
     drawn = timeline_of(result)
 
     assert drawn
-    assert [round(mark.at) for mark in drawn.marks] == [0, 1, 5]
+    assert [round(event.at) for event in drawn.events] == [0, 1, 5]
 
 
 def test_a_retry_that_a_finding_is_about_is_on_it() -> None:
@@ -99,7 +100,7 @@ def test_a_retry_that_a_finding_is_about_is_on_it() -> None:
 
     assert drawn
     assert "repeated-event" in {finding.rule for finding in result.findings}
-    assert [mark.index for mark in drawn.marks] == [0, 1, 2]
+    assert [event.index for event in drawn.events] == [0, 1, 2]
     assert len(draw(drawn, session_of(result)["findings"]).flags) == len(result.findings)
 
 
@@ -117,7 +118,7 @@ def test_a_result_without_events_has_no_picture() -> None:
     results = reports.results_of([preflight])
 
     assert [timeline_of(result) for result in results] == [None] * len(results)
-    assert strip_of(None) == []
+    assert [view_of(0, session_of(result), Detail()).strip for result in results] == [[]] * len(results)
 
 
 def test_everything_is_drawn_inside_the_picture() -> None:
@@ -130,14 +131,14 @@ def test_everything_is_drawn_inside_the_picture() -> None:
     assert all(0 <= tick.x <= drawing.width for tick in drawing.ticks)
     assert all(row.y + row.height <= drawing.height for row in drawing.rows)
     assert len(drawing.flags) == 11
-    assert all(0 <= left <= left + width <= 101 for _, left, width in strip_of(drawn))
+    assert all(0 <= left <= left + width <= 101 for _, left, width in draw_strip(drawn))
 
 
 def test_flags_at_one_moment_stand_below_each_other() -> None:
     (result,) = reports.results_of(reports.faulty("s"))
     drawn = timeline_of(result)
     assert drawn
-    last = [flag for flag in draw(drawn, session_of(result)["findings"]).flags if flag.mark.type == "sessionEnd"]
+    last = [flag for flag in draw(drawn, session_of(result)["findings"]).flags if flag.event.type == "sessionEnd"]
 
     assert len({flag.y for flag in last}) == len(last) == 3
 
@@ -182,8 +183,8 @@ def marked(*, in_array: bool = False, index: int = 0) -> Timeline:
     (result,) = reports.results_of(reports.session("s", [reports.event(0, "sessionStart", 0, reports.START)]))
     drawn = timeline_of(result)
     assert drawn
-    fields = {name: getattr(drawn.marks[0], name) for name in drawn.marks[0].__struct_fields__}
-    return drawn._replace(marks=(type(drawn.marks[0])(**fields | {"in_array": in_array, "index": index}),))
+    fields = {name: getattr(drawn.events[0], name) for name in drawn.events[0].__struct_fields__}
+    return drawn._replace(events=(type(drawn.events[0])(**fields | {"in_array": in_array, "index": index}),))
 
 
 def kept(body: bytes, drawn: Timeline, bound: int = 1_000_000) -> dict[str, str]:

@@ -1,15 +1,15 @@
-"""Coverage of a tracking plan for a terminal: how much of each kind, what never, and what was sent beyond the plan."""
+"""Coverage of a tracking plan for a terminal: totals, items never exercised, and items sent beyond the plan."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from io import StringIO
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from tapehead.audit.coverage import CoverageReport, Covered, KindCoverage
 from tapehead.audit.tracking_plan import ItemKind
+from tapehead.reports.terminal_text import TextStyle, make_table, render
 from tapehead.text import escape_controls, shorten
 
 BAR = 20
@@ -17,41 +17,34 @@ BAR = 20
 FEW = 10
 MOST_CHARACTERS = 60
 MOST_PLACE = 36
-_FULL, _HALF = 100.0, 50.0
+FULL, HALF = 100.0, 50.0
 
 
-def render_coverage(coverage: CoverageReport, width: int = 80, *, colour: bool = False, verbose: bool = False) -> str:
-    """The coverage as text of `width` columns, in full if `verbose`."""
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        no_color=not colour,
-        color_system="standard" if colour else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
-    console.print(*coverage_parts(coverage, verbose=verbose), sep="\n")
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+def render_coverage(coverage: CoverageReport, style: TextStyle) -> str:
+    """Render the coverage as text."""
+    return render(coverage_parts(coverage, verbose=style.verbose), style)
 
 
 def coverage_parts(coverage: CoverageReport, *, verbose: bool = False) -> Iterator[RenderableType]:
-    """The parts of the coverage, to be printed one below the other."""
+    """Yield the parts of the coverage, to be printed one below the other."""
     kinds = coverage.kinds
     yield Text(f"coverage of {coverage.plan}", style="bold")
-    yield _totals(kinds)
-    yield from _section("never exercised", ((kind, _never(kind)) for kind in kinds))
+    yield totals_table(kinds)
+    yield from section("never exercised", ((kind, never_table(kind)) for kind in kinds))
     if verbose:
-        yield from _section("exercised, and where first", ((kind, _places(_exercised(kind))) for kind in kinds))
-    beyond = ((kind, _places(kind.beyond if verbose else kind.beyond[:FEW])) for kind in kinds)
-    yield from _section("sent, but in no plan", beyond)
-    yield from (Text(line, style="dim") for line in _left_out(kinds, verbose=verbose))
+        sent = ((kind, [item for group in kind.groups for item in group.items if item.count]) for kind in kinds)
+        yield from section("exercised, and where first", ((kind, places_table(items)) for kind, items in sent))
+    beyond = ((kind, places_table(kind.beyond if verbose else kind.beyond[:FEW])) for kind in kinds)
+    yield from section("sent, but in no plan", beyond)
+    for kind in kinds:
+        if not verbose and len(kind.beyond) > FEW:
+            yield Text(f"and {len(kind.beyond) - FEW:,} more {kind.kind}; -v shows all", style="dim")
+        if kind.dropped:
+            yield Text(f"and {kind.dropped:,} more times {kind.kind} that are not listed", style="dim")
 
 
-def _section(title: str, tables: Iterable[tuple[KindCoverage, Table]]) -> Iterator[RenderableType]:
-    """A title, then a table for each kind; nothing if all of them are empty."""
+def section(title: str, tables: Iterable[tuple[KindCoverage, Table]]) -> Iterator[RenderableType]:
+    """Yield a title, then a table for each kind; nothing if all of them are empty."""
     filled = [(kind, table) for kind, table in tables if table.row_count]
     if filled:
         yield Text(f"\n{title}", style="bold")
@@ -60,8 +53,9 @@ def _section(title: str, tables: Iterable[tuple[KindCoverage, Table]]) -> Iterat
         yield Padding(table, (0, 0, 0, 4))
 
 
-def _totals(kinds: Iterable[KindCoverage]) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
+def totals_table(kinds: Iterable[KindCoverage]) -> Table:
+    """Return the table of how much of each kind was exercised."""
+    table = make_table()
     table.add_column()
     table.add_column(justify="right")
     table.add_column(justify="right")
@@ -69,83 +63,58 @@ def _totals(kinds: Iterable[KindCoverage]) -> Table:
     for kind in kinds:
         if kind.percent is None:
             table.add_row(kind.kind, "-", "", Text(f"none planned, {len(kind.beyond):,} sent", style="dim"))
-        else:
-            counted = f"{kind.exercised:,} of {kind.planned:,}"
-            table.add_row(kind.kind, counted, f"{kind.percent:g} %", _bar(kind.percent))
+            continue
+        filled = int(BAR * kind.percent / 100)
+        colour = "green" if kind.percent == FULL else "yellow" if kind.percent >= HALF else "red"
+        bar = Text.assemble(("█" * filled, colour), ("░" * (BAR - filled), "dim"))
+        table.add_row(kind.kind, f"{kind.exercised:,} of {kind.planned:,}", f"{kind.percent:g} %", bar)
     return table
 
 
-def _bar(percent: float) -> Text:
-    filled = int(BAR * percent / 100)
-    colour = "green" if percent == _FULL else "yellow" if percent >= _HALF else "red"
-    return Text.assemble(("█" * filled, colour), ("░" * (BAR - filled), "dim"))
+def never_table(kind: KindCoverage) -> Table:
+    """Return the table of items that were never sent, a row for each group; moves from the same state together."""
+    table = items_table(grouped=any(group.name for group in kind.groups))
+    for group in kind.groups:
+        missing = [item for item in group.items if not item.count]
+        if kind.kind is ItemKind.MOVES:
+            by_state: dict[str, list[str]] = {}
+            for move in missing:
+                by_state.setdefault(move.part, []).append(move.name)
+            listed = "; ".join(f"{state}: {', '.join(events)}" for state, events in by_state.items())
+        else:
+            listed = ", ".join(readable(item.label) for item in missing)
+        if missing:
+            add_item(table, group.name, Text(listed))
+    return table
 
 
-def _table(*, grouped: bool) -> Table:
-    """A table of items; what they are of, if anything, stands in a column before them."""
-    table = Table(box=None, pad_edge=False, show_header=False)
+def places_table(items: Sequence[Covered]) -> Table:
+    """Return a table of items with how often they were sent, and where first; of a long path the end."""
+    table = items_table(grouped=any(item.of for item in items))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
+    for item in items:
+        label = Text.assemble(readable(item.label), (f"  {item.rule}" if item.rule else "", "yellow"))
+        place = escape_controls(f"{item.first.recording}:{item.first.line}") if item.first else ""
+        place = place if len(place) <= MOST_PLACE else f"...{place[3 - MOST_PLACE :]}"
+        add_item(table, item.of, label, Text(f"{item.count:,}"), Text(place))
+    return table
+
+
+def items_table(*, grouped: bool) -> Table:
+    """Return an empty table of items, with a column for their event type or machine before them where `grouped`."""
+    table = make_table()
     if grouped:
         table.add_column(no_wrap=True, max_width=20, overflow="ellipsis")
     table.add_column(overflow="fold")
     return table
 
 
-def _add(table: Table, of: str, *cells: Text) -> None:
-    table.add_row(*([Text(_title(of))] if of else []), *cells)
+def add_item(table: Table, of: str, *cells: Text) -> None:
+    """Add a row; `of` is the event type or the machine, empty where there is none."""
+    table.add_row(*([Text(readable(of.replace("_", " ")))] if of else []), *cells)
 
 
-def _never(kind: KindCoverage) -> Table:
-    table = _table(grouped=any(group.name for group in kind.groups))
-    for group in kind.groups:
-        missing = [item for item in group.items if not item.count]
-        said = _by_state(missing) if kind.kind is ItemKind.MOVES else ", ".join(_plain(item.label) for item in missing)
-        if missing:
-            _add(table, group.name, Text(said))
-    return table
-
-
-def _by_state(moves: Iterable[Covered]) -> str:
-    """Moves of one machine, those from the same state together."""
-    together: dict[str, list[str]] = {}
-    for move in moves:
-        together.setdefault(move.part, []).append(move.name)
-    return "; ".join(f"{state}: {', '.join(events)}" for state, events in together.items())
-
-
-def _places(items: Sequence[Covered]) -> Table:
-    """Items with how often they were sent, and where first."""
-    table = _table(grouped=any(item.of for item in items))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True, style="dim")
-    for item in items:
-        what = Text.assemble(_plain(item.label), (f"  {item.rule}" if item.rule else "", "yellow"))
-        _add(table, item.of, what, Text(f"{item.count:,}"), Text(_place(item)))
-    return table
-
-
-def _exercised(kind: KindCoverage) -> list[Covered]:
-    return [item for group in kind.groups for item in group.items if item.count]
-
-
-def _place(item: Covered) -> str:
-    """Where something was sent first; of a long path the end."""
-    place = escape_controls(f"{item.first.recording}:{item.first.line}") if item.first else ""
-    return place if len(place) <= MOST_PLACE else f"...{place[3 - MOST_PLACE :]}"
-
-
-def _left_out(kinds: Iterable[KindCoverage], *, verbose: bool) -> Iterator[str]:
-    for kind in kinds:
-        if not verbose and len(kind.beyond) > FEW:
-            yield f"and {len(kind.beyond) - FEW:,} more {kind.kind}; -v shows all"
-        if kind.dropped:
-            yield f"and {kind.dropped:,} more times {kind.kind} that are not listed"
-
-
-def _title(name: str) -> str:
-    """An event type or a machine, as people read it."""
-    return _plain(name.replace("_", " "))
-
-
-def _plain(text: str) -> str:
-    """What players sent, cut to a length that can be read."""
+def readable(text: str) -> str:
+    """Return a text that players sent, escaped and cut to a length that can be read."""
     return shorten(escape_controls(text), MOST_CHARACTERS)

@@ -1,7 +1,7 @@
 """The report as JUnit XML: a recording is a test suite, a session a test case.
 
-No document defines the format; this is what Jenkins' schema and those derived from it allow. A test case has one
-failure at most, since many readers show no more; it lists everything that fails the session.
+No document defines the format; this is the subset that Jenkins' schema and those derived from it allow. A test case has
+one failure at most, since many readers show no more; it lists everything that fails the session.
 """
 
 import re
@@ -12,69 +12,56 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from tapehead.reports.audit.json_report import Report, fails
 from tapehead.reports.report_wording import plural, title_of
 
-# What XML 1.0 cannot hold.
+# Characters that XML 1.0 cannot hold.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(report: Report, fail_on: str) -> str:
-    """The report as XML; findings as bad as `fail_on` (a severity or `never`) are failures, others are told."""
+    """Render the report as XML; findings as severe as `fail_on` (a severity or `never`) are failures."""
     suites: dict[str, list[dict[str, Any]]] = {}
     for session in report["sessions"]:
         suites.setdefault(session["recording"], []).append(session)
     root = Element("testsuites", {"name": "tapehead audit"})
     for recording, sessions in suites.items():
-        _add_suite(root, recording, sessions, fail_on)
-    _count(root)
+        # Times in XML Schema have no zone here: readers of the format take none.
+        named = {"name": escape_xml(recording), "timestamp": sessions[0]["started"][:19]}
+        suite = SubElement(root, "testsuite", named)
+        for session in sessions:
+            add_test_case(suite, session, fail_on)
+    for element in (root, *root):
+        cases, failures = (str(sum(1 for _ in element.iter(tag))) for tag in ("testcase", "failure"))
+        element.attrib.update({"tests": cases, "failures": failures, "errors": "0", "time": "0"})
     indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
 
 
-def _add_suite(root: Element, recording: str, sessions: list[dict[str, Any]], fail_on: str) -> None:
-    # Times in XML Schema have no zone here: readers of the format take none.
-    suite = SubElement(root, "testsuite", {"name": _clean(recording), "timestamp": sessions[0]["started"][:19]})
-    for session in sessions:
-        _add_case(suite, session, fail_on)
-    _count(suite)
-
-
-def _count(element: Element) -> None:
-    failures = str(sum(1 for _ in element.iter("failure")))
-    counts = {"tests": str(sum(1 for _ in element.iter("testcase"))), "failures": failures, "errors": "0"}
-    element.attrib.update(counts | {"time": "0"})
-
-
-def _add_case(suite: Element, session: Mapping[str, Any], fail_on: str) -> None:
-    name = f"{title_of(session)} [{session['id'] or 'line ' + str(_line_of(session))}]"
-    attributes = {"classname": _clean(session["player"] or "session"), "name": _clean(name), "time": "0"}
-    case = SubElement(suite, "testcase", attributes)
+def add_test_case(suite: Element, session: Mapping[str, Any], fail_on: str) -> None:
+    """Add a session to its suite, with findings that fail it in a failure and the others as output."""
+    line = min((finding["line"] for finding in session["findings"]), default=0)
+    name = f"{title_of(session)} [{session['id'] or f'line {line}'}]"
+    named = {"classname": escape_xml(session["player"] or "session"), "name": escape_xml(name), "time": "0"}
+    case = SubElement(suite, "testcase", named)
     failing = [finding for finding in session["findings"] if fails(finding, fail_on)]
     others = [finding for finding in session["findings"] if not fails(finding, fail_on)]
     if failing:
-        _add_failure(case, session, failing)
+        more = f" (and {plural(len(failing) - 1, 'more finding')})" if len(failing) > 1 else ""
+        message = escape_xml(f"{failing[0]['message']}{more}")
+        failure = SubElement(case, "failure", {"type": failing[0]["rule"], "message": message})
+        failure.text = list_findings(session, failing)
     if others:
-        SubElement(case, "system-out").text = _told(session, others)
+        SubElement(case, "system-out").text = list_findings(session, others)
 
 
-def _line_of(session: Mapping[str, Any]) -> int:
-    return min((finding["line"] for finding in session["findings"]), default=0)
-
-
-def _add_failure(case: Element, session: Mapping[str, Any], findings: list[dict[str, Any]]) -> None:
-    first = findings[0]
-    more = f" (and {plural(len(findings) - 1, 'more finding')})" if len(findings) > 1 else ""
-    failure = SubElement(case, "failure", {"type": first["rule"], "message": _clean(f"{first['message']}{more}")})
-    failure.text = _told(session, findings)
-
-
-def _told(session: Mapping[str, Any], findings: list[dict[str, Any]]) -> str:
-    """Findings, one a line, in the form that editors and CI servers find places in."""
+def list_findings(session: Mapping[str, Any], findings: list[dict[str, Any]]) -> str:
+    """Return findings, one a line, in the form in which editors and CI servers recognise places."""
     lines = (
         f"{finding.get('recording', session['recording'])}:{finding['line']}: "
         f"{finding['severity']} {finding['rule']}: {finding['message']}"
         for finding in findings
     )
-    return _clean("\n".join(lines))
+    return escape_xml("\n".join(lines))
 
 
-def _clean(text: str) -> str:
+def escape_xml(text: str) -> str:
+    """Replace the characters that XML cannot hold; markup is escaped when the tree is written."""
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,7 +1,7 @@
 """The report as SARIF 2.1.0, which code-scanning services and editors read.
 
-A result's place is a line of a recording. Its fingerprint says what is wrong, and with which content, but neither
-how that is worded nor in which recording: a baseline outlives a better message and a new recording of the same slip.
+A result's location is a line of a recording. Its fingerprint covers rule, content, player, event type and path, but
+neither message nor recording: a baseline outlives a better message and a new recording of the same mistake.
 """
 
 import hashlib
@@ -11,99 +11,79 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
-from tapehead.reports.audit.json_report import Place, Report, places_of
+from tapehead.reports.audit.json_report import LocatedFinding, Report, locate_findings
+from tapehead.reports.json_output import render_json
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import Rule
 
 SCHEMA_URI = "https://raw.githubusercontent.com/oasis-tcs/sarif-spec/main/sarif-2.1/schema/sarif-schema-2.1.0.json"
-_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
-_INDEXES = {rule: index for index, rule in enumerate(RULES)}
-_FINGERPRINT = "tapeheadFinding/v1"
+LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+INDEXES = {rule: index for index, rule in enumerate(RULES)}
+FINGERPRINT = "tapeheadFinding/v1"
 
 
 def render_sarif(report: Report) -> str:
-    """The report as a SARIF log, indented."""
-    driver = {"name": "tapehead", "version": report["tapehead"], "rules": [_rule(rule) for rule in RULES.values()]}
+    """Render the report as a SARIF log, indented."""
+    rules = [rule_object(rule) for rule in RULES.values()]
     run = {
-        "tool": {"driver": driver},
+        "tool": {"driver": {"name": "tapehead", "version": report["tapehead"], "rules": rules}},
         "invocations": [{"executionSuccessful": True}],
         "columnKind": "unicodeCodePoints",
-        "results": list(_results(report)),
+        "results": list(results_of(report)),
         "properties": {"summary": report["summary"]},
     }
-    log = {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}
-    return orjson.dumps(log, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    return render_json({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]})
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def rule_object(rule: Rule) -> dict[str, Any]:
+    """Return a rule as SARIF has it, with its explanation as text and as Markdown."""
+
+    def explain(form: str, code: str = "{}") -> str:
+        parts = [
+            ("Why it matters", rule.why),
+            ("How to fix it", rule.fix),
+            ("Wrong", code.format(rule.bad)),
+            ("Right", code.format(rule.good)),
+            ("Where the documents disagree", rule.contradictions),
+        ]
+        return "\n\n".join(form.format(title, text) for title, text in parts if text)
+
     return {
         "id": rule.id,
         "shortDescription": {"text": rule.when},
         "fullDescription": {"text": f"{rule.when} {rule.why}"},
-        "help": {"text": _help(rule, "{}:\n{}"), "markdown": _help(rule, "**{}**\n\n{}", code="```\n{}\n```")},
-        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+        "help": {"text": explain("{}:\n{}"), "markdown": explain("**{}**\n\n{}", code="```\n{}\n```")},
+        "defaultConfiguration": {"level": LEVELS[rule.severity]},
         "properties": {"source": rule.source},
     }
 
 
-def _help(rule: Rule, form: str, code: str = "{}") -> str:
-    """Why the rule is there, how to mend what it finds, and an example of each."""
-    parts = [
-        ("Why it matters", rule.why),
-        ("How to fix it", rule.fix),
-        ("Wrong", code.format(rule.bad)),
-        ("Right", code.format(rule.good)),
-        ("Where the documents disagree", rule.contradictions),
-    ]
-    return "\n\n".join(form.format(title, text) for title, text in parts if text)
+def results_of(report: Report) -> Iterator[dict[str, Any]]:
+    """Yield a result for each finding; those alike are told apart in their fingerprints by their number."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for located in locate_findings(report):
+        finding, session = located.finding, located.session
+        event_type = finding["event"]["type"] if finding["event"] else None
+        identity = finding["rule"], session["media_id"], session["player"], event_type or "", finding["path"]
+        hashed = "\0".join((*identity, str(counts[identity]))).encode("utf-8", "surrogatepass")
+        counts[identity] += 1
+        yield {
+            "ruleId": finding["rule"],
+            "ruleIndex": INDEXES[finding["rule"]],
+            "level": LEVELS[finding["severity"]],
+            "message": {"text": finding["message"]},
+            "locations": [location_of(located, event_type)],
+            "partialFingerprints": {FINGERPRINT: hashlib.sha256(hashed).hexdigest()[:32]},
+            "properties": {"session": session["id"], "path": finding["path"], "event": finding["event"]},
+        }
 
 
-def _results(report: Report) -> Iterator[dict[str, Any]]:
-    seen: Counter[tuple[str, ...]] = Counter()
-    for place in places_of(report):
-        identity = _identity(place)
-        yield _result(place, _fingerprint(*identity, str(seen[identity])))
-        seen[identity] += 1
-
-
-def _identity(place: Place) -> tuple[str, ...]:
-    finding, session = place.finding, place.session
-    event_type = finding["event"]["type"] if finding["event"] else None
-    return finding["rule"], session["media_id"], session["player"], event_type or "", finding["path"]
-
-
-def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _result(place: Place, fingerprint: str) -> dict[str, Any]:
-    finding = place.finding
+def location_of(located: LocatedFinding, event_type: str | None) -> dict[str, Any]:
+    """Return a finding's line, and the event it is about; a recording's URI is relative unless its path is absolute."""
+    path = PurePath(located.recording)
+    uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    name = f"{located.session['id'] or 'no session'}/{event_type or ''}"
     return {
-        "ruleId": finding["rule"],
-        "ruleIndex": _INDEXES[finding["rule"]],
-        "level": _LEVELS[finding["severity"]],
-        "message": {"text": finding["message"]},
-        "locations": [_location(place)],
-        "partialFingerprints": {_FINGERPRINT: fingerprint},
-        "properties": {"session": place.session["id"], "path": finding["path"], "event": finding["event"]},
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": located.finding["line"]}},
+        "logicalLocations": [{"name": event_type or "exchange", "fullyQualifiedName": name}],
     }
-
-
-def _location(place: Place) -> dict[str, Any]:
-    finding, sid = place.finding, place.session["id"]
-    name = finding["event"]["type"] if finding["event"] else None
-    return {
-        "physicalLocation": {
-            "artifactLocation": {"uri": _uri(place.recording)},
-            "region": {"startLine": finding["line"]},
-        },
-        "logicalLocations": [{"name": name or "exchange", "fullyQualifiedName": f"{sid or 'no session'}/{name or ''}"}],
-    }
-
-
-def _uri(recording: str) -> str:
-    """A recording's name as a URI, relative to where the command ran unless its path is absolute."""
-    path = PurePath(recording)
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())

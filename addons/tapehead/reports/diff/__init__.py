@@ -1,1 +1,1 @@
-"""The diff's report in each format."""
+"""The report on a diff in each format."""

@@ -1,6 +1,6 @@
-"""Words that the text and the page share."""
+"""The differences as lines that the text and the page share, by section, and the totals."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tapehead.audit.results import SessionResult
@@ -9,7 +9,7 @@ from tapehead.diff.differences import Change, Diff, Difference, SessionDiff, Ver
 from tapehead.reports.report_wording import plural
 from tapehead.text import escape_controls
 
-_SHORT_ID = 8
+SHORT_ID = 8
 
 MARKS: Mapping[Change, str] = {
     **dict.fromkeys(Change, "~"),
@@ -42,8 +42,8 @@ class Item(NamedTuple):
 
     Attributes:
         mark: `-`, `+` or `~`.
-        name: what it is about.
-        message: what is different, and where.
+        name: the event, parameter, metric or rule.
+        message: the difference, and the events that have it.
     """
 
     mark: str
@@ -51,40 +51,43 @@ class Item(NamedTuple):
     message: str
 
 
-def short_id(session: SessionResult) -> str:
-    """A session id that fits a column."""
-    return escape_controls((session.id or "-")[:_SHORT_ID])
+def describe_side(session: SessionResult | None) -> str:
+    """Return a session's shortened id, number of events and outcome; empty for none."""
+    if session is None:
+        return ""
+    return f"{escape_controls((session.id or '-')[:SHORT_ID])}, {plural(session.events, 'event')}, {session.outcome}"
 
 
 def title_of(session: SessionDiff) -> str:
-    """What a session is called: content and player, as far as known."""
+    """Return a session's title: content and player, as far as known."""
     known = session.session
     content = known.media_name or known.media_id or f"({known.outcome})"
     return escape_controls(f"{content}, {known.player}" if known.player else content)
 
 
 def sections_of(differences: Iterable[Difference]) -> Iterator[tuple[str, list[Item]]]:
-    """The differences as lines, by what they are about; sections without any are left out."""
+    """Yield the differences as lines, by section; sections without any are left out."""
     listed = list(differences)
     for title, changes in SECTIONS.items():
         grouped: dict[tuple[str, str, str], list[Difference]] = {}
         for each in listed:
             if each.change in changes:
-                place = _place(each) if title in ("events", "answers") else ""
-                grouped.setdefault((MARKS[each.change], each.name + place, each.message), []).append(each)
+                event = each.base_event or each.new_event
+                has_place = title in ("events", "answers") and each.change is not Change.EVENT_MOVED
+                name = f"{each.name} at {playhead(event)}" if has_place else each.name
+                grouped.setdefault((MARKS[each.change], name, each.message), []).append(each)
         if grouped:
-            items = (Item(mark, name, message + _where(title, same)) for (mark, name, message), same in grouped.items())
-            yield title, [Item(mark, escape_controls(name), escape_controls(message)) for mark, name, message in items]
+            yield (
+                title,
+                [
+                    Item(mark, escape_controls(name), escape_controls(message + list_events(title, same)))
+                    for (mark, name, message), same in grouped.items()
+                ],
+            )
 
 
-def _place(difference: Difference) -> str:
-    """Where an event stands, unless that is what differs."""
-    event = difference.base_event or difference.new_event
-    return "" if difference.change is Change.EVENT_MOVED else f" at {playhead(event)}"
-
-
-def _where(title: str, same: list[Difference]) -> str:
-    """The events in which a parameter differs in the same way."""
+def list_events(title: str, same: Sequence[Difference]) -> str:
+    """Return in brackets how often, or in which events, a difference of a section occurs in the same way."""
     if title != "parameters":
         return "" if len(same) == 1 else f" ({len(same)} times)"
     types = dict.fromkeys(event.type or "event" for each in same if (event := each.new_event or each.base_event))
@@ -94,11 +97,11 @@ def _where(title: str, same: list[Difference]) -> str:
 
 
 def totals_of(diff: Diff) -> str:
-    """The whole diff in one line."""
+    """Return the whole diff in one line."""
+    sessions = plural(len(diff.sessions), "session")
     if diff.same:
-        return f"no difference in {plural(len(diff.sessions), 'session')}"
-    counted = [(diff.count(verdict), verdict) for verdict in Verdict]
+        return f"no difference in {sessions}"
+    counted = ((diff.count(verdict), verdict) for verdict in Verdict)
     parts = [f"{count:,} {'unchanged' if verdict is Verdict.SAME else verdict}" for count, verdict in counted if count]
-    found = sum(1 for _ in diff.all_differences())
-    behind = f"; {plural(found, 'difference')}" if found else ""
-    return f"{plural(len(diff.sessions), 'session')}: {', '.join(parts)}{behind}"
+    differences = sum(1 for _ in diff.all_differences())
+    return f"{sessions}: {', '.join(parts)}" + (f"; {plural(differences, 'difference')}" if differences else "")

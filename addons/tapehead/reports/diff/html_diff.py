@@ -1,48 +1,37 @@
 """The diff as one page that needs nothing else: no network, no other file, no script.
 
-What players sent is text here and nothing more: the template escapes all of it, and the page's own policy lets no
-script run and no request go out.
+The template escapes what players sent, and the page's content security policy lets no script run and no request go out.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-from tapehead import __version__
 from tapehead.audit.results import SessionResult
-from tapehead.diff.difference_messages import name_event, playhead
+from tapehead.diff.difference_messages import name_event, playhead, status
 from tapehead.diff.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
 from tapehead.protocol.events import Event
 from tapehead.reports.diff.comparison_timeline import ComparisonTimeline, draw_comparison
-from tapehead.reports.diff.difference_lines import Item, sections_of, short_id, title_of, totals_of
+from tapehead.reports.diff.difference_lines import SECTIONS, Item, describe_side, sections_of, title_of, totals_of
 from tapehead.reports.report_wording import plural
 from tapehead.text import escape_controls, format_number, quote
-from tapehead.web.asset_files import read_asset
+from tapehead.web.pages import build_environment, render_page
 
-_ASSETS = "reports/assets/diff"
+ASSETS = "reports/assets/diff"
+STYLES = ("web/assets/base.css", "reports/assets/report.css", f"{ASSETS}/diff.css")
 
 # Rows that are the same on both sides: how many stay around a difference, and how many a session shows at all.
 CONTEXT = 2
 MOST_SAME_ROWS = 1000
-# Cards that stand open when the page is.
+# Cards that are open at first.
 OPEN_CARDS = 10
-
-_PARAMETERS = {
-    Change.PARAMETER_ADDED,
-    Change.PARAMETER_REMOVED,
-    Change.PARAMETER_CHANGED,
-    Change.PARAMETER_RETYPED,
-}
 
 
 class Cell(NamedTuple):
-    """An event on one side: what it is called, its playhead, and when it came in the session."""
+    """An event on one side: its name, its playhead, and its time in the session."""
 
     name: str
     playhead: str
@@ -50,7 +39,7 @@ class Cell(NamedTuple):
 
 
 class Detail(NamedTuple):
-    """What differs within an event: its name, and what either side has."""
+    """A difference within an event: its name, and the values on either side."""
 
     name: str
     base: str
@@ -64,7 +53,7 @@ class Line(NamedTuple):
         kind: `same`, `missing`, `added`, `moved` or `changed`.
         base, new: the event on either side.
         base_pings, new_pings: the pings that follow.
-        details: what differs within the event.
+        details: the differences within the event.
     """
 
     kind: str
@@ -75,154 +64,117 @@ class Line(NamedTuple):
     details: list[Detail]
 
 
-class Part(NamedTuple):
-    """A run of lines; a folded one has nothing to show."""
+class LineRun(NamedTuple):
+    """A run of lines, folded if they are all the same; of many, the first."""
 
     folded: bool
     lines: list[Line]
     size: int
 
 
-class View(NamedTuple):
-    """A session as the template wants it."""
+class SessionView(NamedTuple):
+    """A session as the template takes it."""
 
     verdict: str
     title: str
     base: str
     new: str
-    found: int
+    differences: int
     sections: list[tuple[str, list[Item]]]
     notes: list[str]
-    strip: ComparisonTimeline
-    parts: list[Part]
+    timeline: ComparisonTimeline
+    runs: list[LineRun]
 
 
 def render_html(diff: Diff, base: Sequence[str], new: Sequence[str]) -> str:
-    """The page for a diff; `base` and `new` are the recordings' names."""
-    style = read_asset(f"{_ASSETS}/diff.css")
-    page: str = (
-        _environment()
-        .get_template("diff.html")
-        .render(
-            version=__version__,
-            totals=totals_of(diff),
-            counts={str(verdict): diff.count(verdict) for verdict in Verdict},
-            names=(_names(base), _names(new)),
-            views=[_view(session) for session in diff.sessions if session.verdict is not Verdict.SAME],
-            same=[_view(session) for session in diff.sessions if session.verdict is Verdict.SAME],
-            outside=list(sections_of(diff.outside)),
-            open_cards=OPEN_CARDS,
-            style=Markup(style),  # noqa: S704 - our own file
-            policy=f"default-src 'none'; style-src 'sha256-{_digest(style)}'; img-src data:",
-        )
+    """Render the page for a diff; `base` and `new` are the recordings' names."""
+    names = [escape_controls(side[0]) if len(side) == 1 else plural(len(side), "recording") for side in (base, new)]
+    return render_page(
+        _environment(),
+        "diff.html",
+        styles=STYLES,
+        totals=totals_of(diff),
+        counts={str(verdict): diff.count(verdict) for verdict in Verdict},
+        names=names,
+        views=[view_of(session) for session in diff.sessions if session.verdict is not Verdict.SAME],
+        same=[view_of(session) for session in diff.sessions if session.verdict is Verdict.SAME],
+        outside=list(sections_of(diff.outside)),
+        open_cards=OPEN_CARDS,
     )
-    return page
 
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(lambda name: read_asset(f"{_ASSETS}/{name}")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = build_environment(ASSETS)
     environment.filters["plural"] = plural
     return environment
 
 
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _names(recordings: Sequence[str]) -> str:
-    return escape_controls(recordings[0]) if len(recordings) == 1 else plural(len(recordings), "recording")
-
-
-def _view(session: SessionDiff) -> View:
-    return View(
+def view_of(session: SessionDiff) -> SessionView:
+    """Prepare a session for the template."""
+    return SessionView(
         verdict=str(session.verdict),
         title=title_of(session),
-        base=_side(session, is_base=True),
-        new=_side(session, is_base=False),
-        found=len(session.differences),
+        base=describe_side(session.base),
+        new=describe_side(session.new),
+        differences=len(session.differences),
         sections=list(sections_of(session.differences)),
         notes=[escape_controls(note) for note in session.notes],
-        strip=draw_comparison(session),
-        parts=[] if session.verdict is Verdict.SAME else list(_parts(session)),
+        timeline=draw_comparison(session),
+        runs=[] if session.verdict is Verdict.SAME else list(line_runs(session)),
     )
 
 
-def _side(session: SessionDiff, *, is_base: bool) -> str:
-    side = session.base if is_base else session.new
-    return f"{short_id(side)}, {plural(side.events, 'event')}, {side.outcome}" if side else ""
+# ---- The timelines side by side ----
 
 
-# ---- The timelines ----
-
-
-def _parts(session: SessionDiff) -> Iterator[Part]:
-    """The lines of both timelines; runs of the same ones are folded, but for some around each difference."""
-    near = {place + shift for place, row in enumerate(session.rows) if row.differences for shift in _AROUND}
-    lines = [(place in near, row) for place, row in enumerate(session.rows)]
-    begun = _begun(session.base), _begun(session.new)
+def line_runs(session: SessionDiff) -> Iterator[LineRun]:
+    """Yield the lines of both timelines; those far from any difference are folded."""
+    changed = [place for place, row in enumerate(session.rows) if row.differences]
+    near = {place + shift for place in changed for shift in range(-CONTEXT, CONTEXT + 1)}
+    begun = first_timestamp(session.base), first_timestamp(session.new)
     room = MOST_SAME_ROWS
-    for is_near, rows in groupby(lines, key=lambda line: line[0]):
-        listed = [row for _, row in rows]
-        shown = listed if is_near else listed[:room]
+    for is_near, run in groupby(enumerate(session.rows), key=lambda numbered: numbered[0] in near):
+        rows = [row for _, row in run]
+        shown = rows if is_near else rows[:room]
         room -= 0 if is_near else len(shown)
-        yield Part(not is_near, [_line(row, begun) for row in shown], len(listed))
+        yield LineRun(not is_near, [line_of(row, begun) for row in shown], len(rows))
 
 
-_AROUND = range(-CONTEXT, CONTEXT + 1)
-
-
-def _begun(session: SessionResult | None) -> int:
-    """The first timestamp of a session."""
+def first_timestamp(session: SessionResult | None) -> int:
+    """Return the first timestamp of a session in milliseconds; 0 if there is none."""
     steps = session.steps if session else ()
     return next((step.event.ts for step in steps if step.event.ts is not None), 0)
 
 
-def _line(row: Row, begun: Sequence[int]) -> Line:
+def line_of(row: Row, begun: Sequence[int]) -> Line:
+    """Return the line of a row; `begun` are the first timestamps of either side."""
+    changes = {difference.change for difference in row.differences}
+    whole = {Change.EVENT_MISSING: "missing", Change.EVENT_ADDED: "added", Change.EVENT_MOVED: "moved"}
     return Line(
-        kind=_kind(row),
-        base=_cell(row.base, begun[0]),
-        new=_cell(row.new, begun[1]),
+        kind=next((kind for change, kind in whole.items() if change in changes), "changed" if changes else "same"),
+        base=cell_of(row.base, begun[0]),
+        new=cell_of(row.new, begun[1]),
         base_pings=row.base_pings,
         new_pings=row.new_pings,
-        details=list(_details(row.differences)),
+        details=list(details_of(row.differences)),
     )
 
 
-def _kind(row: Row) -> str:
-    changes = {difference.change for difference in row.differences}
-    if Change.EVENT_MISSING in changes:
-        return "missing"
-    if Change.EVENT_ADDED in changes:
-        return "added"
-    if Change.EVENT_MOVED in changes:
-        return "moved"
-    return "changed" if changes else "same"
-
-
-def _cell(event: Event | None, begun: int) -> Cell | None:
+def cell_of(event: Event | None, begun: int) -> Cell | None:
+    """Return the cell of an event in a session that began with the timestamp `begun`."""
     if event is None:
         return None
     time = "" if event.ts is None else f"{format_number((event.ts - begun) / 1000)} s in"
     return Cell(escape_controls(name_event(event)), playhead(event), time)
 
 
-def _details(differences: Sequence[Difference]) -> Iterator[Detail]:
+def details_of(differences: Sequence[Difference]) -> Iterator[Detail]:
+    """Yield the parameters and answers that differ within an event."""
     for each in differences:
-        if each.change in _PARAMETERS:
+        if each.change in SECTIONS["parameters"]:
             base = "" if each.change is Change.PARAMETER_ADDED else quote(each.base)
             new = "" if each.change is Change.PARAMETER_REMOVED else quote(each.new)
-            yield Detail(escape_controls(each.name), escape_controls(base), escape_controls(new))
+            yield Detail(*map(escape_controls, (each.name, base, new)))
         elif each.change is Change.STATUS_CHANGED:
-            yield Detail("answered", _status(each.base), _status(each.new))
-
-
-def _status(status: object) -> str:
-    return "by nobody" if status is None else str(status)
+            yield Detail("answered", status(each.base), status(each.new))

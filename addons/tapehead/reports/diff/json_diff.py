@@ -1,4 +1,4 @@
-"""The diff as plain objects: what `--format json` prints.
+"""The diff as plain objects, for `--format json`.
 
 Its shape is published as `assets/diff/diff.schema.json`; within a major version keys are added, never taken away.
 """
@@ -20,7 +20,7 @@ Report = dict[str, Any]
 
 
 def build_report(diff: Diff, base: Sequence[str], new: Sequence[str], scope: Scope) -> Report:
-    """The report on a diff.
+    """Build the report on a diff.
 
     Args:
         diff: the diff.
@@ -41,59 +41,54 @@ def build_report(diff: Diff, base: Sequence[str], new: Sequence[str], scope: Sco
             "differences": changes.total(),
             "by_change": {str(change): changes[change] for change in Change if changes[change]},
         },
-        "sessions": [_session_diff(session) for session in diff.sessions],
-        "outside": [_difference(difference) for difference in diff.outside],
+        "sessions": [session_diff_object(session) for session in diff.sessions],
+        "outside": [difference_object(difference) for difference in diff.outside],
     }
 
 
-def render_json(report: Report) -> str:
-    """The report as JSON, indented."""
-    return orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-
-
 def diff_schema() -> str:
-    """The published JSON Schema of the report."""
+    """Return the published JSON Schema (2020-12) of the report."""
     return read_asset("reports/assets/diff/diff.schema.json")
 
 
-def _session_diff(session: SessionDiff) -> dict[str, Any]:
+def session_diff_object(session: SessionDiff) -> dict[str, Any]:
+    """Return a pair of sessions as the report has it."""
+
+    def side(session: SessionResult | None) -> dict[str, Any] | None:
+        names = ("id", "recording", "line", "media_id", "media_name", "player", "started", "events")
+        return {name: getattr(session, name) for name in names} | {"outcome": str(session.outcome)} if session else None
+
     return {
         "verdict": str(session.verdict),
-        "base": _session(session.base),
-        "new": _session(session.new),
-        "differences": [_difference(difference) for difference in session.differences],
+        "base": side(session.base),
+        "new": side(session.new),
+        "differences": [difference_object(difference) for difference in session.differences],
         "notes": list(session.notes),
     }
 
 
-def _session(session: SessionResult | None) -> dict[str, Any] | None:
-    if session is None:
-        return None
-    shown = ("id", "recording", "line", "media_id", "media_name", "player", "started", "events")
-    return {name: getattr(session, name) for name in shown} | {"outcome": str(session.outcome)}
+def difference_object(difference: Difference) -> dict[str, Any]:
+    """Return a difference as the report has it."""
 
+    def event_object(event: Event | None) -> dict[str, Any] | None:
+        names = ("index", "type", "playhead", "ts", "recording", "line")
+        return {name: getattr(event, name) for name in names} if event else None
 
-def _difference(difference: Difference) -> dict[str, Any]:
     return {
         "change": str(difference.change),
         "name": difference.name,
         "message": difference.message,
-        "base": _plain(difference.base),
-        "new": _plain(difference.new),
-        "base_event": _event(difference.base_event),
-        "new_event": _event(difference.new_event),
+        "base": serialisable(difference.base),
+        "new": serialisable(difference.new),
+        "base_event": event_object(difference.base_event),
+        "new_event": event_object(difference.new_event),
     }
 
 
-def _event(event: Event | None) -> dict[str, Any] | None:
-    shown = ("index", "type", "playhead", "ts", "recording", "line")
-    return {name: getattr(event, name) for name in shown} if event else None
-
-
-def _plain(held: Any) -> Any:
-    """A value, if it can be JSON in a report; what is nested deeper than that, by its type."""
+def serialisable(value: Any) -> Any:
+    """Return a value, or its type in words if it is nested too deep for JSON in a report."""
     try:
-        orjson.dumps({"": [[[[held]]]]})
+        orjson.dumps({"": [[[[value]]]]})
     except orjson.JSONEncodeError:
-        return quote(held)
-    return held
+        return quote(value)
+    return value

@@ -13,6 +13,7 @@ from tapehead.audit.coverage import CoverageReport
 from tapehead.audit.settings import read_settings
 from tapehead.protocol.exchange import Exchange
 from tapehead.reports.audit.coverage_section import render_coverage
+from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules.catalog import RULES
 from unit.audit.test_properties import FEW, rename, sessions
 from unit.audit.test_sdk_captures import CAPTURES, load_capture
@@ -32,7 +33,7 @@ def test_the_plain_objects_say_the_same() -> None:
 
 
 def test_text_says_how_much_what_never_and_what_beyond() -> None:
-    text = render_coverage(of(Timeline().row("play", "adStart", "sessionEnd")))
+    text = render_coverage(of(Timeline().row("play", "adStart", "sessionEnd")), TextStyle(80))
     lines = text.splitlines()
     assert lines[0] == "coverage of the documented API"
     assert lines[1] == "event types     4 of 20    20 %  ████░░░░░░░░░░░░░░░░"
@@ -46,13 +47,13 @@ def test_text_says_how_much_what_never_and_what_beyond() -> None:
 @pytest.mark.parametrize("verbose", [False, True])
 def test_text_fits_its_columns(width: int, *, verbose: bool) -> None:
     results = [result for path in CAPTURES for result in run(load_capture(path))]
-    text = render_coverage(cover(results), width, verbose=verbose)
+    text = render_coverage(cover(results), TextStyle(width, verbose=verbose))
     assert max(map(len, text.splitlines())) <= width
 
 
 def test_text_obeys_nobody() -> None:
     evil = {"\x1b[2J": 1, "[red]": 1, "x" * 150: 1, "\n": 1}
-    text = render_coverage(of(Timeline().start().at(1, "\x07[bold]", evil)), 200, colour=False)
+    text = render_coverage(of(Timeline().start().at(1, "\x07[bold]", evil)), TextStyle(200))
     assert "\x1b" not in text
     assert "\N{REPLACEMENT CHARACTER}[2J" in text
     assert "[red]" in text
@@ -62,14 +63,14 @@ def test_text_obeys_nobody() -> None:
 
 def test_text_shows_few_beyond_the_plan_unless_asked() -> None:
     report = of(Timeline().start().at(1, "play", {f"p{n:02}": 1 for n in range(30)}))
-    assert "and 20 more parameters; -v shows all" in render_coverage(report)
-    assert "p29" not in render_coverage(report)
-    assert "p29" in render_coverage(report, verbose=True)
+    assert "and 20 more parameters; -v shows all" in render_coverage(report, TextStyle(80))
+    assert "p29" not in render_coverage(report, TextStyle(80))
+    assert "p29" in render_coverage(report, TextStyle(80, verbose=True))
 
 
 def test_everything_covered_leaves_nothing_never_exercised() -> None:
     settings = read_settings({"metadata": {"sessionStart": []}})
-    text = render_coverage(of(Timeline().start(), settings=settings), colour=True)
+    text = render_coverage(of(Timeline().start(), settings=settings), TextStyle(80, colour=True))
     assert "never exercised" not in text
     assert "100 %" in text
 
@@ -83,7 +84,7 @@ def test_anything_can_be_covered(exchanges: list[Exchange]) -> None:
     for settings in (None, read_settings(EXPECTS)):
         report = cover(run(exchanges), settings)
         assert msgspec.json.encode(report.report())
-        assert render_coverage(report, 80, verbose=True)
+        assert render_coverage(report, TextStyle(80, verbose=True))
         assert all(0 <= kind.exercised <= kind.planned for kind in report.kinds)
         assert all(item.rule in {*RULES, ""} for item in items(report).values())
 

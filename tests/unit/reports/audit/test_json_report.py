@@ -16,7 +16,8 @@ from tapehead.metrics.calculator import calculate
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.reader import read_recording
-from tapehead.reports.audit.json_report import build_report, fails, places_of, render_json, report_schema, session_of
+from tapehead.reports.audit.json_report import build_report, fails, locate_findings, report_schema, session_of
+from tapehead.reports.json_output import render_json
 
 RECORDINGS = RECORDINGS_FOLDER
 SCHEMA: dict[str, Any] = orjson.loads(report_schema())
@@ -65,7 +66,7 @@ def test_the_schema_names_the_outcomes_that_there_are() -> None:
 
 def test_totals_count_what_sessions_hold() -> None:
     report = reports.report_of(reports.faulty("a"), reports.documented(1, "b"))
-    findings = [place.finding for place in places_of(report)]
+    findings = [place.finding for place in locate_findings(report)]
 
     assert report["tapehead"] == __version__
     assert report["summary"]["sessions"] == 2

@@ -15,10 +15,11 @@ from support.junit_schema import violations_in
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.html_report import Detail, render_html
-from tapehead.reports.audit.json_report import build_report, render_json, report_schema, session_of
+from tapehead.reports.audit.json_report import build_report, report_schema, session_of
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.reports.audit.text_report import render_text
+from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.reports.timeline import timeline_of
 
