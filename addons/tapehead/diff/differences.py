@@ -131,7 +131,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def same(self) -> bool:
-        """Whether there is no difference at all."""
+        """True if there is no difference at all."""
         return not self.outside and all(session.verdict is Verdict.SAME for session in self.sessions)
 
     def count(self, verdict: Verdict) -> int:

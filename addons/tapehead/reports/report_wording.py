@@ -10,6 +10,9 @@ LONGEST_SHOWN_ID, KEPT_OF_ID = 12, 8
 # Seconds beyond which hours say nothing.
 MOST_SECONDS = 10_000_000_000
 
+# Values of metrics that did not occur.
+EMPTY_VALUES = frozenset({"-", "no", "0", "0 s"})
+
 # Reports set thousands apart.
 plural = partial(count_of, grouped=True)
 number = partial(format_number, grouped=True)

@@ -1,1 +1,1 @@
-"""What every page shares: the shell with its content security policy, styles and the JSON view."""
+"""The frame of every page: shell, content security policy, shared styles and the view of JSON. No report."""

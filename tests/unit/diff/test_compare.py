@@ -1,4 +1,4 @@
-"""The diff: each kind of difference has a case, and beside it the nearest thing that is none."""
+"""The diff: a case for each kind of difference, and the nearest change that is no difference."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ RECORDINGS = sorted((RECORDINGS_FOLDER).glob("*.jsonl"))
 
 
 class Case(NamedTuple):
-    """What is done to the session, and what of that the diff is to say, and nothing else of the same kinds."""
+    """A change to the session, and all differences of some kinds that the diff has to report."""
 
     new: list[Act]
     expected: list[tuple[Change, str]]
@@ -104,14 +104,14 @@ NO_EVENTS = frozenset({C.METRIC_CHANGED, C.FINDING_NEW, C.FINDING_GONE})
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_what_was_done_to_a_session_is_what_the_diff_says(case: Case) -> None:
+def test_a_change_to_a_session_is_reported(case: Case) -> None:
     found = compare(BASE, play(case.new))
 
     assert sorted(each for each in told(found) if each[0] not in NO_EVENTS) == sorted(case.expected)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_whether_there_is_a_difference_does_not_depend_on_the_side(case: Case) -> None:
+def test_a_difference_does_not_depend_on_the_side(case: Case) -> None:
     there, back = compare(BASE, play(case.new)), compare(play(case.new), BASE)
 
     assert there.same is back.same
@@ -142,7 +142,7 @@ def test_a_visitor_id_that_is_gone_is_a_note() -> None:
     assert found.sessions[0].notes[0].startswith("params.visitor.marketingCloudUserId: removed")
 
 
-def test_half_the_pings_is_another_rhythm_and_nothing_else() -> None:
+def test_half_the_pings_is_another_cadence_and_nothing_else() -> None:
     pings = [act for act in ACTS if act.type == "ping"][::2]
     found = compare(BASE, play([act for act in ACTS if act.type != "ping" or act in pings]))
 
@@ -150,7 +150,7 @@ def test_half_the_pings_is_another_rhythm_and_nothing_else() -> None:
     assert [(each.base, each.new) for each in found.all_differences()] == [(10, 20), (1, 2)]
 
 
-def test_a_little_more_often_is_the_same_rhythm() -> None:
+def test_a_little_more_often_is_the_same_cadence() -> None:
     often = [Act(second, "ping") for second in (18, 26, 34, 42, 50)]
     acts = [act for act in ACTS if act.type != "ping" or not 10 < act.second < 55]
 
@@ -168,7 +168,7 @@ def test_events_in_another_order_are_moved() -> None:
     assert found[0].message.startswith("in another order: was after ")
 
 
-def test_key_order_and_the_spelling_of_numbers_say_nothing() -> None:
+def test_key_order_and_the_spelling_of_numbers_do_not_matter() -> None:
     def turn(held: Any) -> Any:
         if isinstance(held, dict):
             return {key: turn(held[key]) for key in reversed(held)}
@@ -210,7 +210,7 @@ def test_durations_may_be_off_by_the_tolerance(later: float, expected: list[str]
     assert metrics == expected
 
 
-def test_what_only_pings_tell_of_the_end_is_as_coarse_as_they_are() -> None:
+def test_ends_known_by_pings_only_are_as_coarse_as_pings() -> None:
     acts = [act for act in ACTS if act.second < 75]
 
     assert compare(play(acts), play(acts[:-1])).same
@@ -275,7 +275,7 @@ def test_equal_sessions_are_paired_in_order() -> None:
 
 
 @pytest.mark.parametrize("params", [{"playerName": "tv"}, {"length": 50}, {"name": "N", "channel": "two"}])
-def test_a_session_whose_player_says_something_else_is_changed_and_not_missing(params: dict[str, Any]) -> None:
+def test_a_session_with_another_player_name_is_changed_and_not_missing(params: dict[str, Any]) -> None:
     assert verdicts(short("a").exchanges, short("b", **params).exchanges) == [Verdict.CHANGED]
 
 
@@ -334,7 +334,7 @@ def test_downloaded_sessions_are_compared_too() -> None:
         (without("stateStart", "stateEnd"), "state[SE]*"),
     ],
 )
-def test_what_is_ignored_is_no_difference(new: list[Act], ignore: str) -> None:
+def test_ignored_names_are_no_difference(new: list[Act], ignore: str) -> None:
     assert not compare(BASE, play(new)).same
     assert told(compare(BASE, play(new), ignore=(ignore, "misplaced-metadata"))) == []
 
@@ -368,13 +368,13 @@ def test_rows_hold_every_event_of_both_sides_once_and_in_order() -> None:
 
 
 def change_body(exchange: Exchange, change: Callable[[Any], Any]) -> Exchange:
-    """The exchange with another body."""
+    """Return the exchange with another body."""
     body = json.loads(bytes(exchange.request.body))
     return structs.replace(exchange, request=exchange.request.with_content(json.dumps(change(body)).encode()))
 
 
 def respell(exchanges: list[Exchange], params: dict[str, Any], drop: str = "") -> list[Exchange]:
-    """The session with other params in its sessionStart."""
+    """Return the session with other params in its sessionStart."""
 
     def change(body: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in body["params"].items() if key != drop}

@@ -1,4 +1,4 @@
-"""Whatever comes: never an exception, nothing differs from itself, and both directions agree."""
+"""Any traffic can be compared: nothing differs from itself, and both directions agree."""
 
 import time
 
@@ -46,7 +46,7 @@ def test_nothing_differs_from_itself(exchanges: list[Exchange], scope: Scope) ->
 
 @FEW
 @given(RECORDINGS, RECORDINGS, SCOPES)
-def test_both_directions_agree_and_every_form_can_be_made(
+def test_both_directions_agree_and_every_format_can_be_rendered(
     base: list[Exchange], new: list[Exchange], scope: Scope
 ) -> None:
     there, back = diff(run(base), run(new), scope), diff(run(new), run(base), scope)

@@ -122,8 +122,8 @@ def test_diff_and_timelines_follow_its_row(seek: str) -> None:
     params = {"media.seek.id": "x", "media.seek.name": "to the end"}
     (result,) = results_of(session("abc", [(1, 1, seek, params), (2, 2, "ping", {})]))
     (_, landmark) = landmarks_of(result, Scope())
-    assert landmark.kind == EventKey(seek, ("x",))
+    assert landmark.key == EventKey(seek, ("x",))
 
-    picture = timeline_of(result)
-    assert picture
-    assert [tick.kind for tick in draw(picture, []).ticks] == ["life", "pause", "ping"]
+    timeline = timeline_of(result)
+    assert timeline
+    assert [tick.kind for tick in draw(timeline, []).ticks] == ["life", "pause", "ping"]

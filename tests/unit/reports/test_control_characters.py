@@ -1,4 +1,4 @@
-"""Nothing that a recording holds steers a terminal or turns the direction of its text."""
+"""Text from recordings is escaped wherever it is printed."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from support.sessions import BEGIN_MS, Timeline
 from tapehead.cli.app import run
 
 HOSTILE = "\x1b[2J \u200e \u202e \n \r \x9b1m"
-# A line of text ends with a newline, which is what is asked for; all others come from the recording.
+# Newlines end the lines of any text, so they are not looked for.
 FORBIDDEN = ("\x1b", "\x9b", "\u200e", "\u202e", "\r")
 PLANTED = {HOSTILE: HOSTILE, "media.ad.id": HOSTILE, "media.ad.name": HOSTILE}
 
@@ -49,7 +49,7 @@ def recordings(tmp_path: Path) -> tuple[Path, Path]:
         ["diff", "{one}", "{folder}/missing.jsonl"],
     ],
 )
-def test_recorded_text_steers_no_terminal(
+def test_printed_text_has_no_control_characters(
     recordings: tuple[Path, Path], command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = {"one": recordings[0], "other": recordings[1], "folder": recordings[0].parent}

@@ -1,4 +1,4 @@
-"""A session's picture: what goes on when, where slips stand, and how it becomes pixels."""
+"""The timeline of a session, its layout in pixels, and the bodies of its events."""
 
 import orjson
 import pytest
@@ -70,14 +70,14 @@ def test_each_player_state_has_a_lane() -> None:
     assert spans(drawn, "pictureInPicture") == [("state", 6.0, 9.0, "pictureInPicture")]
 
 
-def test_what_is_open_at_the_end_goes_to_the_last_event() -> None:
+def test_open_spans_end_at_the_last_event() -> None:
     drawn = picture(reports.event(1, "play"), reports.event(5, "pauseStart", 4), reports.event(9, "ping", 4))
 
     assert spans(drawn, "pauses") == [("pause", 5.0, 9.0, "")]
 
 
 @pytest.mark.parametrize("ts", [0, 10**17, None])
-def test_a_senseless_timestamp_stands_where_it_arrived(ts: int | None) -> None:
+def test_an_event_with_a_wrong_timestamp_stands_at_its_arrival(ts: int | None) -> None:
     odd = reports.event(5, "ping", 4)
     made = list(
         reports.session("s", [reports.event(0, "sessionStart", 0, reports.START), reports.event(1, "play"), odd])
@@ -91,7 +91,7 @@ def test_a_senseless_timestamp_stands_where_it_arrived(ts: int | None) -> None:
     assert [round(event.at) for event in drawn.events] == [0, 1, 5]
 
 
-def test_a_retry_that_a_finding_is_about_is_on_it() -> None:
+def test_a_retry_with_a_finding_is_on_the_timeline() -> None:
     play = reports.event(1, "play")
     made = list(reports.session("s", [reports.event(0, "sessionStart", 0, reports.START), play, play | {}]))
     made[2] = reports.exchange("s", reports.event(1, "play"), 2)
@@ -104,7 +104,7 @@ def test_a_retry_that_a_finding_is_about_is_on_it() -> None:
     assert len(draw(drawn, session_of(result)["findings"]).flags) == len(result.findings)
 
 
-def test_a_result_without_events_has_no_picture() -> None:
+def test_a_result_without_events_has_no_timeline() -> None:
     preflight = Exchange(
         tapehead=FORMAT_VERSION,
         started="2026-11-23T10:00:00.000Z",
@@ -121,7 +121,7 @@ def test_a_result_without_events_has_no_picture() -> None:
     assert [view_of(0, session_of(result), Detail()).strip for result in results] == [[]] * len(results)
 
 
-def test_everything_is_drawn_inside_the_picture() -> None:
+def test_everything_is_drawn_inside_the_timeline() -> None:
     (result,) = reports.results_of(reports.faulty("s"))
     drawn = timeline_of(result)
     assert drawn
@@ -154,12 +154,12 @@ def test_many_flags_at_one_moment_stand_beside_each_other() -> None:
     assert len({flag.at for flag in flags}) == 1
 
 
-def test_a_session_in_which_nothing_went_on_has_no_lanes() -> None:
+def test_a_session_without_spans_has_no_lanes() -> None:
     assert picture().lanes == ()
 
 
 @pytest.mark.parametrize("days", [0.001, 1, 400])
-def test_the_axis_has_a_few_ticks_however_long_it_takes(days: float) -> None:
+def test_the_axis_of_a_long_session_has_few_ticks(days: float) -> None:
     drawn = picture(reports.event(1, "play"), reports.event(2, "ping", 1))._replace(seconds=days * 86_400)
     drawing = draw(drawn, [])
 
@@ -201,7 +201,7 @@ def test_an_event_of_an_array_has_its_own_part() -> None:
     assert kept(b'[{"a":1}, {"b" : 2.50}]', marked(in_array=True, index=1)) == {"1": '{"b" : 2.50}'}
 
 
-def test_what_is_no_utf8_is_replaced() -> None:
+def test_invalid_utf8_is_replaced() -> None:
     assert kept(b'{"a": "\xff"}', marked()) == {"0": '{"a": "\ufffd"}'}
 
 
@@ -212,5 +212,5 @@ def test_a_long_body_is_cut() -> None:
     assert text.endswith("more characters")
 
 
-def test_bodies_beyond_the_bound_are_left_out() -> None:
+def test_bodies_beyond_the_limit_are_left_out() -> None:
     assert kept(b'{"a": 1}', marked(), bound=4) == {}

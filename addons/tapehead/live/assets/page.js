@@ -49,7 +49,7 @@
     live: "live",
     lost: "connection lost, trying again",
     ended: "tapehead has stopped",
-    stranger: "no access",
+    denied: "no access",
   };
 
   function become(state, trouble = "") {
@@ -61,23 +61,23 @@
     document.body.classList.toggle("stale", state !== "live" && state !== "waiting");
   }
 
-  const LOST = "The connection to tapehead is lost; this is what came until then. The page goes on by itself once it is back. A tapehead that was started anew prints another link: open that one.";
-  const ENDED = "tapehead has stopped, and this is all that it showed. When it is started anew, open the link that it prints then.";
-  const STALE = "This page's link is not valid any more: tapehead was started anew. Open the link that it prints now, behind “live page:”.";
-  const NO_TOKEN = "Open the whole link that tapehead prints behind “live page:”. What stands in it after the # lets you in.";
+  const LOST = "The connection to tapehead is lost; the calls until then are shown. The page reconnects by itself. After a restart of tapehead, open the new link that it prints.";
+  const ENDED = "tapehead has stopped; its calls are shown. After a restart, open the new link that it prints.";
+  const STALE = "This page's link is not valid any more, since tapehead was restarted. Open the new link that it prints after “live page:”.";
+  const NO_TOKEN = "Open the whole link that tapehead prints after “live page:”: the part after the # grants access.";
 
   async function connect() {
     let ended = false;
     let failed = 0;
     for (;;) {
       const token = sessionStorage.getItem(STORED);
-      if (!token) return become("stranger", NO_TOKEN);
+      if (!token) return become("denied", NO_TOKEN);
       try {
         ended = await read(token, () => (failed = 0));
       } catch (error) {
         if (error instanceof Refused) {
           sessionStorage.removeItem(STORED);
-          return become("stranger", STALE);
+          return become("denied", STALE);
         }
       }
       become(ended ? "ended" : "lost", ended ? ENDED : LOST);
@@ -87,7 +87,7 @@
 
   class Refused extends Error {}
 
-  /** Take lines for as long as they come; whether tapehead said that it was over. */
+  /** Read lines until the connection ends; return whether tapehead announced its end. */
   async function read(token, succeed) {
     const quiet = new AbortController();
     const giveUp = () => quiet.abort();
@@ -121,7 +121,7 @@
 
   const last = () => [...calls.keys()].at(-1) || 0;
 
-  /** Show what came; whether it was the end. */
+  /** Show messages; return whether one of them announced the end. */
   function take(messages) {
     const fresh = [];
     let over = false;
@@ -150,8 +150,8 @@
       at(name).parentElement.classList.toggle("none", !totals[name]);
     }
     at("session-count").textContent = totals.sessions.toLocaleString("en");
-    tell("gone", totals.gone, `${plural(totals.gone, "earlier call")} no longer shown: the page keeps the last ${keeps.toLocaleString("en")}, and less where they are large.`);
-    tell("missed", totals.missed, `${plural(totals.missed, "call")} came too fast to be shown here; the traffic went on.`);
+    tell("gone", totals.gone, `${plural(totals.gone, "earlier call")} no longer shown: the page keeps the last ${keeps.toLocaleString("en")}, or fewer if they are large.`);
+    tell("missed", totals.missed, `${plural(totals.missed, "call")} came too fast to be shown here; the traffic was not affected.`);
     for (const number of [...calls.keys()]) {
       if (number > totals.gone && calls.size <= keeps) break;
       calls.get(number).row.remove();
@@ -171,7 +171,7 @@
     const row = known ? known.row : sessionRow(session.sid);
     sessions.delete(session.sid);
     sessions.set(session.sid, { session, row });
-    const name = session.media || "(its start was not seen)";
+    const name = session.media || "(start not seen)";
     row.querySelector(".media").textContent = name;
     row.querySelector(".media").title = name;
     row.querySelector(".sub").textContent = [session.sid.slice(0, 8), session.player].filter(Boolean).join(" · ");
@@ -203,7 +203,7 @@
   }
 
   function allRow() {
-    const button = press(() => choose(null), make("b", "media", "All calls"), make("span", "sub", "of every session, and of none"));
+    const button = press(() => choose(null), make("b", "media", "All calls"), make("span", "sub", "with and without a session"));
     button.className = "session";
     button.id = "all";
     button.setAttribute("aria-pressed", "true");
@@ -288,7 +288,7 @@
   }
 
   function part(name, message) {
-    if (!message) return make("section", "", make("h3", "", name), make("p", "sub", "There was none."));
+    if (!message) return make("section", "", make("h3", "", name), make("p", "sub", "None."));
     const body = make("pre", "body");
     printBody(body, message);
     const headers = make("details", "headers", make("summary", "", plural(message.headers.length + message.left_out, "header")));
@@ -333,7 +333,7 @@
     for (const { row } of calls.values()) shown += !row.hidden;
     at("shown").textContent = shown === calls.size ? plural(shown, "call") : `${shown.toLocaleString("en")} of ${plural(calls.size, "call")}`;
     at("nothing").hidden = shown > 0;
-    at("nothing").textContent = calls.size ? "None of the calls fits the filter." : "No calls yet. What players send appears here as it comes.";
+    at("nothing").textContent = calls.size ? "No call matches the filter." : "No calls yet. Calls of players appear here as they arrive.";
   }
 
   // ---- The end of the list, where new calls come ----

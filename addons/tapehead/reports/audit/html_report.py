@@ -14,7 +14,17 @@ from tapehead.audit.results import Outcome
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import Report, count_severities, rank_of
-from tapehead.reports.report_wording import clock, last_part, moment, number, plural, short_id, title_of, value_of
+from tapehead.reports.report_wording import (
+    EMPTY_VALUES,
+    clock,
+    last_part,
+    moment,
+    number,
+    plural,
+    short_id,
+    title_of,
+    value_of,
+)
 from tapehead.reports.timeline import Timeline
 from tapehead.reports.timeline_svg import Strip, TimelineLayout, draw, draw_strip
 from tapehead.rules.catalog import RULES
@@ -24,8 +34,6 @@ from tapehead.web.pages import build_environment, embed_json, render_page
 ASSETS = "reports/assets/audit"
 STYLES = ("web/assets/base.css", "reports/assets/report.css", f"{ASSETS}/page.css")
 SCRIPTS = ("web/assets/json_view.js", f"{ASSETS}/page.js")
-# Values of metrics that say nothing happened.
-NOTHING = frozenset({"-", "no", "0", "0 s"})
 
 
 class Detail(NamedTuple):
@@ -112,8 +120,8 @@ def view_of(number: int, session: Mapping[str, Any], detail: Detail) -> SessionV
         seconds=timeline.seconds if timeline else None,
         strip=draw_strip(timeline) if timeline else [],
         layout=draw(timeline, session["findings"]) if timeline else None,
-        metrics=[row for row in rows if row.value not in NOTHING],
-        silent_metrics=[row for row in rows if row.value in NOTHING],
+        metrics=[row for row in rows if row.value not in EMPTY_VALUES],
+        silent_metrics=[row for row in rows if row.value in EMPTY_VALUES],
         search=" ".join(searched).lower(),
     )
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import LocatedFinding, Report, count_severities, locate_findings, rank_of
-from tapehead.reports.report_wording import plural, short_id, title_of, totals_of, value_of
+from tapehead.reports.report_wording import EMPTY_VALUES, plural, short_id, title_of, totals_of, value_of
 from tapehead.reports.terminal_text import COLOURS, TextStyle, make_table, render, safe_text
 
 MOST_SESSIONS = 50
@@ -87,7 +87,7 @@ def metric_parts(session: Mapping[str, Any]) -> Iterator[RenderableType]:
     table.add_column()
     for metric in METRICS:
         value = value_of(metrics[metric.key], metric.unit) if metric.scope == "session" else "-"
-        if value not in ("-", "no", "0", "0 s"):
+        if value not in EMPTY_VALUES:
             table.add_row(metric.key, safe_text(value))
     yield Padding(table, (0, 0, 0, 2))
     states = [{"state": name, **row} for name, row in metrics["states"].items()]

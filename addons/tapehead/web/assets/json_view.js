@@ -1,5 +1,5 @@
 "use strict";
-// ---- An event's JSON, as it was sent: only the white space is ours ----
+// ---- The JSON of a body as it was sent, with other white space ----
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
@@ -18,7 +18,7 @@ function linesOf(text) {
   const start = () => {
     line = span("line", "  ".repeat(open.length));
     line.dataset.path = open.map((level) => level.key).join(".");
-    // What does not fit goes on one step further in.
+    // A line that does not fit continues further in.
     line.style.paddingLeft = `${open.length * 2 + 2}ch`;
     line.style.textIndent = `-${open.length * 2 + 2}ch`;
     lines.push(line);
@@ -75,7 +75,7 @@ function isJson(text) {
   }
 }
 
-/** Mark the line that a finding's path leads to, or, where that is missing, the nearest one around it. */
+/** Mark the line at a finding's path or, if that is missing, the nearest enclosing one. */
 function highlight(lines, path) {
   const wanted = (path || "").replace(/^\[\d+\]\.?/, "");
   if (!wanted) return;

@@ -1,4 +1,4 @@
-"""The forms of a coverage report, and that anything can be covered."""
+"""The coverage report as text and as plain objects, for any traffic."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from unit.audit.test_sdk_captures import CAPTURES, load_capture
 # ---- The forms ----
 
 
-def test_the_plain_objects_say_the_same() -> None:
+def test_the_plain_objects_have_the_same_content() -> None:
     report = of(Timeline().row("play", "adStart", "sessionEnd"))
     plain = report.report()
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(plain)), CoverageReport) == report
@@ -32,7 +32,7 @@ def test_the_plain_objects_say_the_same() -> None:
     assert kinds["metadata keys"]["percent"] is None
 
 
-def test_text_says_how_much_what_never_and_what_beyond() -> None:
+def test_text_has_totals_items_never_sent_and_items_beyond_the_plan() -> None:
     text = render_coverage(of(Timeline().row("play", "adStart", "sessionEnd")), TextStyle(80))
     lines = text.splitlines()
     assert lines[0] == "coverage of the documented API"
@@ -51,7 +51,7 @@ def test_text_fits_its_columns(width: int, *, verbose: bool) -> None:
     assert max(map(len, text.splitlines())) <= width
 
 
-def test_text_obeys_nobody() -> None:
+def test_text_escapes_control_characters_and_markup() -> None:
     evil = {"\x1b[2J": 1, "[red]": 1, "x" * 150: 1, "\n": 1}
     text = render_coverage(of(Timeline().start().at(1, "\x07[bold]", evil)), TextStyle(200))
     assert "\x1b" not in text

@@ -1,4 +1,4 @@
-"""The report's model: its totals, its published schema, and what it says where."""
+"""The report as plain objects: its totals and its published schema."""
 
 from pathlib import Path
 from typing import Any
@@ -28,22 +28,22 @@ def check(report: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("made", [reports.faulty("s"), reports.long_film("s"), reports.documented(3, "s")])
-def test_a_report_is_as_its_schema_says(made: Any) -> None:
+def test_a_report_matches_its_schema(made: Any) -> None:
     check(reports.report_of(made))
 
 
 @pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.jsonl")), ids=lambda path: path.stem)
-def test_the_report_on_a_sample_recording_is_as_its_schema_says(path: Path) -> None:
+def test_the_report_on_a_sample_recording_matches_its_schema(path: Path) -> None:
     entries = ((path.name, entry) for entry in read_recording(path) if isinstance(entry, Entry))
 
     check(build_report(map(session_of, audit(entries, measure=calculate))))
 
 
-def test_a_report_on_nothing_is_as_its_schema_says() -> None:
+def test_an_empty_report_matches_its_schema() -> None:
     check(build_report([]))
 
 
-def test_the_schema_is_a_schema_and_forbids_what_is_no_report() -> None:
+def test_the_schema_is_valid_and_forbids_other_keys() -> None:
     assert jsonschema_rs.meta.is_valid(SCHEMA)
     assert not jsonschema_rs.Draft202012Validator(SCHEMA).is_valid({"tapehead": __version__})
 
@@ -97,5 +97,5 @@ def test_a_finding_in_another_recording_than_its_session_names_it() -> None:
         ("error", "never", False),
     ],
 )
-def test_what_fails_is_as_bad_as_the_limit_or_worse(severity: str, limit: str, expected: bool) -> None:
+def test_findings_as_severe_as_the_limit_fail(severity: str, limit: str, expected: bool) -> None:
     assert fails({"severity": severity}, limit) is expected

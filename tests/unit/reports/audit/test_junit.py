@@ -1,4 +1,4 @@
-"""The report as JUnit XML: what its readers accept, and what fails a test case."""
+"""The report as JUnit XML: valid for its readers, with failures for failing findings."""
 
 from xml.etree.ElementTree import Element, fromstring
 
@@ -21,7 +21,7 @@ def test_readers_of_the_format_accept_it(fail_on: str) -> None:
     assert violations_in(parse(REPORT, fail_on)) == []
 
 
-def test_a_report_on_nothing_is_accepted() -> None:
+def test_an_empty_report_is_accepted() -> None:
     assert violations_in(parse(reports.report_of())) == []
 
 
@@ -35,7 +35,7 @@ def test_a_session_is_a_test_case() -> None:
     ]
 
 
-def test_errors_fail_it_and_warnings_are_told() -> None:
+def test_errors_fail_a_test_case_and_warnings_are_output() -> None:
     (case,) = (case for case in parse(REPORT).iter("testcase") if "faulty" in case.attrib["name"])
     (failure,) = case.iter("failure")
     (told,) = case.iter("system-out")
@@ -50,13 +50,13 @@ def test_errors_fail_it_and_warnings_are_told() -> None:
 
 
 @pytest.mark.parametrize(("fail_on", "failures"), [("error", 1), ("warning", 2), ("never", 0)])
-def test_what_fails_is_as_asked(fail_on: str, failures: int) -> None:
+def test_the_failing_severity_is_configurable(fail_on: str, failures: int) -> None:
     report = reports.report_of(reports.faulty("faulty-session"), reports.long_film("long-session"))
 
     assert parse(report, fail_on).attrib["failures"] == str(failures)
 
 
-def test_what_xml_cannot_hold_is_replaced() -> None:
+def test_characters_that_xml_cannot_hold_are_replaced() -> None:
     start = reports.START | {"media.name": "a\x00b\x1bc\ufffe", "media.length": "\x02"}
     report = reports.report_of(reports.session("s", [reports.event(0, "sessionStart", 0, start)]))
 

@@ -1,4 +1,4 @@
-"""Whatever players send, every form of the report can be made of it, and each is well formed."""
+"""Every format of the report can be rendered for any traffic, and is well formed."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def encode(body: Any) -> bytes:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(start=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3), sent=st.lists(BODIES | st.binary(max_size=9)))
-def test_every_form_can_be_made_of_anything(start: dict[str, Any], sent: list[Any]) -> None:
+def test_every_format_can_be_rendered_for_anything(start: dict[str, Any], sent: list[Any]) -> None:
     made = list(reports.session("s", [reports.event(0, "sessionStart", 0, reports.START)]))
     opening = encode(reports.event(0, "sessionStart", 0, reports.START | start))
     first = {name: getattr(made[0], name) for name in made[0].__struct_fields__}

@@ -1,4 +1,4 @@
-"""The report in a terminal: what it says first, how wide it gets, and what it leaves to -v."""
+"""The report for a terminal: order, width, colour, and the details that need -v."""
 
 import re
 
@@ -70,7 +70,7 @@ def test_metrics_come_with_verbose() -> None:
     assert re.search(r"content_time_spent +44\.99\d s", render_text(REPORT, TextStyle(80, verbose=True)))
 
 
-def test_what_looks_like_markup_is_text() -> None:
+def test_markup_in_values_is_text() -> None:
     start = reports.START | {"media.name": "[red]hot[/red] :smile:"}
 
     assert "[red]hot[/red] :smile:" in render_text(
@@ -97,7 +97,7 @@ def test_the_catalogue_lists_every_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
-def test_an_explanation_says_why_and_how_to_mend_it(rule: Rule) -> None:
+def test_an_explanation_has_reason_and_fix(rule: Rule) -> None:
     entry = rule
     text = " ".join(render_rule(entry, NARROW).split())
 

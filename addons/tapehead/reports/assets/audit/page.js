@@ -70,7 +70,7 @@
   function print(target, text, path) {
     target.replaceChildren();
     if (text === undefined) {
-      target.textContent = "The body is not in this page.";
+      target.textContent = "The page does not include this body.";
     } else if (!isJson(text)) {
       target.textContent = text || "(an empty body)";
     } else {
@@ -137,7 +137,7 @@
     show(plot.closest(".session"), ticks[next].dataset.event);
   });
 
-  // ---- Places in the page, and paper ----
+  // ---- Links into the page, and printing ----
 
   function follow() {
     const target = location.hash && document.getElementById(location.hash.slice(1));
