@@ -1,0 +1,143 @@
+"""The run of an engine: its counts, its result, and the report."""
+
+import pickle
+from pathlib import Path
+
+import orjson
+import pytest
+
+from support.exchanges import Player, request, session
+from support.resend import write
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, write_report
+from tapehead.errors import UsageError
+from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
+from tapehead.replay.on_miss import OnMiss
+from tapehead.simulator.faults import parse_fault
+
+STEPS: list[tuple[float, float, str, dict[str, object]]] = [(0, 0, "play", {}), (5, 5, "pauseStart", {})]
+OFFLINE = "offline: 0 connections and look-ups attempted"
+
+
+def no_warning(line: str) -> None:
+    raise AssertionError(line)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return write(tmp_path / "a.jsonl", session("recorded", STEPS))
+
+
+def run_of(settings: EngineSettings, steps: int) -> EngineRun:
+    """Return a run in which a player sent the first of the recorded steps."""
+    run = EngineRun(settings, no_warning)
+    player = Player(run.engine)
+    player.open()
+    player.play(STEPS[:steps])
+    return run
+
+
+def result_of(run: EngineRun, other_requests: int = 0) -> RunResult:
+    return run.result(run.counts(OfflineGuard()), other_requests)
+
+
+def test_a_simulation_has_no_replay_to_report() -> None:
+    result = result_of(run_of(EngineSettings(), 2))
+
+    assert result.report.replay is None
+    assert (result.lines, result.is_bad_news) == ((OFFLINE,), False)
+
+
+def test_a_result_is_returned_and_not_printed(recording: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = result_of(run_of(EngineSettings(recordings=(recording,)), 1))
+
+    assert capfd.readouterr() == ("", "")
+    assert result.lines[0].startswith("played 1 session: 2 hits, 0 misses")
+    assert result.lines[-1] == OFFLINE
+    assert result.report.recordings == (str(recording),)
+    assert result.report.replay
+    assert (result.report.replay.hits, len(result.report.replay.unused)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("strict", "on_miss", "steps", "extra", "is_bad_news"),
+    [
+        (False, OnMiss.SIMULATE, 1, 1, False),
+        (False, OnMiss.ERROR, 1, 0, False),
+        (False, OnMiss.ERROR, 2, 1, True),
+        (True, OnMiss.SIMULATE, 2, 0, False),
+        (True, OnMiss.SIMULATE, 1, 0, True),
+        (True, OnMiss.SIMULATE, 2, 1, True),
+    ],
+)
+def test_misses_and_unused_exchanges_are_bad_news_on_demand(
+    strict: bool, on_miss: OnMiss, steps: int, extra: int, is_bad_news: bool, recording: Path
+) -> None:
+    run = EngineRun(EngineSettings(recordings=(recording,), strict=strict, on_miss=on_miss), no_warning)
+    player = Player(run.engine)
+    player.open()
+    player.play([*STEPS[:steps], *[(9.0, 9.0, "bufferStart", {})] * extra])
+
+    assert result_of(run).is_bad_news is is_bad_news
+
+
+@pytest.mark.parametrize(("on_miss", "is_bad_news"), [(OnMiss.SIMULATE, False), (OnMiss.ERROR, True)])
+def test_other_requests_are_reported(on_miss: OnMiss, is_bad_news: bool, recording: Path) -> None:
+    result = result_of(run_of(EngineSettings(recordings=(recording,), on_miss=on_miss), 2), other_requests=2)
+
+    assert "refused 2 other requests to the endpoint: no Media Collection call" in result.lines
+    assert (result.report.refused, result.is_bad_news) == (2, is_bad_news)
+
+
+def test_counts_of_workers_add_up_and_pickle(recording: Path) -> None:
+    settings = EngineSettings(recordings=(recording,), strict=True, faults=(parse_fault("event:play=503"),))
+    parent = EngineRun(settings, no_warning)
+    counts = parent.counts(OfflineGuard(), refused_clients=1)
+    for steps in (1, 2):
+        worker = run_of(settings, steps)
+        worker.internal_errors.record("a test", ValueError("planted"))
+        counts.add(pickle.loads(pickle.dumps(worker.counts(OfflineGuard(), refused_clients=2))))
+
+    result = parent.result(counts)
+    assert result.report.replay
+    assert (result.report.replay.playbacks, result.report.replay.unused) == (2, [])
+    assert (counts.refused_clients, counts.faults, counts.internal_errors) == (5, 2, 2)
+    assert "faults injected: 2" in result.lines
+    assert "2 internal errors: see the log" in result.lines
+    assert result.is_bad_news
+
+
+def test_attempts_to_reach_the_network_are_bad_news_and_add_up() -> None:
+    run = EngineRun(EngineSettings(), no_warning)
+    counts = run.counts(OfflineGuard())
+    for host in ("a.example", "b.example"):
+        worker = run.counts(OfflineGuard())
+        worker.offline = OfflineAttempts(count=30, examples=[f"connect {host}"] * 20)
+        counts.add(worker)
+
+    result = run.result(counts)
+    assert result.is_bad_news
+    assert result.report.offline_attempts == 60
+    assert result.lines[-1].startswith("offline: 60 connections and look-ups attempted: connect a.example, ")
+    assert result.lines[-1].count("example") == 20
+
+
+def test_without_a_guard_there_is_no_line_about_the_network() -> None:
+    run = EngineRun(EngineSettings(), no_warning)
+    run.engine.answer(request(path="/api/v1/sessions"), 0)
+
+    assert run.result(run.counts(None)).lines == ()
+
+
+def test_a_report_is_written_as_json(recording: Path, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.json"
+    result = result_of(run_of(EngineSettings(recordings=(recording,), summary=summary), 2))
+    assert summary.read_bytes() == b""
+    write_report(summary, result.report)
+
+    report = orjson.loads(summary.read_bytes())
+    assert (report["replay"]["hits"], report["offline_attempts"]) == (3, 0)
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot write the summary to .*no/summary\.json: No such file"):
+        EngineRun(EngineSettings(summary=tmp_path / "no" / "summary.json"), no_warning)
