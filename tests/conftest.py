@@ -52,5 +52,5 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="session")
 def tls(authority: trustme.CA) -> ssl.SSLContext:
-    """What a server on 127.0.0.1 needs to speak TLS."""
+    """Return a TLS context for a server on 127.0.0.1."""
     return server_tls(authority)

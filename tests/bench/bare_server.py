@@ -1,4 +1,4 @@
-"""The least that an endpoint can be: an ASGI application that answers 204 to anything."""
+"""A minimal endpoint: an ASGI application that answers 204 to anything."""
 
 from tapehead.server.asgi import Receive, Scope, Send
 

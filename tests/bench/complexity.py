@@ -1,4 +1,4 @@
-"""What hostile shapes cost as they grow: about 2 for a size that doubles is linear, 4 is the square.
+"""The cost of hostile shapes as they grow: about 2 for a size that doubles is linear, 4 is the square.
 
 cd tests && python -m bench.complexity
 
@@ -39,7 +39,7 @@ Deed = Callable[[], object]
 
 
 class Growth(NamedTuple):
-    """What a shape costs: its sizes, the milliseconds for each, and how many times a plain parse of the largest."""
+    """The cost of a shape: its sizes, the milliseconds for each, and the ratio to a plain parse of the largest."""
 
     name: str
     sizes: tuple[int, ...]
@@ -54,7 +54,7 @@ class Growth(NamedTuple):
 
     @property
     def grows(self) -> bool:
-        """Whether it grows too fast twice in a row."""
+        """Tell whether it grows too fast twice in a row."""
         return any(min(pair) > MOST for pair in itertools.pairwise(self.factors))
 
 
@@ -84,7 +84,7 @@ def _packed(shape: large_inputs.Packed, size: int) -> Deed:
 
 
 def _parses(content: bytes, took: float, tries: int) -> float | None:
-    """How many times the parse of a body; nothing where it is no JSON."""
+    """Return the ratio to the parse of a body, or nothing where it is not JSON."""
     with contextlib.suppress(ValueError, RecursionError):
         return took / cost(lambda: json.loads(content), tries)
     return None

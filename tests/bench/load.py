@@ -18,7 +18,7 @@ from support.processes import Command, start_program
 
 
 class Contestant(NamedTuple):
-    """What is measured: its name, how it is started, and what is sent to it; a session is opened first if need be."""
+    """A server to measure: its name, start, and request; a session is opened first if need be."""
 
     name: str
     start: Callable[[], AbstractContextManager[Command]]
@@ -26,7 +26,7 @@ class Contestant(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What a round came to: requests a second, and the milliseconds until an answer, the median and of one in 100."""
+    """The result of a round: requests a second, and the milliseconds until an answer, the median and of one in 100."""
 
     rate: float
     median: float
@@ -44,7 +44,7 @@ class Score(NamedTuple):
 
 
 class Rounds(NamedTuple):
-    """How much is measured."""
+    """The size of a measurement."""
 
     requests: int
     pairs: int
@@ -124,7 +124,7 @@ def _announced(command: Sequence[object], said: str) -> Iterator[Command]:
 
 
 def read_rounds(argv: Sequence[str] | None, about: str) -> Rounds:
-    """How much is measured, by the command line."""
+    """Parse the size of the measurement from the command line."""
     return rounds_of(options(about).parse_args(argv))
 
 
@@ -138,7 +138,7 @@ def options(about: str) -> argparse.ArgumentParser:
 
 
 def rounds_of(told: argparse.Namespace) -> Rounds:
-    """How much the command line says to measure."""
+    """Return the size of the measurement from parsed arguments."""
     return Rounds(told.requests, told.pairs, told.connections)
 
 

@@ -1,4 +1,4 @@
-"""How fast tapehead record is, next to stock mitmdump with our script and without it, before the same plain server.
+"""Throughput of tapehead record, next to stock mitmdump with our script and without it, before the same plain server.
 
 cd tests && python -m bench.recording
 """

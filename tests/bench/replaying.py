@@ -1,4 +1,4 @@
-"""How fast tapehead replay answers through the proxy, next to stock mitmdump with our script.
+"""Throughput of tapehead replay through the proxy, next to stock mitmdump with our script.
 
 cd tests && python -m bench.replaying
 """

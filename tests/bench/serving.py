@@ -1,4 +1,4 @@
-"""How fast tapehead serve answers, next to a plain server that answers 204 to anything.
+"""Throughput of tapehead serve, next to a plain server that answers 204 to anything.
 
 cd tests && python -m bench.serving
 """

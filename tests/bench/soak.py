@@ -30,7 +30,7 @@ SETTLING = 10
 
 
 class Sample(NamedTuple):
-    """What was seen in one stretch of time: memory in MB, open descriptors, calls, and latencies in milliseconds."""
+    """Measurements of one stretch of time: memory in MB, open descriptors, calls, and latencies in milliseconds."""
 
     minute: float
     memory: float
@@ -41,7 +41,7 @@ class Sample(NamedTuple):
 
 
 class Soaked(NamedTuple):
-    """What came of it: answers that players got and that are recorded, open descriptors before and after all of it."""
+    """The result: answers that players got and that are recorded, open descriptors before and after all of it."""
 
     samples: list[Sample]
     answered: int
@@ -136,7 +136,7 @@ async def _soak(proxy: Command, players: int, pace: float, minutes: float, stret
 
 
 def _recorded(folder: Path) -> int:
-    """How many answers are in the recordings in a folder."""
+    """Count the answers in the recordings in a folder."""
     items = (item for path in folder.glob("soak*") for item in read_recording(path))
     return sum(1 for item in items if isinstance(item, Entry) and item.exchange.response)
 

@@ -1,4 +1,4 @@
-"""What it costs that the disk confirms what is recorded: tapehead record with each --sync, next to stock mitmdump.
+"""The cost of each --sync of tapehead record, next to stock mitmdump.
 
 cd tests && python -m bench.sync_cost --dir FOLDER
 

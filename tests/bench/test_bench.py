@@ -1,4 +1,4 @@
-"""The benchmarks run, in a very short form, and come up with numbers."""
+"""The benchmarks run in a very short form and give numbers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report as a page: one file that asks for nothing, runs nothing of what players sent, and shows all of it."""
+"""The report as a page: one file that loads nothing, runs nothing of what players sent, and shows all of it."""
 
 import json
 import re

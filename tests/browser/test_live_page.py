@@ -1,4 +1,4 @@
-"""The live page in Chromium: it shows what comes, runs nothing of it, and tells no other page anything."""
+"""The live page in Chromium: it shows calls as they come, runs nothing of them, and reveals nothing to other pages."""
 
 import contextlib
 import json

@@ -200,7 +200,7 @@ def body_of(exchange: Exchange) -> dict[str, Any]:
 
 
 def is_gone(server: Command) -> bool:
-    """Whether nothing takes connections at its address any more."""
+    """Tell whether nothing accepts connections at its address any more."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Makes the generated documentation in `.github/docs/` anew, from the tables in the code.
+"""Generator of the documentation in `.github/docs/`, from the tables in the code.
 
 python tests/docs/generate_pages.py
 """

@@ -1,4 +1,4 @@
-"""Makes the README's pictures anew: the terminal of `tapehead record`, and the page of `tapehead audit`.
+"""Generator of the README's pictures: the terminal of `tapehead record`, and the page of `tapehead audit`.
 
 python tests/docs/generate_pictures.py
 """

@@ -1,4 +1,4 @@
-"""Makes the sample recordings in `recordings/` anew: a scripted player, a recording proxy, a simulated endpoint.
+"""Generator of the sample recordings in `recordings/`: a scripted player, a recording proxy, a simulated endpoint.
 
     python tests/docs/generate_recordings.py
 

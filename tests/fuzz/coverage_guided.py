@@ -1,4 +1,4 @@
-"""Fuzzing that is guided by coverage: each target of `fuzzing` under atheris, in a process of its own.
+"""Coverage-guided fuzzing: each target of `fuzz.targets` under atheris, in a process of its own.
 
 cd tests && pip install -e '..[fuzz]' && python -m fuzz.coverage_guided --minutes 10
 
@@ -34,7 +34,7 @@ KEPT = re.compile(r"(?:crash|timeout|oom|leak|slow-unit)-[0-9a-f]+")
 
 
 class Limits(NamedTuple):
-    """What an input may take: seconds, megabytes of memory, and bytes of its own."""
+    """Limits of an input: seconds, megabytes of memory, and bytes of its own."""
 
     seconds: int
     megabytes: int
@@ -42,7 +42,7 @@ class Limits(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a target: inputs tried, edges reached by the seeds and in the end, inputs kept, and findings."""
+    """Results for a target: inputs tried, edges reached by the seeds and in the end, inputs kept, and findings."""
 
     target: str
     seconds: float
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
 
 
 def _words() -> Iterator[bytes]:
-    """What random bytes would hardly spell."""
+    """Yield words that random bytes would hardly spell."""
     yield from (name.encode() for name in EVENT_TYPES)
     yield from (row.key.encode() for row in PARAMETERS)
     yield from b"eventType playerTime playhead params qoeData customMetadata $ref pattern properties required".split()
@@ -113,7 +113,7 @@ def _fuzz(folder: Path, name: str, seconds: float, limits: Limits) -> Outcome:
 
 
 def _read(name: str, found: Path, log: str, seconds: float) -> Outcome:
-    """What libFuzzer says that it did."""
+    """Parse the counts that libFuzzer prints."""
     edges = [int(number) for number in re.findall(r"(?m)^#\d+\s.*?cov: (\d+)", log)] or [0]
     stats = {key: int(value) for key, value in re.findall(r"(?m)^stat::(\w+):\s+(\d+)", log)}
     return Outcome(

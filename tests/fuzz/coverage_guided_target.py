@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["tapehead"]):
 
 
 def place_of(problem: BaseException) -> str:
-    """Where a failure comes from, without what the input has to do with it."""
+    """Return the place of a failure, without what depends on the input."""
     frame = traceback.extract_tb(problem.__traceback__)[-1]
     return f"{type(problem).__name__} in {frame.filename}:{frame.lineno}"
 

@@ -1,4 +1,4 @@
-"""What the fuzzing of importers does with a file of any bytes: nothing is raised, and what is told are sentences."""
+"""Importers fed with files of any bytes: nothing is raised, and warnings are sentences."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Strategies for hypothesis: JSON that no parser likes, and what players really send with such JSON put into it."""
+"""Hypothesis strategies for malformed JSON, and for what players really send with such JSON put into it."""
 
 import re
 from collections.abc import Sequence

@@ -66,7 +66,7 @@ def audit_entries(entries: Iterable[Entry], settings: Settings | None = None) ->
 
 
 def cover(results: Iterable[SessionResult], settings: Settings | None = None) -> str:
-    """What they cover of the plan, as text."""
+    """Return the coverage of the plan as text."""
     coverage = Coverage(settings)
     for result in results:
         coverage.add(result)
@@ -122,7 +122,7 @@ def _answered(entry: Entry) -> Entry:
 
 
 def index_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
-    """What can be replayed, and the schemas in use with it."""
+    """Return the index of recorded calls, and the schemas in use with it."""
     index = build_index([entries])
     try:
         return index, Schemas(recorded_schemas(index))

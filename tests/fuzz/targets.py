@@ -1,4 +1,4 @@
-"""What must not break: each way into the house as a function that takes any bytes and raises nothing.
+"""Fuzz targets: every input of tapehead as a function that takes any bytes and raises nothing.
 
 What a docstring in the house says that it raises is caught here; whatever else comes out is a finding. The parts of an
 input are separated by blank lines, as in HTTP, so that inputs can be read, written by hand and mutated.

@@ -1,4 +1,4 @@
-"""Nothing takes the square of its size: megabytes in every hostile shape, and recordings of many exchanges in each.
+"""No quadratic cost: megabytes in every hostile shape, and recordings of many exchanges in each.
 
 A quadratic way through one of these takes hours, so the limit on a test's time ends it; no time is asserted here.
 """

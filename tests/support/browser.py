@@ -124,7 +124,7 @@ class Viewer:
             self.complaints.append(message.text)
 
     def log(self) -> list[Sent]:
-        """What the player has sent so far."""
+        """Return the calls that the player has sent so far."""
         return [Sent(each["type"], each["status"]) for each in self.page.evaluate("player.log")]
 
     def timestamps(self) -> list[int]:

@@ -15,7 +15,7 @@ SCRIPT = ROOT / "addons" / "collection.py"
 
 
 def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """What a server on 127.0.0.1 needs to speak TLS."""
+    """Return a TLS context for a server on 127.0.0.1."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return context
@@ -54,5 +54,5 @@ def plain_mitmdump(folder: Path, mode: str, *options: object) -> Iterator[Comman
 
 
 def _url_of(ready: str) -> str:
-    """Where mitmdump says that it listens."""
+    """Return the URL in the line that says where mitmdump listens."""
     return "http://" + ready.rpartition(" ")[2].removeprefix("http://").rstrip(".")

@@ -1,4 +1,4 @@
-"""Coverage of sessions, and what is in it."""
+"""Coverage of sessions and its items."""
 
 from collections.abc import Iterable
 from typing import Any

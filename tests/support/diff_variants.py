@@ -1,4 +1,4 @@
-"""Recordings for the tests of the diff: a session with everything in it, and what can be done to it."""
+"""Recordings for the tests of the diff: a session with everything in it, and ways to alter it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -77,7 +77,7 @@ def compare(base: Sequence[Exchange], new: Sequence[Exchange], **scope: Any) -> 
 
 
 def told(found: Diff, *changes: Change) -> list[tuple[str, str]]:
-    """What a diff says: changes, or those of some kinds, with the names of what they are about."""
+    """Return the changes of a diff, or those of some kinds, with the names of what they are about."""
     return [(each.change, each.name) for each in found.all_differences() if not changes or each.change in changes]
 
 

@@ -113,7 +113,7 @@ def entries(exchanges: Iterable[Exchange]) -> list[Entry]:
 
 
 def index_of(*recordings: Sequence[Exchange]) -> RecordingIndex:
-    """What can be replayed of some recordings."""
+    """Return the index of some recordings."""
     return build_index(map(entries, recordings))
 
 

@@ -243,7 +243,7 @@ class ForkServer:
         return ForkedProcess(["tapehead", *arguments], ours, stdout)
 
     def fits(self, environment: Mapping[str, str]) -> bool:
-        """Whether a process with this environment may be forked: the interpreter would start in the same way."""
+        """Tell whether the interpreter would start in the same way with this environment."""
         self._connect()
         return _read_at_start(environment) == _read_at_start(self._environment)
 

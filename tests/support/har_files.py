@@ -1,4 +1,4 @@
-"""HAR and flow files for tests: what exporters would have saved of exchanges."""
+"""HAR and flow files for tests, as exporters would have saved exchanges."""
 
 import io
 from collections.abc import Iterable
@@ -73,7 +73,7 @@ def _pairs(headers: Headers) -> list[Json]:
 
 
 def collect(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
-    """What a collector has of a HAR, and what it complained of."""
+    """Return the collector of a HAR's calls, and its warnings."""
     lines: list[str] = []
     collector = CallCollector(EndpointHosts(named), lines.append)
     read_har("a.har", data, collector)

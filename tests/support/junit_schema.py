@@ -1,4 +1,4 @@
-"""What a JUnit file may hold, by the schema that Jenkins publishes for its readers: elements, attributes, counts."""
+"""The schema that Jenkins publishes for readers of JUnit files: elements, attributes, counts."""
 
 import re
 from xml.etree.ElementTree import Element
@@ -24,7 +24,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 def violations_in(element: Element) -> list[str]:
-    """What is wrong with an element and all below it."""
+    """Return what is wrong with an element and all below it."""
     if element.tag not in _FORMAT:
         return [f"<{element.tag}> is unknown"]
     needed, allowed, children = _FORMAT[element.tag]

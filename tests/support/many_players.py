@@ -33,7 +33,7 @@ SPACING = 2.0
 
 
 def answer_of(number: int, nth: int) -> dict[str, int]:
-    """What the recorded answer to an event says: its session, and which event it was."""
+    """Return the body of the recorded answer to an event: the numbers of its session and of the event."""
     return {"session": number, "event": nth}
 
 

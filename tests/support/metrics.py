@@ -1,4 +1,4 @@
-"""Sessions for the tests of metrics, written as rows, and what the meter makes of them.
+"""Sessions for the tests of metrics, written as rows, and their metrics.
 
 In a row, the first number is seconds since the session's start, the second one the playhead.
 """

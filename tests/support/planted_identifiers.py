@@ -41,7 +41,7 @@ JSON = "application/json"
 
 
 def _another() -> dict[str, str]:
-    """What is planted for another person: the same things with other digits in them."""
+    """Return the identifiers of another person: the same with other digits."""
     turned = str.maketrans("0123456789", "1234567890")
     return {place: value.translate(turned) for place, value in PLANTED.items()}
 
@@ -146,7 +146,7 @@ class Repeating(BaseHTTPRequestHandler):
 
 @functools.cache
 def spellings(value: str) -> set[bytes]:
-    """How bytes may spell a value, in lower case."""
+    """Return the ways in which bytes may spell a value, in lower case."""
     plain = value.encode()
     texts = {
         plain,
@@ -163,7 +163,7 @@ def spellings(value: str) -> set[bytes]:
 
 
 def leaks(content: bytes, people: Iterable[dict[str, str]] = PEOPLE) -> list[str]:
-    """What of the planted can be read in `content`, also in what is encoded or compressed in it."""
+    """Return the planted values that can be read in `content`, encoded or compressed ones included."""
     readings = [reading.lower() for reading in _readings(content)]
     values = {value for ids in people for value in ids.values()}
     return sorted(

@@ -1,4 +1,4 @@
-"""Clients from elsewhere, as far as one machine has an elsewhere: the whole of 127.0.0.0/8 is loopback."""
+"""Clients with other addresses: the whole of 127.0.0.0/8 is loopback."""
 
 import contextlib
 from collections.abc import Iterator
@@ -44,6 +44,6 @@ def _here(opened: Command) -> str:
 
 
 def warnings_in(opened: Command) -> list[str]:
-    """What a command has said on stderr, but for workers that were stopped before they were up."""
+    """Return a command's warnings, but for workers that were stopped before they were up."""
     said = [line.removeprefix("tapehead: ") for line in opened.lines if line.startswith("tapehead: ")]
     return [line for line in said if "workers ended without" not in line]

@@ -1,4 +1,4 @@
-"""Players of a replay, and what its books say."""
+"""Players of a replay, and its summary."""
 
 from secrets import token_bytes
 

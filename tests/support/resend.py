@@ -1,4 +1,4 @@
-"""Recorded requests sent again as a player of today would, and what became of them."""
+"""Recorded requests sent again as a player of today would, and the answers."""
 
 import json
 import time
@@ -137,7 +137,7 @@ def spell(value: object) -> str:
 
 
 def summary_of(path: Path) -> Any:
-    """What a run wrote with --summary."""
+    """Return what a run wrote with --summary."""
     return orjson.loads(path.read_bytes())
 
 

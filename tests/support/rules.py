@@ -1,4 +1,4 @@
-"""Bodies on their way through the checks, and what is found."""
+"""Bodies and answers to check, and their findings."""
 
 from typing import Any
 

@@ -202,7 +202,7 @@ class Timeline:
         return self._last_ts
 
     def _move(self, second: float, event_type: str) -> float:
-        """Where the playhead is at a second: it goes with the clock while main content plays."""
+        """Return the playhead at a second: it goes with the clock while main content plays."""
         if self._playing and not self._in_ad:
             self._playhead += max(0.0, second - self._second)
         self._second = second

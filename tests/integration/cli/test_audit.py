@@ -314,7 +314,7 @@ def test_reports_are_the_same_from_run_to_run(bad: Path, tmp_path: Path) -> None
 
 
 def terminal(*arguments: str, **environment: str) -> str:
-    """What a command writes to a terminal of 80 columns, stdout and stderr together."""
+    """Return what a command writes to a terminal of 80 columns, stdout and stderr together."""
     main, side = pty.openpty()
     known = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
     settings = known | {"TERM": "xterm-256color", "COLUMNS": "80", **environment}

@@ -1,4 +1,4 @@
-"""tapehead import: files in, one recording out, and what is said of it."""
+"""tapehead import: files in, one recording out, and its summary."""
 
 import gzip
 import stat
@@ -38,7 +38,7 @@ def saved() -> Path:
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> tuple[str, list[str]]:
-    """What was said on stdout, and the lines on stderr."""
+    """Return stdout, and the lines on stderr."""
     said = capsys.readouterr()
     return said.out, said.err.splitlines()
 

@@ -1,4 +1,4 @@
-"""What mitmdump and Chromium themselves have saved, imported, next to what tapehead records of the same calls."""
+"""Imports of what mitmdump and Chromium saved, compared with what tapehead records of the same calls."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SETTINGS = {"ping": 700, "adPing": 500}
 
 
 def told(exchange: Exchange) -> tuple[object, ...]:
-    """What a player's call and its answer are, whoever saved them."""
+    """Return the parts of an exchange that do not depend on the tool that saved it."""
     status = exchange.response.status if exchange.response else exchange.error
     return exchange.call, exchange.session, exchange.request.path, exchange.request.content(), status, rules(exchange)
 

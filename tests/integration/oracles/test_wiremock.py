@@ -72,7 +72,7 @@ def _stubbed(response: Response | None) -> dict[str, Any]:
 
 
 def by_wiremock(jar: Path, folder: Path, exchanges: list[Exchange]) -> list[httpx.Response | None]:
-    """What WireMock answers to the recorded requests."""
+    """Return WireMock's answers to the recorded requests."""
     (folder / "mappings").mkdir(parents=True)
     (folder / "mappings" / "all.json").write_text(json.dumps({"mappings": list(stubs_of(exchanges))}))
     command = ["java", "-jar", jar, "--port", 0, "--bind-address", "127.0.0.1", "--root-dir", folder]
@@ -82,7 +82,7 @@ def by_wiremock(jar: Path, folder: Path, exchanges: list[Exchange]) -> list[http
 
 
 def by_tapehead(recordings: list[Path], exchanges: list[Exchange]) -> list[httpx.Response | None]:
-    """What tapehead answers to them."""
+    """Return tapehead's answers to them."""
     with running("serve", *recordings, "--strict") as opened, httpx.Client() as player:
         answers = resend(player, opened.url, exchanges)
         assert opened.stop() == 0
@@ -101,7 +101,7 @@ def test_wiremock_with_the_same_stubs_gives_the_same_answers(jar: Path, tmp_path
 
 
 def told(answer: httpx.Response | None) -> tuple[int | None, bytes, str | None]:
-    """What both have to agree on: status, body and type."""
+    """Return the parts in which both have to agree: status, body and type."""
     if answer is None:
         return None, b"", None
     return answer.status_code, answer.content, answer.headers.get("Content-Type")

@@ -1,4 +1,4 @@
-"""The script for stock mitmproxy tools: its options and commands, and what it says of wrong ones."""
+"""The script for stock mitmproxy tools: its options and commands, and messages about wrong ones."""
 
 from collections.abc import Iterator
 from pathlib import Path

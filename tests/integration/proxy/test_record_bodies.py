@@ -53,7 +53,7 @@ class Bench(NamedTuple):
     out: Path
 
     def recorded(self) -> list[Exchange]:
-        """What was recorded; the proxy ends."""
+        """Stop the proxy, and return what it recorded."""
         assert self.proxy.stop() == 0
         return read(self.out)
 

@@ -58,7 +58,7 @@ def told(proxy: Command, text: str) -> list[str]:
 
 
 def lost_by(proxy: Command) -> int:
-    """How many exchanges the summary says were lost."""
+    """Return the number of lost exchanges in the summary."""
     found = re.search(r"(\d+) exchanges? LOST$", proxy.lines[-1])
     return int(found[1]) if found else 0
 

@@ -1,4 +1,4 @@
-"""A bug planted in the body of every hook of ours: whatever mitmproxy calls, the traffic goes on and it is told once.
+"""A bug planted in the body of every hook of ours: the traffic goes on, and the failure is reported once.
 
 The bug takes the place of the hook's own code, so that what stands around it is what stands around it in earnest.
 """

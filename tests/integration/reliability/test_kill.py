@@ -1,4 +1,4 @@
-"""kill -9 at random moments under load: what a player was answered is in the recording."""
+"""kill -9 at random moments under load: every answered call is in the recording."""
 
 import random
 import signal

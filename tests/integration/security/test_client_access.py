@@ -1,4 +1,4 @@
-"""Who reaches a proxy: what it says of where it listens, what it refuses to be, whom it hangs up on."""
+"""Access control: warnings about exposed listeners, refused open proxies, and clients that are hung up on."""
 
 import socket
 import sys

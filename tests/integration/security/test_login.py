@@ -1,4 +1,4 @@
-"""Logging in at the proxy: who does not is answered, not served, and no login is left anywhere."""
+"""Login at the proxy: calls without it are refused, and no credentials are stored or logged."""
 
 import base64
 import socket
@@ -63,7 +63,7 @@ def test_only_who_logs_in_is_recorded(tmp_path: Path) -> None:
 
 
 def test_a_tunnel_takes_a_login_too(tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext) -> None:
-    """What the player says once more within its tunnel goes no further either."""
+    """Credentials repeated within the tunnel are not passed on either."""
     out = tmp_path / "out.jsonl"
     options = ["--mode", "regular", "--keep-ids", "--out", out, *SAID, *proxy_options(tmp_path, authority)]
     with (

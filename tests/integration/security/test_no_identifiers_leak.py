@@ -1,4 +1,4 @@
-"""Nobody is exposed: no byte that tapehead writes or prints has an identifier in it, wherever that was planted."""
+"""No identifier leaks: no byte that tapehead writes or prints has one in it, wherever that was planted."""
 
 import sys
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def assert_unexposed(world: Path, *printed: str) -> None:
 
 
 def recorded(world: Path, endpoint: str, *options: str, out: str = "a.jsonl", ids: dict[str, str] = PLANTED) -> Command:
-    """What a recorder printed that a person played through; the recording is in `out`."""
+    """Record a person's session into `out`, and return the recorder with its output."""
     with running("record", "--to", endpoint, "--out", world / out, *options) as proxy:
         statuses = play(proxy.url, ids)
         proxy.stop()

@@ -1,4 +1,4 @@
-"""Strictly offline: in replay and serve nothing is connected to and no name is looked up, and the receipt proves it."""
+"""Strictly offline: replay and serve connect to nothing and look up no name, and the summary line proves it."""
 
 import contextlib
 import socket

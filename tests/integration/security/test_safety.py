@@ -1,4 +1,4 @@
-"""What must not happen: recordings written over, half lines, terminals steered, players stalled by one body."""
+"""Safety: no recording overwritten, no half line, no terminal steered, no player stalled by one body."""
 
 import json
 import socket

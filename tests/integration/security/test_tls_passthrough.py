@@ -1,4 +1,4 @@
-"""Regular mode opens the endpoint's TLS only; every other connection is a tunnel that nobody looks into."""
+"""Regular mode opens the endpoint's TLS only; every other connection passes as an opaque tunnel."""
 
 import contextlib
 import socket
