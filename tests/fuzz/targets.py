@@ -272,7 +272,7 @@ def _break(engine: Engine) -> None:
 
 # ---- Engines ----
 
-TAPE = build_index([lines_in(path) for path in sorted(RECORDINGS.glob("*.jsonl"))])
+INDEX = build_index([lines_in(path) for path in sorted(RECORDINGS.glob("*.jsonl"))])
 
 
 def engine(data: bytes) -> None:
@@ -288,7 +288,7 @@ def engine(data: bytes) -> None:
 def _engines() -> Iterator[Engine]:
     yield Simulator(SCHEMAS, strict=True, random_bytes=token_bytes)
     for on_miss in OnMiss:
-        yield Replayer(TAPE, SCHEMAS, on_miss=on_miss, random_bytes=token_bytes)
+        yield Replayer(INDEX, SCHEMAS, on_miss=on_miss, random_bytes=token_bytes)
 
 
 async def _serve(answering: Engine, method: str, asked: http.Request) -> None:

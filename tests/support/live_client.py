@@ -22,7 +22,7 @@ COMMANDS: dict[str, list[object]] = {
     "serve": ["serve"],
 }
 PAUSE = {"eventType": "pause", "playerTime": {"playhead": 1, "ts": 1_795_401_600_000}}
-PROMISE = "live page: "
+LINK_PREFIX = "live page: "
 # In the words of the endpoint's own event types: a session with one mistake.
 START = {"eventType": "sessionStart", "playerTime": {"playhead": 0, "ts": 0}, "params": dict(VIEW_TO_END[0].params)}
 
@@ -48,8 +48,8 @@ class Link(NamedTuple):
 
 def link_of(opened: Command) -> Link:
     """Return the link that a command printed before it was ready."""
-    (line,) = (line for line in opened.lines if line.startswith(PROMISE))
-    address, _, token = line.removeprefix(PROMISE).partition("/#")
+    (line,) = (line for line in opened.lines if line.startswith(LINK_PREFIX))
+    address, _, token = line.removeprefix(LINK_PREFIX).partition("/#")
     return Link(int(address.removeprefix("http://127.0.0.1:")), token)
 
 

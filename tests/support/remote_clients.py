@@ -8,7 +8,7 @@ import httpx
 
 from support.processes import Command
 
-US, STRANGER = "127.0.0.2", "127.0.0.1"
+PLAYER_ADDRESS, OTHER_ADDRESS = "127.0.0.2", "127.0.0.1"
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from tapehead.protocol.messages import Response
 from tapehead.protocol.routes import sid_of_location
 
 Change = Callable[[Any], bytes]
-DOORS = ("replay", "serve")
+COMMANDS = ("replay", "serve")
 
 
 def write(path: Path, exchanges: Iterable[Exchange]) -> Path:

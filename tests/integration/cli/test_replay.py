@@ -17,7 +17,7 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import running
 from support.recordings import CAPTURES, failing, record_capture
 from support.resend import (
-    DOORS,
+    COMMANDS,
     another_run,
     assert_all_hits,
     assert_as_recorded,
@@ -54,7 +54,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 # ---- As recorded ----
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", [*SAMPLES, *CAPTURES])
 def test_what_was_recorded_is_answered_as_recorded(name: str, command: str, recorded: Recorded, tmp_path: Path) -> None:
     """Once as it was sent, once as another run of the player sends it: later, other ids, other spelling."""
@@ -103,7 +103,7 @@ def test_https_and_http_come_in_on_one_port(recorded: Recorded, tmp_path: Path, 
 STEPS: tuple[Step, ...] = ((1, 0, "play", {}), (11, 10, "ping", {}), (15, 14, "pauseStart", {}), (17, 14, "play", {}))
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_recorded_failures_come_back_at_their_place(command: str, tmp_path: Path) -> None:
     exchanges, summary = failing(), tmp_path / "summary.json"
     recording = write(tmp_path / "failing.jsonl", exchanges)
@@ -217,7 +217,7 @@ def counted(misses: int) -> str:
     return "1 miss" if misses == 1 else f"{misses} misses"
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_miss_as_an_error_says_why_and_what_came_nearest(command: str, tmp_path: Path) -> None:
     exchanges, recording = timeline(1), RECORDINGS / "timeline-1.jsonl"
     stranger = exchange(request(start_with({"media.id": "another clip", "media.length": 7})), None)
@@ -245,7 +245,7 @@ def test_a_miss_as_an_error_says_why_and_what_came_nearest(command: str, tmp_pat
     assert sum("nearest" in line for line in opened_door.lines) >= 2
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_what_a_huge_event_missed_is_told_within_bounds(command: str, tmp_path: Path) -> None:
     sid = "recorded-sid"
     recording = write(tmp_path / "one.jsonl", session(sid, STEPS))
@@ -260,7 +260,7 @@ def test_what_a_huge_event_missed_is_told_within_bounds(command: str, tmp_path: 
     assert max(map(len, opened_door.lines)) < 2000
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_explain_says_of_each_hit_why_it_was_chosen(command: str) -> None:
     recording = RECORDINGS / "timeline-1.jsonl"
     with running(command, recording, "--explain") as opened_door, httpx.Client() as player:

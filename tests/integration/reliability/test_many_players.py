@@ -8,7 +8,7 @@ import pytest
 
 from support.many_players import EVENTS, SimulatedPlayer, connections_to, distinct_recording, play_all
 from support.processes import Command, running
-from support.resend import DOORS, assert_all_hits, write
+from support.resend import COMMANDS, assert_all_hits, write
 
 SESSIONS, TAKES = 20, 2
 SECONDS = 60.0
@@ -46,7 +46,7 @@ def killed(opened: Command) -> str:
     return f"127.0.0.1:{opened.port}"
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_killed_and_started_again_in_the_middle_all_playbacks_end_as_recorded(command: str, tmp_path: Path) -> None:
     """Each of 20 players is at another place when it happens, many within a burst; a 410 comes at the very end."""
     recording = write(tmp_path / "telling.jsonl", distinct_recording(SESSIONS, TAKES))

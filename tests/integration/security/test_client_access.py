@@ -11,27 +11,27 @@ from support.captured_traffic import read
 from support.exchanges import start
 from support.paths import RECORDINGS_FOLDER
 from support.processes import READY, TIMEOUT_SECONDS, run_tapehead, running, start_program
-from support.remote_clients import STRANGER, US, client_at, post_through, post_to, warnings_in
+from support.remote_clients import OTHER_ADDRESS, PLAYER_ADDRESS, client_at, post_through, post_to, warnings_in
 from support.rules import PING
 from support.upstream_server import SID, upstream
 
 EVENTS, SESSIONS = f"/api/v1/sessions/{SID}/events", "/api/v1/sessions"
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
 
-DOORS: list[tuple[str, ...]] = [
+COMMANDS: list[tuple[str, ...]] = [
     ("record", "--to", "http://127.0.0.1:9"),
     ("record", "--mode", "regular"),
     ("replay", str(RECORDING)),
     ("replay", str(RECORDING), "--mode", "regular"),
     ("serve",),
 ]
-names = [" ".join((each[0], *each[1:][-2:])).replace(str(RECORDING), "RECORDING") for each in DOORS]
+names = [" ".join((each[0], *each[1:][-2:])).replace(str(RECORDING), "RECORDING") for each in COMMANDS]
 
 
 # ---- Where it listens ----
 
 
-@pytest.mark.parametrize("command", DOORS, ids=names)
+@pytest.mark.parametrize("command", COMMANDS, ids=names)
 def test_on_this_machine_nothing_is_said(command: tuple[str, ...], tmp_path: Path) -> None:
     with running(*command, cwd=tmp_path) as opened:
         assert opened.stop() == 0
@@ -56,15 +56,15 @@ EXPOSED = [
     (("record", "--mode", "regular", "--open"), "an open proxy, as accepted with --open"),
     (("record", "--mode", "socks5", "--open"), "an open proxy, as accepted with --open"),
     (
-        ("record", "--mode", "regular", "--allow-client", US),
+        ("record", "--mode", "regular", "--allow-client", PLAYER_ADDRESS),
         "networks of --allow-client are served",
     ),
     (("record", "--mode", "regular", "--proxyauth", "user:secret"), "a login is required, which travels unencrypted"),
     (
-        ("record", "--to", "http://127.0.0.1:9", "--allow-client", US),
+        ("record", "--to", "http://127.0.0.1:9", "--allow-client", PLAYER_ADDRESS),
         "networks of --allow-client are served",
     ),
-    (("serve", "--allow-client", US), "networks of --allow-client are served"),
+    (("serve", "--allow-client", PLAYER_ADDRESS), "networks of --allow-client are served"),
 ]
 
 
@@ -159,7 +159,7 @@ def test_an_open_proxy_that_was_asked_for_works(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--open", "--out", out]
     with upstream() as server, running("record", *options, listen="0.0.0.0:0") as proxy:
-        with client_at(STRANGER) as stranger:
+        with client_at(OTHER_ADDRESS) as stranger:
             answer = post_through(stranger, proxy, server.url + EVENTS)
         proxy.stop()
 
@@ -170,11 +170,11 @@ def test_an_open_proxy_that_was_asked_for_works(tmp_path: Path) -> None:
 
 def test_a_recording_proxy_hangs_up_on_who_is_not_named(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--allow-client", US, "--out", out]
+    options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--allow-client", PLAYER_ADDRESS, "--out", out]
     with upstream() as server, running("record", *options, listen="0.0.0.0:0") as proxy:
-        with client_at(STRANGER) as stranger:
+        with client_at(OTHER_ADDRESS) as stranger:
             refused = [post_through(stranger, proxy, f"{server.url}{EVENTS}?unwelcome") for _ in range(3)]
-        with client_at(US) as player:
+        with client_at(PLAYER_ADDRESS) as player:
             answer = post_through(player, proxy, server.url + EVENTS)
         assert proxy.stop() == 0
 
@@ -185,7 +185,7 @@ def test_a_recording_proxy_hangs_up_on_who_is_not_named(tmp_path: Path) -> None:
     assert [each.request.url for each in read(out)] == [server.url + EVENTS]
     assert not [line for line in proxy.lines if "unwelcome" in line]
     assert warnings_in(proxy)[1:] == [
-        f"refused a connection from {STRANGER}, which --allow-client does not name; others are counted",
+        f"refused a connection from {OTHER_ADDRESS}, which --allow-client does not name; others are counted",
         "refused 3 connections that --allow-client does not name",
     ]
 
@@ -199,10 +199,10 @@ def test_every_door_hangs_up_on_who_is_not_named(command: str, tmp_path: Path) -
             "serve": ["serve", RECORDING],
             "workers": ["serve", RECORDING, "--workers", "2"],
         }[command]
-        with running(*asked, "--allow-client", "10.0.0.0/8", "--allow-client", US) as opened:
-            with client_at(STRANGER) as stranger:
+        with running(*asked, "--allow-client", "10.0.0.0/8", "--allow-client", PLAYER_ADDRESS) as opened:
+            with client_at(OTHER_ADDRESS) as stranger:
                 refused = [post_to(stranger, opened, SESSIONS, start()) for _ in range(6)]
-            with client_at(US) as player:
+            with client_at(PLAYER_ADDRESS) as player:
                 answer = post_to(player, opened, SESSIONS, start())
             assert opened.stop() == 0
 
@@ -211,7 +211,7 @@ def test_every_door_hangs_up_on_who_is_not_named(command: str, tmp_path: Path) -
     assert answer.status_code == 201
     assert len(server.received) == (command == "record")
     assert warnings_in(opened) == [
-        f"refused a connection from {STRANGER}, which --allow-client does not name; others are counted",
+        f"refused a connection from {OTHER_ADDRESS}, which --allow-client does not name; others are counted",
         "refused 6 connections that --allow-client does not name",
     ]
 
@@ -219,14 +219,14 @@ def test_every_door_hangs_up_on_who_is_not_named(command: str, tmp_path: Path) -
 @pytest.mark.parametrize("command", [("record", "--mode", "regular"), ("serve",)], ids=["record", "serve"])
 def test_who_is_not_named_is_hung_up_on_before_a_word(command: tuple[str, ...], tmp_path: Path) -> None:
     with (
-        running(*command, "--allow-client", US, cwd=tmp_path) as opened,
+        running(*command, "--allow-client", PLAYER_ADDRESS, cwd=tmp_path) as opened,
         socket.create_connection(opened.address, TIMEOUT_SECONDS) as stranger,
     ):
         assert stranger.recv(1) == b""
 
 
 def test_an_allowed_client_in_ipv6_clothes_gets_in(tmp_path: Path) -> None:
-    with running("serve", "--allow-client", "::ffff:127.0.0.0/104") as opened, client_at(US) as player:
+    with running("serve", "--allow-client", "::ffff:127.0.0.0/104") as opened, client_at(PLAYER_ADDRESS) as player:
         answer = post_to(player, opened, SESSIONS, start())
 
     assert answer
@@ -254,7 +254,7 @@ def test_a_check_that_fails_lets_nobody_in(command: str, tmp_path: Path) -> None
         options = [*asked, "--allow-client", "127.0.0.0/8", "--listen", "127.0.0.1:0"]
         with start_program(sys.executable, "-c", BROKEN, *options) as opened:
             opened.url = opened.wait_for(lambda line: line.startswith(READY)).removeprefix(READY)
-            with client_at(US) as player:
+            with client_at(PLAYER_ADDRESS) as player:
                 answers = [post_to(player, opened, EVENTS, PING) for _ in range(3)]
             assert opened.process.poll() is None
             assert opened.stop() == 0
@@ -266,7 +266,7 @@ def test_a_check_that_fails_lets_nobody_in(command: str, tmp_path: Path) -> None
 
 def test_without_the_option_everybody_gets_in(tmp_path: Path) -> None:
     with running("serve") as opened:
-        for address in (US, STRANGER):
+        for address in (PLAYER_ADDRESS, OTHER_ADDRESS):
             with client_at(address) as player:
                 assert httpx.codes.is_success(player.post(opened.url + SESSIONS, json=start()).status_code)
         opened.stop()

@@ -19,29 +19,29 @@ from support.processes import TIMEOUT_SECONDS, running
 from support.resend import assert_as_recorded, in_order, resend_by_sid
 from support.upstream_server import SID, upstream
 
-RECEIPT = "offline: 0 connections and look-ups attempted"
+SUMMARY_LINE = "offline: 0 connections and look-ups attempted"
 
 
-class Trap:
+class CountingListener:
     """A listener that counts who comes."""
 
     def __init__(self, listening: socket.socket) -> None:
         self.port: int = listening.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.caught = 0
+        self.connections = 0
 
 
 @contextlib.contextmanager
-def trap(port: int = 0) -> Iterator[Trap]:
+def counting_listener(port: int = 0) -> Iterator[CountingListener]:
     """A listener on loopback; what connects to it is counted, and hung up on."""
     with socket.create_server(("127.0.0.1", port)) as listening:
-        found = Trap(listening)
+        found = CountingListener(listening)
 
         def accept() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     connection, _ = listening.accept()
-                    found.caught += 1
+                    found.connections += 1
                     connection.close()
 
         thread = threading.Thread(target=accept, daemon=True)
@@ -62,19 +62,19 @@ def recorded(captures: Path, tmp_path: Path) -> tuple[Path, int]:
     return out, server.port
 
 
-def test_a_trap_catches_what_connects() -> None:
-    with trap() as set_up:
+def test_the_listener_counts_what_connects() -> None:
+    with counting_listener() as listener:
         with pytest.raises(httpx.HTTPError):
-            httpx.get(set_up.url)
+            httpx.get(listener.url)
 
-        assert set_up.caught == 1
+        assert listener.connections == 1
 
 
 @pytest.mark.parametrize("command", ["replay", "serve"])
 def test_the_endpoint_that_was_recorded_sees_no_packet(command: str, recorded: tuple[Path, int]) -> None:
     recording, port = recorded
     exchanges = in_order(recording)
-    with trap(port) as set_up, running(command, recording) as opened, httpx.Client() as player:
+    with counting_listener(port) as listener, running(command, recording) as opened, httpx.Client() as player:
         answers = resend_by_sid(player, opened.url, exchanges)
         host = {"Host": f"127.0.0.1:{port}"}
         lost = [player.get(opened.url + path, headers=host).status_code for path in ("/", "/player.html", "/api/v2")]
@@ -82,8 +82,8 @@ def test_the_endpoint_that_was_recorded_sees_no_packet(command: str, recorded: t
 
     assert_as_recorded(exchanges, answers)
     assert set(lost) <= {404, 501}
-    assert set_up.caught == 0
-    assert opened.lines[-1] == RECEIPT
+    assert listener.connections == 0
+    assert opened.lines[-1] == SUMMARY_LINE
 
 
 def connect(proxy: int, to: str) -> str:
@@ -103,7 +103,11 @@ def test_a_regular_proxy_refuses_every_way_out(recorded: tuple[Path, int], tmp_p
     recording, port = recorded
     exchanges = in_order(recording)
     options = ["--mode", "regular", "--endpoint", f"127.0.0.1:{port}", "--set", f"confdir={tmp_path}"]
-    with trap(port) as endpoint, trap() as other, running("replay", recording, *options) as proxy:
+    with (
+        counting_listener(port) as endpoint,
+        counting_listener() as other,
+        running("replay", recording, *options) as proxy,
+    ):
         with httpx.Client(proxy=proxy.url) as player:
             assert_as_recorded(exchanges, resend_by_sid(player, endpoint.url, exchanges))
             refused = [
@@ -118,8 +122,8 @@ def test_a_regular_proxy_refuses_every_way_out(recorded: tuple[Path, int], tmp_p
     assert [each.status_code for each in refused] == [501] * 4
     assert all("offline" in each.json()["message"] and "--allow" in each.json()["message"] for each in refused)
     assert all(each.startswith("HTTP/1.1 501 ") and "offline" in each for each in tunnels)
-    assert (endpoint.caught, other.caught) == (0, 0)
-    assert proxy.lines[-1] == RECEIPT
+    assert (endpoint.connections, other.connections) == (0, 0)
+    assert proxy.lines[-1] == SUMMARY_LINE
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
@@ -128,7 +132,7 @@ def test_a_host_that_is_allowed_is_reached_and_no_other(
     name: str, with_port: bool, recorded: tuple[Path, int], tmp_path: Path
 ) -> None:
     recording, _ = recorded
-    with upstream() as server, trap() as other:
+    with upstream() as server, counting_listener() as other:
         allowed = f"{name}:{server.port}" if with_port else name
         options = ["--mode", "regular", "--allow", allowed, "--set", f"confdir={tmp_path}"]
         with running("replay", recording, *options) as proxy, httpx.Client(proxy=proxy.url) as player:
@@ -140,8 +144,8 @@ def test_a_host_that_is_allowed_is_reached_and_no_other(
     assert (page.status_code, page.text[:5]) == (200, "hello")
     assert foreign.status_code == 501
     assert other_port is None or other_port.status_code == 501
-    assert other.caught == 0
-    assert proxy.lines[-1] == RECEIPT
+    assert other.connections == 0
+    assert proxy.lines[-1] == SUMMARY_LINE
 
 
 def test_https_to_a_host_that_is_allowed_passes_as_a_tunnel(
@@ -186,10 +190,10 @@ sys.exit(result.is_bad_news)
 """
 
 
-def test_the_receipt_refuses_counts_and_turns_into_an_exit_code() -> None:
+def test_the_guard_refuses_counts_and_turns_into_an_exit_code() -> None:
     """Broken on purpose: what a library that reaches for the network would see."""
-    with trap() as set_up:
-        command = [sys.executable, "-c", BROKEN_ON_PURPOSE, str(set_up.port)]
+    with counting_listener() as listener:
+        command = [sys.executable, "-c", BROKEN_ON_PURPOSE, str(listener.port)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
 
     *refused, guard = done.stdout.splitlines()
@@ -199,4 +203,4 @@ def test_the_receipt_refuses_counts_and_turns_into_an_exit_code() -> None:
         "offline: 4 connections and look-ups attempted: getaddrinfo 127.0.0.1, connect 127.0.0.1, "
         "getaddrinfo collection.example.com, gethostbyname other.example.com"
     )
-    assert set_up.caught == 1
+    assert listener.connections == 1

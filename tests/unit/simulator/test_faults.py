@@ -13,7 +13,7 @@ import pytest
 
 from support.exchanges import NOW, Step, event, request, response, sent, session, start
 from support.processes import TIMEOUT_SECONDS, run_tapehead, running
-from support.resend import DOORS, resend, summary_of, write
+from support.resend import COMMANDS, resend, summary_of, write
 from tapehead.answers import Answer
 from tapehead.errors import UsageError
 from tapehead.protocol.messages import Request
@@ -234,7 +234,7 @@ def chunks(line: socket.socket) -> Iterator[bytes]:
         return
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_client_sees_each_fault(command: str, tmp_path: Path) -> None:
     recording, summary = write(tmp_path / "one.jsonl", session("recorded", STEPS)), tmp_path / "summary.json"
     options = [word for fault in FAULTS for word in ("--fault", fault)]
@@ -275,7 +275,7 @@ def assert_cut(answer: bytes, status: int) -> None:
     assert 0 < len(body) < int(announced[b"content-length"])
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("latency", "least"), [("recorded", 250), ("150", 150), ("100-200", 100)])
 def test_answers_wait_as_long_as_was_asked_for(command: str, latency: str, least: int, tmp_path: Path) -> None:
     """The recorded event took 250 ms."""
@@ -289,7 +289,7 @@ def test_answers_wait_as_long_as_was_asked_for(command: str, latency: str, least
     assert least <= answer.elapsed.total_seconds() * 1000 < least + 5000
 
 
-@pytest.mark.parametrize("command", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_without_latency_a_slow_recording_is_answered_at_once(command: str, tmp_path: Path) -> None:
     slow = [msgspec.structs.replace(each, elapsed_ms=60_000) for each in session("recorded", STEPS)]
     with running(command, write(tmp_path / "slow.jsonl", slow)) as opened, httpx.Client() as player:
