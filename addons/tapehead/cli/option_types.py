@@ -105,7 +105,7 @@ TimeScale = Annotated[
     float, typer.Option("--time-scale", min=0.001, help="How many seconds pass for the simulated back end in one.")
 ]
 StrictSchema = Annotated[bool, typer.Option("--strict-schema", help="Refuse undocumented parameters.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or calls never asked for.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Say of hits, too, why that exchange was chosen.")]
 SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write the summary as JSON.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes answer.")]

@@ -1,7 +1,7 @@
-"""A recording as replay sees it: recorded sessions, each an ordered list of calls with a name and a place.
+"""An index of recordings for replay: sessions, each an ordered list of calls with key and position.
 
 A session is known by what identifies content and player; an event by its type and the values that name things;
-its place is the playhead and the time since the sessionStart. What changes from run to run (ts, ids, SDK version,
+its position is the playhead and the time since the sessionStart. What changes from run to run (ts, ids, SDK version,
 measured quality) is in none of them.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tapehead.errors import UsageError
+from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event, EventKey, EventPosition, first_event, identity_of, read_event
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import Call, find_route
@@ -27,7 +28,7 @@ class RecordedCall(msgspec.Struct, frozen=True, eq=False):
         exchange: the exchange.
         event: the event in its body; without a type where there is none.
         key: the event's key.
-        position: where it stands.
+        position: the event's position.
         order: how many calls other than pings and preflights stand before it in its session.
     """
 
@@ -89,39 +90,36 @@ class RecordingIndex(msgspec.Struct):
 
 
 def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
-    """The tape of some recordings' entries, in the order given.
+    """Return the index of some recordings' entries, in the order given.
 
     A session whose recording was full goes on in the next one, in whatever order they are named.
     """
-    builder = _Builder()
+    builder = IndexBuilder()
     files = [sorted(entries, key=lambda entry: entry.exchange.started) for entries in recordings]
     for file, entries in enumerate(files):
         builder.add_starts(file, entries)
-    for file, entries in sorted(enumerate(files), key=_first_started):
+    by_time = sorted(enumerate(files), key=lambda file: file[1][0].exchange.started if file[1] else "")
+    for file, entries in by_time:
         builder.add_calls(file, entries)
     for session in builder.index.sessions:
-        _index(session)
+        for call in session.calls:
+            session.by_key.setdefault(call.key, []).append(call)
+        session.landmarks = [call for call in session.calls if not is_ping(call)]
+        pings = [call for call in session.calls if is_ping(call)]
+        timed = (call for call in pings if call.position.elapsed is not None)
+        placed = (call for call in pings if call.position.playhead is not None)
+        session.pings_by_time = sorted(timed, key=lambda call: call.position.elapsed or 0)
+        session.pings_by_playhead = sorted(placed, key=lambda call: call.position.playhead or 0)
     return builder.index
 
 
-def _first_started(file: tuple[int, list[Entry]]) -> str:
-    return file[1][0].exchange.started if file[1] else ""
-
-
-def _index(session: RecordedSession) -> None:
-    """Fill in what is there to find calls fast."""
-    for call in session.calls:
-        session.by_key.setdefault(call.key, []).append(call)
-    session.landmarks = [call for call in session.calls if call.key.event_type != "ping"]
-    pings = session.by_key.get(EventKey("ping"), [])
-    timed = (call for call in pings if call.position.elapsed is not None)
-    placed = (call for call in pings if call.position.playhead is not None)
-    session.pings_by_time = sorted(timed, key=lambda call: call.position.elapsed or 0)
-    session.pings_by_playhead = sorted(placed, key=lambda call: call.position.playhead or 0)
+def is_ping(call: RecordedCall) -> bool:
+    """Return whether a call comes at regular intervals, so that its number and its order say nothing."""
+    return event_type_of(call.key.event_type).repeats
 
 
 def recorded_schemas(index: RecordingIndex) -> dict[str, Any]:
-    """The schemas that the real endpoint served, by event type; the latest of each that is an object."""
+    """Return the schemas that the real endpoint served, by event type; the latest of each that is an object."""
     return {
         event_type: schema
         for event_type, calls in index.schemas.items()
@@ -130,8 +128,12 @@ def recorded_schemas(index: RecordingIndex) -> dict[str, Any]:
     }
 
 
-class _Builder:
-    """Sorts exchanges into sessions."""
+class IndexBuilder:
+    """Sorts exchanges into sessions.
+
+    Attributes:
+        index: the index so far.
+    """
 
     def __init__(self) -> None:
         self.index = RecordingIndex([], {}, {}, [], {})
@@ -141,29 +143,52 @@ class _Builder:
     def add_starts(self, file: int, entries: list[Entry]) -> None:
         """Add the session calls of one recording, in the order of their arrival."""
         for entry in entries:
-            if entry.exchange.call is Call.SESSION:
-                self._add_start(file, entry)
+            exchange = entry.exchange
+            if exchange.call is not Call.SESSION:
+                continue
+            body, sid = exchange.request.json(), exchange.session
+            if isinstance(body, list):
+                self.index.downloaded.append(_call_outside_sessions(file, entry))
+                continue
+            event = read_event(body)
+            start = RecordedCall(file, entry.line, exchange, event, event.key, event.position(None), 0)
+            session = self._add_session(sid, entry, start, event.identity)
+            self.index.by_content.setdefault(session.identity[0], []).append(session)
+            if sid is not None:
+                self._by_sid.setdefault((file, sid), []).append(session)
+                self._anywhere.setdefault(sid, []).append(session)
 
     def add_calls(self, file: int, entries: list[Entry]) -> None:
         """Add the other calls of one recording; the session calls of all recordings have to be there."""
         for entry in entries:
-            if entry.exchange.call is not Call.SESSION:
-                self._add_call(file, entry)
+            exchange = entry.exchange
+            if exchange.call is Call.SESSION:
+                continue
+            if exchange.session is not None:
+                self.add_to_session(file, exchange.session, entry)
+                continue
+            call, route = _call_outside_sessions(file, entry), find_route(exchange.request.path)
+            if exchange.call is Call.SCHEMA and route and route.event_type:
+                self.index.schemas.setdefault(route.event_type, []).append(call)
+            elif exchange.call is Call.DOWNLOADED:
+                self.index.downloaded.append(call)
+            elif route:
+                self.index.preflights.setdefault(route.call, []).append(call)
 
-    def _add_start(self, file: int, entry: Entry) -> None:
-        sid = entry.exchange.session
-        if isinstance(entry.exchange.request.json(), list):
-            self.index.downloaded.append(_recorded_array(file, entry))
-            return
-        event = read_event(entry.exchange.request.json())
-        start = RecordedCall(file, entry.line, entry.exchange, event, event.key, event.position(None), 0)
-        session = self._new_session(sid, entry, start, event.identity)
-        self.index.by_content.setdefault(session.identity[0], []).append(session)
-        if sid is not None:
-            self._by_sid.setdefault((file, sid), []).append(session)
-            self._anywhere.setdefault(sid, []).append(session)
+    def add_to_session(self, file: int, sid: str, entry: Entry) -> None:
+        """Add a call to its session: of those with its id, the last that had begun, in this file or before."""
+        known = self._by_sid.setdefault((file, sid), [])
+        if not known:
+            earlier = _last_begun(sorted(self._anywhere.get(sid, ()), key=_started), entry)
+            known.append(earlier or self._add_session(sid, entry, None, identity_of({})))
+        session = _last_begun(known, entry) or known[0]
+        event, calls = read_event(entry.exchange.request.json()), session.calls
+        position = event.position(session.start.event.ts if session.start else None)
+        order = calls[-1].order + (not is_ping(calls[-1])) if calls else 1
+        call = RecordedCall(file, entry.line, entry.exchange, event, event.key, position, order)
+        (session.preflights if entry.exchange.call is Call.PREFLIGHT else calls).append(call)
 
-    def _new_session(
+    def _add_session(
         self, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
     ) -> RecordedSession:
         mark = fingerprint(f"{entry.exchange.started} {sid or entry.line}")
@@ -171,40 +196,8 @@ class _Builder:
         self.index.sessions.append(session)
         return session
 
-    def _add_call(self, file: int, entry: Entry) -> None:
-        exchange = entry.exchange
-        if exchange.session is not None:
-            self._add_to_session(file, exchange.session, entry)
-            return
-        call = _recorded_array(file, entry)
-        route = find_route(exchange.request.path)
-        if exchange.call is Call.SCHEMA and route and route.event_type:
-            self.index.schemas.setdefault(route.event_type, []).append(call)
-        elif exchange.call is Call.DOWNLOADED:
-            self.index.downloaded.append(call)
-        elif route:
-            self.index.preflights.setdefault(route.call, []).append(call)
 
-    def _add_to_session(self, file: int, sid: str, entry: Entry) -> None:
-        session = self._session_of(file, sid, entry)
-        event = read_event(entry.exchange.request.json())
-        position = event.position(session.start.event.ts if session.start else None)
-        call = RecordedCall(file, entry.line, entry.exchange, event, event.key, position, _next_order(session.calls))
-        if entry.exchange.call is Call.PREFLIGHT:
-            session.preflights.append(call)
-            return
-        session.calls.append(call)
-
-    def _session_of(self, file: int, sid: str, entry: Entry) -> RecordedSession:
-        """The session that an event belongs to: of those with its id, the last that had begun, here or else before."""
-        known = self._by_sid.setdefault((file, sid), [])
-        if not known:
-            earlier = _last_begun(sorted(self._anywhere.get(sid, ()), key=_started), entry)
-            known.append(earlier or self._new_session(sid, entry, None, identity_of({})))
-        return _last_begun(known, entry) or known[0]
-
-
-def _recorded_array(file: int, entry: Entry) -> RecordedCall:
+def _call_outside_sessions(file: int, entry: Entry) -> RecordedCall:
     """Return a call outside of sessions; of a downloaded array, the event is the first one."""
     body = entry.exchange.request.json()
     key, position = read_event(body).key, EventPosition(None, None)
@@ -212,7 +205,7 @@ def _recorded_array(file: int, entry: Entry) -> RecordedCall:
 
 
 def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSession | None:
-    """The last of some sessions, in the order of their starts, that had begun when an exchange came."""
+    """Return the last of some sessions, in the order of their starts, that had begun when an exchange came."""
     begun = (each for each in reversed(sessions) if each.start and _started(each) <= entry.exchange.started)
     return next(begun, None)
 
@@ -221,19 +214,15 @@ def _started(session: RecordedSession) -> str:
     return session.start.exchange.started if session.start else ""
 
 
-def _next_order(calls: list[RecordedCall]) -> int:
-    return calls[-1].order + (calls[-1].key.event_type != "ping") if calls else 1
-
-
 def schemas_of(index: RecordingIndex, names: Sequence[str]) -> Schemas:
-    """The schemas in use with a tape: those that it recorded before the built-in ones.
+    """Return the schemas in use with an index: those that were recorded before the built-in ones.
 
     Args:
-        index: the tape.
+        index: the index.
         names: its recordings' names, for the message.
 
     Raises:
-        UsageError: one of those recorded is no JSON Schema.
+        UsageError: a recorded one is no JSON Schema.
     """
     try:
         return Schemas(recorded_schemas(index))

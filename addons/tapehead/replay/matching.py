@@ -1,6 +1,6 @@
-"""Which recorded event answers a live one, and why; and of a miss, what came nearest.
+"""Choice of the recorded event that answers a live one, and the nearest ones of a miss.
 
-Theory. Inside a recorded session an event matches by its key, then by its place. Three readings of "its place" are
+Theory. Inside a recorded session an event matches by its key, then by its position. Three readings of "position" are
 tried, from the surest to the loosest:
 
 in order: the first unused recorded event of that key, as long as no more than a few others were passed over to get
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from heapq import nsmallest
 from itertools import islice, takewhile
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -56,7 +57,7 @@ class Reason(StrEnum):
 
 
 class Choice(NamedTuple):
-    """A recorded call, or None, and why."""
+    """A recorded call, or None, and the reason."""
 
     call: RecordedCall | None
     reason: Reason
@@ -80,7 +81,7 @@ class NearMiss(msgspec.Struct, frozen=True):
 
 
 def distance(recorded: EventPosition, live: EventPosition) -> float:
-    """How far apart two places are, in seconds of playhead; what one side does not know counts nothing."""
+    """Return how far apart two positions are, in seconds of playhead; what one side does not know counts nothing."""
     return _gap(recorded.playhead, live.playhead) + TIME_WEIGHT * _gap(recorded.elapsed, live.elapsed)
 
 
@@ -91,12 +92,12 @@ def _gap(one: float | None, other: float | None) -> float:
 def choose(
     session: RecordedSession, key: EventKey, position: EventPosition, used: set[int], reached: int | None
 ) -> Choice:
-    """The recorded event of `session` that answers a live one.
+    """Choose the recorded event of `session` that answers a live one.
 
     Args:
         session: the recorded session that the playback follows.
         key: the live event's key.
-        position: where it stands.
+        position: its position.
         used: the lines of the recorded events that are spent.
         reached: the order of the furthest event used; None if that is not known, after a restart.
     """
@@ -112,8 +113,11 @@ def choose(
     if not unused:
         return Choice(None, Reason.ALL_USED)
     nearest = min(unused, key=lambda call: distance(call.position, position))
-    if following and not _clearly_nearer(nearest, following, position):
-        return Choice(following, Reason.IN_ORDER)
+    if following:
+        # An exact playhead decides; time differs with the player's speed.
+        gap, next_gap = (_gap(call.position.playhead, position.playhead) for call in (nearest, following))
+        if not (gap < EXACT and next_gap > gap + CLEARLY_WORSE):
+            return Choice(following, Reason.IN_ORDER)
     if reached is None or event_type_of(key.event_type).once or distance(nearest.position, position) <= FAR:
         return Choice(nearest, Reason.NEAREST)
     return Choice(None, Reason.OUT_OF_PLACE)
@@ -122,7 +126,7 @@ def choose(
 def _nearest_ping(
     session: RecordedSession, pings: Sequence[RecordedCall], position: EventPosition, used: set[int]
 ) -> RecordedCall:
-    """The nearest ping; of those that are about as near, the first that is unused."""
+    """Return the nearest ping; of those that are about as near, the first that is unused."""
     by_time = _window(session.pings_by_time, lambda call: call.position.elapsed, position.elapsed)
     by_playhead = _window(session.pings_by_playhead, lambda call: call.position.playhead, position.playhead)
     close = [(distance(call.position, position), call.line, call) for call in (*by_time, *by_playhead)]
@@ -136,7 +140,7 @@ def _nearest_ping(
 def _window(
     calls: Sequence[RecordedCall], key: Callable[[RecordedCall], float | None], value: float | None
 ) -> Sequence[RecordedCall]:
-    """Those of `calls`, sorted by `key`, that are no further from `value` than distances are told apart."""
+    """Return those of `calls`, sorted by `key`, that are at most CAP from `value`."""
     if value is None:
         return calls
 
@@ -149,36 +153,27 @@ def _window(
 def _next_in_order(
     session: RecordedSession, candidates: list[RecordedCall], used: set[int], reached: int | None
 ) -> RecordedCall | None:
-    """The unused candidate that is next in order; None if too many others would be passed over to get there."""
+    """Return the unused candidate that is next in order; None if too many others would be passed over."""
     if reached is None:
         return None
-    later = range(bisect_left(candidates, reached - WINDOW, key=_order), len(candidates))
+    order = attrgetter("order")
+    later = range(bisect_left(candidates, reached - WINDOW, key=order), len(candidates))
     call = next((candidates[at] for at in later if candidates[at].line not in used), None)
     if call is None:
         return None
-    passed = range(bisect_right(session.landmarks, reached, key=_order), len(session.landmarks))
+    passed = range(bisect_right(session.landmarks, reached, key=order), len(session.landmarks))
     between = takewhile(lambda other: other.order < call.order, (session.landmarks[at] for at in passed))
     unused = (other for other in between if other.line not in used)
     return None if any(True for _ in islice(unused, WINDOW, None)) else call
 
 
-def _order(call: RecordedCall) -> int:
-    return call.order
-
-
-def _clearly_nearer(nearest: RecordedCall, following: RecordedCall, position: EventPosition) -> bool:
-    """Whether the playhead is exactly that of `nearest` and not that of `following`; time differs with the speed."""
-    gap = _gap(nearest.position.playhead, position.playhead)
-    return gap < EXACT and _gap(following.position.playhead, position.playhead) > gap + CLEARLY_WORSE
-
-
 def likeness(recorded: tuple[object, ...], identity: tuple[object, ...]) -> tuple[bool, ...]:
-    """How well what identifies a recorded session fits what identifies a live one, for comparing."""
+    """Return which parts of two identities are equal, for comparing; more telling parts first."""
     return tuple(one == other for one, other in zip(recorded, identity, strict=True))
 
 
 def near_sessions(sessions: Sequence[RecordedSession], identity: tuple[object, ...]) -> list[NearMiss]:
-    """The recorded sessions that are most like a live one that has none, with what differs."""
+    """Return the recorded sessions that are most like a live one that has none, with their differences."""
 
     def unlike(session: RecordedSession) -> int:
         return sum(one != other for one, other in zip(session.identity, identity, strict=True))
@@ -198,7 +193,7 @@ def _identity_differences(session: RecordedSession, identity: tuple[object, ...]
 
 
 def near_events(session: RecordedSession, key: EventKey, position: EventPosition, used: set[int]) -> list[NearMiss]:
-    """The recorded events of `session` that are most like a live one that has none, with what differs."""
+    """Return the recorded events of `session` that are most like a live one that has none, with their differences."""
 
     def unlike(call: RecordedCall) -> tuple[bool, bool, float]:
         return (call.key.event_type != key.event_type, call.line in used, distance(call.position, position))

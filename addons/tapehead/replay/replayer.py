@@ -1,4 +1,4 @@
-"""Replay: the recorded endpoint, answering live players, any number of them at once.
+"""The recorded endpoint as an engine, for any number of live players at once.
 
 A live sessionStart opens a playback of the recorded session that fits it best; equals take turns in recorded order,
 then round again. Its events are answered with what `matching` chooses from that session. What the recording does not
@@ -7,7 +7,7 @@ have goes by `on_miss`. A session id that was recorded is answered from its own 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
 from heapq import heapreplace
@@ -43,7 +43,7 @@ from tapehead.text import shorten_value
 MOST_PLAYBACKS = 50_000
 
 
-# What was done with a miss, in words.
+# The answers to a miss, in words.
 _DONE = {
     OnMiss.SIMULATE: "simulated",
     OnMiss.ERROR: "answered with an error",
@@ -52,9 +52,8 @@ _DONE = {
 NOT_FORWARDED = "simulated, since the endpoint does not know this session"
 
 
-# Sessions with one identity, of each how often it was played and its number: the first is the next to be played.
+# The sessions of one identity, each as (how often it was played, its number); the first is played next.
 _Heap = list[tuple[int, int]]
-_Turns = dict[tuple[object, ...], _Heap]
 
 
 class _Playback(msgspec.Struct, eq=False):
@@ -76,16 +75,16 @@ class _Playback(msgspec.Struct, eq=False):
 
 
 class Replayer:
-    """Answers from a tape.
+    """Answers live requests from recordings.
 
     Args:
         index: what was recorded.
         schemas: the schemas in use.
         random_bytes: gives so many random bytes, for session ids.
-        on_miss: what becomes of calls that the tape does not have.
+        on_miss: how to answer calls that are not in the recordings.
         endpoint: answers for `on_miss` simulate; one with default settings if left out.
         files: the recordings' names, for messages; numbers stand for those that have none.
-        excerpts: what may be told of live requests; as they are if left out.
+        excerpts: redacts what messages quote of live requests; they are quoted as they are if left out.
     """
 
     def __init__(
@@ -105,10 +104,14 @@ class Replayer:
         self._endpoint = endpoint or SimulatedEndpoint(schemas, random_bytes=random_bytes)
         self._files = files
         self._excerpts = excerpts or ExcerptRedactor()
-        self._ledger = ReplayStats()
+        self._stats = ReplayStats()
         self._by_mark = {session.mark: session for session in index.sessions}
         self._by_sid = {session.sid: session for session in index.sessions if session.sid}
-        self._turns = {content: _turns(sessions) for content, sessions in index.by_content.items()}
+        self._turns: dict[object, dict[tuple[object, ...], _Heap]] = {}
+        for content, sessions in index.by_content.items():
+            turns = self._turns[content] = {}
+            for session in sessions:
+                turns.setdefault(session.identity, []).append((0, session.number))
         self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
         for call in index.downloaded:
             self._downloaded.setdefault(call.event.identity, []).append(call)
@@ -116,19 +119,19 @@ class Replayer:
         self._playbacks: dict[str, _Playback] = {}
 
     def summary(self) -> ReplaySummary:
-        """What was played and missed so far, and what nobody asked for."""
-        return summarise(self._index, self._ledger.counts)
+        """Return hits, misses with the nearest matches, and unused exchanges so far."""
+        return summarise(self._index, self._stats.counts)
 
     def counts(self) -> ReplayCounts:
-        """The same before it is summed up."""
-        return self._ledger.counts
+        """Return the counts that a summary is made of; they go on counting."""
+        return self._stats.counts
 
     def playbacks(self) -> list[str]:
-        """The ids of the live sessions that are answered from recorded ones."""
+        """Return the ids of the live sessions that are answered from recorded ones."""
         return list(self._playbacks)
 
     def answer(self, request: Request, now: float) -> Answer:
-        """The answer to `request`, which came at `now`, seconds since 1970."""
+        """Return the answer to `request`, which came at `now`, seconds since 1970."""
         route = find_route(request.path)
         if route is None or find_call(request.method, request.path) is None:
             return Answer(response=self._endpoint.answer(request, now), note="no collection call")
@@ -143,37 +146,33 @@ class Replayer:
         if isinstance(body, list):
             return self._answer_downloaded(route, request, now)
         event = read_event(body)
-        session = self._turn_of(event.identity)
+        session = self._next_session(event.identity)
         if session is None or session.start is None:
             return self._miss(request, now, Reason.NO_SUCH_SESSION, self._near_sessions)
-        self._ledger.hit(session.start, opens=session.sid is not None)
-        note = explain_choice(Choice(session.start, Reason.SESSION))
-        took = session.start.exchange.elapsed_ms
-        response = self._open(session, session.start, request, event.ts, now)
-        return Answer(response=response, recorded_ms=took, outcome=Outcome.HIT, note=note)
+        self._stats.hit(session.start, opens=session.sid is not None)
+        exchange, note = session.start.exchange, explain_choice(Choice(session.start, Reason.SESSION))
+        response, sid = exchange.response, None
+        if response and session.sid is not None:
+            sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES))
+            self._excerpts.remember(sid, request)
+            self._keep(sid, _Playback(session, event.ts))
+            self._endpoint.open_session(sid, now)
+        response = response and renew(response, now, sid)
+        return Answer(response=response, recorded_ms=exchange.elapsed_ms, outcome=Outcome.HIT, note=note)
 
-    def _turn_of(self, identity: tuple[object, ...]) -> RecordedSession | None:
-        """The recorded session that fits best; of equals the one that was played least, in recorded order."""
-        fits = _best_fits(self._turns.get(identity[0], {}), identity)
-        if not fits:
+    def _next_session(self, identity: tuple[object, ...]) -> RecordedSession | None:
+        """Return the recorded session that fits best; of equals the one played least, in recorded order."""
+        turns = self._turns.get(identity[0], {})
+        equals = turns.get(identity)
+        if equals is None:
+            fits = [(likeness(other, identity), heap) for other, heap in turns.items()]
+            best = max((fit for fit, _ in fits), default=())
+            equals = min((heap for fit, heap in fits if fit == best), default=None)
+        if equals is None:
             return None
-        equals = min(fits)
         played, number = equals[0]
         heapreplace(equals, (played + 1, number))
         return self._index.sessions[number]
-
-    def _open(
-        self, session: RecordedSession, start: RecordedCall, request: Request, started_ts: int | None, now: float
-    ) -> Response | None:
-        """The recorded answer to the sessionStart, under a fresh session id."""
-        response = start.exchange.response
-        if response is None or session.sid is None:
-            return response and renew(response, now)
-        sid = mint(session.mark, started_ts or 0, self._random_bytes(CHANCE_BYTES))
-        self._excerpts.remember(sid, request)
-        self._keep(sid, _Playback(session, started_ts))
-        self._endpoint.open_session(sid, now)
-        return renew(response, now, sid)
 
     def _keep(self, sid: str, playback: _Playback) -> _Playback:
         if len(self._playbacks) >= MOST_PLAYBACKS:
@@ -182,13 +181,13 @@ class Replayer:
         return playback
 
     def _playback(self, sid: str, now: float) -> _Playback | None:
-        """The playback with this id: one that is open, one from before a restart, or a recorded session itself."""
+        """Return the playback with this id: one that is open, one from before a restart, or a recorded session."""
         if known := self._playbacks.get(sid):
             return known
-        said = read(sid)
-        if said and (session := self._by_mark.get(said.recorded)):
+        minted = read(sid)
+        if minted and (session := self._by_mark.get(minted.recorded)):
             self._endpoint.open_session(sid, now)
-            return self._keep(sid, _Playback(session, float(said.started_ts), reached=None))
+            return self._keep(sid, _Playback(session, float(minted.started_ts), reached=None))
         if session := self._by_sid.get(sid):
             if session.start:
                 self._endpoint.open_session(sid, now)
@@ -202,27 +201,24 @@ class Replayer:
         sid, event = route.sid or "", read_event(request.json())
         playback = self._playback(sid, now)
         if playback is None:
-            return self._miss(request, now, _why_unknown(sid))
+            return self._miss(request, now, _reason_without_playback(sid))
         key, position = event.key, event.position(playback.started_ts)
         choice = choose(playback.session, key, position, playback.used, playback.reached)
         if choice.reason is Reason.ALL_USED and playback.rounds:
             playback.used.clear()
             choice = choose(playback.session, key, position, playback.used, 0)
         if choice.call is None:
-            return self._miss(request, now, choice.reason, partial(_near_events, playback))
+            return self._miss(request, now, choice.reason, partial(self._near_events, playback))
         if isinstance(request.json(), dict):
             self._endpoint.note_event(sid, event, now)
-        self._ledger.hit(choice.call, again=choice.call.line in playback.used)
-        self._spend(playback, choice.call)
-        return _recorded(choice.call, now, explain_choice(choice))
-
-    def _spend(self, playback: _Playback, call: RecordedCall) -> None:
-        playback.used.add(call.line)
+        self._stats.hit(choice.call, again=choice.call.line in playback.used)
+        playback.used.add(choice.call.line)
         if playback.reached is None:
             # What stands shortly before may still be in flight.
-            earliest = call.order - WINDOW
+            earliest = choice.call.order - WINDOW
             playback.used.update(other.line for other in playback.session.calls if other.order < earliest)
-        playback.reached = max(playback.reached or 0, call.order)
+        playback.reached = max(playback.reached or 0, choice.call.order)
+        return _answer_as_recorded(choice.call, now, explain_choice(choice))
 
     # ---- The other calls ----
 
@@ -239,44 +235,45 @@ class Replayer:
         return self._answer_in_turn(self._downloaded.get(identity, []), (route.call, identity), request, now)
 
     def _answer_in_turn(self, recorded: list[RecordedCall], turn: object, request: Request, now: float) -> Answer:
-        """The recorded answers one after the other, the last of them for all that follows."""
+        """Answer with recorded answers one after the other, and with the last of them from then on."""
         if not recorded and request.method == "OPTIONS":
-            self._ledger.free()
+            self._stats.count_unrecorded()
             return Answer(response=self._endpoint.answer(request, now), note="as documented: no preflight was recorded")
         if not recorded:
             return self._miss(request, now, Reason.NOT_RECORDED)
         call = recorded[min(self._lists[turn], len(recorded) - 1)]
         self._lists[turn] += 1
-        self._ledger.hit(call)
-        return _recorded(call, now, f"line {call.line} ({call.exchange.call})")
+        self._stats.hit(call)
+        return _answer_as_recorded(call, now, f"line {call.line} ({call.exchange.call})")
 
     # ---- Misses ----
 
     def _near_sessions(self, event: Event) -> list[NearMiss]:
         return near_sessions(self._index.sessions, event.identity)
 
+    def _near_events(self, playback: _Playback, event: Event) -> list[NearMiss]:
+        return near_events(playback.session, event.key, event.position(playback.started_ts), playback.used)
+
     def _miss(
         self, request: Request, now: float, reason: Reason, near: Callable[[Event], list[NearMiss]] | None = None
     ) -> Answer:
-        """What becomes of a call that is not recorded; `near` gives what is nearest to an event."""
+        """Answer a call that is not recorded; `near` gives the recorded exchanges that are nearest to its event."""
         route = find_route(request.path)
         sid = route.sid if route else None
         event = read_event(self._excerpts.of(request, sid).json())
         forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
         done = _DONE[self._on_miss] if forwards or self._on_miss is not OnMiss.FORWARD else NOT_FORWARDED
         miss = Miss(_describe(route, event), sid, reason, done, near(event) if near else [])
-        self._ledger.miss(miss)
+        self._stats.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
             return Answer(forward=True, outcome=Outcome.MISS, note=note)
-        error = self._on_miss is OnMiss.ERROR
-        response = self._explain(miss, now) if error else self._endpoint.answer(request, now)
-        return Answer(response=response, outcome=Outcome.MISS, note=note)
-
-    def _explain(self, miss: Miss, now: float) -> Response:
+        if self._on_miss is not OnMiss.ERROR:
+            return Answer(response=self._endpoint.answer(request, now), outcome=Outcome.MISS, note=note)
         message = f"tapehead has no recorded answer to {miss.call}: {miss.explain()}"
         body = {"message": message, "reason": miss.reason, "nearest": list(near_lines(miss.nearest, self._files))}
-        return failure(502, message, now).with_content(orjson.dumps(body))
+        response = failure(502, message, now).with_content(orjson.dumps(body))
+        return Answer(response=response, outcome=Outcome.MISS, note=note)
 
 
 _ANSWERS: dict[Call, Callable[[Replayer, Route, Request, float], Answer]] = {
@@ -287,38 +284,15 @@ _ANSWERS: dict[Call, Callable[[Replayer, Route, Request, float], Answer]] = {
 }
 
 
-def _turns(sessions: Iterable[RecordedSession]) -> _Turns:
-    """Whose turn it is, before anything was played."""
-    turns: _Turns = {}
-    for session in sessions:
-        turns.setdefault(session.identity, []).append((0, session.number))
-    return turns
-
-
-def _best_fits(turns: _Turns, identity: tuple[object, ...]) -> list[_Heap]:
-    """The sessions that fit an identity best: those that have it, or else all that are equally like it."""
-    if identity in turns:
-        return [turns[identity]]
-    fits = [(likeness(other, identity), heap) for other, heap in turns.items()]
-    best = max((fit for fit, _ in fits), default=())
-    return [heap for fit, heap in fits if fit == best]
-
-
-def _recorded(call: RecordedCall, now: float, note: str) -> Answer:
-    """A recorded answer, as it was."""
-    response = call.exchange.response
-    took = call.exchange.elapsed_ms
+def _answer_as_recorded(call: RecordedCall, now: float, note: str) -> Answer:
+    response, took = call.exchange.response, call.exchange.elapsed_ms
     return Answer(response=response and renew(response, now), recorded_ms=took, outcome=Outcome.HIT, note=note)
 
 
-def _near_events(playback: _Playback, event: Event) -> list[NearMiss]:
-    return near_events(playback.session, event.key, event.position(playback.started_ts), playback.used)
-
-
-def _why_unknown(sid: str) -> Reason:
-    """Why an id has no playback: its session was simulated, or the id came from elsewhere."""
-    said = read(sid)
-    simulated = said is not None and said.recorded == NO_RECORDED_SESSION
+def _reason_without_playback(sid: str) -> Reason:
+    """Return why an id has no playback: its session was simulated, or the id came from elsewhere."""
+    minted = read(sid)
+    simulated = minted is not None and minted.recorded == NO_RECORDED_SESSION
     return Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID
 
 
@@ -329,11 +303,12 @@ def _describe(route: Route | None, event: Event) -> str:
 
 
 def renew(response: Response, now: float, sid: str | None = None) -> Response:
-    """A recorded response for sending again: its Date renewed, and with `sid` the session id in its Location."""
-    return response.with_headers((name, _renew_header(name, value, now, sid)) for name, value in response.headers)
-
-
-def _renew_header(name: str, value: str, now: float, sid: str | None) -> str:
-    if name.lower() == "date":
-        return formatdate(now, usegmt=True)
-    return with_sid(value, sid) if sid and name.lower() == "location" else value
+    """Return a recorded response for sending again: with a new Date, and with `sid` in its Location."""
+    headers = list(response.headers)
+    for place, (name, value) in enumerate(headers):
+        lowered = name.lower()
+        if lowered == "date":
+            headers[place] = (name, formatdate(now, usegmt=True))
+        elif sid and lowered == "location":
+            headers[place] = (name, with_sid(value, sid))
+    return response.with_headers(headers)

@@ -1,15 +1,16 @@
-"""The books of a replay: what was played, what was missed and what came nearest, what nobody asked for."""
+"""Replay statistics: hits, misses with the nearest matches, and unused exchanges."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
 from tapehead.protocol.events import EventKey, EventPosition
-from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex
+from tapehead.replay.index import RecordedCall, RecordingIndex
 from tapehead.replay.matching import Choice, NearMiss, Reason
 from tapehead.text import count_of, shorten_value
 
-# A summary stays readable, whatever the traffic: what goes beyond is counted.
+# A summary stays readable, whatever the traffic: the rest is only counted.
 MOST_MISSES = 200
 MOST_SHOWN = 20
 
@@ -27,10 +28,10 @@ class Miss(msgspec.Struct, frozen=True):
     """A live call that the recording does not have.
 
     Attributes:
-        call: what it was, such as `pauseStart at 12.0`.
+        call: its event type, names and playhead, such as `pauseStart at 12`.
         session: the live session id, or None.
         reason: why nothing matched.
-        answered: what was done instead.
+        answered: how it was answered instead, in words.
         nearest: the recorded exchanges that came nearest.
     """
 
@@ -41,12 +42,12 @@ class Miss(msgspec.Struct, frozen=True):
     nearest: list[NearMiss]
 
     def explain(self) -> str:
-        """Why there was no match, in words."""
+        """Return why there was no match, in words."""
         return _WHY.get(self.reason, str(self.reason))
 
 
 class Unused(msgspec.Struct, frozen=True):
-    """A recorded call that nobody asked for: its recording's number, its line, and what it is."""
+    """A recorded exchange that no call asked for: its recording's number, its line, and its name."""
 
     file: int
     line: int
@@ -54,15 +55,15 @@ class Unused(msgspec.Struct, frozen=True):
 
 
 class ReplaySummary(msgspec.Struct, frozen=True):
-    """What a replay came to.
+    """The result of a replay.
 
     Attributes:
-        playbacks: how many live sessions were answered from recorded ones.
-        hits: how many calls were answered as recorded.
-        misses: how many were not.
-        missed: the first of them.
-        unused: the recorded calls that nobody asked for, preflights left out.
-        absorbed: how many hits were pings beyond those recorded, answered as the nearest of them.
+        playbacks: number of live sessions that were answered from recorded ones.
+        hits: number of calls that were answered as recorded.
+        misses: number of the other calls.
+        missed: the first of these.
+        unused: the recorded exchanges that no call asked for, without preflights.
+        absorbed: number of hits that were pings beyond those recorded, answered as the nearest of them.
     """
 
     playbacks: int
@@ -74,100 +75,91 @@ class ReplaySummary(msgspec.Struct, frozen=True):
 
 
 class ReplayCounts(msgspec.Struct):
-    """What a ledger has counted, so that those of several processes can be put together.
+    """The counts of a replay, which those of other processes can be added to.
 
     Attributes:
-        playbacks, hits, misses: as in `Summary`.
-        missed: the first misses.
-        asked: the recorded calls that were given as answers: recording's number and line.
-        absorbed: as in `Summary`.
+        playbacks, hits, misses, missed, absorbed: as in `ReplaySummary`.
+        used: the recorded exchanges that were given as answers: recording's number and line.
     """
 
     playbacks: int = 0
     hits: int = 0
     misses: int = 0
     missed: list[Miss] = msgspec.field(default_factory=list)
-    asked: set[tuple[int, int]] = msgspec.field(default_factory=set)
+    used: set[tuple[int, int]] = msgspec.field(default_factory=set)
     absorbed: int = 0
 
     def add(self, other: "ReplayCounts") -> None:
-        """Take in the books of another process."""
+        """Add the counts of another process."""
         self.playbacks += other.playbacks
         self.hits += other.hits
         self.misses += other.misses
         self.missed = [*self.missed, *other.missed][:MOST_MISSES]
-        self.asked |= other.asked
+        self.used |= other.used
         self.absorbed += other.absorbed
 
 
 class ReplayStats:
-    """Keeps the books of a replay.
+    """Counts the hits and misses of a replay.
 
     Attributes:
-        books: the books so far.
+        counts: the counts so far.
     """
 
     def __init__(self) -> None:
         self.counts = ReplayCounts()
 
     def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
-        """Note that a recorded call was given as an answer; `again` where the same playback had it before."""
-        self.counts.asked.add((call.file, call.line))
+        """Count a recorded exchange given as an answer; `again` if the same playback had it before."""
+        self.counts.used.add((call.file, call.line))
         self.counts.hits += 1
         self.counts.playbacks += opens
         self.counts.absorbed += again
 
-    def free(self) -> None:
-        """Note a call that needs no recorded answer, such as a preflight where none was recorded."""
+    def count_unrecorded(self) -> None:
+        """Count a call that needs no recorded answer, such as a preflight where none was recorded."""
         self.counts.hits += 1
 
     def miss(self, miss: Miss) -> None:
-        """Note a call that the recording does not have."""
+        """Count a call that is not in the recording."""
         self.counts.misses += 1
         if len(self.counts.missed) < MOST_MISSES:
             self.counts.missed.append(miss)
 
 
 def summarise(index: RecordingIndex, counts: ReplayCounts) -> ReplaySummary:
-    """What a replay of `tape` came to."""
-    unused = [Unused(call.file, call.line, name_call(call)) for call in _unasked(index, counts)]
+    """Return the result of a replay of `index`."""
+    calls: list[RecordedCall] = []
+    for session in index.sessions:
+        calls += [session.start, *session.calls] if session.start else session.calls
+    calls += [*chain.from_iterable(index.schemas.values()), *index.downloaded]
+    unused = [
+        Unused(call.file, call.line, name_call(call)) for call in calls if (call.file, call.line) not in counts.used
+    ]
     return ReplaySummary(counts.playbacks, counts.hits, counts.misses, list(counts.missed), unused, counts.absorbed)
 
 
-def _unasked(index: RecordingIndex, counts: ReplayCounts) -> Iterator[RecordedCall]:
-    schemas = (call for calls in index.schemas.values() for call in calls)
-    for call in (*_calls(index.sessions), *schemas, *index.downloaded):
-        if (call.file, call.line) not in counts.asked:
-            yield call
-
-
-def _calls(sessions: Iterable[RecordedSession]) -> Iterator[RecordedCall]:
-    for session in sessions:
-        yield from ([session.start] if session.start else [])
-        yield from session.calls
-
-
 def name_call(call: RecordedCall) -> str:
-    """What a recorded call is, in words: its event type, names and playhead."""
+    """Return the name of a recorded exchange: its event type, names and playhead, or else its call."""
     return name_event(call.key, call.position) or str(call.exchange.call)
 
 
 def name_event(key: EventKey, position: EventPosition) -> str:
-    """What an event is, in words: its type, names and playhead; empty if it has no type."""
+    """Return the name of an event: its type, names and playhead; empty if it has no type."""
     names = ", ".join(map(shorten_value, key.names))
     playhead = "" if position.playhead is None else f" at {position.playhead:g}"
     return f"{shorten_value(key.event_type)}{f' {names}' if names else ''}{playhead}" if key.event_type else ""
 
 
 def explain_choice(choice: Choice) -> str:
-    """Why a recorded exchange was chosen, in one line."""
+    """Return why a recorded exchange was chosen, in one line."""
     if choice.call is None:
         return _WHY.get(choice.reason, str(choice.reason))
     return f"line {choice.call.line} ({name_call(choice.call)}), {choice.reason}"
 
 
 def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[str]:
-    """The nearest recorded exchanges of a miss, a line each."""
+    """Yield a line for each of the nearest recorded exchanges of a miss."""
     for near in nearest:
         fields = (f"{each.field} {each.recorded} there, {each.live} here" for each in near.differences)
         spent = "; already used" if near.used else ""
@@ -179,10 +171,10 @@ def _place(files: Sequence[str], file: int, line: int) -> str:
 
 
 def summary_lines(summary: ReplaySummary, files: Sequence[str]) -> Iterator[str]:
-    """The summary for people; `files` are the recordings' names."""
-    played, spare = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded call")
+    """Yield the lines of the summary for people; `files` are the recordings' names."""
+    played, unused = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded exchange")
     hits, misses = count_of(summary.hits, "hit"), count_of(summary.misses, "miss", "misses")
-    yield f"played {played}: {hits}, {misses}, {spare} never asked for"
+    yield f"played {played}: {hits}, {misses}, {unused} unused"
     if summary.absorbed:
         yield f"  {count_of(summary.absorbed, 'ping')} more than recorded, answered as the nearest"
     for miss in summary.missed[:MOST_SHOWN]:
@@ -191,12 +183,12 @@ def summary_lines(summary: ReplaySummary, files: Sequence[str]) -> Iterator[str]
     yield from _more(summary.misses, "misses")
     runs = list(_runs(summary.unused))
     for run in runs[:MOST_SHOWN]:
-        yield f"  never asked for: {_run_name(run, files)}"
-    yield from _more(len(runs), "runs of calls never asked for")
+        yield f"  unused: {_run_name(run, files)}"
+    yield from _more(len(runs), "runs of unused exchanges")
 
 
 def _runs(unused: Iterable[Unused]) -> Iterator[list[Unused]]:
-    """Calls on consecutive lines, together."""
+    """Yield calls on consecutive lines together."""
     run: list[Unused] = []
     for each in unused:
         if run and (each.file, each.line) != (run[-1].file, run[-1].line + 1):
@@ -212,7 +204,7 @@ def _run_name(run: Sequence[Unused], files: Sequence[str]) -> str:
     if first is last:
         return f"{_place(files, first.file, first.line)} {first.call}"
     place = f"{_place(files, first.file, first.line)}-{last.line}"
-    return f"{place} {count_of(len(run), 'call')}, from {first.call} to {last.call}"
+    return f"{place} {count_of(len(run), 'exchange')}, from {first.call} to {last.call}"
 
 
 def _more(count: int, what: str) -> Iterator[str]:

@@ -176,7 +176,7 @@ def _turned(each: Exchange, event_type: str) -> Exchange:
     return msgspec.structs.replace(each, request=changed)
 
 
-# What a player does otherwise; the misses by their reasons, and the calls never asked for.
+# What a player does otherwise; the misses by their reasons, and the unused exchanges.
 RHYTHMS: dict[str, tuple[Callable[[], list[Exchange]], list[str], list[str]]] = {
     "half the pings": (half_the_pings, [], ["ping"] * 5),
     "twice the pings": (twice_the_pings, [], []),
@@ -205,12 +205,12 @@ def test_a_player_with_another_rhythm_is_answered_and_the_summary_says_what_diff
     assert told["absorbed"] == (len(of_type(timeline(1), "ping")) if name == "twice the pings" else 0)
     assert code == (1 if reasons or unused else 0)
     lines = "\n".join(opened_door.lines)
-    assert f"{told['hits']} hits, {counted(len(reasons))}, {len(unused)} recorded call" in lines
+    assert f"{told['hits']} hits, {counted(len(reasons))}, {len(unused)} recorded exchange" in lines
     assert ("  10 pings more than recorded, answered as the nearest" in lines) is (told["absorbed"] == 10)
     for miss in told["missed"]:
         assert f"missed {miss['call']}" in lines
     for each in told["unused"][:1]:
-        assert f"never asked for: {recording}:{each['line']}" in lines
+        assert f"unused: {recording}:{each['line']}" in lines
 
 
 def counted(misses: int) -> str:

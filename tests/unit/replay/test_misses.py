@@ -210,7 +210,7 @@ def test_two_hundred_misses_give_a_bounded_summary() -> None:
         player.send("adStart", number, number, AD | {"media.ad.id": "x" * 500 + str(number)})
     lines = list(summary_lines(replay_summary(player), ["a.jsonl"]))
 
-    assert lines[0].startswith(f"played 1 session: 1 hit, {MOST_MISSES + 50} misses, 14 recorded calls never asked for")
+    assert lines[0].startswith(f"played 1 session: 1 hit, {MOST_MISSES + 50} misses, 14 recorded exchanges unused")
     assert f"  ... and {MOST_MISSES + 50 - MOST_SHOWN} more misses" in lines
     assert len(replay_summary(player).missed) == MOST_MISSES
     assert len(lines) < 150
@@ -233,8 +233,8 @@ def test_calls_nobody_asked_for_are_told() -> None:
 
     assert unused_lines(player) == [14, 15]
     assert lines == [
-        "played 1 session: 13 hits, 0 misses, 2 recorded calls never asked for",
-        "  never asked for: a.jsonl:14-15 2 calls, from ping at 30 to sessionComplete at 55",
+        "played 1 session: 13 hits, 0 misses, 2 recorded exchanges unused",
+        "  unused: a.jsonl:14-15 2 exchanges, from ping at 30 to sessionComplete at 55",
     ]
 
 
