@@ -1,1 +1,1 @@
-"""Pseudonyms in place of identifiers: which keys identify, where values occur, excerpts for logs. No I/O."""
+"""Redaction: pseudonyms for values that identify people or devices, in recordings, reports and logs."""

@@ -1,6 +1,6 @@
-"""Live requests as summaries and misses may quote them: with pseudonyms for what identifies somebody.
+"""Excerpts of live requests for summaries and misses, with pseudonyms for identifying values.
 
-The engines answer from the real bytes; only what is told of a request goes through here, so that no hit pays for it.
+The engines answer from the real bytes; only quoted requests go through here, so that hits cost nothing.
 """
 
 import re
@@ -18,9 +18,9 @@ from tapehead.redaction.redactor import Redactor
 from tapehead.redaction.value_search import is_telling
 from tapehead.text import escape_controls
 
-# Sessions whose sessionStart is kept in mind, the oldest forgotten first.
+# Sessions whose sessionStart is remembered, the oldest forgotten first.
 MOST_STARTS = 1_000
-# A body with more bytes is not quoted: nobody reads that, and looking through it would keep other players waiting.
+# A larger body is not quoted: no one reads that, and searching it would delay other players.
 MOST_QUOTED = 65_536
 _NO_NAMES = IdentifyingKeys()
 
@@ -28,7 +28,7 @@ _NO_NAMES = IdentifyingKeys()
 def exchange_for_excerpt(
     request: Request, response: Response | None = None, error: str | None = None, session: str | None = None
 ) -> Exchange:
-    """An exchange of messages that nobody is going to store."""
+    """Return an exchange of messages that are not stored."""
     call = find_call(request.method, request.path)
     return Exchange(
         tapehead=FORMAT_VERSION,
@@ -44,7 +44,7 @@ def exchange_for_excerpt(
 
 
 class ExcerptRedactor:
-    """Makes requests fit to be quoted.
+    """Redact live requests for quotation.
 
     Args:
         redactor: makes the pseudonyms; None to quote requests as they are.
@@ -55,7 +55,7 @@ class ExcerptRedactor:
         self._starts: dict[str, Request] = {}
 
     def remember(self, sid: str, start: Request) -> None:
-        """Keep in mind who plays a session: `start` is its sessionStart; a very long one is not kept."""
+        """Remember the sessionStart of a session, whose identifiers are searched for; a very long one is not kept."""
         if self._redactor and len(start.content()) <= MOST_QUOTED:
             if len(self._starts) >= MOST_STARTS:
                 del self._starts[next(iter(self._starts))]
@@ -63,7 +63,7 @@ class ExcerptRedactor:
             self._starts[sid] = msgspec.structs.replace(start)
 
     def of(self, request: Request, sid: str | None) -> Request:
-        """`request`, sent in session `sid` if in any, as it may be quoted."""
+        """Return `request`, sent in session `sid` if in any, as it may be quoted."""
         if self._redactor is None:
             return request
         if len(request.content()) > MOST_QUOTED:
@@ -75,39 +75,39 @@ class ExcerptRedactor:
         return quoted if start or sid is None else mask_strings(quoted, self._redactor.pseudonym)
 
 
-def mask_exchange(exchange: Exchange, stand_in: Replace) -> Exchange:
-    """An exchange of nobody knows whom, the same of both its messages."""
-    response = mask_strings(exchange.response, stand_in) if exchange.response else None
-    return msgspec.structs.replace(exchange, request=mask_strings(exchange.request, stand_in), response=response)
+def mask_exchange(exchange: Exchange, substitute: Replace) -> Exchange:
+    """Mask identifying strings in both messages when the session's start was not seen."""
+    response = mask_strings(exchange.response, substitute) if exchange.response else None
+    return msgspec.structs.replace(exchange, request=mask_strings(exchange.request, substitute), response=response)
 
 
-def mask_strings[M: (Request, Response)](message: M, stand_in: Replace) -> M:
-    """A message of nobody knows whom, with something else for every string that might say who it is."""
+def mask_strings[M: (Request, Response)](message: M, substitute: Replace) -> M:
+    """Mask every string that might identify a person, in a message whose session's start was not seen."""
     content = message.content()
     strings = ((each, content[each.start : each.end]) for each in scalars(content, _NO_NAMES, every=True))
-    told = ((each, decode_token(token)) for each, token in strings if token.startswith((b'"', b"'")))
-    edits = ((each.start, each.end, orjson.dumps(stand_in(value))) for each, value in told if is_telling(value))
+    values = ((each, decode_token(token)) for each, token in strings if token.startswith((b'"', b"'")))
+    edits = ((each.start, each.end, orjson.dumps(substitute(value))) for each, value in values if is_telling(value))
     return message.with_content(edit(content, edits))
 
 
 def excerpts_for(names: Sequence[str], key: bytes | None) -> ExcerptRedactor:
-    """Return what makes excerpts of live requests.
+    """Return a redactor of excerpts.
 
     Args:
-        names: names whose values identify somebody, besides those that always do.
+        names: names whose values identify people, besides those that always do.
         key: the key of the pseudonyms, 32 random bytes; None to quote requests as they are.
     """
     return ExcerptRedactor(None if key is None else Redactor(key, names))
 
 
-# What a name of the API hardly has, and an identifier may.
+# Characters that a name of the API hardly has, and an identifier may.
 _TELLING = re.compile(r"[\d@\s%]|.{41}")
 
 
 def named_event(call: str, request: Request, *, discreet: bool = False) -> tuple[str, float | None]:
-    """What a request is called: its event type, or the call in brackets; and its playhead in seconds, if any.
+    """Return a request's event type, or the call in brackets, and its playhead in seconds, if any.
 
-    A type that may say who asks is not told where `discreet`.
+    With `discreet`, a type that may identify a person is left out.
     """
     event = read_event(request.json() if call in (Call.SESSION, Call.EVENT) else None)
     event_type = event.key.event_type
@@ -119,6 +119,6 @@ _VERSION = re.compile(r"v\d{1,2}")
 
 
 def discreet_path(path: str) -> str:
-    """The path of what is no collection call, without what of it may say who asks."""
+    """Return the path of another request, without the parts that may identify a person."""
     steps = re.split("[?;#]", path, maxsplit=1)[0].split("/")
     return "/".join("..." if _TELLING.search(step) and not _VERSION.fullmatch(step) else step for step in steps)

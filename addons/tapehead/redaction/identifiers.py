@@ -1,8 +1,8 @@
-"""What identifies a person or a device, where it stands: in JSON, in queries and forms, in headers.
+"""Redaction of one text: values under names that identify people or devices, in JSON, queries, forms and headers.
 
-Each function here goes through one text and puts something else in the place of those values, whatever they are and
-however they are spelt; what else stands there keeps its bytes. That the text may be broken is no excuse: JSON whose
-quotes do not pair is read anew from each identifying key on.
+Each function goes through one text and puts substitutes in the place of those values, however they are spelt; the rest
+of the text keeps its bytes. Broken texts are redacted, too: JSON whose quotes do not pair is parsed anew from each
+identifying key on.
 """
 
 import re
@@ -16,7 +16,7 @@ import orjson
 
 from tapehead.protocol.parameters import PARAMETERS
 
-# Gives what is put in the place of a value.
+# Returns the substitute of a value.
 Replace = Callable[[str], str]
 
 _HEADER_NAMES = """
@@ -36,18 +36,18 @@ MOST_LEVELS = 3
 
 
 class IdentifyingKeys:
-    """The names whose values identify somebody: those of the table, and more that the user gives; in any case.
+    """Names whose values identify people: those of the table, and more that the user gives; case does not matter.
 
-    A key that goes on with `.` or `[` behind such a name is meant, too: that is how objects are flattened.
+    A key that continues with `.` or `[` after such a name counts, too: that is how objects are flattened.
 
     Args:
         more: names of JSON keys, query keys and headers.
 
     Attributes:
         headers: the names of headers, in lower case.
-        in_path: whether the path of a finding goes through one of the keys.
-        read: a key of JSON, and whether values under it identify somebody.
-        tokens: the tokens of JSON in bytes. One that has a group is a key on which broken JSON is taken up again.
+        in_path: searches the path of a finding for one of the keys.
+        read: returns a key of JSON, and whether values under it identify people.
+        tokens: finds the tokens of JSON in bytes. One that has a group is a key from which broken JSON is parsed anew.
     """
 
     def __init__(self, more: Iterable[str] = ()) -> None:
@@ -67,20 +67,20 @@ class IdentifyingKeys:
         self.read = lru_cache(maxsize=4096)(self._read)
 
     def count(self, key: str) -> bool:
-        """Whether values under `key` identify somebody."""
+        """Return whether values under `key` identify people."""
         key = key.strip().lower()
         return key in self._keys or (key.startswith(self._stems) and key not in self._documented)
 
     def may_be_in(self, content: bytes) -> bool:
-        """Whether a text spells one of the keys, or has an escape that may hide one."""
+        """Return whether a text spells one of the keys, or has an escape that may hide one."""
         if b"\\" in content:
             return True
-        # Bytes know no case beyond ASCII.
+        # Bytes have no case beyond ASCII.
         lowered = content.lower() if content.isascii() else content.decode("utf-8", "replace").lower().encode()
         return any(key in lowered for key in self._spelt)
 
     def are_embedded_in(self, content: bytes) -> bool:
-        """Whether a text has such a key in a query, or within a string of JSON."""
+        """Return whether a text has such a key in a query, or within a string of JSON."""
         return (b"=" in content or b"\\" in content) and self._embedded(content) is not None
 
     def _read(self, token: bytes) -> tuple[str, bool]:
@@ -88,8 +88,8 @@ class IdentifyingKeys:
         return key, self.count(key)
 
 
-# A string (cut short at the end of a broken body), a bracket or separator, a key of ours that lost its first quote, a
-# number or word. Single quotes are no JSON, but some write them.
+# A string (cut short at the end of a broken body), a bracket or separator, an identifying key without its first quote,
+# a number or word. Single quotes are not JSON, but some players write them.
 _TOKEN = (
     rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|'
     rb"'[^'\"\n]*+'|[{}\[\],:]|"
@@ -97,12 +97,12 @@ _TOKEN = (
     rb'[^\s{}\[\],:"]++'
 )
 _NO_VALUES = (b"null", b"true", b"false")
-# What authState may be, which says nothing of who it is, as it may stand among identifiers.
+# The values of authState, which may be among identifiers and identifies no one.
 _STATES, _STATE_KEYS = (b"0", b"1", b"2"), ("authState", "authState]")
 
 
 class ScalarKind(Enum):
-    """What a scalar is to us."""
+    """Kinds of scalars."""
 
     PERSON = auto()
     MENTION = auto()
@@ -110,12 +110,12 @@ class ScalarKind(Enum):
 
 
 class Scalar(NamedTuple):
-    """A string, number or word of JSON that is no key.
+    """A string, number or word of JSON that is not a key.
 
     Attributes:
-        start, end: where it stands.
-        kind: whether it identifies somebody, or has a text with an identifying key in it.
-        key: the key that it stands under, arrays left out.
+        start, end: its place.
+        kind: whether it identifies a person, or is a text with an identifying key in it.
+        key: the key that it is under, arrays left out.
     """
 
     start: int
@@ -125,9 +125,9 @@ class Scalar(NamedTuple):
 
 
 def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False) -> Iterator[Scalar]:
-    """The scalars of a JSON body, broken ones included, that identify or mention somebody; with `every`, all of them.
+    """Yield the scalars of a JSON body, even a broken one, that identify or mention people; with `every`, all of them.
 
-    All under an identifying key identify somebody, but for authState.
+    All under an identifying key identify a person, except authState.
     """
     deep = names.are_embedded_in(content)
     frames = [(False, False, "")]  # of each open container: is it an object, is it under an identifying key, which
@@ -156,7 +156,7 @@ def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False) -> I
 
 
 def decode_token(token: bytes) -> str:
-    """The value of a scalar; of a number its spelling."""
+    """Return the value of a scalar; of a number its spelling."""
     if token.startswith(b'"'):
         try:
             return str(orjson.loads(token))
@@ -170,7 +170,7 @@ def decode_token(token: bytes) -> str:
 
 
 def encode_like(token: bytes, value: str) -> bytes:
-    """`value` for the place of a scalar: a string for a string, a number for a number."""
+    """Return `value` for the place of a scalar: a string for a string, a number for a number."""
     if token.startswith(b'"'):
         return orjson.dumps(value)
     if token.startswith(b"'"):
@@ -184,7 +184,7 @@ _NUMBER = re.compile(rb"[-+.]?[0-9][-+.0-9eE]*")
 
 
 def edit(content: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
-    """`content` with other bytes in some places, which come in their order."""
+    """Return `content` with other bytes in some places, which come in their order."""
     edited, copied = bytearray(), 0
     for start, end, new in edits:
         edited += content[copied:start]
@@ -195,66 +195,66 @@ def edit(content: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
 
 # ---- Bodies ----
 
-# JSON as it stands within a string of JSON, but with no string round it.
+# JSON as it is within a string of JSON, but without the string's quotes.
 _ESCAPED_ONCE_MORE = (b'{\\"', b'[{\\"')
 
 
-def redact_body(content: bytes, names: IdentifyingKeys, stand_in: Replace, level: int = 0) -> bytes:
-    """A body, JSON or a form, with other values for those that identify somebody."""
+def redact_body(content: bytes, names: IdentifyingKeys, substitute: Replace, level: int = 0) -> bytes:
+    """Return a body, JSON or a form, with substitutes for values that identify people."""
     if level > MOST_LEVELS or not names.may_be_in(content):
         return content
     if content.lstrip().startswith(_ESCAPED_ONCE_MORE):
-        return _redact_escaped(content, names, stand_in, level + 1)
-    hide = lru_cache(partial(_redact_token, names=names, stand_in=stand_in, level=level))
+        return _redact_escaped(content, names, substitute, level + 1)
+    redact = lru_cache(partial(_redact_token, names=names, substitute=substitute, level=level))
     content = edit(
-        content, ((start, end, hide(content[start:end], kind)) for start, end, kind, _ in scalars(content, names))
+        content, ((start, end, redact(content[start:end], kind)) for start, end, kind, _ in scalars(content, names))
     )
     if content.lstrip().startswith((b"{", b"[", b'"')) or b"=" not in content:
         return content
     text = content.decode("utf-8", "surrogateescape")
-    return redact_text(text, names, stand_in, level).encode("utf-8", "surrogateescape")
+    return redact_text(text, names, substitute, level).encode("utf-8", "surrogateescape")
 
 
-def _redact_escaped(content: bytes, names: IdentifyingKeys, stand_in: Replace, level: int) -> bytes:
-    hidden = redact_body(b'"' + content + b'"', names, stand_in, level)[1:-1]
-    if hidden != content:
-        return hidden
-    return redact_body(content.replace(b'\\"', b'"'), names, stand_in, level).replace(b'"', b'\\"')
+def _redact_escaped(content: bytes, names: IdentifyingKeys, substitute: Replace, level: int) -> bytes:
+    redacted = redact_body(b'"' + content + b'"', names, substitute, level)[1:-1]
+    if redacted != content:
+        return redacted
+    return redact_body(content.replace(b'\\"', b'"'), names, substitute, level).replace(b'"', b'\\"')
 
 
-def _redact_token(token: bytes, kind: ScalarKind, *, names: IdentifyingKeys, stand_in: Replace, level: int) -> bytes:
+def _redact_token(token: bytes, kind: ScalarKind, *, names: IdentifyingKeys, substitute: Replace, level: int) -> bytes:
     value = decode_token(token)
-    new = stand_in(value) if kind is ScalarKind.PERSON else redact_text(value, names, stand_in, level + 1)
+    new = substitute(value) if kind is ScalarKind.PERSON else redact_text(value, names, substitute, level + 1)
     return token if new == value else encode_like(token, new)
 
 
 # ---- Queries, forms, and URLs in other texts ----
 
-# A key and its value; or what stands before the host in a URL: a user and a password.
+# A key and its value; or the user and password before the host in a URL.
 _PAIR = re.compile(r"(?<![^\s?&;#])([^\s?&;#=]++)=([^\s&#]*+)|(?<=://)([^\s/?#@]++)(?=@)")
 
 
-def redact_text(text: str, names: IdentifyingKeys, stand_in: Replace, level: int = 0) -> str:
-    """A text with other values for those under identifying keys: in `key=value`, or in JSON if it is such."""
+def redact_text(text: str, names: IdentifyingKeys, substitute: Replace, level: int = 0) -> str:
+    """Return a text with substitutes for values under identifying keys: in `key=value`, or in JSON if it is JSON."""
     begins_json = text.startswith(("{", "[", " "))
     if level > MOST_LEVELS or not (begins_json or "=" in text or "@" in text):
         return text
     if begins_json and text.lstrip().startswith(("{", "[")):
         content = text.encode("utf-8", "surrogatepass")
-        return redact_body(content, names, stand_in, level).decode("utf-8", "surrogatepass")
-    return _PAIR.sub(lambda pair: _redact_pair(pair, names, stand_in, level), text)
+        return redact_body(content, names, substitute, level).decode("utf-8", "surrogatepass")
+    return _PAIR.sub(lambda pair: _redact_pair(pair, names, substitute, level), text)
 
 
-def _redact_pair(pair: re.Match[str], names: IdentifyingKeys, stand_in: Replace, level: int) -> str:
+def _redact_pair(pair: re.Match[str], names: IdentifyingKeys, substitute: Replace, level: int) -> str:
     key, value, user = pair.groups()
     if user:
-        return ":".join(map(stand_in, unquote(user, errors="surrogateescape").split(":")))
+        return ":".join(map(substitute, unquote(user, errors="surrogateescape").split(":")))
     if names.count(unquote_plus(key).strip("\"'([{<,")):
         plain = unquote_plus(value, errors="surrogateescape")
-        new = stand_in(plain)
+        new = substitute(plain)
     else:
         plain = unquote(value, errors="surrogateescape")
-        new = redact_text(plain, names, stand_in, level + 1)
+        new = redact_text(plain, names, substitute, level + 1)
     return (
         pair[0] if new == plain else f"{key}={new if plain == value else quote(new, safe='', errors='surrogateescape')}"
     )
@@ -262,14 +262,14 @@ def _redact_pair(pair: re.Match[str], names: IdentifyingKeys, stand_in: Replace,
 
 # ---- Headers ----
 
-# What stands in a cookie, a list of addresses or credentials and may identify somebody by itself.
+# Parts of a cookie, a list of addresses or credentials that may identify a person by themselves.
 _ATOM = re.compile(r"[^\s\"',;:|&=%{}\[\]()<>]+")
 
 
 @lru_cache(maxsize=256)
 def parts_of_header(name: str, value: str) -> frozenset[str]:
-    """The values that an identifying header carries: itself, its cookies or addresses, and what these are made of."""
-    # What follows the first cookie that is set are its attributes.
+    """Return the values in an identifying header: itself, its cookies or addresses, and their parts."""
+    # Attributes follow the cookie that is set.
     carried = value.partition(";")[0] if name.lower() == "set-cookie" else value
     parts = {value}
     for piece in re.split(r"[\s,;]+", carried):
