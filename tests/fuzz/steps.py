@@ -9,14 +9,13 @@ import msgspec
 from support.exchanges import NOW
 from tapehead.answers import Answer, Engine
 from tapehead.audit.coverage import Coverage
+from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.session_audit import audit
 from tapehead.audit.settings import Settings
 from tapehead.cli.terminal import answer_line
 from tapehead.diff.compare import diff
 from tapehead.diff.differences import Diff, Scope
 from tapehead.errors import RecordingError
-from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import Call, sid_of_location
@@ -62,7 +61,7 @@ def read(path: Path) -> list[Entry]:
 
 def audit_entries(entries: Iterable[Entry], settings: Settings | None = None) -> list[SessionResult]:
     """The audit with metrics."""
-    return list(audit(((NAME, entry) for entry in entries), settings, measure=calculate))
+    return list(audit((entry._replace(recording=NAME) for entry in entries), settings))
 
 
 def cover(results: Iterable[SessionResult], settings: Settings | None = None) -> str:

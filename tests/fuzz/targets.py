@@ -45,7 +45,7 @@ from tapehead.redaction.redactor import Redactor
 from tapehead.replay.index import build_index
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
-from tapehead.rules.body import MOST_FINDINGS, check_exchange
+from tapehead.rules.exchange_checks import MOST_FINDINGS, check_exchange
 from tapehead.server.asgi import App
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import FaultInjector, parse_fault, parse_latency

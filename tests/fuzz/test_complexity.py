@@ -13,11 +13,10 @@ from fuzz.importers import flow_file_of_bytes, har_of_bytes
 from fuzz.targets import REDACTOR, assert_kept, check
 from support.exchanges import NOW, exchange, request, response
 from tapehead.answers import Outcome
+from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.session_audit import audit
 from tapehead.diff.compare import diff
 from tapehead.diff.differences import Scope
-from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.http_wire import unpack
 from tapehead.protocol.messages import Request
@@ -88,4 +87,4 @@ def test_a_long_replay_goes_through(shape: str) -> None:
 
 
 def _audited(entries: Iterable[Entry]) -> list[SessionResult]:
-    return list(audit((("a", entry) for entry in entries), measure=calculate))
+    return list(audit(entries))

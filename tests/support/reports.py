@@ -9,7 +9,7 @@ import orjson
 
 from support.timelines import TIMELINES
 from tapehead.audit.results import SessionResult
-from tapehead.audit.session_audit import audit
+from tapehead.audit.recordings_audit import audit
 from tapehead.demo.timelines import bodies
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode
@@ -160,8 +160,8 @@ def all_in(folder: Path) -> list[Path]:
 def results_of(*sessions: Iterable[Exchange], recording: str = "recording.jsonl") -> list[SessionResult]:
     """The audit of sessions that one recording holds."""
     exchanges = sorted((each for one in sessions for each in one), key=lambda each: each.started)
-    entries = ((recording, Entry(line, each)) for line, each in enumerate(exchanges, start=1))
-    return list(audit(entries, measure=calculate))
+    entries = (Entry(line, each, recording) for line, each in enumerate(exchanges, start=1))
+    return list(audit(entries))
 
 
 def report_of(*sessions: Iterable[Exchange]) -> Report:

@@ -7,7 +7,7 @@ from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import find_call
 from tapehead.protocol.schemas import Schemas
-from tapehead.rules.body import check_exchange, check_request
+from tapehead.rules.exchange_checks import check_exchange, check_request
 
 NOW_MS = NOW * 1000
 SCHEMAS = Schemas()

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.session_audit import audit
 from tapehead.audit.settings import Settings
-from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, location_of
@@ -226,15 +225,14 @@ def of_bodies(bodies: Iterable[dict[str, Any]]) -> list[Exchange]:
     return timeline.exchanges
 
 
-def entries(exchanges: Iterable[Exchange]) -> Iterator[Entry]:
+def entries(exchanges: Iterable[Exchange], recording: str = "recording.jsonl") -> Iterator[Entry]:
     """The entries of a recording that holds these exchanges."""
-    return (Entry(line, exchange) for line, exchange in enumerate(exchanges, start=1))
+    return (Entry(line, exchange, recording) for line, exchange in enumerate(exchanges, start=1))
 
 
 def run(exchanges: Iterable[Exchange], settings: Settings | None = None, **more: Any) -> list[SessionResult]:
     """The results for a recording of these exchanges."""
-    named = (("recording.jsonl", entry) for entry in entries(exchanges))
-    return list(audit(named, settings, measure=calculate, **more))
+    return list(audit(entries(exchanges), settings, **more))
 
 
 def rules_of(results: Iterable[SessionResult]) -> list[str]:

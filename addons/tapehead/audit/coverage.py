@@ -17,7 +17,7 @@ from tapehead.audit.tracking_plan import UNSOUND, Item, ItemKind, plan_of
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step, table_cells_of
 from tapehead.protocol.transitions import ANY, TABLE, Life, Playback, find_transition
-from tapehead.rules.lifecycle import RULE_IDS
+from tapehead.rules.catalog import VIOLATION_RULES
 
 # Of each kind, the items in no plan that are kept.
 MOST_BEYOND = 500
@@ -198,7 +198,7 @@ def _rule_of(item: Item) -> str:
         return ""
     state = next(state for state in TABLE[item.of] if state == item.part)
     violation = find_transition(item.of, state, item.name).violation
-    return RULE_IDS[violation] if violation else ""
+    return VIOLATION_RULES[violation].id if violation else ""
 
 
 def _said(event: Event) -> Iterator[Item]:

@@ -1,20 +1,30 @@
-"""The verdict on one session: from what arrived to its findings, in the words and grades of the settings in use."""
+"""One pass over the events of a session: from what arrived to findings, in the grades of the settings in use.
 
-from collections.abc import Iterable, Iterator, Sequence
+Findings are numbered by the order of arrival, and recordings hold exchanges in the order of their answers. So an
+event waits until the ones that arrived before it are likely to be answered, too.
+"""
+
+from bisect import insort
+from collections.abc import Iterable
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from tapehead.audit.received_events import ReceivedEvent
 from tapehead.audit.results import EventRef, Outcome, SessionFinding, SessionResult, find_outcome
 from tapehead.audit.settings import Policy, Settings
 from tapehead.protocol.events import Event
-from tapehead.protocol.exchange import Finding
+from tapehead.protocol.exchange import Severity
 from tapehead.protocol.limits import Timeouts
-from tapehead.protocol.routes import Call
 from tapehead.rules.catalog import RULES
-from tapehead.rules.delivery import check_refused, check_repeats
-from tapehead.rules.session_rules import check_session
-from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
+from tapehead.rules.delivery import SESSION_GONE
+from tapehead.rules.lifecycle import late_checks
+from tapehead.rules.response import REJECTED
+from tapehead.rules.session_checks import SessionChecks
+from tapehead.rules.timeouts import EXPIRED_IDLE, EXPIRED_STALLED
+from tapehead.rules.timestamps import CLOCK_SKEW
+from tapehead.rules.values import TIMESTAMP_UNIT
 
 
 class Measure(Protocol):
@@ -24,195 +34,183 @@ class Measure(Protocol):
         """Return the metrics of a session's events."""
 
 
-_RANKS = {rule: rank for rank, rule in enumerate(RULES)}
-# Judged over the session, so that its limit can differ from player to player.
-_JUDGED_HERE = frozenset({"clock-skew"})
-_REFUSED = (404, 410)
-
-
-class ReceivedEvent(NamedTuple):
-    """An event as it arrived, with the findings of its exchange; or the findings of an exchange without events."""
-
-    started: str
-    event: Event | None
-    findings: tuple[Finding, ...]
-    recording: str
-    line: int
-
-
 class ClosedSession(NamedTuple):
-    """What is remembered of a session that is gone: whether it ended, or else fell silent."""
+    """The memory of a session that is over: whether it ended, or else fell silent."""
 
     ended: bool
 
 
-class SessionEvents:
-    """What arrived of one session.
-
-    Attributes:
-        number: how many exchanges had come when it began; sorts sessions.
-        arrivals: in the order of the recording's lines.
-        touched_ms: when it was last heard of.
-        after: the ending of the session whose late events these are; None for a session itself.
-    """
-
-    def __init__(self, number: int, after: ClosedSession | None = None) -> None:
-        self.number = number
-        self.arrivals: list[ReceivedEvent] = []
-        self.touched_ms = 0.0
-        self.after = after
-
-    def events(self) -> list[tuple[Event, ReceivedEvent]]:
-        """The events as they arrived, indexed; the one that opened the session is the first."""
-        held = [(arrival.event, arrival) for arrival in self.arrivals if arrival.event]
-        held.sort(key=lambda pair: (not opens_session(pair[0]), pair[0].arrived_ms))
-        return [(msgspec.structs.replace(event, index=index), arrival) for index, (event, arrival) in enumerate(held)]
-
-
-def opens_session(event: Event) -> bool:
-    """Whether an event came by the call that opens sessions."""
-    return event.call is not Call.EVENT
-
-
-class SessionEvaluator:
-    """Makes results of records.
+class SessionEvaluation:
+    """The evaluation of a session, of the late events of one, or of exchanges of none.
 
     Args:
         settings: what users set.
-        measure: what makes metrics of a session's events in their audited order; None for none.
+        after: the ending of the session whose late events these are; None for a session itself.
+        hold_ms: how long an event waits for others that arrived before it and are answered later, in milliseconds.
+
+    Attributes:
+        findings: the findings so far, in the order in which they were proven.
     """
 
-    def __init__(self, settings: Settings, measure: Measure | None = None) -> None:
+    def __init__(self, settings: Settings, after: ClosedSession | None, hold_ms: float) -> None:
         self._settings = settings
-        self._measure = measure
+        self._after = after
+        self._hold_ms = hold_ms
+        self._latest_ms = self._frontier_ms = -inf
+        self._held: list[ReceivedEvent] = []
+        self._bare: list[ReceivedEvent] = []
+        self._first: ReceivedEvent | None = None
+        self._events: list[Event] = []
+        self._policy: Policy | None = None
+        self._checks: SessionChecks | None = None
+        self._has_expired = self._is_gone = self._has_wrong_unit = False
+        self.findings: list[SessionFinding] = []
 
-    def judge(self, record: SessionEvents) -> SessionResult:
-        """The result for a session, for the late events of one, or for exchanges of none."""
-        held = record.events()
-        first = held[0][1] if held else record.arrivals[0]
-        if not held:
-            graded = self._grade(self._settings.policy(path=first.recording), _bare_findings(record))
-            return _result(None, first, Outcome.NONE, graded)
-        case, policy = self._open(held, first.recording)
-        found = list(_find_late(case, record.after) if record.after else check_session(case))
-        outcome = Outcome.LATE if record.after else find_outcome(case, frozenset(each.rule for each in found))
-        raw = [event for event, _ in held]
-        findings = [*_bare_findings(record), *_exchange_findings(held), *_session_findings(case, raw, found)]
-        return _result(case, first, outcome, self._grade(policy, findings), self._metrics(case, raw, outcome))
+    def hold(self, received: ReceivedEvent) -> bool:
+        """Take what arrived, in any order; return whether it came too late to be put in its place."""
+        event = received.event
+        if event is None:
+            self._bare.append(received)
+            return False
+        insort(self._held, received, key=_place_of)
+        self._latest_ms = max(self._latest_ms, event.arrived_ms)
+        return bool(self._events) if received.opens_session else event.arrived_ms < self._frontier_ms
 
-    def _open(self, held: Sequence[tuple[Event, ReceivedEvent]], recording: str) -> tuple[SessionView, Policy]:
-        player, channel = (held[0][0].text(f"media.{key}") or "" for key in ("playerName", "channel"))
-        policy = self._settings.policy(player, channel, recording)
-        return SessionView([event for event, _ in held], policy.thresholds), policy
+    def release(self, *, final: bool = False) -> None:
+        """Evaluate the events that waited long enough; all, if `final`."""
+        self._frontier_ms = inf if final else self._latest_ms - self._hold_ms
+        if self._frontier_ms == -inf:
+            return
+        count = 0
+        for received in self._held:
+            if not received.opens_session and _place_of(received)[1] > self._frontier_ms:
+                break
+            if received.event:
+                self._evaluate(received.event, received)
+            count += 1
+        del self._held[:count]
+        if self._checks:
+            if final:
+                self._checks.close()
+            else:
+                self._checks.settle(self._frontier_ms)
+            self._take_hits(self._checks)
+        if self._bare and (self._policy or final):
+            self._first = self._first or self._bare[0]
+            self._policy = self._policy or self._settings.policy(path=self._first.recording)
+            for received in self._bare:
+                for finding in received.findings:
+                    self._add(finding.rule, finding.severity, finding.message, finding.path, None, received)
+            self._bare.clear()
 
-    def _metrics(self, case: SessionView, raw: Sequence[Event], outcome: Outcome) -> dict[str, Any]:
-        never_open = outcome is Outcome.REFUSED and all(event.type != "sessionStart" for event in raw)
-        if self._measure is None or never_open or outcome in (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER):
-            return {}
-        thresholds = case.thresholds
-        timeouts = Timeouts(thresholds.idle_minutes, thresholds.stalled_minutes)
-        return self._measure((raw[step.event.index] for step in case.steps), timeouts=timeouts)
+    def _evaluate(self, event: Event, received: ReceivedEvent) -> None:
+        if self._checks is None or self._policy is None:
+            player, channel = (event.text(f"media.{key}") or "" for key in ("playerName", "channel"))
+            self._first, self._policy = received, self._settings.policy(player, channel, received.recording)
+            checks = None if self._after is None else late_checks(ended=self._after.ended)
+            self._checks = SessionChecks(event, self._policy.thresholds, checks)
+        if len(self._events) != event.index:
+            event = msgspec.structs.replace(event, index=len(self._events))
+        self._events.append(event)
+        is_gone = event.status in SESSION_GONE
+        if received.findings:
+            # Clocks are judged over the session; the others only follow from the finding before.
+            skipped = {CLOCK_SKEW.id}
+            skipped |= {TIMESTAMP_UNIT.id} if self._has_wrong_unit else set()
+            skipped |= {REJECTED.id} if self._is_gone and is_gone else set()
+            for finding in received.findings:
+                if finding.rule not in skipped:
+                    message = f"{finding.message} {_where(event, self._events[0].ts)}"
+                    self._add(finding.rule, finding.severity, message, finding.path, event, received)
+        self._has_wrong_unit = any(finding.rule == TIMESTAMP_UNIT.id for finding in received.findings)
+        self._is_gone = self._is_gone or is_gone
+        self._checks.add(event)
 
-    def _grade(self, policy: Policy, findings: Iterable[SessionFinding]) -> list[SessionFinding]:
-        graded = ((each, policy.grade(each.rule, each.severity)) for each in findings)
-        kept = [msgspec.structs.replace(each, severity=severity) for each, severity in graded if severity]
-        return sorted(kept, key=lambda each: (each.event.index if each.event else -1, _RANKS[each.rule]))
+    def _take_hits(self, checks: SessionChecks) -> None:
+        for hit in checks.hits:
+            event = hit.event
+            self._has_expired = self._has_expired or hit.rule in (EXPIRED_IDLE, EXPIRED_STALLED)
+            prefix = f"[{event.index}]." if event.in_array and hit.path else ""
+            message = f"{hit.message} {_where(event, checks.first_ts)}"
+            self._add(hit.rule.id, hit.severity, message, f"{prefix}{hit.path}", self._events[event.index], event)
+        checks.hits.clear()
 
+    def _add(
+        self,
+        rule: str,
+        severity: Severity,
+        message: str,
+        path: str,
+        event: Event | None,
+        source: ReceivedEvent | Event,
+    ) -> None:
+        """Add a finding, unless its rule is off."""
+        graded = self._policy.grade(rule, severity) if self._policy else severity
+        if graded:
+            finding = SessionFinding(
+                rule=rule,
+                severity=graded,
+                message=message,
+                path=path,
+                event=EventRef(event.index, event.type, event.playhead, event.ts) if event else None,
+                line=source.line,
+                recording=source.recording,
+            )
+            self.findings.append(finding)
 
-def _find_late(case: SessionView, ending: ClosedSession) -> Iterator[RuleHit]:
-    """What is wrong with events that come for a session that is long gone."""
-    event = case.arrived[0]
-    if not ending.ended:
-        message = f"{name_of(event)}: the session had been silent for more than a day; expected a new session"
-        yield RuleHit("expired-idle", event, message)
-    elif late := next((each for each in case.arrived if each.type != "sessionEnd"), None):
-        message = f"{name_of(late)}: it comes after sessionEnd, which closed the session; expected nothing after it"
-        yield RuleHit("event-after-end", late, message)
-    yield from check_repeats(case)
-    yield from check_refused(case)
+    def result(self, measure: Measure | None) -> SessionResult:
+        """Return the result, once all events are released, with metrics by `measure`.
 
-
-def _session_findings(case: SessionView, raw: Sequence[Event], found: Iterable[RuleHit]) -> Iterator[SessionFinding]:
-    begun = next((event.ts for event in case.arrived if event.ts is not None), None)
-    for each in found:
-        where = _where(each.event, begun)
-        prefix = f"[{each.event.index}]." if each.event.in_array and each.path else ""
-        yield SessionFinding(
-            rule=each.rule,
-            severity=each.severity or RULES[each.rule].severity,
-            message=f"{each.message} {where}",
-            path=f"{prefix}{each.path}",
-            event=_place(raw[each.event.index]),
-            line=each.event.line,
-            recording=each.event.recording,
+        Raises:
+            ValueError: nothing was received.
+        """
+        first, checks = self._first, self._checks
+        if first is None:
+            raise ValueError("no exchange was added to the session")
+        ranks = {rule: rank for rank, rule in enumerate(RULES)}
+        findings = sorted(
+            self.findings, key=lambda finding: (finding.event.index if finding.event else -1, ranks[finding.rule])
+        )
+        outcome, start = Outcome.NONE, checks.view.start if checks else None
+        if checks:
+            late = self._after is not None
+            outcome = Outcome.LATE if late else find_outcome(checks.view, checks.view.steps, expired=self._has_expired)
+        named = {key: (start.text(f"media.{key}") if start else None) or "" for key in _NAMES}
+        return SessionResult(
+            id=self._events[0].sid if checks else None,
+            recording=first.recording,
+            line=first.line,
+            media_id=named["id"],
+            media_name=named["name"],
+            player=named["playerName"],
+            channel=named["channel"],
+            started=first.started,
+            outcome=outcome,
+            findings=findings,
+            metrics=self._metrics(measure, outcome, checks) if checks and measure else {},
+            steps=tuple(checks.view.steps) if checks else (),
+            events=len(self._events),
         )
 
-
-def _exchange_findings(held: Sequence[tuple[Event, ReceivedEvent]]) -> Iterator[SessionFinding]:
-    """What the rules of one exchange say, without what only follows from the finding before it."""
-    before: set[str] = set()
-    refused, begun = False, held[0][0].ts
-    for event, arrival in held:
-        told = _JUDGED_HERE | before | ({"rejected"} if refused and event.status in _REFUSED else set())
-        for each in arrival.findings:
-            if each.rule not in told:
-                yield _exchange_finding(each, arrival, event, _where(event, begun))
-        before = {each.rule for each in arrival.findings if each.rule == "timestamp-unit"}
-        refused = refused or event.status in _REFUSED
+    def _metrics(self, measure: Measure, outcome: Outcome, checks: SessionChecks) -> dict[str, Any]:
+        never_open = outcome is Outcome.REFUSED and all(event.type != "sessionStart" for event in self._events)
+        if never_open or outcome in (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER):
+            return {}
+        thresholds = checks.view.thresholds
+        timeouts = Timeouts(thresholds.idle_minutes, thresholds.stalled_minutes)
+        return measure((self._events[step.event.index] for step in checks.view.steps), timeouts=timeouts)
 
 
-def _bare_findings(record: SessionEvents) -> Iterator[SessionFinding]:
-    for arrival in record.arrivals:
-        if arrival.event is None:
-            yield from (_exchange_finding(each, arrival, None, "") for each in arrival.findings)
+_NAMES = ("id", "name", "playerName", "channel")
 
 
-def _exchange_finding(finding: Finding, arrival: ReceivedEvent, event: Event | None, where: str) -> SessionFinding:
-    return SessionFinding(
-        rule=finding.rule,
-        severity=finding.severity,
-        message=f"{finding.message} {where}".rstrip(),
-        path=finding.path,
-        event=_place(event) if event else None,
-        line=arrival.line,
-        recording=arrival.recording,
-    )
-
-
-def _place(event: Event) -> EventRef:
-    return EventRef(event.index, event.type, event.playhead, event.ts)
+def _place_of(received: ReceivedEvent) -> tuple[bool, float]:
+    """Return the sort key of an event's place in the order of arrival; the one that opens the session is the first."""
+    return not received.opens_session, received.event.arrived_ms if received.event else 0
 
 
 def _where(event: Event, begun: int | None) -> str:
-    """An event's place in its session, for the end of a message."""
+    """Return an event's place in its session, for the end of a message."""
     if event.ts is None or begun is None:
         return f"(event {event.index})"
     return f"(event {event.index}, {(event.ts - begun) / 1000:.1f} s in)"
-
-
-def _result(
-    case: SessionView | None,
-    first: ReceivedEvent,
-    outcome: Outcome,
-    findings: list[SessionFinding],
-    metrics: dict[str, Any] | None = None,
-) -> SessionResult:
-    start = case.start if case else None
-    named = {
-        key: (start.text(f"media.{key}") if start else None) or "" for key in ("id", "name", "playerName", "channel")
-    }
-    return SessionResult(
-        id=case.arrived[0].sid if case else None,
-        recording=first.recording,
-        line=first.line,
-        media_id=named["id"],
-        media_name=named["name"],
-        player=named["playerName"],
-        channel=named["channel"],
-        started=first.started,
-        outcome=outcome,
-        findings=findings,
-        metrics=metrics or {},
-        steps=tuple(case.steps) if case else (),
-        events=len(case.arrived) if case else 0,
-    )

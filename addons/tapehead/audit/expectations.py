@@ -12,8 +12,8 @@ from tapehead.protocol.events import parse_body
 from tapehead.protocol.exchange import Finding
 from tapehead.protocol.messages import Request
 from tapehead.protocol.schemas import Schema, SchemaError
-from tapehead.rules.catalog import finding
-from tapehead.rules.support.schema_errors import EventBody, findings_for, join, part_of
+from tapehead.rules.schema_errors import MISSING_PARAMETER, UNKNOWN_PARAMETER, findings_for
+from tapehead.rules.support.event_body import EventBody
 from tapehead.text import nearest
 
 _CLOSED = ("additionalProperties", "unevaluatedProperties", "falseSchema")
@@ -49,9 +49,9 @@ class Expectations:
     def _check_event(self, event: dict[str, Any], event_type: str, prefix: str) -> Iterator[Finding]:
         body = EventBody(event, event_type, prefix, 0, live=True)
         for key in self._settings.metadata.get(event_type, ()):
-            if key not in part_of(body, "customMetadata"):
+            if key not in body.section("customMetadata"):
                 path = f"{prefix}customMetadata.{key}"
-                yield finding("missing-parameter", path, f"{event_type}: {path} is missing; the settings expect it")
+                yield MISSING_PARAMETER.finding(path, f"{event_type}: {path} is missing; the settings expect it")
         if self._schemas and event_type in self._settings.expect:
             for complaint in self._schemas.schema_errors(event_type, event):
                 closed = complaint.keyword in _CLOSED
@@ -63,8 +63,8 @@ def _unexpected(body: EventBody, complaint: SchemaError) -> Iterator[Finding]:
     # Where a schema takes nothing at all, the validator does not say which key it met.
     what = "is not expected by the settings" if complaint.expected else "has what the settings do not expect"
     for key in complaint.expected or ("",):
-        path = join(body, (*complaint.path, key) if key else complaint.path)
-        yield finding("unknown-parameter", path, f"{body.event_type}: {path or 'it'} {what}")
+        path = body.join((*complaint.path, key) if key else complaint.path)
+        yield UNKNOWN_PARAMETER.finding(path, f"{body.event_type}: {path or 'it'} {what}")
 
 
 def schemas_in(document: object, stem: str) -> dict[str, Schema]:

@@ -1,5 +1,6 @@
 """What the audit of one session says: how it came out, its findings, its metrics."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import Life
+from tapehead.rules.delivery import SESSION_GONE
 from tapehead.rules.support.session_view import SessionView
 
 
@@ -97,17 +99,16 @@ def _report_finding(finding: SessionFinding) -> dict[str, Any]:
     return {name: shown[name] for name in ("rule", "severity", "message", "path", "event", "line")}
 
 
-def find_outcome(case: SessionView, broken: frozenset[str]) -> Outcome:
-    """How a session came out; `broken` are the rules that it broke, as found, whatever their grades."""
-    first, life = case.arrived[0], case.steps[-1].after.life
-    if case.start is not None and first.status is None:
+def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) -> Outcome:
+    """Return the outcome of a session; `expired` says that the back end had closed it before its last events came."""
+    if session.start is not None and session.start.status is None:
         return Outcome.NO_ANSWER
-    if case.start is not None and (first.status != 201 or not case.opened):
+    if session.start is not None and (session.start.status != 201 or not session.opened):
         return Outcome.REJECTED
-    if broken & {"expired-idle", "expired-stalled"}:
+    if expired:
         return Outcome.TIMED_OUT
-    if any(step.event.status in (404, 410) and step.before.life is not Life.ENDED for step in case.steps):
+    if any(step.event.status in SESSION_GONE and step.before.life is not Life.ENDED for step in steps):
         return Outcome.REFUSED
-    if any(step.after.life is Life.COMPLETED for step in case.steps):
+    if any(step.after.life is Life.COMPLETED for step in steps):
         return Outcome.COMPLETED
-    return Outcome.ENDED if life is Life.ENDED else Outcome.SILENT
+    return Outcome.ENDED if steps[-1].after.life is Life.ENDED else Outcome.SILENT

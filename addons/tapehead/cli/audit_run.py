@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from tapehead.audit.coverage import Coverage
 from tapehead.audit.effective_settings import lines_in_force
+from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.session_audit import audit
 from tapehead.audit.settings import Settings
 from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import warn
@@ -136,8 +136,8 @@ def _gather(reader: RecordingReader, assumptions: Assumptions, settings: Setting
     """
     order = {name_of(path): number for number, path in enumerate(reader.files)}
     with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
-        named = ((entry.recording, entry) for entry in gathered.keep_bodies(reader.entries(show)))
-        for result in audit(named, settings, measure=partial(calculate, assume=assumptions)):
+        entries = gathered.keep_bodies(reader.entries(show))
+        for result in audit(entries, settings, measure=partial(calculate, assume=assumptions)):
             gathered.add((order.get(result.recording, -1), result.line), result)
     if not reader.exchanges:
         raise RecordingError("nothing to audit: no recording could be read")

@@ -87,10 +87,9 @@ def diff(
 
 
 def _audit(reader: "RecordingReader") -> "list[SessionResult]":
-    from tapehead.audit.session_audit import audit
-    from tapehead.metrics.calculator import calculate
+    from tapehead.audit.recordings_audit import audit
 
-    return list(audit(((entry.recording, entry) for entry in reader.entries()), measure=calculate))
+    return list(audit(reader.entries()))
 
 
 def _render(

@@ -11,7 +11,7 @@ from pathlib import Path
 from mitmproxy import command, ctx, exceptions, http, types
 from mitmproxy.addonmanager import Loader
 
-from tapehead.audit.session_audit import audit
+from tapehead.audit.recordings_audit import audit
 from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
@@ -193,7 +193,7 @@ class OptionsAddon:
     def audit_recording(self, path: types.Path) -> Sequence[str]:
         """List what the audit finds in a recording."""
         try:
-            results = list(audit((entry.recording, entry) for entry in read_recordings([path], warn=logger.warning)))
+            results = list(audit(read_recordings([path], warn=logger.warning), measure=None))
         except TapeheadError as problem:
             raise exceptions.CommandError(str(problem)) from problem
         return [

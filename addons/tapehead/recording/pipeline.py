@@ -12,7 +12,7 @@ from tapehead.protocol.routes import Call, find_route
 from tapehead.protocol.schemas import Schemas, served_schema
 from tapehead.recording.capture import CapturedCall, build_exchange
 from tapehead.redaction.redactor import Redactor
-from tapehead.rules.body import check_exchange
+from tapehead.rules.exchange_checks import check_exchange
 from tapehead.text import count_of
 
 logger = logging.getLogger(__name__)

@@ -1,20 +1,179 @@
-"""What is inside breaks: the ads' places in their pod, and how long they last."""
-
-from collections.abc import Iterator
+"""Rules on ad breaks and ads: what opens and closes them, their positions in the pod, how long they last."""
 
 from tapehead.protocol.events import Event
+from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import Step
-from tapehead.protocol.transitions import AdBreak
-from tapehead.rules.support.session_view import RuleHit, SessionView
+from tapehead.protocol.transitions import AdBreak, ViolationKind
+from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_view import SessionView
+from tapehead.rules.support.violations import ViolationRule, check_violations
 
 _POSITION, _LENGTH = "media.ad.podPosition", "media.ad.length"
 
 
-def check_positions(case: SessionView) -> Iterator[RuleHit]:
-    """ad-position: from 0 or 1 on, up by 1."""
+AD_OUTSIDE_BREAK = Rule(
+    id="ad-outside-break",
+    severity=Severity.ERROR,
+    when="An adStart came with no open break.",
+    why="The ad is ignored, and its time counts as main content.",
+    fix="Send adBreakStart before the first ad of a break, and adBreakComplete after the last, even for one ad.",
+    bad="play, adStart, adComplete, play",
+    good="play, adBreakStart, adStart, adComplete, adBreakComplete, play",
+    source="Reference: ad break start",
+)
+
+
+AD_BREAK_NOT_OPEN = Rule(
+    id="ad-break-not-open",
+    severity=Severity.ERROR,
+    when="An adBreakComplete came with no open break.",
+    why="It closes nothing; most often its adBreakStart is missing, and the ads between are ignored.",
+    fix="Send one adBreakComplete for each adBreakStart.",
+    bad="play, adBreakComplete",
+    good="play, adBreakStart, adStart, adComplete, adBreakComplete",
+    source="Reference: ad break start; ad break complete",
+)
+
+
+AD_BREAK_NESTED = Rule(
+    id="ad-break-nested",
+    severity=Severity.ERROR,
+    when="An adBreakStart came inside an open break.",
+    why="Breaks do not nest: the pod of the ads that follow, and their positions, are wrong.",
+    fix="Close a break before the next one opens.",
+    bad="adBreakStart, adStart, adComplete, adBreakStart",
+    good="adBreakStart, adStart, adComplete, adBreakComplete, adBreakStart",
+    source="Reference: ad break start; ad break complete",
+)
+
+
+AD_BREAK_EMPTY = Rule(
+    id="ad-break-empty",
+    severity=Severity.WARNING,
+    when="A break closed without an ad.",
+    why="It reports no ad, and the time in it counts as nothing or as main content.",
+    fix="Send adBreakStart when the first ad is there, not when it is asked for.",
+    bad="adBreakStart, adBreakComplete",
+    good="adBreakStart, adStart, adComplete, adBreakComplete",
+    source="Reference: ads, overview",
+    contradictions="What time inside a break but outside an ad counts as is not stated.",
+)
+
+
+AD_BREAK_LEFT_OPEN = Rule(
+    id="ad-break-left-open",
+    severity=Severity.ERROR,
+    when="The session ended or went silent with a break open.",
+    why="The back end has to guess where the break ended; ad time and content time are wrong.",
+    fix="Send adBreakComplete before the content goes on and before sessionEnd.",
+    bad="adBreakStart, adStart, adComplete, sessionEnd",
+    good="adBreakStart, adStart, adComplete, adBreakComplete, sessionEnd",
+    source="Reference: ad break complete",
+    contradictions=(
+        "The reference's second timeline ends like this itself. After 24 hours, or 30 minutes without "
+        "movement, sessionEnd may leave a break open: the vendor's SDKs repeat it in the next session."
+    ),
+)
+
+
+AD_NOT_OPEN = Rule(
+    id="ad-not-open",
+    severity=Severity.ERROR,
+    when="An adComplete or adSkip came with no open ad.",
+    why="It closes nothing, so no ad complete is counted.",
+    fix="Send one adComplete or one adSkip for each adStart, before adBreakComplete.",
+    bad="adBreakStart, adComplete",
+    good="adBreakStart, adStart, adComplete",
+    source="Reference: ad complete; ad skip",
+)
+
+
+AD_OVERLAP = Rule(
+    id="ad-overlap",
+    severity=Severity.ERROR,
+    when="An adStart came while an ad was open.",
+    why="The first ad gets no complete, and its time goes to the second.",
+    fix="Close each ad with adComplete or adSkip before the next one starts.",
+    bad="adBreakStart, adStart, adStart, adComplete",
+    good="adBreakStart, adStart, adComplete, adStart, adComplete",
+    source="Reference: ad start; ad complete",
+)
+
+
+AD_LEFT_OPEN = Rule(
+    id="ad-left-open",
+    severity=Severity.WARNING,
+    when="The break or the session ended with an ad open.",
+    why="The ad does not count as completed, and its time is a guess.",
+    fix="Send adComplete or adSkip before adBreakComplete and sessionEnd.",
+    bad="adBreakStart, adStart, adBreakComplete",
+    good="adBreakStart, adStart, adSkip, adBreakComplete",
+    source="Reference: ad complete; ad skip",
+)
+
+VIOLATIONS = {
+    ViolationKind.AD_OUTSIDE_BREAK: ViolationRule(
+        AD_OUTSIDE_BREAK, "no break is open; expected adBreakStart before it"
+    ),
+    ViolationKind.AD_BREAK_NOT_OPEN: ViolationRule(
+        AD_BREAK_NOT_OPEN, "no break is open; expected adBreakStart before it"
+    ),
+    ViolationKind.AD_BREAK_NESTED: ViolationRule(
+        AD_BREAK_NESTED, "the break of {opened} is still open; expected adBreakComplete before it", "adBreakStart"
+    ),
+    ViolationKind.AD_BREAK_EMPTY: ViolationRule(
+        AD_BREAK_EMPTY, "the break of {opened} had no ad; expected an adStart in it", "adBreakStart"
+    ),
+    ViolationKind.AD_BREAK_LEFT_OPEN: ViolationRule(
+        AD_BREAK_LEFT_OPEN,
+        "the break of {opened} is still open; expected adBreakComplete before the session's end",
+        "adBreakStart",
+        left_open=True,
+    ),
+    ViolationKind.AD_NOT_OPEN: ViolationRule(AD_NOT_OPEN, "no ad is open; expected adStart before it"),
+    ViolationKind.AD_OVERLAP: ViolationRule(
+        AD_OVERLAP, "the ad of {opened} is still open; expected adComplete or adSkip before it", "adStart"
+    ),
+    ViolationKind.AD_LEFT_OPEN: ViolationRule(
+        AD_LEFT_OPEN,
+        "the ad of {opened} is still open; expected adComplete or adSkip before it",
+        "adStart",
+        left_open=True,
+    ),
+}
+
+
+@step_check(
+    *(row.rule for row in VIOLATIONS.values()), types=("adBreakStart", "adStart", "sessionEnd"), violations=True
+)
+def check_nesting(session: SessionView, report: Report) -> StepCheck:
+    """Report ads and breaks that are opened or closed where they cannot be."""
+    return check_violations(session, report, VIOLATIONS)
+
+
+AD_POSITION = Rule(
+    id="ad-position",
+    severity=Severity.WARNING,
+    when="podPosition in a break does not start at 0 or 1, or does not go up by 1.",
+    why="The report of ads by their place in the pod mixes them up.",
+    fix="Count the ads of each break from 1 (or from 0), and begin anew in the next break.",
+    bad="adBreakStart, adStart podPosition 1, adComplete, adStart podPosition 1",
+    good="adBreakStart, adStart podPosition 1, adComplete, adStart podPosition 2",
+    source="Reference: request parameters; variables, ads/ad-in-pod-position",
+    contradictions=(
+        "Some pages count from 0, others from 1: both are fine. The documented timelines repeat "
+        "position 1 within a break, and begin the next one with 2."
+    ),
+)
+
+
+@step_check(AD_POSITION, types=("play", "adBreakStart", "adStart"))
+def check_positions(session: SessionView, report: Report) -> StepCheck:
+    """Report positions in a pod that do not go up by 1, from 0 or 1 on."""
     last: float | None = None
-    resuming = case.resumed
-    for step in case.steps:
+    resuming = session.resumed
+    while step := (yield):
         resuming = resuming and step.event.type != "play"
         if step.event.type == "adBreakStart":
             last = None
@@ -27,45 +186,57 @@ def check_positions(case: SessionView) -> Iterator[RuleHit]:
             allowed = (0, 1) if first else () if last is None else (last + 1,)
             last = position
             if allowed and position not in allowed:
-                yield _misplaced(step.event, position, allowed)
+                wanted = " or ".join(f"{number:g}" for number in allowed)
+                why = "at the break's first ad" if first else "after the ad before it"
+                message = f"adStart: params.{_POSITION} is {position:g}; expected {wanted} {why}"
+                report(AD_POSITION.hit(step.event, message, f"params.{_POSITION}"))
 
 
-def _misplaced(event: Event, position: float, allowed: tuple[float, ...]) -> RuleHit:
-    wanted = " or ".join(f"{each:g}" for each in allowed)
-    why = "at the break's first ad" if len(allowed) > 1 else "after the ad before it"
-    message = f"adStart: params.{_POSITION} is {position:g}; expected {wanted} {why}"
-    return RuleHit("ad-position", event, message, f"params.{_POSITION}")
+AD_DURATION = Rule(
+    id="ad-duration",
+    severity=Severity.INFO,
+    when="adComplete came more than 2 seconds from media.ad.length after adStart, pauses and buffers left out.",
+    why="Ad time spent and the ad's length contradict each other in the reports.",
+    fix="Send the length of the ad that plays, and adComplete when it ends; adSkip if it is cut short.",
+    bad="adStart media.ad.length 7 at 0 s, adComplete at 12 s",
+    good="adStart media.ad.length 12 at 0 s, adComplete at 12 s",
+    source="Reference: ad start; metrics, ad-time-spent",
+    contradictions="The second timeline has length 7 for an ad that plays for 12 seconds.",
+    options=("ad-duration-seconds",),
+)
 
 
-def check_durations(case: SessionView) -> Iterator[RuleHit]:
-    """ad-duration: adComplete as long after adStart as the ad is, pauses and buffers left out."""
+@step_check(AD_DURATION)
+def check_durations(session: SessionView, report: Report) -> StepCheck:
+    """Report ads that take longer or shorter than their length, pauses and buffers left out."""
     ad: Event | None = None
-    played_ms, last_ts, held = 0, None, False
-    for step in case.steps:
+    played_ms, held = 0, False
+    last_ts: int | None = None
+    while step := (yield):
         event = step.event
-        if event.ts is not None and last_ts is not None and not held:
-            played_ms += max(0, event.ts - last_ts)
-        last_ts = last_ts if event.ts is None else event.ts
+        if ad is None and event.type != "adStart":
+            continue
+        if event.ts is not None:
+            if last_ts is not None and not held:
+                played_ms += max(0, event.ts - last_ts)
+            last_ts = event.ts
         if event.type == "adStart":
-            ad, played_ms, held = event, 0, False
+            ad, played_ms, held, last_ts = event, 0, False, event.ts
         elif event.type in ("pauseStart", "bufferStart"):
             held = True
         elif event.type == "play":
             held = False
         elif event.type == "adComplete" and ad is not None and step.before.in_ad:
-            yield from _check_duration(case, ad, step, played_ms)
+            if message := _duration_message(ad, step, played_ms, session.thresholds.ad_duration_seconds):
+                report(AD_DURATION.hit(event, message))
             ad = None
 
 
-def _check_duration(case: SessionView, ad: Event, step: Step, played_ms: int) -> Iterator[RuleHit]:
-    length, slack = ad.number(_LENGTH), case.thresholds.ad_duration_seconds
+def _duration_message(ad: Event, step: Step, played_ms: int, slack: float) -> str:
+    length = ad.number(_LENGTH)
     if length is None or ad.ts is None or step.event.ts is None or abs(played_ms / 1000 - length) <= slack:
-        return
-    message = (
+        return ""
+    return (
         f"adComplete: {played_ms / 1000:.1f} s after the adStart of event {ad.index}, whose params.{_LENGTH} is "
         f"{length:g}; expected {length:g} s, {slack:g} s more or less"
     )
-    yield RuleHit("ad-duration", step.event, message)
-
-
-CHECKS = (check_positions, check_durations)

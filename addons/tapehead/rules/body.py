@@ -1,83 +1,89 @@
-"""What the rules say of one exchange: the body by its schema and beyond it, the answer by what its call documents.
-
-Findings never quote a value that identifies a person or a device.
-"""
+"""Rules on the body of a request as a whole: JSON, one object or an array, a documented event type."""
 
 from collections.abc import Iterator
-from itertools import chain, islice
 from typing import Any
 
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import parse_body
-from tapehead.protocol.exchange import Finding
-from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.exchange import Finding, Severity
+from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
-from tapehead.rules.catalog import finding
-from tapehead.rules.response import check_answer
-from tapehead.rules.support.schema_errors import EventBody, findings_for
-from tapehead.rules.values import BEYOND_SCHEMA
+from tapehead.rules.schema_errors import findings_for
+from tapehead.rules.support.event_body import EventBody
+from tapehead.rules.support.rule import Rule
+from tapehead.rules.values import VALUE_CHECKS
 from tapehead.text import json_type_of, nearest, quote
 
-# Findings of one body that are listed; a hostile one could have a hundred thousand.
-MOST_FINDINGS = 200
+CONTENT_TYPE = Rule(
+    id="content-type",
+    severity=Severity.WARNING,
+    when="The Content-Type of a POST is not application/json (parameters such as charset are fine).",
+    why="The reference wants JSON declared; servers in between may refuse or rewrite the body.",
+    fix="Set Content-Type: application/json; with sendBeacon, send a Blob of that type.",
+    bad="Content-Type: text/plain",
+    good="Content-Type: application/json; charset=utf-8",
+    source="Reference: setting the HTTP request",
+)
 
 
-def check_exchange(
-    call: Call, request: Request, response: Response | None, error: str | None, arrived_ms: float, schemas: Schemas
-) -> list[Finding]:
-    """What the rules of one exchange say of it.
-
-    Args:
-        call: what was asked.
-        request: as the player sent it.
-        response: the answer, or None.
-        error: why there was none.
-        arrived_ms: when the request came, milliseconds since 1970.
-        schemas: the schemas in use.
-    """
-    asked = check_request(call, request, arrived_ms, schemas)
-    return [*asked, *check_answer(call, request, response, error)]
-
-
-def check_request(call: Call, request: Request, arrived_ms: float, schemas: Schemas) -> list[Finding]:
-    """What the rules say of a request alone; nothing for calls without a body."""
-    if call in (Call.PREFLIGHT, Call.SCHEMA):
-        return []
-    return limit_findings(chain(_check_content_type(request), _check_content(call, request, arrived_ms, schemas)))
-
-
-def limit_findings(found: Iterator[Finding]) -> list[Finding]:
-    """The findings of one body, as many as are listed, and whether there are more."""
-    limit_findings = list(islice(found, MOST_FINDINGS))
-    if more := next(found, None):
-        limit_findings.append(finding(more.rule, "", f"more than {MOST_FINDINGS} findings; the others are not listed"))
-    return limit_findings
-
-
-def _check_content_type(request: Request) -> Iterator[Finding]:
+def check_content_type(request: Request) -> Iterator[Finding]:
+    """Yield a finding if a request does not declare JSON."""
     declared = request.header("Content-Type")
     if (declared or "").partition(";")[0].strip().lower() != "application/json":
         got = f"is {quote(declared)}" if declared else "is missing"
-        yield finding("content-type", "", f"Content-Type {got}; expected application/json")
+        yield CONTENT_TYPE.finding("", f"Content-Type {got}; expected application/json")
 
 
-def _check_content(call: Call, request: Request, arrived_ms: float, schemas: Schemas) -> Iterator[Finding]:
+NOT_JSON = Rule(
+    id="not-json",
+    severity=Severity.ERROR,
+    when="A POST body is not one JSON value: empty, broken, in a wrong encoding, with NaN or with trailing text.",
+    why="The endpoint answers 400 and drops the event; a dropped sessionStart loses the whole session.",
+    fix="Serialise the event with a JSON library and send it as UTF-8, once, with nothing behind it.",
+    bad="{'eventType': 'play'}",
+    good='{"eventType": "play", "playerTime": {...}}',
+    source="Reference: setting the HTTP request",
+    contradictions="The reference's own samples have trailing commas; the endpoint would refuse them.",
+)
+
+
+NOT_AN_OBJECT = Rule(
+    id="not-an-object",
+    severity=Severity.ERROR,
+    when="The body is JSON, but no object (for downloaded content: no non-empty array of objects).",
+    why="The endpoint answers 400 and drops it; of a downloaded array it then drops every event.",
+    fix="Send one event object a request; arrays only to /api/v1/downloaded, sessionStart first.",
+    bad='POST .../events [{"eventType": "ping", ...}]',
+    good='POST .../events {"eventType": "ping", ...}',
+    source="Reference: sessions request, events request, downloaded content",
+    contradictions=(
+        "Downloaded content went as an array to /api/v1/sessions before /api/v1/downloaded; "
+        "with media.downloaded true that is fine."
+    ),
+)
+
+
+def check_body(call: Call, request: Request, arrived_ms: float, schemas: Schemas) -> Iterator[Finding]:
+    """Yield the findings in the body of a request that came at `arrived_ms`, milliseconds since 1970."""
     try:
         parsed = parse_body(request)
     except ValueError as error:
-        yield finding("not-json", "", str(error))
+        yield NOT_JSON.finding("", str(error))
         return
     if call is Call.DOWNLOADED or is_downloaded(parsed):
         yield from _check_array(parsed, arrived_ms, schemas)
     elif isinstance(parsed, dict):
         yield from _check_event(parsed, "", arrived_ms, schemas, live=True)
     else:
-        yield finding("not-an-object", "", f"the body is {json_type_of(parsed)}; expected one event object")
+        yield NOT_AN_OBJECT.finding("", f"the body is {json_type_of(parsed)}; expected one event object")
 
 
 def is_downloaded(parsed: object) -> bool:
-    """Whether a parsed body is the deprecated form of downloaded content: an array whose sessionStart says so."""
+    """Return whether a parsed body is the deprecated form of downloaded content: an array whose sessionStart says so.
+
+    Source: the reference's page on downloaded content.
+    """
     if not (isinstance(parsed, list) and parsed and isinstance(parsed[0], dict)):
         return False
     params = parsed[0].get("params")
@@ -87,15 +93,27 @@ def is_downloaded(parsed: object) -> bool:
 def _check_array(parsed: object, arrived_ms: float, schemas: Schemas) -> Iterator[Finding]:
     if not isinstance(parsed, list) or not parsed:
         got = "empty" if parsed == [] else json_type_of(parsed)
-        yield finding("not-an-object", "", f"the body is {got}; expected a non-empty array of event objects")
+        yield NOT_AN_OBJECT.finding("", f"the body is {got}; expected a non-empty array of event objects")
         return
     for index, event in enumerate(parsed):
         if isinstance(event, dict):
             yield from _check_event(event, f"[{index}].", arrived_ms, schemas, live=False)
         else:
-            yield finding(
-                "not-an-object", f"[{index}]", f"[{index}] is {json_type_of(event)}; expected an event object"
-            )
+            message = f"[{index}] is {json_type_of(event)}; expected an event object"
+            yield NOT_AN_OBJECT.finding(f"[{index}]", message)
+
+
+UNKNOWN_EVENT_TYPE = Rule(
+    id="unknown-event-type",
+    severity=Severity.ERROR,
+    when="eventType is missing, not a string, or none of the twenty documented ones.",
+    why="There is no schema for it, so the endpoint answers 400 and the event counts nowhere.",
+    fix="Use a documented event type; play ends a pause or a buffer, and a seek is pauseStart, then play.",
+    bad='"eventType": "resume"',
+    good='"eventType": "play"',
+    source="Reference: events request; event types",
+    contradictions="The sample schema lists fourteen types; the pages on events have twenty. All twenty are fine.",
+)
 
 
 def _check_event(
@@ -105,26 +123,12 @@ def _check_event(
     event_type = named if isinstance(named, str) and named in schemas else None
     body = EventBody(event, event_type, prefix, arrived_ms, live)
     if event_type is None:
-        yield from _check_event_type(body)
-    for complaint in schemas.schema_errors(event_type, event):
-        yield from findings_for(body, complaint)
-    for check in BEYOND_SCHEMA:
+        message = "eventType is missing; expected one of the twenty"
+        if "eventType" in event:
+            hint = nearest(named, EVENT_TYPES) if isinstance(named, str) else ""
+            message = f"eventType is {quote(named)}, which is not documented{hint}"
+        yield UNKNOWN_EVENT_TYPE.finding(f"{prefix}eventType", message)
+    for error in schemas.schema_errors(event_type, event):
+        yield from findings_for(body, error)
+    for check in VALUE_CHECKS:
         yield from check(body)
-
-
-def _check_event_type(body: EventBody) -> Iterator[Finding]:
-    if "eventType" not in body.event:
-        yield finding(
-            "unknown-event-type", f"{body.prefix}eventType", "eventType is missing; expected one of the twenty"
-        )
-        return
-    named = body.event["eventType"]
-    hint = nearest(named, EVENT_TYPES) if isinstance(named, str) else ""
-    message = f"eventType is {quote(named)}, which is not documented{hint}"
-    yield finding("unknown-event-type", f"{body.prefix}eventType", message)
-
-
-# ---- What no schema can say ----
-
-
-# ---- The answer ----

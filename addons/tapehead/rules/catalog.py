@@ -1,26 +1,103 @@
-"""The catalogue of rules: one entry each, with what it means for the reported numbers and how to fix it.
+"""The registry of rules and of the checks of a session.
 
 Ids and severities are a contract with the people who script against them: an id is never reused, wording may change.
-Rules of one exchange are in `rules.exchange`; those of the session as a whole in `rules.session` (its life),
-`rules.parts` (ads, chapters, states) and `rules.clock` (pings, timestamps, playheads).
+The order of the rules is that of the documentation, and of findings about the same event. A rule is added with its
+check in the module of its family, and with an entry here.
 """
 
-from tapehead.protocol.exchange import Finding, Severity
+from tapehead.protocol.transitions import ViolationKind
+from tapehead.rules import (
+    ads,
+    body,
+    chapters,
+    delivery,
+    lifecycle,
+    pings,
+    player_states,
+    playhead,
+    response,
+    schema_errors,
+    timeouts,
+    timestamps,
+    values,
+)
 from tapehead.rules.support.rule import Rule
-from tapehead.rules.texts_clock import CLOCK_RULES
-from tapehead.rules.texts_exchange import EXCHANGE_RULES
-from tapehead.rules.texts_parts import PART_RULES
-from tapehead.rules.texts_session import SESSION_RULES
+from tapehead.rules.support.session_check import SessionCheck
 
-__all__ = ["RULES", "Rule", "finding"]
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        body.NOT_JSON,
+        body.NOT_AN_OBJECT,
+        body.CONTENT_TYPE,
+        body.UNKNOWN_EVENT_TYPE,
+        schema_errors.MISSING_PARAMETER,
+        schema_errors.WRONG_TYPE,
+        schema_errors.BAD_VALUE,
+        schema_errors.UNKNOWN_PARAMETER,
+        schema_errors.MISPLACED_PARAMETER,
+        schema_errors.MISPLACED_METADATA,
+        schema_errors.METADATA_KEY,
+        values.TIMESTAMP_UNIT,
+        timestamps.CLOCK_SKEW,
+        values.IDENTIFIER_FORMAT,
+        values.NO_VISITOR_ID,
+        values.PLACEHOLDER_VALUE,
+        values.BITRATE_UNIT,
+        values.BITRATE_MISSING,
+        response.REJECTED,
+        response.UNEXPECTED_STATUS,
+        response.NO_LOCATION,
+        response.NO_RESPONSE,
+        delivery.SESSION_START_MISPLACED,
+        delivery.UNKNOWN_SESSION,
+        timestamps.EVENT_BEFORE_START,
+        lifecycle.NO_PLAY,
+        lifecycle.EVENT_AFTER_END,
+        lifecycle.EVENT_AFTER_COMPLETE,
+        delivery.KEPT_SENDING,
+        lifecycle.SESSION_NOT_CLOSED,
+        timeouts.SESSION_TOO_LONG,
+        timeouts.EXPIRED_IDLE,
+        timeouts.EXPIRED_STALLED,
+        delivery.REPEATED_EVENT,
+        delivery.DOWNLOADED_FLAG,
+        ads.AD_OUTSIDE_BREAK,
+        ads.AD_BREAK_NOT_OPEN,
+        ads.AD_BREAK_NESTED,
+        ads.AD_BREAK_EMPTY,
+        ads.AD_BREAK_LEFT_OPEN,
+        ads.AD_NOT_OPEN,
+        ads.AD_OVERLAP,
+        ads.AD_LEFT_OPEN,
+        ads.AD_POSITION,
+        ads.AD_DURATION,
+        chapters.CHAPTER_OVERLAP,
+        chapters.CHAPTER_NOT_OPEN,
+        chapters.CHAPTER_LEFT_OPEN,
+        player_states.STATE_NOT_OPEN,
+        player_states.STATE_ALREADY_OPEN,
+        player_states.TOO_MANY_STATES,
+        player_states.STATE_NAME,
+        pings.PING_GAP,
+        pings.PING_FLOOD,
+        timestamps.EQUAL_TIMESTAMPS,
+        timestamps.TIMESTAMP_ORDER,
+        playhead.PLAYHEAD_RANGE,
+        playhead.PLAYHEAD_FROZEN,
+        playhead.PLAYHEAD_IN_AD,
+        playhead.PLAYHEAD_PAUSED,
+    )
+}
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in (*EXCHANGE_RULES, *SESSION_RULES, *PART_RULES, *CLOCK_RULES)}
+SESSION_CHECKS: list[SessionCheck] = [
+    check
+    for family in (delivery, lifecycle, player_states, ads, chapters, timestamps, timeouts, pings, playhead)
+    for check in vars(family).values()
+    if isinstance(check, SessionCheck)
+]
 
-
-def finding(rule: str, path: str, message: str, severity: Severity | None = None) -> Finding:
-    """A finding of `rule`, graded as the catalogue says unless `severity` says otherwise.
-
-    Raises:
-        KeyError: the catalogue has no such rule.
-    """
-    return Finding(rule, severity or RULES[rule].severity, path, message)
+# The rule that each kind of violation of the session machine breaks.
+VIOLATION_RULES: dict[ViolationKind, Rule] = {
+    kind: row.rule for family in (lifecycle, player_states, ads, chapters) for kind, row in family.VIOLATIONS.items()
+}

@@ -1,87 +1,144 @@
-"""What the session machine says: events that are slips where the session is, and what is left open at its end."""
-
-from collections.abc import Iterator, Mapping
+"""Rules on a session's life: whether it plays, how it closes, what comes after its end."""
 
 from tapehead.protocol.events import Event
-from tapehead.protocol.session_machine import Step, Violation
+from tapehead.protocol.exchange import Severity
 from tapehead.protocol.transitions import ViolationKind
-from tapehead.rules.support.intervals import restarts
-from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
-from tapehead.text import quote
+from tapehead.rules import delivery
+from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.session_check import (
+    EventCheck,
+    Report,
+    SessionCheck,
+    StepCheck,
+    arrival_check,
+    start_check,
+    step_check,
+)
+from tapehead.rules.support.session_view import SessionView, name_of
+from tapehead.rules.support.violations import ViolationRule
+from tapehead.rules.timeouts import EXPIRED_IDLE
 
-RULE_IDS: Mapping[ViolationKind, str] = {kind: kind.replace("_", "-") for kind in ViolationKind}
-# What is wrong, after the event's name; {opened} is the event that opened what is open, {state} a state's name.
-_MESSAGES = {
-    "ad-outside-break": "no break is open; expected adBreakStart before it",
-    "ad-break-not-open": "no break is open; expected adBreakStart before it",
-    "ad-break-nested": "the break of {opened} is still open; expected adBreakComplete before it",
-    "ad-break-empty": "the break of {opened} had no ad; expected an adStart in it",
-    "ad-break-left-open": "the break of {opened} is still open; expected adBreakComplete before the session's end",
-    "ad-not-open": "no ad is open; expected adStart before it",
-    "ad-overlap": "the ad of {opened} is still open; expected adComplete or adSkip before it",
-    "ad-left-open": "the ad of {opened} is still open; expected adComplete or adSkip before it",
-    "chapter-overlap": "the chapter of {opened} is still open; expected chapterComplete or chapterSkip before it",
-    "chapter-not-open": "no chapter is open; expected chapterStart before it",
-    "chapter-left-open": "the chapter of {opened} is still open; expected chapterComplete or chapterSkip before it",
-    "state-not-open": "params.media.state.name: the state {state} is not open; expected stateStart before it",
-    "state-already-open": "params.media.state.name: the state {state} is open already; expected stateEnd before it",
-    "event-after-complete": "it comes after sessionComplete; expected sessionComplete last",
-    "event-after-end": "it comes after sessionEnd, which closed the session; expected nothing after it",
-    "session-not-closed": "the last event; expected sessionComplete or sessionEnd",
-}
-# Rules that everything after the first place only follows from.
-_ONCE = ("event-after-complete", "event-after-end")
-_LEFT_OPEN = ("ad-break-left-open", "ad-left-open", "chapter-left-open")
-_OPENERS = {"ad-break": "adBreakStart", "ad": "adStart", "chapter": "chapterStart"}
-
-
-def check_moves(case: SessionView) -> Iterator[RuleHit]:
-    """What the machine calls a slip, and at the end what silence leaves open."""
-    last: dict[str, Event] = {}
-    told: set[str] = set()
-    spared = _LEFT_OPEN if restarts(case) else ()
-    steps = [*case.steps, case.end] if case.opened else case.steps
-    for step in steps:
-        for violation in step.violations:
-            rule = RULE_IDS[violation.kind]
-            if rule not in told and not (step.event.type == "sessionEnd" and rule in spared):
-                yield _found(case, step, violation, last)
-            told.update({rule} & set(_ONCE))
-        if step.event.type:
-            last[step.event.type] = step.event
+NO_PLAY = Rule(
+    id="no-play",
+    severity=Severity.WARNING,
+    when="The session has pings or ads, but never a play for the main content.",
+    why="It counts as a drop before start: no content start, no content time, no progress markers.",
+    fix="Send play at the first frame of the main content, after the pre-roll if there is one.",
+    bad="sessionStart, ping, ping, sessionEnd",
+    good="sessionStart, play, ping, ping, sessionEnd",
+    source="Reference: play; metrics, content-starts; metrics, drops-before-start",
+    contradictions=(
+        "The pages do not say whether a play inside an ad break counts. Here it does not: the vendor's "
+        "SDK sends one after every adStart. A viewer who leaves in the pre-roll fires this rule too."
+    ),
+)
 
 
-def _found(case: SessionView, step: Step, violation: Violation, last: Mapping[str, Event]) -> RuleHit:
-    rule = RULE_IDS[violation.kind]
-    kind = next((kind for kind in _OPENERS if rule.startswith(f"{kind}-")), "")
-    opener = last.get(_OPENERS.get(kind, ""))
-    opened = f"event {opener.index}" if opener else "an earlier event"
-    message = _MESSAGES[rule].format(opened=opened, state=violation.name and quote(violation.name))
-    silent = step is case.end and rule != "session-not-closed"
-    subject = f"the session goes silent after {name_of(step.event)}" if silent else name_of(step.event)
-    more = _count_after(case, rule) if rule in _ONCE else ""
-    path = "params.media.state.name" if violation.name and step.event.type != "statesUpdate" else ""
-    return RuleHit(rule, step.event, f"{subject}: {message}{more}", path)
-
-
-def _count_after(case: SessionView, rule: str) -> str:
-    """How many events break a rule of which only the first is told."""
-    count = sum(RULE_IDS[violation.kind] == rule for step in case.steps for violation in step.violations)
-    return f" ({count} such events)" if count > 1 else ""
-
-
-def check_play(case: SessionView) -> Iterator[RuleHit]:
-    """no-play: pings or ads, but never a play for the main content."""
-    if case.start is None or any(_plays_content(step) for step in case.steps):
+@step_check(NO_PLAY, types=("ping", "play", "adStart"))
+def check_play(session: SessionView, report: Report) -> StepCheck:
+    """Report pings or ads in a session that never plays main content."""
+    if session.start is None:
         return
-    first = next((step.event for step in case.steps if step.event.type in ("ping", "adStart")), None)
+    first: Event | None = None
+    while step := (yield):
+        if step.event.type == "play" and step.before.in_main_content:
+            return
+        if first is None and step.event.type in ("ping", "adStart"):
+            first = step.event
     if first:
         message = f"{name_of(first)}: the session never plays main content; expected a play outside an ad break"
-        yield RuleHit("no-play", first, message)
+        report(NO_PLAY.hit(first, message))
 
 
-def _plays_content(step: Step) -> bool:
-    return step.event.type == "play" and step.before.in_main_content
+EVENT_AFTER_END = Rule(
+    id="event-after-end",
+    severity=Severity.ERROR,
+    when="Anything but a second sessionEnd came after sessionEnd.",
+    why="sessionEnd closes the session at once; everything after it is dropped.",
+    fix="Send sessionEnd last, when the viewer leaves; open a new session to go on.",
+    bad="sessionStart, play, sessionEnd, ping",
+    good="sessionStart, play, ping, sessionEnd",
+    source="Reference: session end",
+    contradictions="One page says that such events are silently dropped, another that the endpoint answers 410.",
+)
 
 
-CHECKS = (check_moves, check_play)
+EVENT_AFTER_COMPLETE = Rule(
+    id="event-after-complete",
+    severity=Severity.WARNING,
+    when="play, ads or chapters came after sessionComplete.",
+    why="The content already counts as completed; what follows adds time to a session that is over for the viewer.",
+    fix="Send sessionComplete after everything else; start a new session to play again.",
+    bad="sessionStart, play, sessionComplete, chapterComplete",
+    good="sessionStart, play, chapterComplete, sessionComplete",
+    source="Reference: session complete",
+    contradictions=(
+        "One page says that sessionComplete leaves the session open, another that its record is "
+        "written when the session ends. So this is a warning."
+    ),
+)
+
+
+SESSION_NOT_CLOSED = Rule(
+    id="session-not-closed",
+    severity=Severity.INFO,
+    when="The session has no sessionComplete and no sessionEnd.",
+    why="It is reported only after the 10 minutes of its timeout, and without a content complete.",
+    fix="Send sessionComplete when the content ends, sessionEnd when the viewer leaves.",
+    bad="sessionStart, play, ping",
+    good="sessionStart, play, ping, sessionComplete",
+    source="Reference: session complete; session end; timeout conditions",
+    contradictions="One page prefers that sessions time out, another wants sessionComplete before sessionEnd.",
+)
+
+VIOLATIONS = {
+    ViolationKind.EVENT_AFTER_END: ViolationRule(
+        EVENT_AFTER_END, "it comes after sessionEnd, which closed the session; expected nothing after it"
+    ),
+    ViolationKind.EVENT_AFTER_COMPLETE: ViolationRule(
+        EVENT_AFTER_COMPLETE, "it comes after sessionComplete; expected sessionComplete last"
+    ),
+    ViolationKind.SESSION_NOT_CLOSED: ViolationRule(
+        SESSION_NOT_CLOSED, "the last event; expected sessionComplete or sessionEnd"
+    ),
+}
+
+
+@step_check(*(row.rule for row in VIOLATIONS.values()), types=("sessionEnd",), violations=True)
+def check_end(session: SessionView, report: Report) -> StepCheck:
+    """Report the first event after the end and how many there are, and a session without an end."""
+    late: dict[ViolationKind, list[Event]] = {}
+    while step := (yield):
+        for violation in step.violations:
+            if violation.kind in VIOLATIONS:
+                late.setdefault(violation.kind, []).append(step.event)
+    for violation in session.end.violations if session.end else ():
+        if session.end and violation.kind in VIOLATIONS:
+            late[violation.kind] = [session.end.event]
+    for kind, events in late.items():
+        more = f" ({len(events)} such events)" if len(events) > 1 else ""
+        message = f"{name_of(events[0])}: {VIOLATIONS[kind].message}{more}"
+        report(VIOLATIONS[kind].rule.hit(events[0], message))
+
+
+def late_checks(*, ended: bool) -> tuple[SessionCheck, ...]:
+    """Return the checks for events that come for a session that is long gone.
+
+    Args:
+        ended: whether it ended; else it had fallen silent.
+    """
+
+    def check_silent(session: SessionView, report: Report) -> None:
+        first = session.first
+        message = f"{name_of(first)}: the session had been silent for more than a day; expected a new session"
+        report(EXPIRED_IDLE.hit(first, message))
+
+    def check_ended(_session: SessionView, report: Report) -> EventCheck:
+        while event := (yield):
+            if event.type != "sessionEnd":
+                message = f"{name_of(event)}: {VIOLATIONS[ViolationKind.EVENT_AFTER_END].message}"
+                report(EVENT_AFTER_END.hit(event, message))
+                return
+
+    gone = arrival_check(EVENT_AFTER_END)(check_ended) if ended else start_check(EXPIRED_IDLE)(check_silent)
+    return (gone, delivery.check_repeats, delivery.check_refused)

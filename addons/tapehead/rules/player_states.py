@@ -1,38 +1,103 @@
-"""Rules on player states: names, and how many a session may have."""
+"""Rules on player states: what starts and ends them, their names, and how many a session may have."""
 
-from collections.abc import Iterator
-
-from tapehead.protocol.events import Event
+from tapehead.protocol.exchange import Severity
 from tapehead.protocol.parameters import STANDARD_STATES
-from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
+from tapehead.protocol.transitions import ViolationKind
+from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_view import SessionView, name_of
+from tapehead.rules.support.violations import ViolationRule, check_violations
 from tapehead.text import quote
 
-
-def check_states(case: SessionView) -> Iterator[RuleHit]:
-    """too-many-states and state-name: what names the player states have."""
-    limit = case.thresholds.states
-    for step in case.steps:
-        known = step.after.known_states
-        if known is step.before.known_states:
-            continue
-        for new in sorted(known - step.before.known_states):
-            yield from _check_state_name(step.event, new)
-        if len(known) > limit >= len(step.before.known_states):
-            message = (
-                f"{name_of(step.event)}: different state number {len(known)} of the session; expected {limit} at most"
-            )
-            yield RuleHit("too-many-states", step.event, message)
-
-
+_STATE_EVENTS = ("stateStart", "stateEnd", "statesUpdate")
 _STANDARD = {standard.lower(): standard for standard in STANDARD_STATES}
 
 
-def _check_state_name(event: Event, state: str) -> Iterator[RuleHit]:
-    bare = "".join(letter for letter in state if letter.isalnum()).lower()
-    standard = _STANDARD.get(bare)
-    if standard and state != standard:
-        message = f"{name_of(event)}: params.media.state.name is {quote(state)}; expected the standard name {standard}"
-        yield RuleHit("state-name", event, message, "params.media.state.name")
+STATE_NOT_OPEN = Rule(
+    id="state-not-open",
+    severity=Severity.WARNING,
+    when="A stateEnd came for a state that is not open.",
+    why="It ends nothing; the state's time is not counted.",
+    fix="Send stateStart first, with the same name.",
+    bad="stateEnd mute",
+    good="stateStart mute, stateEnd mute",
+    source="Reference: player state, overview",
+)
 
 
-CHECKS = (check_states,)
+STATE_ALREADY_OPEN = Rule(
+    id="state-already-open",
+    severity=Severity.WARNING,
+    when="A stateStart came for a state that is open.",
+    why="The state's count goes up without a change, and its time is a guess.",
+    fix="Send stateStart only when the player goes into the state.",
+    bad="stateStart mute, stateStart mute",
+    good="stateStart mute, stateEnd mute, stateStart mute",
+    source="Reference: player state, overview",
+)
+
+VIOLATIONS = {
+    ViolationKind.STATE_NOT_OPEN: ViolationRule(
+        STATE_NOT_OPEN, "params.media.state.name: the state {state} is not open; expected stateStart before it"
+    ),
+    ViolationKind.STATE_ALREADY_OPEN: ViolationRule(
+        STATE_ALREADY_OPEN, "params.media.state.name: the state {state} is open already; expected stateEnd before it"
+    ),
+}
+
+
+@step_check(*(row.rule for row in VIOLATIONS.values()), types=("sessionEnd",), violations=True)
+def check_switches(session: SessionView, report: Report) -> StepCheck:
+    """Report player states that are started or ended twice."""
+    return check_violations(session, report, VIOLATIONS)
+
+
+TOO_MANY_STATES = Rule(
+    id="too-many-states",
+    severity=Severity.WARNING,
+    when="An eleventh different state came in one session.",
+    why="Only the first ten different states of a session are kept.",
+    fix="Track ten states at most; put changing details into customMetadata.",
+    bad="stateStart with eleven different names",
+    good="stateStart with ten different names, as often as need be",
+    source="Reference: player state, overview",
+    options=("states",),
+)
+
+
+@step_check(TOO_MANY_STATES, types=_STATE_EVENTS)
+def check_number(session: SessionView, report: Report) -> StepCheck:
+    """Report the event with one player state more than a session may have."""
+    limit = session.thresholds.states
+    while step := (yield):
+        number = len(step.after.known_states)
+        if number > limit >= len(step.before.known_states):
+            message = f"{name_of(step.event)}: different state number {number} of the session; expected {limit} at most"
+            report(TOO_MANY_STATES.hit(step.event, message))
+            return
+
+
+STATE_NAME = Rule(
+    id="state-name",
+    severity=Severity.INFO,
+    when="A state's name differs from a standard one only by case or separators.",
+    why="It may be reported as a custom state, next to the standard one.",
+    fix="Send fullScreen, closedCaptioning, mute, pictureInPicture or inFocus.",
+    bad="stateStart full_screen",
+    good="stateStart fullScreen",
+    source="Reference: player state, overview",
+    contradictions="fullScreen on one page is fullscreen on others; SDK 3.1.0 sends fullScreen.",
+)
+
+
+@step_check(STATE_NAME, types=_STATE_EVENTS)
+def check_names(_session: SessionView, report: Report) -> StepCheck:
+    """Report names that differ from a standard one in case or punctuation."""
+    path = "params.media.state.name"
+    while step := (yield):
+        known = step.after.known_states
+        for name in sorted(known - step.before.known_states) if known is not step.before.known_states else ():
+            standard = _STANDARD.get("".join(letter for letter in name if letter.isalnum()).lower())
+            if standard and name != standard:
+                message = f"{name_of(step.event)}: {path} is {quote(name)}; expected the standard name {standard}"
+                report(STATE_NAME.hit(step.event, message, path))

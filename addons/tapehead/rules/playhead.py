@@ -1,96 +1,154 @@
-"""Playheads: their range, and when they move and stand still."""
+"""Rules on playheads: their range, and when they move and stand still."""
 
-from collections.abc import Iterator
+import math
 
 from tapehead.protocol.events import LIVE_LENGTH, Event
+from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import State
 from tapehead.protocol.transitions import Life, Playback
-from tapehead.rules.support.session_view import RuleHit, SessionView, name_of
+from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_view import SessionView, name_of
 
-PATH = "playerTime.playhead"
+_PATH = "playerTime.playhead"
 _FROZEN_EVENTS = 3
 
 
-def check_range(case: SessionView) -> Iterator[RuleHit]:
-    """playhead-range: one finding for each row of events that are out of range on the same side."""
-    side = ""
-    for step in case.steps:
+PLAYHEAD_RANGE = Rule(
+    id="playhead-range",
+    severity=Severity.ERROR,
+    when="A playhead is below 0, over media.length by more than a second (recorded), or 86400 and more (live).",
+    why="Progress markers, segments and unique time come out of playheads: all of them are wrong.",
+    fix="Send seconds into the content; for live content the second of the day.",
+    bad="media.length 60, playhead 60000",
+    good="media.length 60, playhead 60",
+    source="Reference: sessions request",
+    contradictions="Strictly below the length on one page; a sample has 128 of 128. The length itself is fine.",
+    options=("playhead-slack-seconds",),
+)
+
+
+@step_check(PLAYHEAD_RANGE)
+def check_range(session: SessionView, report: Report) -> StepCheck:
+    """Report the first of each row of events that are out of range on the same side."""
+    if session.live:
+        most, wanted_most = float(LIVE_LENGTH), f"less than {LIVE_LENGTH}, the seconds of a day"
+    elif session.length is not None:
+        most = session.length + session.thresholds.playhead_slack_seconds
+        wanted_most = f"{session.length:g} at most, which is media.length"
+    else:
+        most, wanted_most = math.inf, ""
+    side = 0
+    while step := (yield):
         playhead = step.event.playhead
         if playhead is None:
             continue
-        before, (side, wanted) = side, _judge(case, playhead)
+        over = playhead >= most if session.live else playhead > most
+        before, side = side, -1 if playhead < 0 else int(over)
         if side and side != before:
-            message = f"{name_of(step.event)}: {PATH} is {playhead:g}; expected {wanted}"
-            yield RuleHit("playhead-range", step.event, message, PATH)
+            wanted = "0 or more" if side < 0 else wanted_most
+            message = f"{name_of(step.event)}: {_PATH} is {playhead:g}; expected {wanted}"
+            report(PLAYHEAD_RANGE.hit(step.event, message, _PATH))
 
 
-def _judge(case: SessionView, playhead: float) -> tuple[str, str]:
-    """On which side a playhead is out of range, and what is expected; empty if it is fine."""
-    if playhead < 0:
-        return "below", "0 or more"
-    if case.live:
-        return ("over", f"less than {LIVE_LENGTH}, the seconds of a day") if playhead >= LIVE_LENGTH else ("", "")
-    if case.length is not None and playhead > case.length + case.thresholds.playhead_slack_seconds:
-        return "over", f"{case.length:g} at most, which is media.length"
-    return "", ""
+PLAYHEAD_FROZEN = Rule(
+    id="playhead-frozen",
+    severity=Severity.WARNING,
+    when="Three or more events in a row while main content plays, over more than 10 seconds, have the same playhead.",
+    why="The back end takes it for a stall: the time does not count as content time, markers are never reached.",
+    fix="Read the playhead when the event happens; send bufferStart when playback stands still.",
+    bad="play playhead 0, ping playhead 0, ping playhead 0",
+    good="play playhead 0, ping playhead 10, ping playhead 20",
+    source="Reference: metrics, stall-events",
+    contradictions="Whether three events are the first and two repeats, or three repeats, is not stated.",
+    options=("frozen-seconds",),
+)
 
 
-def check_frozen(case: SessionView) -> Iterator[RuleHit]:
-    """playhead-frozen: once for each time that it stands still while main content plays."""
-    limit_ms, row, told = case.thresholds.frozen_seconds * 1000, list[Event](), False
-    for step in case.steps:
+@step_check(PLAYHEAD_FROZEN)
+def check_frozen(session: SessionView, report: Report) -> StepCheck:
+    """Report once each time that the playhead stands still while main content plays."""
+    limit_ms = session.thresholds.frozen_seconds * 1000
+    first: Event | None = None
+    number, reported = 0, False
+    while step := (yield):
         event = step.event
         if event.playhead is None or event.ts is None:
             continue
-        if not (row and _plays(step.before) and row[0].playhead == event.playhead):
-            row, told = [], False
-        row.append(event)
-        span = event.ts - (row[0].ts or 0)
-        if len(row) >= _FROZEN_EVENTS and span > limit_ms and not told:
-            told = True
-            message = f"{name_of(event)}: {PATH} is {event.playhead:g} in {len(row)} events over {span / 1000:.1f} s"
+        if first is None or first.playhead != event.playhead or not _plays(step.before):
+            first, number, reported = event, 0, False
+        number += 1
+        stood_ms = event.ts - (first.ts or 0)
+        if number >= _FROZEN_EVENTS and stood_ms > limit_ms and not reported:
+            reported = True
+            message = f"{name_of(event)}: {_PATH} is {event.playhead:g} in {number} events over {stood_ms / 1000:.1f} s"
             message += " of playing main content; expected it to move"
-            yield RuleHit("playhead-frozen", event, message, PATH)
+            report(PLAYHEAD_FROZEN.hit(event, message, _PATH))
 
 
 def _plays(state: State) -> bool:
-    return state.life is Life.OPEN and state.playback is Playback.PLAYING and state.in_main_content
+    return state.playback is Playback.PLAYING and state.life is Life.OPEN and state.in_main_content
 
 
-def check_ads(case: SessionView) -> Iterator[RuleHit]:
-    """playhead-in-ad: once for each ad in which it moves."""
+PLAYHEAD_IN_AD = Rule(
+    id="playhead-in-ad",
+    severity=Severity.WARNING,
+    when="The playhead moves by more than a second while an ad is open.",
+    why="Ad time shows up as viewed content: unique time and progress markers run ahead.",
+    fix="Keep the position of the main content as the playhead while an ad plays.",
+    bad="adStart playhead 21, ping playhead 26",
+    good="adStart playhead 21, ping playhead 21",
+    source="Reference: ads, overview",
+    contradictions="The samples of adComplete and adSkip have playheads that ran with the ad.",
+    options=("playhead-slack-seconds",),
+)
+
+
+@step_check(PLAYHEAD_IN_AD)
+def check_ads(session: SessionView, report: Report) -> StepCheck:
+    """Report once each ad in which the playhead moves."""
     ad: Event | None = None
-    for step in case.steps:
+    while step := (yield):
         event = step.event
-        if ad and ad.playhead is not None and step.before.in_ad and event.type != "adStart" and _moved(case, ad, event):
-            message = f"{name_of(event)}: {PATH} is {event.playhead:g} while the ad of event {ad.index} is open"
-            yield RuleHit("playhead-in-ad", event, f"{message}; expected {ad.playhead:g} as at its start", PATH)
-            ad = None
         if event.type == "adStart":
             ad = event
+        elif ad and step.before.in_ad and _has_moved(session, ad, event):
+            message = f"{name_of(event)}: {_PATH} is {event.playhead:g} while the ad of event {ad.index} is open"
+            report(PLAYHEAD_IN_AD.hit(event, f"{message}; expected {ad.playhead:g} as at its start", _PATH))
+            ad = None
 
 
-def check_pauses(case: SessionView) -> Iterator[RuleHit]:
-    """playhead-paused: once for each pause in which a ping has another playhead."""
+PLAYHEAD_PAUSED = Rule(
+    id="playhead-paused",
+    severity=Severity.WARNING,
+    when="A ping between pauseStart and the next play has a playhead more than a second from the pause's.",
+    why="Either the pause goes on in the reports while the viewer watches, or the playhead is made up.",
+    fix="Send play as soon as playback goes on; a seek is pauseStart, then play.",
+    bad="pauseStart playhead 30, ping playhead 40",
+    good="pauseStart playhead 30, ping playhead 30, play playhead 30, ping playhead 40",
+    source="Reference: pause start; metrics, pause-events",
+    options=("playhead-slack-seconds",),
+)
+
+
+@step_check(PLAYHEAD_PAUSED)
+def check_pauses(session: SessionView, report: Report) -> StepCheck:
+    """Report once each pause in which a ping has another playhead."""
     pause: Event | None = None
-    for step in case.steps:
+    while step := (yield):
         event = step.event
         if event.type == "pauseStart":
             pause = event
         elif event.type == "play" or step.before.life is Life.ENDED:
             pause = None
-        elif event.type == "ping" and pause and pause.playhead is not None and _moved(case, pause, event):
-            message = f"ping: {PATH} is {event.playhead:g} in the pause of event {pause.index}"
-            yield RuleHit(
-                "playhead-paused", event, f"{message}; expected {pause.playhead:g}, or a play before it", PATH
-            )
+        elif event.type == "ping" and pause and _has_moved(session, pause, event):
+            message = f"ping: {_PATH} is {event.playhead:g} in the pause of event {pause.index}"
+            message += f"; expected {pause.playhead:g}, or a play before it"
+            report(PLAYHEAD_PAUSED.hit(event, message, _PATH))
             pause = None
 
 
-def _moved(case: SessionView, earlier: Event, later: Event) -> bool:
+def _has_moved(session: SessionView, earlier: Event, later: Event) -> bool:
     if earlier.playhead is None or later.playhead is None:
         return False
-    return abs(later.playhead - earlier.playhead) > case.thresholds.playhead_slack_seconds
-
-
-CHECKS = (check_range, check_frozen, check_ads, check_pauses)
+    return abs(later.playhead - earlier.playhead) > session.thresholds.playhead_slack_seconds

@@ -1,37 +1,82 @@
-"""Rules on the endpoint's answer."""
+"""Rules on the endpoint's answer: its status, its Location, or its absence."""
 
 from collections.abc import Iterator
 
-from tapehead.protocol.exchange import Finding
+from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import DOCUMENTED_STATUSES, Call, sid_of_location
-from tapehead.rules.catalog import finding
+from tapehead.rules.support.rule import Rule
+
+REJECTED = Rule(
+    id="rejected",
+    severity=Severity.ERROR,
+    when="The endpoint answered 4xx or 5xx.",
+    why="The event is lost; after 404 or 410 so is everything that follows in that session.",
+    fix="Read the answer's message; after 404 and 410 open a new session.",
+    bad='ping answered 400 {"message": "..."}',
+    good="ping answered 204",
+    source="Reference: events request; sessions request",
+    contradictions="One page says that events are answered by a bare status, another that a 400 has a message.",
+)
+
+
+UNEXPECTED_STATUS = Rule(
+    id="unexpected-status",
+    severity=Severity.ERROR,
+    when="The answer has a status that the call does not document.",
+    why="Something else than the endpoint answered, such as a captive portal or a redirect: the event is lost.",
+    fix="Check the endpoint's URL and what stands between.",
+    bad="sessionStart answered 302",
+    good="sessionStart answered 201",
+    source="Reference: sessions request; events request",
+)
+
+
+NO_LOCATION = Rule(
+    id="no-location",
+    severity=Severity.ERROR,
+    when="A 201 to a session call without a Location header that carries a session id.",
+    why="The player cannot send any event: the session ends up with its start alone.",
+    fix="Check what stands between player and endpoint; in browsers, that CORS exposes Location.",
+    bad="201 without Location",
+    good="201 with Location: /api/v1/sessions/bbc582e1",
+    source="Reference: obtaining the session id",
+    contradictions="Session ids are about 22 letters and digits on one page, 64 hex digits on others: any is fine.",
+)
+
+
+NO_RESPONSE = Rule(
+    id="no-response",
+    severity=Severity.ERROR,
+    when="The connection failed or timed out before an answer.",
+    why="Whether the event counts is unknown; SDKs do not send an event again.",
+    fix="Check the network and the endpoint's URL; send again, in order, what has no answer.",
+    bad="ping, connection reset",
+    good="ping answered 204",
+    source="Observed: SDK 3.1.0 tries a session start three times, an event once",
+)
 
 
 def check_answer(call: Call, request: Request, response: Response | None, error: str | None) -> Iterator[Finding]:
-    """Yield what is wrong with the answer to a call, or with its absence."""
+    """Yield the finding in the answer to a call, or for its absence."""
     if response is None:
-        yield finding("no-response", "", f"no answer: {error}")
+        yield NO_RESPONSE.finding("", f"no answer: {error}")
     elif response.status >= 400:
-        yield finding("rejected", "", f"the endpoint answered {response.status}{_reason(response)}")
+        yield REJECTED.finding("", f"the endpoint answered {response.status}{_reason(response)}")
     elif response.status not in DOCUMENTED_STATUSES[call]:
         wanted = ", ".join(map(str, sorted(DOCUMENTED_STATUSES[call])))
-        yield finding(
-            "unexpected-status", "", f"the answer's status is {response.status}; the {call} call has {wanted}"
-        )
-    elif call is Call.SESSION and not sid_of_location(response.header("Location")) and not _is_array(request):
-        yield finding("no-location", "", "the 201 has no Location that ends in /api/v1/sessions/{sid}")
-
-
-def _is_array(request: Request) -> bool:
-    """Whether the request is the old form of downloaded content; its answer opens no session to send events to."""
-    return request.content().lstrip()[:1] == b"["
+        message = f"the answer's status is {response.status}; the {call} call has {wanted}"
+        yield UNEXPECTED_STATUS.finding("", message)
+    # The answer to an array, the old form of downloaded content, opens no session to send events to.
+    elif (
+        call is Call.SESSION
+        and not sid_of_location(response.header("Location"))
+        and request.content().lstrip()[:1] != b"["
+    ):
+        yield NO_LOCATION.finding("", "the 201 has no Location that ends in /api/v1/sessions/{sid}")
 
 
 def _reason(response: Response) -> str:
-    """The message of a failed answer, after a colon; empty if it has none."""
+    """Return the message of a failed answer, after a colon; empty if it has none."""
     body = response.json()
-    if not isinstance(body, dict) or "message" not in body:
-        return ""
-    message = body["message"]
-    return f": {str(message)[:200]}"
+    return f": {str(body['message'])[:200]}" if isinstance(body, dict) and "message" in body else ""

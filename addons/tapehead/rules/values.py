@@ -8,14 +8,98 @@ from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS
 from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.parameters import PLACEHOLDER
-from tapehead.rules.catalog import finding
-from tapehead.rules.support.schema_errors import PERSON_KEYS, EventBody, join, name_of, part_of
+from tapehead.rules.schema_errors import METADATA_KEY
+from tapehead.rules.support.event_body import PERSON_KEYS, EventBody
+from tapehead.rules.support.rule import Rule
+from tapehead.rules.timestamps import CLOCK_SKEW
 from tapehead.text import quote
 
 SKEW_MS = 60_000
-
-
 LOW_BITRATE = 10_000
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_placeholder(key: str, value: str) -> bool:
+    return PLACEHOLDER.fullmatch(value) is not None or (key == "visitor.marketingCloudOrgId" and value == "test")
+
+
+TIMESTAMP_UNIT = Rule(
+    id="timestamp-unit",
+    severity=Severity.ERROR,
+    when="ts is in seconds or microseconds, or more than ten years from its arrival.",
+    why="All durations are sums of ts differences: a wrong unit makes every time metric wrong.",
+    fix="Send milliseconds since 1970, UTC, as an integer.",
+    bad='"ts": 1795401670',
+    good='"ts": 1795401670274',
+    source="Reference: sessions request; controlling the order of events",
+    contradictions="The timelines write ts as a placeholder string; the sample schema wants an integer.",
+)
+
+
+def check_timestamp(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for a ts that is not in milliseconds, or of a clock that is off."""
+    ts = body.section("playerTime").get("ts")
+    if not _is_number(ts):
+        return
+    path, off = f"{body.prefix}playerTime.ts", abs(ts - body.arrived_ms)
+    if off > TEN_YEARS_MS:
+        guess = "more than ten years from its arrival"
+        for unit, factor in (("seconds", 1000), ("microseconds", 1 / 1000), ("nanoseconds", 1 / 1_000_000)):
+            if abs(ts * factor - body.arrived_ms) <= TEN_YEARS_MS:
+                guess = f"which looks like {unit}"
+                break
+        message = f"{body.name}: {path} is {ts}, {guess}; expected milliseconds since 1970"
+        yield TIMESTAMP_UNIT.finding(path, message)
+    elif off > SKEW_MS and body.live:
+        side = "before" if ts < body.arrived_ms else "after"
+        message = f"{body.name}: {path} is {ts}, {off / 1000:.0f} s {side} its arrival; expected at most 60 s"
+        yield CLOCK_SKEW.finding(path, message)
+
+
+def check_metadata_keys(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for each metadata key with a reserved prefix; other characters are for the schema."""
+    if not event_type_of(body.event_type).metadata:
+        return
+    for key in body.section("customMetadata"):
+        place = body.join(("customMetadata", key))
+        if key.startswith("a."):
+            yield METADATA_KEY.finding(place, f"{body.name}: {place} begins with a., which is reserved")
+        elif key.startswith("media."):
+            message = f"{body.name}: {place} begins with media., which the reported variables use"
+            yield METADATA_KEY.finding(place, message, Severity.WARNING)
+
+
+_IDENTIFIERS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+    ("visitor.marketingCloudOrgId", lambda value: value.endswith("@AdobeOrg"), "an id that ends in @AdobeOrg"),
+    ("visitor.marketingCloudUserId", lambda value: re.fullmatch(r"[0-9]{38}", value) is not None, "38 digits"),
+    ("analytics.trackingServer", lambda value: "/" not in value, "a host name without scheme or path"),
+)
+
+
+IDENTIFIER_FORMAT = Rule(
+    id="identifier-format",
+    severity=Severity.WARNING,
+    when="An organisation id without @AdobeOrg, an ECID that is not 38 digits, a tracking server with scheme or path.",
+    why="The visitor or the report suite is not found: visits split up, or nothing is reported.",
+    fix="Send the ids exactly as the vendor's console shows them; the tracking server is a host name.",
+    bad='"analytics.trackingServer": "https://example.sc.omtrdc.net/"',
+    good='"analytics.trackingServer": "example.sc.omtrdc.net"',
+    source="Reference: request parameters",
+)
+
+
+def check_identifiers(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for each identifier that has another form than documented."""
+    params = body.section("params")
+    for key, fits, wanted in _IDENTIFIERS:
+        value = params.get(key)
+        if isinstance(value, str) and value and not _is_placeholder(key, value) and not fits(value):
+            path = f"{body.prefix}params.{key}"
+            shown = "is no such id" if key in PERSON_KEYS else f"is {quote(value)}"
+            yield IDENTIFIER_FORMAT.finding(path, f"{body.name}: {path} {shown}; expected {wanted}")
 
 
 _VISITOR_IDS = (
@@ -27,96 +111,95 @@ _VISITOR_IDS = (
 )
 
 
-def _check_timestamp(body: EventBody) -> Iterator[Finding]:
-    ts = part_of(body, "playerTime").get("ts")
-    if not _is_number(ts):
-        return
-    path, off = f"{body.prefix}playerTime.ts", abs(ts - body.arrived_ms)
-    if off > TEN_YEARS_MS:
-        yield finding("timestamp-unit", path, f"{name_of(body)}: {path} is {ts}, {_unit_guess(ts, body.arrived_ms)}")
-    elif off > SKEW_MS and body.live:
-        side = "before" if ts < body.arrived_ms else "after"
-        message = f"{name_of(body)}: {path} is {ts}, {off / 1000:.0f} s {side} its arrival; expected at most 60 s"
-        yield finding("clock-skew", path, message)
-
-
-def _unit_guess(ts: float, arrived_ms: float) -> str:
-    for unit, factor in (("seconds", 1000), ("microseconds", 1 / 1000), ("nanoseconds", 1 / 1_000_000)):
-        if abs(ts * factor - arrived_ms) <= TEN_YEARS_MS:
-            return f"which looks like {unit}; expected milliseconds since 1970"
-    return "more than ten years from its arrival; expected milliseconds since 1970"
-
-
-def _check_metadata_keys(body: EventBody) -> Iterator[Finding]:
-    if not event_type_of(body.event_type).metadata:
-        return
-    for key in part_of(body, "customMetadata"):
-        place = join(body, ("customMetadata", key))
-        if key.startswith("a."):
-            yield finding("metadata-key", place, f"{name_of(body)}: {place} begins with a., which is reserved")
-        elif key.startswith("media."):
-            message = f"{name_of(body)}: {place} begins with media., which the reported variables use"
-            yield finding("metadata-key", place, message, Severity.WARNING)
-
-
-def _check_identifiers(body: EventBody) -> Iterator[Finding]:
-    params = part_of(body, "params")
-    for key, fits, wanted in _IDENTIFIERS:
-        value = params.get(key)
-        if isinstance(value, str) and value and not _is_placeholder(key, value) and not fits(value):
-            path = f"{body.prefix}params.{key}"
-            shown = "is no such id" if key in PERSON_KEYS else f"is {quote(value)}"
-            yield finding("identifier-format", path, f"{name_of(body)}: {path} {shown}; expected {wanted}")
-
-
-_IDENTIFIERS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
-    ("visitor.marketingCloudOrgId", lambda value: value.endswith("@AdobeOrg"), "an id that ends in @AdobeOrg"),
-    ("visitor.marketingCloudUserId", lambda value: re.fullmatch(r"[0-9]{38}", value) is not None, "38 digits"),
-    ("analytics.trackingServer", lambda value: "/" not in value, "a host name without scheme or path"),
+NO_VISITOR_ID = Rule(
+    id="no-visitor-id",
+    severity=Severity.WARNING,
+    when="A sessionStart without any of marketingCloudUserId, appInstallationId, visitorId, aid and customerIDs.",
+    why="Each session counts as a new visitor, and the session cannot be joined with the visit it belongs to.",
+    fix="Send visitor.marketingCloudUserId (the ECID), or one of the others.",
+    bad="sessionStart without any visitor id",
+    good='"visitor.marketingCloudUserId": "12345678901234567890123456789012345678"',
+    source="Reference: request parameters",
+    contradictions="No page calls one of them mandatory. So this is a warning.",
 )
 
 
-def _check_visitor(body: EventBody) -> Iterator[Finding]:
-    if body.event_type == "sessionStart" and not any(part_of(body, "params").get(key) for key in _VISITOR_IDS):
+def check_visitor(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for a sessionStart without any visitor id."""
+    if body.event_type == "sessionStart" and not any(body.section("params").get(key) for key in _VISITOR_IDS):
         message = f"sessionStart: none of {', '.join(_VISITOR_IDS)} is there; expected at least one"
-        yield finding("no-visitor-id", f"{body.prefix}params", message)
+        yield NO_VISITOR_ID.finding(f"{body.prefix}params", message)
 
 
-def _check_placeholders(body: EventBody) -> Iterator[Finding]:
+PLACEHOLDER_VALUE = Rule(
+    id="placeholder-value",
+    severity=Severity.WARNING,
+    when="A value that says nothing: N/A, null, undefined, NaN, [object Object], <your-...>, [YOUR_...], blanks.",
+    why="It is reported as if it were a name, in rows of its own.",
+    fix="Send the real value, or leave the key out.",
+    bad='"media.name": "undefined"',
+    good='"media.name": "Evening news"',
+    source="Reference: sessions request (its sample); observed in players in the field",
+)
+
+
+def check_placeholders(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for each value that is a placeholder of a sample."""
     for section in ("params", "qoeData", "customMetadata"):
-        for key, value in part_of(body, section).items():
+        for key, value in body.section(section).items():
             if isinstance(value, str) and _is_placeholder(key, value):
-                path = join(body, (section, key))
-                yield finding(
-                    "placeholder-value", path, f"{name_of(body)}: {path} is {quote(value)}, which says nothing"
-                )
+                path = body.join((section, key))
+                yield PLACEHOLDER_VALUE.finding(path, f"{body.name}: {path} is {quote(value)}, which says nothing")
 
 
-def _check_bitrate(body: EventBody) -> Iterator[Finding]:
-    sections = [section for section in ("qoeData", "params") if "media.qoe.bitrate" in part_of(body, section)]
+BITRATE_UNIT = Rule(
+    id="bitrate-unit",
+    severity=Severity.INFO,
+    when="A bitrate under 10000: it looks like kilobits, the reference says bits per second.",
+    why="The average bitrate falls into the lowest buckets.",
+    fix="Send bits per second.",
+    bad='"media.qoe.bitrate": 3200',
+    good='"media.qoe.bitrate": 3200000',
+    source="Reference: request parameters (bits); variables, quality/bitrate (kilobits): the pages disagree",
+    contradictions=(
+        "Bits per second in the request parameters, kilobits on the variable's and the "
+        "metric's pages. So this is an information."
+    ),
+)
+
+
+BITRATE_MISSING = Rule(
+    id="bitrate-missing",
+    severity=Severity.WARNING,
+    when="A bitrateChange without media.qoe.bitrate.",
+    why="The change counts, but the average bitrate does not move.",
+    fix="Send the new bitrate in qoeData with the event.",
+    bad="bitrateChange without qoeData",
+    good='bitrateChange with "qoeData": {"media.qoe.bitrate": 800000}',
+    source="Reference: bitrateChange; sending quality data",
+    contradictions="Quality values stand in params on some pages and in qoeData on others: both are fine.",
+)
+
+
+def check_bitrate(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for a bitrate in kilobits, or for none where it changes."""
+    sections = [section for section in ("qoeData", "params") if "media.qoe.bitrate" in body.section(section)]
     if body.event_type == "bitrateChange" and not sections:
         path = f"{body.prefix}qoeData.media.qoe.bitrate"
-        yield finding("bitrate-missing", path, f"bitrateChange: {path} is missing; expected the new bitrate")
+        yield BITRATE_MISSING.finding(path, f"bitrateChange: {path} is missing; expected the new bitrate")
     for section in sections:
-        bitrate, path = part_of(body, section)["media.qoe.bitrate"], f"{body.prefix}{section}.media.qoe.bitrate"
+        bitrate, path = body.section(section)["media.qoe.bitrate"], f"{body.prefix}{section}.media.qoe.bitrate"
         if _is_number(bitrate) and 0 < bitrate < LOW_BITRATE:
-            message = f"{name_of(body)}: {path} is {bitrate}, which looks like kilobits; expected bits per second"
-            yield finding("bitrate-unit", path, message)
+            message = f"{body.name}: {path} is {bitrate}, which looks like kilobits; expected bits per second"
+            yield BITRATE_UNIT.finding(path, message)
 
 
-BEYOND_SCHEMA = (
-    _check_timestamp,
-    _check_metadata_keys,
-    _check_identifiers,
-    _check_visitor,
-    _check_placeholders,
-    _check_bitrate,
+# The checks of a body beyond its schema.
+VALUE_CHECKS: tuple[Callable[[EventBody], Iterator[Finding]], ...] = (
+    check_timestamp,
+    check_metadata_keys,
+    check_identifiers,
+    check_visitor,
+    check_placeholders,
+    check_bitrate,
 )
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_placeholder(key: str, value: str) -> bool:
-    return PLACEHOLDER.fullmatch(value) is not None or (key == "visitor.marketingCloudOrgId" and value == "test")

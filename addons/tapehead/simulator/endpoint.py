@@ -31,7 +31,7 @@ from tapehead.protocol.routes import (
 )
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
-from tapehead.rules.body import check_request
+from tapehead.rules.exchange_checks import check_request
 
 MOST_COMPLAINTS = 5
 # The oldest session beyond these is forgotten; its id, heard again, opens it anew.

@@ -17,7 +17,7 @@ from support.upstream_server import SID, upstream
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
 from tapehead.redaction.redactor import Redactor
-from tapehead.rules.body import MOST_FINDINGS, check_request
+from tapehead.rules.exchange_checks import MOST_FINDINGS, check_request
 
 RECORDINGS = RECORDINGS_FOLDER
 EVENTS = f"/api/v1/sessions/{SID}/events"

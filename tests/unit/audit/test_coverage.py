@@ -9,7 +9,7 @@ from support.coverage import EXPECTS, RECORDINGS, beyond, cover, items, kind_of,
 from support.sessions import BEGIN_MS, Timeline, of_bodies, run
 from support.timelines import TIMELINES
 from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS
-from tapehead.audit.session_audit import audit
+from tapehead.audit.recordings_audit import audit
 from tapehead.audit.settings import Settings, read_settings
 from tapehead.audit.tracking_plan import (
     ANY_EVENT,
@@ -306,8 +306,7 @@ def test_the_sdk_exercises_every_event_type_but_one() -> None:
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_the_samples_can_be_covered(path: Path) -> None:
-    named = ((str(path), entry) for entry in read_recordings([path], warn=pytest.fail))
-    report = cover(audit(named))
+    report = cover(audit(read_recordings([path], warn=pytest.fail)))
     assert all((item.first is not None) is (item.count > 0) for item in items(report).values())
     assert kind_of(report, ItemKind.EVENT_TYPES).exercised > 5
     assert bool([rule for _, _, rule in beyond(report, ItemKind.MOVES) if rule]) is (path.stem == "mistakes")

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.sessions import BEGIN_MS, Timeline, body_of, entries, mix, run
+from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.session_audit import audit
-from tapehead.metrics.calculator import calculate
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Exchange
@@ -110,8 +109,8 @@ def test_splitting_a_recording_changes_nothing(parts: list[list[Exchange]], cuts
     exchanges = mix(*named)
     bounds = sorted({0, *(min(cut, len(exchanges)) for cut in cuts), len(exchanges)})
     files = [exchanges[start:end] for start, end in pairwise(bounds)]
-    split = ((f"{n}.jsonl", entry) for n, file in enumerate(files) for entry in entries(file))
-    assert list(map(told, audit(split, measure=calculate))) == list(map(told, run(exchanges)))
+    split = (entry for n, file in enumerate(files) for entry in entries(file, f"{n}.jsonl"))
+    assert list(map(told, audit(split))) == list(map(told, run(exchanges)))
 
 
 def rename(exchanges: list[Exchange], sid: str) -> list[Exchange]:

@@ -21,8 +21,9 @@ from tapehead.protocol.transitions import (
     ViolationKind,
     find_transition,
 )
-from tapehead.rules.catalog import RULES
-from tapehead.rules.lifecycle import RULE_IDS
+from tapehead.rules.catalog import RULES, VIOLATION_RULES
+
+RULE_IDS = {kind: rule.id for kind, rule in VIOLATION_RULES.items()}
 
 
 def events(timeline: Timeline) -> list[Event]:

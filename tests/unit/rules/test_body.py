@@ -10,8 +10,9 @@ from support.rules import CONTRACT, EVENTS, NOW_MS, PING, at_time, findings_of, 
 from support.timelines import TIMELINES
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.exchange import Severity
-from tapehead.rules.catalog import RULES, finding
+from tapehead.protocol.exchange import Finding, Severity
+from tapehead.rules.body import NOT_JSON
+from tapehead.rules.catalog import RULES
 
 # Bodies on the events path that break one rule, and where.
 FAULTS: list[tuple[str, object, str]] = [
@@ -193,9 +194,9 @@ def test_every_rule_says_why_and_how_to_fix() -> None:
         assert rule.fix.endswith(".")
 
 
-def test_a_finding_of_no_rule_is_refused() -> None:
-    with pytest.raises(KeyError):
-        finding("no-such-rule", "", "")
+def test_a_finding_has_the_id_and_the_severity_of_its_rule() -> None:
+    assert NOT_JSON.finding("p", "m") == Finding("not-json", Severity.ERROR, "p", "m")
+    assert NOT_JSON.finding("p", "m", Severity.INFO).severity is Severity.INFO
 
 
 @pytest.mark.parametrize(("rule", "body", "place"), FAULTS)

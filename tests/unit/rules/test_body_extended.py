@@ -26,7 +26,8 @@ from tapehead.protocol.events import parse_body
 from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
-from tapehead.rules.body import check_exchange, is_downloaded
+from tapehead.rules.body import is_downloaded
+from tapehead.rules.exchange_checks import check_exchange
 
 # ---- The reference's own sample ----
 

@@ -6,8 +6,11 @@ and no event of its own. Events of one ts have no documented order: where their 
 time, they are taken in an order that makes sense, if there is one; else as they came.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from math import inf
+from typing import Any
 
 import orjson
 
@@ -18,109 +21,107 @@ WINDOW_MS = 5000
 WINDOW_EVENTS = 10
 
 
-class Late(NamedTuple):
-    """An event whose ts goes back against arrival, and by how many milliseconds."""
+class Retries:
+    """The bodies of a session so far, to find those that came before."""
 
-    event: Event
-    behind_ms: int
+    def __init__(self) -> None:
+        # Most events have a ts of their own; the bodies of the others, None here, are compared as a whole.
+        self._alone: dict[int, Event | None] = {}
+        self._bodies: dict[tuple[object, ...], Event] = {}
 
-
-def repeats(arrived: Iterable[Event]) -> Iterator[tuple[Event, Event]]:
-    """Events that have the same body as one before, each with the first of them."""
-    alone: dict[int, Event | None] = {}  # None where there are several, which are in `bodies`
-    bodies: dict[tuple[object, ...], Event] = {}
-    for event in arrived:
-        if event.ts is None or (only := alone.setdefault(event.ts, event)) is event:
-            continue
+    def find_original(self, event: Event) -> Event | None:
+        """Return the first event with the body of `event`, and remember `event` if there is none."""
+        if event.ts is None or (only := self._alone.setdefault(event.ts, event)) is event:
+            return None
         if only:
-            alone[event.ts] = None
-            bodies[_body(only)] = only
-        original = bodies.setdefault(_body(event), event)
-        if original is not event:
-            yield event, original
+            self._alone[event.ts] = None
+            self._bodies[_body_of(only)] = only
+        original = self._bodies.setdefault(_body_of(event), event)
+        return None if original is event else original
 
 
-def _body(event: Event) -> tuple[object, ...]:
-    parts = (event.params, event.quality, event.metadata)
-    return (event.ts, event.type, event.playhead, *map(_spell, parts))
+def _body_of(event: Event) -> tuple[object, ...]:
+    """Return the body of an event, so that equal ones are found fast."""
+
+    def encode(part: Mapping[str, Any]) -> object:
+        try:
+            return orjson.dumps(dict(part), option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # nested deeper than it goes
+            return repr(part)
+
+    return (event.ts, event.type, event.playhead, *map(encode, (event.params, event.quality, event.metadata)))
 
 
-def _spell(part: Mapping[str, Any]) -> object:
-    """A part of a body, so that equal ones are found fast."""
-    try:
-        return orjson.dumps(dict(part), option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:  # nested deeper than it goes
-        return repr(part)
+class EventOrder:
+    """Puts the events of a session in the back end's order, and makes steps through the session machine of them.
 
+    An event is kept until no event that still comes can be taken before it.
+    """
 
-def late_events(arrived: Iterable[Event]) -> Iterator[Late]:
-    """Events whose ts goes back; what follows without going back further is not late once more."""
-    latest = previous = None
-    for event in arrived:
-        if event.ts is None or _opens(event):
-            continue
-        if latest is not None and previous is not None and event.ts < previous:
-            yield Late(event, latest - event.ts)
-        previous = event.ts
-        latest = event.ts if latest is None else max(latest, event.ts)
+    def __init__(self) -> None:
+        self._unsettled: list[Event] = []
+        self._settled: deque[Event] = deque()
+        self._frontier_ms = -inf
+        self._state: State | None = None
 
-
-def sort_events(arrived: Iterable[Event]) -> list[Event]:
-    """The events in the order in which the back end takes them, as far as ts decides."""
-    ordered: list[Event] = []
-    for event in arrived:
-        place = len(ordered)
-        while place > max(0, len(ordered) - WINDOW_EVENTS) and _overtakes(event, ordered[place - 1]):
+    def add(self, event: Event) -> None:
+        """Take the next event in order of arrival, which is no retry."""
+        unsettled = self._unsettled
+        place = len(unsettled)
+        while place and _overtakes(event, unsettled[place - 1]):
             place -= 1
-        ordered.insert(place, event)
-    return ordered
+        unsettled.insert(place, event)
+        if len(unsettled) > WINDOW_EVENTS:
+            self._settled.append(unsettled.pop(0))
 
+    def settle(self, frontier_ms: float) -> None:
+        """Note that no event arrives any more before `frontier_ms`, in milliseconds since 1970."""
+        self._frontier_ms = frontier_ms
+        for place in range(len(self._unsettled), 0, -1):
+            if self._unsettled[place - 1].arrived_ms + WINDOW_MS < frontier_ms:
+                self._settled.extend(self._unsettled[:place])
+                del self._unsettled[:place]
+                return
 
-def _overtakes(event: Event, other: Event) -> bool:
-    """Whether `event` is taken before `other`, which arrived before it."""
-    if event.ts is None or other.ts is None or _opens(other):
-        return False
-    return 0 < other.ts - event.ts <= WINDOW_MS and event.arrived_ms - other.arrived_ms <= WINDOW_MS
+    def steps(self) -> Iterator[Step]:
+        """Yield the steps of the events whose place is settled."""
+        while self._settled and (step := self._next_step(self._settled[0])):
+            self._state = step.after
+            yield step
+
+    def _next_step(self, first: Event) -> Step | None:
+        """Take the next event, or one of the same moment that fits better; None as long as such a one may come."""
+        state = self._state or (UNOPENED if _opens(first) else UNSURE)
+        after, violations = advance(state, first)
+        if violations and first.ts is not None and not first.in_array:
+            for place, other in enumerate(islice(self._settled, 1, WINDOW_EVENTS + 1), start=1):
+                if not _is_same_moment(first, other):
+                    break
+                other_after, other_violations = advance(state, other)
+                if not other_violations:
+                    del self._settled[place]
+                    return Step(other, state, other_after, ())
+            else:
+                undecided = self._frontier_ms < first.answered_ms or any(
+                    _is_same_moment(first, other) for other in self._unsettled
+                )
+                if undecided and len(self._settled) <= WINDOW_EVENTS:
+                    return None
+        self._settled.popleft()
+        return Step(first, state, after, violations)
 
 
 def _opens(event: Event) -> bool:
     return event.type == "sessionStart"
 
 
-def steps_of(ordered: Sequence[Event], state: State | None = None) -> list[Step]:
-    """The steps of a session through the machine, as `session.walk` has them, with events of one ts in their place.
-
-    Args:
-        ordered: the events as `sort_events` has them.
-        state: where the session is; None for its beginning.
-    """
-    waiting, steps = list(reversed(ordered)), []
-    if state is None:
-        state = UNOPENED if ordered and _opens(ordered[0]) else UNSURE
-    while waiting:
-        step = _next_step(state, waiting)
-        steps.append(step)
-        state = step.after
-    return steps
+def _overtakes(event: Event, other: Event) -> bool:
+    """Return whether `event` is taken before `other`, which arrived before it."""
+    if event.ts is None or other.ts is None or _opens(other):
+        return False
+    return 0 < other.ts - event.ts <= WINDOW_MS and event.arrived_ms - other.arrived_ms <= WINDOW_MS
 
 
-def _next_step(state: State, waiting: list[Event]) -> Step:
-    """Take the next event off the end of `waiting`: the first one, or one of the same moment that fits better."""
-    first = waiting[-1]
-    after, violations = advance(state, first)
-    for place in _same_moment(waiting) if violations else ():
-        other_after, other_slips = advance(state, waiting[place])
-        if not other_slips:
-            return Step(waiting.pop(place), state, other_after, ())
-    waiting.pop()
-    return Step(first, state, after, violations)
-
-
-def _same_moment(waiting: list[Event]) -> Iterator[int]:
-    """Where in `waiting` events stand that were under way together with the next one and have its ts."""
-    first = waiting[-1]
-    for place in range(len(waiting) - 2, max(-1, len(waiting) - 2 - WINDOW_EVENTS), -1):
-        other = waiting[place]
-        if other.ts is None or other.ts != first.ts or first.in_array or other.arrived_ms >= first.answered_ms:
-            return
-        yield place
+def _is_same_moment(event: Event, other: Event) -> bool:
+    """Return whether two events have one ts, and their requests were under way together."""
+    return event.ts == other.ts and other.arrived_ms < event.answered_ms

@@ -1,70 +1,57 @@
-"""Intervals of a session: gaps between its events, and rests of the playhead."""
-
-from collections.abc import Iterator
-from typing import NamedTuple
+"""Intervals of a session: the gaps between its events, and the rests of its playhead."""
 
 from tapehead.protocol.session_machine import Step
-from tapehead.rules.support.session_view import SessionView
+from tapehead.rules.support.thresholds import Thresholds
 
 MINUTE_MS = 60_000
-
-
 HOUR_MS = 60 * MINUTE_MS
 
 
-class Gap(NamedTuple):
-    """The time from the event before to a step's event."""
+class Intervals:
+    """The times of a session up to its current step, in milliseconds of ts.
 
-    ms: int
-    step: Step
+    One event whose ts lies back is passed over; a clock that was set back, so that the next one lies back, too, is
+    followed.
 
-
-def gaps(case: SessionView) -> Iterator[Gap]:
-    """The spans between events; one that lies back alone is passed over, a clock that was set back is followed."""
-    last = behind = None
-    for step in case.steps:
-        ts = step.event.ts
-        if ts is None:
-            continue
-        if last is None or ts >= last:
-            yield Gap(ts - (ts if last is None else last), step)
-            last, behind = ts, None
-        elif behind is None:
-            behind = ts
-        else:
-            yield Gap(max(0, ts - behind), step)
-            last, behind = ts, None
-
-
-class Rest(NamedTuple):
-    """How long the playhead had not moved when a step's event came."""
-
-    ms: int
-    step: Step
-
-
-def rests(case: SessionView) -> Iterator[Rest]:
-    """For each event, how long the playhead has stood still."""
-    still_ms, playhead = 0, None
-    for gap in gaps(case):
-        moved = gap.step.event.playhead not in (None, playhead)
-        playhead = gap.step.event.playhead if moved else playhead
-        still_ms = 0 if moved else still_ms + gap.ms
-        yield Rest(still_ms, gap.step)
-
-
-def restarts(case: SessionView) -> bool:
-    """Whether the session ended so that another one goes on with it: after its longest time, or the longest rest.
-
-    Observed: the vendor's SDKs then send sessionEnd, and repeat what is open in a new session.
+    Attributes:
+        first_ts: the first ts of the session; None as long as there was none.
+        gap_ms: the time from the event before to the current one; None where the current one is passed over.
+        rest_ms: how long the playhead had not moved when the last event that was not passed over came.
+        restarts: whether the session ended so that another one goes on with it, after its longest time or the longest
+            rest; None before its sessionEnd. Observed: the vendor's SDKs then send sessionEnd, and repeat what is
+            open in a new session.
     """
-    first = next((step.event.ts for step in case.steps if step.event.ts is not None), None)
-    for rest in rests(case):
-        if rest.step.event.type == "sessionEnd" and rest.step.event.ts is not None and first is not None:
-            lasted_ms = rest.step.event.ts - first
-            thresholds = case.thresholds
-            return (
-                lasted_ms >= thresholds.session_hours * HOUR_MS - MINUTE_MS
-                or rest.ms >= (thresholds.stalled_minutes - 1) * MINUTE_MS
-            )
-    return False
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._longest_ms = thresholds.session_hours * HOUR_MS - MINUTE_MS
+        self._longest_rest_ms = (thresholds.stalled_minutes - 1) * MINUTE_MS
+        self._last: int | None = None
+        self._behind: int | None = None
+        self._playhead: float | None = None
+        self.first_ts: int | None = None
+        self.gap_ms: int | None = None
+        self.rest_ms = 0
+        self.restarts: bool | None = None
+
+    def add(self, step: Step) -> None:
+        """Take the session's next step."""
+        ts, playhead = step.event.ts, step.event.playhead
+        self.gap_ms = None
+        if ts is None:
+            return
+        if self.first_ts is None or self._last is None:
+            self.first_ts = self._last = ts
+        if ts >= self._last:
+            self.gap_ms = ts - self._last
+        elif self._behind is None:
+            self._behind = ts
+            return
+        else:
+            self.gap_ms = max(0, ts - self._behind)
+        self._last, self._behind = ts, None
+        if playhead is not None and playhead != self._playhead:
+            self._playhead, self.rest_ms = playhead, 0
+        else:
+            self.rest_ms += self.gap_ms
+        if self.restarts is None and step.event.type == "sessionEnd":
+            self.restarts = ts - self.first_ts >= self._longest_ms or self.rest_ms >= self._longest_rest_ms

@@ -1,11 +1,14 @@
-"""What an entry of the catalogue says."""
+"""The types of rules: a catalogue entry, and one place in a session where a rule fails."""
 
 from typing import NamedTuple
 
-from tapehead.protocol.exchange import Severity
+import msgspec
+
+from tapehead.protocol.events import Event
+from tapehead.protocol.exchange import Finding, Severity
 
 
-class Rule(NamedTuple):
+class Rule(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """One entry of the catalogue.
 
     Attributes:
@@ -31,3 +34,29 @@ class Rule(NamedTuple):
     source: str
     contradictions: str = ""
     options: tuple[str, ...] = ()
+
+    def finding(self, path: str, message: str, severity: Severity | None = None) -> Finding:
+        """Return a finding in one exchange, at `path` in its body; the severity is the rule's unless given."""
+        return Finding(self.id, severity or self.severity, path, message)
+
+    def hit(self, event: Event, message: str, path: str = "", severity: Severity | None = None) -> "RuleHit":
+        """Return a hit at an event of a session; the severity is the rule's unless given."""
+        return RuleHit(self, event, message, path, severity or self.severity)
+
+
+class RuleHit(NamedTuple):
+    """A place where a rule of the session failed.
+
+    Attributes:
+        rule: the rule.
+        event: the event at that place.
+        message: what is wrong, without the place.
+        path: the place in the event's body; empty for the event as a whole.
+        severity: the grade before settings change it.
+    """
+
+    rule: Rule
+    event: Event
+    message: str
+    path: str
+    severity: Severity

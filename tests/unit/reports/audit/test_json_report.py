@@ -11,7 +11,7 @@ from support import reports
 from support.paths import RECORDINGS_FOLDER
 from tapehead import __version__
 from tapehead.audit.results import Outcome
-from tapehead.audit.session_audit import audit
+from tapehead.audit.recordings_audit import audit
 from tapehead.metrics.calculator import calculate
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Entry
@@ -34,9 +34,9 @@ def test_a_report_matches_its_schema(made: Any) -> None:
 
 @pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.jsonl")), ids=lambda path: path.stem)
 def test_the_report_on_a_sample_recording_matches_its_schema(path: Path) -> None:
-    entries = ((path.name, entry) for entry in read_recording(path) if isinstance(entry, Entry))
+    entries = (entry for entry in read_recording(path) if isinstance(entry, Entry))
 
-    check(build_report(map(session_of, audit(entries, measure=calculate))))
+    check(build_report(map(session_of, audit(entries))))
 
 
 def test_an_empty_report_matches_its_schema() -> None:
@@ -78,8 +78,8 @@ def test_totals_count_what_sessions_hold() -> None:
 
 def test_a_finding_in_another_recording_than_its_session_names_it() -> None:
     made = reports.faulty("s")
-    entries = [("a.jsonl" if n < 5 else "b.jsonl", Entry(n + 1, each)) for n, each in enumerate(made)]
-    (session,) = map(session_of, audit(entries, measure=calculate))
+    entries = [Entry(n + 1, each, "a.jsonl" if n < 5 else "b.jsonl") for n, each in enumerate(made)]
+    (session,) = map(session_of, audit(entries))
 
     assert session["recording"] == "a.jsonl"
     assert {finding.get("recording", "a.jsonl") for finding in session["findings"]} == {"a.jsonl", "b.jsonl"}

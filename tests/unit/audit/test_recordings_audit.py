@@ -19,8 +19,9 @@ from support.sessions import (
     rules_of,
     run,
 )
+from tapehead.audit.received_events import endpoint_of, recorded_schemas
+from tapehead.audit.recordings_audit import MOST_OPEN, RecordingsAudit
 from tapehead.audit.results import Outcome, SessionResult
-from tapehead.audit.session_audit import MOST_OPEN, Audit, endpoint_of, recorded_schemas
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import build_schema
@@ -239,25 +240,25 @@ def sessions(count: int, *event_types: str, every_ms: float = 10_000) -> list[Ex
     return mix(*counts)
 
 
-def feed(engine: Audit, exchanges: list[Exchange]) -> tuple[list[SessionResult], int]:
+def feed(driver: RecordingsAudit, exchanges: list[Exchange]) -> tuple[list[SessionResult], int]:
     results: list[SessionResult] = []
     most = 0
     for entry in entries(exchanges):
-        results += engine.take(entry)
-        most = max(most, engine.open_sessions)
+        results += driver.add(entry)
+        most = max(most, driver.open_sessions)
     return results, most
 
 
 def test_ended_sessions_are_given_and_dropped() -> None:
-    engine = Audit()
-    results, most = feed(engine, sessions(200, "play", "sessionEnd"))
+    driver = RecordingsAudit()
+    results, most = feed(driver, sessions(200, "play", "sessionEnd"))
     assert most < 20
-    assert len(results) + len(list(engine.finish())) == 200
-    assert engine.open_sessions == 0
+    assert len(results) + len(list(driver.close())) == 200
+    assert driver.open_sessions == 0
 
 
 def test_of_silent_sessions_only_so_many_are_kept() -> None:
-    results, most = feed(Audit(), sessions(MOST_OPEN + 300, "play"))
+    results, most = feed(RecordingsAudit(), sessions(MOST_OPEN + 300, "play"))
     assert most <= MOST_OPEN + 1
     assert len(results) >= 299
 

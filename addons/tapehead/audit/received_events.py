@@ -1,0 +1,132 @@
+"""Events as they arrive, with the findings of their exchanges.
+
+Schemas that an endpoint served count for what is sent to it from then on.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+import orjson
+
+from tapehead.audit.expectations import Expectations
+from tapehead.audit.settings import Settings
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import Event, arrival_of, events_of
+from tapehead.protocol.exchange import Entry, Exchange, Finding
+from tapehead.protocol.routes import Call, find_route
+from tapehead.protocol.schemas import Schema, Schemas
+from tapehead.rules.exchange_checks import check_exchange, limit_findings
+
+# By endpoint, then by event type.
+RecordedSchemas = Mapping[str, Mapping[str, Schema]]
+
+
+class ReceivedEvent(NamedTuple):
+    """An event as it arrived, with the findings of its exchange; or the findings of an exchange without events."""
+
+    started: str
+    event: Event | None
+    findings: tuple[Finding, ...]
+    recording: str
+    line: int
+
+    @property
+    def opens_session(self) -> bool:
+        """Whether the event came by a call that opens sessions."""
+        return self.event is not None and self.event.call is not Call.EVENT
+
+
+class EventReader:
+    """Reads the events of exchanges, and checks each exchange.
+
+    Args:
+        settings: what users expect of their events.
+        schemas: the schemas in use, as `recorded_schemas` finds them; more are learnt on the way.
+
+    Attributes:
+        clock_ms: when the last exchange was answered, milliseconds since 1970.
+    """
+
+    def __init__(self, settings: Settings, schemas: RecordedSchemas | None = None) -> None:
+        self._expectations = Expectations(settings)
+        self._schemas = {endpoint: Schemas(known) for endpoint, known in (schemas or {}).items()}
+        self.clock_ms = 0.0
+
+    def read(self, entry: Entry) -> list[ReceivedEvent]:
+        """Return the events of an exchange, each with its findings; without events, the findings alone."""
+        exchange = entry.exchange
+        arrived_ms = arrival_of(exchange)
+        arrived_ms = self.clock_ms if arrived_ms is None else arrived_ms
+        self.clock_ms = arrived_ms + exchange.elapsed_ms
+        if exchange.call is Call.SCHEMA:
+            self._learn(exchange)
+        findings = self._check(exchange, arrived_ms)
+        events = list(events_of(exchange, arrived_ms, entry.recording, entry.line))
+        split = _split(findings, events) if len(events) > 1 else [tuple(findings)]
+        received: list[Event | None] = [*events] or [None]
+        return [
+            ReceivedEvent(exchange.started, event, own, entry.recording, entry.line)
+            for event, own in zip(received, split, strict=True)
+        ]
+
+    def _check(self, exchange: Exchange, arrived_ms: float) -> list[Finding]:
+        schemas = self._schemas.get(endpoint_of(exchange)) if self._schemas else None
+        error = exchange.error if isinstance(exchange.error, str) else None
+        findings = check_exchange(
+            exchange.call, exchange.request, exchange.response, error, arrived_ms, schemas or _built_in_schemas()
+        )
+        known = {(finding.rule, finding.path) for finding in findings}
+        expected = limit_findings(self._expectations.check(exchange.request))
+        return findings + [finding for finding in expected if (finding.rule, finding.path) not in known]
+
+    def _learn(self, exchange: Exchange) -> None:
+        for endpoint, learnt in recorded_schemas([exchange]).items():
+            schemas = self._schemas.setdefault(endpoint, Schemas())
+            for event_type, schema in learnt.items():
+                schemas.learn(event_type, schema)
+
+
+@cache
+def _built_in_schemas() -> Schemas:
+    return Schemas()
+
+
+def _split(findings: Iterable[Finding], events: Iterable[Event]) -> list[tuple[Finding, ...]]:
+    """Return the findings of an array by the event that they are about; those about the whole go to the first."""
+    split: list[list[Finding]] = [[] for _ in events]
+    for finding in findings:
+        index = finding.path[1:].partition("]")[0] if finding.path.startswith("[") else ""
+        split[int(index) if index.isdigit() else 0].append(finding)
+    return [tuple(own) for own in split]
+
+
+def endpoint_of(exchange: Exchange) -> str:
+    """Return the endpoint that an exchange went to: its URL up to the path of the API."""
+    return exchange.request.url.partition("/api/v1/")[0]
+
+
+def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schema]]:
+    """Return the schemas that endpoints served, by endpoint and event type; the last one where there are several.
+
+    What is no JSON Schema, or of no documented event type, is left out.
+    """
+    recorded: dict[str, dict[str, Schema]] = {}
+    for exchange in exchanges:
+        if exchange.call is Call.SCHEMA and exchange.response and exchange.response.status == 200:
+            route = find_route(exchange.request.url)
+            schema = _parse_schema(exchange.response.content())
+            if route and route.event_type in EVENT_TYPES and schema is not None:
+                recorded.setdefault(endpoint_of(exchange), {})[str(route.event_type)] = schema
+    return recorded
+
+
+def _parse_schema(content: bytes) -> Schema | None:
+    try:
+        schema = orjson.loads(content)
+        if isinstance(schema, dict):
+            Schemas({"ping": schema})
+            return schema
+    except ValueError:
+        pass
+    return None

@@ -1,0 +1,190 @@
+"""The audit of recordings: exchanges of any number of sessions in, one result for each session out.
+
+It takes exchanges in the order of time and keeps only sessions that may go on: one that ended goes after two minutes,
+one that fell silent after a day, or when a thousand sessions are open and it has been silent for half an hour. Of the
+sessions that are gone it remembers the ids, so that what still comes for them is no unknown session. All times are
+the recordings' own.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
+
+from tapehead.audit.evaluation import ClosedSession, Measure
+from tapehead.audit.received_events import EventReader, ReceivedEvent, RecordedSchemas
+from tapehead.audit.results import SessionFinding, SessionResult
+from tapehead.audit.session_audit import SessionAudit
+from tapehead.audit.settings import Settings
+from tapehead.metrics.calculator import calculate
+from tapehead.protocol.exchange import Entry
+
+ENDED_MS = 2 * 60_000
+SILENT_MS = 25 * 60 * 60_000
+QUIET_MS = 30 * 60_000
+MOST_OPEN = 1000
+MOST_REMEMBERED = 100_000
+# Longer than a player, or a proxy, waits for an answer.
+HOLD_MS = 120_000
+
+
+class _OpenSession:
+    """A session that may go on.
+
+    Attributes:
+        number: how many exchanges had come when it began; sorts sessions.
+        audit: its audit.
+        touched_ms: when an exchange of it was answered last.
+    """
+
+    __slots__ = ("audit", "number", "touched_ms")
+
+    def __init__(self, number: int, audit: SessionAudit) -> None:
+        self.number = number
+        self.audit = audit
+        self.touched_ms = 0.0
+
+
+class RecordingsAudit:
+    """The audit of recordings, one exchange after the other.
+
+    Args:
+        settings: what users set; nothing, if None.
+        schemas: the schemas in use by endpoint, as `recorded_schemas` finds them; more are learnt on the way.
+        measure: what calculates metrics; None for no metrics.
+        on_finding: called with each finding as soon as it is proven.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        schemas: RecordedSchemas | None = None,
+        measure: Measure | None = calculate,
+        on_finding: Callable[[SessionFinding], None] | None = None,
+    ) -> None:
+        self._settings = settings or Settings()
+        self._reader = EventReader(self._settings, schemas)
+        self._measure = measure
+        self._on_finding = on_finding
+        # Where only results are wanted, sessions are evaluated when they close, which takes less memory.
+        self._hold_ms = HOLD_MS if on_finding else inf
+        self._running: OrderedDict[str, _OpenSession] = OrderedDict()
+        self._ended: OrderedDict[str, _OpenSession] = OrderedDict()
+        self._endings: OrderedDict[str, ClosedSession] = OrderedDict()
+        self._added = 0
+
+    @property
+    def open_sessions(self) -> int:
+        """The number of sessions that are kept because they may go on."""
+        return len(self._running) + len(self._ended)
+
+    def add(self, entry: Entry) -> list[SessionResult]:
+        """Take the next exchange; return the results of the sessions that are over by now."""
+        self._added += 1
+        received = self._reader.read(entry)
+        return [*self._assign(entry.exchange.session, received), *self._sweep()]
+
+    def close(self) -> Iterator[SessionResult]:
+        """Yield the results of the sessions that are left, in the order in which they began."""
+        left = sorted([*self._ended.values(), *self._running.values()], key=lambda session: session.number)
+        self._ended.clear()
+        self._running.clear()
+        return map(self._close, left)
+
+    def _assign(self, sid: str | None, received: Sequence[ReceivedEvent]) -> Iterator[SessionResult]:
+        """Add the events of an exchange to their session; yield the results of those that it shows to be over."""
+        event = received[0].event
+        session = self._find(sid)
+        if event is None and session is not None:
+            if received[0].findings:
+                self._report(session.audit.add_events(received))
+        elif event is None or sid is None or event.in_array:
+            if event or received[0].findings:
+                session = self._open()
+                self._report(session.audit.add_events(received))
+                yield self._close(session)
+        else:
+            opens = received[0].opens_session
+            if session and ((opens and session.audit.opened) or self._is_over(sid, session)):
+                self._running.pop(sid, None)
+                self._ended.pop(sid, None)
+                yield self._close(session, sid)
+                session = None
+            if opens:
+                self._endings.pop(sid, None)
+            self._add(sid, session, received)
+
+    def _find(self, sid: str | None) -> _OpenSession | None:
+        return (self._running.get(sid) or self._ended.get(sid)) if sid else None
+
+    def _is_over(self, sid: str, session: _OpenSession) -> bool:
+        """Return whether a session was over before now: what else was recorded must not matter."""
+        patience_ms = ENDED_MS if sid in self._ended else SILENT_MS
+        return session.touched_ms < self._reader.clock_ms - patience_ms
+
+    def _open(self, after: ClosedSession | None = None) -> _OpenSession:
+        audit = SessionAudit(
+            self._settings, reader=self._reader, measure=self._measure, after=after, hold_ms=self._hold_ms
+        )
+        return _OpenSession(self._added, audit)
+
+    def _add(self, sid: str, session: _OpenSession | None, received: Sequence[ReceivedEvent]) -> None:
+        if session is None:
+            session = self._running[sid] = self._open(self._endings.get(sid))
+        self._report(session.audit.add_events(received))
+        session.touched_ms = max(session.touched_ms, self._reader.clock_ms)
+        if sid in self._running and any(each.event and each.event.type == "sessionEnd" for each in received):
+            self._ended[sid] = self._running.pop(sid)
+        (self._running if sid in self._running else self._ended).move_to_end(sid)
+
+    def _sweep(self) -> Iterator[SessionResult]:
+        """Close the sessions that are over by the recordings' clock; those with the latest exchanges stand last."""
+        clock_ms = self._reader.clock_ms
+        while self._ended and _first(self._ended).touched_ms < clock_ms - ENDED_MS:
+            sid, session = self._ended.popitem(last=False)
+            yield self._close(session, sid)
+        while self._running:
+            patience_ms = QUIET_MS if self.open_sessions > MOST_OPEN else SILENT_MS
+            if _first(self._running).touched_ms >= clock_ms - patience_ms:
+                return
+            sid, session = self._running.popitem(last=False)
+            yield self._close(session, sid)
+
+    def _close(self, session: _OpenSession, sid: str | None = None) -> SessionResult:
+        if sid is not None:
+            self._endings[sid] = ClosedSession(session.audit.ended)
+            if len(self._endings) > MOST_REMEMBERED:
+                self._endings.popitem(last=False)
+        result = session.audit.close()
+        self._report(session.audit.remaining)
+        return result
+
+    def _report(self, findings: Iterable[SessionFinding]) -> None:
+        if self._on_finding:
+            for finding in findings:
+                self._on_finding(finding)
+
+
+def _first(sessions: OrderedDict[str, _OpenSession]) -> _OpenSession:
+    return next(iter(sessions.values()))
+
+
+def audit(
+    entries: Iterable[Entry],
+    settings: Settings | None = None,
+    schemas: RecordedSchemas | None = None,
+    measure: Measure | None = calculate,
+    on_finding: Callable[[SessionFinding], None] | None = None,
+) -> Iterator[SessionResult]:
+    """Yield the results of all sessions in some recordings, as they close.
+
+    Args:
+        entries: the exchanges, in the order of time.
+        settings: as for `RecordingsAudit`.
+        schemas: as for `RecordingsAudit`.
+        measure: as for `RecordingsAudit`.
+        on_finding: as for `RecordingsAudit`.
+    """
+    driver = RecordingsAudit(settings, schemas, measure, on_finding)
+    for entry in entries:
+        yield from driver.add(entry)
+    yield from driver.close()

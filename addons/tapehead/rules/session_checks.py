@@ -1,0 +1,121 @@
+"""The checks of one session as a whole, fed event by event."""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from math import inf
+from typing import Any
+
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import Event
+from tapehead.protocol.session_machine import Step, close
+from tapehead.rules import catalog
+from tapehead.rules.support.event_order import EventOrder, Retries
+from tapehead.rules.support.rule import RuleHit
+from tapehead.rules.support.session_check import Feed, Retry, SessionCheck
+from tapehead.rules.support.session_view import SessionView, in_milliseconds
+from tapehead.rules.support.thresholds import Thresholds
+
+Send = Callable[[Any], None]
+
+
+class CheckPlan:
+    """Checks with the places, in that order, of those that are sent a thing.
+
+    Attributes:
+        checks: the checks.
+        feeds: for each feed, the places of its checks.
+    """
+
+    def __init__(self, checks: Iterable[SessionCheck]) -> None:
+        self.checks = tuple(checks)
+        self.feeds = {
+            feed: tuple(place for place, check in enumerate(self.checks) if check.feed is feed) for feed in Feed
+        }
+        self._steps: dict[tuple[str, bool], tuple[int, ...]] = {}
+
+    def for_step(self, step: Step) -> tuple[int, ...]:
+        """Return the places of the checks that are sent a step."""
+        event_type = step.event.type if step.event.type in EVENT_TYPES else ""
+        key = (event_type, bool(step.violations))
+        if key not in self._steps:
+            self._steps[key] = tuple(
+                place
+                for place in self.feeds[Feed.STEPS]
+                if not (types := self.checks[place].types)
+                or event_type in types
+                or (step.violations and self.checks[place].violations)
+            )
+        return self._steps[key]
+
+
+plan_of = lru_cache(maxsize=16)(CheckPlan)
+
+
+class SessionChecks:
+    """The running checks of one session, which are sent its events as soon as their place is settled.
+
+    Args:
+        first: the event that opened the session, or else the first to arrive; it is still to be added.
+        thresholds: the limits in use.
+        checks: the checks to run; those of the catalogue, if None.
+
+    Attributes:
+        view: the session as the checks see it. A ts of another unit is put into milliseconds: that mistake has a
+            finding of its own.
+        hits: the places where rules failed, in the order in which that was proven; the reader may clear it.
+        first_ts: the first ts that arrived; None as long as there was none.
+    """
+
+    def __init__(self, first: Event, thresholds: Thresholds, checks: Iterable[SessionCheck] | None = None) -> None:
+        self.view = SessionView(in_milliseconds(first), thresholds)
+        self.hits: list[RuleHit] = []
+        self.first_ts: int | None = None
+        self._retries = Retries()
+        self._order = EventOrder()
+        self._plan = plan_of(tuple(catalog.SESSION_CHECKS if checks is None else checks))
+        self._sends: list[Send | None] = []
+        for check in self._plan.checks:
+            running = None if check.feed is Feed.END else check.run(self.view, self.hits.append)
+            self._sends.append(running.send if running else None)
+        self._send(range(len(self._sends)), None)
+
+    def add(self, event: Event) -> None:
+        """Take the next event in the order of arrival, indexed from 0."""
+        event = in_milliseconds(event)
+        if self.first_ts is None:
+            self.first_ts = event.ts
+        self.view.arrived.append(event)
+        self._send(self._plan.feeds[Feed.ARRIVALS], event)
+        if original := self._retries.find_original(event):
+            self._send(self._plan.feeds[Feed.RETRIES], Retry(event, original))
+        else:
+            self._send(self._plan.feeds[Feed.EVENTS], event)
+            self._order.add(event)
+
+    def settle(self, frontier_ms: float) -> None:
+        """Check what is settled now that no event arrives any more before `frontier_ms`, milliseconds since 1970."""
+        self._order.settle(frontier_ms)
+        for step in self._order.steps():
+            self.view.steps.append(step)
+            self.view.intervals.add(step)
+            self._send(self._plan.for_step(step), step)
+
+    def close(self) -> None:
+        """Check the rest; the session gets no more events."""
+        self.settle(inf)
+        last = self.view.steps[-1]
+        if self.view.opened:
+            self.view.end = Step(last.event, last.after, *close(last.after))
+        self._send(range(len(self._sends)), None)
+        for place in self._plan.feeds[Feed.END]:
+            self._plan.checks[place].run(self.view, self.hits.append)
+
+    def _send(self, places: Iterable[int], item: Event | Retry | Step | None) -> None:
+        """Send something to the checks at these places that have more to say."""
+        sends = self._sends
+        for place in places:
+            if send := sends[place]:
+                try:
+                    send(item)
+                except StopIteration:
+                    sends[place] = None
