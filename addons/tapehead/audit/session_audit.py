@@ -12,6 +12,7 @@ hold any more are not part of the result.
 
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
 
 from tapehead.audit.evaluation import ClosedSession, Measure, SessionEvaluation
 from tapehead.audit.received_events import EventReader, ReceivedEvent
@@ -34,13 +35,31 @@ class SessionAudit:
         measure: what calculates metrics; None for no metrics.
         after: the ending of a session that is over, if its late events are audited.
         hold_ms: how long an event waits for others that arrived before it and are answered later, in milliseconds of
-            the recording.
+            the recording; infinite if only the result is wanted, which takes less memory.
 
     Attributes:
         opened: whether an event came by a call that opens sessions.
         ended: whether a sessionEnd came.
         remaining: after `close`, the findings that no `add` returned.
     """
+
+    __slots__ = (
+        "_after",
+        "_evaluated",
+        "_evaluation",
+        "_hold_ms",
+        "_is_stale",
+        "_measure",
+        "_reader",
+        "_received",
+        "_returned",
+        "_returned_before",
+        "_settings",
+        "_taken",
+        "ended",
+        "opened",
+        "remaining",
+    )
 
     def __init__(
         self,
@@ -57,12 +76,13 @@ class SessionAudit:
         self._after = after
         self._hold_ms = hold_ms
         self._received: list[ReceivedEvent] = []
-        self._evaluation = SessionEvaluation(self._settings, after, hold_ms)
+        self._evaluation: SessionEvaluation | None = None
+        # The number of events when the session was evaluated anew last, and whether that is to be done again.
+        self._evaluated = 0
+        self._is_stale = False
         self._taken = 0
         self._returned: list[SessionFinding] = []
         self._returned_before: Counter[SessionFinding] | None = None
-        self._is_stale = False
-        self._evaluated = 0
         self.opened = False
         self.ended = after is not None and after.ended
         self.remaining: list[SessionFinding] = []
@@ -75,17 +95,23 @@ class SessionAudit:
 
     def add_events(self, received: Sequence[ReceivedEvent]) -> list[SessionFinding]:
         """Take the events of the next exchange, which are read already; return the findings that they prove."""
+        self._received += received
         for each in received:
-            self._received.append(each)
-            self._is_stale = self._evaluation.hold(each) or self._is_stale
             if each.event:
                 self.opened = self.opened or each.opens_session
                 self.ended = self.ended or each.event.type == "sessionEnd"
-        if not self._is_stale:
-            self._evaluation.release()
-        elif len(self._received) >= 2 * self._evaluated:
-            self._evaluate_anew()
-        return self._take_findings()
+        if self._hold_ms == inf:
+            return []
+        if self._evaluation is None:
+            self._evaluation = SessionEvaluation(self._settings, self._after, self._hold_ms)
+        for each in received:
+            self._is_stale = self._evaluation.hold(each) or self._is_stale
+        if self._is_stale:
+            if len(self._received) < 2 * self._evaluated:
+                return []
+            self._evaluation = self._evaluate_anew()
+        self._evaluation.release()
+        return self._take_findings(self._evaluation)
 
     def close(self) -> SessionResult:
         """Return the result; the session gets no more exchanges.
@@ -93,27 +119,24 @@ class SessionAudit:
         Raises:
             ValueError: no exchange was added.
         """
-        if self._is_stale:
-            self._evaluate_anew()
-        self._evaluation.release(final=True)
-        self.remaining = self._take_findings()
-        return self._evaluation.result(self._measure)
+        evaluation = self._evaluate_anew() if self._is_stale or self._evaluation is None else self._evaluation
+        evaluation.release(final=True)
+        self.remaining = self._take_findings(evaluation)
+        return evaluation.result(self._measure)
 
-    def _evaluate_anew(self) -> None:
-        self._evaluation = SessionEvaluation(self._settings, self._after, self._hold_ms)
+    def _evaluate_anew(self) -> SessionEvaluation:
+        evaluation = self._evaluation = SessionEvaluation(self._settings, self._after, self._hold_ms)
         for received in self._received:
-            self._evaluation.hold(received)
-        self._evaluation.release()
+            evaluation.hold(received)
         self._evaluated = len(self._received)
         self._is_stale = False
         self._taken = 0
-        self._returned_before = Counter(self._returned)
+        self._returned_before = Counter(self._returned) if self._returned else None
+        return evaluation
 
-    def _take_findings(self) -> list[SessionFinding]:
+    def _take_findings(self, evaluation: SessionEvaluation) -> list[SessionFinding]:
         """Return the findings that were not returned before."""
-        if self._is_stale:
-            return []
-        findings = self._evaluation.findings[self._taken :]
+        findings = evaluation.findings[self._taken :]
         self._taken += len(findings)
         if self._returned_before:
             known, findings = findings, []

@@ -15,9 +15,11 @@ from tapehead.diff.metric_comparison import compare_metrics
 from tapehead.diff.ping_cadence import TimedSteps
 from tapehead.diff.ping_comparison import compare_pings
 from tapehead.diff.session_pairing import Pair, pair_sessions
+from tapehead.rules.pings import PING_FLOOD, PING_GAP
+from tapehead.rules.timestamps import CLOCK_SKEW, EQUAL_TIMESTAMPS
 
 # Rules about clocks and the number of pings: chance breaks them, or the cadence shows it.
-CHANCE = frozenset({"ping-gap", "ping-flood", "clock-skew", "equal-timestamps"})
+CHANCE = frozenset(rule.id for rule in (PING_GAP, PING_FLOOD, CLOCK_SKEW, EQUAL_TIMESTAMPS))
 
 _WHOLE_EVENTS = (Change.EVENT_MISSING, Change.EVENT_ADDED, Change.EVENT_MOVED)
 

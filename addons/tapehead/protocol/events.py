@@ -7,7 +7,6 @@ metrics and replay need no checks of their own; what is wrong with the body is f
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,7 +25,8 @@ LIVE_LENGTH = 86400
 _LIVE_TYPES = ("live", "linear")
 # Most readers of JSON hold no larger number.
 _LARGEST = 2**63
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Not a MappingProxyType: events are pickled.
+_NOTHING: Mapping[str, Any] = {}
 
 # What identifies content and player, the most telling first.
 IDENTITY_KEYS = (

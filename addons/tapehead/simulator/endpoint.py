@@ -31,7 +31,17 @@ from tapehead.protocol.routes import (
 )
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
+from tapehead.rules.body import NOT_AN_OBJECT, NOT_JSON, UNKNOWN_EVENT_TYPE
 from tapehead.rules.exchange_checks import check_request
+from tapehead.rules.schema_errors import (
+    BAD_VALUE,
+    METADATA_KEY,
+    MISPLACED_METADATA,
+    MISPLACED_PARAMETER,
+    MISSING_PARAMETER,
+    UNKNOWN_PARAMETER,
+    WRONG_TYPE,
+)
 
 MOST_COMPLAINTS = 5
 # The oldest session beyond these is forgotten; its id, heard again, opens it anew.
@@ -39,9 +49,10 @@ MOST_SESSIONS = 100_000
 
 # What the schema complains of, and what it does in the strict form of the published sample.
 _REFUSED = frozenset(
-    {"not-json", "not-an-object", "unknown-event-type", "missing-parameter", "wrong-type", "bad-value", "metadata-key"}
+    rule.id
+    for rule in (NOT_JSON, NOT_AN_OBJECT, UNKNOWN_EVENT_TYPE, MISSING_PARAMETER, WRONG_TYPE, BAD_VALUE, METADATA_KEY)
 )
-_STRICTLY_REFUSED = frozenset({"unknown-parameter", "misplaced-parameter", "misplaced-metadata"})
+_STRICTLY_REFUSED = frozenset(rule.id for rule in (UNKNOWN_PARAMETER, MISPLACED_PARAMETER, MISPLACED_METADATA))
 
 
 class _Session(msgspec.Struct):

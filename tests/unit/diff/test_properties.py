@@ -16,7 +16,7 @@ from tapehead.reports.diff.json_diff import build_report
 from tapehead.reports.diff.text_diff import render_text
 from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
-from unit.audit.test_properties import sessions
+from support.session_strategies import sessions
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 RECORDINGS = st.lists(sessions("s1") | sessions("s2"), max_size=3).map(

@@ -15,7 +15,7 @@ from tapehead.protocol.exchange import Exchange
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules.catalog import RULES
-from unit.audit.test_properties import FEW, rename, sessions
+from support.session_strategies import FEW, rename, sessions
 from unit.audit.test_sdk_captures import CAPTURES, load_capture
 
 # ---- The forms ----
