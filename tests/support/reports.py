@@ -8,10 +8,9 @@ from typing import Any
 import orjson
 
 from support.timelines import TIMELINES
-from tapehead.audit.results import SessionResult
 from tapehead.audit.recordings_audit import audit
+from tapehead.audit.results import SessionResult
 from tapehead.demo.timelines import bodies
-from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import CORS_HEADERS, Call, location_of

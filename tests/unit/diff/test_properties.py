@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.diff_variants import ACTS, Act, compare, play
+from support.session_strategies import sessions
 from support.sessions import BEGIN_MS, run
 from tapehead.diff.compare import diff
 from tapehead.diff.differences import Scope
@@ -16,7 +17,6 @@ from tapehead.reports.diff.json_diff import build_report
 from tapehead.reports.diff.text_diff import render_text
 from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
-from support.session_strategies import sessions
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 RECORDINGS = st.lists(sessions("s1") | sessions("s2"), max_size=3).map(

@@ -21,7 +21,7 @@ from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.transitions import TABLE
 from tapehead.reports.timeline import timeline_of
 from tapehead.reports.timeline_svg import draw
-from tapehead.rules.body import check_request
+from tapehead.rules.exchange_checks import check_request
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import parse_fault
 

@@ -10,7 +10,7 @@ import pytest
 from support.exchanges import NOW, START, event, index_of, session, start
 from support.sessions import entries
 from tapehead.answers import Engine
-from tapehead.audit.session_audit import audit
+from tapehead.audit.recordings_audit import audit
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.call_log import LoggedCall
 from tapehead.live.views import AnswerViews, view_of
@@ -113,5 +113,5 @@ def test_an_audited_body_is_parsed_once(parsed: Counter[bytes]) -> None:
     exchanges = list(map(decode, lines))
     parsed.clear()
 
-    assert len(list(audit(("a", entry) for entry in entries(exchanges)))) == 1
+    assert len(list(audit(entries(exchanges)))) == 1
     assert counts_of(parsed) == [1, 1]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tapehead.reports.terminal import TextStyle
 
 from support.paths import DATA, ROOT
 from support.sessions import Timeline
 from tapehead.audit.settings import read_settings
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.rule_text import render_rules
+from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules import catalog
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.markdown import render_catalogue

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.coverage import EXPECTS, cover, items, of
+from support.session_strategies import FEW, rename, sessions
 from support.sessions import Timeline, run
 from tapehead.audit.coverage import CoverageReport
 from tapehead.audit.settings import read_settings
@@ -15,7 +16,6 @@ from tapehead.protocol.exchange import Exchange
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules.catalog import RULES
-from support.session_strategies import FEW, rename, sessions
 from unit.audit.test_sdk_captures import CAPTURES, load_capture
 
 # ---- The forms ----
