@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
 from typing import Any
 
-STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+from tapehead.server.uvicorn_server import STOP_SIGNALS
+
 SPAWN = multiprocessing.get_context("spawn")
 PATIENCE_SECONDS = 15
 
