@@ -24,16 +24,16 @@ HOSTILE = "<script>pwned=1</script><img src=x onerror='pwned=1'><b>"
 REBOUND = ("--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-features=LocalNetworkAccessChecks")
 # Prints what the live page's server receives, and what it answers.
 SPY = """
-import sys, tapehead.live.app as site
-take, check = site.QuietProtocol.data_received, site.RequestGuard.check
+import sys, tapehead.live.app as app
+take, check = app.QuietProtocol.data_received, app.RequestGuard.check
 def spy(self, data):
     print("RECEIVED", repr(data), flush=True)
     take(self, data)
 def spy_on(self, *asked):
     status = check(self, *asked)
-    print("JUDGED", asked[1], status, flush=True)
+    print("CHECKED", asked[1], status, flush=True)
     return status
-site.QuietProtocol.data_received, site.RequestGuard.check = spy, spy_on
+app.QuietProtocol.data_received, app.RequestGuard.check = spy, spy_on
 """
 
 
@@ -148,7 +148,7 @@ def test_what_players_send_is_text_and_runs_nothing(browser: Browser, tmp_path: 
 
 
 def test_it_forgets_the_oldest_and_says_so(browser: Browser) -> None:
-    few = "import tapehead.live.call_log as board; board.MOST_CALLS = 10"
+    few = "import tapehead.live.call_log as call_log; call_log.MOST_CALLS = 10"
     with running("serve", "-q", *LIVE, broken=few) as server, httpx.Client() as player:
         play(player, server.url, *[PING] * 20)
         with watching(browser, link_of(server)) as page:
@@ -181,7 +181,7 @@ def test_it_fits_a_phone_and_can_be_read(browser: Browser, tmp_path: Path, schem
 
 
 def test_a_connection_that_is_lost_comes_back(browser: Browser) -> None:
-    beats = "import tapehead.live.app as site; site.BEAT_SECONDS = 0.2"
+    beats = "import tapehead.live.app as app; app.BEAT_SECONDS = 0.2"
     with (
         running("serve", "-q", *LIVE, broken=beats) as server,
         httpx.Client() as player,
@@ -311,7 +311,7 @@ def test_a_page_of_another_origin_can_neither_read_nor_post(browser: Browser) ->
         page.close()
         server.stop()
 
-    judged = [line.split()[1:] for line in server.lines if line.startswith("JUDGED")]
+    checked = [line.split()[1:] for line in server.lines if line.startswith("CHECKED")]
     assert tried == {
         "cors": "TypeError",
         "cors with token": "TypeError",
@@ -322,8 +322,8 @@ def test_a_page_of_another_origin_can_neither_read_nor_post(browser: Browser) ->
         "image": "error",
         "socket": "error",
     }
-    assert len(judged) >= 10
-    assert {status for _, status in judged} == {"403"}
+    assert len(checked) >= 10
+    assert {status for _, status in checked} == {"403"}
     assert len(frames) == 2
     assert not [content for content in frames if "tapehead" in content]
 
