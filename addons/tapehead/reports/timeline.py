@@ -189,14 +189,13 @@ def spans_where(
     """
     begun: Span | None = None
     for at, step in timed:
-        row = event_type_of(step.event.type)
         now = is_on(step.after) and step.after.life is not Life.ENDED
-        if begun and (not now or (machine and row.opens == machine)):
+        if begun and (not now or (machine and event_type_of(step.event.type).opens == machine)):
             yield begun._replace(end=at)
             begun = None
         if now and not begun:
-            params = step.event.params
-            titles = (str(params[key]) for key in row.titles if params.get(key) not in (None, ""))
-            begun = Span(kind, at, at, next(titles, "") if machine else "")
+            params, keys = step.event.params, event_type_of(step.event.type).titles if machine else ()
+            titles = (str(params[key]) for key in keys if params.get(key) not in (None, ""))
+            begun = Span(kind, at, at, next(titles, ""))
     if begun:
         yield begun._replace(end=timed[-1][0])
