@@ -11,7 +11,7 @@ from tapehead.answers import Answer, Engine
 from tapehead.audit.coverage import Coverage
 from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.cli.terminal import answer_line
 from tapehead.diff.compare import diff
 from tapehead.diff.differences import Diff, Scope
@@ -59,12 +59,12 @@ def read(path: Path) -> list[Entry]:
 # ---- Audit ----
 
 
-def audit_entries(entries: Iterable[Entry], settings: Settings | None = None) -> list[SessionResult]:
+def audit_entries(entries: Iterable[Entry], settings: AuditSettings | None = None) -> list[SessionResult]:
     """The audit with metrics."""
     return list(audit((entry._replace(recording=NAME) for entry in entries), settings))
 
 
-def cover(results: Iterable[SessionResult], settings: Settings | None = None) -> str:
+def cover(results: Iterable[SessionResult], settings: AuditSettings | None = None) -> str:
     """Return the coverage of the plan as text."""
     coverage = Coverage(settings)
     for result in results:

@@ -24,7 +24,7 @@ from support.paths import RECORDINGS_FOLDER
 from tapehead.answers import Engine
 from tapehead.audit.effective_settings import lines_in_force
 from tapehead.audit.expectations import Expectations
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.audit.tracking_plan import plan_of
 from tapehead.cli.config_file import load_config
 from tapehead.cli.option_parsing import parse_listen, parse_target
@@ -187,7 +187,7 @@ def schema(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         schemas.learn("play", found)
     assert all(complaint.keyword for complaint in schemas.schema_errors("play", checked))
-    settings = Settings(expect={"play": found})
+    settings = AuditSettings(expect={"play": found})
     with contextlib.suppress(ValueError):
         list(Expectations(settings).check(request(sent, _PATHS[Call.EVENT])))
         assert plan_of(settings).name
@@ -224,7 +224,7 @@ def lines_in(path: Path) -> list[Entry]:
     return entries
 
 
-# ---- Settings and arguments ----
+# ---- AuditSettings and arguments ----
 
 SAMPLE = lines_in(RECORDINGS / "mistakes.jsonl")[:12]
 
@@ -243,7 +243,7 @@ def expectation(data: bytes) -> None:
                 _use(load_config(empty, [named]).settings)
 
 
-def _use(settings: Settings) -> None:
+def _use(settings: AuditSettings) -> None:
     assert lines_in_force(settings)
     assert cover(audit_entries(SAMPLE, settings), settings)
 

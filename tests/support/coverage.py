@@ -7,7 +7,7 @@ from support.paths import RECORDINGS_FOLDER
 from support.sessions import Timeline, mix, run
 from tapehead.audit.coverage import Coverage, CoverageReport, Covered, KindCoverage
 from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.audit.tracking_plan import ItemKind
 
 RECORDINGS = sorted((RECORDINGS_FOLDER).glob("*.jsonl"))
@@ -28,14 +28,14 @@ EXPECTS: dict[str, Any] = {
 }
 
 
-def cover(results: Iterable[SessionResult], settings: Settings | None = None) -> CoverageReport:
+def cover(results: Iterable[SessionResult], settings: AuditSettings | None = None) -> CoverageReport:
     coverage = Coverage(settings)
     for result in results:
         coverage.add(result)
     return coverage.report()
 
 
-def of(*counts: Timeline, settings: Settings | None = None) -> CoverageReport:
+def of(*counts: Timeline, settings: AuditSettings | None = None) -> CoverageReport:
     return cover(run(mix(*counts)), settings)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, location_of
@@ -187,11 +187,11 @@ class Timeline:
         self.exchanges.append(exchange)
         return self
 
-    def audit(self, settings: Settings | None = None) -> list[SessionResult]:
+    def audit(self, settings: AuditSettings | None = None) -> list[SessionResult]:
         """The results for this session alone."""
         return run(self.exchanges, settings)
 
-    def rules(self, settings: Settings | None = None) -> list[str]:
+    def rules(self, settings: AuditSettings | None = None) -> list[str]:
         """The ids of all findings."""
         return rules_of(self.audit(settings))
 
@@ -230,7 +230,7 @@ def entries(exchanges: Iterable[Exchange], recording: str = "recording.jsonl") -
     return (Entry(line, exchange, recording) for line, exchange in enumerate(exchanges, start=1))
 
 
-def run(exchanges: Iterable[Exchange], settings: Settings | None = None, **more: Any) -> list[SessionResult]:
+def run(exchanges: Iterable[Exchange], settings: AuditSettings | None = None, **more: Any) -> list[SessionResult]:
     """The results for a recording of these exchanges."""
     return list(audit(entries(exchanges), settings, **more))
 

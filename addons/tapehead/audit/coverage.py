@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tapehead.audit.results import Outcome, SessionResult
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.audit.tracking_plan import UNSOUND, Item, ItemKind, plan_of
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step, table_cells_of
@@ -110,8 +110,8 @@ class Coverage:
         settings: what users set; the plan is theirs if it has expectations, else the documented API.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._plan = plan_of(settings or Settings())
+    def __init__(self, settings: AuditSettings | None = None) -> None:
+        self._plan = plan_of(settings or AuditSettings())
         self._counts: Counter[Item] = Counter(dict.fromkeys(self._plan.items, 0))
         self._found: dict[Item, Item] = {}
         self._first: dict[Item, First] = {}

@@ -13,7 +13,7 @@ import msgspec
 
 from tapehead.audit.received_events import ReceivedEvent
 from tapehead.audit.results import EventRef, Outcome, SessionFinding, SessionResult, find_outcome
-from tapehead.audit.settings import Policy, Settings
+from tapehead.audit.settings import AuditSettings, Policy
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.limits import Timeouts
@@ -52,7 +52,7 @@ class SessionEvaluation:
         findings: the findings so far, in the order in which they were proven.
     """
 
-    def __init__(self, settings: Settings, after: ClosedSession | None, hold_ms: float) -> None:
+    def __init__(self, settings: AuditSettings, after: ClosedSession | None, hold_ms: float) -> None:
         self._settings = settings
         self._after = after
         self._hold_ms = hold_ms

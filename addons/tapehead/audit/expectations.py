@@ -6,7 +6,7 @@ They speak in the words of the rules of one exchange: missing-parameter, wrong-t
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import parse_body
 from tapehead.protocol.exchange import Finding
@@ -29,7 +29,7 @@ class Expectations:
         SettingsError: a schema among them is no JSON Schema.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AuditSettings) -> None:
         self._settings = settings
         self._schemas = settings.expectations()
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 
 from tapehead.audit.expectations import Expectations
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Entry, Exchange, Finding
@@ -48,7 +48,7 @@ class EventReader:
         clock_ms: when the last exchange was answered, milliseconds since 1970.
     """
 
-    def __init__(self, settings: Settings, schemas: RecordedSchemas | None = None) -> None:
+    def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None = None) -> None:
         self._expectations = Expectations(settings)
         self._schemas = {endpoint: Schemas(known) for endpoint, known in (schemas or {}).items()}
         self.clock_ms = 0.0

@@ -14,7 +14,7 @@ from tapehead.audit.evaluation import ClosedSession, Measure
 from tapehead.audit.received_events import EventReader, ReceivedEvent, RecordedSchemas
 from tapehead.audit.results import SessionFinding, SessionResult
 from tapehead.audit.session_audit import SessionAudit
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
 
@@ -56,12 +56,12 @@ class RecordingsAudit:
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        settings: AuditSettings | None = None,
         schemas: RecordedSchemas | None = None,
         measure: Measure | None = calculate,
         on_finding: Callable[[SessionFinding], None] | None = None,
     ) -> None:
-        self._settings = settings or Settings()
+        self._settings = settings or AuditSettings()
         self._reader = EventReader(self._settings, schemas)
         self._measure = measure
         self._on_finding = on_finding
@@ -170,7 +170,7 @@ def _first(sessions: OrderedDict[str, _OpenSession]) -> _OpenSession:
 
 def audit(
     entries: Iterable[Entry],
-    settings: Settings | None = None,
+    settings: AuditSettings | None = None,
     schemas: RecordedSchemas | None = None,
     measure: Measure | None = calculate,
     on_finding: Callable[[SessionFinding], None] | None = None,

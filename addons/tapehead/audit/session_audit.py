@@ -17,7 +17,7 @@ from math import inf
 from tapehead.audit.evaluation import ClosedSession, Measure, SessionEvaluation
 from tapehead.audit.received_events import EventReader, ReceivedEvent
 from tapehead.audit.results import SessionFinding, SessionResult
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry, Exchange
 
@@ -63,14 +63,14 @@ class SessionAudit:
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        settings: AuditSettings | None = None,
         *,
         reader: EventReader | None = None,
         measure: Measure | None = calculate,
         after: ClosedSession | None = None,
         hold_ms: float = HOLD_MS,
     ) -> None:
-        self._settings = settings or Settings()
+        self._settings = settings or AuditSettings()
         self._reader = reader or EventReader(self._settings)
         self._measure = measure
         self._after = after

@@ -1,6 +1,6 @@
-"""What users set: limits, grades, and their own expectations, for all sessions or for some.
+"""Settings of an audit: severities, thresholds and expectations, for all sessions or for some.
 
-Settings come from a table as TOML has it (reading files is not the business of this room):
+They come from a table as a TOML parser gives it; files are read elsewhere:
 
     [rules]
     clock-skew = "off"
@@ -15,15 +15,22 @@ Settings come from a table as TOML has it (reading files is not the business of 
     rules.ping-gap = "off"
 
 An override counts where all of its patterns `player`, `channel` and `path` (of the recording) match; later ones win.
+
+A table is checked against a tree of msgspec structs with a field for each rule, threshold and event type, so that
+errors name the exact key; the JSON Schema of tapehead.toml is generated from the same tree.
 """
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType, inspect
 
+from tapehead.errors import UsageError
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.schemas import Schema, Schemas
@@ -31,16 +38,25 @@ from tapehead.rules.catalog import RULES
 from tapehead.rules.support.thresholds import Thresholds
 from tapehead.text import nearest
 
-OFF = "off"
 Grades = Mapping[str, str]
+PATTERNS = ("player", "channel", "path")
 
 
-class SettingsError(ValueError):
+class Grade(StrEnum):
+    """The severity that a rule's findings get; OFF for no findings."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    OFF = "off"
+
+
+class SettingsError(UsageError):
     """Settings that mean nothing; the message names the key and, if there is one, the nearest known."""
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
-    """Grades and limits for the sessions that match all of its patterns."""
+    """Severities and thresholds for the sessions that match all of its patterns."""
 
     player: str = "*"
     channel: str = "*"
@@ -49,29 +65,29 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: Mapping[str, int | float] = {}
 
     def matches(self, player: str, channel: str, path: str) -> bool:
-        """Whether it counts for a session of this player and channel in the recording at `path`."""
+        """Return whether it counts for a session of this player and channel in the recording at `path`."""
         asked = ((player, self.player), (channel, self.channel), (path, self.path))
         return all(fnmatchcase(value, pattern) for value, pattern in asked)
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What counts for one session: its limits, and the rules that are graded anew or off."""
+    """The settings that count for one session: its thresholds, and the rules with another severity or none."""
 
     thresholds: Thresholds
     grades: Grades
 
     def grade(self, rule: str, severity: Severity) -> Severity | None:
-        """The severity of a finding of `rule`, which came as `severity`; None if the rule is off."""
+        """Return the severity of a finding of `rule`, which came as `severity`; None if the rule is off."""
         graded = self.grades.get(rule, severity)
-        return None if graded == OFF else Severity(graded)
+        return None if graded == Grade.OFF else Severity(graded)
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that users set; see the module.
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of an audit; see the module.
 
     Attributes:
         rules: rule to severity or `off`.
-        thresholds: limits that differ from the usual ones.
+        thresholds: the thresholds that differ from the defaults.
         overrides: changes for some sessions.
         metadata: event type to the customMetadata keys that it must have.
         expect: event type to a JSON Schema that its bodies must satisfy besides the documented one; draft-04, unless
@@ -85,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     expect: Mapping[str, Schema] = {}
 
     def policy(self, player: str = "", channel: str = "", path: str = "") -> Policy:
-        """What counts for a session of this player and channel in the recording at `path`."""
+        """Return what counts for a session of this player and channel in the recording at `path`."""
         grades, limits = dict(self.rules), dict(self.thresholds)
         for override in self.overrides:
             if override.matches(player, channel, path):
@@ -94,10 +110,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Policy(msgspec.convert(limits, Thresholds), grades)
 
     def expectations(self) -> Schemas | None:
-        """The schemas of `expect`, next to the built-in ones; None if there are none.
+        """Return the schemas of `expect`, next to the built-in ones; None if there are none.
 
         Raises:
-            SettingsError: one of them is no JSON Schema.
+            SettingsError: one of them is not a JSON Schema.
         """
         try:
             return Schemas(self.expect) if self.expect else None
@@ -105,87 +121,84 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"expect: {error}") from error
 
 
-def read_settings(table: Mapping[str, Any]) -> Settings:
-    """The settings that a table of plain objects holds, as a TOML parser gives it.
+def read_settings(table: Mapping[str, Any]) -> AuditSettings:
+    """Return the settings in a table of plain objects, as a TOML parser gives it.
 
     Raises:
-        SettingsError: a key, a rule, a severity, a limit or an event type is unknown, or a value has the wrong type.
+        SettingsError: a key, a rule, a severity, a threshold or an event type is unknown, or a value has a wrong type.
     """
-    _check_keys(table, Settings.__struct_fields__, "")
-    overrides = convert(table.get("overrides", []), list[dict[str, Any]], "overrides")
-    settings = Settings(
-        **_read_part(table, ""),
-        overrides=tuple(_read_override(part, f"overrides[{number}].") for number, part in enumerate(overrides)),
-        metadata=_read_by_type(table, "metadata", tuple[str, ...]),
-        expect=_read_by_type(table, "expect", dict[str, Any]),
-    )
+    convert(table, section("Settings", audit_fields()))
+    expect = convert(table.get("expect", {}), dict[str, dict[str, Any]], "expect")
+    settings = msgspec.convert({**table, "expect": expect}, AuditSettings)
     settings.expectations()
     return settings
 
 
-def _read_override(table: Mapping[str, Any], place: str) -> Override:
-    _check_keys(table, Override.__struct_fields__, place)
-    patterns: dict[str, Any] = {key: convert(table[key], str, f"{place}{key}") for key in _PATTERNS if key in table}
-    return Override(**patterns, **_read_part(table, place))
+# ---- The tree ----
 
 
-def _read_part(table: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The grades and limits of the whole or of an override."""
-    grades = convert(table.get("rules", {}), dict[str, Any], f"{place}rules")
-    _check_keys(grades, RULES, f"{place}rules.", "tapehead rules lists them")
-    grades = {rule: _word(grade) for rule, grade in grades.items()}
-    for rule, grade in grades.items():
-        _check_keys([grade], (*Severity, OFF), f"{place}rules.{rule} = ")
-    limits = convert(table.get("thresholds", {}), dict[str, Any], f"{place}thresholds")
-    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(Thresholds)}
-    _check_keys(limits, kinds, f"{place}thresholds.")
-    checked = {name: _limit(value, kinds[name], f"{place}thresholds.{name}") for name, value in limits.items()}
-    return {"rules": grades, "thresholds": checked}
+def section(name: str, fields: Iterable[tuple[str, Any, str]], doc: str = "") -> Any:
+    """Return a struct that refuses keys other than those of `fields`: key, type and description, all optional."""
+    rows = [(key, Annotated[kind, Meta(description=text)] | UnsetType, UNSET) for key, kind, text in fields]
+    keys = {key.replace("-", "_"): key for key, _, _ in rows}
+    return msgspec.defstruct(
+        name,
+        [(key.replace("-", "_"), kind, default) for key, kind, default in rows],
+        namespace={"__doc__": doc},
+        rename=keys,
+        forbid_unknown_fields=True,
+    )
 
 
-def _word(value: object) -> str:
-    try:
-        return str(value)
-    except ValueError:  # a number of thousands of digits
-        return "such a number"
+def describe_attributes(kind: type) -> dict[str, str]:
+    """Return the descriptions of a class's attributes, from the section `Attributes:` of its docstring."""
+    _, _, listed = (kind.__doc__ or "").partition("Attributes:\n")
+    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", listed, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
 
 
-def _limit(value: object, kind: type, place: str) -> int | float:
-    limit: int | float = convert(value, kind, place)
-    if isinstance(limit, int) and abs(limit) > _LARGEST:
-        raise SettingsError(f"{place}: the number is too large; expected {_LARGEST} at most")
-    if not limit >= 0:
-        raise SettingsError(f"{place}: {limit} is below 0; expected 0 or more")
-    return limit
+def _threshold_fields() -> list[tuple[str, Any, str]]:
+    texts = describe_attributes(Thresholds)
+    # TOML's numbers have no bounds, a float's whole numbers have.
+    bounds = {int: Annotated[int, Meta(ge=0, le=2**53)], float: Annotated[float, Meta(ge=0)]}
+    return [
+        (field.encode_name, bounds[field.type], f"{texts.get(field.name, '')} Default: {field.default:g}.")
+        for field in msgspec.structs.fields(Thresholds)
+    ]
 
 
-def _read_by_type[T](table: Mapping[str, Any], section: str, kind: type[T]) -> dict[str, T]:
-    """A section that has a value for some event types."""
-    part = convert(table.get(section, {}), dict[str, Any], section)
-    _check_keys(part, EVENT_TYPES, f"{section}.")
-    return {event_type: convert(value, kind, f"{section}.{event_type}") for event_type, value in part.items()}
+@cache
+def audit_fields() -> list[tuple[str, Any, str]]:
+    """Return the sections of an audit's settings: key, type and description."""
+    grades = [(rule.id, Grade, f"{rule.when} Default: {rule.severity}.") for rule in RULES.values()]
+    grading: list[tuple[str, Any, str]] = [
+        ("rules", section("Rules", grades), "Severities of rules, or off."),
+        ("thresholds", section("Thresholds", _threshold_fields()), "Limits of rules."),
+    ]
+    patterns = [(name, str, f"A pattern of the {name}, such as TV*. Default: any.") for name in PATTERNS]
+    schemas = [(name, str | dict[str, Any], f"A JSON Schema for {name}, or a file with one.") for name in EVENT_TYPES]
+    return [
+        *grading,
+        (
+            "overrides",
+            list[section("Override", [*patterns, *grading])],  # type: ignore[misc]
+            "Severities and limits for the sessions that match all patterns; the last override wins.",
+        ),
+        (
+            "metadata",
+            section("Metadata", [(name, list[str], f"Keys that {name} must have.") for name in EVENT_TYPES]),
+            "Keys that the customMetadata of an event type must have.",
+        ),
+        (
+            "expect",
+            str | section("Expect", schemas),
+            "JSON Schemas that bodies must satisfy besides the documented ones; paths are relative to this file.",
+        ),
+    ]
 
 
-def convert[T](value: object, kind: type[T], place: str) -> T:
-    """`value` as `kind`.
+# ---- Errors ----
 
-    Raises:
-        SettingsError: it has another type; the message says which, and where.
-    """
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        wrong = _WRONG_TYPE.match(str(error))
-        if not wrong:
-            raise SettingsError(f"{place}: {error}") from error
-        wanted, got = (_TYPES.get(name, name) for name in wrong.group(1, 2))
-        raise SettingsError(f"{place}{wrong[3] or ''}: expected {wanted}, got {got}") from error
-
-
-_PATTERNS = ("player", "channel", "path")
-_LARGEST = 2**53
-# What msgspec says of a value of the wrong type, and the types' names in TOML.
-_WRONG_TYPE = re.compile(r"Expected `(\w+)`, got `(\w+)`(?: - at `\$(.*)`)?$")
 _TYPES = {
     "array": "a list",
     "object": "a table",
@@ -197,10 +210,62 @@ _TYPES = {
 }
 
 
-def _check_keys(keys: Iterable[str], known: Iterable[str], place: str, otherwise: str = "") -> None:
-    """Refuse keys that are not known, with the nearest known one, or with all of them, or what to do `otherwise`."""
-    known = list(known)
-    for key in keys:
-        if key not in known:
-            hint = nearest(key, known) or f"; {otherwise or f'expected one of {", ".join(known)}'}"
-            raise SettingsError(f"{place}{key} is unknown{hint}")
+def convert[T](value: object, kind: type[T], place: str = "") -> T:
+    """Return `value` as `kind`.
+
+    Raises:
+        SettingsError: it has another type, an unknown key or an unknown value; the message says where, below `place`.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        path = path.removesuffix("`")
+        raise SettingsError(_explain(problem, path, place, _choices_at(kind, path))) from error
+
+
+def _explain(problem: str, path: str, place: str, choices: tuple[str, ...]) -> str:
+    """Return one sentence about a problem that msgspec names, at a path of its own below `place`."""
+    where = f"{place}{path}".removeprefix(".")
+    listed = f"expected one of {', '.join(choices)}"
+    if match := re.match("Object contains unknown field `(.*)`$", problem, re.DOTALL):
+        hint = nearest(match[1], choices) or f"; {'tapehead rules lists them' if where.endswith('rules') else listed}"
+        return f"unknown key '{f'{where}.{match[1]}'.removeprefix('.')}'{hint}"
+    if match := re.match("Invalid enum value '(.*)'$", problem, re.DOTALL):
+        return f"{where}: unknown value '{match[1]}'{nearest(match[1], choices) or f'; {listed}'}"
+    if match := re.match(r"Expected `([\w |]+)`, got `(\w+)`", problem):
+        wanted = " or ".join(_TYPES.get(name, name) for name in match[1].split(" | "))
+        got = _TYPES.get(match[2], f"a {match[2]}")
+        return f"{where}: {listed if choices and match[1] == 'str' else f'expected {wanted}'}, got {got}"
+    if match := re.match(r"Expected `\w+` ([<>])= (\d+)", problem):
+        return f"{where}: expected {match[2]} {'or more' if match[1] == '>' else 'at most'}"
+    return f"{where}: {problem[:1].lower()}{problem[1:]}"
+
+
+def _choices_at(kind: object, path: str) -> tuple[str, ...]:
+    """Return the keys of the struct, or the values of the enumeration, at a path of msgspec."""
+    node: inspect.Type = inspect.type_info(kind)
+    for key, _item in re.findall(r"\.([^.\[]+)|(\[)", path):
+        node = _unwrap(node)
+        if isinstance(node, inspect.StructType):
+            node = next(field.type for field in node.fields if field.encode_name == key)
+        elif isinstance(node, inspect.ListType):
+            node = node.item_type
+        elif isinstance(node, inspect.DictType):
+            node = node.value_type
+    node = _unwrap(node)
+    if isinstance(node, inspect.StructType):
+        return tuple(field.encode_name for field in node.fields)
+    if isinstance(node, inspect.EnumType):
+        return tuple(member.value for member in node.cls)
+    return tuple(map(str, node.values)) if isinstance(node, inspect.LiteralType) else ()
+
+
+def _unwrap(node: inspect.Type) -> inspect.Type:
+    """Return a type without its metadata, and of a union the table in it."""
+    while isinstance(node, inspect.Metadata):
+        node = node.type
+    if isinstance(node, inspect.UnionType):
+        tables = (inspect.StructType, inspect.DictType)
+        node = next((each for each in node.types if isinstance(_unwrap(each), tables)), node)
+    return _unwrap(node) if isinstance(node, inspect.Metadata) else node

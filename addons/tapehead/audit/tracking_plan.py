@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import ANY as ANY_TYPE
 from tapehead.protocol.parameters import PARAMETERS, Parameter, belongs
@@ -103,7 +103,7 @@ class TrackingPlan(NamedTuple):
         return next((option for option in (item, main, *anywhere) if option in self.items), item)
 
 
-def plan_of(settings: Settings) -> TrackingPlan:
+def plan_of(settings: AuditSettings) -> TrackingPlan:
     """The plan by the settings in use."""
     if not (settings.expect or settings.metadata):
         return TrackingPlan(DOCUMENTED, dict.fromkeys(_documented()))
@@ -119,7 +119,7 @@ def _documented() -> Iterator[Item]:
     yield from _moves(EVENT_TYPES)
 
 
-def _expected(settings: Settings) -> Iterator[Item]:
+def _expected(settings: AuditSettings) -> Iterator[Item]:
     event_types = [name for name in EVENT_TYPES if name in settings.expect or name in settings.metadata]
     yield from _event_types(event_types)
     for event_type in event_types:

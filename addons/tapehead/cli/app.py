@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from tapehead import __version__
 from tapehead.cli.audit import audit
+from tapehead.cli.command import Command, CommandWithSettings
 from tapehead.cli.demo import demo
 from tapehead.cli.diff import diff
 from tapehead.cli.import_ import import_
@@ -32,8 +33,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (record, replay, serve, audit, diff, show, rules, schema, import_, demo):
-    app.command(_command.__name__.rstrip("_"))(_command)
+_DEFAULTS = (
+    "Defaults of options come from variables such as TAPEHEAD_{variable} (several values separated by spaces), or else"
+    " from [{command}] in tapehead.toml."
+)
+app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="record", variable="RECORD_TO"))(record)
+app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="replay", variable="REPLAY_ON_MISS"))(replay)
+app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="serve", variable="SERVE_LISTEN"))(serve)
+for _command in (audit, diff, show, rules, schema, import_, demo):
+    app.command(_command.__name__.rstrip("_"), cls=Command)(_command)
 
 
 def _show_version(value: bool) -> None:
@@ -42,10 +50,13 @@ def _show_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog="Variables give defaults for options: TAPEHEAD_AUDIT_FAIL_ON=warning for audit --fail-on.")
 def tapehead(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, allow_from_autoenv=False, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Record, replay and audit the tracking that media players send to Adobe's Media Collection API."""
@@ -54,7 +65,9 @@ def tapehead(
 def run(argv: Sequence[str]) -> int:
     """Run the command that `argv` names and return its exit code."""
     try:
-        code = get_command(app).main(list(argv), prog_name="tapehead", standalone_mode=False)
+        code = get_command(app).main(
+            list(argv), prog_name="tapehead", auto_envvar_prefix="TAPEHEAD", standalone_mode=False
+        )
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of stdout has closed it, as `head` does
@@ -72,7 +85,7 @@ def run(argv: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(message)
         else:
-            command = getattr(getattr(error, "ctx", None), "command_path", "tapehead")
-            warn(f"{' '.join(message.split()).rstrip('.')}; see {command} --help")
+            path = getattr(getattr(error, "ctx", None), "command_path", "tapehead")
+            warn(f"{' '.join(message.split()).rstrip('.')}; see {path} --help")
         return 2
     return code if isinstance(code, int) else 0

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tapehead.cli import option_types
 from tapehead.errors import UsageError
 from tapehead.reports.report_formats import STDOUT, FailOn, Format, Target
 
@@ -21,42 +22,56 @@ def _print_schema(value: bool) -> None:
         raise typer.Exit
 
 
+Recordings = Annotated[list[str], typer.Argument(metavar="RECORDING", help="Recordings, folders, or - for stdin.")]
+Formats = Annotated[
+    list[Format] | None,
+    typer.Option(
+        "--format", metavar="FORMAT", help="Report as text (default), json, junit, sarif or html; repeatable."
+    ),
+]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option("--output", "-o", metavar="FILE", help="The report; one for each --format, in that order."),
+]
+FailLevel = Annotated[
+    FailOn,
+    typer.Option("--fail-on", metavar="error|warning|never", help="Exit with 1 on findings of this severity or worse."),
+]
+Assumptions = Annotated[
+    list[str] | None,
+    typer.Option("--assume", metavar="KEY=VALUE", help="Choose between readings of the documents; repeatable."),
+]
+Expectations = Annotated[
+    list[str] | None,
+    typer.Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema that events must satisfy; repeatable."),
+]
+WithCoverage = Annotated[bool, typer.Option("--coverage", help="Report the coverage of the tracking plan.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List all places of a rule, and all metrics.")]
+ShowSchema = Annotated[
+    bool,
+    typer.Option(
+        "--schema",
+        callback=_print_schema,
+        is_eager=True,
+        allow_from_autoenv=False,
+        help="Print the JSON report's schema.",
+    ),
+]
+
+
 def audit(
-    recordings: Annotated[
-        list[str], typer.Argument(metavar="RECORDING...", help="Recordings, folders of them, or - for stdin.")
-    ],
-    form: Annotated[
-        list[Format] | None, typer.Option("--format", help="The form of the report; repeatable. Default: text.")
-    ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where the report goes, in the order of --format."),
-    ] = None,
-    fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="Exit with 1 on findings as bad as this, or worse.")
-    ] = FailOn.ERROR,
-    assume: Annotated[
-        list[str] | None,
-        typer.Option("--assume", metavar="KEY=VALUE", help="What metrics assume where the documents are silent."),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", help="The settings; the nearest tapehead.toml or pyproject.toml."),
-    ] = None,
-    expect: Annotated[
-        list[str] | None,
-        typer.Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema of your own; repeatable."),
-    ] = None,
-    coverage: Annotated[
-        bool, typer.Option("--coverage", help="Say, too, what the recordings exercise of the tracking plan.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All places of a rule, and all metrics.")] = False,
-    schema: Annotated[
-        bool,
-        typer.Option("--schema", callback=_print_schema, is_eager=True, help="Print the JSON report's schema."),
-    ] = False,
+    recordings: Recordings,
+    form: Formats = None,
+    output: Outputs = None,
+    fail_on: FailLevel = FailOn.ERROR,
+    assume: Assumptions = None,
+    config: option_types.ConfigFile = None,
+    expect: Expectations = None,
+    coverage: WithCoverage = False,
+    verbose: Verbose = False,
+    schema: ShowSchema = False,
 ) -> None:
-    """Audit recordings: which sessions are wrong, where, and what Adobe would report.
+    """Find errors in recordings, and compute what Adobe would report.
 
     Example: tapehead audit recordings --format text --format html --output report.html
     """
@@ -90,9 +105,9 @@ def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
     if len(files) == len(forms) - 1:
         files.insert(forms.index(Format.TEXT) if Format.TEXT in forms else len(files), None)
     if len(files) > len(forms):
-        raise UsageError(f"--output is given {len(files)} times, --format {len(forms)}; say one --format for each")
+        raise UsageError(f"{len(files)} --output for {len(forms)} --format; pass one --format for each")
     if len(files) < len(forms) or files.count(None) > 1:
-        raise UsageError("only one --format can go to stdout; say --output FILE for each of the others")
+        raise UsageError("only one --format can go to stdout; pass --output FILE for each of the others")
     return [Target(form, path) for form, path in zip(forms, files, strict=True)]
 
 
@@ -100,5 +115,5 @@ def _form_of(path: Path | None) -> Format:
     if path is None:
         return Format.TEXT
     if path.suffix not in _SUFFIXES:
-        raise UsageError(f"{path}: say --format for a file that ends in {path.suffix or 'nothing'}")
+        raise UsageError(f"missing --format for '{path}': its suffix names none")
     return _SUFFIXES[path.suffix]

@@ -10,7 +10,7 @@ from tapehead.audit.coverage import Coverage
 from tapehead.audit.effective_settings import lines_in_force
 from tapehead.audit.recordings_audit import audit
 from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import Settings
+from tapehead.audit.settings import AuditSettings
 from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import warn
 from tapehead.cli.progress import progress
@@ -128,7 +128,7 @@ class _Gathered:
         return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
 
 
-def _gather(reader: RecordingReader, assumptions: Assumptions, settings: Settings, gathered: _Gathered) -> None:
+def _gather(reader: RecordingReader, assumptions: Assumptions, settings: AuditSettings, gathered: _Gathered) -> None:
     """Audit everything that can be read.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The file with the settings: finding it, reading it, and saying in one line what is wrong with it.
+"""Finding and reading the settings file, with one line for each error in it.
 
 `tapehead.toml` has the settings at its top, `pyproject.toml` under `[tool.tapehead]`. The nearest file counts, from the
 current folder upward, and `tapehead.toml` before `pyproject.toml`; a `pyproject.toml` without that table is passed by.
@@ -17,7 +17,8 @@ import msgspec
 import orjson
 
 from tapehead.audit.expectations import schemas_in
-from tapehead.audit.settings import Settings, SettingsError, convert, read_settings
+from tapehead.audit.settings import AuditSettings, SettingsError, convert, read_settings
+from tapehead.cli.settings_file import COMMANDS, check_table, resolve_options
 from tapehead.errors import UsageError
 from tapehead.protocol.schemas import Schema
 
@@ -28,43 +29,66 @@ _DEEP_KEY = re.compile(rb"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*
 
 
 class Config(NamedTuple):
-    """Settings and where they came from.
+    """Audit settings and the file that they were read from; None without one."""
 
-    Attributes:
-        settings: what is in force.
-        source: the file that they were read from; None without one.
-    """
-
-    settings: Settings
+    settings: AuditSettings
     source: Path | None
 
 
 def load_config(config: Path | None = None, expect: Iterable[str] = (), folder: Path | None = None) -> Config:
-    """The settings in force.
+    """Return the settings of an audit.
 
     Args:
-        config: the file with them; None to look for it.
+        config: the settings file; None to look for it.
         expect: JSON files with schemas, each as `FILE` or `EVENT_TYPE=FILE`; they win over those in the settings.
         folder: where to begin to look; None for the current one.
 
     Raises:
-        UsageError: a file cannot be read, or says what means nothing.
+        UsageError: a file cannot be read or has an error in it.
     """
-    found = (config, _read_named(config)) if config else find_config(folder)
-    source, table = found or (None, {})
-    settings = _read_table(table, source) if source else Settings()
+    source, table = _find_table(config, folder)
+    settings = AuditSettings()
+    if source:
+        with _at(source):
+            check_table(table)
+            sections = {key: table[key] for key in table if key not in COMMANDS}
+            settings = read_settings(sections | _read_expect(table.get("expect"), source.parent))
     schemas = {event_type: schema for name in expect for event_type, schema in _read_argument(name).items()}
     return Config(msgspec.structs.replace(settings, expect={**settings.expect, **schemas}), source)
 
 
+def load_options(command: str, config: Path | None = None) -> tuple[Path | None, dict[str, Any]]:
+    """Return the settings file and the options that it gives for a command, by parameter.
+
+    Raises:
+        UsageError: the file cannot be read or has an error in it, or sets an option that it must not.
+    """
+    source, table = _find_table(config, None)
+    if source is None:
+        return None, {}
+    with _at(source):
+        check_table(table)
+        return source, resolve_options(command, table.get(command, {}), source.parent)
+
+
+def _find_table(config: Path | None, folder: Path | None) -> tuple[Path | None, Mapping[str, Any]]:
+    """Return the settings file and its table; None and an empty one, if there is none."""
+    if config is None:
+        return find_config(folder) or (None, {})
+    table = _own_table(_read_toml(config), config)
+    if table is None:
+        raise UsageError(f"'{config}' has no [tool.tapehead], which is where a {PROJECT_FILE} has the settings")
+    return config, table
+
+
 def find_config(folder: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:
-    """The nearest file with settings from `folder` (None: the current one) upward, and its table; None if none has.
+    """Return the nearest settings file from `folder` (None: the current one) upward, and its table; None without one.
 
     Raises:
         UsageError: a file on the way cannot be read.
     """
     here = (folder or Path()).absolute()
-    for path in (each / name for each in (here, *here.parents) for name in (OWN_FILE, PROJECT_FILE)):
+    for path in (parent / name for parent in (here, *here.parents) for name in (OWN_FILE, PROJECT_FILE)):
         shown = path.relative_to(here) if folder is None and path.parent == here else path
         table = _own_table(_read_toml(shown), shown) if _is_there(path) else None
         if table is not None:
@@ -79,15 +103,8 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _read_named(path: Path) -> Mapping[str, Any]:
-    table = _own_table(_read_toml(path), path)
-    if table is None:
-        raise UsageError(f"{path} has no [tool.tapehead], which is where a {PROJECT_FILE} has the settings")
-    return table
-
-
 def _own_table(document: Mapping[str, Any], path: Path) -> Mapping[str, Any] | None:
-    """The settings in a TOML document; None if it is a project's and has none."""
+    """Return the settings in a TOML document; None if it is a pyproject.toml without any."""
     if "tool" not in document and path.name != PROJECT_FILE:
         return document
     tools = document.get("tool")
@@ -97,25 +114,18 @@ def _own_table(document: Mapping[str, Any], path: Path) -> Mapping[str, Any] | N
     return table
 
 
-def _read_table(table: Mapping[str, Any], path: Path) -> Settings:
-    try:
-        return read_settings({**table, **_read_expect(table.get("expect"), path.parent)})
-    except SettingsError as error:
-        raise UsageError(f"{path}: {error}") from error
-
-
 def _read_expect(expect: object, folder: Path) -> dict[str, object]:
-    """The section `expect` with its files read; empty where `expect` names none."""
+    """Return the section `expect` with its files read; nothing, if there is no such section."""
     if isinstance(expect, str):
         with _at("expect"):
-            return {"expect": _schemas_of(folder / expect)}
+            return {"expect": _read_schemas(folder / expect)}
     if not isinstance(expect, dict):
         return {}
     return {"expect": {name: _read_schema(value, folder, f"expect.{name}") for name, value in expect.items()}}
 
 
 def _read_schema(value: object, folder: Path, place: str) -> object:
-    """A schema, from its file if `value` names one."""
+    """Return a schema, from its file if `value` names one."""
     if not isinstance(value, str):
         return value
     with _at(place):
@@ -123,17 +133,15 @@ def _read_schema(value: object, folder: Path, place: str) -> object:
 
 
 def _read_argument(argument: str) -> Mapping[str, Schema]:
-    """The schemas that `--expect` names, by event type."""
+    """Return the schemas that `--expect` names, by event type."""
     event_type, equals, name = argument.partition("=")
-    try:
+    with _at("--expect"):
         if equals and not Path(argument).exists():
             return read_settings({"expect": {event_type: _read_schema(name, Path(), event_type)}}).expect
-        return read_settings({"expect": _schemas_of(Path(argument))}).expect
-    except SettingsError as error:
-        raise UsageError(f"--expect: {error}") from error
+        return read_settings({"expect": _read_schemas(Path(argument))}).expect
 
 
-def _schemas_of(path: Path) -> dict[str, Schema]:
+def _read_schemas(path: Path) -> dict[str, Schema]:
     document = _read_json(path)
     try:
         return schemas_in(document, path.name.partition(".")[0])
@@ -142,8 +150,8 @@ def _schemas_of(path: Path) -> dict[str, Schema]:
 
 
 @contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Name the place in whatever is wrong there."""
+def _at(place: object) -> Iterator[None]:
+    """Name the place in errors of what stands there."""
     try:
         yield
     except SettingsError as error:
@@ -154,27 +162,29 @@ def _read_json(path: Path) -> object:
     try:
         return orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
-        raise SettingsError(f"{path} is no JSON: {error}") from error
-    except OSError as error:
+        raise SettingsError(f"'{path}' is not JSON: {error}") from error
+    except (OSError, ValueError) as error:
         raise SettingsError(_unreadable(path, error)) from error
-    except ValueError as error:  # no path at all, such as one with a NUL
-        raise SettingsError(f"{str(path)!r} is no path: {error}") from error
 
 
 def _read_toml(path: Path) -> Mapping[str, Any]:
     try:
         content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except (OSError, ValueError) as error:
+        raise UsageError(_unreadable(path, error)) from error
+    try:
         if _DEEP_KEY.search(content):
             raise RecursionError
         return tomllib.loads(content.decode())
     except RecursionError as error:
-        raise UsageError(f"{path} is no TOML that can be read: it nests too deep") from error
-    except OSError as error:
-        raise UsageError(_unreadable(path, error)) from error
-    except ValueError as error:  # no TOML or no UTF-8, a number with thousands of digits, a path with a NUL
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        raise UsageError(f"'{path}' is not TOML that can be read: it nests too deep") from error
+    except ValueError as error:  # malformed, not UTF-8, a number with thousands of digits
+        raise UsageError(f"'{path}' is not TOML: {error}") from error
 
 
-def _unreadable(path: Path, error: OSError) -> str:
-    missing = isinstance(error, FileNotFoundError)
-    return f"there is no file {path}" if missing else f"cannot read {path}: {error.strerror}"
+def _unreadable(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file '{path}'"
+    if isinstance(error, OSError):
+        return f"cannot read '{path}': {error.strerror}"
+    return f"{str(path)!r} is not a path: {error}"  # such as one with a NUL

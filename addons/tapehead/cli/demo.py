@@ -7,9 +7,9 @@ import typer
 
 
 def demo(
-    out: Annotated[Path | None, typer.Option("--out", help="Keep the recording here.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Keep the recording.")] = None,
 ) -> None:
-    """Record a documented session, replay it offline, and audit it; no network, no account.
+    """Record, replay and audit a sample session, without network.
 
     Example: tapehead demo
     """

@@ -37,10 +37,11 @@ def print_schema(value: bool) -> None:
 
 
 def diff(
-    base: Annotated[Path, typer.Argument(help="Recording to compare with, a folder of them, or - for stdin.")],
-    new: Annotated[Path, typer.Argument(help="Recording to compare, a folder of them, or - for stdin.")],
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="Recording or folder to compare with; - for stdin.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Recording or folder to compare; - for stdin.")],
     form: Annotated[
-        DiffFormat | None, typer.Option("--format", help="Format; by default that of FILE's suffix, or text.")
+        DiffFormat | None,
+        typer.Option("--format", metavar="text|json|html", help="Format; by default that of FILE's suffix, or text."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the diff to FILE, not to stdout.")
@@ -58,10 +59,17 @@ def diff(
         typer.Option("--tolerance", metavar="SECONDS", min=0, help="How far playheads and durations may be apart."),
     ] = 1.0,
     schema: Annotated[
-        bool, typer.Option("--schema", callback=print_schema, is_eager=True, help="Print the JSON format's schema.")
+        bool,
+        typer.Option(
+            "--schema",
+            callback=print_schema,
+            is_eager=True,
+            allow_from_autoenv=False,
+            help="Print the JSON format's schema.",
+        ),
     ] = False,
 ) -> None:
-    """Compare two recordings: did tracking change? Exits with 1 if it did.
+    """Compare two recordings; exit with 1 if tracking changed.
 
     Example: tapehead diff release-1.jsonl release-2.jsonl --format html --output diff.html
     """
@@ -73,7 +81,7 @@ def diff(
     from tapehead.reports.report_output import write_report
 
     if not math.isfinite(tolerance):
-        raise UsageError(f"invalid --tolerance {tolerance}: expected a number of seconds, such as 1.5")
+        raise UsageError(f"invalid --tolerance '{tolerance}': expected a number of seconds, such as 1.5")
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
     before, after = RecordingReader([base], warn), RecordingReader([new], warn)
     check_outputs([output] if output else [], [*before.files, *after.files])

@@ -7,12 +7,11 @@ import typer
 
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
-from tapehead.recording.recorder_settings import StoreSettings
 
 
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="HAR files, flow files of mitmproxy, or - for stdin.")
+        list[Path], typer.Argument(metavar="FILE", help="HAR files, flow files of mitmproxy, or - for stdin.")
     ],
     out: option_types.NewRecording = None,
     append: option_types.Append = False,
@@ -22,7 +21,7 @@ def import_(
     redact_key: option_types.RedactKeys = None,
     compress: option_types.Compress = False,
 ) -> None:
-    """Bring what a browser or another proxy has saved into a recording, checked and with pseudonyms.
+    """Convert HAR and flow files of browsers and proxies to a recording.
 
     Example: tapehead import session.har --out session.jsonl
     """
@@ -30,17 +29,9 @@ def import_(
     from tapehead.cli.log_output import log_to_stderr
     from tapehead.cli.progress import progress
     from tapehead.interop.importer import ImportSettings, run_import
-    from tapehead.recording.paths import compressed, new_recording
 
-    option_parsing.check_append(append=append, overwrite=overwrite)
-    named = option_parsing.redact_keys(redact_key, keep_ids=keep_ids)
-    out = out or new_recording(Path("recordings"))
-    store = StoreSettings(
-        out=compressed(out) if compress else out,
-        append=append,
-        overwrite=overwrite,
-        keep_ids=keep_ids,
-        redact_keys=named,
+    store = option_parsing.store_settings(
+        out, append=append, overwrite=overwrite, keep_ids=keep_ids, redact_key=redact_key, compress=compress
     )
     log_to_stderr()
     settings = ImportSettings(tuple(files), tuple(endpoint or ()), store)

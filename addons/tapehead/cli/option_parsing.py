@@ -1,4 +1,4 @@
-"""What arguments mean: addresses, URLs, modes; and what is wrong with them, in one sentence."""
+"""Parsing of options: addresses, URLs, modes, access and storage, with one sentence for each error."""
 
 import re
 from collections.abc import Sequence
@@ -6,32 +6,36 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from tapehead.cli.option_types import DEFAULT_BACKLOG
 from tapehead.errors import UsageError
 from tapehead.live.page_settings import LiveSettings
 from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, parse_network
 from tapehead.protocol.routes import API_PATH, ENDPOINT_DOMAIN
 from tapehead.proxy.proxy_settings import ProxySettings
-from tapehead.recording.paths import STDIN, find_inputs
-from tapehead.recording.recorder_settings import StoreSettings
+from tapehead.recording.paths import STDIN, compressed, find_inputs, new_recording
+from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation, parse_size
 from tapehead.replay.on_miss import OnMiss
-from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 
 # A host in visible ASCII, in brackets where it is an IPv6 address; an empty one would mean every interface.
 _ADDRESS = re.compile(r"(?:(?P<host>[!-Z^-~]+)|\[(?P<bracketed>[!-Z^-~]+)\]):(?P<port>[0-9]{1,5})")
 
+_EXAMPLE_URL = f"https://company.{ENDPOINT_DOMAIN}"
+# mitmproxy splits a login at its colon, and takes no second one.
+_LOGIN = re.compile(f"{ANY_LOGIN}|@.+|[^:]+:[^:]+", re.DOTALL)
+
 
 class Target(NamedTuple):
-    """The endpoint behind a reverse proxy: mitmproxy's mode, and the path that stands before the API's own."""
+    """The endpoint behind a reverse proxy: mitmproxy's mode, and the path in front of the API's own."""
 
     mode: str
     prefix: str
 
 
 def parse_target(url: str) -> Target:
-    """The target that a URL names.
+    """Return the target that `--to URL` names.
 
     Raises:
-        UsageError: it is no http or https URL.
+        UsageError: it is not an http or https URL.
     """
     try:
         parts = urlsplit(url)
@@ -39,21 +43,21 @@ def parse_target(url: str) -> Target:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-        raise UsageError(f"--to {url} is no http or https URL; expected one like https://company.{ENDPOINT_DOMAIN}")
+        raise UsageError(f"invalid --to '{url}': expected an http or https URL, such as {_EXAMPLE_URL}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     prefix = parts.path.rstrip("/").removesuffix(API_PATH)
     return Target(f"reverse:{parts.scheme}://{host}{f':{port}' if port else ''}", prefix)
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
-    """The host and port that `HOST:PORT` names; brackets round an IPv6 address.
+    """Return the host and port of `--listen HOST:PORT`; brackets stand around an IPv6 address.
 
     Raises:
-        UsageError: it names none.
+        UsageError: it is malformed.
     """
     match = _ADDRESS.fullmatch(listen)
     if not match or int(match["port"]) > 65535:
-        raise UsageError(f"--listen {listen} is no address; expected HOST:PORT, such as 127.0.0.1:8080")
+        raise UsageError(f"invalid --listen '{listen}': expected HOST:PORT, such as 127.0.0.1:8080")
     return match["host"] or match["bracketed"], int(match["port"])
 
 
@@ -63,158 +67,151 @@ def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[s
     Raises:
         UsageError: neither or both were given.
     """
-    if bool(mode) == bool(target):
+    if mode and target:
+        raise UsageError("--to and --mode exclude each other; pass one of them")
+    if not mode and not target:
         raise UsageError("missing endpoint: pass --to URL (reverse proxy) or --mode regular (forward proxy)")
     return mode or [target.mode if target else ""]
 
 
 def forward_target(on_miss: OnMiss, to: str | None, mode: Sequence[str] | None) -> Target | None:
-    """The endpoint that misses are forwarded to; None where they are not.
+    """Return the endpoint that misses are forwarded to; None if they are not.
 
     Raises:
-        UsageError: the arguments do not fit together.
+        UsageError: the options exclude each other.
     """
     if on_miss is not OnMiss.FORWARD:
         if to:
-            raise UsageError("--to is for --on-miss forward; say that, too, or leave --to out")
+            raise UsageError("--to needs --on-miss forward; pass it, too, or leave --to out")
         return None
     if not to or mode:
         raise UsageError("--on-miss forward needs --to URL, the endpoint, and no --mode")
     return parse_target(to)
 
 
-def episodes_file(target: Target | None, out: Path | None, recordings: Sequence[Path]) -> Path | None:
-    """Where forwarded calls are recorded; None where nothing is forwarded.
+def forwarded_store(
+    target: Target | None, out: Path | None, recordings: Sequence[Path], *, keep_ids: bool, redact_keys: tuple[str, ...]
+) -> StoreSettings | None:
+    """Return where forwarded calls are recorded, by default in the recording itself; None if none are forwarded.
 
     Raises:
-        UsageError: it is not clear where.
+        UsageError: there is not one recording in a file, or `--out` was given without need.
     """
     if target is None:
         if out:
-            raise UsageError("--out is for --on-miss forward; replay records nothing else")
+            raise UsageError("--out needs --on-miss forward; replay records nothing else")
         return None
-    if out:
-        return out
-    files = find_inputs(recordings)
-    if len(files) != 1 or not files[0].named or files[0].path == STDIN:
-        raise UsageError("say with --out where to record what is forwarded: there is not one recording in a file")
-    return files[0].path
+    if out is None:
+        files = find_inputs(recordings)
+        if len(files) != 1 or not files[0].named or files[0].path == STDIN:
+            raise UsageError("forwarded calls need a recording; pass --out FILE, unless one file is replayed")
+        out = files[0].path
+    return StoreSettings(out=out, append=True, keep_ids=keep_ids, redact_keys=redact_keys)
 
 
-def check_append(*, append: bool, overwrite: bool) -> None:
-    """Make sure that it is clear what becomes of a recording that is there.
+def store_settings(
+    out: Path | None,
+    *,
+    append: bool,
+    overwrite: bool,
+    keep_ids: bool,
+    redact_key: Sequence[str] | None,
+    compress: bool,
+    sync: Sync = Sync.SECOND,
+    rotate: Sequence[str] | None = None,
+    backlog: str = DEFAULT_BACKLOG,
+) -> StoreSettings:
+    """Return how a new recording is stored, in ./recordings without `--out`.
 
     Raises:
-        UsageError: it is not.
+        UsageError: an option is malformed, or options exclude each other.
     """
     if append and overwrite:
-        raise UsageError("--append and --overwrite exclude each other; say one of them")
+        raise UsageError("--append and --overwrite exclude each other; pass one of them")
+    rotation, most_waiting = parse_rotation(rotate), parse_size(backlog, "--backlog")
+    redact_keys = parse_redact_keys(redact_key, keep_ids=keep_ids)
+    out = out or new_recording(Path("recordings"))
+    return StoreSettings(
+        out=compressed(out) if compress else out,
+        append=append,
+        overwrite=overwrite,
+        keep_ids=keep_ids,
+        redact_keys=redact_keys,
+        sync=sync,
+        rotation=rotation,
+        backlog=most_waiting,
+    )
 
 
-def episodes_store(
-    target: Target | None, out: Path | None, recordings: Sequence[Path], *, keep_ids: bool, redact_keys: tuple[str, ...]
-) -> StoreSettings | None:
-    """How forwarded calls are recorded; None where nothing is forwarded.
+def parse_redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ...]:
+    """Return the names that `--redact-key` gives.
 
     Raises:
-        UsageError: it is not clear where to.
-    """
-    file = episodes_file(target, out, recordings)
-    return StoreSettings(out=file, append=True, keep_ids=keep_ids, redact_keys=redact_keys) if file else None
-
-
-def redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ...]:
-    """The names that `--redact-key` gives.
-
-    Raises:
-        UsageError: one is empty, or identifiers are to be kept.
+        UsageError: one is empty, or identifiers are kept.
     """
     if names and keep_ids:
-        raise UsageError("--redact-key and --keep-ids exclude each other; say one of them")
+        raise UsageError("--redact-key and --keep-ids exclude each other; pass one of them")
     if not all(name.strip() for name in names or ()):
         raise UsageError("--redact-key is empty; expected the name of a key, such as userId")
     return tuple(names or ())
 
 
-def parse_faults(texts: Sequence[str] | None) -> tuple[Fault, ...]:
-    """The faults that `--fault` names.
-
-    Raises:
-        UsageError: one is none.
-    """
-    return tuple(parse_fault(text) for text in texts or ())
-
-
-def parse_waiting(text: str | None) -> Latency | None:
-    """The latency that `--latency` names.
-
-    Raises:
-        UsageError: it is none.
-    """
-    return parse_latency(text) if text is not None else None
-
-
 def parse_clients(texts: Sequence[str] | None) -> tuple[Network, ...]:
-    """The networks that `--allow-client` names.
+    """Return the networks that `--allow-client` names.
 
     Raises:
-        UsageError: one is none.
+        UsageError: one is malformed.
     """
-    return tuple(map(_parse_client, texts or ()))
+    networks = []
+    for text in texts or ():
+        try:
+            networks.append(parse_network(text))
+        except ValueError as error:
+            reason = "it has bits beyond its prefix; " if "host bits" in str(error) else ""
+            example = "a network such as 192.168.1.0/24, or an address such as 192.168.1.5"
+            raise UsageError(f"invalid --allow-client '{text}': {reason}expected {example}") from error
+    return tuple(networks)
 
 
-def _parse_client(text: str) -> Network:
-    try:
-        return parse_network(text)
-    except ValueError as error:
-        said = "has bits beyond its prefix" if "host bits" in str(error) else "is no address and no network"
-        example = "192.168.1.0/24 for a network, or 192.168.1.5 for one client"
-        raise UsageError(f"--allow-client {text} {said}; expected one like {example}") from error
-
-
-def parse_protection(login: str | None, clients: Sequence[str] | None, *, open_: bool = False) -> AccessPolicy:
-    """What keeps strangers out, by the arguments that say it.
+def parse_access(login: str | None, clients: Sequence[str] | None, *, open_: bool = False) -> AccessPolicy:
+    """Return the access policy of a proxy.
 
     Raises:
-        UsageError: one cannot be used; the message does not repeat the login.
+        UsageError: an option is malformed; the message does not repeat the login.
     """
-    if login is not None and not (login == ANY_LOGIN or login[:1] == "@" != login or _LOGIN.fullmatch(login)):
-        raise UsageError("--proxyauth is no login; expected USER:PASS with that one colon, or @FILE made by htpasswd")
+    if login is not None and not _LOGIN.fullmatch(login):
+        raise UsageError("invalid --proxyauth: expected USER:PASS with that one colon, or @FILE made by htpasswd -B")
     return AccessPolicy(login=login, clients=parse_clients(clients), open=open_)
-
-
-# A password with a colon in it would never be taken: mitmproxy parses no such thing.
-_LOGIN = re.compile("[^:]+:[^:]+")
 
 
 def proxy_settings(
     listen: str,
     modes: Sequence[str],
     extra: Sequence[str],
-    protection: AccessPolicy,
+    access: AccessPolicy,
     *,
     insecure: bool = False,
     offline: bool = False,
 ) -> ProxySettings:
-    """How the proxy runs, by the arguments that all doors share.
+    """Return how the proxy runs; `extra` are options of mitmproxy.
 
     Raises:
-        UsageError: one cannot be used.
+        UsageError: an option is malformed.
     """
     host, port = parse_listen(listen)
     for option in extra:
         if "=" not in option:
-            raise UsageError(f"--set {option} has no value; expected NAME=VALUE, such as ssl_insecure=true")
+            raise UsageError(f"invalid --set '{option}': expected NAME=VALUE, such as ssl_insecure=true")
         if option.startswith("proxyauth="):
-            raise UsageError("--set proxyauth is not how a login is said here; say --proxyauth")
+            raise UsageError("use --proxyauth instead of --set proxyauth")
     more = ("ssl_insecure=true",) if insecure else ()
     return ProxySettings(
-        modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), access=protection
+        modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), access=access
     )
 
 
 def live_settings(port: int | None, title: str, workers: int = 1) -> LiveSettings | None:
-    """The live page that `--live` asks for, if it does.
+    """Return the settings of the live page; None without `--live`.
 
     Raises:
         UsageError: several processes answer.
@@ -222,5 +219,5 @@ def live_settings(port: int | None, title: str, workers: int = 1) -> LiveSetting
     if port is None:
         return None
     if workers > 1:
-        raise UsageError("--live shows what one process answers; leave --workers out, or --live")
+        raise UsageError("--live and --workers exclude each other: the page shows the calls of one process")
     return LiveSettings(port=port, title=title)

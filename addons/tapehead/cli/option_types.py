@@ -1,7 +1,8 @@
-"""The options that several commands share, so that a flag means the same everywhere."""
+"""Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,38 +10,68 @@ from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.recording.recorder_settings import Sync
 from tapehead.replay.on_miss import OnMiss
 
-Listen = Annotated[
-    str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one and prints it.")
+
+def _instead_of(other: str) -> Callable[[typer.Context, typer.CallbackParam, Any], Any]:
+    """Return a callback that drops the settings file's value of `other`, which excludes this option."""
+
+    def drop(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+        source = context.get_parameter_source(parameter.name or "")
+        if value and context.default_map and source and source.name != "DEFAULT_MAP":
+            context.default_map.pop(other, None)
+        return value
+
+    return drop
+
+
+# `command.CommandWithSettings` reads it.
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        help="Settings file; by default the nearest tapehead.toml or pyproject.toml.",
+    ),
 ]
 Upstream = Annotated[
-    str | None, typer.Option("--to", metavar="URL", help="Record as a reverse proxy for the endpoint at URL.")
+    str | None,
+    typer.Option("--to", metavar="URL", callback=_instead_of("mode"), help="The endpoint, for a reverse proxy."),
 ]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
 Mode = Annotated[
     list[str] | None,
-    typer.Option("--mode", metavar="MODE", help="A mitmproxy mode, such as regular or upstream:http://proxy:3128."),
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        callback=_instead_of("to"),
+        help="Mode of mitmproxy, such as regular or upstream:http://proxy:3128; repeatable.",
+    ),
 ]
 Endpoints = Annotated[
     list[str] | None,
     typer.Option(
-        "--endpoint",
-        metavar="HOST",
-        help=f"A host that counts as the endpoint besides *.{ENDPOINT_DOMAIN}; repeatable.",
+        "--endpoint", metavar="HOST", help=f"Another host of the endpoint, besides *.{ENDPOINT_DOMAIN}; repeatable."
     ),
 ]
-ProxyOptions = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any option of mitmproxy; repeatable.")
+Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
+
+# ---- Listening ----
+
+DEFAULT_LISTEN = "127.0.0.1:8080"
+Listen = Annotated[
+    str, typer.Option("--listen", metavar="HOST:PORT", help="Address to listen on; port 0 picks a free one.")
 ]
 Login = Annotated[
     str | None,
-    typer.Option("--proxyauth", metavar="USER:PASS|@FILE", help="Serve only who logs in; FILE is made by htpasswd -B."),
+    typer.Option("--proxyauth", metavar="USER:PASS|@FILE", help="Require a login; FILE comes from htpasswd -B."),
 ]
 Clients = Annotated[
     list[str] | None,
-    typer.Option("--allow-client", metavar="CIDR", help="Let in only clients with these addresses; repeatable."),
+    typer.Option("--allow-client", metavar="CIDR", help="Admit clients from this network only; repeatable."),
 ]
-Open = Annotated[bool, typer.Option("--open", help="Be an open proxy, beyond this machine and for anybody.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
+Open = Annotated[bool, typer.Option("--open", help="Allow an open proxy: one that anybody in the network can use.")]
+ProxyOptions = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an option of mitmproxy; repeatable.")
+]
 Live = Annotated[
     int | None,
     typer.Option(
@@ -48,31 +79,37 @@ Live = Annotated[
         metavar="PORT",
         min=0,
         max=65535,
-        help="Show calls in a browser, on this machine only; 0 picks a port.",
+        help="Show calls in a browser, on this machine only; port 0 picks a free one.",
     ),
 ]
-DEFAULT_LISTEN = "127.0.0.1:8080"
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
 
+# ---- Recording ----
 
-Allow = Annotated[
-    list[str] | None,
-    typer.Option("--allow", metavar="HOST", help="A host that other requests may reach over the network; repeatable."),
-]
-Miss = Annotated[OnMiss, typer.Option("--on-miss", help="What becomes of calls that were not recorded.")]
-ForwardTo = Annotated[
-    str | None, typer.Option("--to", metavar="URL", help="The endpoint that --on-miss forward goes to.")
-]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="Where forwarded calls are recorded; the recording itself if left out.")
-]
 NewRecording = Annotated[
-    Path | None, typer.Option("--out", help="The recording; a new one in ./recordings if left out.")
+    Path | None, typer.Option("--out", metavar="FILE", help="The recording; by default a new one in ./recordings.")
 ]
-Append = Annotated[bool, typer.Option("--append", help="Add to a recording that is there.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a recording that is there.")]
-KeepIds = Annotated[bool, typer.Option("--keep-ids", help="Store identifiers as they are, not pseudonyms.")]
+Append = Annotated[bool, typer.Option("--append", help="Add to an existing recording.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", callback=_instead_of("append"), help="Replace an existing recording.")
+]
+KeepIds = Annotated[
+    bool,
+    typer.Option("--keep-ids", callback=_instead_of("redact_key"), help="Keep identifiers instead of pseudonyms."),
+]
+RedactKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--redact-key",
+        metavar="NAME",
+        help="Redact the values of this JSON key, query parameter or header, too; in any case; repeatable.",
+    ),
+]
 SyncOption = Annotated[
-    Sync, typer.Option("--sync", help="When the disk has to confirm what is written: with each call, each second.")
+    Sync,
+    typer.Option(
+        "--sync", metavar="each|second|none", help="Sync the recording to disk with each call, each second, or never."
+    ),
 ]
 Rotate = Annotated[
     list[str] | None,
@@ -81,31 +118,43 @@ Rotate = Annotated[
     ),
 ]
 Compress = Annotated[bool, typer.Option("--compress", help="Compress the recording with zstd (.zst).")]
+DEFAULT_BACKLOG = "64MB"
 Backlog = Annotated[
     str,
-    typer.Option("--backlog", metavar="SIZE", help="How much may wait in memory while the disk refuses."),
+    typer.Option("--backlog", metavar="SIZE", help="Memory for calls that wait for a disk that is full or slow."),
 ]
-DEFAULT_BACKLOG = "64MB"
-RedactKeys = Annotated[
+
+# ---- Answering ----
+
+Allow = Annotated[
     list[str] | None,
+    typer.Option("--allow", metavar="HOST", help="Let other requests to this host pass to the network; repeatable."),
+]
+Miss = Annotated[
+    OnMiss,
     typer.Option(
-        "--redact-key",
-        metavar="NAME",
-        help="A key of JSON or of a query, or a header, whose values identify somebody; in any case, repeatable.",
+        "--on-miss", metavar="simulate|error|forward", help="How to answer calls that are not in the recording."
     ),
+]
+ForwardTo = Annotated[str | None, typer.Option("--to", metavar="URL", help="The endpoint for --on-miss forward.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Where to record forwarded calls; by default in the recording itself."),
 ]
 Faults = Annotated[
     list[str] | None,
-    typer.Option("--fault", metavar="WHERE=WHAT", help="Break answers, such as event:ping:3=410; repeatable."),
+    typer.Option("--fault", metavar="WHERE=WHAT", help="Inject a fault, such as event:ping:3=410; repeatable."),
 ]
 LatencyOption = Annotated[
-    str | None, typer.Option("--latency", metavar="recorded|MS|MIN-MAX", help="How long answers wait, in milliseconds.")
+    str | None,
+    typer.Option("--latency", metavar="recorded|MS|MIN-MAX", help="Delay answers, by milliseconds or as recorded."),
 ]
 TimeScale = Annotated[
-    float, typer.Option("--time-scale", min=0.001, help="How many seconds pass for the simulated back end in one.")
+    float,
+    typer.Option("--time-scale", metavar="FACTOR", min=0.001, help="Let the simulated back end's time run faster."),
 ]
 StrictSchema = Annotated[bool, typer.Option("--strict-schema", help="Refuse undocumented parameters.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges.")]
-Explain = Annotated[bool, typer.Option("--explain", help="Say of hits, too, why that exchange was chosen.")]
-SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write the summary as JSON.")]
-Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes answer.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Print why each answer was chosen.")]
+SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write a summary as JSON.")]
+Workers = Annotated[int, typer.Option("--workers", metavar="COUNT", min=1, max=64, help="Number of processes.")]

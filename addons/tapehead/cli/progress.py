@@ -1,4 +1,4 @@
-"""A bar on stderr while files are read."""
+"""A progress bar on stderr."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-# Takes how many files are done, and how much was read in all.
+# Takes the number of files that are done, and of items that were read in all.
 Show = Callable[[int, int], None]
 
 
 @contextmanager
 def progress(total: int, text: str) -> Iterator[Show]:
-    """A bar on stderr while files are read, if that is a terminal; a function that moves it.
+    """Show a bar on stderr while files are read, if that is a terminal, and provide a function that moves it.
 
     Args:
-        total: how many files there are.
-        text: what stands behind their number, with `task.fields[read]` for how much was read.
+        total: the number of files.
+        text: what stands behind it, with `task.fields[read]` for the number of items that were read.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -1,13 +1,10 @@
 """The command `record`: its options. The work is in `record_run`."""
 
-from pathlib import Path
-
 import typer
 
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
-from tapehead.recording.paths import compressed, new_recording
-from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation, parse_size
+from tapehead.recording.recorder_settings import Sync
 
 
 def record(
@@ -31,8 +28,9 @@ def record(
     set_: option_types.ProxyOptions = None,
     live: option_types.Live = None,
     quiet: option_types.Quiet = False,
+    config: option_types.ConfigFile = None,
 ) -> None:
-    """Record what players send and the endpoint answers, checking each call as it comes.
+    """Record calls in a proxy, and check each of them at once.
 
     Example: tapehead record --to https://company.hb-api.omtrdc.net --out session.jsonl
     """
@@ -41,29 +39,28 @@ def record(
     from tapehead.cli import log_output, option_parsing
 
     target = option_parsing.parse_target(to) if to else None
-    protection = option_parsing.parse_protection(proxyauth, allow_client, open_=open_)
+    access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     modes = option_parsing.proxy_modes(mode, target)
-    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), protection, insecure=insecure)
-    option_parsing.check_append(append=append, overwrite=overwrite)
-    rotation = parse_rotation(rotate)
+    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, insecure=insecure)
+    store = option_parsing.store_settings(
+        out,
+        append=append,
+        overwrite=overwrite,
+        keep_ids=keep_ids,
+        redact_key=redact_key,
+        compress=compress,
+        sync=sync,
+        rotate=rotate,
+        backlog=backlog,
+    )
     # It loads mitmproxy, which errors in the arguments should not wait for.
     from tapehead.cli.record_run import RecorderSettings, run_recorder
 
-    out = out or new_recording(Path("recordings"))
     settings = RecorderSettings(
         proxy=proxy,
         endpoints=tuple(endpoint or ()),
         prefix=target.prefix if target else "",
-        store=StoreSettings(
-            out=compressed(out) if compress else out,
-            append=append,
-            overwrite=overwrite,
-            keep_ids=keep_ids,
-            redact_keys=option_parsing.redact_keys(redact_key, keep_ids=keep_ids),
-            sync=sync,
-            rotation=rotation,
-            backlog=parse_size(backlog, "--backlog"),
-        ),
+        store=store,
         quiet=quiet,
         live=option_parsing.live_settings(live, "record"),
     )

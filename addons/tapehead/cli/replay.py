@@ -11,7 +11,7 @@ from tapehead.replay.on_miss import OnMiss
 
 
 def replay(
-    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="What to replay, or - for stdin.")],
+    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING", help="Recordings, folders, or - for stdin.")],
     mode: option_types.Mode = None,
     endpoint: option_types.Endpoints = None,
     allow: option_types.Allow = None,
@@ -34,24 +34,27 @@ def replay(
     set_: option_types.ProxyOptions = None,
     live: option_types.Live = None,
     quiet: option_types.Quiet = False,
+    config: option_types.ConfigFile = None,
 ) -> None:
-    """Answer players from recordings; nothing leaves the machine.
+    """Answer players in a proxy, from recordings; nothing is sent on.
 
     Example: tapehead replay session.jsonl
     """
     from tapehead.cli import log_output, offline_run, option_parsing, replay_run
+    from tapehead.simulator.faults import parse_fault, parse_latency
 
     target = option_parsing.forward_target(on_miss, to, mode)
     modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
-    redact = option_parsing.redact_keys(redact_key, keep_ids=keep_ids)
-    protection = option_parsing.parse_protection(proxyauth, allow_client, open_=open_)
+    redact = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
+    access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
+    page = option_parsing.live_settings(live, "replay")
     settings = replay_run.ReplaySettings(
-        proxy=option_parsing.proxy_settings(listen, modes, set_ or (), protection, offline=target is None),
+        proxy=option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=target is None),
         engine=offline_run.EngineSettings(
             recordings=tuple(recordings),
             on_miss=on_miss,
-            faults=option_parsing.parse_faults(fault),
-            latency=option_parsing.parse_waiting(latency),
+            faults=tuple(map(parse_fault, fault or ())),
+            latency=parse_latency(latency) if latency is not None else None,
             time_scale=time_scale,
             strict_schema=strict_schema,
             strict=strict,
@@ -59,13 +62,11 @@ def replay(
             keep_ids=keep_ids,
             redact_keys=redact,
         ),
-        display=offline_run.DisplaySettings(
-            quiet=quiet, explain=explain, live=option_parsing.live_settings(live, "replay")
-        ),
+        display=offline_run.DisplaySettings(quiet=quiet, explain=explain, live=page),
         endpoints=tuple(endpoint or ()),
         allow=tuple(allow or ()),
         prefix=target.prefix if target else "",
-        store=option_parsing.episodes_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact),
+        store=option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact),
     )
     log_output.log_to_stderr()
     raise typer.Exit(replay_run.run_replay(settings, warn))

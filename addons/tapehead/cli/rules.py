@@ -8,9 +8,9 @@ from tapehead.errors import UsageError
 
 
 def rules(
-    rule: Annotated[str | None, typer.Argument(help="A rule's id, such as ad-outside-break.")] = None,
+    rule: Annotated[str | None, typer.Argument(metavar="RULE", help="A rule's id, such as ad-outside-break.")] = None,
 ) -> None:
-    """List the rules, or explain one: what it means for the numbers, and how to fix it.
+    """List the rules, or explain one.
 
     Example: tapehead rules ad-outside-break
     """
@@ -24,4 +24,4 @@ def rules(
     elif rule in RULES:
         typer.echo(render_rule(RULES[rule], style_for(None)), nl=False)
     else:
-        raise UsageError(f"there is no rule {rule}{nearest(rule, RULES) or '; tapehead rules lists them'}")
+        raise UsageError(f"unknown rule '{rule}'{nearest(rule, RULES) or '; tapehead rules lists them'}")

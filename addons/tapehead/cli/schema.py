@@ -10,20 +10,31 @@ from tapehead.text import nearest
 
 
 def schema(
-    event_type: Annotated[str | None, typer.Argument(metavar="[EVENT_TYPE]", help="Such as sessionStart.")] = None,
+    event_type: Annotated[
+        str | None, typer.Argument(metavar="EVENT_TYPE", help="An event type, such as sessionStart; none to list them.")
+    ] = None,
+    settings: Annotated[
+        bool, typer.Option("--settings", allow_from_autoenv=False, help="Print the JSON Schema of tapehead.toml.")
+    ] = False,
 ) -> None:
-    """Print the JSON Schema of an event type, as the endpoint serves it; without one, list the event types.
+    """Print the JSON Schema of an event type, as the endpoint serves it.
 
     Example: tapehead schema sessionStart
     """
     import orjson
 
+    from tapehead.cli.settings_file import SCHEMA_ASSET
     from tapehead.protocol.schemas import build_schema
+    from tapehead.web.asset_files import read_asset
 
-    if event_type is None:
+    if settings:
+        if event_type:
+            raise UsageError("--settings prints the schema of tapehead.toml; leave the event type out")
+        typer.echo(read_asset(SCHEMA_ASSET), nl=False)
+    elif event_type is None:
         typer.echo("\n".join(EVENT_TYPES))
     elif event_type in EVENT_TYPES:
         typer.echo(orjson.dumps(build_schema(event_type), option=orjson.OPT_INDENT_2))
     else:
         hint = nearest(event_type, EVENT_TYPES) or "; tapehead schema lists them"
-        raise UsageError(f"there is no event type {event_type}{hint}")
+        raise UsageError(f"unknown event type '{event_type}'{hint}")

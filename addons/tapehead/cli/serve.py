@@ -15,7 +15,7 @@ from tapehead.replay.on_miss import OnMiss
 def serve(
     recordings: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RECORDING...]", help="What to replay, - for stdin; none to simulate all of it."),
+        typer.Argument(metavar="RECORDING", help="Recordings, folders, or - for stdin; none to simulate the endpoint."),
     ] = None,
     on_miss: option_types.Miss = OnMiss.SIMULATE,
     fault: option_types.Faults = None,
@@ -31,27 +31,29 @@ def serve(
     allow_client: option_types.Clients = None,
     live: option_types.Live = None,
     quiet: option_types.Quiet = False,
+    config: option_types.ConfigFile = None,
 ) -> None:
-    """Answer players with a plain HTTP server: from recordings, or as the documented endpoint does.
+    """Answer players in an HTTP server, recorded or simulated.
 
     Example: tapehead serve
     """
     from tapehead.cli import log_output, offline_run, option_parsing, serve_run
+    from tapehead.simulator.faults import parse_fault, parse_latency
 
     if on_miss is OnMiss.FORWARD:
-        raise UsageError("serve is no proxy and cannot forward; use tapehead replay --on-miss forward --to URL")
+        raise UsageError("serve cannot forward; use tapehead replay --on-miss forward --to URL")
     if workers > 1 and STDIN in (recordings or ()):
-        raise UsageError("--workers needs recordings in files, since each worker reads them; stdin is read once")
+        raise UsageError("--workers needs recordings in files: each worker reads them, and stdin can be read once")
     engine = offline_run.EngineSettings(
         recordings=tuple(recordings or ()),
         on_miss=on_miss,
-        faults=option_parsing.parse_faults(fault),
-        latency=option_parsing.parse_waiting(latency),
+        faults=tuple(map(parse_fault, fault or ())),
+        latency=parse_latency(latency) if latency is not None else None,
         time_scale=time_scale,
         strict_schema=strict_schema,
         strict=strict,
         summary=summary,
-        redact_keys=option_parsing.redact_keys(redact_key, keep_ids=False),
+        redact_keys=option_parsing.parse_redact_keys(redact_key, keep_ids=False),
     )
     page = option_parsing.live_settings(live, "serve", workers)
     display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=page)

@@ -9,8 +9,8 @@ from tapehead.cli.messages import warn
 
 
 def show(
-    recording: Annotated[Path, typer.Argument(help="The recording, or - for stdin.")],
-    sid: Annotated[str | None, typer.Argument(help="A session id, or its first characters.")] = None,
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="The recording, or - for stdin.")],
+    sid: Annotated[str | None, typer.Argument(metavar="SESSION", help="A session id, or its first characters.")] = None,
 ) -> None:
     """Show the sessions of a recording, or one session's timeline.
 

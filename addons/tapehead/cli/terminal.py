@@ -1,6 +1,6 @@
-"""What the terminal shows of an exchange: one line, and a line for each finding.
+"""Lines for the terminal: calls, answers and findings; and the thread that prints them.
 
-Colours are for people: they come where the output is a terminal and NO_COLOR is not set.
+Colours are left out where the output is not a terminal, or NO_COLOR is set.
 """
 
 import os
@@ -17,31 +17,37 @@ from typing import TextIO
 import typer
 
 from tapehead.answers import Answer, Outcome
-from tapehead.protocol.exchange import Exchange, Finding, Severity
+from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import PATHS, allowed_method, find_call, find_route, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, named_event
 from tapehead.text import count_of, escape_controls, nearest
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-# Lines that wait for a terminal that does not take them, such as one in a stopped window.
+# Lines that may wait for a terminal that takes none, such as one in a stopped window.
 MOST_WAITING = 10_000
 SHORT_SID = 8
-_INDENT = 10
+INDENT = 10
 MIN_WIDTH = 40
+# Parts of paths that are meant for the API: its version, or one of its nouns.
+_LIKE_THE_API = re.compile(r"/api/|sessions?\b|/events?$|downloaded", re.IGNORECASE)
 
 
 def lines_of(exchange: Exchange, width: int | None = None) -> Iterator[str]:
-    """The lines that show an exchange, coloured; findings are wrapped at `width` columns, if there is one."""
+    """Yield a line for an exchange, and one for each of its findings or more, where `width` columns do not suffice."""
     line = _call_line(exchange.started[11:23], exchange.session, exchange.call, exchange.request)
     took = typer.style(f"{exchange.elapsed_ms:.0f} ms", dim=True)
     yield f"{line}  {_status(exchange.response, exchange.error)}  {took}"
     for finding in exchange.findings:
-        yield from _finding_lines(finding, width)
+        head = f"{finding.severity:<7} {finding.rule}"
+        text = f"{head}: {escape_controls(finding.message)}"
+        first, *rest = [text] if width is None else textwrap.wrap(text, max(width - INDENT, MIN_WIDTH))
+        yield f"  {typer.style(first[: len(head)], fg=COLOURS[finding.severity])}{first[len(head) :]}"
+        yield from (" " * INDENT + line for line in rest)
 
 
 def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) -> str:
-    """The line that shows what an engine answered at `now`, seconds since 1970; coloured."""
+    """Return the line for an engine's answer at `now`, in seconds since 1970; `explain` adds why it was chosen."""
     call = find_call(request.method, request.path)
     location = answer.response.header("Location") if answer.response else None
     sid = (call.sid if call else None) or sid_of_location(location)
@@ -50,37 +56,16 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
     silence = f"by {answer.note}" if answer.outcome is Outcome.FAULT else "as recorded"
     status = "forwarded" if answer.forward else _status(answer.response, silence)
     is_plain = answer.outcome in (Outcome.HIT, Outcome.SIMULATED)
-    note = (
-        typer.style(f"  {escape_controls(answer.note)}", fg=None if is_plain else "yellow")
-        if explain or not is_plain
-        else ""
-    )
-    return f"{line}  {status}{note}"
+    if is_plain and not explain:
+        return f"{line}  {status}"
+    return f"{line}  {status}{typer.style(f'  {escape_controls(answer.note)}', fg=None if is_plain else 'yellow')}"
 
 
 def _call_line(clock: str, sid: str | None, call: str, request: Request, *, discreet: bool = False) -> str:
-    """The beginning of a line; `discreet` for a request with its identifiers in it."""
+    """Return the beginning of a line; `discreet` if the request still has its identifiers."""
     event_type, playhead = named_event(call, request, discreet=discreet)
     shown = "-" if playhead is None else f"{playhead:.3f}"
     return f"{clock}  {escape_controls(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {shown:>10}"
-
-
-def _finding_lines(finding: Finding, width: int | None) -> Iterator[str]:
-    if width is None:
-        yield f"  {line_of(finding)}"
-        return
-    head = f"{finding.severity:<7} {finding.rule}"
-    first, *rest = textwrap.wrap(f"{head}: {escape_controls(finding.message)}", max(width - _INDENT, MIN_WIDTH)) or [
-        head
-    ]
-    yield "  " + typer.style(first[: len(head)], fg=COLOURS[finding.severity]) + first[len(head) :]
-    yield from (" " * _INDENT + line for line in rest)
-
-
-def line_of(finding: Finding) -> str:
-    """The line that shows a finding, coloured."""
-    graded = typer.style(f"{finding.severity:<7} {finding.rule}", fg=COLOURS[finding.severity])
-    return f"{graded}: {escape_controls(finding.message)}"
 
 
 def _status(response: Response | None, error: str | None) -> str:
@@ -91,7 +76,7 @@ def _status(response: Response | None, error: str | None) -> str:
 
 
 def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], notes: Iterable[str] = ()) -> None:
-    """Show the addresses listened on, in the line that means ready, and notes before it."""
+    """Show `notes`, then the line that means ready for each address that is listened on."""
     for note in notes:
         show(note)
     for host, port in dict.fromkeys(addresses):
@@ -99,40 +84,32 @@ def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], 
 
 
 def near_path_hint(method: str, path: str) -> str:
-    """What a request that is no collection call was probably meant to be; empty if it looks like none."""
+    """Return a hint at the call that an unmatched request was probably meant to be; empty if it resembles none."""
     path = path.partition("?")[0]
     if route := find_route(path):
-        return f"{method} is not what this path takes; did you mean {allowed_method(route.call)}?"
+        return f"wrong method {method}; did you mean {allowed_method(route.call)}?"
     if not _LIKE_THE_API.search(path):
         return ""
-    return "no Media Collection call" + (nearest(_sketch(path), PATHS) or f"; the API has {', '.join(PATHS)}")
-
-
-# What a path has that was meant for the API: its version, or one of its nouns.
-_LIKE_THE_API = re.compile(r"/api/|sessions?\b|/events?$|downloaded", re.IGNORECASE)
-
-
-def _sketch(path: str) -> str:
-    """A path as the documentation writes it: from /api on, with {sid} for what stands for a session id."""
-    start = path.lower().rfind("/api/")
-    return re.sub(r"(/sessions?/)[^/]+(?=/)", r"\1{sid}", path[max(start, 0) :])
+    # The path as the documentation writes it: from /api on, with {sid} for what stands for a session id.
+    documented = re.sub(r"(/sessions?/)[^/]+(?=/)", r"\1{sid}", path[max(path.lower().rfind("/api/"), 0) :])
+    return "not a Media Collection call" + (nearest(documented, PATHS) or f"; the API has {', '.join(PATHS)}")
 
 
 def unmatched_line(method: str, path: str, status: int, hint: str) -> str:
-    """The line that shows a request that is no collection call, without what of its path may say who asks; coloured."""
+    """Return the line for an unmatched request, without the parts of its path that may identify a person."""
     clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
-    asked = escape_controls(f"{method} {discreet_path(path)}")
-    return f"{clock}  {'-':<{SHORT_SID}}  {asked}  {status}  {typer.style(hint, fg='yellow')}"
+    shown = escape_controls(f"{method} {discreet_path(path)}")
+    return f"{clock}  {'-':<{SHORT_SID}}  {shown}  {status}  {typer.style(hint, fg='yellow')}"
 
 
 class Screen:
-    """Prints lines from a thread of its own, so that a slow terminal stalls no traffic.
+    """Printing in a thread of its own, so that a slow terminal stalls no traffic.
 
     Args:
-        stream: where to print.
+        stream: where to print; stdout if left out.
 
     Attributes:
-        width: the terminal's columns; None where it is no terminal.
+        width: the terminal's columns; None if the stream is not a terminal.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -144,7 +121,7 @@ class Screen:
         self._thread.start()
 
     def show(self, line: str) -> None:
-        """Print `line` soon; where too many wait, it is counted and left out."""
+        """Print `line` soon; if too many wait, leave it out and count it."""
         try:
             self._lines.put_nowait(line)
         except queue.Full:
@@ -156,7 +133,7 @@ class Screen:
             self.show(line)
 
     def close(self, patience: float = 2.0) -> None:
-        """Print what waits, `patience` seconds at most."""
+        """Print the lines that wait, for at most `patience` seconds."""
         if self._left_out:
             self.show(f"({self._left_out} lines were left out: the terminal was too slow)")
         try:
@@ -166,23 +143,19 @@ class Screen:
         self._thread.join(patience)
 
     def _print(self) -> None:
-        """Print what comes; once nobody reads the stream any more, only take it."""
+        """Print lines; once the stream is closed, drop them."""
         colour = False if "NO_COLOR" in os.environ else None
-        readable = True
+        is_open = True
         while (line := self._lines.get()) is not None:
-            if readable:
-                readable = self._echo(line, colour=colour)
-
-    def _echo(self, line: str, *, colour: bool | None) -> bool:
-        try:
-            typer.echo(line, file=self._stream, color=colour)
-        except (OSError, ValueError):
-            return False
-        return True
+            try:
+                if is_open:
+                    typer.echo(line, file=self._stream, color=colour)
+            except (OSError, ValueError):
+                is_open = False
 
 
 def observer(screen: Screen, *, explain: bool = False) -> Callable[[Request, Answer, float], None]:
-    """A function that shows each answer on `screen`; with `explain`, of hits, too, why that exchange was chosen."""
+    """Return a function that shows each answer on `screen`; `explain` adds why it was chosen."""
 
     def observe(request: Request, answer: Answer, now: float) -> None:
         screen.show(answer_line(request, answer, now, explain=explain))
@@ -191,13 +164,13 @@ def observer(screen: Screen, *, explain: bool = False) -> Callable[[Request, Ans
 
 
 class UnmatchedRequests:
-    """Requests to the endpoint that are no collection call: counted, and shown where they look like one.
+    """Requests to the endpoint that are not Media Collection calls: counted, and shown if they resemble one.
 
     Args:
         show: prints a line; None to print nothing.
 
     Attributes:
-        count: how many there were.
+        count: the number of such requests.
     """
 
     def __init__(self, show: Callable[[str], None] | None) -> None:
@@ -205,11 +178,11 @@ class UnmatchedRequests:
         self._show = show
 
     def note(self, method: str, path: str, status: int) -> None:
-        """Count a request; show it where it looks like a call gone astray."""
+        """Count a request, and show it if it resembles a call."""
         self.count += 1
         if self._show and (hint := near_path_hint(method, path)):
             self._show(unmatched_line(method, path, status, hint))
 
     def summary(self, what: str) -> str:
-        """How many there were and what was done with them, to be put behind a summary; empty if there were none."""
+        """Return their number and what was done with them, to be put behind a summary; empty if there were none."""
         return f"; {count_of(self.count, 'other request')} {what}" if self.count else ""

@@ -76,12 +76,14 @@ def parse_fault(text: str) -> Fault:
     where, equals, what = text.partition("=")
     match = _WHERE.fullmatch(where)
     if not equals or not match:
-        raise UsageError(f"--fault {text} is no fault; expected WHERE=WHAT, such as event:ping:3=410")
+        raise UsageError(f"invalid --fault '{text}': expected WHERE=WHAT, such as event:ping:3=410")
     call, event_type = match["call"], match["event_type"] or ANY
     if call not in (*Call, ANY):
-        raise UsageError(f"--fault {text}: there is no call {call}{nearest(call, tuple(Call))}")
+        raise UsageError(f"invalid --fault '{text}': unknown call '{call}'{nearest(call, tuple(Call))}")
     if event_type not in (*EVENT_TYPES, ANY):
-        raise UsageError(f"--fault {text}: there is no event type {event_type}{nearest(event_type, EVENT_TYPES)}")
+        raise UsageError(
+            f"invalid --fault '{text}': unknown event type '{event_type}'{nearest(event_type, EVENT_TYPES)}"
+        )
     return Fault(call, event_type, **_which(text, match["which"]), **_what(text, what))
 
 
@@ -91,11 +93,11 @@ def _which(text: str, which: str | None) -> dict[str, Any]:
     if which.endswith("%"):
         share = float(which[:-1]) / 100
         if share > 1:
-            raise UsageError(f"--fault {text}: {which} is more than all; expected 0% to 100%")
+            raise UsageError(f"invalid --fault '{text}': {which} is more than 100%")
         return {"share": share}
     number = int(which.strip("+/"))
     if not number:
-        raise UsageError(f"--fault {text}: there is no {which}; the first is 1")
+        raise UsageError(f"invalid --fault '{text}': expected 1 or more instead of {which}")
     if which.startswith("/"):
         return {"step": number}
     return {"first": number, "last": None if which.endswith("+") else number}
@@ -107,7 +109,7 @@ def _what(text: str, what: str) -> dict[str, Any]:
         match = _WHAT.fullmatch(word)
         if not match:
             raise UsageError(
-                f"--fault {text}: {word or 'nothing'} is no effect; expected a status, drop, cut, delay:MS"
+                f"invalid --fault '{text}': unknown effect '{word}'; expected a status, drop, cut or delay:MS"
             )
         if match["status"]:
             effects["status"] = int(match["status"])
@@ -136,7 +138,7 @@ def parse_latency(text: str) -> Latency:
         return Latency(0, 0, recorded=True)
     match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
     if not match or int(match[2] or match[1]) < int(match[1]):
-        raise UsageError(f"--latency {text} is none; expected recorded, milliseconds, or MIN-MAX")
+        raise UsageError(f"invalid --latency '{text}': expected milliseconds, MIN-MAX or 'recorded'")
     return Latency(int(match[1]), int(match[2] or match[1]))
 
 

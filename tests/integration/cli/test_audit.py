@@ -242,8 +242,8 @@ def test_a_file_without_a_form_gets_what_its_suffix_says(bad: Path, tmp_path: Pa
     ("arguments", "complaint"),
     [
         (["--format", "json", "--format", "html"], "only one --format can go to stdout"),
-        (["--format", "json", "-o", "a", "-o", "b"], "--output is given 2 times, --format 1"),
-        (["-o", "report.doc"], "say --format for a file that ends in .doc"),
+        (["--format", "json", "-o", "a", "-o", "b"], "2 --output for 1 --format; pass one --format for each"),
+        (["-o", "report.doc"], "missing --format for 'report.doc'"),
         (["--format", "pdf"], "'pdf' is not one of"),
         (["--assume", "error-spam=excluded"], "there is no assumption 'error-spam'; did you mean error-span?"),
         (["--fail-on", "info"], "'info' is not one of"),
@@ -391,7 +391,7 @@ def test_rules_explains_one(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_an_unknown_rule_gets_the_nearest(rule: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["rules", rule]) == 2
-    assert capsys.readouterr().err == f"tapehead: there is no rule {rule}; {hint}\n"
+    assert capsys.readouterr().err == f"tapehead: unknown rule '{rule}'; {hint}\n"
 
 
 def test_lines_from_stdin_that_are_none_are_told(

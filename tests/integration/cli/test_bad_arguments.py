@@ -10,10 +10,10 @@ from support.upstream_server import upstream
 
 WRONG = [
     (["record"], "--to URL"),
-    (["record", "--to", "nonsense"], "no http or https URL"),
-    (["record", "--to", "ftp://x"], "no http or https URL"),
-    (["record", "--to", "http://x:99999"], "no http or https URL"),
-    (["record", "--to", "http://x", "--mode", "regular"], "--to URL"),
+    (["record", "--to", "nonsense"], "expected an http or https URL"),
+    (["record", "--to", "ftp://x"], "expected an http or https URL"),
+    (["record", "--to", "http://x:99999"], "expected an http or https URL"),
+    (["record", "--to", "http://x", "--mode", "regular"], "--to and --mode exclude each other"),
     (["record", "--mode", "nonsense"], "nonsense"),
     (["record", "--to", "http://x", "--listen", "8080"], "expected HOST:PORT"),
     (["record", "--to", "http://x", "--listen", "127.0.0.1:70000"], "expected HOST:PORT"),

@@ -125,13 +125,13 @@ def test_a_replay_that_forwards_can_be_made_no_open_proxy_either(tmp_path: Path)
 
 WRONG = [
     # Nothing between the brackets would mean every interface.
-    (["record", *REGULAR, "--listen", "[]:0"], "--listen []:0 is no address; expected HOST:PORT"),
-    (["record", *REGULAR, "--listen", ":0"], "--listen :0 is no address; expected HOST:PORT"),
+    (["record", *REGULAR, "--listen", "[]:0"], "invalid --listen '[]:0': expected HOST:PORT"),
+    (["record", *REGULAR, "--listen", ":0"], "invalid --listen ':0': expected HOST:PORT"),
     (["record", *REGULAR, "--allow-client", "192.168.1.5/24"], "has bits beyond its prefix"),
-    (["serve", "--allow-client", "localhost"], "is no address and no network"),
-    (["replay", str(RECORDING), "--allow-client", ""], "is no address and no network"),
+    (["serve", "--allow-client", "localhost"], ": expected a network such as"),
+    (["replay", str(RECORDING), "--allow-client", ""], ": expected a network such as"),
     (["record", "--mode", "wireguard", "--proxyauth", "user:secret"], "cannot ask for a login"),
-    (["record", *REGULAR, "--set", "proxyauth=user:secret"], "say --proxyauth"),
+    (["record", *REGULAR, "--set", "proxyauth=user:secret"], "use --proxyauth instead of --set"),
     (["record", *REGULAR, "--proxyauth", "secret"], "expected USER:PASS"),
     (["record", "--mode", "regular@nowhere.invalid:1"], "cannot listen on nowhere.invalid:1"),
     # There is no addon that these options would steer, so that flows go nowhere but into the recording.

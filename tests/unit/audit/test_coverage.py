@@ -10,7 +10,7 @@ from support.sessions import BEGIN_MS, Timeline, of_bodies, run
 from support.timelines import TIMELINES
 from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS
 from tapehead.audit.recordings_audit import audit
-from tapehead.audit.settings import Settings, read_settings
+from tapehead.audit.settings import AuditSettings, read_settings
 from tapehead.audit.tracking_plan import (
     ANY_EVENT,
     DOCUMENTED,
@@ -33,7 +33,7 @@ from unit.audit.test_sdk_captures import CAPTURES, load_capture
 
 # ---- The documented plan ----
 
-PLAN = plan_of(Settings())
+PLAN = plan_of(AuditSettings())
 
 
 def planned(plan: TrackingPlan, kind: ItemKind) -> list[tuple[str, str]]:

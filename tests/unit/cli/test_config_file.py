@@ -8,7 +8,7 @@ import pytest
 
 from support.sessions import Timeline
 from tapehead.audit.effective_settings import lines_in_force
-from tapehead.audit.settings import Settings, read_settings
+from tapehead.audit.settings import AuditSettings, read_settings
 from tapehead.cli.config_file import Config, find_config, load_config
 from tapehead.errors import UsageError
 from tapehead.rules.catalog import RULES
@@ -51,7 +51,7 @@ def problem_of(*expect: str, config: Path | None = None) -> str:
 
 
 def test_without_a_file_all_is_as_usual() -> None:
-    assert load_config() == Config(Settings(), None)
+    assert load_config() == Config(AuditSettings(), None)
 
 
 def test_the_current_folders_file_is_named_as_it_stands_there(folder: Path) -> None:
@@ -98,33 +98,39 @@ def test_a_file_that_is_named_counts_alone(folder: Path) -> None:
 # ---- What is wrong with a file ----
 
 BAD = [
-    ("rule = {}", "tapehead.toml: rule is unknown; did you mean rules?"),
-    ('rules.ping-gaps = "off"', "tapehead.toml: rules.ping-gaps is unknown; did you mean ping-gap?"),
-    ('rules.ping-gap = "warn"', "tapehead.toml: rules.ping-gap = warn is unknown; did you mean warning?"),
-    ("thresholds.ping-gap = 3", "tapehead.toml: thresholds.ping-gap is unknown; did you mean ping-gap-seconds?"),
-    ("thresholds.states = -1", "tapehead.toml: thresholds.states: -1 is below 0; expected 0 or more"),
+    ("rule = {}", "tapehead.toml: unknown key 'rule'; did you mean rules?"),
+    ('rules.ping-gaps = "off"', "tapehead.toml: unknown key 'rules.ping-gaps'; did you mean ping-gap?"),
+    ('rules.ping-gap = "warn"', "tapehead.toml: rules.ping-gap: unknown value 'warn'; did you mean warning?"),
+    ("thresholds.ping-gap = 3", "tapehead.toml: unknown key 'thresholds.ping-gap'; did you mean ping-gap-seconds?"),
+    ("thresholds.states = -1", "tapehead.toml: thresholds.states: expected 0 or more"),
     ('thresholds.states = "x"', "tapehead.toml: thresholds.states: expected a whole number, got a string"),
-    ("[[overrides]]\nplayr = 'x'", "tapehead.toml: overrides[0].playr is unknown; did you mean player?"),
-    ("metadata.sessionstart = []", "tapehead.toml: metadata.sessionstart is unknown; did you mean sessionStart?"),
+    ("[[overrides]]\nplayr = 'x'", "tapehead.toml: unknown key 'overrides[0].playr'; did you mean player?"),
+    ("metadata.sessionstart = []", "tapehead.toml: unknown key 'metadata.sessionstart'; did you mean sessionStart?"),
     ("metadata.play = 'a'", "tapehead.toml: metadata.play: expected a list, got a string"),
-    ("expect.pong = {}", "tapehead.toml: expect.pong is unknown; did you mean ping?"),
-    ("expect.play = 2026-11-23", "tapehead.toml: expect.play: expected a table, got date"),
-    ("expect = 3", "tapehead.toml: expect: expected a table, got a whole number"),
+    ("expect.pong = {}", "tapehead.toml: unknown key 'expect.pong'; did you mean ping?"),
+    ("expect.play = 2026-11-23", "tapehead.toml: expect.play: expected a string or a table, got a date"),
+    ("expect = 3", "tapehead.toml: expect: expected a string or a table, got a whole number"),
     ("expect.play.type = 'zzz'", "tapehead.toml: expect: the schema of play is no JSON Schema: type: "),
-    ("expect.play = 'gone.json'", "tapehead.toml: expect.play: there is no file gone.json"),
+    ("expect.play = 'gone.json'", "tapehead.toml: expect.play: there is no file 'gone.json'"),
     ("expect.play = 'list.json'", "tapehead.toml: expect.play: list.json: expected a table, got a list"),
-    ("expect.play = 'torn.json'", "tapehead.toml: expect.play: torn.json is no JSON: unexpected end of data: line 1"),
-    ("expect.play = '.'", "tapehead.toml: expect.play: cannot read .: Is a directory"),
+    (
+        "expect.play = 'torn.json'",
+        "tapehead.toml: expect.play: 'torn.json' is not JSON: unexpected end of data: line",
+    ),
+    ("expect.play = '.'", "tapehead.toml: expect.play: cannot read '.': Is a directory"),
     ("expect = 'list.json'", "tapehead.toml: expect: list.json: it holds no JSON Schema; expected "),
-    ("rules = [", "tapehead.toml is no TOML: Invalid value (at end of document)"),
-    ("a = " + "[" * 5000, "tapehead.toml is no TOML that can be read: it nests too deep"),
-    ("a." * 200_000 + "a = 1", "tapehead.toml is no TOML that can be read: it nests too deep"),
-    ('"a" . ' * 200_000 + "a = 1", "tapehead.toml is no TOML that can be read: it nests too deep"),
-    ("thresholds.states = " + "9" * 5000, "tapehead.toml is no TOML: Exceeds the limit (4300 digits)"),
-    ("thresholds.states = 0x" + "f" * 5000, "tapehead.toml: thresholds.states: the number is too large; expected "),
-    ("rules.ping-gap = 0x" + "f" * 5000, "tapehead.toml: rules.ping-gap = such a number is unknown; expected one of"),
-    ('expect = "\\u0000"', "tapehead.toml: expect: '\\x00' is no path: embedded null"),
-    ("rules = {}\nrules = {}", "tapehead.toml is no TOML: Cannot overwrite a value"),
+    ("rules = [", "'tapehead.toml' is not TOML: Invalid value (at end of document)"),
+    ("a = " + "[" * 5000, "'tapehead.toml' is not TOML that can be read: it nests too deep"),
+    ("a." * 200_000 + "a = 1", "'tapehead.toml' is not TOML that can be read: it nests too deep"),
+    ('"a" . ' * 200_000 + "a = 1", "'tapehead.toml' is not TOML that can be read: it nests too deep"),
+    ("thresholds.states = " + "9" * 5000, "'tapehead.toml' is not TOML: Exceeds the limit (4300 digits)"),
+    ("thresholds.states = 0x" + "f" * 5000, "tapehead.toml: thresholds.states: expected 9007199254740992 at most"),
+    (
+        "rules.ping-gap = 0x" + "f" * 5000,
+        "tapehead.toml: rules.ping-gap: expected one of error, warning, info, off, g",
+    ),
+    ('expect = "\\u0000"', "tapehead.toml: expect: '\\x00' is not a path: embedded null"),
+    ("rules = {}\nrules = {}", "'tapehead.toml' is not TOML: Cannot overwrite a value"),
     ("tool.tapehead = 3", "tapehead.toml: tool.tapehead: expected a table"),
 ]
 
@@ -139,25 +145,25 @@ def test_what_is_wrong_is_said_with_file_and_place(folder: Path, content: str, m
 
 def test_a_file_in_another_encoding_is_no_toml(folder: Path) -> None:
     (folder / "tapehead.toml").write_bytes(OFF.encode("utf-16"))
-    assert problem_of().startswith("tapehead.toml is no TOML: 'utf-8' codec can't decode")
+    assert problem_of().startswith("'tapehead.toml' is not TOML: 'utf-8' codec can't decode")
 
 
 def test_a_broken_project_file_is_told(folder: Path) -> None:
     write(folder.parent / "pyproject.toml", "[")
-    assert problem_of().startswith(f"{folder.parent / 'pyproject.toml'} is no TOML: ")
+    assert problem_of().startswith(f"'{folder.parent / 'pyproject.toml'}' is not TOML: ")
 
 
 def test_a_named_file_must_be_there_and_have_settings(folder: Path) -> None:
-    assert problem_of(config=Path("gone.toml")) == "there is no file gone.toml"
-    assert problem_of(config=folder).startswith(f"cannot read {folder}: ")
+    assert problem_of(config=Path("gone.toml")) == "there is no file 'gone.toml'"
+    assert problem_of(config=folder).startswith(f"cannot read '{folder}': ")
     write(folder / "pyproject.toml", "[tool.ruff]")
-    assert problem_of(config=Path("pyproject.toml")).startswith("pyproject.toml has no [tool.tapehead]")
+    assert problem_of(config=Path("pyproject.toml")).startswith("'pyproject.toml' has no [tool.tapehead]")
 
 
 # ---- Everything takes effect ----
 
 
-def toml(folder: Path, content: str) -> Settings:
+def toml(folder: Path, content: str) -> AuditSettings:
     write(folder / "tapehead.toml", content)
     return load_config().settings
 
@@ -277,7 +283,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("x.json", {}, "--expect: x.json: it holds no JSON Schema; expected an object, a schema or event types"),
     ("pley.json", {"required": []}, "--expect: pley.json: it does not say which event type it is for; did you mean pl"),
     ("x.json", {"required": ["a"]}, "--expect: x.json: it does not say which event type it is for; name the file pl"),
-    ("x.json", "[", "--expect: x.json is no JSON: "),
+    ("x.json", "[", "--expect: 'x.json' is not JSON: "),
     ("play.json", {"type": "zzz"}, "--expect: expect: the schema of play is no JSON Schema: type: "),
     ("play.json", {"$ref": "http://127.0.0.1:9/x"}, "--expect: expect: the schema of play is no JSON Schema: a $ref"),
     ("play.json", {"$schema": "draft-4", "type": "object"}, "--expect: expect: the schema of play is no JSON Schema"),
@@ -291,10 +297,10 @@ def test_expect_says_what_is_wrong(folder: Path, name: str, content: object, mes
 
 
 def test_expect_names_files_that_are_not_there(folder: Path) -> None:
-    assert problem_of("gone.json") == "--expect: there is no file gone.json"
+    assert problem_of("gone.json") == "--expect: there is no file 'gone.json'"
     assert problem_of("pley=gone.json").startswith("--expect: ")
     write(folder / "x.json", {})
-    assert problem_of("pley=x.json") == "--expect: expect.pley is unknown; did you mean play?"
+    assert problem_of("pley=x.json") == "--expect: unknown key 'expect.pley'; did you mean play?"
 
 
 # ---- Drafts ----
@@ -376,5 +382,7 @@ def test_settings_in_force_are_told_line_by_line(folder: Path) -> None:
 
 
 def test_nothing_set_is_told_too() -> None:
-    assert lines_in_force(Settings()) == ["no file with settings; every rule and limit as usual"]
-    assert lines_in_force(Settings(), "a.toml") == ["settings from a.toml; every rule and limit as usual"]
+    assert lines_in_force(AuditSettings()) == ["no settings file; all rules and limits have their defaults"]
+    assert lines_in_force(AuditSettings(), "a.toml") == [
+        "settings from a.toml; all rules and limits have their defaults"
+    ]

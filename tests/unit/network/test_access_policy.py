@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapehead.cli.option_parsing import parse_clients, parse_protection, proxy_settings
+from tapehead.cli.option_parsing import parse_access, parse_clients, proxy_settings
 from tapehead.errors import StartupError, UsageError
 from tapehead.network.access_policy import (
     CHOOSING,
@@ -34,7 +34,7 @@ def listener(mode: str, *addresses: str) -> Listener:
 
 
 def policy(*clients: str, login: str | None = None, open_: bool = False) -> AccessPolicy:
-    return parse_protection(login, clients, open_=open_)
+    return parse_access(login, clients, open_=open_)
 
 
 # ---- What a listener exposes ----
@@ -247,29 +247,29 @@ def test_loopback_is_what_the_standard_says(address: ipaddress.IPv4Address | ipa
     ("text", "said"),
     [
         ("192.168.1.5/24", "has bits beyond its prefix"),
-        ("192.168.1.0/33", "is no address and no network"),
-        ("192.168.1", "is no address and no network"),
-        ("localhost", "is no address and no network"),
-        ("192.168.1.0/24,10.0.0.0/8", "is no address and no network"),
-        ("[::1]", "is no address and no network"),
-        ("010.0.0.1", "is no address and no network"),
-        ("", "is no address and no network"),
+        ("192.168.1.0/33", ": expected a network such as 192.168.1.0/24"),
+        ("192.168.1", ": expected a network such as 192.168.1.0/24"),
+        ("localhost", ": expected a network such as 192.168.1.0/24"),
+        ("192.168.1.0/24,10.0.0.0/8", ": expected a network such as 192.168.1.0/24"),
+        ("[::1]", ": expected a network such as 192.168.1.0/24"),
+        ("010.0.0.1", ": expected a network such as 192.168.1.0/24"),
+        ("", ": expected a network such as 192.168.1.0/24"),
     ],
 )
 def test_what_is_no_network_is_said_in_one_sentence(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as problem:
         parse_clients(["10.0.0.1", text])
-    assert str(problem.value).startswith(f"--allow-client {text} ")
+    assert str(problem.value).startswith(f"invalid --allow-client '{text}': ")
 
 
 @pytest.mark.parametrize("login", ["", "user", ":", "user:", ":password", "user:pass:word", "@", "Any"])
 def test_what_is_no_login_is_said_without_repeating_it(login: str) -> None:
-    with pytest.raises(UsageError, match="--proxyauth is no login; expected USER:PASS") as problem:
-        parse_protection(login, None)
+    with pytest.raises(UsageError, match="invalid --proxyauth: expected USER:PASS") as problem:
+        parse_access(login, None)
     assert len(login) < 4 or login not in str(problem.value)
 
 
 def test_a_login_is_no_option_of_mitmproxy() -> None:
-    with pytest.raises(UsageError, match="say --proxyauth") as problem:
+    with pytest.raises(UsageError, match="use --proxyauth instead of --set") as problem:
         proxy_settings("127.0.0.1:1", ["regular"], ["proxyauth=user:secret"], AccessPolicy())
     assert "secret" not in str(problem.value)

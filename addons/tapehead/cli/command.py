@@ -1,0 +1,61 @@
+"""The commands' common behaviour: help with words for values, and defaults for options from the settings file."""
+
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+from tapehead.cli.messages import warn
+
+
+class Command(TyperCommand):
+    """A command whose help names arguments as RECORDING... or [RULE], where Typer adds the Python type."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what follows the command's name in its usage."""
+        return ["[OPTIONS]", *(usage_of(each) for each in self.params if each.param_type_name == "argument")]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and the options, without their variables: the epilog has the rule for all."""
+        arguments: list[tuple[str, str]] = []
+        options: list[tuple[str, str]] = []
+        parameter: Any
+        for parameter in self.get_params(ctx):
+            parameter.show_envvar = False
+            if parameter.param_type_name == "argument":
+                arguments.append((usage_of(parameter), parameter.help or ""))
+            elif record := parameter.get_help_record(ctx):
+                options.append(record)
+        for title, rows in (("Arguments", arguments), ("Options", options)):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+class CommandWithSettings(Command):
+    """A command whose options take defaults from its section of the settings file."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        config: Any = next(each for each in self.params if each.name == "config")
+        config.callback = load_defaults
+
+
+def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path | None:
+    """Take defaults for a command's options from the settings file, and print them: they may say where traffic goes."""
+    from tapehead.cli.config_file import load_options
+    from tapehead.cli.settings_file import describe_options
+
+    command = context.info_name
+    source, options = load_options(command, config)
+    if options:
+        warn(f"using options from '{source}': {describe_options(command, options)}")
+    context.default_map = options
+    return config
+
+
+def usage_of(argument: Any) -> str:
+    """Return how the usage names an argument: in brackets if it is optional, with dots if it takes several values."""
+    name = argument.metavar or argument.name.upper()
+    name = name if argument.required else f"[{name}]"
+    return name if argument.nargs == 1 else f"{name}..."

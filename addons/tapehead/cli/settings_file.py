@@ -1,0 +1,159 @@
+"""The sections of tapehead.toml, and their JSON Schema.
+
+The sections of an audit come from `audit.settings`; `[record]`, `[replay]` and `[serve]` have a key for each option of
+their command, except for `NOT_IN_FILES`. A settings file may come with a repository that somebody else wrote, and it
+counts for whoever works in that folder. So it may say where traffic goes, which the commands then print, but neither
+open a proxy, lower the protection of data, run code, nor write outside its folder.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+import orjson
+from msgspec import Meta
+from typer.models import OptionInfo
+
+from tapehead.audit.settings import SettingsError, audit_fields, convert, section
+from tapehead.cli.record import record
+from tapehead.cli.replay import replay
+from tapehead.cli.serve import serve
+
+COMMANDS: Mapping[str, Callable[..., None]] = {"record": record, "replay": replay, "serve": serve}
+# Options that a settings file must not set, and why.
+NOT_IN_FILES = {
+    "allow-client": "decides who may connect",
+    "config": "names the settings file",
+    "insecure": "turns certificate checks off",
+    "keep-ids": "stores identifiers in the clear",
+    "open": "opens the proxy to anybody",
+    "overwrite": "replaces files",
+    "proxyauth": "decides who may connect",
+    "set": "can make mitmproxy run code",
+}
+SCHEMA_ASSET = "cli/assets/settings.schema.json"
+
+
+class FileOption(NamedTuple):
+    """An option of a command, as a settings file may set it.
+
+    Attributes:
+        key: its name without dashes in front.
+        parameter: the name of the command's parameter.
+        kind: the type of its value.
+        help: its help text.
+        is_path: whether its value is the path of a file.
+        refusal: why a file must not set it; None if it may.
+    """
+
+    key: str
+    parameter: str
+    kind: Any
+    help: str
+    is_path: bool
+    refusal: str | None
+
+
+def options_of(command: str) -> Iterator[FileOption]:
+    """Yield the options of a command."""
+    for parameter, hint in get_type_hints(COMMANDS[command], include_extras=True).items():
+        info = get_args(hint)[1] if get_origin(hint) is Annotated else None
+        if not isinstance(info, OptionInfo):
+            continue
+        # Typer takes the first name for a default, until it builds the command.
+        names = (str(name) for name in (info.default, *(info.param_decls or ())))
+        key = next(name for name in names if name.startswith("--")).removeprefix("--")
+        # None, the default of most options, cannot be written in TOML.
+        kind = next((kind for kind in get_args(get_args(hint)[0]) if kind is not type(None)), get_args(hint)[0])
+        if info.min is not None or info.max is not None:
+            kind = Annotated[kind, Meta(ge=info.min, le=info.max)]
+        yield FileOption(
+            key, parameter, str if kind is Path else kind, info.help or "", kind is Path, NOT_IN_FILES.get(key)
+        )
+
+
+@cache
+def settings_tree() -> Any:
+    """Return the struct of a whole settings file, which refuses unknown keys and values of a wrong type."""
+    sections = [
+        (
+            command,
+            section(
+                command.capitalize(),
+                ((each.key, each.kind, each.help) for each in options_of(command) if not each.refusal),
+            ),
+            f"Options of tapehead {command}.",
+        )
+        for command in COMMANDS
+    ]
+    return section("Settings", [*audit_fields(), *sections])
+
+
+def check_table(table: Mapping[str, Any]) -> None:
+    """Check a settings file as a whole.
+
+    Raises:
+        SettingsError: it has an unknown key, a value of a wrong type, or an option that must not be set in a file.
+    """
+    for command in COMMANDS:
+        options = table.get(command)
+        for option in options_of(command) if isinstance(options, dict) else ():
+            if option.refusal and option.key in table[command]:
+                variable = f"TAPEHEAD_{command}_{option.key}".replace("-", "_").upper()
+                where = f"{command}.{option.key} must not be set in a file, since it {option.refusal}"
+                raise SettingsError(f"{where}; pass --{option.key} or set {variable}")
+    convert(table, settings_tree())
+
+
+def resolve_options(command: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a command's options by parameter, with paths below the `folder` of the settings file.
+
+    Raises:
+        SettingsError: a path leads out of that folder.
+    """
+    values: dict[str, Any] = {}
+    for option in options_of(command):
+        if option.key not in options:
+            continue
+        value = options[option.key]
+        if option.is_path:
+            path = folder / value
+            try:
+                inside = path.resolve().is_relative_to(folder.resolve())
+            except (OSError, ValueError):  # a loop of links, a NUL
+                inside = False
+            if not inside:
+                raise SettingsError(
+                    f"{command}.{option.key}: '{value}' is not below the folder of this file; pass --{option.key}"
+                )
+            value = str(path)
+        values[option.parameter] = value
+    return values
+
+
+def describe_options(command: str, options: Mapping[str, Any]) -> str:
+    """Return a command's options as they would be written on the command line."""
+    shown: list[str] = []
+    for option in options_of(command):
+        value = options.get(option.parameter)
+        if value is True:
+            shown.append(f"--{option.key}")
+        elif value is not None and value is not False:
+            shown += [f"--{option.key} {each}" for each in (value if isinstance(value, list) else [value])]
+    return " ".join(shown)
+
+
+def build_schema() -> bytes:
+    """Return the JSON Schema (2020-12) of tapehead.toml; the package ships it as `SCHEMA_ASSET`."""
+    schema = msgspec.json.schema(settings_tree())
+    for definition in schema["$defs"].values():
+        definition.pop("required", None)
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "tapehead.toml",
+        "description": "Settings of tapehead; in pyproject.toml they stand under [tool.tapehead].",
+        **schema,
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
