@@ -24,7 +24,6 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import Annotated, Any
 
 import msgspec
@@ -167,7 +166,6 @@ def _threshold_fields() -> list[tuple[str, Any, str]]:
     ]
 
 
-@cache
 def audit_fields() -> list[tuple[str, Any, str]]:
     """Return the sections of an audit's settings: key, type and description."""
     grades = [(rule.id, Grade, f"{rule.when} Default: {rule.severity}.") for rule in RULES.values()]

@@ -7,7 +7,6 @@ open a proxy, lower the protection of data, run code, nor write outside its fold
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -74,7 +73,6 @@ def options_of(command: str) -> Iterator[FileOption]:
         )
 
 
-@cache
 def settings_tree() -> Any:
     """Return the struct of a whole settings file, which refuses unknown keys and values of a wrong type."""
     sections = [

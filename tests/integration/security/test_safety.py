@@ -128,7 +128,7 @@ def test_a_call_gone_astray_is_bad_news_for_a_strict_replay(recording: Path) -> 
         assert proxy.stop() == 1
 
     assert answer.status_code == 501
-    assert "POST /api/v1/session is none" in answer.json()["message"]
+    assert "not a Media Collection call: POST /api/v1/session;" in answer.json()["message"]
     assert any("did you mean /api/v1/sessions?" in line for line in proxy.lines)
     assert "refused 1 other request to the endpoint: no Media Collection call" in proxy.lines
 
