@@ -92,7 +92,7 @@ def audit(
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
-    """Which form goes where: the first form to the first file, and so on.
+    """Pair formats and files: the first format goes to the first file, and so on.
 
     With a file too few, one form goes to stdout: text, wherever it stands, or else the last. Without any form, files
     get the one that their suffix says, and stdout gets text.

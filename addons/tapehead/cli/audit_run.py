@@ -1,4 +1,4 @@
-"""Reads recordings, audits them, and brings the report to where it is wanted."""
+"""Reading recordings, auditing them, and writing the report in each format."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ MOST_EVENTS_DRAWN = 80_000
 
 
 class Request(NamedTuple):
-    """What is asked of an audit: recordings, where the report goes, when it fails, what metrics assume."""
+    """The options of an audit."""
 
     recordings: tuple[str, ...]
     targets: tuple[Target, ...]
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
 
 def run(request: Request) -> int:
-    """Audit recordings and deliver the report; the exit code: 2 if a recording that was named could not be read.
+    """Audit recordings, write the report and return the exit code: 2 if a recording that was named cannot be read.
 
     Raises:
         UsageError: an assumption is unknown.
@@ -93,7 +93,7 @@ def _assumptions(settings: Iterable[str]) -> Assumptions:
 
 @dataclass
 class _Gathered:
-    """What the audit gave, in the order of the recordings' lines."""
+    """The results of an audit, in the order of the recordings' lines."""
 
     pictures: bool
     coverage: Coverage | None = None
