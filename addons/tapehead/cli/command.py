@@ -43,6 +43,10 @@ class CommandWithSettings(Command):
 
 def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path | None:
     """Take defaults for a command's options from the settings file, and print them: they may say where traffic goes."""
+    from tapehead.cli.config_lookup import find_table
+
+    if find_table(config)[0] is None:
+        return config
     from tapehead.cli.config_file import load_options
     from tapehead.cli.settings_file import describe_options
 

@@ -9,7 +9,8 @@ import pytest
 from support.sessions import Timeline
 from tapehead.audit.effective_settings import lines_in_force
 from tapehead.audit.settings import AuditSettings, read_settings
-from tapehead.cli.config_file import Config, find_config, load_config
+from tapehead.cli.config_file import Config, load_config
+from tapehead.cli.config_lookup import find_config
 from tapehead.errors import UsageError
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.thresholds import Thresholds
