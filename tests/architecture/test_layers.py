@@ -3,6 +3,7 @@
 import ast
 import functools
 import graphlib
+import re
 import statistics
 import subprocess
 import sys
@@ -193,3 +194,47 @@ def test_light_modules_load_nothing_heavy(module: str, heavy: str) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
 
     assert set(heavy.split("|")).isdisjoint(done.stdout.split())
+
+
+# ---- Names on the wire ----
+
+# The parts of a body, the parameters' prefixes and the API's path. `a.media.x` is the name of a reported variable.
+_WIRE = re.compile(
+    r"(?<!\ba\.)\b(?:media|analytics|visitor)\.(?:\w|$)"
+    r"|\b(?:playerTime|eventType|qoeData|customMetadata|statesStart|statesEnd|appInstallationId)\b"
+    r"|/api/v1|hb-api"
+)
+
+
+def _wire_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the string literals that spell a wire name, with their lines: no docstrings, and no texts of rules."""
+    if isinstance(tree, ast.Call) and ast.unparse(tree.func) == "Rule":
+        return
+    for child in ast.iter_child_nodes(tree):
+        is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+        if isinstance(child, ast.Constant) and isinstance(child.value, str | bytes):
+            text = child.value if isinstance(child.value, str) else child.value.decode("latin-1")
+            if _WIRE.search(text):
+                yield child.lineno, text
+        elif not is_docstring:
+            yield from _wire_names(child)
+
+
+@pytest.mark.parametrize(
+    "module", sorted(name for name in MODULES if name.partition(".")[0] not in ("protocol", "demo"))
+)
+def test_names_on_the_wire_come_from_protocol(module: str) -> None:
+    assert list(_wire_names(_tree(module))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['x = "media.id"', 'x = f"params.media.{y}"', "x = b'/api/v1/sessions'", 'f("eventType")', 'y["playerTime"]'],
+)
+def test_a_name_on_the_wire_is_found(source: str) -> None:
+    assert list(_wire_names(ast.parse(source)))
+
+
+@pytest.mark.parametrize("source", ['"""Of media.id."""', 'Rule("x", "media.id is missing")', 'x = "a.media.view"'])
+def test_docstrings_rules_and_reported_variables_may_spell_it(source: str) -> None:
+    assert not list(_wire_names(ast.parse(source)))

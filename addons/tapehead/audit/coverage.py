@@ -14,6 +14,7 @@ import msgspec
 from tapehead.audit.results import Outcome, SessionResult
 from tapehead.audit.settings import AuditSettings
 from tapehead.audit.tracking_plan import UNSOUND, Item, ItemKind, plan_of
+from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step, table_cells_of
 from tapehead.protocol.transitions import ANY, TABLE, Life, Playback, find_transition
@@ -207,9 +208,9 @@ def _said(event: Event) -> Iterator[Item]:
         return
     name = event.type[:MOST_CHARACTERS]
     yield Item(ItemKind.EVENT_TYPES, "", "", name)
-    for section, part in (("params", event.params), ("qoeData", event.quality)):
+    for section, part in (("params", event.params), (keys.QUALITY, event.quality)):
         yield from (Item(ItemKind.PARAMETERS, name, section, key[:MOST_CHARACTERS]) for key in part)
-    yield from (Item(ItemKind.METADATA, name, "customMetadata", key[:MOST_CHARACTERS]) for key in event.metadata)
+    yield from (Item(ItemKind.METADATA, name, keys.METADATA, key[:MOST_CHARACTERS]) for key in event.metadata)
 
 
 def _moved(step: Step) -> Iterator[Item]:

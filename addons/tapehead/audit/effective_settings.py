@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tapehead.audit.settings import PATTERNS, AuditSettings, Override
+from tapehead.protocol import keys
 from tapehead.protocol.schemas import draft_of
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.thresholds import Thresholds
@@ -31,8 +32,8 @@ def _changes(settings: AuditSettings) -> Iterator[str]:
         patterns = [f"{name} {pattern}" for name in PATTERNS if (pattern := getattr(override, name)) != "*"]
         where = f"where {', '.join(patterns)}" if patterns else "everywhere"
         yield from (f"{where}: {line}" for line in _graded(override))
-    for event_type, keys in settings.metadata.items():
-        yield f"{event_type} must have customMetadata {', '.join(keys) or 'without any key'}"
+    for event_type, expected in settings.metadata.items():
+        yield f"{event_type} must have {keys.METADATA} {', '.join(expected) or 'without any key'}"
     for event_type, schema in settings.expect.items():
         yield f"{event_type} must satisfy a schema of its own ({draft_of(schema)})"
 

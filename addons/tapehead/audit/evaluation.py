@@ -14,6 +14,7 @@ import msgspec
 from tapehead.audit.received_events import ReceivedEvent
 from tapehead.audit.results import EventRef, Outcome, SessionFinding, SessionResult, find_outcome
 from tapehead.audit.settings import AuditSettings, Policy
+from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.limits import Timeouts
@@ -105,7 +106,7 @@ class SessionEvaluation:
 
     def _evaluate(self, event: Event, received: ReceivedEvent) -> None:
         if self._checks is None or self._policy is None:
-            player, channel = (event.text(f"media.{key}") or "" for key in ("playerName", "channel"))
+            player, channel = (event.text(f"{keys.MEDIA_PREFIX}{key}") or "" for key in ("playerName", "channel"))
             self._first, self._policy = received, self._settings.policy(player, channel, received.recording)
             checks = None if self._after is None else late_checks(ended=self._after.ended)
             self._checks = SessionChecks(event, self._policy.thresholds, checks)
@@ -175,7 +176,7 @@ class SessionEvaluation:
         if checks:
             late = self._after is not None
             outcome = Outcome.LATE if late else find_outcome(checks.view, checks.view.steps, expired=self._has_expired)
-        named = {key: (start.text(f"media.{key}") if start else None) or "" for key in _NAMES}
+        named = {key: (start.text(f"{keys.MEDIA_PREFIX}{key}") if start else None) or "" for key in _NAMES}
         return SessionResult(
             id=self._events[0].sid if checks else None,
             recording=first.recording,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tapehead.audit.settings import AuditSettings
+from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import parse_body
 from tapehead.protocol.exchange import Finding
@@ -43,14 +44,14 @@ class Expectations:
             return
         for index, event in enumerate(parsed if isinstance(parsed, list) else [parsed]):
             prefix = f"[{index}]." if isinstance(parsed, list) else ""
-            if isinstance(event, dict) and isinstance(event.get("eventType"), str):
-                yield from self._check_event(event, event["eventType"], prefix)
+            if isinstance(event, dict) and isinstance(event.get(keys.EVENT_TYPE), str):
+                yield from self._check_event(event, event[keys.EVENT_TYPE], prefix)
 
     def _check_event(self, event: dict[str, Any], event_type: str, prefix: str) -> Iterator[Finding]:
         body = EventBody(event, event_type, prefix, 0, live=True)
         for key in self._settings.metadata.get(event_type, ()):
-            if key not in body.section("customMetadata"):
-                path = f"{prefix}customMetadata.{key}"
+            if key not in body.section(keys.METADATA):
+                path = f"{prefix}{keys.METADATA}.{key}"
                 yield MISSING_PARAMETER.finding(path, f"{event_type}: {path} is missing; the settings expect it")
         if self._schemas and event_type in self._settings.expect:
             for complaint in self._schemas.schema_errors(event_type, event):
@@ -106,7 +107,7 @@ def event_type_of(schema: Mapping[str, Any]) -> str | None:
     if isinstance(reference, str) and reference.startswith("#/definitions/"):
         name = reference.removeprefix("#/definitions/")
         return name if name in EVENT_TYPES else event_type_of(_part(_part(schema, "definitions"), name))
-    named = _part(_part(schema, "properties"), "eventType")
+    named = _part(_part(schema, "properties"), keys.EVENT_TYPE)
     allowed = [named["const"]] if "const" in named else named.get("enum")
     return allowed[0] if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str) else None
 

@@ -11,6 +11,7 @@ import orjson
 
 from tapehead.audit.expectations import Expectations
 from tapehead.audit.settings import AuditSettings
+from tapehead.protocol import routes
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Entry, Exchange, Finding
@@ -103,7 +104,7 @@ def _split(findings: Iterable[Finding], events: Iterable[Event]) -> list[tuple[F
 
 def endpoint_of(exchange: Exchange) -> str:
     """Return the endpoint that an exchange went to: its URL up to the path of the API."""
-    return exchange.request.url.partition("/api/v1/")[0]
+    return exchange.request.url.partition(f"{routes.API_PATH}/")[0]
 
 
 def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schema]]:

@@ -30,6 +30,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, inspect
 
 from tapehead.errors import UsageError
+from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.schemas import Schema, Schemas
@@ -185,7 +186,7 @@ def audit_fields() -> list[tuple[str, Any, str]]:
         (
             "metadata",
             section("Metadata", [(name, list[str], f"Keys that {name} must have.") for name in EVENT_TYPES]),
-            "Keys that the customMetadata of an event type must have.",
+            f"Keys that the {keys.METADATA} of an event type must have.",
         ),
         (
             "expect",

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from tapehead.audit.settings import AuditSettings
+from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import ANY as ANY_TYPE
 from tapehead.protocol.parameters import PARAMETERS, Parameter, belongs
@@ -55,11 +56,11 @@ class Item(NamedTuple):
         """What people call it, next to what it is of."""
         if self.kind is ItemKind.MOVES:
             return f"{self.part} + {self.name}"
-        return f"qoeData.{self.name}" if self.part == "qoeData" else self.name
+        return f"{keys.QUALITY}.{self.name}" if self.part == keys.QUALITY else self.name
 
 
 # Spellings of the page on error events alone, and what the table of parameters has for them.
-_SPELLINGS = {"media.errorId": "media.qoe.errorID", "media.errorSource": "media.qoe.errorSource"}
+_SPELLINGS = {keys.ERROR_ID_TOO: keys.ERROR_ID, keys.ERROR_SOURCE_TOO: keys.ERROR_SOURCE}
 
 
 def _alternatives() -> dict[tuple[str, str], tuple[str, str]]:
@@ -124,10 +125,10 @@ def _expected(settings: AuditSettings) -> Iterator[Item]:
     yield from _event_types(event_types)
     for event_type in event_types:
         schema = settings.expect.get(event_type, {})
-        for section in ("params", "qoeData"):
+        for section in ("params", keys.QUALITY):
             yield from (Item(ItemKind.PARAMETERS, event_type, section, key) for key in named_in(schema, section))
-        keys = [*settings.metadata.get(event_type, ()), *named_in(schema, "customMetadata")]
-        yield from (Item(ItemKind.METADATA, event_type, "customMetadata", key) for key in keys)
+        expected = [*settings.metadata.get(event_type, ()), *named_in(schema, keys.METADATA)]
+        yield from (Item(ItemKind.METADATA, event_type, keys.METADATA, key) for key in expected)
     yield from _moves(event_types)
 
 

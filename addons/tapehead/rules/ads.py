@@ -1,5 +1,6 @@
 """Rules on ad breaks and ads: what opens and closes them, their positions in the pod, how long they last."""
 
+from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import Step
@@ -9,7 +10,7 @@ from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView
 from tapehead.rules.support.violations import ViolationRule, check_violations
 
-_POSITION, _LENGTH = "media.ad.podPosition", "media.ad.length"
+_POSITION, _LENGTH = keys.AD_POSITION, keys.AD_LENGTH
 
 
 AD_OUTSIDE_BREAK = Rule(

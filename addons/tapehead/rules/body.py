@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import parse_body
 from tapehead.protocol.exchange import Finding, Severity
@@ -87,7 +88,7 @@ def is_downloaded(parsed: object) -> bool:
     if not (isinstance(parsed, list) and parsed and isinstance(parsed[0], dict)):
         return False
     params = parsed[0].get("params")
-    return isinstance(params, dict) and params.get("media.downloaded") is True
+    return isinstance(params, dict) and params.get(keys.MEDIA_DOWNLOADED) is True
 
 
 def _check_array(parsed: object, arrived_ms: float, schemas: Schemas) -> Iterator[Finding]:
@@ -119,15 +120,15 @@ UNKNOWN_EVENT_TYPE = Rule(
 def _check_event(
     event: dict[str, Any], prefix: str, arrived_ms: float, schemas: Schemas, *, live: bool
 ) -> Iterator[Finding]:
-    named = event.get("eventType")
+    named = event.get(keys.EVENT_TYPE)
     event_type = named if isinstance(named, str) and named in schemas else None
     body = EventBody(event, event_type, prefix, arrived_ms, live)
     if event_type is None:
-        message = "eventType is missing; expected one of the twenty"
-        if "eventType" in event:
+        message = f"{keys.EVENT_TYPE} is missing; expected one of the twenty"
+        if keys.EVENT_TYPE in event:
             hint = nearest(named, EVENT_TYPES) if isinstance(named, str) else ""
-            message = f"eventType is {quote(named)}, which is not documented{hint}"
-        yield UNKNOWN_EVENT_TYPE.finding(f"{prefix}eventType", message)
+            message = f"{keys.EVENT_TYPE} is {quote(named)}, which is not documented{hint}"
+        yield UNKNOWN_EVENT_TYPE.finding(f"{prefix}{keys.EVENT_TYPE}", message)
     for error in schemas.schema_errors(event_type, event):
         yield from findings_for(body, error)
     for check in VALUE_CHECKS:

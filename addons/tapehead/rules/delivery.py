@@ -1,5 +1,6 @@
 """Rules on delivery: to which call events go, with which id and flag, after which answers, how often."""
 
+from tapehead.protocol import keys, routes
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import Call
@@ -146,11 +147,11 @@ def check_downloaded(session: SessionView, report: Report) -> None:
     start = session.start
     if start is None or start.call is not Call.SESSION:
         return
-    path, flag = "params.media.downloaded", start.params.get("media.downloaded")
+    path, flag = f"params.{keys.MEDIA_DOWNLOADED}", start.params.get(keys.MEDIA_DOWNLOADED)
     if session.downloaded and flag is not True:
         shown = "missing" if flag is None else "not true"
-        message = f"{name_of(start)}: an array came to the sessions endpoint, and media.downloaded is {shown}"
-        report(DOWNLOADED_FLAG.hit(start, f"{message}; expected true, or /api/v1/downloaded", path))
+        message = f"{name_of(start)}: an array came to the sessions endpoint, and {keys.MEDIA_DOWNLOADED} is {shown}"
+        report(DOWNLOADED_FLAG.hit(start, f"{message}; expected true, or {routes.DOWNLOADED_PATH}", path))
     elif not session.downloaded and flag is True:
-        message = f"{name_of(start)}: media.downloaded is true on a live session; expected false, or no such key"
+        message = f"{name_of(start)}: {keys.MEDIA_DOWNLOADED} is true on a live session; expected false, or no such key"
         report(DOWNLOADED_FLAG.hit(start, message, path))

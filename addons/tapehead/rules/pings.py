@@ -1,5 +1,6 @@
 """Rules on pings: too few, and too many."""
 
+from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.transitions import Life
@@ -52,7 +53,7 @@ def _gap_hit(row: list[tuple[int, Event]], limit: float) -> RuleHit:
         longest = max(gap_ms for gap_ms, _ in row) / 1000
         more = f", the first of {len(row)} such gaps in a row, the longest {longest:.1f} s"
     message = f"{name_of(event)}: {gap_ms / 1000:.1f} s of ts without an event before it{more}"
-    return PING_GAP.hit(event, f"{message}; expected {limit:g} s at most", "playerTime.ts")
+    return PING_GAP.hit(event, f"{message}; expected {limit:g} s at most", keys.TS_PATH)
 
 
 PING_FLOOD = Rule(
@@ -93,6 +94,6 @@ def check_flood(session: SessionView, report: Report) -> StepCheck:
                 wanted = thresholds.ping_flood_seconds if hasty else thresholds.main_ping_seconds
                 times = "" if hasty else f", {quick} times in a row in main content"
                 message = f"ping: {ms / 1000:.1f} s after the ping before it{times}; expected {wanted:g} s at least"
-                report(PING_FLOOD.hit(event, message, "playerTime.ts"))
+                report(PING_FLOOD.hit(event, message, keys.TS_PATH))
             flooding = hasty or (quick > 0 and (flooding or quick >= _TIMES_IN_A_ROW))
         earlier, left_content = event, False

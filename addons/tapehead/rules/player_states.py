@@ -1,5 +1,6 @@
 """Rules on player states: what starts and ends them, their names, and how many a session may have."""
 
+from tapehead.protocol import keys
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.parameters import STANDARD_STATES
 from tapehead.protocol.transitions import ViolationKind
@@ -38,10 +39,11 @@ STATE_ALREADY_OPEN = Rule(
 
 VIOLATIONS = {
     ViolationKind.STATE_NOT_OPEN: ViolationRule(
-        STATE_NOT_OPEN, "params.media.state.name: the state {state} is not open; expected stateStart before it"
+        STATE_NOT_OPEN, f"params.{keys.STATE_NAME}: the state {{state}} is not open; expected stateStart before it"
     ),
     ViolationKind.STATE_ALREADY_OPEN: ViolationRule(
-        STATE_ALREADY_OPEN, "params.media.state.name: the state {state} is open already; expected stateEnd before it"
+        STATE_ALREADY_OPEN,
+        f"params.{keys.STATE_NAME}: the state {{state}} is open already; expected stateEnd before it",
     ),
 }
 
@@ -93,7 +95,7 @@ STATE_NAME = Rule(
 @step_check(STATE_NAME, types=_STATE_EVENTS)
 def check_names(_session: SessionView, report: Report) -> StepCheck:
     """Report names that differ from a standard one in case or punctuation."""
-    path = "params.media.state.name"
+    path = f"params.{keys.STATE_NAME}"
     while step := (yield):
         known = step.after.known_states
         for name in sorted(known - step.before.known_states) if known is not step.before.known_states else ():

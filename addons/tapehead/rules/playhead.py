@@ -2,6 +2,7 @@
 
 import math
 
+from tapehead.protocol import keys
 from tapehead.protocol.events import LIVE_LENGTH, Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import State
@@ -10,7 +11,7 @@ from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 
-_PATH = "playerTime.playhead"
+_PATH = keys.PLAYHEAD_PATH
 _FROZEN_EVENTS = 3
 
 
@@ -35,7 +36,7 @@ def check_range(session: SessionView, report: Report) -> StepCheck:
         most, wanted_most = float(LIVE_LENGTH), f"less than {LIVE_LENGTH}, the seconds of a day"
     elif session.length is not None:
         most = session.length + session.thresholds.playhead_slack_seconds
-        wanted_most = f"{session.length:g} at most, which is media.length"
+        wanted_most = f"{session.length:g} at most, which is {keys.MEDIA_LENGTH}"
     else:
         most, wanted_most = math.inf, ""
     side = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tapehead.protocol import routes
 from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import DOCUMENTED_STATUSES, Call, sid_of_location
@@ -73,7 +74,7 @@ def check_answer(call: Call, request: Request, response: Response | None, error:
         and not sid_of_location(response.header("Location"))
         and request.content().lstrip()[:1] != b"["
     ):
-        yield NO_LOCATION.finding("", "the 201 has no Location that ends in /api/v1/sessions/{sid}")
+        yield NO_LOCATION.finding("", f"the 201 has no Location that ends in {routes.SESSIONS_PATH}/{{sid}}")
 
 
 def _reason(response: Response) -> str:

@@ -5,6 +5,7 @@ Findings never quote a value that identifies a person or a device.
 
 from collections.abc import Callable, Iterator
 
+from tapehead.protocol import keys
 from tapehead.protocol.event_types import metadata_types
 from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.parameters import PARAMETERS, parameters_of
@@ -15,7 +16,7 @@ from tapehead.text import json_type_of, nearest, quote, shorten
 
 # A key of two sections stands for the first, where the reference's own table has it.
 _ROWS = {row.key: row for row in reversed(PARAMETERS)}
-_TOP_KEYS = ("eventType", "playerTime", "params", "qoeData", "customMetadata")
+_TOP_KEYS = (keys.EVENT_TYPE, keys.PLAYER_TIME, "params", keys.QUALITY, keys.METADATA)
 MOST_LISTED = 30
 _ARTICLES = {"integer": "an integer", "object": "an object", "array": "an array", "null": "null"}
 
@@ -113,7 +114,7 @@ BAD_VALUE = Rule(
 
 def check_value(body: EventBody, error: SchemaError) -> Iterator[Finding]:
     """Yield a finding for a value that the schema does not allow; an unknown eventType has a rule of its own."""
-    if error.path == ("eventType",):
+    if error.path == (keys.EVENT_TYPE,):
         return
     path, expected = body.join(error.path), error.expected
     if isinstance(expected, list):
@@ -187,11 +188,11 @@ def check_unexpected(body: EventBody, error: SchemaError) -> Iterator[Finding]:
     """Yield a finding for each key that the schema does not have."""
     for key in error.expected if body.event_type else ():
         place, path = body.join((*error.path, key)), error.path
-        if path == ("customMetadata",):
+        if path == (keys.METADATA,):
             message = f"{body.name}: {place} has characters other than letters, digits, _ and ."
             yield METADATA_KEY.finding(place, message)
-        elif path == () and key == "customMetadata":
-            message = f"{body.name} takes no customMetadata; only {', '.join(metadata_types())} do"
+        elif path == () and key == keys.METADATA:
+            message = f"{body.name} takes no {keys.METADATA}; only {', '.join(metadata_types())} do"
             yield MISPLACED_METADATA.finding(place, message)
         elif path == ("params",) and key in _ROWS:
             message = f"{body.name}: {place} belongs to {', '.join(_ROWS[key].on)}"
@@ -206,12 +207,12 @@ def _known_keys(body: EventBody, path: tuple[str | int, ...]) -> tuple[str, ...]
     match path:
         case ():
             return _TOP_KEYS
-        case ("playerTime",):
+        case (keys.PLAYER_TIME,):
             return ("playhead", "ts")
-        case ("qoeData" | "params" as section,):
+        case (keys.QUALITY | "params" as section,):
             return tuple(row.key for row in parameters_of(body.event_type or "", section))
         case _:
-            return ("id", "authState", "media.state.name")
+            return ("id", "authState", keys.STATE_NAME)
 
 
 _CHECKS: dict[str, Callable[[EventBody, SchemaError], Iterator[Finding]]] = {
@@ -224,7 +225,7 @@ _CHECKS: dict[str, Callable[[EventBody, SchemaError], Iterator[Finding]]] = {
 
 def _shown(error: SchemaError) -> str:
     """Return the value at fault: its type, and itself where it is short, plain and identifies nobody."""
-    hidden = error.path[:1] == ("customMetadata",) or PERSON_KEYS.intersection(map(str, error.path))
+    hidden = error.path[:1] == (keys.METADATA,) or PERSON_KEYS.intersection(map(str, error.path))
     if hidden or isinstance(error.value, dict | list) or error.value is None:
         return json_type_of(error.value)
     return f"{json_type_of(error.value)}, {quote(error.value)}"

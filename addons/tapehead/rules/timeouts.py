@@ -1,5 +1,6 @@
 """Rules on timeouts of the back end: silence, content that does not move, sessions that are too long."""
 
+from tapehead.protocol import keys
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import Life
@@ -31,7 +32,7 @@ def check_length(session: SessionView, report: Report) -> StepCheck:
             continue
         if step.event.type != "sessionEnd" or ts - first > hours * HOUR_MS + MINUTE_MS:
             message = f"{name_of(step.event)}: {(ts - first) / HOUR_MS:.1f} hours after the first event"
-            report(SESSION_TOO_LONG.hit(step.event, f"{message}; expected {hours:g} at most", "playerTime.ts"))
+            report(SESSION_TOO_LONG.hit(step.event, f"{message}; expected {hours:g} at most", keys.TS_PATH))
             return
 
 
@@ -59,7 +60,7 @@ def check_idle(session: SessionView, report: Report) -> StepCheck:
                 f"{name_of(step.event)}: {gap_ms / MINUTE_MS:.1f} minutes of ts after the event before it; "
                 f"expected {limit:g} at most: the session had expired"
             )
-            report(EXPIRED_IDLE.hit(step.event, message, "playerTime.ts"))
+            report(EXPIRED_IDLE.hit(step.event, message, keys.TS_PATH))
             return
 
 
@@ -88,7 +89,7 @@ EXPIRED_STALLED = Rule(
 @step_check(EXPIRED_STALLED)
 def check_stalled(session: SessionView, report: Report) -> StepCheck:
     """Report the first event after the timeout without movement; the sessionEnd that ends it is in time."""
-    limit, path = session.thresholds.stalled_minutes, "playerTime.playhead"
+    limit, path = session.thresholds.stalled_minutes, keys.PLAYHEAD_PATH
     idle_ms = session.thresholds.idle_minutes * MINUTE_MS
     while step := (yield):
         gap_ms, rest_ms = session.intervals.gap_ms, session.intervals.rest_ms

@@ -1,5 +1,6 @@
 """Rules on timestamps: their order, and their distance from arrival and from each other."""
 
+from tapehead.protocol import keys
 from tapehead.protocol.events import TEN_YEARS_MS, Event
 from tapehead.protocol.exchange import Severity
 from tapehead.rules.support.rule import Rule, RuleHit
@@ -14,7 +15,7 @@ from tapehead.rules.support.session_check import (
 )
 from tapehead.rules.support.session_view import SessionView, name_of
 
-_PATH = "playerTime.ts"
+_PATH = keys.TS_PATH
 _MOST_NAMED = 10
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
+from tapehead.protocol import keys
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS
 from tapehead.protocol.exchange import Finding, Severity
@@ -23,7 +24,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _is_placeholder(key: str, value: str) -> bool:
-    return PLACEHOLDER.fullmatch(value) is not None or (key == "visitor.marketingCloudOrgId" and value == "test")
+    return PLACEHOLDER.fullmatch(value) is not None or (key == keys.ORG_ID and value == "test")
 
 
 TIMESTAMP_UNIT = Rule(
@@ -41,10 +42,10 @@ TIMESTAMP_UNIT = Rule(
 
 def check_timestamp(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for a ts that is not in milliseconds, or of a clock that is off."""
-    ts = body.section("playerTime").get("ts")
+    ts = body.section(keys.PLAYER_TIME).get("ts")
     if not _is_number(ts):
         return
-    path, off = f"{body.prefix}playerTime.ts", abs(ts - body.arrived_ms)
+    path, off = f"{body.prefix}{keys.TS_PATH}", abs(ts - body.arrived_ms)
     if off > TEN_YEARS_MS:
         guess = "more than ten years from its arrival"
         for unit, factor in (("seconds", 1000), ("microseconds", 1 / 1000), ("nanoseconds", 1 / 1_000_000)):
@@ -63,19 +64,19 @@ def check_metadata_keys(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for each metadata key with a reserved prefix; other characters are for the schema."""
     if not event_type_of(body.event_type).metadata:
         return
-    for key in body.section("customMetadata"):
-        place = body.join(("customMetadata", key))
+    for key in body.section(keys.METADATA):
+        place = body.join((keys.METADATA, key))
         if key.startswith("a."):
             yield METADATA_KEY.finding(place, f"{body.name}: {place} begins with a., which is reserved")
-        elif key.startswith("media."):
-            message = f"{body.name}: {place} begins with media., which the reported variables use"
+        elif key.startswith(keys.MEDIA_PREFIX):
+            message = f"{body.name}: {place} begins with {keys.MEDIA_PREFIX}, which the reported variables use"
             yield METADATA_KEY.finding(place, message, Severity.WARNING)
 
 
 _IDENTIFIERS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
-    ("visitor.marketingCloudOrgId", lambda value: value.endswith("@AdobeOrg"), "an id that ends in @AdobeOrg"),
-    ("visitor.marketingCloudUserId", lambda value: re.fullmatch(r"[0-9]{38}", value) is not None, "38 digits"),
-    ("analytics.trackingServer", lambda value: "/" not in value, "a host name without scheme or path"),
+    (keys.ORG_ID, lambda value: value.endswith("@AdobeOrg"), "an id that ends in @AdobeOrg"),
+    (keys.ECID, lambda value: re.fullmatch(r"[0-9]{38}", value) is not None, "38 digits"),
+    (keys.TRACKING_SERVER, lambda value: "/" not in value, "a host name without scheme or path"),
 )
 
 
@@ -103,11 +104,11 @@ def check_identifiers(body: EventBody) -> Iterator[Finding]:
 
 
 _VISITOR_IDS = (
-    "visitor.marketingCloudUserId",
-    "appInstallationId",
-    "analytics.visitorId",
-    "analytics.aid",
-    "visitor.customerIDs",
+    keys.ECID,
+    keys.APP_INSTALLATION_ID,
+    keys.ANALYTICS_VISITOR_ID,
+    keys.ANALYTICS_ID,
+    keys.CUSTOMER_IDS,
 )
 
 
@@ -145,7 +146,7 @@ PLACEHOLDER_VALUE = Rule(
 
 def check_placeholders(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for each value that is a placeholder of a sample."""
-    for section in ("params", "qoeData", "customMetadata"):
+    for section in ("params", keys.QUALITY, keys.METADATA):
         for key, value in body.section(section).items():
             if isinstance(value, str) and _is_placeholder(key, value):
                 path = body.join((section, key))
@@ -183,12 +184,12 @@ BITRATE_MISSING = Rule(
 
 def check_bitrate(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for a bitrate in kilobits, or for none where it changes."""
-    sections = [section for section in ("qoeData", "params") if "media.qoe.bitrate" in body.section(section)]
+    sections = [section for section in (keys.QUALITY, "params") if keys.BITRATE in body.section(section)]
     if body.event_type == "bitrateChange" and not sections:
-        path = f"{body.prefix}qoeData.media.qoe.bitrate"
+        path = f"{body.prefix}{keys.QUALITY}.{keys.BITRATE}"
         yield BITRATE_MISSING.finding(path, f"bitrateChange: {path} is missing; expected the new bitrate")
     for section in sections:
-        bitrate, path = body.section(section)["media.qoe.bitrate"], f"{body.prefix}{section}.media.qoe.bitrate"
+        bitrate, path = body.section(section)[keys.BITRATE], f"{body.prefix}{section}.{keys.BITRATE}"
         if _is_number(bitrate) and 0 < bitrate < LOW_BITRATE:
             message = f"{body.name}: {path} is {bitrate}, which looks like kilobits; expected bits per second"
             yield BITRATE_UNIT.finding(path, message)

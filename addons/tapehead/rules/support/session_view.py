@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import TEN_YEARS_MS, Event, is_live
 from tapehead.protocol.routes import Call
@@ -37,9 +38,9 @@ class SessionView:
         self.start = first if first.call in (Call.SESSION, Call.DOWNLOADED) else None
         self.downloaded = first.in_array
         self.opened = first.in_array or first.sid is not None
-        self.resumed = self.start is not None and self.start.params.get("media.resume") is True
+        self.resumed = self.start is not None and self.start.params.get(keys.MEDIA_RESUME) is True
         self.live = is_live(self.start)
-        length = self.start.number("media.length") if self.start else None
+        length = self.start.number(keys.MEDIA_LENGTH) if self.start else None
         self.length = length if length and length > 0 else None
         self.arrived: list[Event] = []
         self.steps: list[Step] = []

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import ViolationKind
@@ -63,7 +64,7 @@ def _hits(
                 opened=f"event {opener.index}" if opener else "an earlier event",
                 state=violation.name and quote(violation.name),
             )
-            path = "params.media.state.name" if violation.name and step.event.type != "statesUpdate" else ""
+            path = f"params.{keys.STATE_NAME}" if violation.name and step.event.type != "statesUpdate" else ""
             yield row, row.rule.hit(step.event, f"{subject}: {message}", path)
 
 
