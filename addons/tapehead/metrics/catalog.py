@@ -365,5 +365,5 @@ METRICS: tuple[Metric, ...] = (*_CONTENT, *_PARTS, *_QUALITY, *_EACH)
 
 
 def keys_of(scope: Scope) -> list[str]:
-    """The keys of the metrics that each thing of `scope` has, in the table's order."""
+    """Return the keys of the metrics that each thing of `scope` has, in the table's order."""
     return [metric.key for metric in METRICS if metric.scope == scope]

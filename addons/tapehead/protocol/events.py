@@ -15,6 +15,7 @@ import orjson
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.keys import EVENT_TYPE, METADATA, PARAMS, PLAYER_TIME, PLAYHEAD, QUALITY, TS
 from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import Call
 from tapehead.text import shorten
@@ -124,15 +125,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 def read_event(body: object, **delivery: Any) -> Event:
     """Return the event that a parsed body holds; `delivery` has the fields that are not in the body."""
     parts = _section(body)
-    named, time = parts.get(keys.EVENT_TYPE), _section(parts.get(keys.PLAYER_TIME))
-    ts = as_number(time.get(keys.TS))
+    named, time = parts.get(EVENT_TYPE), _section(parts.get(PLAYER_TIME))
+    ts = as_number(time.get(TS))
     return Event(
         type=named if isinstance(named, str) else None,
-        playhead=as_number(time.get(keys.PLAYHEAD)),
+        playhead=as_number(time.get(PLAYHEAD)),
         ts=None if ts is None or abs(ts) >= _LARGEST else int(ts),
-        params=_section(parts.get(keys.PARAMS)),
-        quality=_section(parts.get(keys.QUALITY)),
-        metadata=_section(parts.get(keys.METADATA)),
+        params=_section(parts.get(PARAMS)),
+        quality=_section(parts.get(QUALITY)),
+        metadata=_section(parts.get(METADATA)),
         other_type="" if named is None or isinstance(named, str) else str(named),
         **delivery,
     )

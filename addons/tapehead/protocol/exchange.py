@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 
 
 class Severity(StrEnum):
-    """How bad a finding is for the reported numbers."""
+    """The effect of a finding on the reported numbers."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -76,7 +76,7 @@ _decoder = msgspec.json.Decoder(Exchange)
 
 
 def decode(line: bytes) -> Exchange:
-    """The exchange that a line of a recording holds.
+    """Return the exchange that a line of a recording holds.
 
     Raises:
         ValueError: the line is no exchange; the message says what is wrong and where in the line.
@@ -99,5 +99,5 @@ class Entry(NamedTuple):
 
 
 def format_time(seconds: float) -> str:
-    """A time in seconds since 1970 as recordings have it."""
+    """Return a time in seconds since 1970 as recordings have it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -16,9 +16,9 @@ class EndpointHosts:
         self.named = frozenset(name.lower() for name in named)
 
     def has(self, host: str, port: int) -> bool:
-        """Whether `host` is the endpoint's."""
+        """Return whether `host` is the endpoint's."""
         return bool(ENDPOINT_HOST.search(host)) or self.names(host, port)
 
     def names(self, host: str, port: int) -> bool:
-        """Whether `host` is one of those named, alone or with `port`."""
+        """Return whether `host` is one of those named, alone or with `port`."""
         return not self.named.isdisjoint({host.lower(), f"{host.lower()}:{port}"})

@@ -38,7 +38,7 @@ def unpack[M: (Request, Response)](message: M, raw: bytes) -> M:
 
 
 def pack(message: Request | Response) -> bytes:
-    """The body's bytes for the wire, under the Content-Encoding that the headers name."""
+    """Return the body's bytes for the wire, under the Content-Encoding that the headers name."""
     if isinstance(message, Response) and message.status in _BODILESS:
         return b""
     content = message.content()
@@ -51,18 +51,18 @@ def pack(message: Request | Response) -> bytes:
 
 
 def end_to_end(headers: Headers) -> Headers:
-    """The headers that travel on with a message, without those of one connection and without Content-Length."""
+    """Return the headers that travel on with a message, without those of one connection and without Content-Length."""
     return [(name, value) for name, value in headers if name.lower() not in _PER_CONNECTION]
 
 
 def header_bytes(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """The headers that travel on, for the wire; of a recording that somebody edited, only what can be sent."""
+    """Return the headers that travel on, for the wire; of a recording that somebody edited, only what can be sent."""
     sent = ((name.encode("latin-1", "replace"), _value_bytes(value)) for name, value in end_to_end(headers))
     return [(name, value) for name, value in sent if _TOKEN.fullmatch(name)]
 
 
 def reason_bytes(response: Response) -> bytes:
-    """The reason phrase for the wire."""
+    """Return the reason phrase for the wire."""
     return _value_bytes(response.reason)
 
 

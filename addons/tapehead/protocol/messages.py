@@ -53,7 +53,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         coded: bool = False
 
     def content(self) -> bytes:
-        """The body's bytes, without content coding unless `coded`; empty if there was none."""
+        """Return the body's bytes, without content coding unless `coded`; empty if there was none."""
         if self.base64 is not None:
             return base64.b64decode(self.base64)
         if self.text is not None:
@@ -70,11 +70,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.parsed.value
 
     def header(self, name: str) -> str | None:
-        """The first value of header `name` in any case, or None."""
+        """Return the first value of header `name` in any case, or None."""
         return next(self.header_values(name), None)
 
     def header_values(self, name: str) -> Iterator[str]:
-        """All values of header `name` in any case."""
+        """Yield all values of header `name` in any case."""
         wanted = name.lower()
         return (value for key, value in self.headers if key.lower() == wanted)
 
@@ -108,7 +108,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _with(self, **fields: object) -> Self:
         """Return this message with other fields and the same body, which is not parsed again."""
         message = msgspec.structs.replace(self, **fields)
-        message.__dict__.update(self.__dict__)
+        if self.body:
+            message.__dict__.update(self.__dict__)
         return message
 
 

@@ -195,15 +195,15 @@ STANDARD_STATES = ("fullScreen", "closedCaptioning", "mute", "pictureInPicture",
 
 
 def belongs(parameter: Parameter, event_type: str) -> bool:
-    """Whether `parameter` is documented with `event_type`."""
+    """Return whether `parameter` is documented with `event_type`."""
     return parameter.on == ANY or event_type in parameter.on
 
 
 def parameters_of(event_type: str, section: Section) -> list[Parameter]:
-    """The rows that are documented with `event_type` in `section`."""
+    """Return the rows that are documented with `event_type` in `section`."""
     return [row for row in PARAMETERS if row.section == section and belongs(row, event_type)]
 
 
 def required_of(event_type: str) -> list[str]:
-    """The keys that `event_type` needs in its params."""
+    """Return the keys that `event_type` needs in its params."""
     return [row.key for row in parameters_of(event_type, "params") if row.required]

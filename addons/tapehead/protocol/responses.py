@@ -24,7 +24,7 @@ REASONS = {
 
 
 def respond(status: int, now: float, headers: Headers | None = None) -> Response:
-    """A response without a body, with the headers that every answer of the endpoint carries."""
+    """Return a response without a body, with the headers that every answer of the endpoint carries."""
     stamped = [("Date", formatdate(now, usegmt=True)), *(headers or []), *CORS_HEADERS]
     return Response(status=status, reason=REASONS.get(status, ""), headers=stamped)
 
@@ -34,6 +34,6 @@ FAILED = "tapehead failed; its log says why"
 
 
 def failure(status: int, message: str, now: float, headers: Headers | None = None) -> Response:
-    """A failed answer, with its reason in the body as the endpoint gives it: `{"message": "..."}`."""
+    """Return a failed answer, with its reason in the body as the endpoint gives it: `{"message": "..."}`."""
     response = respond(status, now, [("Content-Type", "application/json"), *(headers or [])])
     return response.with_content(orjson.dumps({"message": message}))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Call(StrEnum):
-    """What a request asks of the endpoint."""
+    """The calls of the API."""
 
     SESSION = "session"
     EVENT = "event"
@@ -56,7 +56,7 @@ PATHS = (SESSIONS_PATH, f"{SESSIONS_PATH}/{{sid}}/events", f"{SCHEMAS_PATH}/{{ev
 
 
 class Route(NamedTuple):
-    """Where a path leads, whatever the method: the call, and the names that the path carries."""
+    """A path of the API, whatever the method: the call, and the names that the path carries."""
 
     call: Call
     sid: str | None = None
@@ -67,7 +67,7 @@ _METHODS = {Call.SESSION: "POST", Call.EVENT: "POST", Call.SCHEMA: "GET", Call.D
 
 
 def find_route(path: str) -> Route | None:
-    """Where `path` (a URL's path, a query allowed) leads, or None if it is no path of the API."""
+    """Return where `path` (a URL's path, a query allowed) leads, or None if it is no path of the API."""
     match = _ROUTE.search(path.partition("?")[0])
     if match is None:
         return None
@@ -79,12 +79,12 @@ def find_route(path: str) -> Route | None:
 
 
 def allowed_method(call: Call) -> str:
-    """The one method that `call` takes; any call takes OPTIONS, too."""
+    """Return the one method that `call` takes; any call takes OPTIONS, too."""
     return _METHODS[call]
 
 
 def find_call(method: str, path: str) -> Route | None:
-    """The collection call that a request is; None for another path or a method that its path does not take."""
+    """Return the collection call that a request is; None for another path or a method that its path does not take."""
     route = find_route(path)
     if route is None:
         return None
@@ -94,17 +94,17 @@ def find_call(method: str, path: str) -> Route | None:
 
 
 def sid_of_location(location: str | None) -> str | None:
-    """The session id that a `Location` header carries (its last part), or None."""
+    """Return the session id that a `Location` header carries (its last part), or None."""
     match = _LOCATION.search(location or "")
     return match["sid"] if match else None
 
 
 def with_sid(location: str, sid: str) -> str:
-    """A `Location` with another session id, the rest as it is."""
+    """Return a `Location` with another session id, the rest as it is."""
     match = _LOCATION.search(location)
     return location[: match.start("sid")] + sid + location[match.end("sid") :] if match else location
 
 
 def location_of(sid: str) -> str:
-    """The `Location` for a session id, in exactly the form that SDKs take it from (observed: relative)."""
+    """Return the `Location` for a session id, in exactly the form that SDKs take it from (observed: relative)."""
     return f"{SESSIONS_PATH}/{sid}"

@@ -1,4 +1,4 @@
-"""How much is asked of the validator: schemas that unfold without end, and bodies of a million values, cost no time.
+"""Limits of validation: schemas that unfold without end, and bodies of a million values, cost no time.
 
 Schemas come from endpoints, recordings and files, bodies from any player. The validator itself has no bounds: it lists
 every error of a body, follows references to any depth, and takes time that doubles with each level of a schema that
@@ -29,14 +29,14 @@ _INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class _Extent(NamedTuple):
-    """How many parts a schema has, and how many levels."""
+    """The number of parts and of levels of a schema."""
 
     parts: int
     levels: int
 
 
 def count_parts(schema: Mapping[str, Any], id_key: str) -> int:
-    """How many schemas and listed values a schema is made of, with every reference in it followed.
+    """Return how many schemas and listed values a schema is made of, with every reference in it followed.
 
     Args:
         schema: the schema.
@@ -63,7 +63,7 @@ class SchemaSize:
                     self._anchors.setdefault(anchor, []).append(part)
 
     def of(self, part: Mapping[str, Any], level: int = 0) -> _Extent:
-        """What a part of the schema comes to at a level."""
+        """Return what a part of the schema comes to at a level."""
         known = self._known.get(id(part)) or self._measure(part, level)
         if level + known.levels > MOST_LEVELS:
             raise ValueError(f"it nests deeper than {MOST_LEVELS} levels, or refers to itself")
@@ -87,7 +87,7 @@ class SchemaSize:
             raise ValueError(f"a schema inside it has an {self._id_key} of its own; expected one for the whole")
 
     def _targets(self, part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """What a part refers to; what is not inside the schema, the validator refuses."""
+        """Yield what a part refers to; what is not inside the schema, the validator refuses."""
         for reference in (part[key] for key in _REFERENCES if isinstance(part.get(key), str)):
             document, _, place = reference.partition("#")
             if self._url_of(document) == self._url_of(""):
@@ -95,7 +95,7 @@ class SchemaSize:
                 yield from (each for each in found if isinstance(each, dict))
 
     def _url_of(self, document: str) -> str:
-        """Where a reference's document is, next to the schema itself."""
+        """Return where a reference's document is, next to the schema itself."""
         own = self._root.get(self._id_key)
         base = own.partition("#")[0] if isinstance(own, str) else ""
         try:
@@ -106,7 +106,7 @@ class SchemaSize:
 
 
 def _all_parts(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A schema and all that stand in it, definitions too; without recursion, since depth is up to the sender."""
+    """Yield a schema and all that stand in it, definitions too; without recursion, since depth is up to the sender."""
     waiting = [root]
     while waiting:
         part = waiting.pop()
@@ -115,7 +115,7 @@ def _all_parts(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The schemas that stand in a schema and are applied with it."""
+    """Yield the schemas that stand in a schema and are applied with it."""
     yield from _inside(schema, _MAPS)
     for key, value in schema.items():
         if key not in (*_MAPS, *_DEFINITIONS, *_DATA):
@@ -128,7 +128,7 @@ def _inside(schema: Mapping[str, Any], keys: tuple[str, ...]) -> Iterator[Mappin
 
 
 def resolve(root: Mapping[str, Any], reference: str) -> object:
-    """What a reference inside a schema leads to by keys and indexes; None for nothing."""
+    """Return what a reference inside a schema leads to by keys and indexes; None for nothing."""
     head, *keys = unquote(reference.removeprefix("#")).split("/")
     found: Any = None if head else root
     for key in keys:
@@ -141,7 +141,7 @@ def resolve(root: Mapping[str, Any], reference: str) -> object:
 
 
 def names_in(schema: Mapping[str, Any]) -> frozenset[str]:
-    """The keys that a schema and its parts name."""
+    """Return the keys that a schema and its parts name."""
     parts = list(_all_parts(schema))
     tables = (part[key] for part in parts for key in _MAPS if isinstance(part.get(key), dict))
     lists = (part["required"] for part in parts if isinstance(part.get("required"), list))
@@ -149,7 +149,7 @@ def names_in(schema: Mapping[str, Any]) -> frozenset[str]:
 
 
 def trim_body(body: object, names: frozenset[str], parts: int) -> object:
-    """A body with as many of its values as a schema of so many parts may check, and those that it names.
+    """Return a body with as many of its values as a schema of so many parts may check, and those that it names.
 
     Arrays lose what stands behind, objects what no schema names: a value that is left is the same, and in its place.
     """
@@ -164,7 +164,7 @@ class BodyTrimmer:
         self._left = left
 
     def cut(self, value: object, level: int) -> object:
-        """The value with what there is room for."""
+        """Return the value with what there is room for."""
         if level > MOST_LEVELS:
             return value
         if isinstance(value, list):

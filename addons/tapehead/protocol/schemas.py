@@ -73,7 +73,7 @@ def _value_schema(parameter: Parameter) -> Schema:
 
 
 def _closed(properties: Schema, required: list[str]) -> Schema:
-    """An object of these properties and no others; draft-04 wants `required` absent rather than empty."""
+    """Return an object of these properties and no others; draft-04 wants `required` absent rather than empty."""
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return schema | {"required": required} if required else schema
 
@@ -111,7 +111,7 @@ def _event(event_type: str) -> Schema:
 
 
 def build_schema(event_type: str, base_url: str = BASE_URL) -> Schema:
-    """The JSON Schema of `event_type` (one of EVENT_TYPES), as an endpoint at `base_url` would serve it."""
+    """Return the JSON Schema of `event_type` (one of EVENT_TYPES), as an endpoint at `base_url` would serve it."""
     return {
         "$schema": DRAFT,
         "id": f"{base_url}/api/v1/schemas/{event_type}",
@@ -162,7 +162,7 @@ class Schemas:
         return event_type in self._schemas
 
     def schema_errors(self, event_type: str | None, body: object) -> Iterator[SchemaError]:
-        """What the schema of `event_type` holds against a parsed body, in the schema's order.
+        """Yield what the schema of `event_type` holds against a parsed body, in the schema's order.
 
         Where the type is None, because the body names none that is known, only what all events share counts. Of a body
         with a thousand values and more that no schema names, at least one of the complaints comes.
@@ -203,7 +203,7 @@ class _Checker(NamedTuple):
     parts: int
 
     def errors(self, body: object) -> Iterator[jsonschema_rs.ValidationError]:
-        """What is wrong with a body; of a large one at least the first thing."""
+        """Yield what is wrong with a body; of a large one at least the first thing."""
         if self.validator.is_valid(body):
             return
         errors = self.validator.iter_errors(trim_body(body, self.names, self.parts))
@@ -224,7 +224,7 @@ def _documented() -> Mapping[str, Schema]:
 
 @cache
 def _built_in() -> Mapping[str, _Checker]:
-    """The documented schemas, ready for use, and what all events share."""
+    """Return the documented schemas, ready for use, and what all events share."""
     return {name: _compile(name, schema) for name, schema in [*_documented().items(), (_ANY, _any_event())]}
 
 
@@ -256,7 +256,7 @@ def _refuse(uri: str) -> NoReturn:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with a schema, in one line, with the place."""
+    """Return what is wrong with a schema, in one line, with the place."""
     if not isinstance(error, jsonschema_rs.ValidationError):
         return str(error)
     if error.kind.name == "$ref":
@@ -292,7 +292,7 @@ def _complaint(error: jsonschema_rs.ValidationError) -> SchemaError:
 
 
 def served_schema(exchange: Exchange) -> dict[str, Any] | None:
-    """The schema that the endpoint served in an exchange of the schema call; None where it served none."""
+    """Return the schema that the endpoint served in an exchange of the schema call; None where it served none."""
     response = exchange.response
     schema = response.json() if response and response.status == 200 else None
     return schema if isinstance(schema, dict) else None

@@ -19,13 +19,13 @@ _TITLES = {
 
 
 def render_markdown(rule_ids: RuleIds) -> str:
-    """All machines as Markdown: a table of moves for each, and which machines move in which state of life."""
+    """Return all machines as Markdown: a table of moves for each, and which machines move in which state of life."""
     parts = [_machine_table(machine, rule_ids) for machine in TABLE]
     return "\n\n".join([*parts, _listening_table()]) + "\n"
 
 
 def render_mermaid(machine: str, rule_ids: RuleIds) -> str:
-    """One machine (a key of TABLE) as a Mermaid state diagram; violations carry their rule's id.
+    """Return one machine (a key of TABLE) as a Mermaid state diagram; violations carry their rule's id.
 
     Raises:
         KeyError: there is no such machine.
@@ -57,7 +57,7 @@ def _moves(machine: str) -> Iterator[tuple[StrEnum, str, Transition]]:
 
 
 def _arrows(machine: str, rule_ids: RuleIds) -> Iterator[tuple[str, str, str]]:
-    """The moves, those of one arrow and one rule together."""
+    """Yield the moves, those of one arrow and one rule together."""
     together: dict[tuple[str, str, ViolationKind | None], list[str]] = {}
     for state, event, move in _moves(machine):
         together.setdefault((state, move.to, move.violation), []).append(event if event != ANY else "any other")

@@ -16,7 +16,7 @@ NO_RECORDED_SESSION = bytes(8)
 
 
 class Sid(NamedTuple):
-    """What an id of ours says.
+    """The content of a session id that tapehead minted.
 
     Attributes:
         recorded: the fingerprint of the recorded session, or NO_RECORDED_SESSION for a simulated one.
@@ -28,7 +28,7 @@ class Sid(NamedTuple):
 
 
 def fingerprint(text: str) -> bytes:
-    """Eight bytes that stand for a recorded session, the same in every run."""
+    """Return eight bytes that stand for a recorded session, the same in every run."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
@@ -46,7 +46,7 @@ def mint(recorded: bytes, started_ts: int, chance: bytes) -> str:
 
 
 def read(sid: str) -> Sid | None:
-    """What a session id says, or None if it is none of ours."""
+    """Return what a session id says, or None if it is none of ours."""
     try:
         raw = bytes.fromhex(sid)
         _, recorded, ts, check = _LAYOUT.unpack(raw)

@@ -26,7 +26,7 @@ MOST_STATES = 100
 
 
 class State(NamedTuple):
-    """Where all machines of a session are.
+    """The state of all machines of a session.
 
     Attributes:
         life, playback, ad_break, ad, chapter: the five machines.
@@ -46,22 +46,22 @@ class State(NamedTuple):
 
     @property
     def in_ad(self) -> bool:
-        """Whether an ad is open."""
+        """True while an ad is open."""
         return self.ad in (Part.OPEN, Part.DOUBLED)
 
     @property
     def in_break(self) -> bool:
-        """Whether a break is open, with an ad in it or not."""
+        """True while a break is open, with an ad in it or not."""
         return self.ad_break in (AdBreak.OPEN, AdBreak.FILLED, AdBreak.DOUBLED)
 
     @property
     def in_chapter(self) -> bool:
-        """Whether a chapter is open."""
+        """True while a chapter is open."""
         return self.chapter in (Part.OPEN, Part.DOUBLED)
 
     @property
     def in_main_content(self) -> bool:
-        """Whether neither a break nor an ad is open."""
+        """True while neither a break nor an ad is open."""
         return not (self.in_ad or self.in_break)
 
 
@@ -87,7 +87,7 @@ class Step(NamedTuple):
 
 
 def run(events: Iterable[Event]) -> Iterator[Step]:
-    """Each event of one session with the session's state before and after it, in the order given."""
+    """Yield each event of one session with the session's state before and after it, in the order given."""
     state = None
     for event in events:
         before = state or (UNOPENED if event.type == "sessionStart" else UNSURE)
@@ -96,12 +96,12 @@ def run(events: Iterable[Event]) -> Iterator[Step]:
 
 
 def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
-    """Where `event` takes a session that is at `state`, and what it breaks there."""
+    """Return where `event` takes a session that is at `state`, and what it breaks there."""
     return _move_all(state, event.type or "", tuple(_switches(state, event)))
 
 
 def close(state: State) -> tuple[State, tuple[Violation, ...]]:
-    """Where a session at `state` goes when it says no more, and what it has left open."""
+    """Return where a session at `state` goes when it says no more, and what it has left open."""
     return _move_all(state, TIMEOUT, ())
 
 
@@ -137,7 +137,7 @@ _MACHINES = ("life", "playback", "ad_break", "ad", "chapter")
 
 
 def _switch(state: State, name: str, event_type: str) -> tuple[State, ViolationKind | None]:
-    """Where the machine of the player state `name` goes."""
+    """Return where the machine of the player state `name` goes."""
     is_known = name in state.known_states
     if not is_known and len(state.known_states) >= MOST_STATES:
         return state, None
@@ -155,14 +155,14 @@ def _turned(states: frozenset[str], name: str, on: bool) -> frozenset[str]:
 
 
 def switch_of(state: State, name: str) -> Switch:
-    """Where the machine of the player state `name` is."""
+    """Return where the machine of the player state `name` is."""
     if name in state.states:
         return Switch.ON
     return Switch.UNSURE if state.late and name not in state.known_states else Switch.OFF
 
 
 def _switches(state: State, event: Event) -> Iterator[tuple[str, str]]:
-    """The player states that an event starts and ends, as (name, stateStart or stateEnd)."""
+    """Yield the player states that an event starts and ends, as (name, stateStart or stateEnd)."""
     if event.type in ("stateStart", "stateEnd"):
         name = event.text("media.state.name")
         yield from [] if name is None else [(name, event.type)]

@@ -43,7 +43,7 @@ TIMEOUT = "silence"
 
 
 class Life(StrEnum):
-    """Whether the session can still take events."""
+    """The life of a session: whether it can still take events."""
 
     UNOPENED = "unopened"
     OPEN = "open"
@@ -52,7 +52,7 @@ class Life(StrEnum):
 
 
 class Playback(StrEnum):
-    """What the player does with the main content, or with an ad in its place."""
+    """The playback of the main content, or of an ad in its place."""
 
     STARTING = "starting"
     PLAYING = "playing"
@@ -61,7 +61,7 @@ class Playback(StrEnum):
 
 
 class AdBreak(StrEnum):
-    """Whether a break is open, and whether an ad was in it."""
+    """The state of an ad break: whether it is open, and whether an ad was in it."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -71,7 +71,7 @@ class AdBreak(StrEnum):
 
 
 class Part(StrEnum):
-    """Whether an ad, or a chapter, is open."""
+    """The state of an ad or a chapter."""
 
     NONE = "none"
     OPEN = "open"
@@ -80,7 +80,7 @@ class Part(StrEnum):
 
 
 class Switch(StrEnum):
-    """Whether the player is in a player state, such as mute."""
+    """The state of a player state, such as mute."""
 
     OFF = "off"
     ON = "on"
@@ -259,7 +259,7 @@ ACTIVE_MACHINES: Mapping[Life, frozenset[str]] = {
 
 
 def find_transition(machine: str, state: StrEnum, event_type: str) -> Transition:
-    """The table's entry for an event at a machine's state; without an entry, the machine stays."""
+    """Return the table's entry for an event at a machine's state; without an entry, the machine stays."""
     row = TABLE[machine][state]
     found = row.get(event_type)
     if found is None and event_type != TIMEOUT:

@@ -42,7 +42,7 @@ MOST_NEAR = 3
 
 
 class Reason(StrEnum):
-    """Why a recorded exchange was chosen, or none."""
+    """The reason why a recorded exchange was chosen, or none."""
 
     IN_ORDER = "in-order"
     NEAREST = "nearest"

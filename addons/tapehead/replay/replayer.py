@@ -198,7 +198,8 @@ class Replayer:
     # ---- Events ----
 
     def _answer_event(self, route: Route, request: Request, now: float) -> Answer:
-        sid, event = route.sid or "", read_event(request.json())
+        sid, body = route.sid or "", request.json()
+        event = read_event(body)
         playback = self._playback(sid, now)
         if playback is None:
             return self._miss(request, now, _reason_without_playback(sid))
@@ -209,7 +210,7 @@ class Replayer:
             choice = choose(playback.session, key, position, playback.used, 0)
         if choice.call is None:
             return self._miss(request, now, choice.reason, partial(self._near_events, playback))
-        if isinstance(request.json(), dict):
+        if isinstance(body, dict):
             self._endpoint.note_event(sid, event, now)
         self._stats.hit(choice.call, again=choice.call.line in playback.used)
         playback.used.add(choice.call.line)

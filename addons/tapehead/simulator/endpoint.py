@@ -56,7 +56,7 @@ _STRICTLY_REFUSED = frozenset(rule.id for rule in (UNKNOWN_PARAMETER, MISPLACED_
 
 
 class _Session(msgspec.Struct):
-    """What the back end knows of an open session; times are the caller's seconds."""
+    """An open session as the back end knows it; times are the caller's seconds."""
 
     heard: float
     moved: float
@@ -85,7 +85,7 @@ class SimulatedEndpoint:
         self._sessions: dict[str, _Session] = {}
 
     def answer(self, request: Request, now: float) -> Response:
-        """The answer to any request; `now` in seconds since 1970."""
+        """Return the answer to any request; `now` in seconds since 1970."""
         route = find_route(request.path)
         if route is None:
             return failure(404, f"no such resource; the API has {', '.join(PATHS)}", now)
@@ -171,7 +171,7 @@ class SimulatedEndpoint:
         return session.ended
 
     def _complaint(self, call: Call, request: Request, now: float) -> str:
-        """What the schemas refuse in a body, in one line; empty if they take it."""
+        """Return what the schemas refuse in a body, in one line; empty if they take it."""
         refused = _REFUSED | _STRICTLY_REFUSED if self._is_strict(request) else _REFUSED
         findings = check_request(call, request, now * 1000, self._schemas)
         bad = [each for each in findings if each.rule in refused]
@@ -195,5 +195,5 @@ class Simulator:
         self._endpoint = SimulatedEndpoint(schemas, random_bytes=random_bytes, strict=strict, time_scale=time_scale)
 
     def answer(self, request: Request, now: float) -> Answer:
-        """The answer to `request`, which came at `now`, seconds since 1970."""
+        """Return the answer to `request`, which came at `now`, seconds since 1970."""
         return Answer(response=self._endpoint.answer(request, now))

@@ -68,7 +68,7 @@ class Fault(NamedTuple):
 
 
 def parse_fault(text: str) -> Fault:
-    """The fault that `text` names.
+    """Return the fault that `text` names.
 
     Raises:
         UsageError: it names none; the message says which part.
@@ -121,7 +121,7 @@ def _what(text: str, what: str) -> dict[str, Any]:
 
 
 class Latency(NamedTuple):
-    """How long answers wait, in milliseconds: between two bounds, or as long as they took when recorded."""
+    """The delay of answers in milliseconds: between two bounds, or as long as they took when recorded."""
 
     least: float
     most: float
@@ -129,7 +129,7 @@ class Latency(NamedTuple):
 
 
 def parse_latency(text: str) -> Latency:
-    """The latency that `recorded`, `MS` or `MIN-MAX` names.
+    """Return the latency that `recorded`, `MS` or `MIN-MAX` names.
 
     Raises:
         UsageError: it names none.
@@ -170,7 +170,7 @@ class FaultInjector:
         self._seen: Counter[tuple[int, str | None]] = Counter()
 
     def answer(self, request: Request, now: float) -> Answer:
-        """The engine's answer to `request`, or what a fault makes of it."""
+        """Return the engine's answer to `request`, or what a fault makes of it."""
         fault = self._match_fault(request) if self._faults else None
         if fault is None:
             return self._late(self._engine.answer(request, now))
@@ -178,7 +178,7 @@ class FaultInjector:
         return self._late(_break(fault, self._undisturbed(fault, request, now), now))
 
     def _undisturbed(self, fault: Fault, request: Request, now: float) -> Answer:
-        """What the engine says; nothing where a session start is refused, for then no session was opened."""
+        """Return what the engine says; nothing where a session start is refused, for then no session was opened."""
         route = find_route(request.path)
         if fault.status is not None and route and route.call is Call.SESSION:
             return Answer()
@@ -200,7 +200,7 @@ class FaultInjector:
         return faults_injected[0] if faults_injected else None
 
     def _counts(self, number: int, fault: Fault, route: Route) -> bool:
-        """Whether this one, by its number within its session, is one that the fault strikes."""
+        """Return whether this one, by its number within its session, is one that the fault strikes."""
         if len(self._seen) > MOST_COUNTED:
             self._seen.clear()
         self._seen[number, route.sid] += 1
@@ -235,7 +235,7 @@ def _break(fault: Fault, answer: Answer, now: float) -> Answer:
 
 
 def fault_name(fault: Fault) -> str:
-    """What a fault does, in the words in which it was given."""
+    """Return what a fault does, in the words in which it was given."""
     said: Iterable[str] = (
         str(fault.status) if fault.status is not None else "",
         "drop" if fault.drop else "",
