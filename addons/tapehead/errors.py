@@ -1,11 +1,9 @@
-"""What keeps a command from its work.
-
-The tree:
+"""Errors that end a command.
 
 TapeheadError
     UsageError        the arguments
     RecordingError    a recording
-    StartupError        the proxy or the server
+    StartupError      the proxy or the server
 
 Each message is one sentence: what, where, what to do. Commands print it and exit with 2.
 """
@@ -14,7 +12,7 @@ import errno
 
 
 class TapeheadError(Exception):
-    """Something that keeps a command from its work."""
+    """An error that ends a command."""
 
 
 class UsageError(TapeheadError):
@@ -30,8 +28,8 @@ class StartupError(TapeheadError):
 
     @classmethod
     def of_listening(cls, host: str, port: int, error: Exception, option: str | None = "--listen") -> "StartupError":
-        """Why nothing can listen on `host:port`, which `option` named."""
+        """Return the error of a listener on `host:port`, which `option` named; None for no option."""
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            remedy = f"say {option} with another port" if option else "choose another port"
+            remedy = f"pass {option} with another port" if option else "choose another port"
             return cls(f"{host}:{port} is in use; {remedy}, or 0 for any free one")
         return cls(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")

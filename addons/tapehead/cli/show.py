@@ -9,7 +9,7 @@ from tapehead.cli.messages import warn
 
 
 def show(
-    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="The recording, or - for stdin.")],
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="A recording or folder, or - for stdin.")],
     sid: Annotated[str | None, typer.Argument(metavar="SESSION", help="A session id, or its first characters.")] = None,
 ) -> None:
     """Show the sessions of a recording, or one session's timeline.

@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -162,7 +162,7 @@ class RecordingReader:
                 if self.exchanges % _PROGRESS_EVERY == 0:
                     self._on_progress(self._done, self.exchanges)
                 yield item
-            if begun and waiting:
+            if waiting and begun:
                 for line in waiting:
                     self._warn(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
                 waiting.clear()
@@ -264,12 +264,14 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
     chunks = itertools.chain([start], chunks)
     rest: list[bytes] = []
     for piece in _unpack(chunks) if start.startswith(MAGIC) else chunks:
-        *lines, last = piece.split(b"\n")
-        for line in lines:
-            yield b"".join((*rest, line, b"\n"))
-            rest.clear()
-        if last:
-            rest.append(last)
+        for line in BytesIO(piece):
+            if not line.endswith(b"\n"):
+                rest.append(line)
+            elif rest:
+                yield b"".join((*rest, line))
+                rest.clear()
+            else:
+                yield line
     if rest:
         yield b"".join(rest)
 

@@ -58,7 +58,7 @@ class Recorder:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all captured calls are in the recording, checked and confirmed."""
+        """True if all captured calls are in the recording, checked and confirmed."""
         return not (self.writer.lost or self.writer.unconfirmed or self.failures.count)
 
     def summary(self) -> str:

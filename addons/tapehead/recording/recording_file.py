@@ -207,7 +207,7 @@ class RecordingFile:
 
     @property
     def is_moved(self) -> bool:
-        """Whether the path no longer leads to this file, which was renamed, removed or replaced."""
+        """True if the path no longer leads to this file, which was renamed, removed or replaced."""
         try:
             return not os.path.samestat(self.path.stat(), os.fstat(self._file))
         except (FileNotFoundError, NotADirectoryError):
@@ -217,7 +217,7 @@ class RecordingFile:
 
     @property
     def is_removed(self) -> bool:
-        """Whether no path leads to this file any longer."""
+        """True if no path leads to this file any longer."""
         return os.fstat(self._file).st_nlink == 0
 
     def discard_if_empty(self) -> None:

@@ -241,7 +241,7 @@ class Syncer:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last sync began a second ago or more, and is done."""
+        """True if the last sync began a second ago or more, and is done."""
         return not self._running and time.monotonic() - self._last >= SYNC_SECONDS
 
     def sync(self, handle: int, count: int) -> None:

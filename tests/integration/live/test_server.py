@@ -328,6 +328,8 @@ def test_a_port_in_use_is_reported_before_anything_starts(command: str, tmp_path
         done = run_tapehead(*COMMANDS[command], "--listen", "127.0.0.1:0", "--live", port, cwd=tmp_path)
 
     assert done.returncode == 2
-    assert done.stderr == f"tapehead: 127.0.0.1:{port} is in use; say --live with another port, or 0 for any free one\n"
+    assert (
+        done.stderr == f"tapehead: 127.0.0.1:{port} is in use; pass --live with another port, or 0 for any free one\n"
+    )
     assert done.stdout == ""
     assert not list(tmp_path.rglob("*.jsonl"))
