@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,10 +24,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+@pytest.fixture(scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all tests' state; a numbered one for each by pytest would mean to list thousands each time."""
+    return tmp_path_factory.mktemp("state")
+
+
 @pytest.fixture(autouse=True)
-def isolated_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys of pseudonyms and mitmproxy's certificates stay out of the user's home."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+def isolated_state(state_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep pseudonym keys of tests apart from each other and out of the user's home."""
+    monkeypatch.setenv("XDG_STATE_HOME", tempfile.mkdtemp(dir=state_folder))
 
 
 @pytest.fixture(scope="session", autouse=True)

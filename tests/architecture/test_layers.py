@@ -35,9 +35,9 @@ WORLD, DEEDS = frozenset(_WORLD.split()), frozenset(_DEEDS.split())
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 60
 MEDIAN_FUNCTION_LINES = 8
-# In per cent. Both are to come down to 2 and 34: lower them with what has been rewritten.
-MOST_QUESTIONS = 19
-MOST_PRIVATE = 47
+# In per cent.
+MOST_QUESTIONS = 2
+MOST_PRIVATE = 34
 MOST_LEVELS = 9
 
 QUESTIONS = frozenset(["What", "How", "Where", "Whether", "Who", "Why", "When"])

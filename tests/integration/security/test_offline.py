@@ -34,20 +34,24 @@ class CountingListener:
 @contextlib.contextmanager
 def counting_listener(port: int = 0) -> Iterator[CountingListener]:
     """A listener on loopback; what connects to it is counted, and hung up on."""
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        found = CountingListener(listening)
+    with socket.create_server(("127.0.0.1", port)) as listening, socket.socket() as last:
+        last.bind(("127.0.0.1", 0))
+        end, found = last.getsockname(), CountingListener(listening)
 
         def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listening.accept()
-                    found.connections += 1
+            while True:
+                connection, peer = listening.accept()
+                if peer == end:
                     connection.close()
+                    return
+                found.connections += 1
+                connection.close()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
         yield found
-        listening.shutdown(socket.SHUT_RDWR)
+        # Whoever connected before this has been counted when it is accepted.
+        last.connect(listening.getsockname())
         thread.join(TIMEOUT_SECONDS)
 
 
