@@ -1,3 +1,43 @@
-"""Record, replay and audit the tracking that media players send to Adobe's Media Collection API."""
+"""Record, replay and audit the tracking that media players send to Adobe's Media Collection API.
+
+The names in `__all__` are the public API. They are loaded when they are first used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tapehead.audit.recordings_audit import audit as audit
+    from tapehead.audit.session_audit import SessionAudit as SessionAudit
+    from tapehead.audit.settings import AuditSettings as AuditSettings
+    from tapehead.diff.compare import diff as diff
+    from tapehead.errors import TapeheadError as TapeheadError
+    from tapehead.protocol.events import Event as Event
+    from tapehead.protocol.exchange import Exchange as Exchange
+    from tapehead.protocol.exchange import Finding as Finding
+    from tapehead.protocol.exchange import Severity as Severity
+    from tapehead.recording.reader import read_recordings as read_recordings
+    from tapehead.replay.replayer import Replayer as Replayer
+    from tapehead.server.uvicorn_server import Server as Server
+    from tapehead.simulator.endpoint import Simulator as Simulator
+else:
+    from tapehead import public_names
+
+    __getattr__, __dir__ = public_names.load_public_name, public_names.list_public_names
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AuditSettings",
+    "Event",
+    "Exchange",
+    "Finding",
+    "Replayer",
+    "Server",
+    "SessionAudit",
+    "Severity",
+    "Simulator",
+    "TapeheadError",
+    "audit",
+    "diff",
+    "read_recordings",
+]

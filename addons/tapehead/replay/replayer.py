@@ -7,23 +7,25 @@ have goes by `on_miss`. A session id that was recorded is answered from its own 
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from functools import partial
 from heapq import heapreplace
+from typing import Self
 
 import msgspec
 import orjson
 
 from tapehead.answers import Answer, Outcome
 from tapehead.protocol.events import Event, first_event, read_event
+from tapehead.protocol.exchange import Entry
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure
 from tapehead.protocol.routes import Call, Route, find_call, find_route, with_sid
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
-from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex
+from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex, build_index, schemas_of
 from tapehead.replay.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import (
@@ -117,6 +119,30 @@ class Replayer:
             self._downloaded.setdefault(call.event.identity, []).append(call)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, _Playback] = {}
+
+    @classmethod
+    def from_entries(
+        cls,
+        entries: Iterable[Entry],
+        *,
+        random_bytes: Callable[[int], bytes],
+        on_miss: OnMiss = OnMiss.SIMULATE,
+    ) -> Self:
+        """Return a replayer of recorded exchanges, such as `tapehead.read_recordings` yields.
+
+        Args:
+            entries: the exchanges.
+            random_bytes: gives so many random bytes, for session ids, such as `secrets.token_bytes`.
+            on_miss: how to answer calls that are not among them.
+
+        Raises:
+            UsageError: a recorded schema is no JSON Schema.
+        """
+        recordings: dict[str, list[Entry]] = {}
+        for entry in entries:
+            recordings.setdefault(entry.recording, []).append(entry)
+        index, names = build_index(recordings.values()), tuple(recordings)
+        return cls(index, schemas_of(index, names), random_bytes=random_bytes, on_miss=on_miss, files=names)
 
     def summary(self) -> ReplaySummary:
         """Return hits, misses with the nearest matches, and unused exchanges so far."""

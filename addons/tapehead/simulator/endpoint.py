@@ -187,11 +187,17 @@ class SimulatedEndpoint:
 
 
 class Simulator:
-    """The documented endpoint as an engine; arguments as for `SimulatedEndpoint`."""
+    """The documented endpoint as an engine; arguments as for `SimulatedEndpoint`, the built-in schemas if none."""
 
     def __init__(
-        self, schemas: Schemas, *, random_bytes: Callable[[int], bytes], strict: bool = False, time_scale: float = 1.0
+        self,
+        schemas: Schemas | None = None,
+        *,
+        random_bytes: Callable[[int], bytes],
+        strict: bool = False,
+        time_scale: float = 1.0,
     ) -> None:
+        schemas = schemas or Schemas()
         self._endpoint = SimulatedEndpoint(schemas, random_bytes=random_bytes, strict=strict, time_scale=time_scale)
 
     def answer(self, request: Request, now: float) -> Answer:
