@@ -6,10 +6,10 @@ The names in `__all__` are the public API. They are loaded when they are first u
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tapehead.audit.recordings_audit import audit as audit
-    from tapehead.audit.session_audit import SessionAudit as SessionAudit
-    from tapehead.audit.settings import AuditSettings as AuditSettings
-    from tapehead.diff.compare import diff as diff
+    from tapehead.auditor.recordings_audit import audit as audit
+    from tapehead.auditor.session_audit import SessionAudit as SessionAudit
+    from tapehead.auditor.settings import AuditSettings as AuditSettings
+    from tapehead.comparison.compare import diff as diff
     from tapehead.errors import TapeheadError as TapeheadError
     from tapehead.protocol.events import Event as Event
     from tapehead.protocol.exchange import Exchange as Exchange

@@ -3,18 +3,18 @@
 import importlib
 
 HOMES = {
-    "AuditSettings": "tapehead.audit.settings",
+    "AuditSettings": "tapehead.auditor.settings",
     "Event": "tapehead.protocol.events",
     "Exchange": "tapehead.protocol.exchange",
     "Finding": "tapehead.protocol.exchange",
     "Replayer": "tapehead.replay.replayer",
     "Server": "tapehead.server.uvicorn_server",
-    "SessionAudit": "tapehead.audit.session_audit",
+    "SessionAudit": "tapehead.auditor.session_audit",
     "Severity": "tapehead.protocol.exchange",
     "Simulator": "tapehead.simulator.endpoint",
     "TapeheadError": "tapehead.errors",
-    "audit": "tapehead.audit.recordings_audit",
-    "diff": "tapehead.diff.compare",
+    "audit": "tapehead.auditor.recordings_audit",
+    "diff": "tapehead.comparison.compare",
     "read_recordings": "tapehead.recording.reader",
 }
 

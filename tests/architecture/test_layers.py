@@ -17,7 +17,7 @@ from support.paths import ROOT
 
 PACKAGE = ROOT / "addons" / "tapehead"
 # Packages that do no I/O and take time and randomness as arguments.
-CORE = ("protocol", "rules", "metrics", "audit", "diff", "replay", "simulator", "redaction")
+CORE = ("protocol", "rules", "metrics", "auditor", "comparison", "replay", "simulator", "redaction")
 # Leaf modules that are held to the same.
 CORE_LEAVES = ("answers", "text", "errors")
 

@@ -8,13 +8,13 @@ import msgspec
 
 from support.exchanges import NOW
 from tapehead.answers import Answer, Engine
-from tapehead.audit.coverage import Coverage
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.coverage import Coverage
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionResult
+from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.terminal import answer_line
-from tapehead.diff.compare import diff
-from tapehead.diff.differences import Diff, Scope
+from tapehead.comparison.compare import diff
+from tapehead.comparison.differences import Diff, Scope
 from tapehead.errors import RecordingError
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.messages import Request

@@ -22,10 +22,10 @@ from fuzz.steps import altered, audit_entries, compare, cover, give, read, repla
 from support.exchanges import NOW, request, response, start
 from support.paths import RECORDINGS_FOLDER
 from tapehead.answers import Engine
-from tapehead.audit.effective_settings import lines_in_force
-from tapehead.audit.expectations import Expectations
-from tapehead.audit.settings import AuditSettings
-from tapehead.audit.tracking_plan import plan_of
+from tapehead.auditor.effective_settings import lines_in_force
+from tapehead.auditor.expectations import Expectations
+from tapehead.auditor.settings import AuditSettings
+from tapehead.auditor.tracking_plan import plan_of
 from tapehead.cli.config_file import load_config
 from tapehead.cli.option_parsing import parse_listen, parse_target
 from tapehead.cli.terminal import lines_of

@@ -13,10 +13,10 @@ from fuzz.importers import flow_file_of_bytes, har_of_bytes
 from fuzz.targets import REDACTOR, assert_kept, check
 from support.exchanges import NOW, exchange, request, response
 from tapehead.answers import Outcome
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.results import SessionResult
-from tapehead.diff.compare import diff
-from tapehead.diff.differences import Scope
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.compare import diff
+from tapehead.comparison.differences import Scope
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.http_wire import unpack
 from tapehead.protocol.messages import Request

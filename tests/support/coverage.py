@@ -5,10 +5,10 @@ from typing import Any
 
 from support.paths import RECORDINGS_FOLDER
 from support.sessions import Timeline, mix, run
-from tapehead.audit.coverage import Coverage, CoverageReport, Covered, KindCoverage
-from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import AuditSettings
-from tapehead.audit.tracking_plan import ItemKind
+from tapehead.auditor.coverage import Coverage, CoverageReport, Covered, KindCoverage
+from tapehead.auditor.results import SessionResult
+from tapehead.auditor.settings import AuditSettings
+from tapehead.auditor.tracking_plan import ItemKind
 
 RECORDINGS = sorted((RECORDINGS_FOLDER).glob("*.jsonl"))
 Key = tuple[ItemKind, str, str]

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from support.sessions import BEGIN_MS, Timeline, ad, run
-from tapehead.diff.compare import diff
-from tapehead.diff.differences import Change, Diff, Scope
+from tapehead.comparison.compare import diff
+from tapehead.comparison.differences import Change, Diff, Scope
 from tapehead.protocol.exchange import Exchange, encode
 
 CHAPTER = {"media.chapter.index": 1, "media.chapter.offset": 0, "media.chapter.length": 70}

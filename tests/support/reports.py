@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from support.timelines import TIMELINES
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.results import SessionResult
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionResult
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode
 from tapehead.protocol.messages import Request, Response

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from support.sessions import BEGIN_MS, Timeline, body_of
-from tapehead.audit.results import SessionResult
+from tapehead.auditor.results import SessionResult
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Exchange

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionResult
+from tapehead.auditor.settings import AuditSettings
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, location_of

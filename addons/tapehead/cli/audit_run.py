@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tapehead.audit.coverage import Coverage
-from tapehead.audit.effective_settings import lines_in_force
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.results import SessionResult
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.coverage import Coverage
+from tapehead.auditor.effective_settings import lines_in_force
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionResult
+from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import warn
 from tapehead.cli.progress import progress

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from tapehead.audit.expectations import schemas_in
-from tapehead.audit.settings import AuditSettings, SettingsError, convert, read_settings
+from tapehead.auditor.expectations import schemas_in
+from tapehead.auditor.settings import AuditSettings, SettingsError, convert, read_settings
 from tapehead.cli.config_lookup import find_table, unreadable
 from tapehead.cli.settings_file import COMMANDS, check_table, resolve_options
 from tapehead.protocol.schemas import Schema

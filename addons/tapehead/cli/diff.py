@@ -11,8 +11,8 @@ from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 
 if TYPE_CHECKING:
-    from tapehead.audit.results import SessionResult
-    from tapehead.diff.differences import Diff, Scope
+    from tapehead.auditor.results import SessionResult
+    from tapehead.comparison.differences import Diff, Scope
     from tapehead.recording.reader import RecordingReader
 
 
@@ -73,8 +73,8 @@ def diff(
 
     Example: tapehead diff release-1.jsonl release-2.jsonl --format html --output diff.html
     """
-    from tapehead.diff.compare import diff as compare
-    from tapehead.diff.differences import Scope
+    from tapehead.comparison.compare import diff as compare
+    from tapehead.comparison.differences import Scope
     from tapehead.recording.paths import check_outputs
     from tapehead.recording.reader import RecordingReader
     from tapehead.reports.diff.difference_lines import totals_of
@@ -95,7 +95,7 @@ def diff(
 
 
 def _audit(reader: "RecordingReader") -> "list[SessionResult]":
-    from tapehead.audit.recordings_audit import audit
+    from tapehead.auditor.recordings_audit import audit
 
     return list(audit(reader.entries()))
 

@@ -15,7 +15,7 @@ import orjson
 from msgspec import Meta
 from typer.models import OptionInfo
 
-from tapehead.audit.settings import SettingsError, audit_fields, convert, section
+from tapehead.auditor.settings import SettingsError, audit_fields, convert, section
 from tapehead.cli.record import record
 from tapehead.cli.replay import replay
 from tapehead.cli.serve import serve

@@ -11,7 +11,7 @@ from pathlib import Path
 from mitmproxy import command, ctx, exceptions, http, types
 from mitmproxy.addonmanager import Loader
 
-from tapehead.audit.recordings_audit import audit
+from tapehead.auditor.recordings_audit import audit
 from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.routes import ENDPOINT_DOMAIN

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tapehead.audit.results import SessionResult
+from tapehead.auditor.results import SessionResult
 from tapehead.protocol.event_types import Machine, event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS, Event
 from tapehead.protocol.session_machine import State, Step

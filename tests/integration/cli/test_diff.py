@@ -16,7 +16,7 @@ from support.diff_variants import ACTS, Act, altered, compare, play, with_act, w
 from support.paths import RECORDINGS_FOLDER
 from support.processes import run_tapehead
 from support.sessions import Timeline, ad, mix
-from tapehead.diff.differences import Change, Scope
+from tapehead.comparison.differences import Change, Scope
 from tapehead.protocol.exchange import Exchange
 from tapehead.reports.diff.html_diff import render_html
 from tapehead.reports.diff.json_diff import build_report, diff_schema

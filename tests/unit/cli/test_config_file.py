@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from support.sessions import Timeline
-from tapehead.audit.effective_settings import lines_in_force
-from tapehead.audit.settings import AuditSettings, read_settings
+from tapehead.auditor.effective_settings import lines_in_force
+from tapehead.auditor.settings import AuditSettings, read_settings
 from tapehead.cli.config_file import Config, load_config
 from tapehead.cli.config_lookup import find_config
 from tapehead.errors import UsageError

@@ -8,10 +8,10 @@ import pytest
 
 from support.exchanges import NOW, Player, event, index_of, request, sent, session
 from support.reports import results_of
-from tapehead.audit.settings import read_settings
-from tapehead.audit.tracking_plan import plan_of
-from tapehead.diff.differences import Scope
-from tapehead.diff.event_alignment import landmarks_of
+from tapehead.auditor.settings import read_settings
+from tapehead.auditor.tracking_plan import plan_of
+from tapehead.comparison.differences import Scope
+from tapehead.comparison.event_alignment import landmarks_of
 from tapehead.protocol import schemas
 from tapehead.protocol.event_types import EVENT_TYPES, UNDOCUMENTED, EventType, event_type_of, metadata_types
 from tapehead.protocol.events import EventKey, read_event

@@ -10,7 +10,7 @@ import pytest
 from support.exchanges import NOW, START, event, index_of, session, start
 from support.sessions import entries
 from tapehead.answers import Engine
-from tapehead.audit.recordings_audit import audit
+from tapehead.auditor.recordings_audit import audit
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.call_log import LoggedCall
 from tapehead.live.views import AnswerViews, view_of

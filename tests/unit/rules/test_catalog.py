@@ -9,7 +9,7 @@ import pytest
 
 from support.paths import DATA, ROOT
 from support.sessions import Timeline
-from tapehead.audit.settings import read_settings
+from tapehead.auditor.settings import read_settings
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.rule_text import render_rules
 from tapehead.reports.terminal_text import TextStyle

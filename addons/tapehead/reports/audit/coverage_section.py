@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tapehead.audit.coverage import CoverageReport, Covered, KindCoverage
-from tapehead.audit.tracking_plan import ItemKind
+from tapehead.auditor.coverage import CoverageReport, Covered, KindCoverage
+from tapehead.auditor.tracking_plan import ItemKind
 from tapehead.reports.terminal_text import TextStyle, make_table, render
 from tapehead.text import escape_controls, shorten
 

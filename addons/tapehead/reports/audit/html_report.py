@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment
 
-from tapehead.audit.results import Outcome
+from tapehead.auditor.results import Outcome
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import Report, count_severities, rank_of

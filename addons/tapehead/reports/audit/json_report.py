@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tapehead import __version__
-from tapehead.audit.results import Outcome, SessionResult
+from tapehead.auditor.results import Outcome, SessionResult
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.report_formats import FailOn
 from tapehead.web.asset_files import read_asset

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from tapehead.audit.results import SessionResult
-from tapehead.diff.difference_messages import name_event, playhead
-from tapehead.diff.differences import Change, SessionDiff
-from tapehead.diff.event_alignment import is_ping
-from tapehead.diff.ping_cadence import PlaybackPhase, TimedSteps, phase_of
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.difference_messages import name_event, playhead
+from tapehead.comparison.differences import Change, SessionDiff
+from tapehead.comparison.event_alignment import is_ping
+from tapehead.comparison.ping_cadence import PlaybackPhase, TimedSteps, phase_of
 from tapehead.text import format_number
 
 # Units of the drawing: its width, and each rail's top.

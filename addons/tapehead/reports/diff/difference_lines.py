@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tapehead.audit.results import SessionResult
-from tapehead.diff.difference_messages import playhead
-from tapehead.diff.differences import Change, Diff, Difference, SessionDiff, Verdict
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.difference_messages import playhead
+from tapehead.comparison.differences import Change, Diff, Difference, SessionDiff, Verdict
 from tapehead.reports.report_wording import plural
 from tapehead.text import escape_controls
 

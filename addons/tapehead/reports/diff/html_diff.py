@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from jinja2 import Environment
 
-from tapehead.audit.results import SessionResult
-from tapehead.diff.difference_messages import name_event, playhead, status
-from tapehead.diff.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.difference_messages import name_event, playhead, status
+from tapehead.comparison.differences import Change, Diff, Difference, Row, SessionDiff, Verdict
 from tapehead.protocol.events import Event
 from tapehead.reports.diff.comparison_timeline import ComparisonTimeline, draw_comparison
 from tapehead.reports.diff.difference_lines import SECTIONS, Item, describe_side, sections_of, title_of, totals_of

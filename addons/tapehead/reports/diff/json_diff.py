@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from tapehead import __version__
-from tapehead.audit.results import SessionResult
-from tapehead.diff.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
 from tapehead.protocol.events import Event
 from tapehead.text import quote
 from tapehead.web.asset_files import read_asset

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tapehead.diff.differences import Diff, Difference, SessionDiff, Verdict
+from tapehead.comparison.differences import Diff, Difference, SessionDiff, Verdict
 from tapehead.reports.diff.difference_lines import describe_side, sections_of, title_of, totals_of
 from tapehead.reports.report_wording import plural
 from tapehead.reports.terminal_text import TextStyle, render, safe_text

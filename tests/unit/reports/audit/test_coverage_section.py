@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from support.coverage import EXPECTS, cover, items, of
 from support.session_strategies import FEW, rename, sessions
 from support.sessions import Timeline, run
-from tapehead.audit.coverage import CoverageReport
-from tapehead.audit.settings import read_settings
+from tapehead.auditor.coverage import CoverageReport
+from tapehead.auditor.settings import read_settings
 from tapehead.protocol.exchange import Exchange
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules.catalog import RULES
-from unit.audit.test_sdk_captures import CAPTURES, load_capture
+from unit.auditor.test_sdk_captures import CAPTURES, load_capture
 
 # ---- The forms ----
 

@@ -10,8 +10,8 @@ import pytest
 from support import reports
 from support.paths import RECORDINGS_FOLDER
 from tapehead import __version__
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.results import Outcome
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import Outcome
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.reader import read_recording

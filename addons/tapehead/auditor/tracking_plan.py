@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.settings import AuditSettings
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import ANY as ANY_TYPE

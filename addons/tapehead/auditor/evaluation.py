@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from tapehead.audit.received_events import ReceivedEvent
-from tapehead.audit.results import EventRef, Outcome, SessionFinding, SessionResult, find_outcome
-from tapehead.audit.settings import AuditSettings, Policy
+from tapehead.auditor.received_events import ReceivedEvent
+from tapehead.auditor.results import EventRef, Outcome, SessionFinding, SessionResult, find_outcome
+from tapehead.auditor.settings import AuditSettings, Policy
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity

@@ -10,9 +10,9 @@ reason to call a session missing.
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from tapehead.audit.results import Outcome, SessionResult
-from tapehead.diff.differences import Scope
-from tapehead.diff.event_alignment import find_start
+from tapehead.auditor.results import Outcome, SessionResult
+from tapehead.comparison.differences import Scope
+from tapehead.comparison.event_alignment import find_start
 from tapehead.protocol.events import IDENTITY_KEYS, identity_of
 
 # How many pairs are looked at for the most alike; more are paired in order.

@@ -11,7 +11,7 @@ import pytest
 
 from support.paths import DATA
 from support.sessions import BEGIN_MS, of_bodies, run
-from tapehead.audit.results import SessionResult
+from tapehead.auditor.results import SessionResult
 from tapehead.protocol.exchange import Severity
 
 HERE = DATA / "timelines"

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from tapehead.audit.results import SessionResult
-from tapehead.diff.difference_messages import describe_key, describe_order, name_event, playhead, status
-from tapehead.diff.differences import Change, Difference, Row, Scope
-from tapehead.diff.event_alignment import Landmark, Match, align, distance, is_ping, landmarks_of
-from tapehead.diff.payload_comparison import compare_payloads
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.difference_messages import describe_key, describe_order, name_event, playhead, status
+from tapehead.comparison.differences import Change, Difference, Row, Scope
+from tapehead.comparison.event_alignment import Landmark, Match, align, distance, is_ping, landmarks_of
+from tapehead.comparison.payload_comparison import compare_payloads
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step
 from tapehead.text import shorten_value

@@ -6,7 +6,7 @@ They speak in the words of the rules of one exchange: missing-parameter, wrong-t
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.settings import AuditSettings
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import parse_body

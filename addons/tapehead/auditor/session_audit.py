@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
-from tapehead.audit.evaluation import ClosedSession, Measure, SessionEvaluation
-from tapehead.audit.received_events import EventReader, ReceivedEvent
-from tapehead.audit.results import SessionFinding, SessionResult
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.evaluation import ClosedSession, Measure, SessionEvaluation
+from tapehead.auditor.received_events import EventReader, ReceivedEvent
+from tapehead.auditor.results import SessionFinding, SessionResult
+from tapehead.auditor.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry, Exchange
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tapehead.diff.differences import Change
-from tapehead.diff.metric_comparison import MetricDifference
-from tapehead.diff.payload_comparison import KeyDifference
-from tapehead.diff.ping_cadence import Cadence, CadenceDifference, PingGap
+from tapehead.comparison.differences import Change
+from tapehead.comparison.metric_comparison import MetricDifference
+from tapehead.comparison.payload_comparison import KeyDifference
+from tapehead.comparison.ping_cadence import Cadence, CadenceDifference, PingGap
 from tapehead.metrics.catalog import Unit
 from tapehead.protocol.events import Event
 from tapehead.text import format_number, json_type, quote, shorten_value

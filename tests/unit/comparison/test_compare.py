@@ -11,7 +11,7 @@ from msgspec import structs
 from support.diff_variants import ACTS, CHAPTER, NAMED, Act, altered, compare, play, told, with_act, without
 from support.paths import RECORDINGS_FOLDER
 from support.sessions import BEGIN_MS, HOUR_MS, Timeline, ad, make_exchange, mix
-from tapehead.diff.differences import Change, Verdict
+from tapehead.comparison.differences import Change, Verdict
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.routes import Call
 from tapehead.recording.reader import read_recordings

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tapehead.audit.results import SessionResult
-from tapehead.diff.differences import Scope
-from tapehead.diff.event_alignment import find_start, is_ping
-from tapehead.diff.payload_comparison import same_value
-from tapehead.diff.ping_cadence import GAP, TimedSteps, phase_of
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.differences import Scope
+from tapehead.comparison.event_alignment import find_start, is_ping
+from tapehead.comparison.payload_comparison import same_value
+from tapehead.comparison.ping_cadence import GAP, TimedSteps, phase_of
 from tapehead.metrics.calculator import calculate
 from tapehead.metrics.catalog import METRICS, Unit
 from tapehead.protocol.events import is_live

@@ -10,7 +10,7 @@ import pytest
 from support.paths import DATA
 from support.sessions import BEGIN_MS, make_exchange, of_bodies, run
 from support.timelines import TIMELINES
-from tapehead.audit.results import Outcome
+from tapehead.auditor.results import Outcome
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.routes import Call, find_call, location_of

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from support.session_strategies import FEW, record, rename, sessions, told
 from support.sessions import Timeline, entries, mix, run
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.results import SessionResult
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionResult
 from tapehead.protocol.exchange import Exchange
 
 

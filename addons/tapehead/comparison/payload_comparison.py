@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tapehead.diff.differences import Change, Scope
+from tapehead.comparison.differences import Change, Scope
 from tapehead.protocol.events import Event, as_number
 from tapehead.protocol.keys import (
     MEDIA_LIBRARY_VERSION,

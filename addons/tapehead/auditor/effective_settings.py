@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tapehead.audit.settings import PATTERNS, AuditSettings, Override
+from tapehead.auditor.settings import PATTERNS, AuditSettings, Override
 from tapehead.protocol import keys
 from tapehead.protocol.schemas import draft_of
 from tapehead.rules.catalog import RULES

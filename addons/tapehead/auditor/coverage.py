@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tapehead.audit.results import Outcome, SessionResult
-from tapehead.audit.settings import AuditSettings
-from tapehead.audit.tracking_plan import UNSOUND, Item, ItemKind, plan_of
+from tapehead.auditor.results import Outcome, SessionResult
+from tapehead.auditor.settings import AuditSettings
+from tapehead.auditor.tracking_plan import UNSOUND, Item, ItemKind, plan_of
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step, table_cells_of
@@ -46,7 +46,7 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
     """One item with what became of it.
 
     Attributes:
-        of, part, name, label: as in `tapehead.audit.plan.Item`.
+        of, part, name, label: as in `tapehead.auditor.tracking_plan.Item`.
         count: how often it was sent.
         first: where it was sent first; None if never.
         rule: of a move, the rule that it breaks; empty if none.

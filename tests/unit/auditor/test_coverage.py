@@ -8,10 +8,10 @@ import pytest
 from support.coverage import EXPECTS, RECORDINGS, beyond, cover, items, kind_of, of, sent
 from support.sessions import BEGIN_MS, Timeline, of_bodies, run
 from support.timelines import TIMELINES
-from tapehead.audit.coverage import MOST_BEYOND, MOST_CHARACTERS
-from tapehead.audit.recordings_audit import audit
-from tapehead.audit.settings import AuditSettings, read_settings
-from tapehead.audit.tracking_plan import (
+from tapehead.auditor.coverage import MOST_BEYOND, MOST_CHARACTERS
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.settings import AuditSettings, read_settings
+from tapehead.auditor.tracking_plan import (
     ANY_EVENT,
     DOCUMENTED,
     EXPECTED,
@@ -29,7 +29,7 @@ from tapehead.protocol.transitions import TABLE
 from tapehead.recording.reader import read_recordings
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.terminal_text import TextStyle
-from unit.audit.test_sdk_captures import CAPTURES, load_capture
+from unit.auditor.test_sdk_captures import CAPTURES, load_capture
 
 # ---- The documented plan ----
 

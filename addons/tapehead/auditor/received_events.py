@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import orjson
 
-from tapehead.audit.expectations import Expectations
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.expectations import Expectations
+from tapehead.auditor.settings import AuditSettings
 from tapehead.protocol import routes
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.sessions import CHAPTER, Timeline
-from tapehead.audit.settings import AuditSettings, SettingsError, read_settings
+from tapehead.auditor.settings import AuditSettings, SettingsError, read_settings
 from tapehead.protocol.exchange import Severity
 
 SILENT = Timeline().row("play").at(20, "ping").at(21, "sessionEnd")

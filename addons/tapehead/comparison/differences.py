@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tapehead.audit.results import SessionResult
+from tapehead.auditor.results import SessionResult
 from tapehead.protocol.events import Event
 
 

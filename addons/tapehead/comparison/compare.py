@@ -7,14 +7,14 @@ on which recording comes first.
 
 from collections.abc import Iterable, Iterator
 
-from tapehead.audit.results import Outcome, SessionFinding, SessionResult
-from tapehead.diff.difference_messages import describe_metric
-from tapehead.diff.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
-from tapehead.diff.event_comparison import EventComparison
-from tapehead.diff.metric_comparison import compare_metrics
-from tapehead.diff.ping_cadence import TimedSteps
-from tapehead.diff.ping_comparison import compare_pings
-from tapehead.diff.session_pairing import Pair, pair_sessions
+from tapehead.auditor.results import Outcome, SessionFinding, SessionResult
+from tapehead.comparison.difference_messages import describe_metric
+from tapehead.comparison.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
+from tapehead.comparison.event_comparison import EventComparison
+from tapehead.comparison.metric_comparison import compare_metrics
+from tapehead.comparison.ping_cadence import TimedSteps
+from tapehead.comparison.ping_comparison import compare_pings
+from tapehead.comparison.session_pairing import Pair, pair_sessions
 from tapehead.rules.pings import PING_FLOOD, PING_GAP
 from tapehead.rules.timestamps import CLOCK_SKEW, EQUAL_TIMESTAMPS
 

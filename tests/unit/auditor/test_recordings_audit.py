@@ -19,9 +19,9 @@ from support.sessions import (
     rules_of,
     run,
 )
-from tapehead.audit.received_events import endpoint_of, recorded_schemas
-from tapehead.audit.recordings_audit import MOST_OPEN, RecordingsAudit
-from tapehead.audit.results import Outcome, SessionResult
+from tapehead.auditor.received_events import endpoint_of, recorded_schemas
+from tapehead.auditor.recordings_audit import MOST_OPEN, RecordingsAudit
+from tapehead.auditor.results import Outcome, SessionResult
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import build_schema

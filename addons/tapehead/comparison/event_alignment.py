@@ -14,9 +14,9 @@ from heapq import merge
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from tapehead.audit.results import SessionResult
-from tapehead.diff.differences import Scope
-from tapehead.diff.payload_comparison import NEVER_COMPARED
+from tapehead.auditor.results import SessionResult
+from tapehead.comparison.differences import Scope
+from tapehead.comparison.payload_comparison import NEVER_COMPARED
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event, EventKey, is_live, key_of
 from tapehead.protocol.session_machine import Step

@@ -15,9 +15,9 @@ from hypothesis import given
 from support.paths import RECORDINGS_FOLDER
 from support.session_strategies import FEW, record, sessions, told
 from support.sessions import Timeline, entries, mix, run
-from tapehead.audit.recordings_audit import RecordingsAudit, audit
-from tapehead.audit.results import Outcome, SessionFinding, SessionResult
-from tapehead.audit.session_audit import SessionAudit
+from tapehead.auditor.recordings_audit import RecordingsAudit, audit
+from tapehead.auditor.results import Outcome, SessionFinding, SessionResult
+from tapehead.auditor.session_audit import SessionAudit
 from tapehead.protocol.exchange import Exchange
 from tapehead.recording.reader import read_recordings
 

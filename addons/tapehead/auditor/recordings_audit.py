@@ -10,11 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
-from tapehead.audit.evaluation import ClosedSession, Measure
-from tapehead.audit.received_events import EventReader, ReceivedEvent, RecordedSchemas
-from tapehead.audit.results import SessionFinding, SessionResult
-from tapehead.audit.session_audit import SessionAudit
-from tapehead.audit.settings import AuditSettings
+from tapehead.auditor.evaluation import ClosedSession, Measure
+from tapehead.auditor.received_events import EventReader, ReceivedEvent, RecordedSchemas
+from tapehead.auditor.results import SessionFinding, SessionResult
+from tapehead.auditor.session_audit import SessionAudit
+from tapehead.auditor.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from tapehead.diff.difference_messages import describe_cadences, describe_gap, describe_key, describe_statuses
-from tapehead.diff.differences import Change, Difference, Scope
-from tapehead.diff.event_alignment import is_ping
-from tapehead.diff.payload_comparison import compare_ping_payloads
-from tapehead.diff.ping_cadence import Cadence, PlaybackPhase, TimedSteps, compare_cadences, find_ping_gaps
+from tapehead.comparison.difference_messages import describe_cadences, describe_gap, describe_key, describe_statuses
+from tapehead.comparison.differences import Change, Difference, Scope
+from tapehead.comparison.event_alignment import is_ping
+from tapehead.comparison.payload_comparison import compare_ping_payloads
+from tapehead.comparison.ping_cadence import Cadence, PlaybackPhase, TimedSteps, compare_cadences, find_ping_gaps
 from tapehead.protocol.events import Event
 
 PING = "ping"

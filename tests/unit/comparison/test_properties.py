@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support.diff_variants import ACTS, Act, compare, play
 from support.session_strategies import sessions
 from support.sessions import BEGIN_MS, run
-from tapehead.diff.compare import diff
-from tapehead.diff.differences import Scope
+from tapehead.comparison.compare import diff
+from tapehead.comparison.differences import Scope
 from tapehead.protocol.exchange import Exchange
 from tapehead.reports.diff.html_diff import render_html
 from tapehead.reports.diff.json_diff import build_report

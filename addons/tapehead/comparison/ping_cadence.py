@@ -13,7 +13,7 @@ from math import inf
 from statistics import median_low
 from typing import NamedTuple
 
-from tapehead.diff.event_alignment import is_ping
+from tapehead.comparison.event_alignment import is_ping
 from tapehead.protocol.session_machine import State, Step
 from tapehead.protocol.transitions import Playback
 
