@@ -1,7 +1,9 @@
 """Every command of the README works as it stands there."""
 
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -65,5 +67,21 @@ def test_a_command_of_mitmdump_works(command: str, tmp_path: Path) -> None:
     assert not [line for line in opened.lines if "rror" in line]
 
 
+@pytest.mark.parametrize("command", [each for each in REST if each.startswith(("pipx", "uvx"))])
+def test_an_installer_works(command: str, tmp_path: Path) -> None:
+    tool, *words = shlex.split(command)
+    folders = {name: str(tmp_path / name) for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR", "UV_CACHE_DIR")}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | folders
+    path = Path(sys.executable).with_name(tool)
+    done = subprocess.run([path, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    if tool == "pipx":
+        installed = [tmp_path / "PIPX_BIN_DIR" / "tapehead", "--version"]
+        assert subprocess.check_output(installed, text=True).startswith("tapehead ")
+    else:
+        assert "0 errors, 0 warnings" in done.stdout
+
+
 def test_every_command_is_run_by_one_of_these() -> None:
-    assert len(REST) == sum(each.startswith(("tapehead", "mitmdump")) for each in REST)
+    assert len(REST) == sum(each.startswith(("tapehead", "mitmdump", "pipx", "uvx")) for each in REST)
