@@ -77,7 +77,7 @@ def test_an_installer_works(command: str, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     if tool == "pipx":
-        installed = [tmp_path / "PIPX_BIN_DIR" / "tapehead", "--version"]
+        installed = [str(tmp_path / "PIPX_BIN_DIR" / "tapehead"), "--version"]
         assert subprocess.check_output(installed, text=True).startswith("tapehead ")
     else:
         assert "0 errors, 0 warnings" in done.stdout
