@@ -1,6 +1,6 @@
 """Generator of the documentation in `.github/docs/`, from the tables in the code.
 
-python tests/docs/generate_pages.py
+cd tests && python -m docs.generate_pages
 """
 
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ def pages() -> dict[str, str]:
 
 def _session_page() -> Iterator[str]:
     yield "# The session machine\n"
-    yield "Six machines side by side, drawn from the one table in `addons/tapehead/session.py`. What stands in brackets"
-    yield "is the rule that a move breaks.\n"
+    yield "Six machines side by side, drawn from the one table in `addons/tapehead/protocol/transitions.py`. The rule"
+    yield "that an event breaks is in brackets.\n"
     for machine in TABLE:
         yield f"```mermaid\n{render_mermaid(machine, RULE_IDS)}```\n"
     yield render_markdown(RULE_IDS)
@@ -39,11 +39,11 @@ def _session_page() -> Iterator[str]:
 
 def _metrics_page() -> Iterator[str]:
     yield "# The metrics\n"
-    yield "What Adobe would report for a session, computed from its events alone.\n"
+    yield "Metrics that Adobe would report for a session, calculated from its events alone.\n"
     yield "| Metric | Variable | Unit | Definition |\n| --- | --- | --- | --- |"
     for metric in METRICS:
         yield f"| `{metric.key}` | `{metric.variable}` | {metric.unit} | {metric.definition} |"
-    yield "\n## What the documents leave open\n"
+    yield "\n## Choices that the documents leave open\n"
     yield "Each choice can be switched with `--assume KEY=VALUE`; the first value is the default.\n"
     yield "| Key | Values | Why | Source |\n| --- | --- | --- | --- |"
     for choice in ASSUMPTIONS:

@@ -1,6 +1,6 @@
 """Generator of the README's pictures: the terminal of `tapehead record`, and the page of `tapehead audit`.
 
-python tests/docs/generate_pictures.py
+cd tests && python -m docs.generate_pictures
 """
 
 import io

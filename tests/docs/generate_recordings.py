@@ -1,6 +1,6 @@
 """Generator of the sample recordings in `recordings/`: a scripted player, a recording proxy, a simulated endpoint.
 
-    python tests/docs/generate_recordings.py
+    cd tests && python -m docs.generate_recordings
 
 It takes as long as the longest timeline, 88 s: a recording is to look like life.
 """

@@ -16,7 +16,7 @@ COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 
 @pytest.mark.parametrize("name", pages())
 def test_a_generated_page_is_up_to_date(name: str) -> None:
-    """If this fails, run tests/docs/generate_pages.py."""
+    """If this fails, run `cd tests && python -m docs.generate_pages`."""
     assert (DOCS / name).read_text() == pages()[name]
 
 

@@ -237,7 +237,7 @@ def test_files_outside_the_folder_are_not_written(path: str, folder: Path) -> No
 
 
 def test_the_shipped_schema_is_the_one_of_the_tree() -> None:
-    """If this fails, run tests/docs/generate_settings_schema.py."""
+    """If this fails, run `cd tests && python -m docs.generate_settings_schema`."""
     assert read_asset(SCHEMA_ASSET).encode() == build_schema()
 
 
