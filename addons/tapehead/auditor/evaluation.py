@@ -18,6 +18,7 @@ from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.limits import Timeouts
+from tapehead.protocol.routes import Call
 from tapehead.rules.catalog import RULES
 from tapehead.rules.delivery import SESSION_GONE
 from tapehead.rules.lifecycle import late_checks
@@ -73,8 +74,12 @@ class SessionEvaluation:
         if event is None:
             self._bare.append(received)
             return False
-        insort(self._held, received, key=_place_of)
-        self._latest_ms = max(self._latest_ms, event.arrived_ms)
+        if event.arrived_ms >= self._latest_ms and event.call is Call.EVENT:
+            self._held.append(received)
+            self._latest_ms = event.arrived_ms
+        else:
+            insort(self._held, received, key=_place_of)
+            self._latest_ms = max(self._latest_ms, event.arrived_ms)
         return bool(self._events) if received.opens_session else event.arrived_ms < self._frontier_ms
 
     def release(self, *, final: bool = False) -> None:
@@ -84,7 +89,7 @@ class SessionEvaluation:
             return
         count = 0
         for received in self._held:
-            if not received.opens_session and _place_of(received)[1] > self._frontier_ms:
+            if not final and _place_of(received) > (True, self._frontier_ms):
                 break
             if received.event:
                 self._evaluate(received.event, received)
@@ -123,7 +128,9 @@ class SessionEvaluation:
                 if finding.rule not in skipped:
                     message = f"{finding.message} {_where(event, self._events[0].ts)}"
                     self._add(finding.rule, finding.severity, message, finding.path, event, received)
-        self._has_wrong_unit = any(finding.rule == TIMESTAMP_UNIT.id for finding in received.findings)
+            self._has_wrong_unit = any(finding.rule == TIMESTAMP_UNIT.id for finding in received.findings)
+        else:
+            self._has_wrong_unit = False
         self._is_gone = self._is_gone or is_gone
         self._checks.add(event)
 

@@ -85,10 +85,12 @@ class RecordingsAudit:
 
     def close(self) -> Iterator[SessionResult]:
         """Yield the results of the sessions that are left, in the order in which they began."""
-        left = sorted([*self._ended.values(), *self._running.values()], key=lambda session: session.number)
+        left = [*self._ended.values(), *self._running.values()]
+        left.sort(key=lambda session: session.number, reverse=True)
         self._ended.clear()
         self._running.clear()
-        return map(self._close, left)
+        while left:  # one after the other, so that none is kept longer than its result
+            yield self._close(left.pop())
 
     def _assign(self, sid: str | None, received: Sequence[ReceivedEvent]) -> Iterator[SessionResult]:
         """Add the events of an exchange to their session; yield the results of those that it shows to be over."""

@@ -16,6 +16,8 @@ from tapehead.rules.support.session_view import SessionView, in_milliseconds
 from tapehead.rules.support.thresholds import Thresholds
 
 Send = Callable[[Any], None]
+# Event types whose checks are remembered; a player may send any number of types that are not documented.
+MOST_TYPES = 100
 
 
 class CheckPlan:
@@ -31,21 +33,24 @@ class CheckPlan:
         self.feeds = {
             feed: tuple(place for place, check in enumerate(self.checks) if check.feed is feed) for feed in Feed
         }
-        self._steps: dict[tuple[str, bool], tuple[int, ...]] = {}
+        self._steps: dict[tuple[str | None, bool], tuple[int, ...]] = {}
 
     def for_step(self, step: Step) -> tuple[int, ...]:
         """Return the places of the checks that are sent a step."""
-        event_type = step.event.type if step.event.type in EVENT_TYPES else ""
-        key = (event_type, bool(step.violations))
-        if key not in self._steps:
-            self._steps[key] = tuple(
+        violates = bool(step.violations)
+        places = self._steps.get((step.event.type, violates))
+        if places is None:
+            event_type = step.event.type if step.event.type in EVENT_TYPES else None
+            places = tuple(
                 place
                 for place in self.feeds[Feed.STEPS]
                 if not (types := self.checks[place].types)
                 or event_type in types
-                or (step.violations and self.checks[place].violations)
+                or (violates and self.checks[place].violations)
             )
-        return self._steps[key]
+            if event_type or len(self._steps) < MOST_TYPES:
+                self._steps[step.event.type, violates] = places
+        return places
 
 
 plan_of = lru_cache(maxsize=16)(CheckPlan)
