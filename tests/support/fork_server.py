@@ -33,6 +33,8 @@ MOST_BYTES = 1 << 20
 # What the interpreter reads when it starts: a process that has other values needs a start of its own.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "TZ")
 LIBRARIES = ("mitmproxy.tools.main", "mitmproxy.addons.proxyserver", "mitmproxy.addons.tlsconfig", "uvicorn")
+# Some versions of libraries load these when they are first used.
+LAZY = ("typer._adapters", "uvicorn.lifespan.off", "importlib.resources.readers", "encodings.idna", "zoneinfo")
 
 
 class Job(NamedTuple):
@@ -139,6 +141,9 @@ def preload() -> None:
     names = [module.name for module in pkgutil.walk_packages(tapehead.__path__, "tapehead.")]
     for name in (*LIBRARIES, *names):
         if not name.endswith("__main__"):
+            importlib.import_module(name)
+    for name in LAZY:
+        with contextlib.suppress(ImportError):
             importlib.import_module(name)
     assert threading.active_count() == 1
     gc.collect()
