@@ -1,6 +1,6 @@
 """The parts that replay and serve share: an engine built from recordings, its counts, and the result at the end.
 
-An `EngineRun` prints nothing: it returns counts and a result, which the commands print and write.
+An `EngineRun` prints nothing: it returns counts and a result, which the commands print and write with `publish`.
 """
 
 import random
@@ -11,6 +11,7 @@ from secrets import token_bytes
 import msgspec
 
 from tapehead.answers import Engine
+from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.page_settings import LiveSettings
@@ -77,7 +78,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
         replay: hits, misses and unused exchanges; None for a simulation.
         faults: how many answers a fault changed.
         refused: requests to the endpoint that are no collection call.
-        failures: failures of tapehead itself.
+        internal_errors: failures of tapehead itself; "failures" in JSON.
         offline_attempts: connections and look-ups that were refused; 0 where misses are forwarded.
     """
 
@@ -85,7 +86,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     replay: ReplaySummary | None
     faults: int
     refused: int
-    failures: int
+    internal_errors: int = msgspec.field(name="failures")
     offline_attempts: int
 
 
@@ -210,7 +211,7 @@ class EngineRun:
             replay=summary,
             faults=counts.faults,
             refused=other_requests,
-            failures=counts.internal_errors,
+            internal_errors=counts.internal_errors,
             offline_attempts=counts.offline.count if counts.offline else 0,
         )
         lines = [escape_controls(line) for line in summary_lines(summary, self.names)] if summary else []
@@ -223,14 +224,24 @@ class EngineRun:
             lines.append(f"{count_of(counts.internal_errors, 'internal error')}: see the log")
         if counts.offline:
             lines.append(counts.offline.summary_line())
-        is_bad_news = bool(report.offline_attempts or report.failures or self._has_misses(summary, other_requests))
+        is_bad_news = bool(report.offline_attempts or report.internal_errors)
+        strict = self._settings.strict
+        if summary and (strict or self._settings.on_miss is OnMiss.ERROR):
+            is_bad_news |= bool(summary.misses or other_requests or (strict and summary.unused))
         return RunResult(report=report, lines=tuple(lines), is_bad_news=is_bad_news)
 
-    def _has_misses(self, summary: ReplaySummary | None, other_requests: int) -> bool:
-        """Return whether there were misses where they are bad news, or with `strict` unused exchanges."""
-        if summary is None or not (self._settings.strict or self._settings.on_miss is OnMiss.ERROR):
-            return False
-        return bool(summary.misses or other_requests or (self._settings.strict and summary.unused))
+
+def publish(result: RunResult, screen: Screen, path: Path | None) -> None:
+    """Show a result, close the screen, and write the summary as JSON, if it has a path.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    for line in result.lines:
+        screen.show(line)
+    screen.close()
+    if path:
+        write_report(path, result.report)
 
 
 def write_report(path: Path, report: RunReport) -> None:

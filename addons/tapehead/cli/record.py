@@ -54,15 +54,9 @@ def record(
         backlog=backlog,
     )
     # It loads mitmproxy, which errors in the arguments should not wait for.
-    from tapehead.cli.record_run import RecorderSettings, run_recorder
+    from tapehead.cli.record_run import run_recorder
 
-    settings = RecorderSettings(
-        proxy=proxy,
-        endpoints=tuple(endpoint or ()),
-        prefix=target.prefix if target else "",
-        store=store,
-        quiet=quiet,
-        live=option_parsing.live_settings(live, "record"),
-    )
+    page, prefix = option_parsing.live_settings(live, "record"), target.prefix if target else ""
     log_output.log_to_stderr()
-    raise typer.Exit(asyncio.run(run_recorder(settings, warn)))
+    run = run_recorder(proxy, store, warn, endpoints=endpoint or (), prefix=prefix, quiet=quiet, live=page)
+    raise typer.Exit(asyncio.run(run))

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
@@ -18,53 +16,47 @@ from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
 
 
-class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of a recording proxy.
-
-    Attributes:
-        proxy: the proxy's settings.
-        endpoints: hosts that count as the endpoint besides the vendor's own.
-        prefix: a path before the endpoint's own at the upstream.
-        store: the recording.
-        quiet: whether nothing is printed for each call.
-        live: the live page; None for none.
-    """
-
-    proxy: ProxySettings
-    endpoints: tuple[str, ...] = ()
-    prefix: str = ""
-    store: StoreSettings
-    quiet: bool = False
-    live: LiveSettings | None = None
-
-
-async def run_recorder(settings: RecorderSettings, warn: Callable[[str], None]) -> int:
+async def run_recorder(
+    proxy: ProxySettings,
+    store: StoreSettings,
+    warn: Callable[[str], None],
+    *,
+    endpoints: Sequence[str] = (),
+    prefix: str = "",
+    quiet: bool = False,
+    live: LiveSettings | None = None,
+) -> int:
     """Record until SIGINT or SIGTERM, print the summary, and return the exit code.
 
     Args:
-        settings: the settings.
+        proxy: the proxy's settings.
+        store: the recording.
         warn: prints a line on stderr, in any thread.
+        endpoints: hosts that count as the endpoint besides the vendor's own.
+        prefix: a path before the endpoint's own at the upstream.
+        quiet: whether nothing is printed for each call.
+        live: the live page; None for none.
 
     Raises:
         StartupError: the proxy cannot start.
         RecordingError: the recording cannot be written.
     """
-    screen, hosts, internal_errors = Screen(), Hosts(settings.endpoints), InternalErrors(settings.store.redact_keys)
-    subscribers: list[OnStored] = [] if settings.quiet else [screen.show_exchange]
-    unmatched = UnmatchedRequests(None if settings.quiet else screen.show)
-    with live_page(settings.live, internal_errors) as page:
+    screen, hosts, internal_errors = Screen(), Hosts(endpoints), InternalErrors(store.redact_keys)
+    subscribers: list[OnStored] = [] if quiet else [screen.show_exchange]
+    unmatched = UnmatchedRequests(None if quiet else screen.show)
+    with live_page(live, internal_errors) as page:
         if page:
             subscribers.append(page.show_stored)
-        recorder = Recorder(settings.store, warn, internal_errors, subscribers)
+        recorder = Recorder(store, warn, internal_errors, subscribers)
         record = RecorderAddon(recorder.writer, internal_errors)
-        select = CallSelector(hosts, settings.prefix, unmatched.note, internal_errors=internal_errors)
+        select = CallSelector(hosts, prefix, unmatched.note, internal_errors=internal_errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             announce(screen.show, addresses, [*notes, *link_lines(page)])
-            screen.show(f"recording into {settings.store.out}")
+            screen.show(f"recording into {store.out}")
 
         try:
-            await run_proxy(hosts.limit(settings.proxy), [select, record], on_ready, record.drain, internal_errors)
+            await run_proxy(hosts.limit(proxy), [select, record], on_ready, record.drain, internal_errors)
         except StartupError:
             recorder.discard()
             raise

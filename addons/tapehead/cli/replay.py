@@ -45,28 +45,27 @@ def replay(
 
     target = option_parsing.forward_target(on_miss, to, mode)
     modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
-    redact = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
+    redact_keys = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     page = option_parsing.live_settings(live, "replay")
-    settings = replay_run.ReplaySettings(
-        proxy=option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=target is None),
-        engine=offline_run.EngineSettings(
-            recordings=tuple(recordings),
-            on_miss=on_miss,
-            faults=tuple(map(parse_fault, fault or ())),
-            latency=parse_latency(latency) if latency is not None else None,
-            time_scale=time_scale,
-            strict_schema=strict_schema,
-            strict=strict,
-            summary=summary,
-            keep_ids=keep_ids,
-            redact_keys=redact,
-        ),
-        display=offline_run.DisplaySettings(quiet=quiet, explain=explain, live=page),
-        endpoints=tuple(endpoint or ()),
-        allow=tuple(allow or ()),
-        prefix=target.prefix if target else "",
-        store=option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact),
+    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=target is None)
+    engine = offline_run.EngineSettings(
+        recordings=tuple(recordings),
+        on_miss=on_miss,
+        faults=tuple(map(parse_fault, fault or ())),
+        latency=parse_latency(latency) if latency is not None else None,
+        time_scale=time_scale,
+        strict_schema=strict_schema,
+        strict=strict,
+        summary=summary,
+        keep_ids=keep_ids,
+        redact_keys=redact_keys,
     )
+    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=page)
+    store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
     log_output.log_to_stderr()
-    raise typer.Exit(replay_run.run_replay(settings, warn))
+    prefix, allowed = target.prefix if target else "", allow or ()
+    code = replay_run.run_replay(
+        proxy, engine, display, warn, endpoints=endpoint or (), allow=allowed, prefix=prefix, store=store
+    )
+    raise typer.Exit(code)

@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from tapehead.answers import Observer
-from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, write_report
+from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, publish
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
@@ -22,53 +20,46 @@ from tapehead.replay.on_miss import OnMiss
 OFFLINE_MODE = "reverse:http://collection.invalid"
 
 
-class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of a replay.
+def run_replay(
+    proxy: ProxySettings,
+    engine: EngineSettings,
+    display: DisplaySettings,
+    warn: Callable[[str], None],
+    *,
+    endpoints: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    prefix: str = "",
+    store: StoreSettings | None = None,
+) -> int:
+    """Answer players until SIGINT or SIGTERM, print the summary, and return the exit code.
 
-    Attributes:
+    Args:
         proxy: the proxy's settings.
         engine: the engine's settings.
         display: how answers are shown.
+        warn: prints a line on stderr, in any thread.
         endpoints: hosts that count as the endpoint besides the vendor's own.
         allow: hosts whose requests may pass through to the network.
         prefix: a path before the endpoint's own at the upstream that misses are forwarded to.
         store: the recording of forwarded exchanges; None where nothing is forwarded.
-    """
-
-    proxy: ProxySettings
-    engine: EngineSettings
-    display: DisplaySettings = DisplaySettings()
-    endpoints: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()
-    prefix: str = ""
-    store: StoreSettings | None = None
-
-
-def run_replay(settings: ReplaySettings, warn: Callable[[str], None]) -> int:
-    """Answer players until SIGINT or SIGTERM, print the summary, and return the exit code.
-
-    Args:
-        settings: the settings.
-        warn: prints a line on stderr, in any thread.
 
     Raises:
         TapeheadError: a recording cannot be read or written, or the proxy cannot start.
     """
-    engine, display, screen, hosts = settings.engine, settings.display, Screen(), Hosts(settings.endpoints)
-    run = EngineRun(engine, warn)
+    screen, hosts, run = Screen(), Hosts(endpoints), EngineRun(engine, warn)
     internal_errors = run.internal_errors
-    guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(settings.allow)
+    guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=display.explain)]
     with live_page(display.live, internal_errors, engine.redact_keys) as page:
         if page:
             observers.append(page.show_answer)
-        recorder = Recorder(settings.store, warn, internal_errors) if settings.store else None
+        recorder = Recorder(store, warn, internal_errors) if store else None
         record = RecorderAddon(recorder.writer, internal_errors, forwarded_only=True) if recorder else None
         replay = ReplayAddon(
-            run.engine, hosts, settings.allow, observers, record, unmatched.note, internal_errors=internal_errors
+            run.engine, hosts, allow, observers, record, unmatched.note, internal_errors=internal_errors
         )
-        select = CallSelector(hosts, settings.prefix, stream=False, internal_errors=internal_errors)
+        select = CallSelector(hosts, prefix, stream=False, internal_errors=internal_errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             if guard:
@@ -77,16 +68,12 @@ def run_replay(settings: ReplaySettings, warn: Callable[[str], None]) -> int:
 
         addons = [select, replay, *([record] if record else [])]
         try:
-            asyncio.run(run_proxy(hosts.limit(settings.proxy), addons, on_ready, replay.drain, internal_errors))
+            asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, internal_errors))
         finally:
             if recorder:
                 recorder.close()
     if recorder:
         screen.show(recorder.summary())
     result = run.result(run.counts(guard), unmatched.count)
-    for line in result.lines:
-        screen.show(line)
-    screen.close()
-    if engine.summary:
-        write_report(engine.summary, result.report)
+    publish(result, screen, engine.summary)
     return int(result.is_bad_news or not (recorder is None or recorder.is_whole))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tapehead.answers import Observer
-from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, write_report
+from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, publish
 from tapehead.cli.terminal import Screen, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
@@ -69,11 +69,7 @@ def serve(
     if line := refused_line(counts.refused_clients):
         warn(line)
     result = run.result(counts)
-    for line in result.lines:
-        screen.show(line)
-    screen.close()
-    if settings.summary:
-        write_report(settings.summary, result.report)
+    publish(result, screen, settings.summary)
     return int(result.is_bad_news)
 
 
