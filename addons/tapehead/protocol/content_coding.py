@@ -1,6 +1,6 @@
-"""Content codings: gzip, deflate, br and zstd, undone and done, within bounds.
+"""Decoding and encoding of content codings (gzip, deflate, br, zstd), with limits on the decoded size.
 
-A few kilobytes can unpack to gigabytes, so decoding stops at a limit instead of stalling every other player.
+A few kilobytes can unpack to gigabytes, so decoding stops at a limit instead of blocking every other player.
 """
 
 import gzip
@@ -11,27 +11,28 @@ import brotli
 import zstandard
 
 MAX_DECODED = 16 * 1024 * 1024
-# Codings on top of each other; each may be a bomb of its own.
+# Nested codings; each may be a decompression bomb of its own.
 MOST_CODINGS = 5
-_PIECE = 256
-# So much of a gzip body is copied for each of its members.
-_GZIP_PIECE = 4096
+_CHUNK = 256
+# For each member of a gzip body, at most one chunk of the rest is copied.
+_GZIP_CHUNK = 4096
+_GZIP = zlib.MAX_WBITS | 16
 
 
 class CodingError(ValueError):
-    """A body that does not unpack: an unknown coding, broken data, or more than the limit."""
+    """A body that cannot be decoded or encoded: an unknown coding, corrupt data, or more than the limit."""
 
 
 def decode_content(content: bytes, coding: str | None, limit: int = MAX_DECODED) -> bytes:
-    """`content` without its content coding.
+    """Return `content` without its content coding.
 
     Args:
         content: the body's bytes as on the wire.
-        coding: the Content-Encoding header, several codings with commas between them, or None.
-        limit: the most bytes that may come out.
+        coding: the Content-Encoding header, codings separated by commas, or None.
+        limit: the maximum size of the decoded body, in bytes.
 
     Raises:
-        CodingError: it cannot be undone.
+        CodingError: the content cannot be decoded.
     """
     for name in reversed(_names(coding)):
         content = _decode_one(content, name, limit)
@@ -39,10 +40,10 @@ def decode_content(content: bytes, coding: str | None, limit: int = MAX_DECODED)
 
 
 def encode_content(content: bytes, coding: str | None) -> bytes:
-    """`content` with a content coding put on, such as `gzip`.
+    """Return `content` encoded with a content coding, such as `gzip`.
 
     Raises:
-        CodingError: an unknown coding.
+        CodingError: the coding is unknown.
     """
     for name in _names(coding):
         if name not in _ENCODERS:
@@ -72,43 +73,32 @@ def _decode_one(content: bytes, name: str, limit: int) -> bytes:
 
 
 def _gunzip(content: bytes, limit: int) -> bytes:
-    """Undo gzip, which may be of several members, one behind the other."""
-    decoded, decoder = bytearray(), _gzip_decoder()
-    for start in range(0, len(content), _GZIP_PIECE):
-        piece = content[start : start + _GZIP_PIECE]
-        while piece and len(decoded) < limit:
+    """Decode gzip, which may consist of several members in a row."""
+    decoded, decoder = bytearray(), zlib.decompressobj(_GZIP)
+    for start in range(0, len(content), _GZIP_CHUNK):
+        chunk = content[start : start + _GZIP_CHUNK]
+        while chunk and len(decoded) < limit:
             if decoder.eof:
-                decoder = _gzip_decoder()
-            decoded += decoder.decompress(piece, limit - len(decoded))
-            piece = decoder.unused_data
+                decoder = zlib.decompressobj(_GZIP)
+            decoded += decoder.decompress(chunk, limit - len(decoded))
+            chunk = decoder.unused_data
     if not decoder.eof and len(decoded) < limit:
         raise EOFError("it ends too early")
     return bytes(decoded)
 
 
-def _gzip_decoder() -> "zlib._Decompress":
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-
-
 def _inflate(content: bytes, limit: int) -> bytes:
-    # The standard means zlib's format by deflate; some clients send the bare stream.
+    # By the standard, deflate is zlib's format; some clients send the bare stream.
+    decoder = zlib.decompressobj()
     try:
-        return _inflate_as(zlib.MAX_WBITS, content, limit)
+        decoded = decoder.decompress(content, limit)
     except zlib.error:
-        return _inflate_as(-zlib.MAX_WBITS, content, limit)
-
-
-def _inflate_as(wbits: int, content: bytes, limit: int) -> bytes:
-    decoder = zlib.decompressobj(wbits=wbits)
-    decoded = _whole(decoder, decoder.decompress(content, limit), limit)
-    if decoder.unused_data:
-        raise EOFError("something follows its end")
-    return decoded
-
-
-def _whole(decoder: "zlib._Decompress", decoded: bytes, limit: int) -> bytes:
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        decoded = decoder.decompress(content, limit)
     if not decoder.eof and len(decoded) < limit:
         raise EOFError("it ends too early")
+    if decoder.unused_data:
+        raise EOFError("something follows its end")
     return decoded
 
 
@@ -123,15 +113,15 @@ def _unbrotli(content: bytes, limit: int) -> bytes:
 
 
 def _unzstd(content: bytes, limit: int) -> bytes:
-    """Undo zstd, in pieces so small that none unpacks to much more than the limit before it is noticed."""
+    """Decode zstd, in chunks so small that none exceeds the limit by much before that is noticed."""
     decoded, decoder = bytearray(), zstandard.ZstdDecompressor().decompressobj()
-    for start in range(0, len(content), _PIECE):
-        piece = content[start : start + _PIECE]
-        while piece and len(decoded) < limit:
+    for start in range(0, len(content), _CHUNK):
+        chunk = content[start : start + _CHUNK]
+        while chunk and len(decoded) < limit:
             if decoder.eof:
                 decoder = zstandard.ZstdDecompressor().decompressobj()
-            decoded += decoder.decompress(piece)
-            piece = decoder.unused_data
+            decoded += decoder.decompress(chunk)
+            chunk = decoder.unused_data
     if not decoder.eof and len(decoded) < limit:
         raise EOFError("it ends too early")
     return bytes(decoded[:limit])

@@ -1,7 +1,7 @@
-"""An exchange: one HTTP request to the endpoint, with its response or the failure that came instead.
+"""An exchange: one HTTP request to the endpoint with its response or the error that came instead.
 
-These are the objects that every other room speaks of, and, field for field, a line of a recording: the names
-below are the format's names. A body travels as the bytes of the message with its content coding undone.
+An `Exchange` is, field for field, a line of a recording: its field names are the format's names. Bodies are stored
+with their content coding removed.
 """
 
 import binascii
@@ -26,11 +26,11 @@ class Severity(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One place where a rule failed.
+    """A violation of a rule at one place.
 
     Attributes:
         rule: the rule's id, such as `wrong-type`.
-        severity: how bad it is.
+        severity: its effect on the reported numbers.
         path: the place in the body, such as `params.media.length`; empty for the exchange as a whole.
         message: one sentence that names the value, what was expected, and where.
     """
@@ -48,12 +48,12 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         tapehead: the format's version.
         started: when the request's first byte came, UTC, ISO 8601 with milliseconds.
         elapsed_ms: from then to the response's last byte or the failure, in milliseconds.
-        call: what was asked of the endpoint.
-        session: the session id that the URL or the answer's Location carries, or None.
-        request: the request as the player sent it, its URL as the endpoint got it.
-        response: the answer as the endpoint gave it, or None with `error`.
-        error: why there was no answer, or None.
-        findings: what the rules say of this exchange alone.
+        call: the call of the API.
+        session: the session id from the URL or the response's Location, or None.
+        request: the request as the player sent it, with the URL that the endpoint received.
+        response: the endpoint's response, or None with `error`.
+        error: the reason why there was no response, or None.
+        findings: the findings on this exchange alone.
     """
 
     tapehead: int
@@ -68,7 +68,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def encode(exchange: Exchange) -> bytes:
-    """`exchange` as one line of a recording, newline included."""
+    """Return `exchange` as one line of a recording, newline included."""
     return msgspec.json.encode(exchange) + b"\n"
 
 
@@ -76,10 +76,10 @@ _decoder = msgspec.json.Decoder(Exchange)
 
 
 def decode(line: bytes) -> Exchange:
-    """Return the exchange that a line of a recording holds.
+    """Parse a line of a recording.
 
     Raises:
-        ValueError: the line is no exchange; the message says what is wrong and where in the line.
+        ValueError: the line is not an exchange; the message names the problem and its place in the line.
     """
     try:
         exchange = _decoder.decode(line)
@@ -99,5 +99,5 @@ class Entry(NamedTuple):
 
 
 def format_time(seconds: float) -> str:
-    """Return a time in seconds since 1970 as recordings have it."""
+    """Return a time in seconds since 1970 as UTC in ISO 8601 with milliseconds, such as `2026-07-01T10:00:00.000Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

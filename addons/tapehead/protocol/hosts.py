@@ -1,4 +1,4 @@
-"""Which hosts count as the endpoint, by their names."""
+"""Host names of the endpoint."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ from tapehead.protocol.routes import ENDPOINT_HOST
 
 
 class EndpointHosts:
-    """The hosts that count as the endpoint: the vendor's own, and those named.
+    """The endpoint's hosts: Adobe's own, and those that the user names.
 
     Args:
-        named: host names, each with or without a port.
+        named: additional host names, each with or without a port.
     """
 
     def __init__(self, named: Iterable[str] = ()) -> None:
@@ -20,5 +20,5 @@ class EndpointHosts:
         return bool(ENDPOINT_HOST.search(host)) or self.names(host, port)
 
     def names(self, host: str, port: int) -> bool:
-        """Return whether `host` is one of those named, alone or with `port`."""
+        """Return whether `host` is one of the additional names, alone or with `port`."""
         return not self.named.isdisjoint({host.lower(), f"{host.lower()}:{port}"})

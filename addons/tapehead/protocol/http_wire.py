@@ -1,12 +1,11 @@
-"""Between a message and the wire: content codings undone and put back, hop-by-hop headers left behind."""
+"""Conversion between messages and bytes on the wire: content codings, hop-by-hop headers, unsendable bytes."""
 
 import re
 
 from tapehead.protocol.content_coding import CodingError, decode_content, encode_content
 from tapehead.protocol.messages import Headers, Request, Response
 
-# What belongs to one connection and not to the message (RFC 9110, section 7.6.1), and what the sender of the
-# message works out anew.
+# Headers of a connection, not of the message (RFC 9110, section 7.6.1), and Content-Length, which each sender computes.
 _PER_CONNECTION = frozenset(
     {
         "connection",
@@ -22,14 +21,14 @@ _PER_CONNECTION = frozenset(
     }
 )
 
-# What the name of a header is made of, and what no value can hold (RFC 9110, sections 5.1 and 5.5).
+# Characters of a header's name, and those that no value may contain (RFC 9110, sections 5.1 and 5.5).
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BODILESS = frozenset({204, 304})
 
 
 def unpack[M: (Request, Response)](message: M, raw: bytes) -> M:
-    """`message` with the body `raw`, its Content-Encoding undone; left on and marked where that cannot be."""
+    """Return `message` with `raw` decoded as its body; with `raw` itself and `coded` set if that fails."""
     try:
         content = decode_content(raw, _coding(message)) if raw else raw
     except CodingError:
@@ -38,7 +37,7 @@ def unpack[M: (Request, Response)](message: M, raw: bytes) -> M:
 
 
 def pack(message: Request | Response) -> bytes:
-    """Return the body's bytes for the wire, under the Content-Encoding that the headers name."""
+    """Return the body's bytes for the wire, encoded by the message's Content-Encoding; as they are if that fails."""
     if isinstance(message, Response) and message.status in _BODILESS:
         return b""
     content = message.content()
@@ -51,12 +50,12 @@ def pack(message: Request | Response) -> bytes:
 
 
 def end_to_end(headers: Headers) -> Headers:
-    """Return the headers that travel on with a message, without those of one connection and without Content-Length."""
+    """Return the end-to-end headers: without hop-by-hop headers and Content-Length."""
     return [(name, value) for name, value in headers if name.lower() not in _PER_CONNECTION]
 
 
 def header_bytes(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return the headers that travel on, for the wire; of a recording that somebody edited, only what can be sent."""
+    """Return the end-to-end headers for the wire; invalid names, as in an edited recording, are left out."""
     sent = ((name.encode("latin-1", "replace"), _value_bytes(value)) for name, value in end_to_end(headers))
     return [(name, value) for name, value in sent if _TOKEN.fullmatch(name)]
 

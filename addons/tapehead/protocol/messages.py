@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -15,7 +16,7 @@ NO_BODY = msgspec.Raw()
 
 
 class ParsedBody(NamedTuple):
-    """A body as parsed JSON: its value, and the parser's complaint where it is not JSON."""
+    """A body as parsed JSON: its value, and the parser's error message if it is not JSON."""
 
     value: Any
     error: str = ""
@@ -30,19 +31,17 @@ def parse_json(content: bytes) -> ParsedBody:
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Headers and a body in the first of three forms that holds it: what request and response share.
+    """Base class of request and response: headers, and a body in the first of three forms that can represent it.
 
-    A body is parsed at most once, when it is first asked for; the result is kept as long as the message.
-
-    The fields stand in the subclasses, where they come in the order in which a person reads a message.
+    A body is parsed at most once, on first access; the result is kept as long as the message.
+    The subclasses declare the fields, in the order in which they are written to recordings.
 
     Attributes:
         headers: names and values as on the wire, in order; bytes beyond ASCII as Latin-1.
         body: a JSON body exactly as sent, byte for byte.
-        text: any other body in UTF-8, and JSON that spans lines or has blanks around it.
+        text: any other body in UTF-8, and JSON that spans lines or is surrounded by whitespace.
         base64: any other body.
-        coded: true where `base64` holds the body with its Content-Encoding still on, because it could not
-            be undone.
+        coded: true if `base64` is the body as encoded by its Content-Encoding, because it could not be decoded.
     """
 
     if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         coded: bool = False
 
     def content(self) -> bytes:
-        """Return the body's bytes, without content coding unless `coded`; empty if there was none."""
+        """Return the body's bytes, without content coding unless `coded`; empty if there is no body."""
         if self.base64 is not None:
             return base64.b64decode(self.base64)
         if self.text is not None:
@@ -66,27 +65,27 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return parse_json(self.content())
 
     def json(self) -> Any:
-        """Return the body as parsed JSON; None where it is none."""
+        """Return the body as parsed JSON; None if it is not JSON."""
         return self.parsed.value
 
     def header(self, name: str) -> str | None:
-        """Return the first value of header `name` in any case, or None."""
+        """Return the first value of header `name` (case-insensitive), or None."""
         return next(self.header_values(name), None)
 
     def header_values(self, name: str) -> Iterator[str]:
-        """Yield all values of header `name` in any case."""
+        """Yield all values of header `name` (case-insensitive)."""
         wanted = name.lower()
         return (value for key, value in self.headers if key.lower() == wanted)
 
     def with_content(self, content: bytes, *, coded: bool = False) -> Self:
         """Return this message with another body.
 
-        JSON that spans lines goes into `text`: in `body` it would tear the recording's line. So does JSON with blanks
-        around it, which a line's reader would take for the line's own.
+        JSON that spans lines goes into `text`: in `body` it would break the recording's line. So does JSON surrounded
+        by whitespace, which a reader of the line would drop.
 
         Args:
             content: the body's bytes.
-            coded: whether they still have their content coding on.
+            coded: whether they are still encoded by the Content-Encoding.
         """
         body, text, packed, parsed = NO_BODY, None, None, None
         if content and not coded and b"\n" not in content and b"\r" not in content and content == content.strip():
@@ -94,7 +93,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if parsed and not parsed.error:
             body = msgspec.Raw(content)
         elif content:
-            text = None if coded else _decode(content)
+            with suppress(UnicodeDecodeError):
+                text = None if coded else content.decode()
             packed = base64.b64encode(content).decode() if text is None else None
         message = msgspec.structs.replace(self, body=body, text=text, base64=packed, coded=coded)
         if parsed:
@@ -126,7 +126,7 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def path(self) -> str:
-        """The URL's path, query left out."""
+        """The URL's path, without the query."""
         _, _, rest = self.url.partition("://")
         slash = rest.find("/")
         return rest[slash:].partition("?")[0] if slash >= 0 else "/"
@@ -137,7 +137,7 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """A response: status (any integer that a server wrote), reason phrase (empty in HTTP/2), headers, body."""
+    """A response: status (any integer that a server sent), reason phrase (empty in HTTP/2), headers, body."""
 
     status: int
     reason: str = ""
@@ -149,12 +149,5 @@ class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def is_json(content: bytes) -> bool:
-    """Return whether `content` is one JSON value in UTF-8 that any parser reads."""
+    """Return whether `content` is one valid JSON value in UTF-8."""
     return not parse_json(content).error
-
-
-def _decode(content: bytes) -> str | None:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None

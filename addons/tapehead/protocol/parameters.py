@@ -1,15 +1,14 @@
-"""The one table of parameters: every key that the Media Collection API documents, and what it takes.
+"""The parameters of the Media Collection API: every documented key with its type and constraints.
 
-Schemas, findings, suggestions and redaction are all built from these rows.
+Schemas, findings, suggestions and redaction are all built from this table.
 
-Theory. A body has two open objects, `params` and `qoeData`, and a row names the one that its key lives in.
-`on` lists the event types that a key belongs to; ANY stands for all of them. `required` is what the reference
-calls mandatory with that event type. The other columns are what JSON Schema can say of a value. Required
-strings must not be empty: an empty id drops the session or the ad from the reports (reference: variables,
-core/content-id and ads/ad-id).
+Theory. A body has two extensible objects, `params` and `qoeData`; `section` says which of them contains the key.
+`on` lists the event types of a key, or is ANY. `required` marks what the reference calls mandatory with these event
+types. The other columns are constraints that JSON Schema can express. Required strings must not be empty: an empty
+id drops the session or the ad from the reports (reference: variables, core/content-id and ads/ad-id).
 
-Source: request parameters and variables in the reference, as of 2026-07. Where its pages disagree, both are
-taken: rows whose note says "also" stand on one page only.
+Source: request parameters and variables in the reference, as of 2026-07. Where its pages disagree, both
+versions are included: rows whose note says "also" are on one page only.
 """
 
 import re
@@ -21,20 +20,20 @@ ANY = ("*",)
 
 
 class Parameter(NamedTuple):
-    """One row: where a key belongs and what it takes.
+    """A documented parameter.
 
     Attributes:
         key: the name on the wire.
-        type: the JSON types it may have.
-        on: the event types it belongs to, or ANY.
-        section: the object of the body that it lives in.
-        required: whether its event types need it.
-        enum: the values it may have; None for any.
-        minimum: the least it may be; None for any.
-        pattern: a regular expression that it matches; None for any.
-        unit: of a number.
+        type: the allowed JSON types.
+        on: the event types that it is documented with, or ANY.
+        section: the object of the body that contains it.
+        required: whether it is mandatory with these event types.
+        enum: the allowed values; None for any.
+        minimum: the smallest allowed value; None for any.
+        pattern: a regular expression that the value has to match; None for any.
+        unit: the unit of a number.
         person: whether its value identifies a person or a device.
-        note: what a reader should know besides.
+        note: a remark for readers.
     """
 
     key: str
@@ -173,7 +172,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("media.qoe.timeToStart", ("integer",), ANY, "qoeData", unit="milliseconds"),
     Parameter("media.qoe.errorID", on=ANY, section="qoeData"),
     Parameter("media.qoe.errorSource", on=ANY, section="qoeData", enum=("player", "external")),
-    # "Also": the quality variables' own pages put them into params, the error page has these two keys.
+    # "Also": the pages of the quality variables place them in params, the error page alone has these two keys.
     Parameter("media.qoe.bitrate", ("integer",), ANY, note="also in params"),
     Parameter("media.qoe.droppedFrames", ("integer",), ANY, note="also in params"),
     Parameter("media.qoe.framesPerSecond", ("integer",), ANY, note="also in params"),
@@ -187,9 +186,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
-# What the keys of customMetadata match (reference: custom metadata).
+# The pattern of keys in customMetadata (reference: custom metadata).
 METADATA_KEY = r"^[a-zA-Z0-9_\.]+$"
-# Values that say nothing: the reference's own samples, and what scripts print for "nothing" (observed in the field).
+# Values without meaning: the reference's own samples, and what scripts print for a missing value (observed).
 PLACEHOLDER = re.compile(r"n/a|null|undefined|nan|\[object object\]|<your\b.*>|\[your_.*\]|\s+", re.IGNORECASE)
 STANDARD_STATES = ("fullScreen", "closedCaptioning", "mute", "pictureInPicture", "inFocus")
 
@@ -200,10 +199,10 @@ def belongs(parameter: Parameter, event_type: str) -> bool:
 
 
 def parameters_of(event_type: str, section: Section) -> list[Parameter]:
-    """Return the rows that are documented with `event_type` in `section`."""
+    """Return the parameters that are documented with `event_type` in `section`."""
     return [row for row in PARAMETERS if row.section == section and belongs(row, event_type)]
 
 
 def required_of(event_type: str) -> list[str]:
-    """Return the keys that `event_type` needs in its params."""
+    """Return the required keys in the params of `event_type`."""
     return [row.key for row in parameters_of(event_type, "params") if row.required]

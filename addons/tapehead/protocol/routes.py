@@ -1,8 +1,7 @@
-"""The Media Collection API by name: calls, routes, event types, CORS headers, documented statuses.
+"""The calls of the Media Collection API: routes, methods, hosts, CORS headers, documented statuses.
 
-Everything here is a fact about the endpoint, nothing a decision of ours. Sources: the reference's pages on
-the sessions, events and schemas requests and on downloaded content; "observed" marks traffic of the vendor's
-JavaScript SDK 3.1.0.
+Sources: the reference's pages on the sessions, events and schemas requests and on downloaded content; "observed"
+marks traffic of Adobe's JavaScript SDK 3.1.0.
 """
 
 import re
@@ -20,7 +19,7 @@ class Call(StrEnum):
     DOWNLOADED = "downloaded"
 
 
-# Observed on every answer, the failures included.
+# Observed in every response, errors included.
 CORS_HEADERS = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "OPTIONS,POST,PUT"),
@@ -36,11 +35,11 @@ DOCUMENTED_STATUSES: dict[Call, frozenset[int]] = {
     Call.DOWNLOADED: frozenset({201, 400, 500}),
 }
 
-# The vendor's own hosts; companies put their own names before the same endpoint.
+# Adobe's own hosts; companies use names of their own for the same endpoint.
 ENDPOINT_DOMAIN = "hb-api.omtrdc.net"
 ENDPOINT_HOST = re.compile(rf"(?:^|\.){ENDPOINT_DOMAIN.replace('.', r'\.')}$", re.IGNORECASE)
 
-# A collection server may carry a path of its own, so only the end of the path counts.
+# A collection server may have a path prefix, so only the end of the path is matched.
 _ROUTE = re.compile(
     r"/api/v1/(?:(?P<sessions>sessions)(?:/(?P<sid>[^/]+)/events)?"
     r"|schemas/(?P<event_type>[^/]+)|(?P<downloaded>downloaded))/?$"
@@ -56,7 +55,7 @@ PATHS = (SESSIONS_PATH, f"{SESSIONS_PATH}/{{sid}}/events", f"{SCHEMAS_PATH}/{{ev
 
 
 class Route(NamedTuple):
-    """A path of the API, whatever the method: the call, and the names that the path carries."""
+    """A path of the API, whatever the method: the call, and the session id or event type in the path."""
 
     call: Call
     sid: str | None = None
@@ -67,7 +66,7 @@ _METHODS = {Call.SESSION: "POST", Call.EVENT: "POST", Call.SCHEMA: "GET", Call.D
 
 
 def find_route(path: str) -> Route | None:
-    """Return where `path` (a URL's path, a query allowed) leads, or None if it is no path of the API."""
+    """Return the route of `path` (a URL's path, a query allowed), or None if it is no path of the API."""
     match = _ROUTE.search(path.partition("?")[0])
     if match is None:
         return None
@@ -79,12 +78,12 @@ def find_route(path: str) -> Route | None:
 
 
 def allowed_method(call: Call) -> str:
-    """Return the one method that `call` takes; any call takes OPTIONS, too."""
+    """Return the method of `call`, besides OPTIONS."""
     return _METHODS[call]
 
 
 def find_call(method: str, path: str) -> Route | None:
-    """Return the collection call that a request is; None for another path or a method that its path does not take."""
+    """Return the route and call of a request; None for another path or a method that the path does not allow."""
     route = find_route(path)
     if route is None:
         return None
@@ -94,17 +93,17 @@ def find_call(method: str, path: str) -> Route | None:
 
 
 def sid_of_location(location: str | None) -> str | None:
-    """Return the session id that a `Location` header carries (its last part), or None."""
+    """Return the session id in a `Location` header (its last part), or None."""
     match = _LOCATION.search(location or "")
     return match["sid"] if match else None
 
 
 def with_sid(location: str, sid: str) -> str:
-    """Return a `Location` with another session id, the rest as it is."""
+    """Return a `Location` with its session id replaced."""
     match = _LOCATION.search(location)
     return location[: match.start("sid")] + sid + location[match.end("sid") :] if match else location
 
 
 def location_of(sid: str) -> str:
-    """Return the `Location` for a session id, in exactly the form that SDKs take it from (observed: relative)."""
+    """Return the `Location` for a session id, in the form that SDKs parse (observed: relative)."""
     return f"{SESSIONS_PATH}/{sid}"
