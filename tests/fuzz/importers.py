@@ -10,7 +10,7 @@ from tapehead.interop.flow_files import read_flow_file
 from tapehead.interop.har import read_har
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.hosts import EndpointHosts
-from tapehead.recording.reader import MOST_COMPLAINTS
+from tapehead.recording.reader import MOST_WARNINGS
 
 # Complaints are lines, whatever they are about.
 MOST_TOLD = 400
@@ -36,7 +36,7 @@ def _sift(read: Callable[[CallCollector, Callable[[str], None]], None]) -> list[
             told.append(str(problem))
             raise
     collector.finish_file("a file")
-    assert len(told) <= MOST_COMPLAINTS + 2
+    assert len(told) <= MOST_WARNINGS + 2
     assert all(line.isprintable() and len(line) < MOST_TOLD for line in [*told, *collector.similar_hosts])
     assert len(collector.calls) + collector.others + collector.malformed == collector.entries
     return [call.exchange for call in collector.calls]

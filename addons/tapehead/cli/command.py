@@ -13,7 +13,10 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the command's name in its usage."""
-        return ["[OPTIONS]", *(usage_of(each) for each in self.params if each.param_type_name == "argument")]
+        return [
+            "[OPTIONS]",
+            *(usage_of(parameter) for parameter in self.params if parameter.param_type_name == "argument"),
+        ]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and the options, without their variables: the epilog has the rule for all."""
@@ -37,7 +40,7 @@ class CommandWithSettings(Command):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        config: Any = next(each for each in self.params if each.name == "config")
+        config: Any = next(parameter for parameter in self.params if parameter.name == "config")
         config.callback = load_defaults
 
 

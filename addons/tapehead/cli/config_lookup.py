@@ -37,10 +37,10 @@ def find_config(folder: Path | None = None) -> tuple[Path, Mapping[str, Any]] | 
     """
     here = (folder or Path()).absolute()
     for path in (parent / name for parent in (here, *here.parents) for name in (OWN_FILE, PROJECT_FILE)):
-        shown = path.relative_to(here) if folder is None and path.parent == here else path
-        table = _own_table(_read_toml(shown), shown) if _is_there(path) else None
+        named = path.relative_to(here) if folder is None and path.parent == here else path
+        table = _own_table(_read_toml(named), named) if _is_there(path) else None
         if table is not None:
-            return shown, table
+            return named, table
     return None
 
 

@@ -1,9 +1,9 @@
 """The sections of tapehead.toml, and their JSON Schema.
 
-The sections of an audit come from `audit.settings`; `[record]`, `[replay]` and `[serve]` have a key for each option of
-their command, except for `NOT_IN_FILES`. A settings file may come with a repository that somebody else wrote, and it
-counts for whoever works in that folder. So it may say where traffic goes, which the commands then print, but neither
-open a proxy, lower the protection of data, run code, nor write outside its folder.
+The sections of an audit come from `auditor.settings`; `[record]`, `[replay]` and `[serve]` have a key for each option
+of their command, except for `NOT_IN_FILES`. A settings file may come with a repository of another author, and it counts
+for everyone who works in that folder. So it may set where traffic goes, which the commands then print, but it can
+neither open a proxy, lower the protection of data, run code, nor write outside its folder.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -80,7 +80,7 @@ def settings_tree() -> Any:
             command,
             section(
                 command.capitalize(),
-                ((each.key, each.kind, each.help) for each in options_of(command) if not each.refusal),
+                ((option.key, option.kind, option.help) for option in options_of(command) if not option.refusal),
             ),
             f"Options of tapehead {command}.",
         )
@@ -133,14 +133,14 @@ def resolve_options(command: str, options: Mapping[str, Any], folder: Path) -> d
 
 def describe_options(command: str, options: Mapping[str, Any]) -> str:
     """Return a command's options as they would be written on the command line."""
-    shown: list[str] = []
+    words: list[str] = []
     for option in options_of(command):
         value = options.get(option.parameter)
         if value is True:
-            shown.append(f"--{option.key}")
+            words.append(f"--{option.key}")
         elif value is not None and value is not False:
-            shown += [f"--{option.key} {each}" for each in (value if isinstance(value, list) else [value])]
-    return " ".join(shown)
+            words += [f"--{option.key} {item}" for item in (value if isinstance(value, list) else [value])]
+    return " ".join(words)
 
 
 def build_schema() -> bytes:

@@ -72,7 +72,7 @@ def _show_sessions(entries: Iterable[Entry]) -> None:
 def _session_row(session: RecordedSession) -> tuple[str, ...]:
     calls = [*([session.start] if session.start else []), *session.calls]
     known = dict(zip(IDENTITY_KEYS, session.identity, strict=True))
-    found = [finding.severity for call in calls for finding in call.exchange.findings]
+    severities = [finding.severity for call in calls for finding in call.exchange.findings]
     return (
         escape(escape_controls(session.sid or "-")[:SHORT_SID]),
         calls[0].exchange.started[5:19].replace("T", " ") if calls else "-",
@@ -80,8 +80,8 @@ def _session_row(session: RecordedSession) -> tuple[str, ...]:
         escape(escape_controls(str(known[MEDIA_PLAYER_NAME] or "-"))),
         str(len(calls)),
         escape(escape_controls(calls[-1].key.event_type)) if calls else "-",
-        _count(found.count(Severity.ERROR), "red"),
-        _count(found.count(Severity.WARNING), "yellow"),
+        _count(severities.count(Severity.ERROR), "red"),
+        _count(severities.count(Severity.WARNING), "yellow"),
     )
 
 

@@ -64,8 +64,8 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
 def _call_line(clock: str, sid: str | None, call: str, request: Request, *, discreet: bool = False) -> str:
     """Return the beginning of a line; `discreet` if the request still has its identifiers."""
     event_type, playhead = named_event(call, request, discreet=discreet)
-    shown = "-" if playhead is None else f"{playhead:.3f}"
-    return f"{clock}  {escape_controls(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {shown:>10}"
+    position = "-" if playhead is None else f"{playhead:.3f}"
+    return f"{clock}  {escape_controls(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {position:>10}"
 
 
 def _status(response: Response | None, error: str | None) -> str:
@@ -98,8 +98,8 @@ def near_path_hint(method: str, path: str) -> str:
 def unmatched_line(method: str, path: str, status: int, hint: str) -> str:
     """Return the line for an unmatched request, without the parts of its path that may identify a person."""
     clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
-    shown = escape_controls(f"{method} {discreet_path(path)}")
-    return f"{clock}  {'-':<{SHORT_SID}}  {shown}  {status}  {typer.style(hint, fg='yellow')}"
+    request = escape_controls(f"{method} {discreet_path(path)}")
+    return f"{clock}  {'-':<{SHORT_SID}}  {request}  {status}  {typer.style(hint, fg='yellow')}"
 
 
 class Screen:
@@ -132,15 +132,15 @@ class Screen:
         for line in lines_of(exchange, self.width):
             self.show(line)
 
-    def close(self, patience: float = 2.0) -> None:
-        """Print the lines that wait, for at most `patience` seconds."""
+    def close(self, timeout_seconds: float = 2.0) -> None:
+        """Print the lines that wait, at most for `timeout_seconds`."""
         if self._left_out:
             self.show(f"({self._left_out} lines were left out: the terminal was too slow)")
         try:
-            self._lines.put(None, timeout=patience)
+            self._lines.put(None, timeout=timeout_seconds)
         except queue.Full:
             return
-        self._thread.join(patience)
+        self._thread.join(timeout_seconds)
 
     def _print(self) -> None:
         """Print lines; once the stream is closed, drop them."""

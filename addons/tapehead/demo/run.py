@@ -30,7 +30,7 @@ from tapehead.text import count_of
 
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
 LEAD_MS = 44_000
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 10
 # The audit's metrics that are shown: key, name, unit.
 _SHOWN_METRICS = (
     ("content_time_spent", "content time", " s"),
@@ -93,7 +93,7 @@ def run_command(console: Console, *command: str) -> Iterator[str]:
         yield first.removeprefix("listening on ")
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     for line in output.splitlines():
         console.print(f"   [dim]tapehead {command[0]}:[/] {escape(line)}")
 
@@ -127,7 +127,7 @@ def show_audit(console: Console, recording: Path) -> None:
     """
     arguments = [sys.executable, "-m", "tapehead", "audit", recording.name, "--format", "json", "--fail-on", "never"]
     done = subprocess.run(  # noqa: S603 - our own command
-        arguments, cwd=recording.parent, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+        arguments, cwd=recording.parent, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
     )
     if done.returncode:
         raise StartupError(f"tapehead audit did not work: {done.stderr.strip()}")

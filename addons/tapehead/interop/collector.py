@@ -9,7 +9,7 @@ from tapehead.protocol.exchange import Exchange, decode, encode
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.protocol.routes import Call, Route, allowed_method, find_call
 from tapehead.recording.capture import CapturedCall, build_exchange
-from tapehead.recording.reader import MOST_COMPLAINTS
+from tapehead.recording.reader import MOST_WARNINGS, PROGRESS_EVERY
 from tapehead.text import escape_controls
 
 # The year 10000, where dates end, and the longest that a call takes; in seconds.
@@ -19,7 +19,6 @@ _WITH_BODY = frozenset(call for call in Call if call is not Call.PREFLIGHT and a
 # Hosts that are remembered, and that are named.
 MOST_HOSTS = 100
 MOST_NAMED = 5
-_PROGRESS_EVERY = 500
 
 
 class MalformedEntryError(ValueError):
@@ -67,7 +66,7 @@ class CallCollector:
     def count_entry(self) -> None:
         """Count an entry that is read."""
         self.entries += 1
-        if self.entries % _PROGRESS_EVERY == 0:
+        if self.entries % PROGRESS_EVERY == 0:
             self._on_progress(self._files, self.entries)
 
     def find_route(
@@ -123,12 +122,12 @@ class CallCollector:
         """Count an entry that cannot be understood, and warn of the first ones of a file."""
         self.malformed += 1
         self._malformed_in_file += 1
-        if self._malformed_in_file <= MOST_COMPLAINTS:
+        if self._malformed_in_file <= MOST_WARNINGS:
             self._warn(f"{file}: skipped {entry}, which is malformed: {' '.join(escape_controls(reason).split())}")
 
     def finish_file(self, file: str) -> None:
         """Warn of the malformed entries of a file that were only counted."""
-        if (more := self._malformed_in_file - MOST_COMPLAINTS) > 0:
+        if (more := self._malformed_in_file - MOST_WARNINGS) > 0:
             self._warn(f"{file}: skipped {more} more malformed entries")
         self._malformed_in_file = 0
         self._files += 1

@@ -1,5 +1,6 @@
 """Detection of a file's format by its content, and unpacking of packed files."""
 
+import codecs
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -17,7 +18,6 @@ from tapehead.recording.zstd_frames import MAGIC
 # The largest size of a packed file's content, in bytes.
 MOST_UNPACKED = 1024 * 1024 * 1024
 _START_BYTES = 512
-_BOM = b"\xef\xbb\xbf"
 # The first bytes of packed files: people pack HAR with gzip, mitmproxy with zlib (.zhar).
 _PACKED = {b"\x1f\x8b": "gzip", MAGIC: "zstd"} | {bytes([0x78, level]): "deflate" for level in (0x01, 0x5E, 0x9C, 0xDA)}
 
@@ -60,7 +60,7 @@ def read_file(path: Path, collector: CallCollector, warn: Callable[[str], None])
             coding = next((coding for magic, coding in _PACKED.items() if file.start.startswith(magic)), None)
             if coding:
                 file = PeekableFile(BytesIO(decode_content(file.read(), coding, MOST_UNPACKED)))
-            start = file.start.removeprefix(_BOM).lstrip()
+            start = file.start.removeprefix(codecs.BOM_UTF8).lstrip()
             if start[:1] in (b"{", b"["):
                 read_har(name, file.read(), collector)
             elif start[:1].isdigit():

@@ -5,6 +5,7 @@ Only what is needed is decoded; of a video's segments, which may be most of a fi
 
 import base64
 import binascii
+import codecs
 import contextlib
 import re
 from collections.abc import Iterator
@@ -23,7 +24,6 @@ from tapehead.recording.capture import CapturedCall, RawHeaders, RawRequest, Raw
 NO_ANSWER = "the HAR file has no response"
 # Chromium says so, too, where the page did not read the response's body, as with most responses to calls.
 _NOT_READ = "net::ERR_ABORTED"
-_BOM = b"\xef\xbb\xbf"
 _RECORDING = re.compile(rb'\s*\{\s*"tapehead"\s*:')
 _PORTS = {"http": 80, "https": 443}
 
@@ -104,7 +104,7 @@ def read_har(name: str, data: bytes, collector: CallCollector) -> None:
     Raises:
         RecordingError: it is not a HAR file.
     """
-    reader = HarReader(name, data.removeprefix(_BOM))
+    reader = HarReader(name, data.removeprefix(codecs.BOM_UTF8))
     for index, raw in enumerate(reader.entries()):
         collector.count_entry()
         try:

@@ -72,12 +72,12 @@ def run_import(
     """
     store = settings.store
     check_outputs([store.out], (path for path in settings.files if path != STDIN))
-    failures = InternalErrors(store.redact_keys)
+    internal_errors = InternalErrors(store.redact_keys)
     collector = CallCollector(EndpointHosts(settings.endpoints), warn, on_progress)
     with RecordingFile(store.out, append=store.append, overwrite=store.overwrite) as file:
         try:
             redactor = None if store.keep_ids else Redactor(pseudonym_key(store.out.parent), store.redact_keys)
-            pipeline = ExchangePipeline(redactor, failures)
+            pipeline = ExchangePipeline(redactor, internal_errors)
             read, unread = collect_calls(settings.files, collector, warn)
             written = write_calls(file, pipeline, collector)
         finally:
@@ -90,7 +90,7 @@ def run_import(
         summary += f"; {count_of(collector.others, 'other request')} left out"
     if collector.malformed:
         summary += f"; {count_of(collector.malformed, 'malformed entry', 'malformed entries')} skipped"
-    return ImportResult(f"{summary}{failures}", tuple(unread), len(collector.calls) - written)
+    return ImportResult(f"{summary}{internal_errors}", tuple(unread), len(collector.calls) - written)
 
 
 def collect_calls(
@@ -111,8 +111,8 @@ def collect_calls(
         try:
             read_file(path, collector, warn)
             read.append(name)
-        except TapeheadError as problem:
-            warn(str(problem))
+        except TapeheadError as error:
+            warn(str(error))
             unread.append(name)
         collector.finish_file(name)
     if not read:

@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 # Limits of what may wait to be shown, in calls and in bytes of their bodies.
 MOST_WAITING, MOST_WAITING_BYTES = 5_000, 16_000_000
 MOST_CONNECTIONS = 64
-PATIENCE_SECONDS = 1
+TIMEOUT_SECONDS = 1
 _TOKEN_BYTES = 32
 _CALL_OVERHEAD = 4_000
 
@@ -67,7 +67,7 @@ class LiveServer:
             build_app(self._stream, RequestGuard(port, token, PUBLIC), self._record_error),
             listening=listening,
             internal_errors=internal_errors,
-            grace_seconds=PATIENCE_SECONDS,
+            grace_seconds=TIMEOUT_SECONDS,
             max_connections=MOST_CONNECTIONS,
             protocol=QuietProtocol,
             name="the live page",
@@ -82,11 +82,11 @@ class LiveServer:
     def __exit__(self, *_: object) -> None:
         """Show what waits, end the pages' streams, and stop serving, within about three seconds."""
         try:
-            self._queue.put(None, timeout=PATIENCE_SECONDS)
+            self._queue.put(None, timeout=TIMEOUT_SECONDS)
         except queue.Full:
             pass
         else:
-            self._thread.join(PATIENCE_SECONDS)
+            self._thread.join(TIMEOUT_SECONDS)
         self._stream.close()
         self._server.stop()
 

@@ -55,9 +55,9 @@ class AccessPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def limits_clients(self) -> bool:
         """Return whether any address is excluded."""
-        v4 = ipaddress.collapse_addresses(each for each in self.clients if isinstance(each, ipaddress.IPv4Network))
-        v6 = ipaddress.collapse_addresses(each for each in self.clients if isinstance(each, ipaddress.IPv6Network))
-        is_everything = any(each.prefixlen == 0 for each in v4) or any(each.prefixlen == 0 for each in v6)
+        v4 = ipaddress.collapse_addresses(net for net in self.clients if isinstance(net, ipaddress.IPv4Network))
+        v6 = ipaddress.collapse_addresses(net for net in self.clients if isinstance(net, ipaddress.IPv6Network))
+        is_everything = any(net.prefixlen == 0 for net in v4) or any(net.prefixlen == 0 for net in v6)
         return bool(self.clients) and not is_everything
 
     def limits_logins(self) -> bool:
@@ -76,7 +76,7 @@ class Listener(NamedTuple):
         """Return whether other machines reach it."""
         if self.mode in NOT_LISTENING:
             return False
-        return not (self.addresses and all(parse_address(each).is_loopback for each in self.addresses))
+        return not (self.addresses and all(parse_address(address).is_loopback for address in self.addresses))
 
 
 def parse_address(text: str) -> Address:

@@ -138,9 +138,9 @@ class RecorderAddon:
         """Store a call that failed."""
         await self._store(flow, flow.error.msg if flow.error else "unknown failure")
 
-    async def drain(self, patience: float) -> None:
-        """Wait until the calls in hand are answered, at most `patience` seconds."""
-        deadline = time.monotonic() + patience
+    async def drain(self, timeout_seconds: float) -> None:
+        """Wait until the calls in hand are answered, at most for `timeout_seconds`."""
+        deadline = time.monotonic() + timeout_seconds
         while (self._open or self._storing) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         # An answer is sent once it is stored.
@@ -237,9 +237,9 @@ class ReplayAddon:
     def _notify(self, observe: Observer, request: Request, answer: Answer, now: float) -> None:
         observe(request, answer, now)
 
-    async def drain(self, patience: float) -> None:
-        """Wait until delayed and forwarded answers are given, at most `patience` seconds."""
-        deadline = time.monotonic() + patience
+    async def drain(self, timeout_seconds: float) -> None:
+        """Wait until delayed and forwarded answers are given, at most for `timeout_seconds`."""
+        deadline = time.monotonic() + timeout_seconds
         while self._waiting and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         if self._record:

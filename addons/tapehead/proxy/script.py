@@ -75,12 +75,12 @@ class OptionsAddon:
             return
         try:
             self._configure(updated)
-        except TapeheadError as problem:
+        except TapeheadError as error:
             # While a script loads, the tool shows what it raises with a traceback; an error in the log ends it, too.
             if updated.issuperset(ctx.options.keys()):
-                logger.error("tapehead: %s", problem)
+                logger.error("tapehead: %s", error)
             else:
-                raise exceptions.OptionsError(str(problem)) from problem
+                raise exceptions.OptionsError(str(error)) from error
 
     def _configure(self, updated: set[str]) -> None:
         if ctx.options.tapehead_record and ctx.options.tapehead_replay:
@@ -194,8 +194,8 @@ class OptionsAddon:
         """List what the audit finds in a recording."""
         try:
             results = list(audit(read_recordings([path], warn=logger.warning), measure=None))
-        except TapeheadError as problem:
-            raise exceptions.CommandError(str(problem)) from problem
+        except TapeheadError as error:
+            raise exceptions.CommandError(str(error)) from error
         return [
             f"{finding.severity} {finding.rule}: {finding.message} ({finding.recording}:{finding.line})"
             for result in results

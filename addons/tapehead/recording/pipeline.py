@@ -32,7 +32,7 @@ class ExchangePipeline:
 
     Args:
         redactor: makes the pseudonyms; None to keep identifiers.
-        failures: records internal errors.
+        internal_errors: records internal errors.
         on_stored: subscribers, called in turn with each exchange as it is stored and the size of its line in bytes.
 
     Attributes:
@@ -41,13 +41,15 @@ class ExchangePipeline:
         findings: the number of findings by severity.
     """
 
-    def __init__(self, redactor: Redactor | None, failures: InternalErrors, on_stored: Sequence[OnStored] = ()) -> None:
+    def __init__(
+        self, redactor: Redactor | None, internal_errors: InternalErrors, on_stored: Sequence[OnStored] = ()
+    ) -> None:
         self.sessions: OrderedDict[str, None] = OrderedDict()
         self.begun = 0
         self.findings: Counter[Severity] = Counter()
         self._schemas = Schemas()
         self._redactor = redactor
-        self._failures = failures
+        self._internal_errors = internal_errors
         self._subscribers = (self._count, *on_stored)
 
     def process_captured(self, call: CapturedCall) -> bytes | None:
@@ -108,4 +110,4 @@ class ExchangePipeline:
 
     def _record_failure(self, where: str, error: Exception, exchange: Exchange | None) -> None:
         request, response = (exchange.request, exchange.response) if exchange else (None, None)
-        self._failures.record(where, error, lambda: (request, response))
+        self._internal_errors.record(where, error, lambda: (request, response))

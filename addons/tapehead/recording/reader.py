@@ -27,12 +27,12 @@ CHUNK_BYTES = 16 * 1024
 COMPRESSED_CHUNK_BYTES = 4096
 # Files that are held open at the same time. Those beyond are opened for each chunk.
 MOST_OPEN = 16
-# Bad lines of one file that are warned of one by one.
-MOST_COMPLAINTS = 20
+# Bad lines of one file with a warning each.
+MOST_WARNINGS = 20
 # Lines of a file that decide whether it is a recording, and when it begins.
-LINES_LOOKED_AT = 20
+SAMPLE_LINES = 20
 
-_PROGRESS_EVERY = 500
+PROGRESS_EVERY = 500
 
 
 def read_recordings(
@@ -80,7 +80,7 @@ class RecordingReader:
         self._strict = strict
         self._inputs = find_inputs(paths, None if strict else warn)
         self._open = self._done = 0
-        self.files = tuple(each.path for each in self._inputs)
+        self.files = tuple(file.path for file in self._inputs)
         self.exchanges = 0
         self.unreadable: list[Path] = []
 
@@ -116,7 +116,7 @@ class RecordingReader:
         # Of each file: the latest time so far, which its next entries do not fall behind; its number; the entry that
         # is due at that time, or None before the file is opened; and the entries after it.
         heap: list[tuple[float, int, Entry | None, Iterator[Entry]]] = [
-            (_first_time(each.path), number, None, self._read(each)) for number, each in enumerate(self._inputs)
+            (_first_time(file.path), number, None, self._read(file)) for number, file in enumerate(self._inputs)
         ]
         heapq.heapify(heap)
         while heap:
@@ -155,19 +155,19 @@ class RecordingReader:
         for item in read_recording(path, hold_open=hold_open):
             if isinstance(item, BadLine):
                 bad += 1
-                waiting += [item] if bad <= MOST_COMPLAINTS else []
+                waiting += [item] if bad <= MOST_WARNINGS else []
             else:
                 begun = True
                 self.exchanges += 1
-                if self.exchanges % _PROGRESS_EVERY == 0:
+                if self.exchanges % PROGRESS_EVERY == 0:
                     self._on_progress(self._done, self.exchanges)
                 yield item
             if waiting and begun:
                 for line in waiting:
                     self._warn(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
                 waiting.clear()
-        if bad > MOST_COMPLAINTS:
-            self._warn(f"{name_of(path)}: skipped {bad - MOST_COMPLAINTS} more lines that are not exchanges")
+        if bad > MOST_WARNINGS:
+            self._warn(f"{name_of(path)}: skipped {bad - MOST_WARNINGS} more lines that are not exchanges")
 
 
 def read_recording(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
@@ -201,8 +201,8 @@ def check_recording(path: Path) -> None:
     Raises:
         RecordingError: it is not a recording that this tapehead can add to.
     """
-    looked_at = list(itertools.islice(_read_file(path), LINES_LOOKED_AT))
-    if looked_at and not any(isinstance(item, Entry) or item.torn for item in looked_at):
+    sample = list(itertools.islice(_read_file(path), SAMPLE_LINES))
+    if sample and not any(isinstance(item, Entry) or item.torn for item in sample):
         raise RecordingError(f"{path} is not a recording; name another file")
 
 
@@ -214,7 +214,7 @@ def _first_time(path: Path) -> float:
     try:
         if not path.is_file():
             return -math.inf
-        items = itertools.islice(_read_file(path, hold_open=False), LINES_LOOKED_AT)
+        items = itertools.islice(_read_file(path, hold_open=False), SAMPLE_LINES)
         times = (arrival_of(item.exchange) for item in items if isinstance(item, Entry))
         return next((time for time in times if time is not None), -math.inf)
     except (RecordingError, OSError):  # reported once it is read

@@ -19,7 +19,7 @@ class Recorder:
     Args:
         settings: the recording.
         warn: called with one line about each problem, in any thread.
-        failures: records internal errors.
+        internal_errors: records internal errors.
         on_stored: subscribers, as for `ExchangePipeline`.
 
     Attributes:
@@ -34,15 +34,15 @@ class Recorder:
         self,
         settings: StoreSettings,
         warn: Callable[[str], None],
-        failures: InternalErrors,
+        internal_errors: InternalErrors,
         on_stored: Sequence[OnStored] = (),
     ) -> None:
         out = settings.out
         redactor = None if settings.keep_ids else Redactor(pseudonym_key(out.parent), settings.redact_keys)
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
         self._file = RotatingFile(file, settings.rotation, warn)
-        self.failures = failures
-        self.pipeline = ExchangePipeline(redactor, failures, on_stored)
+        self.internal_errors = internal_errors
+        self.pipeline = ExchangePipeline(redactor, internal_errors, on_stored)
         self.writer = BackgroundWriter(
             self._file, self.pipeline.process_captured, warn, sync=settings.sync, backlog=settings.backlog
         )
@@ -59,7 +59,7 @@ class Recorder:
     @property
     def is_whole(self) -> bool:
         """True if all captured calls are in the recording, checked and confirmed."""
-        return not (self.writer.lost or self.writer.unconfirmed or self.failures.count)
+        return not (self.writer.lost or self.writer.unconfirmed or self.internal_errors.count)
 
     def summary(self) -> str:
         """Return what was recorded, in one line."""
@@ -67,4 +67,4 @@ class Recorder:
         stored = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.begun, 'session')}"
         lost = f"; {count_of(writer.lost, 'exchange')} LOST" if writer.lost else ""
         doubt = f"; {count_of(writer.unconfirmed, 'exchange')} not confirmed by the disk" if writer.unconfirmed else ""
-        return f"recorded {stored} in {self._file.path}: {pipeline.verdict()}{lost}{doubt}{self.failures}"
+        return f"recorded {stored} in {self._file.path}: {pipeline.verdict()}{lost}{doubt}{self.internal_errors}"

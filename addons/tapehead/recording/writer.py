@@ -1,7 +1,7 @@
 """A background writer: a thread that prepares and writes lines, and a backlog in memory.
 
 A response is held until its exchange is written, so that every call that a player saw answered is in the recording even
-if tapehead is killed. That wait is bounded: where the disk is slower than `PATIENCE_SECONDS`, or refuses, responses go
+if tapehead is killed. That wait is bounded: where the disk is slower than `TIMEOUT_SECONDS`, or refuses, responses go
 out at once, and exchanges wait in memory, up to a limit, until the disk takes them. Those beyond the limit are lost.
 """
 
@@ -21,7 +21,7 @@ from tapehead.recording.recorder_settings import Sync
 from tapehead.recording.rotation import RotatingFile
 from tapehead.text import count_of
 
-PATIENCE_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.5
 RETRY_SECONDS = 0.5
 SYNC_SECONDS = 1.0
 # The time that the end of a run waits for a disk that does not respond.
@@ -90,7 +90,7 @@ class BackgroundWriter[T]:
     # ---- On the event loop ----
 
     async def store(self, item: T, size: int) -> None:
-        """Have an item stored, and wait for that, for `PATIENCE_SECONDS` at most.
+        """Have an item stored, and wait for that, for `TIMEOUT_SECONDS` at most.
 
         Args:
             item: the item.
@@ -100,7 +100,7 @@ class BackgroundWriter[T]:
         if stored is None or self._is_late:
             return
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 await stored
         except TimeoutError:
             if not self._is_late:

@@ -84,9 +84,11 @@ def mask_exchange(exchange: Exchange, substitute: Replace) -> Exchange:
 def mask_strings[M: (Request, Response)](message: M, substitute: Replace) -> M:
     """Mask every string that might identify a person, in a message whose session's start was not seen."""
     content = message.content()
-    strings = ((each, content[each.start : each.end]) for each in scalars(content, _NO_NAMES, every=True))
-    values = ((each, decode_token(token)) for each, token in strings if token.startswith((b'"', b"'")))
-    edits = ((each.start, each.end, orjson.dumps(substitute(value))) for each, value in values if is_telling(value))
+    strings = ((scalar, content[scalar.start : scalar.end]) for scalar in scalars(content, _NO_NAMES, every=True))
+    values = ((scalar, decode_token(token)) for scalar, token in strings if token.startswith((b'"', b"'")))
+    edits = (
+        (scalar.start, scalar.end, orjson.dumps(substitute(value))) for scalar, value in values if is_telling(value)
+    )
     return message.with_content(edit(content, edits))
 
 

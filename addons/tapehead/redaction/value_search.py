@@ -128,7 +128,7 @@ def replace_cut(content: bytes, words: Spellings, substitute: Callable[[str], st
         substitute: returns the substitute of a value.
         ended: whether it may have been cut at its own end, with no dots.
     """
-    for at in [each.start() for each in _CUT.finditer(content) if ended or each[0]][::-1]:
+    for at in [match.start() for match in _CUT.finditer(content) if ended or match[0]][::-1]:
         tail = content[max(0, at - MOST_SPELT) : at].lower()
         for word, value in islice(words.items(), _ALWAYS):
             if word[:LEAST] not in tail:
@@ -176,7 +176,7 @@ def end_of_value(plain: bytes, match: re.Match[bytes], value: str) -> int:
     start, end = match.span()
     if end - start < MOST_SPELT:
         return end
-    spelt = next(each for each in spellings(value) if each.startswith(match[0]))
+    spelt = next(spelling for spelling in spellings(value) if spelling.startswith(match[0]))
     there = plain[start : start + len(spelt)]
     return start + next(
         (at for at, pair in enumerate(zip(there, spelt, strict=False)) if len(set(pair)) > 1), len(there)

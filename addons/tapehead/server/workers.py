@@ -17,7 +17,7 @@ from typing import Any
 from tapehead.server.uvicorn_server import STOP_SIGNALS
 
 SPAWN = multiprocessing.get_context("spawn")
-PATIENCE_SECONDS = 15
+TIMEOUT_SECONDS = 15
 
 
 def run_workers[**P, T](
@@ -51,12 +51,12 @@ def run_workers[**P, T](
     results = []
     for _, pipe in started:
         try:
-            if pipe.poll(PATIENCE_SECONDS):
+            if pipe.poll(TIMEOUT_SECONDS):
                 results.append(pipe.recv())
         except EOFError:  # the worker died
             continue
     for process, _ in started:
-        process.join(PATIENCE_SECONDS)
+        process.join(TIMEOUT_SECONDS)
     return results
 
 
