@@ -28,14 +28,13 @@ def import_(
     from tapehead.cli import option_parsing
     from tapehead.cli.log_output import log_to_stderr
     from tapehead.cli.progress import progress
-    from tapehead.interop.importer import ImportSettings, run_import
+    from tapehead.interop.importer import run_import
 
     store = option_parsing.store_settings(
         out, append=append, overwrite=overwrite, keep_ids=keep_ids, redact_key=redact_key, compress=compress
     )
     log_to_stderr()
-    settings = ImportSettings(tuple(files), tuple(endpoint or ()), store)
     with progress(len(files), "files, {task.fields[read]:,} requests") as show:
-        result = run_import(settings, warn, show)
+        result = run_import(files, endpoint or (), store, warn, show)
     typer.echo(result.summary)
     raise typer.Exit(2 if result.unread else int(result.lost > 0))

@@ -191,17 +191,16 @@ class HarReader:
         headers = self._headers(entry.request.headers)
         body = self._body(entry.request.post_data, entry.request.body_size, headers)
         request = RawRequest(entry.request.method, entry.request.url.partition("#")[0], headers, body, bare=True)
-        response = self._response(entry.response) if entry.response and reason is None else None
+        response = self._raw_response(entry.response) if entry.response and reason is None else None
         return CapturedCall(route, request, response, reason, started, started + (entry.time or 0) / 1000)
 
-    def _response(self, response: _Response) -> RawResponse:
+    def _raw_response(self, response: _Response) -> RawResponse:
         headers = self._headers(response.headers)
         if response.headers is None and response.redirect_url:
             headers = ((b"Location", self._encode(response.redirect_url)),)
         reason = self._utf8(response.status_text or "").decode("utf-8", "replace")
-        return RawResponse(
-            int(response.status or 0), reason, headers, self._body(response.content, None, headers), bare=True
-        )
+        body = self._body(response.content, None, headers)
+        return RawResponse(int(response.status or 0), reason, headers, body, bare=True)
 
     def _headers(self, pairs: list[_Pair] | None) -> RawHeaders:
         """Return the fields as on the wire; where Chrome joins several with newlines, one for each line."""

@@ -28,20 +28,6 @@ _MOST_NAMED = 3
 _HINT = "pass --endpoint HOST for those that are the endpoint"
 
 
-class ImportSettings(NamedTuple):
-    """Settings of an import.
-
-    Attributes:
-        files: HAR and flow files.
-        endpoints: hosts that count as the endpoint besides the vendor's own.
-        store: the recording.
-    """
-
-    files: tuple[Path, ...]
-    endpoints: tuple[str, ...]
-    store: StoreSettings
-
-
 class ImportResult(NamedTuple):
     """Result of an import.
 
@@ -57,12 +43,18 @@ class ImportResult(NamedTuple):
 
 
 def run_import(
-    settings: ImportSettings, warn: Callable[[str], None], on_progress: Callable[[int, int], None]
+    files: Sequence[Path],
+    endpoints: Sequence[str],
+    store: StoreSettings,
+    warn: Callable[[str], None],
+    on_progress: Callable[[int, int], None],
 ) -> ImportResult:
     """Import files into one recording, which is removed again if nothing came into it.
 
     Args:
-        settings: the files and the recording.
+        files: HAR and flow files.
+        endpoints: hosts that count as the endpoint besides the vendor's own.
+        store: the recording.
         warn: called with one line about each problem.
         on_progress: called with the number of files that are done, and of requests read so far.
 
@@ -70,15 +62,14 @@ def run_import(
         RecordingError: nothing can be read, there is no call in it, or the recording cannot be written.
         UsageError: the recording is one of the files.
     """
-    store = settings.store
-    check_outputs([store.out], (path for path in settings.files if path != STDIN))
+    check_outputs([store.out], (path for path in files if path != STDIN))
     internal_errors = InternalErrors(store.redact_keys)
-    collector = CallCollector(EndpointHosts(settings.endpoints), warn, on_progress)
+    collector = CallCollector(EndpointHosts(endpoints), warn, on_progress)
     with RecordingFile(store.out, append=store.append, overwrite=store.overwrite) as file:
         try:
             redactor = None if store.keep_ids else Redactor(pseudonym_key(store.out.parent), store.redact_keys)
             pipeline = ExchangePipeline(redactor, internal_errors)
-            read, unread = collect_calls(settings.files, collector, warn)
+            read, unread = collect_calls(files, collector, warn)
             written = write_calls(file, pipeline, collector)
         finally:
             file.discard_if_empty()
