@@ -44,23 +44,25 @@ class RotatingFile:
             RecordingError: there is no file, and none can be created.
         """
         if self._file and self._file.is_moved:
-            self._begin_after_move(self._file)
+            event = "was moved away"
+            if self._file.is_removed:
+                self.removed += self._appended
+                event = f"was removed, and with it {self._appended} exchanges of this run"
+            self._warn(f"{self.path} {event}; the recording continues in a new file of that name")
+            self._close_file(self._file)
         elif self._file and self._is_full(self._file):
-            self._rotate(self._file)
+            try:
+                self.path.rename(full_path(self.path))
+            except OSError as error:
+                self._warn(f"cannot rename {self.path}, which is full: {error.strerror}; the recording continues in it")
+                self._rotation = Rotation()
+            else:
+                self._close_file(self._file)
         if self._file is None:
             self._file = RecordingFile(self.path, append=True)
             self._appended, self._since = 0, time.monotonic()
         self._file.append(lines)
         self._appended += len(lines)
-
-    def _begin_after_move(self, file: RecordingFile) -> None:
-        if file.is_removed:
-            self.removed += self._appended
-            event = f"was removed, and with it {self._appended} exchanges of this run"
-        else:
-            event = "was moved away"
-        self._warn(f"{self.path} {event}; the recording continues in a new file of that name")
-        self._close_file(file)
 
     def _close_file(self, file: RecordingFile) -> None:
         self._file = None
@@ -72,15 +74,6 @@ class RotatingFile:
         if not self._appended:
             return False
         return bool((size and file.size >= size) or (seconds and time.monotonic() - self._since >= seconds))
-
-    def _rotate(self, file: RecordingFile) -> None:
-        try:
-            self.path.rename(full_path(self.path))
-        except OSError as error:
-            self._warn(f"cannot rename {self.path}, which is full: {error.strerror}; the recording continues in it")
-            self._rotation = Rotation()
-        else:
-            self._close_file(file)
 
     def sync(self) -> None:
         """Have the disk confirm what was written.
