@@ -14,7 +14,6 @@ from tapehead.answers import Engine
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
-from tapehead.live.page_settings import LiveSettings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.paths import check_outputs, private
 from tapehead.recording.reader import RecordingReader
@@ -62,12 +61,12 @@ class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         quiet: whether the terminal shows no answers.
         explain: whether the terminal shows why each recorded exchange was chosen.
-        live: the live page; None for none.
+        live: the port of the live page, 0 to pick one; None for no page.
     """
 
     quiet: bool = False
     explain: bool = False
-    live: LiveSettings | None = None
+    live: int | None = None
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):

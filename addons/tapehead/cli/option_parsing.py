@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from tapehead.cli.option_types import DEFAULT_BACKLOG
 from tapehead.errors import UsageError
-from tapehead.live.page_settings import LiveSettings
 from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, parse_network
 from tapehead.protocol.routes import API_PATH, ENDPOINT_DOMAIN
 from tapehead.proxy.proxy_settings import ProxySettings
@@ -208,16 +207,3 @@ def proxy_settings(
     return ProxySettings(
         modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), access=access
     )
-
-
-def live_settings(port: int | None, title: str, workers: int = 1) -> LiveSettings | None:
-    """Return the settings of the live page; None without `--live`.
-
-    Raises:
-        UsageError: several processes answer.
-    """
-    if port is None:
-        return None
-    if workers > 1:
-        raise UsageError("--live and --workers exclude each other: the page shows the calls of one process")
-    return LiveSettings(port=port, title=title)

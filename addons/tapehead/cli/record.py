@@ -56,7 +56,7 @@ def record(
     # It loads mitmproxy, which errors in the arguments should not wait for.
     from tapehead.cli.record_run import run_recorder
 
-    page, prefix = option_parsing.live_settings(live, "record"), target.prefix if target else ""
+    prefix = target.prefix if target else ""
     log_output.log_to_stderr()
-    run = run_recorder(proxy, store, warn, endpoints=endpoint or (), prefix=prefix, quiet=quiet, live=page)
+    run = run_recorder(proxy, store, warn, endpoints=endpoint or (), prefix=prefix, quiet=quiet, live=live)
     raise typer.Exit(asyncio.run(run))

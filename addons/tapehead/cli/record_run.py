@@ -6,7 +6,6 @@ from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
-from tapehead.live.page_settings import LiveSettings
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
@@ -24,7 +23,7 @@ async def run_recorder(
     endpoints: Sequence[str] = (),
     prefix: str = "",
     quiet: bool = False,
-    live: LiveSettings | None = None,
+    live: int | None = None,
 ) -> int:
     """Record until SIGINT or SIGTERM, print the summary, and return the exit code.
 
@@ -35,7 +34,7 @@ async def run_recorder(
         endpoints: hosts that count as the endpoint besides the vendor's own.
         prefix: a path before the endpoint's own at the upstream.
         quiet: whether nothing is printed for each call.
-        live: the live page; None for none.
+        live: the port of the live page, 0 to pick one; None for no page.
 
     Raises:
         StartupError: the proxy cannot start.
@@ -44,7 +43,7 @@ async def run_recorder(
     screen, hosts, internal_errors = Screen(), Hosts(endpoints), InternalErrors(store.redact_keys)
     subscribers: list[OnStored] = [] if quiet else [screen.show_exchange]
     unmatched = UnmatchedRequests(None if quiet else screen.show)
-    with live_page(live, internal_errors) as page:
+    with live_page(live, "record", internal_errors) as page:
         if page:
             subscribers.append(page.show_stored)
         recorder = Recorder(store, warn, internal_errors, subscribers)

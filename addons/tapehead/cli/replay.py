@@ -47,7 +47,6 @@ def replay(
     modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
     redact_keys = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
-    page = option_parsing.live_settings(live, "replay")
     proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=target is None)
     engine = offline_run.EngineSettings(
         recordings=tuple(recordings),
@@ -61,7 +60,7 @@ def replay(
         keep_ids=keep_ids,
         redact_keys=redact_keys,
     )
-    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=page)
+    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=live)
     store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
     log_output.log_to_stderr()
     prefix, allowed = target.prefix if target else "", allow or ()

@@ -51,7 +51,7 @@ def run_replay(
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=display.explain)]
-    with live_page(display.live, internal_errors, engine.redact_keys) as page:
+    with live_page(display.live, "replay", internal_errors, engine.redact_keys) as page:
         if page:
             observers.append(page.show_answer)
         recorder = Recorder(store, warn, internal_errors) if store else None

@@ -42,6 +42,8 @@ def serve(
 
     if on_miss is OnMiss.FORWARD:
         raise UsageError("serve cannot forward; use tapehead replay --on-miss forward --to URL")
+    if workers > 1 and live is not None:
+        raise UsageError("--live and --workers exclude each other: the page shows the calls of one process")
     if workers > 1 and STDIN in (recordings or ()):
         raise UsageError("--workers needs recordings in files: each worker reads them, and stdin can be read once")
     engine = offline_run.EngineSettings(
@@ -55,8 +57,7 @@ def serve(
         summary=summary,
         redact_keys=option_parsing.parse_redact_keys(redact_key, keep_ids=False),
     )
-    page = option_parsing.live_settings(live, "serve", workers)
-    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=page)
+    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=live)
     clients = option_parsing.parse_clients(allow_client)
     log_output.log_to_stderr()
     address = option_parsing.parse_listen(listen)

@@ -49,7 +49,7 @@ def serve(
             warn(line)
         on_ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
         if workers == 1:
-            with live_page(display.live, run.internal_errors, settings.redact_keys) as page:
+            with live_page(display.live, "serve", run.internal_errors, settings.redact_keys) as page:
                 counts = answer_calls(
                     run,
                     listening,

@@ -8,30 +8,30 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from tapehead.internal_errors import InternalErrors
-from tapehead.live.page_settings import LiveSettings
 
 if TYPE_CHECKING:
     from tapehead.live.server import LiveServer
 
 
 def live_page(
-    settings: LiveSettings | None, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()
+    port: int | None, title: str, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()
 ) -> "AbstractContextManager[LiveServer | None]":
-    """Return a context manager that serves a live page, or does nothing if `settings` is None.
+    """Return a context manager that serves a live page, or does nothing if `port` is None.
 
     Args:
-        settings: the page's settings; None for no page.
+        port: the port on 127.0.0.1; 0 picks a free one, None is for no page.
+        title: the page's title, which is the command's name.
         internal_errors: records failures of the page.
         redact_keys: keys with identifying values, besides the built-in ones.
 
     Raises:
         StartupError: nothing can listen on the port.
     """
-    if settings is None:
+    if port is None:
         return nullcontext()
     from tapehead.live.server import LiveServer
 
-    return LiveServer(settings, internal_errors, redact_keys)
+    return LiveServer(port, title, internal_errors, redact_keys)
 
 
 def link_lines(page: "LiveServer | None") -> list[str]:

@@ -16,7 +16,6 @@ from tapehead.answers import Answer
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.app import PUBLIC, CallStream, QuietProtocol, build_app
 from tapehead.live.call_log import CallLog, LoggedCall
-from tapehead.live.page_settings import LiveSettings
 from tapehead.live.request_guard import RequestGuard
 from tapehead.live.views import AnswerViews, view_of
 from tapehead.protocol.exchange import Exchange
@@ -39,7 +38,8 @@ class LiveServer:
     `show_stored` subscribes to a recording's exchanges, `show_answer` to an engine's answers.
 
     Args:
-        settings: port and title.
+        port: the port on 127.0.0.1; 0 picks a free one.
+        title: the page's title.
         internal_errors: records failures of the page.
         redact_keys: keys with identifying values, besides the built-in ones.
 
@@ -50,10 +50,8 @@ class LiveServer:
         StartupError: nothing can listen on the port.
     """
 
-    def __init__(
-        self, settings: LiveSettings, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()
-    ) -> None:
-        listening = listen(HOST, settings.port, "--live")
+    def __init__(self, port: int, title: str, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()) -> None:
+        listening = listen(HOST, port, "--live")
         port, token = listening.getsockname()[1], secrets.token_urlsafe(_TOKEN_BYTES)
         self.link = f"http://{HOST}:{port}/#{token}"
         self._internal_errors = internal_errors
@@ -61,7 +59,7 @@ class LiveServer:
         self._queue: queue.Queue[tuple[Callable[[], LoggedCall], int] | None] = queue.Queue(MOST_WAITING)
         # Bytes put into the queue and taken out of it; each is written by one thread only.
         self._bytes_in = self._bytes_out = self._missed = 0
-        self._stream = CallStream(CallLog(), settings.title)
+        self._stream = CallStream(CallLog(), title)
         self._thread = threading.Thread(target=self._prepare_calls, name="tapehead-live", daemon=True)
         self._server = Server(
             build_app(self._stream, RequestGuard(port, token, PUBLIC), self._record_error),
