@@ -76,19 +76,19 @@ def audit(
     Example: tapehead audit recordings --format text --format html --output report.html
     """
     targets = pair(form or [], output or [])
-    from tapehead.cli.audit_run import Request, run
+    from tapehead.cli.audit_run import run
 
-    request = Request(
-        recordings=tuple(recordings),
-        targets=tuple(targets),
+    code = run(
+        recordings,
+        targets,
         fail_on=fail_on,
-        assume=tuple(assume or ()),
+        assume=assume or (),
         config=config,
-        expect=tuple(expect or ()),
+        expect=expect or (),
         coverage=coverage,
         verbose=verbose,
     )
-    raise typer.Exit(run(request))
+    raise typer.Exit(code)
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:

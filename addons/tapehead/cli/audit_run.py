@@ -1,10 +1,9 @@
 """Reading recordings, auditing them, and writing the report in each format."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from tapehead.auditor.coverage import Coverage
 from tapehead.auditor.effective_settings import lines_in_force
@@ -31,104 +30,96 @@ from tapehead.reports.json_output import render_json
 from tapehead.reports.report_formats import FailOn, Format, Target
 from tapehead.reports.report_output import style_for, write_report
 from tapehead.reports.report_wording import totals_of
-from tapehead.reports.terminal_text import TextStyle
 from tapehead.reports.timeline import Timeline, timeline_of
 
-# Events that the pages' pictures show in all; sessions without findings may take half of them.
+# Events that the pages' timelines show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 80_000
 
 
-class Request(NamedTuple):
-    """The options of an audit."""
-
-    recordings: tuple[str, ...]
-    targets: tuple[Target, ...]
-    fail_on: FailOn
-    assume: tuple[str, ...]
-    config: Path | None
-    expect: tuple[str, ...]
-    coverage: bool
-    verbose: bool
-
-
-def run(request: Request) -> int:
+def run(
+    recordings: Sequence[str],
+    targets: Sequence[Target],
+    *,
+    fail_on: FailOn,
+    assume: Iterable[str],
+    config: Path | None,
+    expect: Sequence[str],
+    coverage: bool,
+    verbose: bool,
+) -> int:
     """Audit recordings, write the report and return the exit code: 2 if a recording that was named cannot be read.
 
     Raises:
         UsageError: an assumption is unknown.
         RecordingError: nothing could be read.
     """
-    assumptions = _assumptions(request.assume)
-    reader = RecordingReader(request.recordings, warn, strict=False)
-    check_outputs((target.output for target in request.targets if target.output), reader.files)
-    config = load_config(request.config, request.expect)
-    pictures = any(target.form is Format.HTML for target in request.targets)
-    gathered = _Gathered(pictures, Coverage(config.settings) if request.coverage else None)
-    if request.verbose:
-        for line in lines_in_force(config.settings, str(config.source) if config.source else None):
+    try:
+        assumptions = parse_assumptions(assume)
+    except ValueError as error:
+        raise UsageError(f"--assume: {error}") from error
+    reader = RecordingReader(recordings, warn, strict=False)
+    check_outputs((target.output for target in targets if target.output), reader.files)
+    loaded = load_config(config, expect)
+    has_pages = any(target.form is Format.HTML for target in targets)
+    results = _Results(has_pages, Coverage(loaded.settings) if coverage else None)
+    if verbose:
+        for line in lines_in_force(loaded.settings, str(loaded.source) if loaded.source else None):
             warn(line)
-    _gather(reader, assumptions, config.settings, gathered)
-    report = build_report(gathered.sessions)
-    if gathered.coverage:
-        report["coverage"] = gathered.coverage.report().report()
-    for target in request.targets:
-        write_report(_render(target, report, gathered, request), target.output)
-    if all(target.output for target in request.targets):
-        written = ", ".join(str(target.output) for target in request.targets)
+    _audit(reader, assumptions, loaded.settings, results)
+    report = build_report(results.sessions)
+    if results.coverage:
+        report["coverage"] = results.coverage.report().report()
+    for target in targets:
+        write_report(_render(target, report, results, fail_on, verbose=verbose), target.output)
+    if all(target.output for target in targets):
+        written = ", ".join(str(target.output) for target in targets)
         warn(f"{totals_of(report['summary'])}; wrote {written}")
     if reader.unreadable:
         return 2
-    return int(any(fails(located.finding, request.fail_on) for located in locate_findings(report)))
-
-
-def _assumptions(settings: Iterable[str]) -> Assumptions:
-    try:
-        return parse_assumptions(settings)
-    except ValueError as error:
-        raise UsageError(f"--assume: {error}") from error
+    return int(any(fails(located.finding, fail_on) for located in locate_findings(report)))
 
 
 # ---- Reading ----
 
 
 @dataclass
-class _Gathered:
+class _Results:
     """The results of an audit, in the order of the recordings' lines."""
 
-    pictures: bool
+    has_pages: bool
     coverage: Coverage | None = None
-    results: list[tuple[tuple[int, int], dict[str, object], Timeline | None]] = field(default_factory=list)
+    rows: list[tuple[tuple[int, int], dict[str, object], Timeline | None]] = field(default_factory=list)
     bodies: BodyStore = field(default_factory=BodyStore)
-    room: int = MOST_EVENTS_DRAWN
+    events_left: int = MOST_EVENTS_DRAWN
 
     @property
     def sessions(self) -> list[dict[str, object]]:
-        return [session for _, session, _ in self.results]
+        return [session for _, session, _ in self.rows]
 
     def keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield the entries, having kept their bodies if pages are to show them."""
         for entry in entries:
-            if self.pictures:
+            if self.has_pages:
                 self.bodies.keep(entry.recording, entry)
             yield entry
 
-    def add(self, place: tuple[int, int], result: SessionResult) -> None:
-        self.results.append((place, session_of(result), self._draw(result)))
+    def add(self, position: tuple[int, int], result: SessionResult) -> None:
+        self.rows.append((position, session_of(result), self._draw(result)))
         if self.coverage:
             self.coverage.add(result)
 
     def _draw(self, result: SessionResult) -> Timeline | None:
         reserve = 0 if result.findings else MOST_EVENTS_DRAWN // 2
-        if not self.pictures or result.events > self.room - reserve:
+        if not self.has_pages or result.events > self.events_left - reserve:
             return None
-        self.room -= result.events
+        self.events_left -= result.events
         return timeline_of(result)
 
     def details(self) -> list[Detail]:
-        return [Detail(picture, self.bodies.of(picture)) if picture else Detail() for _, _, picture in self.results]
+        return [Detail(drawn, self.bodies.of(drawn)) if drawn else Detail() for _, _, drawn in self.rows]
 
 
-def _gather(reader: RecordingReader, assumptions: Assumptions, settings: AuditSettings, gathered: _Gathered) -> None:
+def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSettings, results: _Results) -> None:
     """Audit everything that can be read.
 
     Raises:
@@ -136,33 +127,28 @@ def _gather(reader: RecordingReader, assumptions: Assumptions, settings: AuditSe
     """
     order = {name_of(path): number for number, path in enumerate(reader.files)}
     with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
-        entries = gathered.keep_bodies(reader.entries(show))
+        entries = results.keep_bodies(reader.entries(show))
         for result in audit(entries, settings, measure=partial(calculate, assume=assumptions)):
-            gathered.add((order.get(result.recording, -1), result.line), result)
+            results.add((order.get(result.recording, -1), result.line), result)
     if not reader.exchanges:
         raise RecordingError("nothing to audit: no recording could be read")
-    gathered.results.sort(key=lambda item: item[0])
+    results.rows.sort(key=lambda item: item[0])
 
 
 # ---- Writing ----
 
 
-def _render(target: Target, report: Report, gathered: _Gathered, request: Request) -> str:
+def _render(target: Target, report: Report, results: _Results, fail_on: FailOn, *, verbose: bool) -> str:
     match target.form:
         case Format.JSON:
             return render_json(report)
         case Format.JUNIT:
-            return render_junit(report, request.fail_on)
+            return render_junit(report, fail_on)
         case Format.SARIF:
             return render_sarif(report)
         case Format.HTML:
-            return render_html(report, gathered.details())
+            return render_html(report, results.details())
         case Format.TEXT:
-            style = style_for(target.output, verbose=request.verbose)
-            return render_text(report, style) + _render_coverage(gathered.coverage, style)
-
-
-def _render_coverage(coverage: Coverage | None, style: TextStyle) -> str:
-    if coverage is None:
-        return ""
-    return f"\n{render_coverage(coverage.report(), style)}"
+            style = style_for(target.output, verbose=verbose)
+            text, coverage = render_text(report, style), results.coverage
+            return f"{text}\n{render_coverage(coverage.report(), style)}" if coverage else text
