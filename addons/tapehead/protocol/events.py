@@ -1,7 +1,7 @@
-"""An event of a session, made of whatever body arrived.
+"""An event of a session, parsed leniently from any body.
 
-What a body does not have, or has with an impossible type, is None or empty in its event, so that the session's rules,
-metrics and replay need no checks of their own; what is wrong with the body is for the rules of one exchange.
+A value that is missing or has the wrong type is None or empty in the event, so that the session's rules, metrics and
+replay need no checks of their own; the rules of single exchanges report errors in the body.
 """
 
 import math
@@ -29,7 +29,7 @@ _LARGEST = 2**63
 # Not a MappingProxyType: events are pickled.
 _NOTHING: Mapping[str, Any] = {}
 
-# What identifies content and player, the most telling first.
+# The parameters that identify content and player, the most significant first.
 IDENTITY_KEYS = (
     keys.MEDIA_ID,
     keys.MEDIA_NAME,
@@ -58,20 +58,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a session.
 
     Attributes:
-        type: the `eventType`; None where that is no string.
+        type: the `eventType`; None if that is no string.
         playhead: seconds into the content, or None.
         ts: the device's clock, milliseconds since 1970, or None.
         params, quality, metadata: the objects `params`, `qoeData` and `customMetadata`.
-        other_type: an `eventType` that is no string, as text.
-        index: its place in the session in order of arrival; 0 is the sessionStart.
+        other_type: an `eventType` that is no string, converted to one.
+        index: its position in the session in order of arrival; 0 is the sessionStart.
         arrived_ms: when its request came, milliseconds since 1970.
-        answered_ms: when the answer was there, or the failure that came instead.
-        status: of the answer; None if there was none.
-        call: what was asked of the endpoint.
+        answered_ms: when the response or the error that came instead was complete, milliseconds since 1970.
+        status: the response's status; None if there was no response.
+        call: the call of the API.
         sid: the session id; None if the session never got one.
         in_array: whether it came in an array, as part of a downloaded session.
         recording: the name of the recording that holds it.
-        line: the number of its line in there.
+        line: the number of its line in the recording.
     """
 
     type: str | None = None
@@ -123,7 +123,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_event(body: object, **delivery: Any) -> Event:
-    """Return the event that a parsed body holds; `delivery` has the fields that are not in the body."""
+    """Return the event in a parsed body; `delivery` has the fields that are not in the body."""
     parts = _section(body)
     named, time = parts.get(EVENT_TYPE), _section(parts.get(PLAYER_TIME))
     ts = as_number(time.get(TS))
@@ -140,16 +140,16 @@ def read_event(body: object, **delivery: Any) -> Event:
 
 
 def first_event(body: object) -> Event:
-    """Return the event that a parsed body holds, the first one of a downloaded array."""
+    """Return the event in a parsed body, the first one of a downloaded array."""
     return read_event(body[0] if isinstance(body, list) and body else body)
 
 
 def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: int = 0) -> Iterator[Event]:
-    """Yield the events that an exchange carries: one; of a downloaded array all; of a preflight or a schema none.
+    """Yield the events in an exchange: one; of a downloaded array all; of a preflight or a schema none.
 
     Args:
         exchange: the exchange.
-        arrived_ms: when its request came, as `arrival_of` has it.
+        arrived_ms: when its request came, as `arrival_of` returns it.
         recording: the name of its recording.
         line: the number of its line.
     """
@@ -191,7 +191,7 @@ def identity_of(params: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _comparable(value: object) -> object:
-    """Return a value that can be compared and hashed; numbers are equal whatever their spelling."""
+    """Return a value that can be compared and hashed; objects and arrays become JSON with sorted keys."""
     if not isinstance(value, dict | list):
         return value
     try:
@@ -236,7 +236,7 @@ def parse_body(request: Request) -> Any:
     """Return the request's body as parsed JSON.
 
     Raises:
-        ValueError: it is not one JSON value; the message says what and where.
+        ValueError: it is not one JSON value; the message names the problem and its place.
     """
     value, error = request.parsed
     if not (error or request.coded):

@@ -1,6 +1,6 @@
-"""Limits of validation: schemas that unfold without end, and bodies of a million values, cost no time.
+"""Limits of validation: the size and depth of schemas, the number of values checked in a body.
 
-Schemas come from endpoints, recordings and files, bodies from any player. The validator itself has no bounds: it lists
+Schemas come from endpoints, recordings and files, bodies from any player. The validator itself has no limits: it lists
 every error of a body, follows references to any depth, and takes time that doubles with each level of a schema that
 refers to itself. Events are flat, so none of that is needed.
 """
@@ -11,10 +11,10 @@ from itertools import chain, takewhile
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin
 
-# Schemas within a schema, and values that they list, with every reference followed; and how deep they nest.
+# Subschemas and listed values of a schema, with every reference followed; and the depth of their nesting.
 MOST_PARTS = 5_000
 MOST_LEVELS = 100
-# Values of a body times parts of its schema. Of a body with more, not all that no schema names is checked.
+# Values of a body times parts of its schema. Of larger bodies, only some of the values not in the schema are checked.
 MOST_CHECKS = 50_000
 LEAST_VALUES, MOST_VALUES = 100, 1_000
 
@@ -23,7 +23,7 @@ _ANCHORS = ("$anchor", "$dynamicAnchor")
 _DEFINITIONS = ("definitions", "$defs")
 _MAPS = ("properties", "patternProperties", "dependencies", "dependentSchemas")
 _DATA = ("enum", "const", "default", "examples")
-# The validator's own name for a schema without an id, as a URL that others can be joined to.
+# The validator's own base URL for a schema without an id.
 _NOWHERE = "http://json-schema/"
 _INDEX = re.compile(r"[0-9]{1,9}")
 
@@ -36,14 +36,15 @@ class _Extent(NamedTuple):
 
 
 def count_parts(schema: Mapping[str, Any], id_key: str) -> int:
-    """Return how many schemas and listed values a schema is made of, with every reference in it followed.
+    """Return the number of subschemas and listed values in a schema, with every reference followed.
 
     Args:
         schema: the schema.
         id_key: the keyword that gives a schema an id.
 
     Raises:
-        ValueError: too many, or without end; or a schema inside has an id, so that references mean something else.
+        ValueError: there are too many, or a reference is circular; or a subschema has an id, which changes the meaning
+            of references.
     """
     return SchemaSize(schema, id_key).of(schema).parts
 
@@ -63,39 +64,36 @@ class SchemaSize:
                     self._anchors.setdefault(anchor, []).append(part)
 
     def of(self, part: Mapping[str, Any], level: int = 0) -> _Extent:
-        """Return what a part of the schema comes to at a level."""
-        known = self._known.get(id(part)) or self._measure(part, level)
-        if level + known.levels > MOST_LEVELS:
+        """Return the extent of a part of the schema that is nested at `level`."""
+        extent = self._known.get(id(part))
+        if extent is None:
+            self._refuse_id(part)
+            children = chain(_parts(part), self._targets(part)) if level <= MOST_LEVELS else ()
+            extents = [self.of(each, level + 1) for each in children]
+            listed = sum(len(part[key]) for key in ("enum", "required") if isinstance(part.get(key), list))
+            levels = 1 + max((each.levels for each in extents), default=0)
+            extent = _Extent(1 + listed + sum(each.parts for each in extents), levels)
+        if level + extent.levels > MOST_LEVELS:
             raise ValueError(f"it nests deeper than {MOST_LEVELS} levels, or refers to itself")
-        if known.parts > MOST_PARTS:
+        if extent.parts > MOST_PARTS:
             raise ValueError(f"it has more than {MOST_PARTS} parts, with its references followed")
-        self._known[id(part)] = known
-        return known
-
-    def _measure(self, part: Mapping[str, Any], level: int) -> _Extent:
-        self._refuse_id(part)
-        if level > MOST_LEVELS:
-            return _Extent(1, 1)
-        extents = [self.of(each, level + 1) for each in chain(_parts(part), self._targets(part))]
-        listed = sum(len(part[key]) for key in ("enum", "required") if isinstance(part.get(key), list))
-        return _Extent(
-            1 + listed + sum(each.parts for each in extents), 1 + max((e.levels for e in extents), default=0)
-        )
+        self._known[id(part)] = extent
+        return extent
 
     def _refuse_id(self, part: Mapping[str, Any]) -> None:
         if part is not self._root and isinstance(part.get(self._id_key), str):
             raise ValueError(f"a schema inside it has an {self._id_key} of its own; expected one for the whole")
 
     def _targets(self, part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """Yield what a part refers to; what is not inside the schema, the validator refuses."""
+        """Yield the schemas that `part` refers to inside the root; the validator rejects other references."""
         for reference in (part[key] for key in _REFERENCES if isinstance(part.get(key), str)):
             document, _, place = reference.partition("#")
             if self._url_of(document) == self._url_of(""):
-                found = [resolve(self._root, f"#{place}"), *self._anchors.get(unquote(place), ())]
-                yield from (each for each in found if isinstance(each, dict))
+                targets = [resolve(self._root, f"#{place}"), *self._anchors.get(unquote(place), ())]
+                yield from (each for each in targets if isinstance(each, dict))
 
     def _url_of(self, document: str) -> str:
-        """Return where a reference's document is, next to the schema itself."""
+        """Return the URL of a reference's document, resolved against the schema's own id."""
         own = self._root.get(self._id_key)
         base = own.partition("#")[0] if isinstance(own, str) else ""
         try:
@@ -106,7 +104,7 @@ class SchemaSize:
 
 
 def _all_parts(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield a schema and all that stand in it, definitions too; without recursion, since depth is up to the sender."""
+    """Yield a schema and its subschemas, definitions too; without recursion, since their depth has no limit."""
     waiting = [root]
     while waiting:
         part = waiting.pop()
@@ -115,7 +113,7 @@ def _all_parts(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the schemas that stand in a schema and are applied with it."""
+    """Yield the direct subschemas of a schema, without definitions."""
     yield from _inside(schema, _MAPS)
     for key, value in schema.items():
         if key not in (*_MAPS, *_DEFINITIONS, *_DATA):
@@ -128,7 +126,7 @@ def _inside(schema: Mapping[str, Any], keys: tuple[str, ...]) -> Iterator[Mappin
 
 
 def resolve(root: Mapping[str, Any], reference: str) -> object:
-    """Return what a reference inside a schema leads to by keys and indexes; None for nothing."""
+    """Return the target of a JSON pointer inside a schema; None if there is none."""
     head, *keys = unquote(reference.removeprefix("#")).split("/")
     found: Any = None if head else root
     for key in keys:
@@ -141,7 +139,7 @@ def resolve(root: Mapping[str, Any], reference: str) -> object:
 
 
 def names_in(schema: Mapping[str, Any]) -> frozenset[str]:
-    """Return the keys that a schema and its parts name."""
+    """Return the property names in a schema and its subschemas."""
     parts = list(_all_parts(schema))
     tables = (part[key] for part in parts for key in _MAPS if isinstance(part.get(key), dict))
     lists = (part["required"] for part in parts if isinstance(part.get("required"), list))
@@ -149,22 +147,22 @@ def names_in(schema: Mapping[str, Any]) -> frozenset[str]:
 
 
 def trim_body(body: object, names: frozenset[str], parts: int) -> object:
-    """Return a body with as many of its values as a schema of so many parts may check, and those that it names.
+    """Return a body reduced to the values that a schema of `parts` parts may check, and those in `names`.
 
-    Arrays lose what stands behind, objects what no schema names: a value that is left is the same, and in its place.
+    Arrays are cut at their end, objects lose keys that the schema does not name; the remaining values keep their paths.
     """
     return BodyTrimmer(names, max(LEAST_VALUES, min(MOST_VALUES, MOST_CHECKS // parts))).cut(body, 0)
 
 
 class BodyTrimmer:
-    """Cuts bodies, down to a number of values in all."""
+    """Trims bodies to a number of values in all."""
 
     def __init__(self, names: frozenset[str], left: int) -> None:
         self._names = names
         self._left = left
 
     def cut(self, value: object, level: int) -> object:
-        """Return the value with what there is room for."""
+        """Return the value without what exceeds the limit."""
         if level > MOST_LEVELS:
             return value
         if isinstance(value, list):

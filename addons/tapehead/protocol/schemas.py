@@ -1,9 +1,9 @@
-"""The JSON Schemas (draft-04) of the event types, built from the table of parameters.
+"""JSON Schemas (draft-04) of the event types, built from the table of parameters, and validation with them.
 
 A schema has the shape in which the endpoint itself serves it at `GET /api/v1/schemas/{eventType}`: `definitions`
 for playerTime, eventType, qoeData, customMetadata and the event, `type`, and a `$ref` to the event (reference:
-validating event requests). Like the published sample, it allows no additional property at any level; what tapehead
-makes of such a property is a question of rules, not of the schema.
+validating event requests). Like the published sample, it allows no additional property at any level; the severity
+of such a property is up to the rules.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -40,19 +40,19 @@ _CUSTOMER_IDS: Schema = {
         "additionalProperties": False,
     },
 }
-# Values that are objects or arrays, where a column of the table cannot say it.
+# Schemas of objects and arrays, which the table's columns cannot express.
 _SHAPES = {"visitor.customerIDs": _CUSTOMER_IDS, "statesStart": _STATES, "statesEnd": _STATES}
 
 
 class SchemaError(NamedTuple):
-    """One thing that a schema holds against a body.
+    """An error that validation found in a body.
 
     Attributes:
         keyword: the JSON Schema keyword that failed, such as `type` or `required`.
-        path: keys and indexes down to the place.
-        value: what stands there.
-        expected: what the keyword wanted: types, a key, allowed values, a bound, a pattern; for
-            `additionalProperties` the keys that should not be there.
+        path: keys and indexes from the body to the value.
+        value: the value there.
+        expected: types, a key, allowed values, a limit or a pattern, by keyword; for `additionalProperties` the keys
+            that are not allowed.
     """
 
     keyword: str
@@ -73,58 +73,44 @@ def _value_schema(parameter: Parameter) -> Schema:
 
 
 def _closed(properties: Schema, required: list[str]) -> Schema:
-    """Return an object of these properties and no others; draft-04 wants `required` absent rather than empty."""
+    """Return the schema of an object with these properties only; draft-04 forbids an empty `required`."""
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return schema | {"required": required} if required else schema
 
 
-def _definitions(event_type: str) -> Schema:
+def build_schema(event_type: str, base_url: str = BASE_URL) -> Schema:
+    """Return the JSON Schema of `event_type` (one of EVENT_TYPES), as an endpoint at `base_url` would serve it."""
     quality = {row.key: _value_schema(row) for row in parameters_of(event_type, "qoeData")}
-    return {
-        "playerTime": _closed({"playhead": {"type": "number"}, "ts": {"type": "integer"}}, ["playhead", "ts"]),
-        "eventType": {"type": "string", "enum": list(EVENT_TYPES)},
-        "qoeData": _closed(quality, []),
-        "customMetadata": {
-            "type": "object",
-            "patternProperties": {METADATA_KEY: {"type": "string"}},
-            "additionalProperties": False,
-        },
-        event_type: _event(event_type),
-    }
-
-
-def _event(event_type: str) -> Schema:
     params = {row.key: _value_schema(row) for row in parameters_of(event_type, "params")}
-    needed = required_of(event_type)
+    required_params = required_of(event_type)
     properties: Schema = {
         "eventType": {"type": "string", "enum": [event_type]},
         "playerTime": {"$ref": "#/definitions/playerTime"},
-        "params": _closed(params, needed),
+        "params": _closed(params, required_params),
         "qoeData": {"$ref": "#/definitions/qoeData"},
     }
     row = event_type_of(event_type)
     if row.metadata:
         properties["customMetadata"] = {"$ref": "#/definitions/customMetadata"}
-    # A statesUpdate needs either of its two lists, so its params must be there though neither key is required.
-    with_params = needed or row.needs_params
-    return _closed(properties, ["eventType", "playerTime", *(["params"] if with_params else [])])
-
-
-def build_schema(event_type: str, base_url: str = BASE_URL) -> Schema:
-    """Return the JSON Schema of `event_type` (one of EVENT_TYPES), as an endpoint at `base_url` would serve it."""
+    # A statesUpdate needs either of its two lists, so its params are required though neither key is.
+    required = ["eventType", "playerTime", *(["params"] if required_params or row.needs_params else [])]
     return {
         "$schema": DRAFT,
         "id": f"{base_url}/api/v1/schemas/{event_type}",
-        "definitions": _definitions(event_type),
+        "definitions": {
+            "playerTime": _closed({"playhead": {"type": "number"}, "ts": {"type": "integer"}}, ["playhead", "ts"]),
+            "eventType": {"type": "string", "enum": list(EVENT_TYPES)},
+            "qoeData": _closed(quality, []),
+            "customMetadata": {
+                "type": "object",
+                "patternProperties": {METADATA_KEY: {"type": "string"}},
+                "additionalProperties": False,
+            },
+            event_type: _closed(properties, required),
+        },
         "type": "object",
         "$ref": f"#/definitions/{event_type}",
     }
-
-
-def _any_event() -> Schema:
-    shared = build_schema("play")["definitions"]
-    properties = {name: shared[name] for name in ("playerTime", "qoeData")} | {"params": {"type": "object"}}
-    return {"$schema": DRAFT, "type": "object", "properties": properties, "required": ["eventType", "playerTime"]}
 
 
 class Schemas:
@@ -137,7 +123,7 @@ class Schemas:
         recorded: the event types whose schema came from the real endpoint.
 
     Raises:
-        ValueError: a recorded schema is no JSON Schema, or needs another one; nothing is fetched.
+        ValueError: a recorded schema is no JSON Schema, or refers to another document; nothing is fetched.
     """
 
     def __init__(self, recorded: Mapping[str, Schema] | None = None) -> None:
@@ -146,10 +132,10 @@ class Schemas:
         self._checkers = {**_built_in(), **{name: _compile(name, schema) for name, schema in (recorded or {}).items()}}
 
     def learn(self, event_type: str, schema: Schema) -> None:
-        """Take a schema that the real endpoint served into use.
+        """Use a schema that the real endpoint served from now on.
 
         Raises:
-            ValueError: it is no JSON Schema; the one in use stays.
+            ValueError: it is no JSON Schema; the schema in use does not change.
         """
         self._checkers[event_type] = _compile(event_type, schema)
         self._schemas[event_type] = schema
@@ -162,14 +148,17 @@ class Schemas:
         return event_type in self._schemas
 
     def schema_errors(self, event_type: str | None, body: object) -> Iterator[SchemaError]:
-        """Yield what the schema of `event_type` holds against a parsed body, in the schema's order.
+        """Yield the errors of a parsed body by the schema of `event_type`, in the schema's order.
 
-        Where the type is None, because the body names none that is known, only what all events share counts. Of a body
-        with a thousand values and more that no schema names, at least one of the complaints comes.
+        If the type is None, because the body has no known one, only the parts common to all events are checked. Of a
+        body with a thousand or more values that the schema does not name, at least one error is found.
         """
         checker = self._checkers[event_type or _ANY]
         try:
-            yield from map(_complaint, checker.errors(body))
+            for error in checker.errors(body):
+                kind = error.kind
+                expected = getattr(kind, _EXPECTED.get(kind.name, ""), None)
+                yield SchemaError(kind.name, tuple(error.instance_path), error.instance, expected)
         except ValueError:  # nested deeper than the validator goes
             yield SchemaError("depth", (), body, None)
 
@@ -190,20 +179,20 @@ _VALIDATORS: dict[str, Callable[..., jsonschema_rs.Validator]] = {
 }
 
 
-# A pattern that takes more steps matches nothing; without a bound, some take longer than a viewer lives.
+# A pattern that takes more steps matches nothing; without a limit, backtracking can take exponential time.
 _PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=1000, size_limit=1_000_000)
 _ANY = "any event"
 
 
 class _Checker(NamedTuple):
-    """A schema in use: what validates, the keys that the schema names, and how many parts it has."""
+    """A compiled schema: its validator, the property names in it, and the number of its parts."""
 
     validator: jsonschema_rs.Validator
     names: frozenset[str]
     parts: int
 
     def errors(self, body: object) -> Iterator[jsonschema_rs.ValidationError]:
-        """Yield what is wrong with a body; of a large one at least the first thing."""
+        """Yield the errors of a body; of a large one at least the first."""
         if self.validator.is_valid(body):
             return
         errors = self.validator.iter_errors(trim_body(body, self.names, self.parts))
@@ -224,8 +213,11 @@ def _documented() -> Mapping[str, Schema]:
 
 @cache
 def _built_in() -> Mapping[str, _Checker]:
-    """Return the documented schemas, ready for use, and what all events share."""
-    return {name: _compile(name, schema) for name, schema in [*_documented().items(), (_ANY, _any_event())]}
+    """Return the compiled documented schemas, and under _ANY one of the parts common to all events."""
+    shared = _documented()["play"]["definitions"]
+    properties = {name: shared[name] for name in ("playerTime", "qoeData")} | {"params": {"type": "object"}}
+    any_event = {"$schema": DRAFT, "type": "object", "properties": properties, "required": ["eventType", "playerTime"]}
+    return {name: _compile(name, schema) for name, schema in [*_documented().items(), (_ANY, any_event)]}
 
 
 def _compile(event_type: str, schema: Schema) -> _Checker:
@@ -239,10 +231,10 @@ def _compile(event_type: str, schema: Schema) -> _Checker:
 
 
 def draft_of(schema: Mapping[str, Any]) -> str:
-    """The draft that a schema names with $schema, such as `draft-07`; draft-04, which the endpoint speaks, without.
+    """Return the draft in a schema's $schema, such as `draft-07`; without $schema draft-04, which the endpoint uses.
 
     Raises:
-        ValueError: it names none that is known.
+        ValueError: the draft is unknown.
     """
     named = str(schema.get("$schema", DRAFT)).rstrip("#")
     if named not in _DRAFTS:
@@ -251,12 +243,12 @@ def draft_of(schema: Mapping[str, Any]) -> str:
 
 
 def _refuse(uri: str) -> NoReturn:
-    """Fetch nothing: a schema in a recording or in a file must not send tapehead to other places."""
+    """Reject a reference to another document: a recorded schema must not make tapehead fetch URLs."""
     raise ValueError(f"{uri} is outside the schema")
 
 
 def _reason(error: Exception) -> str:
-    """Return what is wrong with a schema, in one line, with the place."""
+    """Return the problem of an invalid schema in one line, with its path."""
     if not isinstance(error, jsonschema_rs.ValidationError):
         return str(error)
     if error.kind.name == "$ref":
@@ -266,7 +258,7 @@ def _reason(error: Exception) -> str:
     return f"{place}: {error.message}" if place else error.message
 
 
-# What each kind of validation error says it expected, by the attribute that has it.
+# The attribute of each kind of validation error that has the expected value.
 _EXPECTED = {
     "type": "types",
     "required": "property",
@@ -285,14 +277,8 @@ _EXPECTED = {
 }
 
 
-def _complaint(error: jsonschema_rs.ValidationError) -> SchemaError:
-    keyword = error.kind.name
-    expected = getattr(error.kind, _EXPECTED.get(keyword, ""), None)
-    return SchemaError(keyword, tuple(error.instance_path), error.instance, expected)
-
-
 def served_schema(exchange: Exchange) -> dict[str, Any] | None:
-    """Return the schema that the endpoint served in an exchange of the schema call; None where it served none."""
+    """Return the schema that the endpoint served in an exchange of the schema call; None if it served none."""
     response = exchange.response
     schema = response.json() if response and response.status == 200 else None
     return schema if isinstance(schema, dict) else None

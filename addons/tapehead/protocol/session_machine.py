@@ -1,6 +1,6 @@
 """The session machine: the state of a session after each of its events.
 
-It knows nothing of time, playheads or answers. The transitions and their theory stand in `transitions`.
+Times, playheads and responses play no part in it. See `transitions` for its tables and their theory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,8 +20,8 @@ from tapehead.protocol.transitions import (
     find_transition,
 )
 
-# Player states that are followed. The back end keeps ten of a session; a player that makes names up without end must
-# not make every later step carry them all.
+# The number of player states that are tracked, so that a player with ever new names does not slow down each step. The
+# back end keeps ten of a session.
 MOST_STATES = 100
 
 
@@ -31,7 +31,7 @@ class State(NamedTuple):
     Attributes:
         life, playback, ad_break, ad, chapter: the five machines.
         states: the names of the player states that are on.
-        known_states: the names that were ever started or ended, the first MOST_STATES of them; others move nothing.
+        known_states: the first MOST_STATES names that were started or ended; others are ignored.
         late: whether the session's beginning was not recorded.
     """
 
@@ -66,19 +66,19 @@ class State(NamedTuple):
 
 
 UNOPENED = State()
-# Of a session whose sessionStart was not recorded.
+# The first state of a session whose sessionStart was not recorded.
 UNSURE = State(ad_break=AdBreak.UNSURE, ad=Part.UNSURE, chapter=Part.UNSURE, late=True)
 
 
 class Violation(NamedTuple):
-    """An event that does not fit the session's state, and the player state that it is about, if any."""
+    """The kind of an event's violation, and the name of the player state concerned, if any."""
 
     kind: ViolationKind
     name: str = ""
 
 
 class Step(NamedTuple):
-    """An event, where the session was before it and after it, and what it broke there."""
+    """An event, the session's state before and after it, and its violations."""
 
     event: Event
     before: State
@@ -96,80 +96,71 @@ def run(events: Iterable[Event]) -> Iterator[Step]:
 
 
 def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
-    """Return where `event` takes a session that is at `state`, and what it breaks there."""
-    return _move_all(state, event.type or "", tuple(_switches(state, event)))
+    """Return the state of a session after `event` came in `state`, and the violations."""
+    active, event_type = ACTIVE_MACHINES[state.life], event.type or ""
+    moves: dict[str, Any] = {}
+    violations: list[Violation] = []
+    for machine in _MACHINES:
+        if machine in active:
+            moves[machine], violation = find_transition(machine, getattr(state, machine), event_type)
+            violations += [Violation(violation)] if violation else []
+    after = state._replace(**moves)
+    for name, switch_event in _switches(state, event) if "state" in active else ():
+        after, violation = _switch(after, name, switch_event)
+        violations += [Violation(violation, name)] if violation else []
+    return after, tuple(violations)
 
 
 def close(state: State) -> tuple[State, tuple[Violation, ...]]:
-    """Return where a session at `state` goes when it says no more, and what it has left open."""
-    return _move_all(state, TIMEOUT, ())
+    """Return the state of a session after it timed out in `state`, and the violations: what was left open."""
+    return advance(state, Event(type=TIMEOUT))
 
 
 def table_cells_of(state: State, event: Event) -> Iterator[tuple[str, StrEnum, str]]:
-    """Where in the table `event` finds a session that is at `state`: machines that move now, their states, its type.
+    """Yield the cells of TABLE that `event` reaches in `state`: machine, its state, event type.
 
-    The machine of player states comes once for each name, with stateStart or stateEnd.
+    A statesUpdate reaches the machine of player states once for each name, as stateStart or stateEnd.
     """
-    listening = ACTIVE_MACHINES[state.life]
-    yield from ((name, getattr(state, name), event.type or "") for name in _MACHINES if name in listening)
-    for name, event_type in _switches(state, event) if "state" in listening else ():
+    active = ACTIVE_MACHINES[state.life]
+    yield from ((name, getattr(state, name), event.type or "") for name in _MACHINES if name in active)
+    for name, event_type in _switches(state, event) if "state" in active else ():
         yield "state", switch_of(state, name), event_type
         state, _ = _switch(state, name, event_type)
-
-
-def _move_all(
-    state: State, event_type: str, switches: tuple[tuple[str, str], ...]
-) -> tuple[State, tuple[Violation, ...]]:
-    listening = ACTIVE_MACHINES[state.life]
-    found = {name: find_transition(name, getattr(state, name), event_type) for name in _MACHINES if name in listening}
-    moves: dict[str, Any] = {name: found[name].to for name in found}
-    moved, violations = (
-        state._replace(**moves),
-        [Violation(each.violation) for each in found.values() if each.violation],
-    )
-    for name, event in switches if "state" in listening else ():
-        moved, violation = _switch(moved, name, event)
-        violations += [Violation(violation, name)] if violation else []
-    return moved, tuple(violations)
 
 
 _MACHINES = ("life", "playback", "ad_break", "ad", "chapter")
 
 
 def _switch(state: State, name: str, event_type: str) -> tuple[State, ViolationKind | None]:
-    """Return where the machine of the player state `name` goes."""
+    """Return the state after a start or end of the player state `name`, and the violation, if any."""
     is_known = name in state.known_states
     if not is_known and len(state.known_states) >= MOST_STATES:
         return state, None
-    found = find_transition("state", switch_of(state, name), event_type)
-    known = state.known_states if is_known else state.known_states | {name}
-    return state._replace(
-        states=_turned(state.states, name, found.to == Switch.ON), known_states=known
-    ), found.violation
-
-
-def _turned(states: frozenset[str], name: str, on: bool) -> frozenset[str]:
-    if (name in states) == on:
-        return states
-    return states | {name} if on else states - {name}
+    transition = find_transition("state", switch_of(state, name), event_type)
+    known, states, on = state.known_states, state.states, transition.to == Switch.ON
+    if not is_known:
+        known |= {name}
+    if (name in states) != on:
+        states = states | {name} if on else states - {name}
+    return state._replace(states=states, known_states=known), transition.violation
 
 
 def switch_of(state: State, name: str) -> Switch:
-    """Return where the machine of the player state `name` is."""
+    """Return the state of the machine of the player state `name`."""
     if name in state.states:
         return Switch.ON
     return Switch.UNSURE if state.late and name not in state.known_states else Switch.OFF
 
 
 def _switches(state: State, event: Event) -> Iterator[tuple[str, str]]:
-    """Yield the player states that an event starts and ends, as (name, stateStart or stateEnd)."""
+    """Yield the player states that `event` starts and ends, as (name, stateStart or stateEnd)."""
     if event.type in ("stateStart", "stateEnd"):
         name = event.text("media.state.name")
         yield from [] if name is None else [(name, event.type)]
     elif event.type == "statesUpdate":
         starts = [(name, "stateStart") for name in event.state_names("statesStart")]
         ends = [(name, "stateEnd") for name in event.state_names("statesEnd")]
-        # A name in both lists: what is on ends first, what is off starts first.
+        # Of a name in both lists, the end comes first if the state is on, else the start.
         yield from (end for end in ends if end[0] in state.states)
         yield from starts
         yield from (end for end in ends if end[0] not in state.states)

@@ -1,35 +1,34 @@
-"""The transitions of a session: the state each event leads to, and the rule that it breaks there.
+"""The transition tables of a session: the state that each event leads to, and the violation that it is there.
 
-Theory. The endpoint checks each body by itself and knows no session; the back end behind it does. It keeps, for
-each session, five machines side by side, and one more for every player state that has a name:
+Theory. The endpoint validates each body by itself, without its session; the back end behind it tracks sessions. A
+session is modelled by five parallel state machines, and one more for each named player state:
 
     life        unopened, open, completed, ended
     playback    starting, playing, paused, buffering
     ad_break    closed, open, filled (an ad was in it)
     ad          none, open
     chapter     none, open
-    a state     off, on
+    state       off, on (one for each name)
 
-Every event goes to all machines. `TABLE` says for each machine, state and event where that leads, and by which
-rule's name the event is a slip there. An event without an entry leaves the machine as it is: a ping moves nothing.
-States that nothing leads out of have an empty row, so that silence is a decision. `ANY` stands for events without
-an entry of their own in that row, and `SILENCE` for what happens to a session that says no more: the back end
-closes it by its timeouts, and what is open then has been left open, just as at sessionEnd.
+Every event is applied to all machines. `TABLE` gives for each machine, state and event the next state, and the
+violation if the event is not allowed there. An event without an entry leaves the machine in its state, as every ping
+does. `ANY` matches events without an entry of their own in that row. `TIMEOUT` is the end of a session that sends no
+more events: the back end closes it, and anything still open is a violation, as it is at sessionEnd.
 
-After a slip the machine goes where the player most likely is, so that one mistake is one finding. Two states exist
-for that. A start inside something open is either a close that was forgotten or a real nesting: the machine is
-`doubled`, and after the next close `unsure`. In `unsure` a close is fine and so is none. A session whose beginning
-nobody recorded is `unsure` from its first event on.
+After a violation the machine moves to the player's most likely state, so that one mistake is one finding. Two states
+exist for that. A start while something is open is either a missing end or real nesting: the machine is `doubled`,
+and after the next end `unsure`. In `unsure`, an end is allowed but not required. A session whose beginning was not
+recorded is `unsure` from its first event on.
 
-Some facts are wider than one machine: `LISTENING` is the second table. It says which machines still move in each
-state of life. Not completed but ended sessions are deaf: sessionComplete does not close, sessionEnd closes at once
-(reference: session complete, session end).
+`ACTIVE_MACHINES` lists the machines that move in each state of life. Ended sessions accept no more events, completed
+ones still do: sessionComplete does not close a session, sessionEnd closes it at once (reference: session complete,
+session end).
 
-What the tables cannot hold. sessionStart belongs to the sessions endpoint and everything else to the events
+The tables do not cover the following. sessionStart is sent to the sessions endpoint and all other events to the events
 endpoint; that depends on the call, not on the state. A statesUpdate is several starts and ends in one event, in no
-documented order: it is taken in the order that makes no slip, if there is one. An ad needs no `play` before it:
-in a pre-roll, playback is still starting. There is no event for the end of a pause or a buffer but `play`, and none
-for a seek, which is pauseStart, then play.
+documented order: they are applied in an order without violations, if there is one. An ad needs no `play` before it:
+in a pre-roll, playback is still starting. Only `play` ends a pause or buffering, and a seek has no event of its own:
+it is pauseStart, then play.
 """
 
 from collections.abc import Mapping
@@ -43,7 +42,7 @@ TIMEOUT = "silence"
 
 
 class Life(StrEnum):
-    """The life of a session: whether it can still take events."""
+    """The life of a session, from its sessionStart to its end."""
 
     UNOPENED = "unopened"
     OPEN = "open"
@@ -88,7 +87,7 @@ class Switch(StrEnum):
 
 
 class ViolationKind(StrEnum):
-    """The ways in which an event does not fit the state of its session; each has its rule in `rules`."""
+    """The ways in which an event is not allowed in its session's state; `rules` has a rule for each."""
 
     SESSION_NOT_CLOSED = auto()
     EVENT_AFTER_COMPLETE = auto()
@@ -109,7 +108,7 @@ class ViolationKind(StrEnum):
 
 
 class Transition(NamedTuple):
-    """The state that an event leads to, and the violation that it is there, if any."""
+    """The state that an event leads to, and the violation, if any."""
 
     to: StrEnum
     violation: ViolationKind | None = None
@@ -119,7 +118,7 @@ Row = Mapping[str, Transition]
 
 _L, _P, _B, _A, _S = Life, Playback, AdBreak, Part, Switch
 
-# The events that sessionComplete should be the last word on.
+# Events of the content, which should not come after sessionComplete.
 _CONTENT = tuple(name for name, row in EVENT_TYPES.items() if row.family in ("ads", "chapters") or name == "play")
 _PLAYBACK: Row = {
     "play": Transition(_P.PLAYING),
@@ -241,7 +240,7 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
             "chapterSkip": Transition(_A.NONE),
         },
     },
-    # One for each name.
+    # One machine for each name.
     "state": {
         _S.OFF: {"stateStart": Transition(_S.ON), "stateEnd": Transition(_S.OFF, ViolationKind.STATE_NOT_OPEN)},
         _S.ON: {"stateStart": Transition(_S.ON, ViolationKind.STATE_ALREADY_OPEN), "stateEnd": Transition(_S.OFF)},
@@ -259,9 +258,9 @@ ACTIVE_MACHINES: Mapping[Life, frozenset[str]] = {
 
 
 def find_transition(machine: str, state: StrEnum, event_type: str) -> Transition:
-    """Return the table's entry for an event at a machine's state; without an entry, the machine stays."""
+    """Return the table's entry for an event in a machine's state; without an entry, the state does not change."""
     row = TABLE[machine][state]
-    found = row.get(event_type)
-    if found is None and event_type != TIMEOUT:
-        found = row.get(ANY)
-    return found or Transition(state)
+    transition = row.get(event_type)
+    if transition is None and event_type != TIMEOUT:
+        transition = row.get(ANY)
+    return transition or Transition(state)
