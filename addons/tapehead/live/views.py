@@ -70,7 +70,7 @@ def view_of(
     """
     request, response = exchange.request, exchange.response
     event_type, playhead = named_event(name or exchange.call, request, discreet=discreet)
-    counts = {severity: sum(each.severity is severity for each in exchange.findings) for severity in Severity}
+    counts = {severity: sum(finding.severity is severity for finding in exchange.findings) for severity in Severity}
     is_refused = response.status >= REFUSED if response else exchange.error is not None
     sid = short_text(exchange.session) if exchange.session else None
     line = _Call(
@@ -84,8 +84,8 @@ def view_of(
         ms=round(exchange.elapsed_ms, 1),
         bad=is_bad or is_refused or bool(counts[Severity.ERROR] or counts[Severity.WARNING]),
         findings=[
-            Finding(each.rule, each.severity, cut_text(each.path), cut_text(escape_controls(each.message)))
-            for each in exchange.findings[:MOST_FINDINGS]
+            Finding(item.rule, item.severity, cut_text(item.path), cut_text(escape_controls(item.message)))
+            for item in exchange.findings[:MOST_FINDINGS]
         ],
         left_out=max(len(exchange.findings) - MOST_FINDINGS, 0),
         request=_message_view(request, f"{short_text(request.method)} {cut_text(request.url)}"),
@@ -137,9 +137,9 @@ class AnswerViews:
         redacted = without_strings(exchange) if route is None else self._redact(exchange)
         silent = None if response or answer.forward else "the connection was closed without an answer"
         elapsed_ms = max(ended - started, 0) * 1000
-        shown = msgspec.structs.replace(redacted, started=format_time(started), elapsed_ms=elapsed_ms, error=silent)
+        answered = msgspec.structs.replace(redacted, started=format_time(started), elapsed_ms=elapsed_ms, error=silent)
         name = "" if route else request.method
-        return view_of(shown, name, redacted.error or "", is_bad=answer.outcome is Outcome.MISS, discreet=True)
+        return view_of(answered, name, redacted.error or "", is_bad=answer.outcome is Outcome.MISS, discreet=True)
 
     def _redact(self, exchange: Exchange) -> Exchange:
         if exchange.call is Call.SCHEMA:

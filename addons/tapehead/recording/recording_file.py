@@ -10,7 +10,7 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import zstandard
 
@@ -23,41 +23,30 @@ from tapehead.recording.zstd_frames import END, MAGIC, whole_extent
 FRAME_BYTES = 1_000_000
 
 
-class _Encoding(Protocol):
-    """An encoding of lines as bytes of the file."""
+class PlainEncoding:
+    """Encoding of lines as they are, and the base of the other one.
 
-    is_open: bool
-
-    def encode(self, lines: Sequence[bytes]) -> bytes:
-        """Return the bytes to be appended for some lines."""
-        ...
-
-    def resume(self, *, is_open: bool) -> None:
-        """Continue after the file's content, whose last frame may be unfinished."""
-        ...
-
-    def repair(self, file: int) -> None:
-        """Repair the end of a file that another process has written, so that it can be appended to.
-
-        Raises:
-            ValueError: it has the other encoding.
-        """
-        ...
-
-
-class _Plain:
-    """Lines as they are."""
+    Attributes:
+        is_open: whether the bytes so far end within a frame.
+    """
 
     is_open = False
 
     def encode(self, lines: Sequence[bytes]) -> bytes:
+        """Return the bytes to be appended for some lines."""
         return b"".join(lines)
 
     def resume(self, *, is_open: bool) -> None:
-        """Do nothing, since nothing is ever left open."""
+        """Continue after the file's content, whose last frame may be unfinished."""
 
     def repair(self, file: int) -> None:
-        """End a line that a crash cut short, so that the next exchange begins on a line of its own."""
+        """Repair the end of a file that another process has written, so that it can be appended to.
+
+        A line that a crash cut short ends, so that the next exchange begins on a line of its own.
+
+        Raises:
+            ValueError: it has the other encoding.
+        """
         if os.pread(file, len(MAGIC), 0) == MAGIC:
             raise ValueError(f"is compressed; its name has to end in {COMPRESSED_SUFFIX}")
         size = os.fstat(file).st_size
@@ -65,16 +54,16 @@ class _Plain:
             write_all(file, b"\n")
 
 
-class _Zstd:
-    """Lines in zstd frames; a block ends after each call."""
+class ZstdEncoding(PlainEncoding):
+    """Encoding of lines in zstd frames; a block ends after each call."""
 
     def __init__(self) -> None:
-        self.is_open = False
         self._lead = b""
         self._in_frame = 0
         self._frame: zstandard.ZstdCompressionObj | None = None
 
     def encode(self, lines: Sequence[bytes]) -> bytes:
+        """Return the bytes of some lines, and of the frame's end once it is full."""
         plain = b"".join(lines)
         if self._frame is None:
             self._frame, self._in_frame = zstandard.ZstdCompressor().compressobj(), 0
@@ -87,6 +76,7 @@ class _Zstd:
         return encoded + END
 
     def resume(self, *, is_open: bool) -> None:
+        """Begin a new frame, after the end of the last one."""
         self._frame = None
         self.is_open = is_open
         self._lead = END if is_open else b""
@@ -124,7 +114,7 @@ class RecordingFile:
 
     def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False) -> None:
         self.path = path
-        self._encoding: _Encoding = _Zstd() if path.suffix == COMPRESSED_SUFFIX else _Plain()
+        self._encoding = ZstdEncoding() if path.suffix == COMPRESSED_SUFFIX else PlainEncoding()
         self._created: Path | None = None
         self._refused = False
         try:

@@ -231,12 +231,12 @@ class Redactor:
             return with_body(message, self._replace_in_plain(content, search))
         edits = (
             (
-                each.start,
-                each.end,
-                self._replace_in_scalar(content[each.start : each.end], each, search, is_content=is_content),
+                scalar.start,
+                scalar.end,
+                self._replace_in_scalar(content[scalar.start : scalar.end], scalar, search, is_content=is_content),
             )
-            for each in scalars(content, self._names, every=True)
-            if each.kind is not ScalarKind.PERSON or is_content
+            for scalar in scalars(content, self._names, every=True)
+            if scalar.kind is not ScalarKind.PERSON or is_content
         )
         replaced = with_body(message, edit(content, edits))
         if not replaced.parsed.error:
