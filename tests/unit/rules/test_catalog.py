@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from support.paths import DATA, ROOT
+from support.rule_pairs import SESSION_IDS
 from support.sessions import Timeline
 from tapehead.auditor.settings import read_settings
 from tapehead.protocol.exchange import Severity
@@ -64,6 +65,13 @@ def places_of_ids(path: Path, ids: Set[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and str(node.value) in ids and id(node) not in own:
             yield f"{path}:{node.lineno}: {node.value!r}"
+
+
+def test_every_rule_of_a_session_is_in_a_family_with_pairs() -> None:
+    """`check_family` compares each family's pairs with its rules."""
+    families = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    tried = "".join((PACKAGE / "rules" / f"{name}.py").read_text() for name in families - {"catalog", "body_extended"})
+    assert [name for name in SESSION_IDS if f'id="{name}"' not in tried] == []
 
 
 # ---- A new rule: one function and one entry ----

@@ -1,0 +1,39 @@
+"""The rules of player states: sessions that fire them, and their nearest neighbours that do not."""
+
+import pytest
+
+from support.rule_pairs import Pair, check_family, row, timeline
+from support.sessions import Timeline
+from tapehead.rules import player_states
+
+
+def states(*names: str, update: bool = False) -> Timeline:
+    played = timeline().at(1, "play")
+    if update:
+        return played.at(2, "statesUpdate", {"statesStart": [{"media.state.name": name} for name in names]})
+    for second, name in enumerate(names, start=2):
+        played.at(second, "stateStart", {"media.state.name": name})
+    return played
+
+
+PAIRS = [
+    Pair("state-not-open", row("play", "stateEnd"), row("play", "stateStart", "stateEnd")),
+    Pair("state-not-open", row("play", "stateEnd"), Timeline().at(1, "play").at(2, "stateEnd")),
+    Pair(
+        "state-already-open",
+        row("stateStart", "stateStart", "stateEnd"),
+        row("stateStart", "stateEnd", "stateStart", "stateEnd"),
+    ),
+    Pair("too-many-states", states(*"abcdefghijkl"), states(*"abcdefghij", "a")),
+    Pair("too-many-states", states(*"abcdefghijk", update=True), states(*"abcdefghij", update=True)),
+    Pair("state-name", states("full_Screen"), states("fullScreen", "screen")),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.rule)
+def test_rules_fire_once_and_not_next_door(pair: Pair) -> None:
+    pair.check()
+
+
+def test_every_rule_is_tried_and_has_the_grade_of_the_catalogue() -> None:
+    check_family(player_states, PAIRS)
