@@ -1,8 +1,8 @@
-"""The documented endpoint, with no recording and no network: what Adobe's servers answer, by the reference.
+"""A simulation of the documented endpoint, without recording and network.
 
-Sources: sessions request, events request, JSON validation, timeouts, downloaded content. Two choices where the
-reference is silent: a body is validated before its session is looked up (the collection layer has no session
-context), and a sessionStart on the events path is a 400.
+Sources: the reference's pages on the sessions request, events request, JSON validation, timeouts, downloaded content.
+The reference does not say in which order a request is checked. Here, a body is validated before its session is looked
+up (the collection layer has no session context), and a sessionStart on the events path is a 400.
 """
 
 from collections.abc import Callable
@@ -44,10 +44,10 @@ from tapehead.rules.schema_errors import (
 )
 
 MOST_COMPLAINTS = 5
-# The oldest session beyond these is forgotten; its id, heard again, opens it anew.
+# Beyond these, the oldest session is dropped; an event with its id opens it again.
 MOST_SESSIONS = 100_000
 
-# What the schema complains of, and what it does in the strict form of the published sample.
+# Rules whose errors the endpoint rejects, and those that it rejects besides in the strict form of the published sample.
 _REFUSED = frozenset(
     rule.id
     for rule in (NOT_JSON, NOT_AN_OBJECT, UNKNOWN_EVENT_TYPE, MISSING_PARAMETER, WRONG_TYPE, BAD_VALUE, METADATA_KEY)
@@ -56,23 +56,23 @@ _STRICTLY_REFUSED = frozenset(rule.id for rule in (UNKNOWN_PARAMETER, MISPLACED_
 
 
 class _Session(msgspec.Struct):
-    """An open session as the back end knows it; times are the caller's seconds."""
+    """A session in the back end: times of the last event and of the last change of its playhead, in seconds."""
 
-    heard: float
-    moved: float
+    last_event: float
+    last_move: float
     playhead: float | None = None
     ended: bool = False
 
 
 class SimulatedEndpoint:
-    """The endpoint's answers, request by request.
+    """The simulated endpoint with its open sessions.
 
     Args:
-        schemas: the schemas that bodies are validated with.
-        random_bytes: gives so many random bytes, for session ids.
-        strict: whether undocumented parameters are refused, as the published sample does; with a schema that was
+        schemas: the schemas for validating bodies.
+        random_bytes: returns that number of random bytes, for session ids.
+        strict: whether undocumented parameters are rejected, as by the published sample; with a schema that was
             recorded from the real endpoint they always are.
-        time_scale: how many seconds pass for the back end in one of the caller's.
+        time_scale: seconds of the back end's timeouts per second of the caller's clock.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SimulatedEndpoint:
         self._sessions: dict[str, _Session] = {}
 
     def answer(self, request: Request, now: float) -> Response:
-        """Return the answer to any request; `now` in seconds since 1970."""
+        """Return the response to any request; `now` in seconds since 1970."""
         route = find_route(request.path)
         if route is None:
             return failure(404, f"no such resource; the API has {', '.join(PATHS)}", now)
@@ -96,14 +96,16 @@ class SimulatedEndpoint:
         if request.method != allowed_method(route.call):
             allowed = [("Allow", f"{allowed_method(route.call)}, OPTIONS")]
             return failure(405, f"{request.method} is not allowed here", now, allowed)
-        complaint = self._complaint(route.call, request, now)
-        if complaint:
-            return failure(400, complaint, now)
+        if errors := self._validation_errors(route.call, request, now):
+            return failure(400, errors, now)
         body = request.json()
         if route.sid is not None:
             return self._answer_event(route.sid, body, now)
         if route.call is Call.DOWNLOADED or isinstance(body, list):
-            return self._answer_downloaded([read_event(each) for each in body], now)
+            types = [read_event(each).type for each in body]
+            if types[0] != "sessionStart" or types.count("sessionStart") > 1:
+                return failure(400, "expected one sessionStart, and that first; all of it is discarded", now)
+            return respond(201, now)
         return self._answer_session(read_event(body), now)
 
     def open_session(self, sid: str, now: float) -> None:
@@ -112,16 +114,16 @@ class SimulatedEndpoint:
             return
         if len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
-        self._sessions[sid] = _Session(heard=now, moved=now)
+        self._sessions[sid] = _Session(last_event=now, last_move=now)
 
     def note_event(self, sid: str, event: Event, now: float) -> None:
-        """Note an event of an open session that something else answers."""
+        """Record an event of an open session, also one that a recording answers."""
         session = self._sessions.get(sid)
         if session is None:
             return
-        session.heard = now
+        session.last_event = now
         if event.playhead != session.playhead:
-            session.playhead, session.moved = event.playhead, now
+            session.playhead, session.last_move = event.playhead, now
         session.ended = session.ended or event_type_of(event.type).closes == "life"
 
     def _answer_schema(self, route: Route, method: str, now: float) -> Response:
@@ -144,50 +146,37 @@ class SimulatedEndpoint:
         event = read_event(body)
         if not isinstance(body, dict) or event.type == "sessionStart":
             return failure(400, f"a sessionStart belongs to {SESSIONS_PATH}", now)
-        self._revive(sid, now)
-        if sid not in self._sessions:
+        if sid not in self._sessions and (minted := read(sid)) and minted.recorded == NO_RECORDED_SESSION:
+            # The id shows that the session was opened before a restart.
+            self.open_session(sid, now)
+        session = self._sessions.get(sid)
+        if session is None:
             return failure(404, f"there is no session {sid}; open one with a sessionStart", now)
-        if self._is_closed(self._sessions[sid], now):
+        idle = (now - session.last_event) * self._time_scale > IDLE_MINUTES * 60
+        stalled = (now - session.last_move) * self._time_scale > STALLED_MINUTES * 60
+        session.ended = session.ended or idle or stalled
+        if session.ended:
             return failure(410, f"session {sid} is closed; open a new one", now)
         self.note_event(sid, event, now)
         return respond(204, now)
 
-    def _answer_downloaded(self, events: list[Event], now: float) -> Response:
-        types = [event.type for event in events]
-        if types[0] != "sessionStart" or types.count("sessionStart") > 1:
-            return failure(400, "expected one sessionStart, and that first; all of it is discarded", now)
-        return respond(201, now)
-
-    def _revive(self, sid: str, now: float) -> None:
-        """Take up a session that was opened before a restart: its id says so."""
-        said = read(sid)
-        if said and said.recorded == NO_RECORDED_SESSION:
-            self.open_session(sid, now)
-
-    def _is_closed(self, session: _Session, now: float) -> bool:
-        idle = (now - session.heard) * self._time_scale > IDLE_MINUTES * 60
-        stalled = (now - session.moved) * self._time_scale > STALLED_MINUTES * 60
-        session.ended = session.ended or idle or stalled
-        return session.ended
-
-    def _complaint(self, call: Call, request: Request, now: float) -> str:
-        """Return what the schemas refuse in a body, in one line; empty if they take it."""
-        refused = _REFUSED | _STRICTLY_REFUSED if self._is_strict(request) else _REFUSED
-        findings = check_request(call, request, now * 1000, self._schemas)
-        bad = [each for each in findings if each.rule in refused]
-        bad = [each for each in bad if each.severity is Severity.ERROR or each.rule in _STRICTLY_REFUSED]
-        return "; ".join(each.message for each in bad[:MOST_COMPLAINTS])
-
-    def _is_strict(self, request: Request) -> bool:
-        if self._strict or not self._schemas.recorded:
-            return self._strict
-        body = request.json()
-        events = map(read_event, body if isinstance(body, list) else [body])
-        return any(event.type in self._schemas.recorded for event in events)
+    def _validation_errors(self, call: Call, request: Request, now: float) -> str:
+        """Return the validation errors for which the endpoint rejects a body, in one line; empty if there are none."""
+        strict, recorded = self._strict, self._schemas.recorded
+        if recorded and not strict:
+            body = request.json()
+            strict = any(read_event(each).type in recorded for each in (body if isinstance(body, list) else [body]))
+        errors = [
+            finding.message
+            for finding in check_request(call, request, now * 1000, self._schemas)
+            if (finding.rule in _REFUSED and finding.severity is Severity.ERROR)
+            or (strict and finding.rule in _STRICTLY_REFUSED)
+        ]
+        return "; ".join(errors[:MOST_COMPLAINTS])
 
 
 class Simulator:
-    """The documented endpoint as an engine; arguments as for `SimulatedEndpoint`, the built-in schemas if none."""
+    """The simulated endpoint as an engine; arguments as for `SimulatedEndpoint`, by default the built-in schemas."""
 
     def __init__(
         self,
@@ -201,5 +190,5 @@ class Simulator:
         self._endpoint = SimulatedEndpoint(schemas, random_bytes=random_bytes, strict=strict, time_scale=time_scale)
 
     def answer(self, request: Request, now: float) -> Answer:
-        """Return the answer to `request`, which came at `now`, seconds since 1970."""
+        """Return the answer to `request`; `now` in seconds since 1970."""
         return Answer(response=self._endpoint.answer(request, now))

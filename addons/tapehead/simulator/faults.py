@@ -1,20 +1,20 @@
-"""Faults and latency on demand: what a tester breaks on purpose, in a recorded or a simulated endpoint.
+"""Fault and latency injection for a recorded or simulated endpoint.
 
-A fault reads `WHERE=WHAT`. WHERE is a call, for events a type, and which of them, with colons between:
+A fault is written `WHERE=WHAT`. WHERE is a call, for events their type, and a selection, separated by colons:
 
     session             every session call
     event:ping          every ping
-    event:ping:3        the third ping of each session       event:ping:3+   it and all that follow
+    event:ping:3        the third ping of each session       event:ping:3+   the third and all later
     event:*:/5          every fifth event of each session    event:20%       the events of a fifth of the sessions
 
-WHAT is a status (`410`), `drop` (the connection closes without an answer), `cut` (it breaks in the middle of one) or
-`delay:MS` (milliseconds, before the answer), or two of them with a + between: `500+delay:2000`.
+WHAT is a status (`410`), `drop` (the connection closes without a response), `cut` (it breaks in the middle of the
+response), `delay:MS` (milliseconds, before the response), or several of them joined by +: `500+delay:2000`.
 """
 
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,24 +35,24 @@ _WHERE = re.compile(
 )
 _WHAT = re.compile(r"(?P<status>[1-5]\d\d)|(?P<drop>drop)|(?P<cut>cut)|delay:(?P<delay>\d{1,9})")
 ANY = "*"
-# Sessions whose calls are counted; beyond them counting begins anew.
+# The number of counters, one for each fault and session; beyond it, counting starts again.
 MOST_COUNTED = 100_000
 
 
 class Fault(NamedTuple):
-    """One fault.
+    """A selection of requests, and the effects on their answers.
 
     Attributes:
-        call: the call it strikes, or ANY.
-        event_type: the event type it strikes, or ANY.
-        first: the first one that it strikes, counted from 1.
+        call: the call that is affected, or ANY.
+        event_type: the event type that is affected, or ANY.
+        first: the first affected request of each session, counted from 1.
         last: the last one; None for no end.
-        step: it strikes every `step`-th.
-        share: the share of sessions that it strikes, 0 to 1.
-        status: the status answered instead; None to leave the answer.
-        drop: whether the connection closes without an answer.
-        cut: whether the answer breaks in its middle.
-        delay_ms: how long the answer waits, in milliseconds.
+        step: every `step`-th request is affected.
+        share: the share of sessions that are affected, 0 to 1.
+        status: the status of the response instead; None to keep the response.
+        drop: whether the connection closes without a response.
+        cut: whether the connection breaks in the middle of the response.
+        delay_ms: the delay of the response, in milliseconds.
     """
 
     call: str
@@ -68,10 +68,10 @@ class Fault(NamedTuple):
 
 
 def parse_fault(text: str) -> Fault:
-    """Return the fault that `text` names.
+    """Parse a fault, `WHERE=WHAT`.
 
     Raises:
-        UsageError: it names none; the message says which part.
+        UsageError: it is invalid; the message names the part.
     """
     where, equals, what = text.partition("=")
     match = _WHERE.fullmatch(where)
@@ -84,10 +84,11 @@ def parse_fault(text: str) -> Fault:
         raise UsageError(
             f"invalid --fault '{text}': unknown event type '{event_type}'{nearest(event_type, EVENT_TYPES)}"
         )
-    return Fault(call, event_type, **_which(text, match["which"]), **_what(text, what))
+    return Fault(call, event_type, **parse_selection(text, match["which"]), **parse_effects(text, what))
 
 
-def _which(text: str, which: str | None) -> dict[str, Any]:
+def parse_selection(text: str, which: str | None) -> dict[str, Any]:
+    """Return the selecting fields of a `Fault` for `which`, such as `3+`, in the fault `text`."""
     if which is None:
         return {}
     if which.endswith("%"):
@@ -103,7 +104,8 @@ def _which(text: str, which: str | None) -> dict[str, Any]:
     return {"first": number, "last": None if which.endswith("+") else number}
 
 
-def _what(text: str, what: str) -> dict[str, Any]:
+def parse_effects(text: str, what: str) -> dict[str, Any]:
+    """Return the effects of a `Fault` for `what`, such as `500+delay:2000`, in the fault `text`."""
     effects: dict[str, Any] = {}
     for word in what.split("+"):
         match = _WHAT.fullmatch(word)
@@ -121,7 +123,7 @@ def _what(text: str, what: str) -> dict[str, Any]:
 
 
 class Latency(NamedTuple):
-    """The delay of answers in milliseconds: between two bounds, or as long as they took when recorded."""
+    """The delay of answers in milliseconds: between two limits, or as long as they took when recorded."""
 
     least: float
     most: float
@@ -129,10 +131,10 @@ class Latency(NamedTuple):
 
 
 def parse_latency(text: str) -> Latency:
-    """Return the latency that `recorded`, `MS` or `MIN-MAX` names.
+    """Parse a latency: `recorded`, `MS` or `MIN-MAX`.
 
     Raises:
-        UsageError: it names none.
+        UsageError: it is none of these.
     """
     if text == "recorded":
         return Latency(0, 0, recorded=True)
@@ -143,16 +145,16 @@ def parse_latency(text: str) -> Latency:
 
 
 class FaultInjector:
-    """An engine that another engine's answers come through, late or broken.
+    """An engine that delays or breaks another engine's answers.
 
     Args:
-        engine: what answers.
-        faults: what is broken; of those that strike, the first counts.
-        latency: how long every answer waits; None for not at all.
-        chance: gives a number from 0 to 1 for each latency between two bounds; the middle if left out.
+        engine: the other engine.
+        faults: the faults to inject; of several that match a request, the first applies.
+        latency: the delay of every answer; None for none.
+        chance: returns a number from 0 to 1 for each latency between two limits; the middle if left out.
 
     Attributes:
-        faults_injected: how many answers a fault changed.
+        faults_injected: the number of answers that a fault changed.
     """
 
     def __init__(
@@ -167,79 +169,73 @@ class FaultInjector:
         self._faults = faults
         self._latency = latency
         self._chance = chance
-        self._seen: Counter[tuple[int, str | None]] = Counter()
+        self._counters: Counter[tuple[int, str | None]] = Counter()
 
     def answer(self, request: Request, now: float) -> Answer:
-        """Return the engine's answer to `request`, or what a fault makes of it."""
-        fault = self._match_fault(request) if self._faults else None
+        """Return the engine's answer to `request`, changed by the first fault that matches it."""
+        route = find_route(request.path) if self._faults else None
+        fault = self._match_fault(request, route) if route else None
         if fault is None:
-            return self._late(self._engine.answer(request, now))
-        self.faults_injected += 1
-        return self._late(_break(fault, self._undisturbed(fault, request, now), now))
+            answer = self._engine.answer(request, now)
+        else:
+            self.faults_injected += 1
+            # With an error for a sessionStart, the engine must not open a session.
+            rejected_start = fault.status is not None and route is not None and route.call is Call.SESSION
+            answer = apply_fault(fault, Answer() if rejected_start else self._engine.answer(request, now), now)
+        if self._latency is None:
+            return answer
+        least, most, recorded = self._latency
+        latency = answer.recorded_ms if recorded else least + (most - least) * self._chance()
+        return msgspec.structs.replace(answer, delay_ms=answer.delay_ms + latency)
 
-    def _undisturbed(self, fault: Fault, request: Request, now: float) -> Answer:
-        """Return what the engine says; nothing where a session start is refused, for then no session was opened."""
-        route = find_route(request.path)
-        if fault.status is not None and route and route.call is Call.SESSION:
-            return Answer()
-        return self._engine.answer(request, now)
-
-    def _match_fault(self, request: Request) -> Fault | None:
-        route = find_route(request.path)
-        if route is None:
-            return None
+    def _match_fault(self, request: Request, route: Route) -> Fault | None:
         call = Call.PREFLIGHT if request.method == "OPTIONS" else route.call
         event_type = read_event(request.json()).type
-        faults_injected = [
+        # A list, since each fault has to count the request.
+        matches = [
             fault
             for number, fault in enumerate(self._faults)
             if fault.call in (call, ANY)
             and fault.event_type in (event_type, ANY)
-            and self._counts(number, fault, route)
+            and self._is_selected(number, fault, route.sid)
         ]
-        return faults_injected[0] if faults_injected else None
+        return matches[0] if matches else None
 
-    def _counts(self, number: int, fault: Fault, route: Route) -> bool:
-        """Return whether this one, by its number within its session, is one that the fault strikes."""
-        if len(self._seen) > MOST_COUNTED:
-            self._seen.clear()
-        self._seen[number, route.sid] += 1
-        nth = self._seen[number, route.sid]
-        if fault.share < 1 and not self._is_in_share(fault.share, route.sid, nth):
-            return False
+    def _is_selected(self, number: int, fault: Fault, sid: str | None) -> bool:
+        """Count a request for fault `number`, and return whether it is among those that the fault selects."""
+        if len(self._counters) > MOST_COUNTED:
+            self._counters.clear()
+        self._counters[number, sid] += 1
+        nth = self._counters[number, sid]
+        if fault.share < 1:
+            # The id decides for a whole session; requests without a session are selected at even intervals.
+            if sid is None:
+                selected = int(nth * fault.share) > int((nth - 1) * fault.share)
+            else:
+                selected = zlib.crc32(sid.encode("utf-8", "surrogatepass")) / 2**32 < fault.share
+            if not selected:
+                return False
         return nth >= fault.first and (fault.last is None or nth <= fault.last) and nth % fault.step == 0
 
-    def _is_in_share(self, share: float, sid: str | None, nth: int) -> bool:
-        """Whether a session is among the share: by chance that its id decides, or evenly where none is open yet."""
-        if sid is None:
-            return int(nth * share) > int((nth - 1) * share)
-        return zlib.crc32(sid.encode("utf-8", "surrogatepass")) / 2**32 < share
 
-    def _late(self, answer: Answer) -> Answer:
-        if self._latency is None:
-            return answer
-        least, most, recorded = self._latency
-        wait = answer.recorded_ms if recorded else least + (most - least) * self._chance()
-        return msgspec.structs.replace(answer, delay_ms=answer.delay_ms + wait)
-
-
-def _break(fault: Fault, answer: Answer, now: float) -> Answer:
+def apply_fault(fault: Fault, answer: Answer, now: float) -> Answer:
+    """Return `answer` with the effects of `fault`."""
     note = f"fault: {fault_name(fault)}"
     if fault.drop:
         return Answer(delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
     if fault.status is not None:
-        refused = failure(fault.status, f"a fault that tapehead was told to make: {fault_name(fault)}", now)
-        return Answer(response=refused, cut=fault.cut, delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
-    late = answer.delay_ms + fault.delay_ms
-    return msgspec.structs.replace(answer, cut=fault.cut, delay_ms=late, outcome=Outcome.FAULT, note=note)
+        response = failure(fault.status, f"a fault that tapehead was told to make: {fault_name(fault)}", now)
+        return Answer(response=response, cut=fault.cut, delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
+    delay_ms = answer.delay_ms + fault.delay_ms
+    return msgspec.structs.replace(answer, cut=fault.cut, delay_ms=delay_ms, outcome=Outcome.FAULT, note=note)
 
 
 def fault_name(fault: Fault) -> str:
-    """Return what a fault does, in the words in which it was given."""
-    said: Iterable[str] = (
+    """Return the effects of a fault as written on the command line, such as `500+delay:2000`."""
+    effects = (
         str(fault.status) if fault.status is not None else "",
         "drop" if fault.drop else "",
         "cut" if fault.cut else "",
         f"delay:{fault.delay_ms}" if fault.delay_ms else "",
     )
-    return "+".join(filter(None, said))
+    return "+".join(filter(None, effects))
