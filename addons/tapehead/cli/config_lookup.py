@@ -38,17 +38,14 @@ def find_config(folder: Path | None = None) -> tuple[Path, Mapping[str, Any]] | 
     here = (folder or Path()).absolute()
     for path in (parent / name for parent in (here, *here.parents) for name in (OWN_FILE, PROJECT_FILE)):
         named = path.relative_to(here) if folder is None and path.parent == here else path
-        table = _own_table(_read_toml(named), named) if _is_there(path) else None
+        try:
+            exists = path.is_file()
+        except OSError:  # in a folder that may not be read
+            exists = False
+        table = _own_table(_read_toml(named), named) if exists else None
         if table is not None:
             return named, table
     return None
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # in a folder that is not ours to look into
-        return False
 
 
 def _own_table(document: Mapping[str, Any], path: Path) -> Mapping[str, Any] | None:

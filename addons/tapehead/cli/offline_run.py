@@ -17,7 +17,8 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.paths import check_outputs, private
 from tapehead.recording.reader import RecordingReader
-from tapehead.redaction.excerpts import excerpts_for
+from tapehead.redaction.excerpts import ExcerptRedactor
+from tapehead.redaction.redactor import Redactor
 from tapehead.replay.index import build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
@@ -165,6 +166,7 @@ class EngineRun:
         schemas, strict, time_scale = schemas_of(self._index, self.names), settings.strict_schema, settings.time_scale
         engine: Engine
         if settings.recordings:
+            redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)
             engine = self._replayer = Replayer(
                 self._index,
                 schemas,
@@ -172,7 +174,7 @@ class EngineRun:
                 on_miss=settings.on_miss,
                 endpoint=SimulatedEndpoint(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale),
                 files=self.names,
-                excerpts=excerpts_for(settings.redact_keys, None if settings.keep_ids else token_bytes(32)),
+                excerpts=ExcerptRedactor(redactor),
             )
         else:
             engine = Simulator(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale)

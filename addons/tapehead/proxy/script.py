@@ -23,7 +23,8 @@ from tapehead.recording.paths import COMPRESSED_SUFFIX, new_recording
 from tapehead.recording.reader import RecordingReader, read_recordings
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation
-from tapehead.redaction.excerpts import excerpts_for
+from tapehead.redaction.excerpts import ExcerptRedactor
+from tapehead.redaction.redactor import Redactor
 from tapehead.replay.index import build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
@@ -128,14 +129,15 @@ class OptionsAddon:
         entries = RecordingReader(paths, logger.warning).by_file()
         index = build_index(entries.values())
         self._names = tuple(map(str, entries))
-        key = secrets.token_bytes(32) if ctx.options.tapehead_redact else None
+        keys = ctx.options.tapehead_redact_key
+        redactor = Redactor(secrets.token_bytes(32), keys) if ctx.options.tapehead_redact else None
         self._replayer = Replayer(
             index,
             schemas_of(index, self._names),
             random_bytes=secrets.token_bytes,
             on_miss=OnMiss(ctx.options.tapehead_on_miss),
             files=self._names,
-            excerpts=excerpts_for(ctx.options.tapehead_redact_key, key),
+            excerpts=ExcerptRedactor(redactor),
         )
         hosts = Hosts(ctx.options.tapehead_endpoint)
         self._replay_addon = ReplayAddon(self._replayer, hosts, internal_errors=self.internal_errors)

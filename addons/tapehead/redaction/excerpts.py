@@ -4,7 +4,6 @@ The engines answer from the real bytes; only quoted requests go through here, so
 """
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 import orjson
@@ -90,16 +89,6 @@ def mask_strings[M: (Request, Response)](message: M, substitute: Replace) -> M:
         (scalar.start, scalar.end, orjson.dumps(substitute(value))) for scalar, value in values if is_telling(value)
     )
     return message.with_content(edit(content, edits))
-
-
-def excerpts_for(names: Sequence[str], key: bytes | None) -> ExcerptRedactor:
-    """Return a redactor of excerpts.
-
-    Args:
-        names: names whose values identify people, besides those that always do.
-        key: the key of the pseudonyms, 32 random bytes; None to quote requests as they are.
-    """
-    return ExcerptRedactor(None if key is None else Redactor(key, names))
 
 
 # Characters that a name of the API hardly has, and an identifier may.
