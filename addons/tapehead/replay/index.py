@@ -1,8 +1,8 @@
 """An index of recordings for replay: sessions, each an ordered list of calls with key and position.
 
-A session is known by what identifies content and player; an event by its type and the values that name things;
-its position is the playhead and the time since the sessionStart. What changes from run to run (ts, ids, SDK version,
-measured quality) is in none of them.
+A session is identified by the parameters of content and player, an event by its type and naming parameters; its
+position is the playhead and the time since the sessionStart. Values that change from run to run (ts, ids, SDK version,
+measured quality) are not part of these.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,16 +20,16 @@ from tapehead.protocol.session_id import fingerprint
 
 
 class RecordedCall(msgspec.Struct, frozen=True, eq=False):
-    """One recorded exchange, ready to be matched.
+    """A recorded exchange, prepared for matching.
 
     Attributes:
-        file: the recording's number among those replayed.
+        file: the number of its recording, counted from 0.
         line: its line in it.
         exchange: the exchange.
-        event: the event in its body; without a type where there is none.
+        event: the event in its body.
         key: the event's key.
         position: the event's position.
-        order: how many calls other than pings and preflights stand before it in its session.
+        order: the number of earlier calls in its session, pings and preflights not counted.
     """
 
     file: int
@@ -47,14 +47,14 @@ class RecordedSession(msgspec.Struct, eq=False):
     Attributes:
         number: its position among all recorded sessions.
         sid: its recorded session id; None for a failed attempt.
-        mark: its fingerprint, which live session ids carry.
+        mark: its fingerprint, which is part of live session ids.
         identity: the values of IDENTITY_KEYS.
-        start: the call that opened it; None where the recording began later.
+        start: the call that opened it; None if the recording began later.
         calls: its events in the order of their arrival.
-        by_key: the same by their keys.
-        landmarks: those that are no pings.
-        pings_by_time: its pings by the time since the start, where that is known.
-        pings_by_playhead: its pings by playhead, where that is known.
+        by_key: its events by their keys.
+        landmarks: its events other than pings.
+        pings_by_time: its pings with a known time since the start, in that order.
+        pings_by_playhead: its pings with a known playhead, in that order.
         preflights: its preflights.
     """
 
@@ -70,16 +70,21 @@ class RecordedSession(msgspec.Struct, eq=False):
     pings_by_playhead: list[RecordedCall] = msgspec.field(default_factory=list)
     preflights: list[RecordedCall] = msgspec.field(default_factory=list)
 
+    @property
+    def started(self) -> str:
+        """The time of its sessionStart, UTC in ISO 8601; empty if that was not recorded."""
+        return self.start.exchange.started if self.start else ""
+
 
 class RecordingIndex(msgspec.Struct):
-    """All that can be replayed.
+    """The recorded calls by session, event type and call.
 
     Attributes:
         sessions: in recorded order.
-        by_content: those whose sessionStart is recorded, by the first of their identity: a live one has to share it.
-        schemas: by event type.
-        downloaded: arrays of downloaded content.
-        preflights: those outside any session, by the call that they ask for.
+        by_content: sessions with a recorded sessionStart, by the first value of their identity, which has to be equal.
+        schemas: schema calls by event type.
+        downloaded: calls with arrays of downloaded content.
+        preflights: preflights outside of sessions, by the call that they precede.
     """
 
     sessions: list[RecordedSession]
@@ -90,9 +95,9 @@ class RecordingIndex(msgspec.Struct):
 
 
 def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
-    """Return the index of some recordings' entries, in the order given.
+    """Return the index of the entries of some recordings.
 
-    A session whose recording was full goes on in the next one, in whatever order they are named.
+    A session may be continued in a later recording, whatever the order of the recordings.
     """
     builder = IndexBuilder()
     files = [sorted(entries, key=lambda entry: entry.exchange.started) for entries in recordings]
@@ -114,12 +119,12 @@ def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
 
 
 def is_ping(call: RecordedCall) -> bool:
-    """Return whether a call comes at regular intervals, so that its number and its order say nothing."""
+    """Return whether a call is a ping: sent at regular intervals, so that number and order are not significant."""
     return event_type_of(call.key.event_type).repeats
 
 
 def recorded_schemas(index: RecordingIndex) -> dict[str, Any]:
-    """Return the schemas that the real endpoint served, by event type; the latest of each that is an object."""
+    """Return the schemas that the real endpoint served, by event type; the last valid one of each."""
     return {
         event_type: schema
         for event_type, calls in index.schemas.items()
@@ -129,7 +134,7 @@ def recorded_schemas(index: RecordingIndex) -> dict[str, Any]:
 
 
 class IndexBuilder:
-    """Sorts exchanges into sessions.
+    """Assigns exchanges to sessions.
 
     Attributes:
         index: the index so far.
@@ -138,10 +143,10 @@ class IndexBuilder:
     def __init__(self) -> None:
         self.index = RecordingIndex([], {}, {}, [], {})
         self._by_sid: dict[tuple[int, str], list[RecordedSession]] = {}
-        self._anywhere: dict[str, list[RecordedSession]] = {}
+        self._by_sid_in_any_file: dict[str, list[RecordedSession]] = {}
 
     def add_starts(self, file: int, entries: list[Entry]) -> None:
-        """Add the session calls of one recording, in the order of their arrival."""
+        """Add the session calls of a recording, in the order of their arrival."""
         for entry in entries:
             exchange = entry.exchange
             if exchange.call is not Call.SESSION:
@@ -156,10 +161,10 @@ class IndexBuilder:
             self.index.by_content.setdefault(session.identity[0], []).append(session)
             if sid is not None:
                 self._by_sid.setdefault((file, sid), []).append(session)
-                self._anywhere.setdefault(sid, []).append(session)
+                self._by_sid_in_any_file.setdefault(sid, []).append(session)
 
     def add_calls(self, file: int, entries: list[Entry]) -> None:
-        """Add the other calls of one recording; the session calls of all recordings have to be there."""
+        """Add the other calls of a recording, after the session calls of all recordings."""
         for entry in entries:
             exchange = entry.exchange
             if exchange.call is Call.SESSION:
@@ -176,11 +181,11 @@ class IndexBuilder:
                 self.index.preflights.setdefault(route.call, []).append(call)
 
     def add_to_session(self, file: int, sid: str, entry: Entry) -> None:
-        """Add a call to its session: of those with its id, the last that had begun, in this file or before."""
+        """Add a call to the last session with its id that had begun, in the same file or else in any other."""
         known = self._by_sid.setdefault((file, sid), [])
         if not known:
-            earlier = _last_begun(sorted(self._anywhere.get(sid, ()), key=_started), entry)
-            known.append(earlier or self._add_session(sid, entry, None, identity_of({})))
+            others = sorted(self._by_sid_in_any_file.get(sid, ()), key=lambda session: session.started)
+            known.append(_last_begun(others, entry) or self._add_session(sid, entry, None, identity_of({})))
         session = _last_begun(known, entry) or known[0]
         event, calls = read_event(entry.exchange.request.json()), session.calls
         position = event.position(session.start.event.ts if session.start else None)
@@ -198,31 +203,27 @@ class IndexBuilder:
 
 
 def _call_outside_sessions(file: int, entry: Entry) -> RecordedCall:
-    """Return a call outside of sessions; of a downloaded array, the event is the first one."""
+    """Return an indexed call outside of sessions; for a downloaded array, with its first event."""
     body = entry.exchange.request.json()
     key, position = read_event(body).key, EventPosition(None, None)
     return RecordedCall(file, entry.line, entry.exchange, first_event(body), key, position, 0)
 
 
 def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSession | None:
-    """Return the last of some sessions, in the order of their starts, that had begun when an exchange came."""
-    begun = (each for each in reversed(sessions) if each.start and _started(each) <= entry.exchange.started)
+    """Return the last of `sessions`, in the order of their starts, that had begun when an exchange came."""
+    begun = (each for each in reversed(sessions) if each.start and each.started <= entry.exchange.started)
     return next(begun, None)
 
 
-def _started(session: RecordedSession) -> str:
-    return session.start.exchange.started if session.start else ""
-
-
 def schemas_of(index: RecordingIndex, names: Sequence[str]) -> Schemas:
-    """Return the schemas in use with an index: those that were recorded before the built-in ones.
+    """Return the schemas for a replay: the recorded ones, for other event types the built-in ones.
 
     Args:
         index: the index.
-        names: its recordings' names, for the message.
+        names: its recordings' names, for the error message.
 
     Raises:
-        UsageError: a recorded one is no JSON Schema.
+        UsageError: a recorded schema is no JSON Schema.
     """
     try:
         return Schemas(recorded_schemas(index))

@@ -1,25 +1,24 @@
-"""Choice of the recorded event that answers a live one, and the nearest ones of a miss.
+"""Choice of the recorded event that answers a live one, and of the nearest ones for a miss.
 
-Theory. Inside a recorded session an event matches by its key, then by its position. Three readings of "position" are
-tried, from the surest to the loosest:
+Theory. In a recorded session an event is matched by its key, then by its position, in one of three ways:
 
-in order: the first unused recorded event of that key, as long as no more than a few others were passed over to get
-there. It holds for a player that repeats the recording at any speed, its calls in flight together and out of order.
-nearest: the unused one that is closest in playhead and time, when the player's rhythm differs or tapehead was
-restarted and does not know what was used.
-absorbed: pings come in any number, so each gets the nearest, used or not.
+in order: the first unused recorded event with the key, if at most a few other unused events precede it. This covers
+players that repeat the recording at any speed, with concurrent calls out of order.
+nearest: the unused one that is closest in playhead and time, if the player's timing differs, or if the used events are
+unknown after a restart.
+absorbed: the number of pings varies, so each gets the nearest recorded one, used or not.
 
-An event whose playhead is exactly that of one recorded event and clearly not that of the next in order belongs to the
-first.
+If the playhead equals that of one recorded event and clearly differs from that of the next in order, the former is
+chosen.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from heapq import nsmallest
 from itertools import islice, takewhile
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +26,7 @@ from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.protocol.keys import EVENT_TYPE
 from tapehead.replay.index import RecordedCall, RecordedSession
-from tapehead.text import MOST_FIELDS, shorten_value
+from tapehead.text import shorten_value
 
 # Seconds; time counts less than the playhead, since pauses, buffers and ads shift it.
 CAP = 30.0
@@ -35,10 +34,12 @@ TIME_WEIGHT = 0.25
 EXACT = 0.5
 CLEARLY_WORSE = 1.0
 FAR = 15.0
-# How many recorded events may be passed over, or still be in flight, for the next to count as in order.
+# The number of recorded events that may be skipped, or still be in flight, for the next to count as in order.
 WINDOW = 3
 
 MOST_NEAR = 3
+# The names of the fields of EventKey and EventPosition in messages.
+_EVENT_FIELDS = (EVENT_TYPE, "name", "playhead", "seconds since the sessionStart")
 
 
 class Reason(StrEnum):
@@ -64,7 +65,7 @@ class Choice(NamedTuple):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One field in which a recorded exchange and a live one differ; values are cut short."""
+    """A field in which a recorded exchange and a live one differ; values are shortened."""
 
     field: str
     recorded: str
@@ -72,7 +73,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class NearMiss(msgspec.Struct, frozen=True):
-    """A recorded exchange that almost matched: its recording's number, its line, what differs, whether it is spent."""
+    """A recorded exchange that almost matched: number of its recording, line, differences, whether it was used."""
 
     file: int
     line: int
@@ -81,11 +82,12 @@ class NearMiss(msgspec.Struct, frozen=True):
 
 
 def distance(recorded: EventPosition, live: EventPosition) -> float:
-    """Return how far apart two positions are, in seconds of playhead; what one side does not know counts nothing."""
-    return _gap(recorded.playhead, live.playhead) + TIME_WEIGHT * _gap(recorded.elapsed, live.elapsed)
+    """Return the distance of two positions, in seconds of playhead; values unknown on either side do not count."""
+    return capped_gap(recorded.playhead, live.playhead) + TIME_WEIGHT * capped_gap(recorded.elapsed, live.elapsed)
 
 
-def _gap(one: float | None, other: float | None) -> float:
+def capped_gap(one: float | None, other: float | None) -> float:
+    """Return the difference of two values, at most CAP; 0 if one is unknown."""
     return 0.0 if one is None or other is None else min(abs(one - other), CAP)
 
 
@@ -98,7 +100,7 @@ def choose(
         session: the recorded session that the playback follows.
         key: the live event's key.
         position: its position.
-        used: the lines of the recorded events that are spent.
+        used: the lines of the recorded events that were used.
         reached: the order of the furthest event used; None if that is not known, after a restart.
     """
     candidates = session.by_key.get(key, [])
@@ -107,7 +109,7 @@ def choose(
     if event_type_of(key.event_type).repeats:
         return Choice(_nearest_ping(session, candidates, position, used), Reason.ABSORBED)
     following = _next_in_order(session, candidates, used, reached)
-    if following and _gap(following.position.playhead, position.playhead) <= CLEARLY_WORSE:
+    if following and capped_gap(following.position.playhead, position.playhead) <= CLEARLY_WORSE:
         return Choice(following, Reason.IN_ORDER)
     unused = [call for call in candidates if call.line not in used]
     if not unused:
@@ -115,7 +117,7 @@ def choose(
     nearest = min(unused, key=lambda call: distance(call.position, position))
     if following:
         # An exact playhead decides; time differs with the player's speed.
-        gap, next_gap = (_gap(call.position.playhead, position.playhead) for call in (nearest, following))
+        gap, next_gap = (capped_gap(call.position.playhead, position.playhead) for call in (nearest, following))
         if not (gap < EXACT and next_gap > gap + CLEARLY_WORSE):
             return Choice(following, Reason.IN_ORDER)
     if reached is None or event_type_of(key.event_type).once or distance(nearest.position, position) <= FAR:
@@ -126,7 +128,7 @@ def choose(
 def _nearest_ping(
     session: RecordedSession, pings: Sequence[RecordedCall], position: EventPosition, used: set[int]
 ) -> RecordedCall:
-    """Return the nearest ping; of those that are about as near, the first that is unused."""
+    """Return the nearest ping; among those about as near, the first unused one."""
     by_time = _window(session.pings_by_time, lambda call: call.position.elapsed, position.elapsed)
     by_playhead = _window(session.pings_by_playhead, lambda call: call.position.playhead, position.playhead)
     close = [(distance(call.position, position), call.line, call) for call in (*by_time, *by_playhead)]
@@ -140,7 +142,7 @@ def _nearest_ping(
 def _window(
     calls: Sequence[RecordedCall], key: Callable[[RecordedCall], float | None], value: float | None
 ) -> Sequence[RecordedCall]:
-    """Return those of `calls`, sorted by `key`, that are at most CAP from `value`."""
+    """Return the calls within CAP of `value`; `calls` are sorted by `key`. All of them if `value` is unknown."""
     if value is None:
         return calls
 
@@ -153,7 +155,7 @@ def _window(
 def _next_in_order(
     session: RecordedSession, candidates: list[RecordedCall], used: set[int], reached: int | None
 ) -> RecordedCall | None:
-    """Return the unused candidate that is next in order; None if too many others would be passed over."""
+    """Return the unused candidate that is next in order; None if too many others would be skipped."""
     if reached is None:
         return None
     order = attrgetter("order")
@@ -161,57 +163,52 @@ def _next_in_order(
     call = next((candidates[at] for at in later if candidates[at].line not in used), None)
     if call is None:
         return None
-    passed = range(bisect_right(session.landmarks, reached, key=order), len(session.landmarks))
-    between = takewhile(lambda other: other.order < call.order, (session.landmarks[at] for at in passed))
+    skipped = range(bisect_right(session.landmarks, reached, key=order), len(session.landmarks))
+    between = takewhile(lambda other: other.order < call.order, (session.landmarks[at] for at in skipped))
     unused = (other for other in between if other.line not in used)
     return None if any(True for _ in islice(unused, WINDOW, None)) else call
 
 
 def likeness(recorded: tuple[object, ...], identity: tuple[object, ...]) -> tuple[bool, ...]:
-    """Return which parts of two identities are equal, for comparing; more telling parts first."""
+    """Return for each value of two identities whether it is equal; for ranking, as the most significant come first."""
     return tuple(one == other for one, other in zip(recorded, identity, strict=True))
 
 
 def near_sessions(sessions: Sequence[RecordedSession], identity: tuple[object, ...]) -> list[NearMiss]:
-    """Return the recorded sessions that are most like a live one that has none, with their differences."""
+    """Return the recorded sessions that are nearest to a live one without a match, with their differences."""
 
     def unlike(session: RecordedSession) -> int:
         return sum(one != other for one, other in zip(session.identity, identity, strict=True))
 
+    names = [f"params.{key}" for key in IDENTITY_KEYS]
     nearest = nsmallest(MOST_NEAR, (session for session in sessions if session.start), key=unlike)
     return [
-        NearMiss(session.start.file, session.start.line, tuple(_identity_differences(session, identity)))
+        NearMiss(start.file, start.line, _differences(names, session.identity, identity))
         for session in nearest
-        if session.start
+        if (start := session.start)
     ]
 
 
-def _identity_differences(session: RecordedSession, identity: tuple[object, ...]) -> Iterator[Difference]:
-    for key, one, other in zip(IDENTITY_KEYS, session.identity, identity, strict=True):
-        if one != other:
-            yield Difference(f"params.{key}", shorten_value(one), shorten_value(other))
-
-
 def near_events(session: RecordedSession, key: EventKey, position: EventPosition, used: set[int]) -> list[NearMiss]:
-    """Return the recorded events of `session` that are most like a live one that has none, with their differences."""
+    """Return the recorded events of `session` that are nearest to a live one without a match, with differences."""
 
     def unlike(call: RecordedCall) -> tuple[bool, bool, float]:
         return (call.key.event_type != key.event_type, call.line in used, distance(call.position, position))
 
     nearest = nsmallest(MOST_NEAR, session.calls, key=unlike)
     return [
-        NearMiss(call.file, call.line, tuple(_event_differences(call, key, position))[:MOST_FIELDS], call.line in used)
+        NearMiss(
+            call.file,
+            call.line,
+            _differences(_EVENT_FIELDS, (*call.key, *call.position), (*key, *position)),
+            call.line in used,
+        )
         for call in nearest
     ]
 
 
-def _event_differences(call: RecordedCall, key: EventKey, position: EventPosition) -> Iterator[Difference]:
-    fields: tuple[tuple[str, Any, Any], ...] = (
-        (EVENT_TYPE, call.key.event_type, key.event_type),
-        ("name", call.key.names, key.names),
-        ("playhead", call.position.playhead, position.playhead),
-        ("seconds since the sessionStart", call.position.elapsed, position.elapsed),
+def _differences(fields: Sequence[str], recorded: Sequence[object], live: Sequence[object]) -> tuple[Difference, ...]:
+    values = zip(fields, recorded, live, strict=True)
+    return tuple(
+        Difference(name, shorten_value(one), shorten_value(other)) for name, one, other in values if one != other
     )
-    for field, recorded, live in fields:
-        if recorded != live:
-            yield Difference(field, shorten_value(recorded), shorten_value(live))

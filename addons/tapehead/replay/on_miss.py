@@ -1,4 +1,4 @@
-"""The answers to calls that are not in the recording; a module of its own, so that the command line starts fast."""
+"""The option `on_miss`; a module of its own, so that the command line starts fast."""
 
 from enum import StrEnum
 

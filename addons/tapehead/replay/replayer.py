@@ -1,15 +1,14 @@
 """The recorded endpoint as an engine, for any number of live players at once.
 
-A live sessionStart opens a playback of the recorded session that fits it best; equals take turns in recorded order,
-then round again. Its events are answered with what `matching` chooses from that session. What the recording does not
-have goes by `on_miss`. A session id that was recorded is answered from its own session, so that recorded failures
-(an unknown id, a closed session) come back, too.
+A live sessionStart opens a playback of the recorded session that fits best; equally good ones take turns in recorded
+order. Its events are answered with the recorded events that `matching` chooses from that session, calls that are not
+recorded according to `on_miss`. A recorded session id is answered from its own session, so that recorded errors (an
+unknown id, a closed session) are replayed, too.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
-from functools import partial
 from heapq import heapreplace
 from typing import Self
 
@@ -21,7 +20,7 @@ from tapehead.protocol.events import Event, first_event, read_event
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import Call, Route, find_call, find_route, with_sid
+from tapehead.protocol.routes import Call, find_call, find_route, with_sid
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
@@ -41,11 +40,11 @@ from tapehead.replay.summary import (
 from tapehead.simulator.endpoint import SimulatedEndpoint
 from tapehead.text import shorten_value
 
-# The oldest playback beyond these is forgotten; its next event takes it up again by its id.
+# Beyond these, the oldest playback is dropped; its next event restores it by its id.
 MOST_PLAYBACKS = 50_000
 
 
-# The answers to a miss, in words.
+# The answers to a miss, for messages.
 _DONE = {
     OnMiss.SIMULATE: "simulated",
     OnMiss.ERROR: "answered with an error",
@@ -54,7 +53,7 @@ _DONE = {
 NOT_FORWARDED = "simulated, since the endpoint does not know this session"
 
 
-# The sessions of one identity, each as (how often it was played, its number); the first is played next.
+# The sessions of one identity as a heap of (number of playbacks, session number); the first is played next.
 _Heap = list[tuple[int, int]]
 
 
@@ -64,29 +63,29 @@ class _Playback(msgspec.Struct, eq=False):
     Attributes:
         session: the recorded session that it follows.
         started_ts: the live sessionStart's ts, milliseconds since 1970.
-        used: the lines of the recorded events that are spent.
+        used: the lines of the recorded events that were used.
         reached: the order of the furthest of them; None after a restart, until the first event.
-        rounds: whether it begins anew when it is through: its id is a recorded one, and may come any number of times.
+        repeats: whether it starts again when all events are used: its id is a recorded one, and may be sent repeatedly.
     """
 
     session: RecordedSession
     started_ts: float | None
     used: set[int] = msgspec.field(default_factory=set)
     reached: int | None = 0
-    rounds: bool = False
+    repeats: bool = False
 
 
 class Replayer:
     """Answers live requests from recordings.
 
     Args:
-        index: what was recorded.
-        schemas: the schemas in use.
-        random_bytes: gives so many random bytes, for session ids.
+        index: the index of the recordings.
+        schemas: the schemas that simulated answers are validated with.
+        random_bytes: returns that number of random bytes, for session ids.
         on_miss: how to answer calls that are not in the recordings.
-        endpoint: answers for `on_miss` simulate; one with default settings if left out.
-        files: the recordings' names, for messages; numbers stand for those that have none.
-        excerpts: redacts what messages quote of live requests; they are quoted as they are if left out.
+        endpoint: the simulated endpoint; one with default settings if left out.
+        files: the recordings' names, for messages; recordings without a name are numbered.
+        excerpts: redacts quotations of live requests in messages; not redacted if left out.
     """
 
     def __init__(
@@ -132,7 +131,7 @@ class Replayer:
 
         Args:
             entries: the exchanges.
-            random_bytes: gives so many random bytes, for session ids, such as `secrets.token_bytes`.
+            random_bytes: returns that number of random bytes, for session ids, such as `secrets.token_bytes`.
             on_miss: how to answer calls that are not among them.
 
         Raises:
@@ -149,7 +148,7 @@ class Replayer:
         return summarise(self._index, self._stats.counts)
 
     def counts(self) -> ReplayCounts:
-        """Return the counts that a summary is made of; they go on counting."""
+        """Return the live counts behind the summary."""
         return self._stats.counts
 
     def playbacks(self) -> list[str]:
@@ -157,24 +156,32 @@ class Replayer:
         return list(self._playbacks)
 
     def answer(self, request: Request, now: float) -> Answer:
-        """Return the answer to `request`, which came at `now`, seconds since 1970."""
+        """Return the answer to `request`; `now` in seconds since 1970."""
         route = find_route(request.path)
         if route is None or find_call(request.method, request.path) is None:
             return Answer(response=self._endpoint.answer(request, now), note="no collection call")
         if request.method == "OPTIONS":
-            return self._answer_preflight(route, request, now)
-        return _ANSWERS[route.call](self, route, request, now)
+            playback = self._playback(route.sid, now) if route.sid else None
+            preflights = playback.session.preflights if playback else self._index.preflights.get(route.call, [])
+            return self._answer_in_turn(preflights, (route.call, playback and playback.session.number), request, now)
+        if route.call is Call.EVENT:
+            return self._answer_event(route.sid or "", request, now)
+        if route.call is Call.SCHEMA:
+            return self._answer_in_turn(self._index.schemas.get(route.event_type or "", []), route, request, now)
+        body = request.json()
+        if route.call is Call.SESSION and not isinstance(body, list):
+            return self._answer_session(read_event(body), request, now)
+        identity = first_event(body).identity
+        return self._answer_in_turn(self._downloaded.get(identity, []), (route.call, identity), request, now)
 
     # ---- Sessions ----
 
-    def _answer_session(self, route: Route, request: Request, now: float) -> Answer:
-        body = request.json()
-        if isinstance(body, list):
-            return self._answer_downloaded(route, request, now)
-        event = read_event(body)
+    def _answer_session(self, event: Event, request: Request, now: float) -> Answer:
         session = self._next_session(event.identity)
         if session is None or session.start is None:
-            return self._miss(request, now, Reason.NO_SUCH_SESSION, self._near_sessions)
+            return self._miss(
+                request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(self._index.sessions, live.identity)
+            )
         self._stats.hit(session.start, opens=session.sid is not None)
         exchange, note = session.start.exchange, explain_choice(Choice(session.start, Reason.SESSION))
         response, sid = exchange.response, None
@@ -187,7 +194,7 @@ class Replayer:
         return Answer(response=response, recorded_ms=exchange.elapsed_ms, outcome=Outcome.HIT, note=note)
 
     def _next_session(self, identity: tuple[object, ...]) -> RecordedSession | None:
-        """Return the recorded session that fits best; of equals the one played least, in recorded order."""
+        """Return the recorded session that fits best; of equally good ones the least played, in recorded order."""
         turns = self._turns.get(identity[0], {})
         equals = turns.get(identity)
         if equals is None:
@@ -207,7 +214,7 @@ class Replayer:
         return playback
 
     def _playback(self, sid: str, now: float) -> _Playback | None:
-        """Return the playback with this id: one that is open, one from before a restart, or a recorded session."""
+        """Return the playback of a session id: an open one, one from before a restart, or that of a recorded id."""
         if known := self._playbacks.get(sid):
             return known
         minted = read(sid)
@@ -218,51 +225,46 @@ class Replayer:
             if session.start:
                 self._endpoint.open_session(sid, now)
             started_ts = session.start.event.ts if session.start else None
-            return self._keep(sid, _Playback(session, started_ts, rounds=True))
+            return self._keep(sid, _Playback(session, started_ts, repeats=True))
         return None
 
     # ---- Events ----
 
-    def _answer_event(self, route: Route, request: Request, now: float) -> Answer:
-        sid, body = route.sid or "", request.json()
+    def _answer_event(self, sid: str, request: Request, now: float) -> Answer:
+        body = request.json()
         event = read_event(body)
         playback = self._playback(sid, now)
         if playback is None:
-            return self._miss(request, now, _reason_without_playback(sid))
+            # The session was simulated, or its id came from elsewhere.
+            minted = read(sid)
+            simulated = minted is not None and minted.recorded == NO_RECORDED_SESSION
+            return self._miss(request, now, Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID)
         key, position = event.key, event.position(playback.started_ts)
         choice = choose(playback.session, key, position, playback.used, playback.reached)
-        if choice.reason is Reason.ALL_USED and playback.rounds:
+        if choice.reason is Reason.ALL_USED and playback.repeats:
             playback.used.clear()
             choice = choose(playback.session, key, position, playback.used, 0)
         if choice.call is None:
-            return self._miss(request, now, choice.reason, partial(self._near_events, playback))
+
+            def near(live: Event) -> list[NearMiss]:
+                return near_events(playback.session, live.key, live.position(playback.started_ts), playback.used)
+
+            return self._miss(request, now, choice.reason, near)
         if isinstance(body, dict):
             self._endpoint.note_event(sid, event, now)
         self._stats.hit(choice.call, again=choice.call.line in playback.used)
         playback.used.add(choice.call.line)
         if playback.reached is None:
-            # What stands shortly before may still be in flight.
+            # Events shortly before may still be in flight.
             earliest = choice.call.order - WINDOW
             playback.used.update(other.line for other in playback.session.calls if other.order < earliest)
         playback.reached = max(playback.reached or 0, choice.call.order)
         return _answer_as_recorded(choice.call, now, explain_choice(choice))
 
-    # ---- The other calls ----
-
-    def _answer_preflight(self, route: Route, request: Request, now: float) -> Answer:
-        playback = self._playback(route.sid, now) if route.sid else None
-        recorded = playback.session.preflights if playback else self._index.preflights.get(route.call, [])
-        return self._answer_in_turn(recorded, (route.call, playback and playback.session.number), request, now)
-
-    def _answer_schema(self, route: Route, request: Request, now: float) -> Answer:
-        return self._answer_in_turn(self._index.schemas.get(route.event_type or "", []), route, request, now)
-
-    def _answer_downloaded(self, route: Route, request: Request, now: float) -> Answer:
-        identity = first_event(request.json()).identity
-        return self._answer_in_turn(self._downloaded.get(identity, []), (route.call, identity), request, now)
+    # ---- Other calls ----
 
     def _answer_in_turn(self, recorded: list[RecordedCall], turn: object, request: Request, now: float) -> Answer:
-        """Answer with recorded answers one after the other, and with the last of them from then on."""
+        """Answer with the recorded responses one after the other, then with the last one again and again."""
         if not recorded and request.method == "OPTIONS":
             self._stats.count_unrecorded()
             return Answer(response=self._endpoint.answer(request, now), note="as documented: no preflight was recorded")
@@ -275,22 +277,20 @@ class Replayer:
 
     # ---- Misses ----
 
-    def _near_sessions(self, event: Event) -> list[NearMiss]:
-        return near_sessions(self._index.sessions, event.identity)
-
-    def _near_events(self, playback: _Playback, event: Event) -> list[NearMiss]:
-        return near_events(playback.session, event.key, event.position(playback.started_ts), playback.used)
-
     def _miss(
         self, request: Request, now: float, reason: Reason, near: Callable[[Event], list[NearMiss]] | None = None
     ) -> Answer:
-        """Answer a call that is not recorded; `near` gives the recorded exchanges that are nearest to its event."""
+        """Answer a call that is not recorded; `near` returns the recorded exchanges that are nearest to its event."""
         route = find_route(request.path)
         sid = route.sid if route else None
         event = read_event(self._excerpts.of(request, sid).json())
         forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
         done = _DONE[self._on_miss] if forwards or self._on_miss is not OnMiss.FORWARD else NOT_FORWARDED
-        miss = Miss(_describe(route, event), sid, reason, done, near(event) if near else [])
+        if event.type == "sessionStart":
+            call = f"sessionStart of {shorten_value(event.identity[0])}"
+        else:
+            call = name_event(event.key, event.position(None)) or (route.call if route else "a call")
+        miss = Miss(call, sid, reason, done, near(event) if near else [])
         self._stats.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
@@ -303,34 +303,13 @@ class Replayer:
         return Answer(response=response, outcome=Outcome.MISS, note=note)
 
 
-_ANSWERS: dict[Call, Callable[[Replayer, Route, Request, float], Answer]] = {
-    Call.SESSION: Replayer._answer_session,
-    Call.EVENT: Replayer._answer_event,
-    Call.SCHEMA: Replayer._answer_schema,
-    Call.DOWNLOADED: Replayer._answer_downloaded,
-}
-
-
 def _answer_as_recorded(call: RecordedCall, now: float, note: str) -> Answer:
     response, took = call.exchange.response, call.exchange.elapsed_ms
     return Answer(response=response and renew(response, now), recorded_ms=took, outcome=Outcome.HIT, note=note)
 
 
-def _reason_without_playback(sid: str) -> Reason:
-    """Return why an id has no playback: its session was simulated, or the id came from elsewhere."""
-    minted = read(sid)
-    simulated = minted is not None and minted.recorded == NO_RECORDED_SESSION
-    return Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID
-
-
-def _describe(route: Route | None, event: Event) -> str:
-    if event.type == "sessionStart":
-        return f"sessionStart of {shorten_value(event.identity[0])}"
-    return name_event(event.key, event.position(None)) or (route.call if route else "a call")
-
-
 def renew(response: Response, now: float, sid: str | None = None) -> Response:
-    """Return a recorded response for sending again: with a new Date, and with `sid` in its Location."""
+    """Return a recorded response for replay: with a new Date, and with `sid` in its Location."""
     headers = list(response.headers)
     for place, (name, value) in enumerate(headers):
         lowered = name.lower()

@@ -10,7 +10,7 @@ from tapehead.replay.index import RecordedCall, RecordingIndex
 from tapehead.replay.matching import Choice, NearMiss, Reason
 from tapehead.text import count_of, shorten_value
 
-# A summary stays readable, whatever the traffic: the rest is only counted.
+# The number of misses that are kept, and of lines that are shown; the rest is only counted.
 MOST_MISSES = 200
 MOST_SHOWN = 20
 
@@ -32,7 +32,7 @@ class Miss(msgspec.Struct, frozen=True):
         session: the live session id, or None.
         reason: why nothing matched.
         answered: how it was answered instead, in words.
-        nearest: the recorded exchanges that came nearest.
+        nearest: the nearest recorded exchanges.
     """
 
     call: str
@@ -47,7 +47,7 @@ class Miss(msgspec.Struct, frozen=True):
 
 
 class Unused(msgspec.Struct, frozen=True):
-    """A recorded exchange that no call asked for: its recording's number, its line, and its name."""
+    """A recorded exchange that was not used: the number of its recording, its line, and its name."""
 
     file: int
     line: int
@@ -61,8 +61,8 @@ class ReplaySummary(msgspec.Struct, frozen=True):
         playbacks: number of live sessions that were answered from recorded ones.
         hits: number of calls that were answered as recorded.
         misses: number of the other calls.
-        missed: the first of these.
-        unused: the recorded exchanges that no call asked for, without preflights.
+        missed: the first misses.
+        unused: the recorded exchanges that were not used, without preflights.
         absorbed: number of hits that were pings beyond those recorded, answered as the nearest of them.
     """
 
@@ -75,11 +75,11 @@ class ReplaySummary(msgspec.Struct, frozen=True):
 
 
 class ReplayCounts(msgspec.Struct):
-    """The counts of a replay, which those of other processes can be added to.
+    """The counts of a replay, which can be added up over processes.
 
     Attributes:
         playbacks, hits, misses, missed, absorbed: as in `ReplaySummary`.
-        used: the recorded exchanges that were given as answers: recording's number and line.
+        used: the recorded exchanges that were used: number of the recording, and line.
     """
 
     playbacks: int = 0
@@ -110,7 +110,7 @@ class ReplayStats:
         self.counts = ReplayCounts()
 
     def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
-        """Count a recorded exchange given as an answer; `again` if the same playback had it before."""
+        """Count a recorded exchange used as an answer; `again` if the same playback used it before."""
         self.counts.used.add((call.file, call.line))
         self.counts.hits += 1
         self.counts.playbacks += opens
@@ -163,15 +163,16 @@ def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[st
     for near in nearest:
         fields = (f"{each.field} {each.recorded} there, {each.live} here" for each in near.differences)
         spent = "; already used" if near.used else ""
-        yield f"{_place(files, near.file, near.line)}  {'; '.join(fields) or 'alike'}{spent}"
+        yield f"{locate(files, near.file, near.line)}  {'; '.join(fields) or 'alike'}{spent}"
 
 
-def _place(files: Sequence[str], file: int, line: int) -> str:
+def locate(files: Sequence[str], file: int, line: int) -> str:
+    """Return the place of a recorded exchange, `NAME:LINE`."""
     return f"{files[file] if file < len(files) else f'recording {file}'}:{line}"
 
 
 def summary_lines(summary: ReplaySummary, files: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of the summary for people; `files` are the recordings' names."""
+    """Yield the lines of the printed summary; `files` are the recordings' names."""
     played, unused = count_of(summary.playbacks, "session"), count_of(len(summary.unused), "recorded exchange")
     hits, misses = count_of(summary.hits, "hit"), count_of(summary.misses, "miss", "misses")
     yield f"played {played}: {hits}, {misses}, {unused} unused"
@@ -180,15 +181,21 @@ def summary_lines(summary: ReplaySummary, files: Sequence[str]) -> Iterator[str]
     for miss in summary.missed[:MOST_SHOWN]:
         yield f"  missed {miss.call}: {miss.explain()}; {miss.answered}"
         yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))
-    yield from _more(summary.misses, "misses")
+    if summary.misses > MOST_SHOWN:
+        yield f"  ... and {summary.misses - MOST_SHOWN} more misses"
     runs = list(_runs(summary.unused))
     for run in runs[:MOST_SHOWN]:
-        yield f"  unused: {_run_name(run, files)}"
-    yield from _more(len(runs), "runs of unused exchanges")
+        first, last = run[0], run[-1]
+        place, calls = locate(files, first.file, first.line), first.call
+        if last is not first:
+            place, calls = f"{place}-{last.line}", f"{count_of(len(run), 'exchange')}, from {first.call} to {last.call}"
+        yield f"  unused: {place} {calls}"
+    if len(runs) > MOST_SHOWN:
+        yield f"  ... and {len(runs) - MOST_SHOWN} more runs of unused exchanges"
 
 
 def _runs(unused: Iterable[Unused]) -> Iterator[list[Unused]]:
-    """Yield calls on consecutive lines together."""
+    """Yield the exchanges in groups of consecutive lines."""
     run: list[Unused] = []
     for each in unused:
         if run and (each.file, each.line) != (run[-1].file, run[-1].line + 1):
@@ -197,16 +204,3 @@ def _runs(unused: Iterable[Unused]) -> Iterator[list[Unused]]:
         run.append(each)
     if run:
         yield run
-
-
-def _run_name(run: Sequence[Unused], files: Sequence[str]) -> str:
-    first, last = run[0], run[-1]
-    if first is last:
-        return f"{_place(files, first.file, first.line)} {first.call}"
-    place = f"{_place(files, first.file, first.line)}-{last.line}"
-    return f"{place} {count_of(len(run), 'exchange')}, from {first.call} to {last.call}"
-
-
-def _more(count: int, what: str) -> Iterator[str]:
-    if count > MOST_SHOWN:
-        yield f"  ... and {count - MOST_SHOWN} more {what}"
