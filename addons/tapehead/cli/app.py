@@ -1,6 +1,6 @@
 """The commands, and what is printed of their errors.
 
-Exit codes: 0 fine; 1 the answer is bad news; 2 the command could not do its work, with one line on stderr.
+Exit codes: 0 fine; 1 a check failed; 2 the command could not do its work, with one line on stderr.
 """
 
 import os

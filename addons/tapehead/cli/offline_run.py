@@ -38,7 +38,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         latency: how long answers are delayed; None for not at all.
         time_scale: how many seconds pass for the simulated back end in one.
         strict_schema: whether undocumented parameters are refused.
-        strict: whether misses and unused exchanges are bad news.
+        strict: whether a run with misses or unused exchanges has failed.
         summary: the file for the summary as JSON; None for none.
         keep_ids: whether lines and the summary may contain identifiers.
         redact_keys: keys with identifying values, besides the built-in ones.
@@ -124,12 +124,12 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         report: the summary as JSON.
         lines: the summary for people.
-        is_bad_news: whether the run failed at what it was to show, which is exit code 1.
+        has_failed: whether the exit code is 1, as after internal errors or attempts to leave the machine.
     """
 
     report: RunReport
     lines: tuple[str, ...]
-    is_bad_news: bool
+    has_failed: bool
 
 
 class EngineRun:
@@ -225,11 +225,11 @@ class EngineRun:
             lines.append(f"{count_of(counts.internal_errors, 'internal error')}: see the log")
         if counts.offline:
             lines.append(counts.offline.summary_line())
-        is_bad_news = bool(report.offline_attempts or report.internal_errors)
+        has_failed = bool(report.offline_attempts or report.internal_errors)
         strict = self._settings.strict
         if summary and (strict or self._settings.on_miss is OnMiss.ERROR):
-            is_bad_news |= bool(summary.misses or other_requests or (strict and summary.unused))
-        return RunResult(report=report, lines=tuple(lines), is_bad_news=is_bad_news)
+            has_failed |= bool(summary.misses or other_requests or (strict and summary.unused))
+        return RunResult(report=report, lines=tuple(lines), has_failed=has_failed)
 
 
 def publish(result: RunResult, screen: Screen, path: Path | None) -> None:

@@ -48,7 +48,7 @@ async def run_recorder(
             subscribers.append(page.show_stored)
         recorder = Recorder(store, warn, internal_errors, subscribers)
         record = RecorderAddon(recorder.writer, internal_errors)
-        select = CallSelector(hosts, prefix, unmatched.note, internal_errors=internal_errors)
+        select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             announce(screen.show, addresses, [*notes, *link_lines(page)])

@@ -57,7 +57,7 @@ def run_replay(
         recorder = Recorder(store, warn, internal_errors) if store else None
         record = RecorderAddon(recorder.writer, internal_errors, forwarded_only=True) if recorder else None
         replay = ReplayAddon(
-            run.engine, hosts, allow, observers, record, unmatched.note, internal_errors=internal_errors
+            run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=internal_errors
         )
         select = CallSelector(hosts, prefix, stream=False, internal_errors=internal_errors)
 
@@ -76,4 +76,4 @@ def run_replay(
         screen.show(recorder.summary())
     result = run.result(run.counts(guard), unmatched.count)
     publish(result, screen, engine.summary)
-    return int(result.is_bad_news or not (recorder is None or recorder.is_whole))
+    return int(result.has_failed or not (recorder is None or recorder.is_whole))

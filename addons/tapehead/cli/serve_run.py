@@ -70,7 +70,7 @@ def serve(
         warn(line)
     result = run.result(counts)
     publish(result, screen, settings.summary)
-    return int(result.is_bad_news)
+    return int(result.has_failed)
 
 
 def answer_calls(

@@ -177,7 +177,7 @@ class UnmatchedRequests:
         self.count = 0
         self._show = show
 
-    def note(self, method: str, path: str, status: int) -> None:
+    def add(self, method: str, path: str, status: int) -> None:
         """Count a request, and show it if it resembles a call."""
         self.count += 1
         if self._show and (hint := near_path_hint(method, path)):

@@ -74,8 +74,8 @@ def run_import(
         finally:
             file.discard_if_empty()
     summary = (
-        f"imported {count_of(written, 'exchange')} of {count_of(pipeline.begun, 'session')} "
-        f"from {_name_list(read)} into {store.out}: {pipeline.verdict()}"
+        f"imported {count_of(written, 'exchange')} of {count_of(pipeline.session_count, 'session')} "
+        f"from {_name_list(read)} into {store.out}: {pipeline.findings_summary()}"
     )
     if collector.others:
         summary += f"; {count_of(collector.others, 'other request')} left out"

@@ -65,7 +65,7 @@ def view_of(
         exchange: the exchange.
         name: the name of a request that is no collection call.
         note: a remark about the answer.
-        is_bad: whether the remark is bad news.
+        is_bad: whether the remark is about a problem.
         discreet: whether to hide an event type that may contain an identifier.
     """
     request, response = exchange.request, exchange.response

@@ -37,7 +37,7 @@ class ExchangePipeline:
 
     Attributes:
         sessions: the ids of the latest sessions.
-        begun: the number of sessions.
+        session_count: the number of sessions.
         findings: the number of findings by severity.
     """
 
@@ -45,7 +45,7 @@ class ExchangePipeline:
         self, redactor: Redactor | None, internal_errors: InternalErrors, on_stored: Sequence[OnStored] = ()
     ) -> None:
         self.sessions: OrderedDict[str, None] = OrderedDict()
-        self.begun = 0
+        self.session_count = 0
         self.findings: Counter[Severity] = Counter()
         self._schemas = Schemas()
         self._redactor = redactor
@@ -93,7 +93,7 @@ class ExchangePipeline:
             self._record_failure("checking a call", error, exchange)
             return []
 
-    def verdict(self) -> str:
+    def findings_summary(self) -> str:
         """Return the number of findings of each severity, in words."""
         counts = ", ".join(count_of(count, severity) for severity, count in sorted(self.findings.items()))
         return counts or "no findings"
@@ -102,7 +102,7 @@ class ExchangePipeline:
         self.findings.update(finding.severity for finding in stored.findings)
         if stored.session is None:
             return
-        self.begun += stored.session not in self.sessions
+        self.session_count += stored.session not in self.sessions
         self.sessions[stored.session] = None
         self.sessions.move_to_end(stored.session)
         if len(self.sessions) > MOST_SESSIONS:

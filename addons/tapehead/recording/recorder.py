@@ -64,7 +64,10 @@ class Recorder:
     def summary(self) -> str:
         """Return what was recorded, in one line."""
         writer, pipeline = self.writer, self.pipeline
-        stored = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.begun, 'session')}"
-        lost = f"; {count_of(writer.lost, 'exchange')} LOST" if writer.lost else ""
-        doubt = f"; {count_of(writer.unconfirmed, 'exchange')} not confirmed by the disk" if writer.unconfirmed else ""
-        return f"recorded {stored} in {self._file.path}: {pipeline.verdict()}{lost}{doubt}{self.internal_errors}"
+        stored = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.session_count, 'session')}"
+        summary = f"recorded {stored} in {self._file.path}: {pipeline.findings_summary()}"
+        if writer.lost:
+            summary += f"; {count_of(writer.lost, 'exchange')} LOST"
+        if writer.unconfirmed:
+            summary += f"; {count_of(writer.unconfirmed, 'exchange')} not confirmed by the disk"
+        return f"{summary}{self.internal_errors}"

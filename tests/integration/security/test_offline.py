@@ -190,7 +190,7 @@ attempt(socket.gethostbyname, "other.example.com")
 result = run.result(run.counts(guard))
 for line in result.lines:
     print(line)
-sys.exit(result.is_bad_news)
+sys.exit(result.has_failed)
 """
 
 

@@ -44,7 +44,7 @@ def test_a_simulation_has_no_replay_to_report() -> None:
     result = result_of(run_of(EngineSettings(), 2))
 
     assert result.report.replay is None
-    assert (result.lines, result.is_bad_news) == ((OFFLINE,), False)
+    assert (result.lines, result.has_failed) == ((OFFLINE,), False)
 
 
 def test_a_result_is_returned_and_not_printed(recording: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +59,7 @@ def test_a_result_is_returned_and_not_printed(recording: Path, capfd: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    ("strict", "on_miss", "steps", "extra", "is_bad_news"),
+    ("strict", "on_miss", "steps", "extra", "has_failed"),
     [
         (False, OnMiss.SIMULATE, 1, 1, False),
         (False, OnMiss.ERROR, 1, 0, False),
@@ -70,22 +70,22 @@ def test_a_result_is_returned_and_not_printed(recording: Path, capfd: pytest.Cap
     ],
 )
 def test_misses_and_unused_exchanges_are_bad_news_on_demand(
-    strict: bool, on_miss: OnMiss, steps: int, extra: int, is_bad_news: bool, recording: Path
+    strict: bool, on_miss: OnMiss, steps: int, extra: int, has_failed: bool, recording: Path
 ) -> None:
     run = EngineRun(EngineSettings(recordings=(recording,), strict=strict, on_miss=on_miss), no_warning)
     player = Player(run.engine)
     player.open()
     player.play([*STEPS[:steps], *[(9.0, 9.0, "bufferStart", {})] * extra])
 
-    assert result_of(run).is_bad_news is is_bad_news
+    assert result_of(run).has_failed is has_failed
 
 
-@pytest.mark.parametrize(("on_miss", "is_bad_news"), [(OnMiss.SIMULATE, False), (OnMiss.ERROR, True)])
-def test_other_requests_are_reported(on_miss: OnMiss, is_bad_news: bool, recording: Path) -> None:
+@pytest.mark.parametrize(("on_miss", "has_failed"), [(OnMiss.SIMULATE, False), (OnMiss.ERROR, True)])
+def test_other_requests_are_reported(on_miss: OnMiss, has_failed: bool, recording: Path) -> None:
     result = result_of(run_of(EngineSettings(recordings=(recording,), on_miss=on_miss), 2), other_requests=2)
 
     assert "refused 2 other requests to the endpoint: no Media Collection call" in result.lines
-    assert (result.report.refused, result.is_bad_news) == (2, is_bad_news)
+    assert (result.report.refused, result.has_failed) == (2, has_failed)
 
 
 def test_counts_of_workers_add_up_and_pickle(recording: Path) -> None:
@@ -103,7 +103,7 @@ def test_counts_of_workers_add_up_and_pickle(recording: Path) -> None:
     assert (counts.refused_clients, counts.faults, counts.internal_errors) == (5, 2, 2)
     assert "faults injected: 2" in result.lines
     assert "2 internal errors: see the log" in result.lines
-    assert result.is_bad_news
+    assert result.has_failed
 
 
 def test_attempts_to_reach_the_network_are_bad_news_and_add_up() -> None:
@@ -115,7 +115,7 @@ def test_attempts_to_reach_the_network_are_bad_news_and_add_up() -> None:
         counts.add(worker)
 
     result = run.result(counts)
-    assert result.is_bad_news
+    assert result.has_failed
     assert result.report.offline_attempts == 60
     assert result.lines[-1].startswith("offline: 60 connections and look-ups attempted: connect a.example, ")
     assert result.lines[-1].count("example") == 20
