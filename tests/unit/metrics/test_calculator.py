@@ -147,7 +147,7 @@ def test_a_session_whose_start_was_rejected_or_not_recorded_has_none() -> None:
     assert of(at(1, "adStart", 0, AD), at(5, "adComplete"))["ad_time_spent"] == 4.0
 
 
-def test_a_meter_tells_how_long_the_session_was_and_whether_it_ended() -> None:
+def test_the_duration_and_the_end_of_a_session_are_calculated() -> None:
     meter = MetricsCalculator()
     for one in (start(), at(5, "play"), at(4, "ping"), at(9, "sessionEnd"), at(20, "ping")):
         meter.add(one)

@@ -89,14 +89,14 @@ def test_a_row_makes_a_type_documented(seek: str) -> None:
     assert rules(event("seekEnd")) == {"unknown-event-type"}
 
 
-def test_a_row_says_whether_metadata_is_taken(seek: str) -> None:
+def test_a_row_allows_metadata_or_not(seek: str) -> None:
     assert metadata_types() == ["sessionStart", "adStart", "chapterStart", seek]
     assert rules(event(seek, customMetadata={"a_key": "1"})) == set()
     assert rules(event(seek, customMetadata={"a.key": "1"})) == {"metadata-key"}
     assert rules(event("play", customMetadata={"a_key": "1"})) == {"misplaced-metadata"}
 
 
-def test_a_row_says_what_names_an_event_in_replay(seek: str) -> None:
+def test_a_row_has_the_parameters_that_name_an_event(seek: str) -> None:
     body = event(seek, params={"media.seek.id": "x"})
 
     assert read_event(body).key == EventKey(seek, ("x",))

@@ -109,9 +109,9 @@ def test_any_bytes_come_back(content: bytes) -> None:
 
 @given(st.text(st.characters(max_codepoint=255)), st.text(st.characters(max_codepoint=255)))
 def test_any_header_bytes_come_back_in_order(name: str, value: str) -> None:
-    asked = request(b"").with_headers([(name, value), ("B", "1"), (name, "second"), ("b", "2")])
+    sent = request(b"").with_headers([(name, value), ("B", "1"), (name, "second"), ("b", "2")])
 
-    assert decode(encode(exchange(asked, None))).request.headers == asked.headers
+    assert decode(encode(exchange(sent, None))).request.headers == sent.headers
 
 
 @given(st.binary())
@@ -142,7 +142,7 @@ def test_a_line_has_the_documented_fields() -> None:
     assert list(answered["response"]) == ["status", "reason", "headers"]
 
 
-def test_a_call_outside_a_session_says_null() -> None:
+def test_a_call_outside_a_session_has_null() -> None:
     stored = _stored(exchange(request(b"", "/api/v1/schemas/ping", "GET"), None))
 
     assert (stored["session"], stored["response"], stored["call"]) == (None, None, "schema")
@@ -182,11 +182,11 @@ def test_a_line_that_is_no_exchange_is_refused(line: bytes) -> None:
 
 
 def test_a_header_is_found_in_any_case() -> None:
-    asked = request(b"").with_headers([("content-TYPE", "one"), ("Content-Type", "two")])
+    sent = request(b"").with_headers([("content-TYPE", "one"), ("Content-Type", "two")])
 
-    assert asked.header("Content-Type") == "one"
-    assert list(asked.header_values("CONTENT-TYPE")) == ["one", "two"]
-    assert asked.header("Content-Length") is None
+    assert sent.header("Content-Type") == "one"
+    assert list(sent.header_values("CONTENT-TYPE")) == ["one", "two"]
+    assert sent.header("Content-Length") is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What goes out on the wire of a recording that somebody edited: what HTTP can carry, and nothing that breaks it."""
+"""Headers of edited recordings on the wire: only what HTTP can carry is sent."""
 
 import pytest
 

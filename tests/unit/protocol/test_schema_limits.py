@@ -25,7 +25,7 @@ TOO_MANY = "it has more than 5000 parts, with its references followed"
 
 
 def doubling(levels: int, document: str = "", keyword: str = "allOf") -> Schema:
-    """A schema that says everything twice at each of its levels."""
+    """A schema that refers twice to the next one at each of its levels."""
     steps = {f"s{n}": {keyword: [{"$ref": f"{document}#/definitions/s{n + 1}"}] * 2} for n in range(levels)}
     return {"definitions": steps | {f"s{levels}": {"type": "string"}}, "$ref": f"{document}#/definitions/s0"}
 
@@ -150,14 +150,14 @@ def test_names_are_all_keys_that_a_schema_speaks_of() -> None:
 
 
 @pytest.mark.parametrize("states", [[1] * 1_000_000, [{}] * 1_000_000, [{"media.state.name": "a", "b": 1}] * 300_000])
-def test_of_a_million_errors_the_first_are_told(states: list[object]) -> None:
+def test_of_a_million_errors_the_first_are_reported(states: list[object]) -> None:
     complaints = list(Schemas().schema_errors("statesUpdate", event("statesUpdate", params={"statesStart": states})))
 
     assert 200 < len(complaints) <= 2 * MOST_VALUES
     assert complaints[0].path[:3] == ("params", "statesStart", 0)
 
 
-def test_an_error_behind_a_million_values_is_told() -> None:
+def test_an_error_after_a_million_values_is_reported() -> None:
     states = [{"media.state.name": "a"}] * 100_000
     (complaint,) = Schemas().schema_errors("statesUpdate", event("statesUpdate", params={"statesStart": [*states, 7]}))
 

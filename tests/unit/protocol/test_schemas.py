@@ -1,4 +1,4 @@
-"""The schemas have the endpoint's shape, and the table they are built from says what the reference says."""
+"""The schemas have the endpoint's shape, and the table of parameters agrees with the reference."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_the_table_has_every_documented_parameter_once() -> None:
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact["key"])
-def test_a_row_says_what_the_reference_says(fact: dict[str, Any]) -> None:
+def test_a_row_agrees_with_the_reference(fact: dict[str, Any]) -> None:
     key = fact["key"]
     row = ROWS[key, fact["section"]]
 

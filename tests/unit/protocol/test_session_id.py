@@ -11,7 +11,7 @@ from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, Sid,
 
 
 @given(st.binary(min_size=8, max_size=8), st.integers(-(2**63), 2**63 - 1))
-def test_an_id_says_what_it_was_minted_with(recorded: bytes, started_ts: int) -> None:
+def test_an_id_contains_what_it_was_minted_with(recorded: bytes, started_ts: int) -> None:
     assert read(mint(recorded, started_ts, token_bytes(CHANCE_BYTES))) == Sid(recorded, started_ts)
 
 
@@ -32,11 +32,11 @@ def test_ids_differ_from_their_first_digits_on() -> None:
 
 
 @pytest.mark.parametrize("foreign", ["", "abc", "0" * 64, "g" * 64, "f" * 62, "f" * 66, "ü" * 64, "\ud800", "\x00"])
-def test_an_id_from_elsewhere_says_nothing(foreign: str) -> None:
+def test_a_foreign_id_is_not_read(foreign: str) -> None:
     assert read(foreign) is None
 
 
-def test_an_id_with_one_digit_changed_says_nothing() -> None:
+def test_an_id_with_one_digit_changed_is_not_read() -> None:
     sid = mint(fingerprint("abc"), 1_795_401_600_000, token_bytes(CHANCE_BYTES))
     others = (sid[:place] + ("1" if sid[place] == "0" else "0") + sid[place + 1 :] for place in range(64))
 

@@ -52,7 +52,7 @@ def test_every_state_has_a_row() -> None:
         assert set(states) == set(type(next(iter(states))))
 
 
-def test_every_state_of_life_says_who_listens() -> None:
+def test_every_state_of_life_has_active_machines() -> None:
     assert set(ACTIVE_MACHINES) == set(Life)
     assert all(machines <= set(TABLE) for machines in ACTIVE_MACHINES.values())
 

@@ -280,10 +280,10 @@ def test_near_events_are_few_and_short() -> None:
     assert all(len(f"{each}") < 300 for miss in near for each in miss.differences)
 
 
-# ---- The tape ----
+# ---- The index ----
 
 
-def test_interleaved_sessions_are_told_apart() -> None:
+def test_interleaved_sessions_are_distinguished() -> None:
     one, other = session("one", STEPS[:3]), session("other", STEPS[:2], began=1)
     index = index_of(sorted([*one, *other], key=lambda each: each.started))
 

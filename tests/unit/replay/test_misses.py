@@ -1,4 +1,4 @@
-"""Recorded failures come back, a restart is survived, and what was not recorded is told."""
+"""Recorded errors are replayed, playbacks survive a restart, and misses are reported."""
 
 import re
 from secrets import token_bytes
@@ -93,7 +93,7 @@ def test_a_playback_survives_a_restart_anywhere(after: int) -> None:
     assert player.play(STEPS[after:]) == [204] * (len(STEPS) - after)
 
 
-def test_an_id_of_another_tape_is_unknown() -> None:
+def test_an_id_of_another_recording_is_unknown() -> None:
     player = player_of()
     player.open()
     player.engine = replay_of(session("other", STEPS))
@@ -160,13 +160,13 @@ def test_an_error_on_a_miss_names_reason_and_nearest() -> None:
     player.open()
 
     assert player.send("chapterSkip", 12.5, 40) == 502
-    told = player.told()
-    assert told["message"] == (
+    answer = player.told()
+    assert answer["message"] == (
         "tapehead has no recorded answer to chapterSkip at 12.5: the recorded session has no such event"
     )
-    assert told["reason"] == "no-such-event"
-    assert re.match(r"recording 0:9 .*\bping\b.*\bchapterSkip\b.*\b10\b.*\b12\.5\b", told["nearest"][0])
-    assert len(told["nearest"]) == 3
+    assert answer["reason"] == "no-such-event"
+    assert re.match(r"recording 0:9 .*\bping\b.*\bchapterSkip\b.*\b10\b.*\b12\.5\b", answer["nearest"][0])
+    assert len(answer["nearest"]) == 3
 
 
 def test_an_error_on_unknown_content_names_what_differs() -> None:
@@ -225,7 +225,7 @@ def test_a_miss_is_named_in_a_line() -> None:
     assert "\n" not in player.told()["message"]
 
 
-def test_calls_nobody_asked_for_are_told() -> None:
+def test_unused_exchanges_are_reported() -> None:
     player = player_of()
     player.open()
     player.play(STEPS[:12])
@@ -238,7 +238,7 @@ def test_calls_nobody_asked_for_are_told() -> None:
     ]
 
 
-def test_a_hit_says_why_it_was_chosen() -> None:
+def test_a_hit_explains_its_choice() -> None:
     player = player_of()
     player.open()
     opening = player.answer.note

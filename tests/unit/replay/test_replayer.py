@@ -1,4 +1,4 @@
-"""The recorded endpoint answers as it did, in its place, and tells what it does not have."""
+"""Recorded calls are answered as recorded, others are reported as misses."""
 
 import re
 from typing import Any

@@ -154,7 +154,7 @@ def test_an_id_from_elsewhere_is_not_taken_up(player: Player, sid: str) -> None:
     assert player.send("ping") == 404
 
 
-def test_an_id_says_when_its_session_began(player: Player) -> None:
+def test_an_id_contains_the_start_of_its_session(player: Player) -> None:
     said = read(player.open(at=7))
 
     assert said
@@ -280,7 +280,7 @@ def test_undocumented_keys_are_taken_unless_strict(more: dict[str, object]) -> N
         PING | {"qoeData": {"media.qoe.errorID": "N/A"}},
     ],
 )
-def test_what_no_schema_says_is_refused_only_as_far_as_documented(body: object) -> None:
+def test_what_no_schema_covers_is_refused_only_as_far_as_documented(body: object) -> None:
     strict = Player(Simulator(SCHEMAS, strict=True, random_bytes=token_bytes))
     strict.open()
 
