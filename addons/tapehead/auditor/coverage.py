@@ -1,8 +1,7 @@
-"""Coverage of a tracking plan: what recordings exercised of it, what never, and what they have beyond it.
+"""Coverage of a tracking plan: the items that recordings exercised, those that they did not, and those in no plan.
 
-It takes the audit's results one by one and keeps counts, not sessions: memory goes by the plan, and of what is in no
-plan only the first items of each kind are kept. A thing is exercised when a player sent it, whatever the value; wrong
-values are for the rules.
+Only counts are kept, not sessions: memory depends on the plan, and of the items in no plan only the first of each kind
+are kept. An item is exercised when a player sent it, whatever its value; wrong values are reported by rules.
 """
 
 from collections import Counter
@@ -23,12 +22,12 @@ from tapehead.rules.catalog import VIOLATION_RULES
 # Of each kind, the items in no plan that are kept.
 MOST_BEYOND = 500
 MOST_CHARACTERS = 200
-# Results whose events moved no session.
+# Outcomes of sessions whose events made no moves.
 _STILL = (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER)
 
 
 class First(NamedTuple):
-    """Where something was sent first: when (milliseconds since 1970), and in which line of which recording."""
+    """The time (milliseconds since 1970), recording and line in which an item was sent first."""
 
     arrived_ms: float
     recording: str
@@ -36,14 +35,14 @@ class First(NamedTuple):
 
 
 class Sighting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The recording and the line where something is."""
+    """A line of a recording."""
 
     recording: str
     line: int
 
 
 class Covered(msgspec.Struct, frozen=True, kw_only=True):
-    """One item with what became of it.
+    """An item with the number of times that it was sent.
 
     Attributes:
         of, part, name, label: as in `tapehead.auditor.tracking_plan.Item`.
@@ -72,15 +71,15 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KindCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """The coverage of one kind of things.
+    """The coverage of one kind of item.
 
     Attributes:
-        kind: what it is about.
+        kind: the kind of item.
         planned, exercised: how many items.
         percent: exercised of planned, 0 to 100; None where nothing is planned.
         groups: the planned items by what they are of.
-        beyond: what was sent and is in no plan.
-        dropped: how many more times something of that kind was sent that is not in `beyond`.
+        beyond: the items that were sent and are in no plan.
+        dropped: how often items of that kind were sent that are neither planned nor in `beyond`.
     """
 
     kind: ItemKind
@@ -93,22 +92,22 @@ class KindCoverage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoverageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What recordings cover of a plan; `plan` says which."""
+    """The coverage of the plan named `plan`, by kind of item."""
 
     plan: str
     kinds: tuple[KindCoverage, ...]
 
     def report(self) -> dict[str, Any]:
-        """The same as plain objects, for JSON."""
+        """Return the report as plain objects, for JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
 
 class Coverage:
-    """Counts what sessions exercise.
+    """A counter of the items that sessions exercise.
 
     Args:
-        settings: what users set; the plan is theirs if it has expectations, else the documented API.
+        settings: the settings; the plan is made of their expectations, or of the documented API without any.
     """
 
     def __init__(self, settings: AuditSettings | None = None) -> None:
@@ -124,29 +123,25 @@ class Coverage:
         still = result.outcome in _STILL
         for step in result.steps:
             first = First(step.event.arrived_ms, step.event.recording, step.event.line)
-            for sent in (*_said(step.event), *(() if still else _moved(step))):
-                self._count(self._find(sent), first)
+            for sent in (*body_items(step.event), *(() if still else moves_of(step))):
+                self._count(sent, first)
 
     def watch(self, results: Iterable[SessionResult]) -> Iterator[SessionResult]:
-        """The same results, counted as they pass."""
+        """Yield the results, counting each."""
         for result in results:
             self.add(result)
             yield result
 
     def report(self) -> CoverageReport:
-        """What was exercised so far."""
+        """Return the coverage by the results so far."""
         return CoverageReport(plan=self._plan.name, kinds=tuple(map(self._kind, ItemKind)))
 
-    def _find(self, sent: Item) -> Item:
-        """The item that `sent` counts for; those in the plan are remembered, which are not many."""
-        found = self._found.get(sent)
-        if found is None:
-            found = self._plan.find(sent)
-            if found in self._plan.items:
-                self._found[sent] = found
-        return found
-
-    def _count(self, item: Item, first: First) -> None:
+    def _count(self, sent: Item, first: First) -> None:
+        item = self._found.get(sent)
+        if item is None:
+            item = self._plan.find(sent)
+            if item in self._plan.items:  # others are too many to remember
+                self._found[sent] = item
         if item not in self._counts:
             if self._beyond[item.kind] >= MOST_BEYOND:
                 self._dropped[item.kind] += 1
@@ -164,7 +159,7 @@ class Coverage:
             kind=kind,
             planned=len(planned),
             exercised=exercised,
-            percent=_percent(exercised, len(planned)) if planned else None,
+            percent=percentage(exercised, len(planned)) if planned else None,
             groups=tuple(self._group(name, planned) for name in dict.fromkeys(item.of for item in planned)),
             beyond=tuple(self._covered(item) for item in sorted(beyond)),
             dropped=self._dropped[kind],
@@ -173,7 +168,7 @@ class Coverage:
     def _group(self, name: str, planned: Iterable[Item]) -> Group:
         items = tuple(self._covered(item) for item in planned if item.of == name)
         exercised = sum(item.count > 0 for item in items)
-        percent = _percent(exercised, len(items))
+        percent = percentage(exercised, len(items))
         return Group(name=name, planned=len(items), exercised=exercised, percent=percent, items=items)
 
     def _covered(self, item: Item) -> Covered:
@@ -185,16 +180,17 @@ class Coverage:
             label=item.label,
             count=self._counts[item],
             first=Sighting(first.recording, first.line) if first else None,
-            rule=_rule_of(item),
+            rule=violated_rule(item),
         )
 
 
-def _percent(exercised: int, planned: int) -> float:
+def percentage(exercised: int, planned: int) -> float:
+    """Return the share of exercised items, 0 to 100, with one decimal."""
     return round(100 * exercised / planned, 1)
 
 
-def _rule_of(item: Item) -> str:
-    """The rule that a move breaks; empty for moves that are fine, and for other things."""
+def violated_rule(item: Item) -> str:
+    """Return the id of the rule that a move breaks; empty for allowed moves and for other items."""
     if item.kind is not ItemKind.MOVES:
         return ""
     state = next(state for state in TABLE[item.of] if state == item.part)
@@ -202,8 +198,8 @@ def _rule_of(item: Item) -> str:
     return VIOLATION_RULES[violation].id if violation else ""
 
 
-def _said(event: Event) -> Iterator[Item]:
-    """What an event's body has."""
+def body_items(event: Event) -> Iterator[Item]:
+    """Yield the event type, parameters and metadata keys of an event's body."""
     if event.type is None:
         return
     name = event.type[:MOST_CHARACTERS]
@@ -213,8 +209,8 @@ def _said(event: Event) -> Iterator[Item]:
     yield from (Item(ItemKind.METADATA, name, keys.METADATA, key[:MOST_CHARACTERS]) for key in event.metadata)
 
 
-def _moved(step: Step) -> Iterator[Item]:
-    """The moves of the table that an event made; not those from a state that the recording does not tell."""
+def moves_of(step: Step) -> Iterator[Item]:
+    """Yield the moves that an event made, except from states that the recording does not show."""
     for machine, state, event_type in table_cells_of(step.before, step.event):
         row = TABLE[machine][state]
         guessed = step.before.late and state in (Life.UNOPENED, Playback.STARTING)

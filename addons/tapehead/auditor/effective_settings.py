@@ -1,4 +1,4 @@
-"""The settings in force, in words: where they came from, and what they change."""
+"""Description of the settings in force: their source and their changes."""
 
 from collections.abc import Iterator
 
@@ -22,23 +22,22 @@ def lines_in_force(settings: AuditSettings, source: str | None = None) -> list[s
         source: the file that they were read from; None without one.
     """
     head = f"settings from {source}" if source else "no settings file"
-    changes = [f"  {line}" for line in _changes(settings)]
-    return [f"{head}:", *changes] if changes else [f"{head}; all rules and limits have their defaults"]
-
-
-def _changes(settings: AuditSettings) -> Iterator[str]:
-    yield from _graded(settings)
+    changes = list(changed_rules(settings))
     for override in settings.overrides:
         patterns = [f"{name} {pattern}" for name in PATTERNS if (pattern := getattr(override, name)) != "*"]
         where = f"where {', '.join(patterns)}" if patterns else "everywhere"
-        yield from (f"{where}: {line}" for line in _graded(override))
+        changes += [f"{where}: {line}" for line in changed_rules(override)]
     for event_type, expected in settings.metadata.items():
-        yield f"{event_type} must have {keys.METADATA} {', '.join(expected) or 'without any key'}"
+        changes.append(f"{event_type} must have {keys.METADATA} {', '.join(expected) or 'without any key'}")
     for event_type, schema in settings.expect.items():
-        yield f"{event_type} must satisfy a schema of its own ({draft_of(schema)})"
+        changes.append(f"{event_type} must satisfy a schema of its own ({draft_of(schema)})")
+    if not changes:
+        return [f"{head}; all rules and limits have their defaults"]
+    return [f"{head}:", *(f"  {line}" for line in changes)]
 
 
-def _graded(settings: AuditSettings | Override) -> Iterator[str]:
+def changed_rules(settings: AuditSettings | Override) -> Iterator[str]:
+    """Yield a line for each severity and threshold that settings change."""
     for rule, grade in settings.rules.items():
         yield f"{rule} = {grade} ({RULES[rule].severity})"
     for name, limit in settings.thresholds.items():

@@ -78,7 +78,7 @@ class SessionEvaluation:
             self._held.append(received)
             self._latest_ms = event.arrived_ms
         else:
-            insort(self._held, received, key=_place_of)
+            insort(self._held, received, key=arrival_order)
             self._latest_ms = max(self._latest_ms, event.arrived_ms)
         return bool(self._events) if received.opens_session else event.arrived_ms < self._frontier_ms
 
@@ -89,7 +89,7 @@ class SessionEvaluation:
             return
         count = 0
         for received in self._held:
-            if not final and _place_of(received) > (True, self._frontier_ms):
+            if not final and arrival_order(received) > (True, self._frontier_ms):
                 break
             if received.event:
                 self._evaluate(received.event, received)
@@ -126,7 +126,7 @@ class SessionEvaluation:
             skipped |= {REJECTED.id} if self._is_gone and is_gone else set()
             for finding in received.findings:
                 if finding.rule not in skipped:
-                    message = f"{finding.message} {_where(event, self._events[0].ts)}"
+                    message = f"{finding.message} {place_in_session(event, self._events[0].ts)}"
                     self._add(finding.rule, finding.severity, message, finding.path, event, received)
             self._has_wrong_unit = any(finding.rule == TIMESTAMP_UNIT.id for finding in received.findings)
         else:
@@ -139,7 +139,7 @@ class SessionEvaluation:
             event = hit.event
             self._has_expired = self._has_expired or hit.rule in (EXPIRED_IDLE, EXPIRED_STALLED)
             prefix = f"[{event.index}]." if event.in_array and hit.path else ""
-            message = f"{hit.message} {_where(event, checks.first_ts)}"
+            message = f"{hit.message} {place_in_session(event, checks.first_ts)}"
             self._add(hit.rule.id, hit.severity, message, f"{prefix}{hit.path}", self._events[event.index], event)
         checks.hits.clear()
 
@@ -212,12 +212,12 @@ class SessionEvaluation:
 _NAMES = ("id", "name", "playerName", "channel")
 
 
-def _place_of(received: ReceivedEvent) -> tuple[bool, float]:
-    """Return the sort key of an event's place in the order of arrival; the one that opens the session is the first."""
+def arrival_order(received: ReceivedEvent) -> tuple[bool, float]:
+    """Return the sort key of an event in the order of arrival; the one that opens the session is the first."""
     return not received.opens_session, received.event.arrived_ms if received.event else 0
 
 
-def _where(event: Event, begun: int | None) -> str:
+def place_in_session(event: Event, begun: int | None) -> str:
     """Return an event's place in its session, for the end of a message."""
     if event.ts is None or begun is None:
         return f"(event {event.index})"

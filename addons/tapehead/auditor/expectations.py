@@ -1,6 +1,6 @@
-"""What a company expects of its own events, beyond the documentation: schemas and metadata from the settings.
+"""Expectations of a company of its own events, beyond the documentation: schemas and metadata from the settings.
 
-They speak in the words of the rules of one exchange: missing-parameter, wrong-type, bad-value, unknown-parameter.
+Unmet ones are reported by the rules of one exchange: missing-parameter, wrong-type, bad-value, unknown-parameter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ class Expectations:
         self._schemas = settings.expectations()
 
     def check(self, request: Request) -> Iterator[Finding]:
-        """Where the body of a request is not as expected; nothing for bodies that are no events at all."""
+        """Yield a finding for each unmet expectation in the body of a request; none for bodies without events."""
         if not (self._settings.expect or self._settings.metadata):
             return
         try:
@@ -56,12 +56,12 @@ class Expectations:
         if self._schemas and event_type in self._settings.expect:
             for complaint in self._schemas.schema_errors(event_type, event):
                 closed = complaint.keyword in _CLOSED
-                yield from _unexpected(body, complaint) if closed else findings_for(body, complaint)
+                yield from unexpected_keys(body, complaint) if closed else findings_for(body, complaint)
 
 
-def _unexpected(body: EventBody, complaint: SchemaError) -> Iterator[Finding]:
-    """The keys that a company's own schema does not take, documented or not."""
-    # Where a schema takes nothing at all, the validator does not say which key it met.
+def unexpected_keys(body: EventBody, complaint: SchemaError) -> Iterator[Finding]:
+    """Yield a finding for each key that a company's own schema does not allow, documented or not."""
+    # The validator does not name the key if the schema allows none at all.
     what = "is not expected by the settings" if complaint.expected else "has what the settings do not expect"
     for key in complaint.expected or ("",):
         path = body.join((*complaint.path, key) if key else complaint.path)
@@ -69,11 +69,11 @@ def _unexpected(body: EventBody, complaint: SchemaError) -> Iterator[Finding]:
 
 
 def schemas_in(document: object, stem: str) -> dict[str, Schema]:
-    """The schemas that a JSON document holds, by event type.
+    """Return the schemas in a JSON document, by event type.
 
     Args:
         document: an object of event types with their schemas, or the schema of one event type.
-        stem: the name of its file without suffixes, which says the event type where the schema itself does not.
+        stem: the name of its file without suffixes: the event type where the schema does not name it.
 
     Raises:
         ValueError: it is neither, or it is not clear for which event type it is.
@@ -81,7 +81,12 @@ def schemas_in(document: object, stem: str) -> dict[str, Schema]:
     if not isinstance(document, dict) or not document:
         raise ValueError("it holds no JSON Schema; expected an object, a schema or event types with their schemas")
     if any(key in EVENT_TYPES for key in document) or _KEYWORDS.isdisjoint(document):
-        return {_known(key): _schema(key, part) for key, part in document.items()}
+        for key, part in document.items():
+            if key not in EVENT_TYPES:
+                raise ValueError(f"{key} is no event type{nearest(key, EVENT_TYPES)}")
+            if not isinstance(part, dict):
+                raise ValueError(f"{key}: expected a JSON Schema, which is an object")
+        return document
     event_type = event_type_of(document) or stem
     if event_type not in EVENT_TYPES:
         hint = nearest(event_type, EVENT_TYPES)
@@ -89,20 +94,8 @@ def schemas_in(document: object, stem: str) -> dict[str, Schema]:
     return {event_type: document}
 
 
-def _known(event_type: str) -> str:
-    if event_type not in EVENT_TYPES:
-        raise ValueError(f"{event_type} is no event type{nearest(event_type, EVENT_TYPES)}")
-    return event_type
-
-
-def _schema(event_type: str, part: object) -> Schema:
-    if not isinstance(part, dict):
-        raise ValueError(f"{event_type}: expected a JSON Schema, which is an object")
-    return part
-
-
 def event_type_of(schema: Mapping[str, Any]) -> str | None:
-    """The event type that a schema is for, if it says so as the endpoint's own do, or allows no other eventType."""
+    """Return the event type of a schema, if it names it as the endpoint's do or allows a single eventType."""
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/definitions/"):
         name = reference.removeprefix("#/definitions/")

@@ -34,7 +34,7 @@ class ReceivedEvent(NamedTuple):
 
     @property
     def opens_session(self) -> bool:
-        """Whether the event came by a call that opens sessions."""
+        """True if the event came by a call that opens sessions."""
         return self.event is not None and self.event.call is not Call.EVENT
 
 
@@ -61,10 +61,13 @@ class EventReader:
         arrived_ms = self.clock_ms if arrived_ms is None else arrived_ms
         self.clock_ms = arrived_ms + exchange.elapsed_ms
         if exchange.call is Call.SCHEMA:
-            self._learn(exchange)
+            for endpoint, learnt in recorded_schemas([exchange]).items():
+                schemas = self._schemas.setdefault(endpoint, Schemas())
+                for event_type, schema in learnt.items():
+                    schemas.learn(event_type, schema)
         findings = self._check(exchange, arrived_ms)
         events = list(events_of(exchange, arrived_ms, entry.recording, entry.line))
-        split = _split(findings, events) if len(events) > 1 else [tuple(findings)]
+        split = split_findings(findings, events) if len(events) > 1 else [tuple(findings)]
         received: list[Event | None] = [*events] or [None]
         return [
             ReceivedEvent(exchange.started, event, own, entry.recording, entry.line)
@@ -75,25 +78,20 @@ class EventReader:
         schemas = self._schemas.get(endpoint_of(exchange)) if self._schemas else None
         error = exchange.error if isinstance(exchange.error, str) else None
         findings = check_exchange(
-            exchange.call, exchange.request, exchange.response, error, arrived_ms, schemas or _built_in_schemas()
+            exchange.call, exchange.request, exchange.response, error, arrived_ms, schemas or built_in_schemas()
         )
         known = {(finding.rule, finding.path) for finding in findings}
         expected = limit_findings(self._expectations.check(exchange.request))
         return findings + [finding for finding in expected if (finding.rule, finding.path) not in known]
 
-    def _learn(self, exchange: Exchange) -> None:
-        for endpoint, learnt in recorded_schemas([exchange]).items():
-            schemas = self._schemas.setdefault(endpoint, Schemas())
-            for event_type, schema in learnt.items():
-                schemas.learn(event_type, schema)
-
 
 @cache
-def _built_in_schemas() -> Schemas:
+def built_in_schemas() -> Schemas:
+    """Return the built-in schemas, which are shared."""
     return Schemas()
 
 
-def _split(findings: Iterable[Finding], events: Iterable[Event]) -> list[tuple[Finding, ...]]:
+def split_findings(findings: Iterable[Finding], events: Iterable[Event]) -> list[tuple[Finding, ...]]:
     """Return the findings of an array by the event that they are about; those about the whole go to the first."""
     split: list[list[Finding]] = [[] for _ in events]
     for finding in findings:
@@ -116,13 +114,14 @@ def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schem
     for exchange in exchanges:
         if exchange.call is Call.SCHEMA and exchange.response and exchange.response.status == 200:
             route = find_route(exchange.request.url)
-            schema = _parse_schema(exchange.response.content())
+            schema = parse_schema(exchange.response.content())
             if route and route.event_type in EVENT_TYPES and schema is not None:
                 recorded.setdefault(endpoint_of(exchange), {})[str(route.event_type)] = schema
     return recorded
 
 
-def _parse_schema(content: bytes) -> Schema | None:
+def parse_schema(content: bytes) -> Schema | None:
+    """Return the JSON Schema in the body of an answer; None if it is none."""
     try:
         schema = orjson.loads(content)
         if isinstance(schema, dict):

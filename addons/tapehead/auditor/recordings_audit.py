@@ -95,7 +95,7 @@ class RecordingsAudit:
     def _assign(self, sid: str | None, received: Sequence[ReceivedEvent]) -> Iterator[SessionResult]:
         """Add the events of an exchange to their session; yield the results of those that it shows to be over."""
         event = received[0].event
-        session = self._find(sid)
+        session = (self._running.get(sid) or self._ended.get(sid)) if sid else None
         if event is None and session is not None:
             if received[0].findings:
                 self._report(session.audit.add_events(received))
@@ -106,7 +106,9 @@ class RecordingsAudit:
                 yield self._close(session)
         else:
             opens = received[0].opens_session
-            if session and ((opens and session.audit.opened) or self._is_over(sid, session)):
+            # Independent of which other sessions were recorded.
+            over_ms = self._reader.clock_ms - (ENDED_MS if sid in self._ended else SILENT_MS)
+            if session and ((opens and session.audit.opened) or session.touched_ms < over_ms):
                 self._running.pop(sid, None)
                 self._ended.pop(sid, None)
                 yield self._close(session, sid)
@@ -114,14 +116,6 @@ class RecordingsAudit:
             if opens:
                 self._endings.pop(sid, None)
             self._add(sid, session, received)
-
-    def _find(self, sid: str | None) -> _OpenSession | None:
-        return (self._running.get(sid) or self._ended.get(sid)) if sid else None
-
-    def _is_over(self, sid: str, session: _OpenSession) -> bool:
-        """Return whether a session was over before now: what else was recorded must not matter."""
-        patience_ms = ENDED_MS if sid in self._ended else SILENT_MS
-        return session.touched_ms < self._reader.clock_ms - patience_ms
 
     def _open(self, after: ClosedSession | None = None) -> _OpenSession:
         audit = SessionAudit(

@@ -1,4 +1,4 @@
-"""What the audit of one session says: how it came out, its findings, its metrics."""
+"""Results of the audit of one session: its outcome, findings and metrics."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,7 +14,7 @@ from tapehead.rules.support.session_view import SessionView
 
 
 class Outcome(StrEnum):
-    """How a session came out."""
+    """The outcome of a session."""
 
     COMPLETED = "completed"  # sessionComplete came
     ENDED = "ended"  # sessionEnd came, and no sessionComplete
@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed out"  # the back end had closed it before its last events came
     REFUSED = "refused"  # the endpoint answered 404 or 410 before the session's end
     REJECTED = "rejected"  # the endpoint did not open it
-    NO_ANSWER = "no answer"  # nobody answered the sessionStart
+    NO_ANSWER = "no answer"  # the sessionStart got no answer
     LATE = "late"  # events of a session that was over long before, and has a result of its own
     NONE = "no session"  # exchanges of no session at all, such as a refused preflight
 
@@ -66,11 +66,11 @@ class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
         recording: the name of the recording in which it began.
         line: the line on which it began.
         media_id, media_name, player, channel: from its sessionStart; empty where that has none.
-        started: when its first request came, as recorded.
-        outcome: how it came out.
+        started: the time of its first request, as recorded.
+        outcome: its outcome.
         findings: in the order of the events.
-        metrics: what the vendor would report; empty where there is no session to report.
-        steps: its events on their way through the session machine.
+        metrics: the metrics that Adobe would report; empty where there is no session to report.
+        steps: its events with the states of the session machine before and after each.
     """
 
     id: str | None
@@ -88,15 +88,12 @@ class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
     events: int
 
     def report(self) -> dict[str, Any]:
-        """The session as the JSON report has it."""
+        """Return the session as in the JSON report."""
         shown = ("id", "recording", "media_id", "media_name", "player", "started", "events", "outcome")
-        findings = [_report_finding(finding) for finding in self.findings]
+        fields = ("rule", "severity", "message", "path", "event", "line")
+        plain = map(msgspec.to_builtins, self.findings)
+        findings = [{name: finding[name] for name in fields} for finding in plain]
         return {name: getattr(self, name) for name in shown} | {"findings": findings, "metrics": self.metrics}
-
-
-def _report_finding(finding: SessionFinding) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(finding)
-    return {name: shown[name] for name in ("rule", "severity", "message", "path", "event", "line")}
 
 
 def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) -> Outcome:

@@ -157,7 +157,8 @@ def describe_attributes(kind: type) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in found}
 
 
-def _threshold_fields() -> list[tuple[str, Any, str]]:
+def threshold_fields() -> list[tuple[str, Any, str]]:
+    """Return the thresholds: key, type and description."""
     texts = describe_attributes(Thresholds)
     # TOML's numbers have no bounds, a float's whole numbers have.
     bounds = {int: Annotated[int, Meta(ge=0, le=2**53)], float: Annotated[float, Meta(ge=0)]}
@@ -172,7 +173,7 @@ def audit_fields() -> list[tuple[str, Any, str]]:
     grades = [(rule.id, Grade, f"{rule.when} Default: {rule.severity}.") for rule in RULES.values()]
     grading: list[tuple[str, Any, str]] = [
         ("rules", section("Rules", grades), "Severities of rules, or off."),
-        ("thresholds", section("Thresholds", _threshold_fields()), "Limits of rules."),
+        ("thresholds", section("Thresholds", threshold_fields()), "Limits of rules."),
     ]
     patterns = [(name, str, f"A pattern of the {name}, such as TV*. Default: any.") for name in PATTERNS]
     schemas = [(name, str | dict[str, Any], f"A JSON Schema for {name}, or a file with one.") for name in EVENT_TYPES]
@@ -220,10 +221,10 @@ def convert[T](value: object, kind: type[T], place: str = "") -> T:
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         path = path.removesuffix("`")
-        raise SettingsError(_explain(problem, path, place, _choices_at(kind, path))) from error
+        raise SettingsError(explain_problem(problem, path, place, choices_at(kind, path))) from error
 
 
-def _explain(problem: str, path: str, place: str, choices: tuple[str, ...]) -> str:
+def explain_problem(problem: str, path: str, place: str, choices: tuple[str, ...]) -> str:
     """Return one sentence about a problem that msgspec names, at a path of its own below `place`."""
     where = f"{place}{path}".removeprefix(".")
     listed = f"expected one of {', '.join(choices)}"
@@ -241,18 +242,18 @@ def _explain(problem: str, path: str, place: str, choices: tuple[str, ...]) -> s
     return f"{where}: {problem[:1].lower()}{problem[1:]}"
 
 
-def _choices_at(kind: object, path: str) -> tuple[str, ...]:
+def choices_at(kind: object, path: str) -> tuple[str, ...]:
     """Return the keys of the struct, or the values of the enumeration, at a path of msgspec."""
     node: inspect.Type = inspect.type_info(kind)
     for key, _item in re.findall(r"\.([^.\[]+)|(\[)", path):
-        node = _unwrap(node)
+        node = unwrap(node)
         if isinstance(node, inspect.StructType):
             node = next(field.type for field in node.fields if field.encode_name == key)
         elif isinstance(node, inspect.ListType):
             node = node.item_type
         elif isinstance(node, inspect.DictType):
             node = node.value_type
-    node = _unwrap(node)
+    node = unwrap(node)
     if isinstance(node, inspect.StructType):
         return tuple(field.encode_name for field in node.fields)
     if isinstance(node, inspect.EnumType):
@@ -260,11 +261,11 @@ def _choices_at(kind: object, path: str) -> tuple[str, ...]:
     return tuple(map(str, node.values)) if isinstance(node, inspect.LiteralType) else ()
 
 
-def _unwrap(node: inspect.Type) -> inspect.Type:
+def unwrap(node: inspect.Type) -> inspect.Type:
     """Return a type without its metadata, and of a union the table in it."""
     while isinstance(node, inspect.Metadata):
         node = node.type
     if isinstance(node, inspect.UnionType):
         tables = (inspect.StructType, inspect.DictType)
-        node = next((each for each in node.types if isinstance(_unwrap(each), tables)), node)
-    return _unwrap(node) if isinstance(node, inspect.Metadata) else node
+        node = next((each for each in node.types if isinstance(unwrap(each), tables)), node)
+    return unwrap(node) if isinstance(node, inspect.Metadata) else node

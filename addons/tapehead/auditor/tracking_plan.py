@@ -28,7 +28,7 @@ UNSOUND = frozenset({AdBreak.DOUBLED, AdBreak.UNSURE, Part.DOUBLED, Part.UNSURE,
 
 
 class ItemKind(StrEnum):
-    """What plans are made of."""
+    """The kinds of items in a plan."""
 
     EVENT_TYPES = "event types"
     PARAMETERS = "parameters"
@@ -53,7 +53,7 @@ class Item(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What people call it, next to what it is of."""
+        """The name in reports, which show `of` next to it."""
         if self.kind is ItemKind.MOVES:
             return f"{self.part} + {self.name}"
         return f"{keys.QUALITY}.{self.name}" if self.part == keys.QUALITY else self.name
@@ -63,8 +63,8 @@ class Item(NamedTuple):
 _SPELLINGS = {keys.ERROR_ID_TOO: keys.ERROR_ID, keys.ERROR_SOURCE_TOO: keys.ERROR_SOURCE}
 
 
-def _alternatives() -> dict[tuple[str, str], tuple[str, str]]:
-    """Section and key of parameters with a second place or spelling, with those of the first."""
+def find_alternatives() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the second places (section and key) of parameters, each with the first place."""
     first: dict[str, tuple[str, str]] = {}
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for row in PARAMETERS:
@@ -74,70 +74,63 @@ def _alternatives() -> dict[tuple[str, str], tuple[str, str]]:
     return found
 
 
-_ALTERNATIVES = _alternatives()
+_ALTERNATIVES = find_alternatives()
 _ROWS: dict[tuple[str, str], Parameter] = {(row.section, row.key): row for row in PARAMETERS}
 
 
-def _main_place(item: Item) -> Item:
-    """The first place or spelling of a parameter that belongs to its event type in a second one."""
-    main = _ALTERNATIVES.get((item.part, item.name))
-    if item.kind is not ItemKind.PARAMETERS or main is None or not belongs(_ROWS[item.part, item.name], item.of):
-        return item
-    return item._replace(part=main[0], name=main[1])
-
-
 class TrackingPlan(NamedTuple):
-    """What is planned.
+    """The planned items.
 
     Attributes:
-        name: where it comes from.
-        items: all that is planned, in the order in which people read it.
+        name: the source of the plan.
+        items: the planned items, in the order of reports.
     """
 
     name: str
     items: Mapping[Item, None]
 
     def find(self, item: Item) -> Item:
-        """The planned item that `item`, as a player sent it, exercises; `item` itself if there is none."""
-        main = _main_place(item)
+        """Return the planned item that `item`, as a player sent it, exercises; `item` itself if there is none."""
+        main, place = item, (item.part, item.name)
+        if item.kind is ItemKind.PARAMETERS and place in _ALTERNATIVES and belongs(_ROWS[place], item.of):
+            part, name = _ALTERNATIVES[place]
+            main = item._replace(part=part, name=name)
         anywhere = [each._replace(of=ANY_EVENT) for each in (item, main) if item.of in EVENT_TYPES]
         return next((option for option in (item, main, *anywhere) if option in self.items), item)
 
 
 def plan_of(settings: AuditSettings) -> TrackingPlan:
-    """The plan by the settings in use."""
+    """Return the plan by the settings: their expectations, or the documented API if they have none."""
     if not (settings.expect or settings.metadata):
-        return TrackingPlan(DOCUMENTED, dict.fromkeys(_documented()))
-    return TrackingPlan(EXPECTED, dict.fromkeys(_expected(settings)))
+        return TrackingPlan(DOCUMENTED, dict.fromkeys(documented_items()))
+    return TrackingPlan(EXPECTED, dict.fromkeys(expected_items(settings)))
 
 
-def _documented() -> Iterator[Item]:
-    yield from _event_types(EVENT_TYPES)
+def documented_items() -> Iterator[Item]:
+    """Yield the items of the documented API."""
+    yield from (Item(ItemKind.EVENT_TYPES, "", "", name) for name in EVENT_TYPES)
     rows = [row for row in PARAMETERS if (row.section, row.key) not in _ALTERNATIVES]
     for event_type in (*EVENT_TYPES, ANY_EVENT):
         on = ANY_TYPE[0] if event_type == ANY_EVENT else event_type
         yield from (Item(ItemKind.PARAMETERS, event_type, row.section, row.key) for row in rows if on in row.on)
-    yield from _moves(EVENT_TYPES)
+    yield from moves_by(EVENT_TYPES)
 
 
-def _expected(settings: AuditSettings) -> Iterator[Item]:
+def expected_items(settings: AuditSettings) -> Iterator[Item]:
+    """Yield the items that settings expect."""
     event_types = [name for name in EVENT_TYPES if name in settings.expect or name in settings.metadata]
-    yield from _event_types(event_types)
+    yield from (Item(ItemKind.EVENT_TYPES, "", "", name) for name in event_types)
     for event_type in event_types:
         schema = settings.expect.get(event_type, {})
         for section in ("params", keys.QUALITY):
             yield from (Item(ItemKind.PARAMETERS, event_type, section, key) for key in named_in(schema, section))
         expected = [*settings.metadata.get(event_type, ()), *named_in(schema, keys.METADATA)]
         yield from (Item(ItemKind.METADATA, event_type, keys.METADATA, key) for key in expected)
-    yield from _moves(event_types)
+    yield from moves_by(event_types)
 
 
-def _event_types(names: Iterable[str]) -> Iterator[Item]:
-    return (Item(ItemKind.EVENT_TYPES, "", "", name) for name in names)
-
-
-def _moves(event_types: Iterable[str]) -> Iterator[Item]:
-    """The moves of the table that these event types make in sound sessions."""
+def moves_by(event_types: Iterable[str]) -> Iterator[Item]:
+    """Yield the moves of the table that these event types make in sound sessions."""
     known = frozenset(event_types)
     for machine, rows in TABLE.items():
         for state, row in rows.items():
@@ -149,14 +142,14 @@ def _moves(event_types: Iterable[str]) -> Iterator[Item]:
 
 
 def named_in(schema: Schema, section: str) -> list[str]:
-    """The keys that a schema of an event names in a section of the body, in its own order.
+    """Return the keys that a schema of an event names in a section of the body, in its own order.
 
-    `$ref` inside the schema is followed, and so is what combines schemas; what a schema forbids is not named.
+    References and combined schemas are followed; keys that a schema forbids are left out.
     """
     found: dict[str, None] = {}
-    for whole in _applied(schema, schema, frozenset()):
+    for whole in applied_schemas(schema, schema, frozenset()):
         inner = _table(whole, "properties").get(section)
-        for part in _applied(inner, schema, frozenset()):
+        for part in applied_schemas(inner, schema, frozenset()):
             found |= dict.fromkeys(key for key, value in _table(part, "properties").items() if value is not False)
             required = part.get("required")
             listed = required if isinstance(required, list) else ()
@@ -168,18 +161,18 @@ _COMBINED = ("allOf", "anyOf", "oneOf")
 _CONDITIONAL = ("if", "then", "else")
 
 
-def _applied(schema: object, root: Schema, seen: frozenset[str]) -> Iterator[Schema]:
-    """A schema with all that apply to the same value by its references and combinations."""
+def applied_schemas(schema: object, root: Schema, seen: frozenset[str]) -> Iterator[Schema]:
+    """Yield a schema and those that apply to the same value by its references and combinations."""
     if not isinstance(schema, dict):
         return
     yield schema
     inner = [schema[key] for key in _CONDITIONAL if key in schema]
     inner += [each for key in _COMBINED if isinstance(schema.get(key), list) for each in schema[key]]
     for each in inner:
-        yield from _applied(each, root, seen)
+        yield from applied_schemas(each, root, seen)
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference not in seen:
-        yield from _applied(resolve(root, reference), root, seen | {reference})
+        yield from applied_schemas(resolve(root, reference), root, seen | {reference})
 
 
 def _table(schema: Schema, key: str) -> dict[str, Any]:
