@@ -101,7 +101,10 @@ def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
         UsageError: there are too many or too few files.
     """
     files = [None if name == STDOUT else Path(name) for name in outputs]
-    forms = list(forms) or [_form_of(path) for path in files] or [Format.TEXT]
+    if not forms:
+        if unknown := next((path for path in files if path and path.suffix not in _SUFFIXES), None):
+            raise UsageError(f"missing --format for '{unknown}': its suffix names none")
+        forms = [_SUFFIXES[path.suffix] if path else Format.TEXT for path in files] or [Format.TEXT]
     if len(files) == len(forms) - 1:
         files.insert(forms.index(Format.TEXT) if Format.TEXT in forms else len(files), None)
     if len(files) > len(forms):
@@ -109,11 +112,3 @@ def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
     if len(files) < len(forms) or files.count(None) > 1:
         raise UsageError("only one --format can go to stdout; pass --output FILE for each of the others")
     return [Target(form, path) for form, path in zip(forms, files, strict=True)]
-
-
-def _form_of(path: Path | None) -> Format:
-    if path is None:
-        return Format.TEXT
-    if path.suffix not in _SUFFIXES:
-        raise UsageError(f"missing --format for '{path}': its suffix names none")
-    return _SUFFIXES[path.suffix]
