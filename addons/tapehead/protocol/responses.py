@@ -29,11 +29,11 @@ def respond(status: int, now: float, headers: Headers | None = None) -> Response
     return Response(status=status, reason=REASONS.get(status, ""), headers=stamped)
 
 
-# What a player is told where tapehead itself fails.
+# The message to players if tapehead itself fails.
 FAILED = "tapehead failed; its log says why"
 
 
 def failure(status: int, message: str, now: float, headers: Headers | None = None) -> Response:
-    """Return a failed answer, with its reason in the body as the endpoint gives it: `{"message": "..."}`."""
+    """Return an error response with a body in the endpoint's form: `{"message": "..."}`."""
     response = respond(status, now, [("Content-Type", "application/json"), *(headers or [])])
     return response.with_content(orjson.dumps({"message": message}))

@@ -1,14 +1,14 @@
-"""Session ids that carry what it takes to go on with a session after a restart.
+"""Session ids with the data that is needed to continue a session after a restart.
 
-An id is opaque to players (observed: 64 hex digits), so ours spell: which recorded session is followed, the live
-sessionStart's ts, chance, and a check sum that tells our own ids from any others. Nothing in it is secret.
+An id is opaque to players (observed: 64 hex digits), so ours encode the recorded session that is replayed, the live
+sessionStart's ts, random bytes, and a checksum that distinguishes our own ids. Nothing in it is secret.
 """
 
 import hashlib
 import struct
 from typing import NamedTuple
 
-# Chance comes first, so that the first few digits tell ids apart.
+# The random bytes come first, so that the first few digits of ids differ.
 _LAYOUT = struct.Struct(">8s8sq8s")
 CHANCE_BYTES = 8
 _CHECK = 8
@@ -28,7 +28,7 @@ class Sid(NamedTuple):
 
 
 def fingerprint(text: str) -> bytes:
-    """Return eight bytes that stand for a recorded session, the same in every run."""
+    """Return an eight-byte fingerprint of a recorded session, the same in every run."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
@@ -46,7 +46,7 @@ def mint(recorded: bytes, started_ts: int, chance: bytes) -> str:
 
 
 def read(sid: str) -> Sid | None:
-    """Return what a session id says, or None if it is none of ours."""
+    """Decode a session id; None if tapehead did not mint it."""
     try:
         raw = bytes.fromhex(sid)
         _, recorded, ts, check = _LAYOUT.unpack(raw)
