@@ -46,7 +46,7 @@ class SessionEvaluation:
     """The evaluation of a session, of the late events of one, or of exchanges of none.
 
     Args:
-        settings: what users set.
+        settings: the settings.
         after: the ending of the session whose late events these are; None for a session itself.
         hold_ms: how long an event waits for others that arrived before it and are answered later, in milliseconds.
 

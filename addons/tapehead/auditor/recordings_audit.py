@@ -48,7 +48,7 @@ class RecordingsAudit:
     """The audit of recordings, one exchange after the other.
 
     Args:
-        settings: what users set; nothing, if None.
+        settings: the settings; defaults, if None.
         schemas: the schemas in use by endpoint, as `recorded_schemas` finds them; more are learnt on the way.
         measure: what calculates metrics; None for no metrics.
         on_finding: called with each finding as soon as it is proven.

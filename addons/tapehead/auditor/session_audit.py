@@ -30,7 +30,7 @@ class SessionAudit:
     Memory grows with the session alone, and the time that `add` takes does not grow with it.
 
     Args:
-        settings: what users set; nothing, if None.
+        settings: the settings; defaults, if None.
         reader: reads and checks exchanges, and may know recorded schemas; one for these settings, if None.
         measure: what calculates metrics; None for no metrics.
         after: the ending of a session that is over, if its late events are audited.

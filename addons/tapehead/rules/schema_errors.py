@@ -224,7 +224,7 @@ _CHECKS: dict[str, Callable[[EventBody, SchemaError], Iterator[Finding]]] = {
 
 
 def _shown(error: SchemaError) -> str:
-    """Return the value at fault: its type, and itself where it is short, plain and identifies nobody."""
+    """Return the value at fault: its type, and itself if it is short, plain and not identifying."""
     hidden = error.path[:1] == (keys.METADATA,) or PERSON_KEYS.intersection(map(str, error.path))
     if hidden or isinstance(error.value, dict | list) or error.value is None:
         return json_type_of(error.value)
