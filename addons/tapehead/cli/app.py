@@ -86,6 +86,18 @@ def run(argv: Sequence[str]) -> int:
             typer.echo(message)
         else:
             path = getattr(getattr(error, "ctx", None), "command_path", "tapehead")
-            warn(f"{' '.join(message.split()).rstrip('.')}; see {path} --help")
+            message = " ".join(message.split()).rstrip(".").replace("Value error, ", "")
+            if variable := variable_behind(error, argv):
+                message = f"{variable}: {message}"
+            warn(f"{message}; see {path} --help")
         return 2
     return code if isinstance(code, int) else 0
+
+
+def variable_behind(error: Exception, argv: Sequence[str]) -> str | None:
+    """Return the environment variable that an unusable value came from; None if it came from the command line."""
+    parameter, context = getattr(error, "param", None), getattr(error, "ctx", None)
+    if parameter is None or context is None or any(word.partition("=")[0] in parameter.opts for word in argv):
+        return None
+    variable = f"{context.auto_envvar_prefix}_{parameter.name}".upper()
+    return variable if variable in os.environ else None

@@ -7,6 +7,9 @@ from typer.core import TyperCommand
 
 from tapehead.cli.messages import warn
 
+# Where a command's context keeps the path of the settings file.
+SOURCE = "tapehead.settings-file"
+
 
 class Command(TyperCommand):
     """A command whose help names arguments as RECORDING... or [RULE], where Typer adds the Python type."""
@@ -43,21 +46,31 @@ class CommandWithSettings(Command):
         config: Any = next(parameter for parameter in self.params if parameter.name == "config")
         config.callback = load_defaults
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; print the options that the settings file decided: they may say where traffic goes."""
+        rest = super().parse_args(ctx, args)
+        if ctx.default_map:
+            from tapehead.cli.settings_file import describe_options
+
+            decided = {
+                name: value
+                for name, value in ctx.default_map.items()
+                if getattr(ctx.get_parameter_source(name), "name", "") == "DEFAULT_MAP"
+            }
+            if decided:
+                warn(f"using options from '{ctx.meta[SOURCE]}': {describe_options(ctx.info_name, decided)}")
+        return rest
+
 
 def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path | None:
-    """Take defaults for a command's options from the settings file, and print them: they may say where traffic goes."""
+    """Take defaults for a command's options from the settings file."""
     from tapehead.cli.config_lookup import find_table
 
     if find_table(config)[0] is None:
         return config
     from tapehead.cli.config_file import load_options
-    from tapehead.cli.settings_file import describe_options
 
-    command = context.info_name
-    source, options = load_options(command, config)
-    if options:
-        warn(f"using options from '{source}': {describe_options(command, options)}")
-    context.default_map = options
+    context.meta[SOURCE], context.default_map = load_options(context.info_name, config)
     return config
 
 

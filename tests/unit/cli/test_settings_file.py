@@ -80,6 +80,27 @@ def test_options_of_a_file_are_defaults(calls: list[dict[str, Any]], capfd: pyte
     )
 
 
+def test_only_the_options_that_the_file_decided_are_printed(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(Path("tapehead.toml"), '[serve]\nlisten = "127.0.0.1:1"\nworkers = 2\nlatency = "5"')
+    monkeypatch.setenv("TAPEHEAD_SERVE_WORKERS", "3")
+
+    assert run(["serve", "--listen", "127.0.0.1:3"]) == 0
+    assert run(["serve", "--listen", "127.0.0.1:3", "--latency", "7"]) == 0
+    assert [given["workers"] for given in calls] == [3, 3]
+    assert capfd.readouterr().err == "tapehead: using options from 'tapehead.toml': --latency 5\n"
+
+
+def test_an_unusable_variable_is_named(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TAPEHEAD_SERVE_WORKERS", "many")
+
+    assert run(["serve"]) == 2
+    assert capfd.readouterr().err.startswith("tapehead: TAPEHEAD_SERVE_WORKERS: Invalid value for '--workers'")
+    assert run(["serve", "--workers", "few"]) == 2
+    assert capfd.readouterr().err.startswith("tapehead: Invalid value for '--workers'")
+
+
 @pytest.mark.parametrize("source", ["command line", "environment", "file", "built in"])
 def test_the_command_line_wins_over_the_environment_over_the_file(
     source: str, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
