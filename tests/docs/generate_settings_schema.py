@@ -1,7 +1,7 @@
 """Generate the JSON Schema of tapehead.toml that the package ships."""
 
 from support.paths import ROOT
-from tapehead.cli.settings_file import SCHEMA_ASSET, build_schema
+from tapehead.cli.option_defaults import SCHEMA_ASSET, build_schema
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ from tapehead.auditor.received_events import ReceivedEvent
 from tapehead.auditor.results import EventRef, Outcome, SessionFinding, SessionResult, find_outcome
 from tapehead.auditor.settings import AuditSettings, Policy
 from tapehead.protocol import keys
+from tapehead.protocol.backend_limits import Timeouts
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.limits import Timeouts
 from tapehead.protocol.routes import Call
 from tapehead.rules.catalog import RULES
 from tapehead.rules.delivery import SESSION_GONE

@@ -50,7 +50,7 @@ class CommandWithSettings(Command):
         """Parse the arguments; print the options that the settings file decided: they may say where traffic goes."""
         rest = super().parse_args(ctx, args)
         if ctx.default_map:
-            from tapehead.cli.settings_file import describe_options
+            from tapehead.cli.option_defaults import describe_options
 
             decided = {
                 name: value
@@ -64,7 +64,7 @@ class CommandWithSettings(Command):
 
 def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path | None:
     """Take defaults for a command's options from the settings file."""
-    from tapehead.cli.config_lookup import find_table
+    from tapehead.cli.config_search import find_table
 
     if find_table(config)[0] is None:
         return config

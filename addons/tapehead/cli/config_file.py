@@ -14,8 +14,8 @@ import orjson
 
 from tapehead.auditor.expectations import schemas_in
 from tapehead.auditor.settings import AuditSettings, SettingsError, convert, read_settings
-from tapehead.cli.config_lookup import find_table, unreadable
-from tapehead.cli.settings_file import COMMANDS, check_table, resolve_options
+from tapehead.cli.config_search import find_table, unreadable
+from tapehead.cli.option_defaults import COMMANDS, check_table, resolve_options
 from tapehead.protocol.schemas import Schema
 
 

@@ -26,7 +26,7 @@ def import_(
     Example: tapehead import session.har --out session.jsonl
     """
     from tapehead.cli import option_parsing
-    from tapehead.cli.log_output import log_to_stderr
+    from tapehead.cli.library_warnings import log_to_stderr
     from tapehead.cli.progress import progress
     from tapehead.interop.importer import run_import
 

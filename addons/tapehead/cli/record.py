@@ -36,7 +36,7 @@ def record(
     """
     import asyncio
 
-    from tapehead.cli import log_output, option_parsing
+    from tapehead.cli import library_warnings, option_parsing
 
     target = option_parsing.parse_target(to) if to else None
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
@@ -57,6 +57,6 @@ def record(
     from tapehead.cli.record_run import run_recorder
 
     prefix = target.prefix if target else ""
-    log_output.log_to_stderr()
+    library_warnings.log_to_stderr()
     run = run_recorder(proxy, store, warn, endpoints=endpoint or (), prefix=prefix, quiet=quiet, live=live)
     raise typer.Exit(asyncio.run(run))

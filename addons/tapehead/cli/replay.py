@@ -40,7 +40,7 @@ def replay(
 
     Example: tapehead replay session.jsonl
     """
-    from tapehead.cli import log_output, offline_run, option_parsing, replay_run
+    from tapehead.cli import library_warnings, offline_run, option_parsing, replay_run
     from tapehead.simulator.faults import parse_fault, parse_latency
 
     target = option_parsing.forward_target(on_miss, to, mode)
@@ -62,7 +62,7 @@ def replay(
     )
     display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=live)
     store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
-    log_output.log_to_stderr()
+    library_warnings.log_to_stderr()
     prefix, allowed = target.prefix if target else "", allow or ()
     code = replay_run.run_replay(
         proxy, engine, display, warn, endpoints=endpoint or (), allow=allowed, prefix=prefix, store=store

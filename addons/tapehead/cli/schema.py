@@ -23,7 +23,7 @@ def schema(
     """
     import orjson
 
-    from tapehead.cli.settings_file import SCHEMA_ASSET
+    from tapehead.cli.option_defaults import SCHEMA_ASSET
     from tapehead.protocol.schemas import build_schema
     from tapehead.web.asset_files import read_asset
 

@@ -37,7 +37,7 @@ def serve(
 
     Example: tapehead serve
     """
-    from tapehead.cli import log_output, offline_run, option_parsing, serve_run
+    from tapehead.cli import library_warnings, offline_run, option_parsing, serve_run
     from tapehead.simulator.faults import parse_fault, parse_latency
 
     if on_miss is OnMiss.FORWARD:
@@ -59,6 +59,6 @@ def serve(
     )
     display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=live)
     clients = option_parsing.parse_clients(allow_client)
-    log_output.log_to_stderr()
+    library_warnings.log_to_stderr()
     address = option_parsing.parse_listen(listen)
     raise typer.Exit(serve_run.serve(engine, display, *address, warn, workers=workers, clients=clients))

@@ -14,6 +14,7 @@ from tapehead.metrics.assumptions import Assumptions
 from tapehead.metrics.playhead import MARKERS, PlayheadTracker, StallDetector
 from tapehead.metrics.quality import LARGEST, Quality, number_of
 from tapehead.metrics.timers import Clock, Interval, Segments, States, seconds
+from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.protocol.events import Event, names_live
 from tapehead.protocol.keys import (
     AD_BREAK_SECOND,
@@ -25,7 +26,6 @@ from tapehead.protocol.keys import (
     MEDIA_PASS_AUTH,
     MEDIA_RESUME,
 )
-from tapehead.protocol.limits import TIMEOUTS, Timeouts
 from tapehead.protocol.session_machine import UNOPENED, UNSURE, advance
 from tapehead.protocol.transitions import AdBreak, Life, Playback
 

@@ -8,7 +8,7 @@ from itertools import compress
 from operator import not_
 from typing import Any
 
-from tapehead.protocol import limits
+from tapehead.protocol import backend_limits
 from tapehead.protocol.keys import STATE_NAME, STATES_END, STATES_START
 from tapehead.protocol.parameters import STANDARD_STATES
 
@@ -130,7 +130,7 @@ class States:
     def begin(self, params: Mapping[str, Any]) -> None:
         """Begin the state that `params` names; each start counts, even that of an open state."""
         name = _state_name(params)
-        if name is None or (name not in self._intervals and len(self._intervals) == limits.STATES):
+        if name is None or (name not in self._intervals and len(self._intervals) == backend_limits.STATES):
             return
         interval = self._intervals.setdefault(name, Interval())
         interval.count += interval.is_open

@@ -12,11 +12,11 @@ import msgspec
 import orjson
 
 from tapehead.answers import Answer
+from tapehead.protocol.backend_limits import IDLE_MINUTES, STALLED_MINUTES
 from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.events import Event, read_event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.keys import EVENT_TYPE, MEDIA_DOWNLOADED
-from tapehead.protocol.limits import IDLE_MINUTES, STALLED_MINUTES
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure, respond
 from tapehead.protocol.routes import (

@@ -10,7 +10,7 @@ from support.sessions import Timeline
 from tapehead.auditor.effective_settings import lines_in_force
 from tapehead.auditor.settings import AuditSettings, read_settings
 from tapehead.cli.config_file import Config, load_config
-from tapehead.cli.config_lookup import find_config
+from tapehead.cli.config_search import find_config
 from tapehead.errors import UsageError
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.thresholds import Thresholds

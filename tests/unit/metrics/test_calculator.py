@@ -4,8 +4,8 @@ import pytest
 
 from support.metrics import AD, START_MS, Case, at, case, check, event, of, pre_roll, start, state
 from tapehead.metrics.calculator import MetricsCalculator, calculate
+from tapehead.protocol.backend_limits import Timeouts
 from tapehead.protocol.events import Event
-from tapehead.protocol.limits import Timeouts
 
 STARTS_AND_ENDS = [
     case("a session start alone", start(), media_starts=1, content_starts=0, drops_before_start=1),

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tapehead.protocol import limits
+from tapehead.protocol import backend_limits
 
 
 class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
@@ -29,13 +29,13 @@ class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
     downloaded_ping_gap_seconds: float = 60
     ping_flood_seconds: float = 0.9
     main_ping_seconds: float = 9
-    idle_minutes: float = limits.IDLE_MINUTES
-    stalled_minutes: float = limits.STALLED_MINUTES
-    session_hours: float = limits.SESSION_HOURS
+    idle_minutes: float = backend_limits.IDLE_MINUTES
+    stalled_minutes: float = backend_limits.STALLED_MINUTES
+    session_hours: float = backend_limits.SESSION_HOURS
     order_seconds: float = 1
     playhead_slack_seconds: float = 1
     frozen_seconds: float = 10
     ad_duration_seconds: float = 2
-    states: int = limits.STATES
+    states: int = backend_limits.STATES
     kept_sending: int = 3
     clock_skew_seconds: float = 60

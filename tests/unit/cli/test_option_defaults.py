@@ -14,7 +14,7 @@ from typer.models import OptionInfo
 from support.paths import ROOT
 from tapehead.cli.app import app, run
 from tapehead.cli.config_file import load_config, load_options
-from tapehead.cli.settings_file import COMMANDS, NOT_IN_FILES, SCHEMA_ASSET, build_schema, options_of
+from tapehead.cli.option_defaults import COMMANDS, NOT_IN_FILES, SCHEMA_ASSET, build_schema, options_of
 from tapehead.errors import UsageError
 from tapehead.web.asset_files import read_asset
 
