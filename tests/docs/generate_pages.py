@@ -5,13 +5,13 @@ cd tests && python -m docs.generate_pages
 
 from collections.abc import Iterator
 
+from docs.rule_pages import render_catalogue
+from docs.session_diagram import render_markdown, render_mermaid
 from support.paths import ROOT
 from tapehead.metrics.assumptions import ASSUMPTIONS
 from tapehead.metrics.catalog import METRICS
-from tapehead.protocol.session_diagram import render_markdown, render_mermaid
 from tapehead.protocol.transitions import TABLE
 from tapehead.rules.catalog import VIOLATION_RULES
-from tapehead.rules.support.markdown import render_catalogue
 
 RULE_IDS = {kind: rule.id for kind, rule in VIOLATION_RULES.items()}
 RULES_INTRO = "Each with what it means for the reported numbers, and how to fix it."

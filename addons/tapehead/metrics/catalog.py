@@ -362,8 +362,3 @@ _EACH = (
 )
 
 METRICS: tuple[Metric, ...] = (*_CONTENT, *_PARTS, *_QUALITY, *_EACH)
-
-
-def keys_of(scope: Scope) -> list[str]:
-    """Return the keys of the metrics that each thing of `scope` has, in the table's order."""
-    return [metric.key for metric in METRICS if metric.scope == scope]

@@ -6,8 +6,7 @@ from rich.text import Text
 
 from tapehead.reports.terminal_text import COLOURS, TextStyle, make_table, render
 from tapehead.rules.catalog import RULES
-from tapehead.rules.support.markdown import sections_of
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.rule import Rule, sections_of
 
 
 def render_rules(style: TextStyle) -> str:

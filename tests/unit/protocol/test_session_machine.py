@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from docs.session_diagram import render_markdown, render_mermaid
 from support.sessions import Timeline, body_of
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.session_diagram import render_markdown, render_mermaid
 from tapehead.protocol.session_machine import MOST_STATES, State, close, run
 from tapehead.protocol.transitions import (
     ACTIVE_MACHINES,

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from docs.rule_pages import render_catalogue
 from support.paths import DATA, ROOT
 from support.rule_pairs import SESSION_IDS
 from support.sessions import Timeline
@@ -16,7 +17,6 @@ from tapehead.reports.rule_text import render_rules
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules import catalog
 from tapehead.rules.catalog import RULES
-from tapehead.rules.support.markdown import render_catalogue
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView

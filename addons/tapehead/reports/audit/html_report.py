@@ -28,7 +28,7 @@ from tapehead.reports.report_wording import (
 from tapehead.reports.timeline import Timeline
 from tapehead.reports.timeline_svg import Strip, TimelineLayout, draw, draw_strip
 from tapehead.rules.catalog import RULES
-from tapehead.rules.support.markdown import sections_of
+from tapehead.rules.support.rule import sections_of
 from tapehead.web.pages import build_environment, embed_json, render_page
 
 ASSETS = "reports/assets/audit"

@@ -60,3 +60,17 @@ class RuleHit(NamedTuple):
     message: str
     path: str
     severity: Severity
+
+
+def sections_of(rule: Rule) -> list[tuple[str, str]]:
+    """Return the parts of a rule's explanation, each with its title; empty ones left out."""
+    sections = [
+        ("Why it matters", rule.why),
+        ("How to fix it", rule.fix),
+        ("Wrong", rule.bad),
+        ("Right", rule.good),
+        ("Where the documents disagree", rule.contradictions),
+        ("Thresholds that tune it", ", ".join(rule.options)),
+        ("Source", rule.source),
+    ]
+    return [(title, text) for title, text in sections if text]

@@ -1,25 +1,11 @@
-"""The catalogue as a document: each rule as a page, and all of them, in Markdown that a terminal can show, too."""
+"""The catalogue as a document: each rule as a page, and all of them, in Markdown for `.github/docs`."""
 
 from collections.abc import Iterable
 
 from tapehead.rules.catalog import RULES
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.rule import Rule, sections_of
 
 _EXAMPLES = frozenset({"Wrong", "Right"})
-
-
-def sections_of(rule: Rule) -> list[tuple[str, str]]:
-    """Return the parts of a rule's explanation, each with its title; empty ones left out."""
-    sections = [
-        ("Why it matters", rule.why),
-        ("How to fix it", rule.fix),
-        ("Wrong", rule.bad),
-        ("Right", rule.good),
-        ("Where the documents disagree", rule.contradictions),
-        ("Thresholds that tune it", ", ".join(rule.options)),
-        ("Source", rule.source),
-    ]
-    return [(title, text) for title, text in sections if text]
 
 
 def render_page(rule: Rule, level: int = 1) -> str:

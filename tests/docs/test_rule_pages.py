@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from docs.rule_pages import render_catalogue, render_page
 from tapehead.rules.catalog import RULES
-from tapehead.rules.support.markdown import render_catalogue, render_page, sections_of
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.rule import Rule, sections_of
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
