@@ -4,8 +4,8 @@ The plan is the documented API, or what a company's settings expect of its own e
 planned: the event types with a schema or with required metadata, the keys that the schemas name, and the moves that
 these event types make.
 
-Of the session machine, the moves that are no slip are planned, between states that a sound session can be in. A
-parameter that the documents place or spell in two ways is planned once, and either way exercises it.
+Of the session machine, the transitions without a violation are planned, between states that a sound session can be
+in. A parameter that the documents place or spell in two ways is planned once, and either way exercises it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -20,7 +20,6 @@ from tapehead.demo.timelines import bodies
 from tapehead.protocol.exchange import encode
 from tapehead.reports.audit.json_report import report_schema
 from tapehead.reports.report_formats import Format
-from tapehead.rules.catalog import RULES
 
 
 @pytest.fixture
@@ -367,31 +366,6 @@ def test_the_commands_do_without_mitmproxy(bad: Path) -> None:
     script = f"import sys; from tapehead.cli.app import run; {audit}; sys.exit('mitmproxy' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False).returncode == 0
-
-
-# ---- The catalogue ----
-
-
-def test_rules_lists_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["rules"]) == 0
-    told = capsys.readouterr().out
-    assert [line.split()[0] for line in told.splitlines()[1:] if not line.startswith(" ")] == list(RULES)
-
-
-def test_rules_explains_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["rules", "ad-outside-break"]) == 0
-    told = capsys.readouterr().out
-    for title in ("Why it matters", "How to fix it", "Wrong", "Right", "Source"):
-        assert f"\n{title}\n" in told
-
-
-@pytest.mark.parametrize(
-    ("rule", "hint"),
-    [("ad-outside-brake", "did you mean ad-outside-break?"), ("xyzzy", "tapehead rules lists them")],
-)
-def test_an_unknown_rule_gets_the_nearest(rule: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["rules", rule]) == 2
-    assert capsys.readouterr().err == f"tapehead: unknown rule '{rule}'; {hint}\n"
 
 
 def test_lines_from_stdin_that_are_none_are_told(
