@@ -12,8 +12,9 @@ import msgspec
 
 from tapehead.errors import UsageError
 from tapehead.protocol.event_types import event_type_of
-from tapehead.protocol.events import Event, EventKey, EventPosition, first_event, identity_of, read_event
+from tapehead.protocol.events import Event, EventKey, EventPosition, read_event
 from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.protocol.messages import parse_json
 from tapehead.protocol.routes import Call, find_route
 from tapehead.protocol.schemas import Schemas, served_schema
 from tapehead.protocol.session_id import fingerprint
@@ -26,16 +27,14 @@ class RecordedCall(msgspec.Struct, frozen=True, eq=False):
         file: the number of its recording, counted from 0.
         line: its line in it.
         exchange: the exchange.
-        event: the event in its body.
-        key: the event's key.
-        position: the event's position.
+        key: the key of the event in its body.
+        position: the position of that event.
         order: the number of earlier calls in its session, pings and preflights not counted.
     """
 
     file: int
     line: int
     exchange: Exchange
-    event: Event
     key: EventKey
     position: EventPosition
     order: int
@@ -50,6 +49,7 @@ class RecordedSession(msgspec.Struct, eq=False):
         mark: its fingerprint, which is part of live session ids.
         identity: the values of IDENTITY_KEYS.
         start: the call that opened it; None if the recording began later.
+        started_ts: the ts of its sessionStart, milliseconds since 1970; None if that is unknown.
         calls: its events in the order of their arrival.
         by_key: its events by their keys.
         landmarks: its events other than pings.
@@ -63,6 +63,7 @@ class RecordedSession(msgspec.Struct, eq=False):
     mark: bytes
     identity: tuple[object, ...]
     start: RecordedCall | None
+    started_ts: float | None
     calls: list[RecordedCall] = msgspec.field(default_factory=list)
     by_key: dict[EventKey, list[RecordedCall]] = msgspec.field(default_factory=dict)
     landmarks: list[RecordedCall] = msgspec.field(default_factory=list)
@@ -151,13 +152,13 @@ class IndexBuilder:
             exchange = entry.exchange
             if exchange.call is not Call.SESSION:
                 continue
-            body, sid = exchange.request.json(), exchange.session
+            body, sid = parse_body_of(exchange), exchange.session
             if isinstance(body, list):
                 self.index.downloaded.append(_call_outside_sessions(file, entry))
                 continue
             event = read_event(body)
-            start = RecordedCall(file, entry.line, exchange, event, event.key, event.position(None), 0)
-            session = self._add_session(sid, entry, start, event.identity)
+            start = RecordedCall(file, entry.line, exchange, event.key, event.position(None), 0)
+            session = self._add_session(sid, entry, start, event)
             self.index.by_content.setdefault(session.identity[0], []).append(session)
             if sid is not None:
                 self._by_sid.setdefault((file, sid), []).append(session)
@@ -185,28 +186,31 @@ class IndexBuilder:
         known = self._by_sid.setdefault((file, sid), [])
         if not known:
             others = sorted(self._by_sid_in_any_file.get(sid, ()), key=lambda session: session.started)
-            known.append(_last_begun(others, entry) or self._add_session(sid, entry, None, identity_of({})))
+            known.append(_last_begun(others, entry) or self._add_session(sid, entry, None, read_event(None)))
         session = _last_begun(known, entry) or known[0]
-        event, calls = read_event(entry.exchange.request.json()), session.calls
-        position = event.position(session.start.event.ts if session.start else None)
+        event, calls = read_event(parse_body_of(entry.exchange)), session.calls
+        position = event.position(session.started_ts)
         order = calls[-1].order + (not is_ping(calls[-1])) if calls else 1
-        call = RecordedCall(file, entry.line, entry.exchange, event, event.key, position, order)
+        call = RecordedCall(file, entry.line, entry.exchange, event.key, position, order)
         (session.preflights if entry.exchange.call is Call.PREFLIGHT else calls).append(call)
 
     def _add_session(
-        self, sid: str | None, entry: Entry, start: RecordedCall | None, identity: tuple[object, ...]
+        self, sid: str | None, entry: Entry, start: RecordedCall | None, opening: Event
     ) -> RecordedSession:
         mark = fingerprint(f"{entry.exchange.started} {sid or entry.line}")
-        session = RecordedSession(len(self.index.sessions), sid, mark, identity, start)
+        session = RecordedSession(len(self.index.sessions), sid, mark, opening.identity, start, opening.ts)
         self.index.sessions.append(session)
         return session
 
 
+def parse_body_of(exchange: Exchange) -> Any:
+    """Return the request's body as parsed JSON, without keeping it with the message: an index may hold millions."""
+    return parse_json(exchange.request.content()).value
+
+
 def _call_outside_sessions(file: int, entry: Entry) -> RecordedCall:
-    """Return an indexed call outside of sessions; for a downloaded array, with its first event."""
-    body = entry.exchange.request.json()
-    key, position = read_event(body).key, EventPosition(None, None)
-    return RecordedCall(file, entry.line, entry.exchange, first_event(body), key, position, 0)
+    key, position = read_event(parse_body_of(entry.exchange)).key, EventPosition(None, None)
+    return RecordedCall(file, entry.line, entry.exchange, key, position, 0)
 
 
 def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSession | None:

@@ -24,7 +24,7 @@ from tapehead.protocol.routes import Call, find_call, find_route, with_sid
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
-from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex, build_index, schemas_of
+from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex, build_index, parse_body_of, schemas_of
 from tapehead.replay.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import (
@@ -115,7 +115,7 @@ class Replayer:
                 turns.setdefault(session.identity, []).append((0, session.number))
         self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
         for call in index.downloaded:
-            self._downloaded.setdefault(call.event.identity, []).append(call)
+            self._downloaded.setdefault(first_event(parse_body_of(call.exchange)).identity, []).append(call)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, _Playback] = {}
 
@@ -224,8 +224,7 @@ class Replayer:
         if session := self._by_sid.get(sid):
             if session.start:
                 self._endpoint.open_session(sid, now)
-            started_ts = session.start.event.ts if session.start else None
-            return self._keep(sid, _Playback(session, started_ts, repeats=True))
+            return self._keep(sid, _Playback(session, session.started_ts, repeats=True))
         return None
 
     # ---- Events ----

@@ -7,20 +7,21 @@ from typing import Any
 import orjson
 import pytest
 
-from support.exchanges import NOW, START, event, index_of, session, start
+from support.exchanges import NOW, START, event, exchange, index_of, request, response, session, start
 from support.sessions import entries
 from tapehead.answers import Engine
 from tapehead.auditor.recordings_audit import audit
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.call_log import LoggedCall
 from tapehead.live.views import AnswerViews, view_of
-from tapehead.protocol.exchange import decode, encode
+from tapehead.protocol.exchange import Entry, decode, encode
 from tapehead.protocol.routes import Call, Route
 from tapehead.protocol.schemas import Schemas
 from tapehead.recording.capture import CapturedCall, RawRequest, RawResponse, request_from
 from tapehead.recording.pipeline import ExchangePipeline
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.redaction.redactor import Redactor
+from tapehead.replay.index import build_index
 from tapehead.replay.replayer import Replayer
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import FaultInjector, parse_fault
@@ -115,3 +116,11 @@ def test_an_audited_body_is_parsed_once(parsed: Counter[bytes]) -> None:
 
     assert len(list(audit(entries(exchanges)))) == 1
     assert counts_of(parsed) == [1, 1]
+
+
+def test_an_index_does_not_keep_parsed_bodies() -> None:
+    """An index may hold millions of exchanges; a body parsed costs several times its bytes."""
+    entry = Entry(1, decode(encode(exchange(request(start()), response(201)))))
+    build_index([[entry]])
+
+    assert "parsed" not in entry.exchange.request.__dict__
