@@ -1,7 +1,9 @@
 """Wording that every command and report shares: plurals, escaped control characters, suggestions, shortened values."""
 
+import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -25,9 +27,19 @@ def count_of(count: int, one: str, many: str = "", *, grouped: bool = False) -> 
     return f"{count:,} {noun}" if grouped else f"{count} {noun}"
 
 
-def format_number(value: float, *, grouped: bool = False) -> str:
-    """Return a number in full, with at most three decimals and, if `grouped`, thousands apart."""
-    return (f"{value:,.3f}" if grouped else f"{value:.3f}").rstrip("0").rstrip(".")
+def format_number(value: float, *, grouped: bool = False, significant: int = 2) -> str:
+    """Return a number in full, never with an exponent.
+
+    Args:
+        value: the number.
+        grouped: whether thousands stand apart.
+        significant: the digits that small numbers keep; of others, three decimals are shown.
+    """
+    if isinstance(value, int) or not math.isfinite(value):
+        return f"{value:,}" if grouped else str(value)
+    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    shown = f"{value:{',' if grouped else ''}.{max(3, significant - 1 - magnitude)}f}".rstrip("0").rstrip(".")
+    return "0" if shown == "-0" else shorten(shown, MOST_OF_VALUE)
 
 
 def escape_controls(text: str) -> str:
@@ -65,6 +77,8 @@ def shorten_value(value: object) -> str:
 
 def quote(value: object) -> str:
     """Return a value as JSON that fits a message; its type, if it is nested too deep for that."""
+    if isinstance(value, float) and math.isfinite(value):
+        return shorten(f"{Decimal(repr(value)):f}", MOST_OF_VALUE)
     try:
         quoted = orjson.dumps(value[:MOST_OF_VALUE] if isinstance(value, str) else value).decode()
     except orjson.JSONEncodeError:

@@ -1,7 +1,10 @@
 """Plurals, numbers, escaped control characters, suggestions and shortened values."""
 
+import re
+
 import pytest
 
+from support.paths import ROOT
 from tapehead.text import (
     count_of,
     escape_controls,
@@ -31,10 +34,41 @@ def test_count_of_puts_the_noun_into_its_number(
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(5, "5"), (5.0, "5"), (0.1234, "0.123"), (1795411234.5, "1795411234.5"), (100.0, "100")]
+    ("value", "shown"),
+    [
+        (5, "5"),
+        (5.0, "5"),
+        (0.1234, "0.123"),
+        (1795411234.5, "1795411234.5"),
+        (100.0, "100"),
+        (1795411234567891234, "1795411234567891234"),
+        (1e22, "10000000000000000000000"),
+        (-0.00004567, "-0.000046"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1e300, f"{int(1e300)}"[:57] + "..."),
+    ],
 )
 def test_numbers_are_shown_in_full(value: float, shown: str) -> None:
     assert format_number(value) == shown
+
+
+def test_small_numbers_keep_as_many_digits_as_asked() -> None:
+    assert format_number(0.000123456789, significant=7) == "0.0001234568"
+    assert format_number(0.746123456, significant=7) == "0.7461235"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1.79e18, "1790000000000000000"), (1e-7, "0.0000001"), (0.1 + 0.2, "0.30000000000000004")]
+)
+def test_quoted_numbers_have_no_exponent(value: float, shown: str) -> None:
+    assert quote(value) == shown
+
+
+def test_no_message_formats_numbers_so_that_they_may_get_an_exponent() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "addons" / "tapehead").rglob("*.py")}
+    assert len(sources) > 100
+    assert [str(path) for path, text in sources.items() if re.search(r":[.,\d]*[eg]\}", text, re.IGNORECASE)] == []
 
 
 def test_thousands_stand_apart_where_asked() -> None:

@@ -23,7 +23,7 @@ from tapehead.rules.catalog import VIOLATION_RULES
 MOST_BEYOND = 500
 MOST_CHARACTERS = 200
 # Outcomes of sessions whose events made no moves.
-_STILL = (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER)
+_STILL = (Outcome.LATE_EVENTS, Outcome.START_REFUSED, Outcome.START_UNANSWERED)
 
 
 class First(NamedTuple):

@@ -182,7 +182,9 @@ class SessionEvaluation:
         outcome, start = Outcome.NONE, checks.view.start if checks else None
         if checks:
             late = self._after is not None
-            outcome = Outcome.LATE if late else find_outcome(checks.view, checks.view.steps, expired=self._has_expired)
+            outcome = (
+                Outcome.LATE_EVENTS if late else find_outcome(checks.view, checks.view.steps, expired=self._has_expired)
+            )
         named = {key: (start.text(f"{keys.MEDIA_PREFIX}{key}") if start else None) or "" for key in _NAMES}
         return SessionResult(
             id=self._events[0].sid if checks else None,
@@ -201,8 +203,8 @@ class SessionEvaluation:
         )
 
     def _metrics(self, measure: Measure, outcome: Outcome, checks: SessionChecks) -> dict[str, Any]:
-        never_open = outcome is Outcome.REFUSED and all(event.type != "sessionStart" for event in self._events)
-        if never_open or outcome in (Outcome.LATE, Outcome.REJECTED, Outcome.NO_ANSWER):
+        never_open = outcome is Outcome.UNKNOWN_SESSION and all(event.type != "sessionStart" for event in self._events)
+        if never_open or outcome in (Outcome.LATE_EVENTS, Outcome.START_REFUSED, Outcome.START_UNANSWERED):
             return {}
         thresholds = checks.view.thresholds
         timeouts = Timeouts(thresholds.idle_minutes, thresholds.stalled_minutes)

@@ -14,16 +14,16 @@ from tapehead.rules.support.session_view import SessionView
 
 
 class Outcome(StrEnum):
-    """The outcome of a session."""
+    """The outcome of a session: the one name that every report, page and document has for it."""
 
     COMPLETED = "completed"  # sessionComplete came
     ENDED = "ended"  # sessionEnd came, and no sessionComplete
     SILENT = "silent"  # neither came; the back end closes it by its timeout
     TIMED_OUT = "timed out"  # the back end had closed it before its last events came
-    REFUSED = "refused"  # the endpoint answered 404 or 410 before the session's end
-    REJECTED = "rejected"  # the endpoint did not open it
-    NO_ANSWER = "no answer"  # the sessionStart got no answer
-    LATE = "late"  # events of a session that was over long before, and has a result of its own
+    UNKNOWN_SESSION = "unknown session"  # the endpoint answered 404 or 410 before the session's end
+    START_REFUSED = "start refused"  # the endpoint did not open it
+    START_UNANSWERED = "start unanswered"  # the sessionStart got no answer
+    LATE_EVENTS = "late events"  # events of a session that was over long before, and has a result of its own
     NONE = "no session"  # exchanges of no session at all, such as a refused preflight
 
 
@@ -99,13 +99,13 @@ class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
 def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) -> Outcome:
     """Return the outcome of a session; `expired` says that the back end had closed it before its last events came."""
     if session.start is not None and session.start.status is None:
-        return Outcome.NO_ANSWER
+        return Outcome.START_UNANSWERED
     if session.start is not None and (session.start.status != 201 or not session.opened):
-        return Outcome.REJECTED
+        return Outcome.START_REFUSED
     if expired:
         return Outcome.TIMED_OUT
     if any(step.event.status in SESSION_GONE and step.before.life is not Life.ENDED for step in steps):
-        return Outcome.REFUSED
+        return Outcome.UNKNOWN_SESSION
     if any(step.after.life is Life.COMPLETED for step in steps):
         return Outcome.COMPLETED
     return Outcome.ENDED if steps[-1].after.life is Life.ENDED else Outcome.SILENT

@@ -36,7 +36,7 @@ from tapehead.protocol.exchange import Severity
 from tapehead.protocol.schemas import Schema, Schemas
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.thresholds import Thresholds
-from tapehead.text import nearest
+from tapehead.text import format_number, nearest
 
 Grades = Mapping[str, str]
 PATTERNS = ("player", "channel", "path")
@@ -163,7 +163,7 @@ def threshold_fields() -> list[tuple[str, Any, str]]:
     # TOML's numbers have no bounds, a float's whole numbers have.
     bounds = {int: Annotated[int, Meta(ge=0, le=2**53)], float: Annotated[float, Meta(ge=0)]}
     return [
-        (field.encode_name, bounds[field.type], f"{texts.get(field.name, '')} Default: {field.default:g}.")
+        (field.encode_name, bounds[field.type], f"{texts.get(field.name, '')} Default: {format_number(field.default)}.")
         for field in msgspec.structs.fields(Thresholds)
     ]
 

@@ -70,7 +70,7 @@ def describe_cadences(found: CadenceDifference) -> str:
     def describe(cadence: Cadence) -> str:
         if cadence.interval is None:
             return f"none in {cadence.seconds:.0f} s"
-        return f"every {cadence.interval:.3g} s ({cadence.pings} in {cadence.seconds:.0f} s)"
+        return f"every {format_number(round(cadence.interval, 2))} s ({cadence.pings} in {cadence.seconds:.0f} s)"
 
     return f"{describe(found.base)} -> {describe(found.new)}"
 

@@ -61,11 +61,11 @@ def sort_sessions(sessions: Iterable[SessionResult], scope: Scope) -> list[Known
     """Return the sessions in the order in which they began, with their names."""
     began = sorted(sessions, key=lambda session: (session.started, session.recording, session.line))
     identities: dict[str | None, tuple[Hashable, ...]] = {}
-    fates = {Outcome.LATE: "late", Outcome.REJECTED: "unopened", Outcome.NO_ANSWER: "unopened"}
+    fates = {Outcome.LATE_EVENTS: "late", Outcome.START_REFUSED: "unopened", Outcome.START_UNANSWERED: "unopened"}
     known = []
     for session in began:
         # Late events belong to the content that their session began with.
-        identity = identities.get(session.id) if session.outcome is Outcome.LATE else None
+        identity = identities.get(session.id) if session.outcome is Outcome.LATE_EVENTS else None
         if not identity:
             start = find_start(session.steps)
             values = zip(IDENTITY_KEYS, identity_of(start.params if start else {}), strict=True)

@@ -26,7 +26,7 @@ from tapehead.errors import StartupError, UsageError
 from tapehead.protocol.schemas import Schemas
 from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
-from tapehead.text import count_of
+from tapehead.text import count_of, format_number
 
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
 LEAD_MS = 44_000
@@ -134,4 +134,6 @@ def show_audit(console: Console, recording: Path) -> None:
     report = orjson.loads(done.stdout)
     metrics, summary = report["sessions"][0]["metrics"], report["summary"]
     console.print(f"{count_of(summary['errors'], 'error')}, {count_of(summary['warnings'], 'warning')}")
-    console.print("; ".join(f"{name} {round(metrics[key], 1):g}{unit}" for key, name, unit in _SHOWN_METRICS))
+    console.print(
+        "; ".join(f"{name} {format_number(round(metrics[key], 1))}{unit}" for key, name, unit in _SHOWN_METRICS)
+    )

@@ -8,7 +8,7 @@ import msgspec
 from tapehead.protocol.events import EventKey, EventPosition
 from tapehead.replay.index import RecordedCall, RecordingIndex
 from tapehead.replay.matching import Choice, NearMiss, Reason
-from tapehead.text import count_of, shorten_value
+from tapehead.text import count_of, format_number, shorten_value
 
 # The number of misses that are kept, and of lines that are shown; the rest is only counted.
 MOST_MISSES = 200
@@ -147,7 +147,7 @@ def name_call(call: RecordedCall) -> str:
 def name_event(key: EventKey, position: EventPosition) -> str:
     """Return the name of an event: its type, names and playhead; empty if it has no type."""
     names = ", ".join(map(shorten_value, key.names))
-    playhead = "" if position.playhead is None else f" at {position.playhead:g}"
+    playhead = "" if position.playhead is None else f" at {format_number(position.playhead)}"
     return f"{shorten_value(key.event_type)}{f' {names}' if names else ''}{playhead}" if key.event_type else ""
 
 

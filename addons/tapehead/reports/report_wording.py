@@ -23,7 +23,7 @@ def clock(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if abs(seconds) >= MOST_SECONDS:
-        return f"{seconds:.3g} s"
+        return f"{format_number(seconds)} s"
     sign, whole = "-" if seconds < 0 else "", int(abs(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
@@ -74,7 +74,7 @@ def value_of(value: object, unit: str) -> str:
         case "flag":
             return "yes" if measured else "no"
         case "fraction":
-            return f"{measured:.4g}"
+            return format_number(measured, significant=7)
         case "seconds":
             return f"{number(measured)} s"
         case "kilobits per second":

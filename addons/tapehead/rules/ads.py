@@ -9,6 +9,7 @@ from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView
 from tapehead.rules.support.violations import ViolationRule, check_violations
+from tapehead.text import format_number
 
 _POSITION, _LENGTH = keys.AD_POSITION, keys.AD_LENGTH
 
@@ -187,9 +188,9 @@ def check_positions(session: SessionView, report: Report) -> StepCheck:
             allowed = (0, 1) if first else () if last is None else (last + 1,)
             last = position
             if allowed and position not in allowed:
-                wanted = " or ".join(f"{number:g}" for number in allowed)
+                wanted = " or ".join(map(format_number, allowed))
                 why = "at the break's first ad" if first else "after the ad before it"
-                message = f"adStart: params.{_POSITION} is {position:g}; expected {wanted} {why}"
+                message = f"adStart: params.{_POSITION} is {format_number(position)}; expected {wanted} {why}"
                 report(AD_POSITION.hit(step.event, message, f"params.{_POSITION}"))
 
 
@@ -239,5 +240,5 @@ def _duration_message(ad: Event, step: Step, played_ms: int, slack: float) -> st
         return ""
     return (
         f"adComplete: {played_ms / 1000:.1f} s after the adStart of event {ad.index}, whose params.{_LENGTH} is "
-        f"{length:g}; expected {length:g} s, {slack:g} s more or less"
+        f"{format_number(length)}; expected {format_number(length)} s, {format_number(slack)} s more or less"
     )

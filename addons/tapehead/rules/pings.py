@@ -8,6 +8,7 @@ from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.rules.timeouts import expired_gap
+from tapehead.text import format_number
 
 _TIMES_IN_A_ROW = 3
 
@@ -53,7 +54,7 @@ def _gap_hit(row: list[tuple[int, Event]], limit: float) -> RuleHit:
         longest = max(gap_ms for gap_ms, _ in row) / 1000
         more = f", the first of {len(row)} such gaps in a row, the longest {longest:.1f} s"
     message = f"{name_of(event)}: {gap_ms / 1000:.1f} s of ts without an event before it{more}"
-    return PING_GAP.hit(event, f"{message}; expected {limit:g} s at most", keys.TS_PATH)
+    return PING_GAP.hit(event, f"{message}; expected {format_number(limit)} s at most", keys.TS_PATH)
 
 
 PING_FLOOD = Rule(
@@ -93,7 +94,8 @@ def check_flood(session: SessionView, report: Report) -> StepCheck:
             if not flooding and (hasty or quick >= _TIMES_IN_A_ROW):
                 wanted = thresholds.ping_flood_seconds if hasty else thresholds.main_ping_seconds
                 times = "" if hasty else f", {quick} times in a row in main content"
-                message = f"ping: {ms / 1000:.1f} s after the ping before it{times}; expected {wanted:g} s at least"
+                message = f"ping: {ms / 1000:.1f} s after the ping before it{times}"
+                message += f"; expected {format_number(wanted)} s at least"
                 report(PING_FLOOD.hit(event, message, keys.TS_PATH))
             flooding = hasty or (quick > 0 and (flooding or quick >= _TIMES_IN_A_ROW))
         earlier, left_content = event, False

@@ -10,6 +10,7 @@ from tapehead.protocol.transitions import Life, Playback
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
+from tapehead.text import format_number
 
 _PATH = keys.PLAYHEAD_PATH
 _FROZEN_EVENTS = 3
@@ -36,7 +37,7 @@ def check_range(session: SessionView, report: Report) -> StepCheck:
         most, wanted_most = float(LIVE_LENGTH), f"less than {LIVE_LENGTH}, the seconds of a day"
     elif session.length is not None:
         most = session.length + session.thresholds.playhead_slack_seconds
-        wanted_most = f"{session.length:g} at most, which is {keys.MEDIA_LENGTH}"
+        wanted_most = f"{format_number(session.length)} at most, which is {keys.MEDIA_LENGTH}"
     else:
         most, wanted_most = math.inf, ""
     side = 0
@@ -48,7 +49,7 @@ def check_range(session: SessionView, report: Report) -> StepCheck:
         before, side = side, -1 if playhead < 0 else int(over)
         if side and side != before:
             wanted = "0 or more" if side < 0 else wanted_most
-            message = f"{name_of(step.event)}: {_PATH} is {playhead:g}; expected {wanted}"
+            message = f"{name_of(step.event)}: {_PATH} is {format_number(playhead)}; expected {wanted}"
             report(PLAYHEAD_RANGE.hit(step.event, message, _PATH))
 
 
@@ -82,8 +83,8 @@ def check_frozen(session: SessionView, report: Report) -> StepCheck:
         stood_ms = event.ts - (first.ts or 0)
         if number >= _FROZEN_EVENTS and stood_ms > limit_ms and not reported:
             reported = True
-            message = f"{name_of(event)}: {_PATH} is {event.playhead:g} in {number} events over {stood_ms / 1000:.1f} s"
-            message += " of playing main content; expected it to move"
+            message = f"{name_of(event)}: {_PATH} is {_playhead_of(event)} in {number} events"
+            message += f" over {stood_ms / 1000:.1f} s of playing main content; expected it to move"
             report(PLAYHEAD_FROZEN.hit(event, message, _PATH))
 
 
@@ -114,8 +115,8 @@ def check_ads(session: SessionView, report: Report) -> StepCheck:
         if event.type == "adStart":
             ad = event
         elif ad and step.before.in_ad and _has_moved(session, ad, event):
-            message = f"{name_of(event)}: {_PATH} is {event.playhead:g} while the ad of event {ad.index} is open"
-            report(PLAYHEAD_IN_AD.hit(event, f"{message}; expected {ad.playhead:g} as at its start", _PATH))
+            message = f"{name_of(event)}: {_PATH} is {_playhead_of(event)} while the ad of event {ad.index} is open"
+            report(PLAYHEAD_IN_AD.hit(event, f"{message}; expected {_playhead_of(ad)} as at its start", _PATH))
             ad = None
 
 
@@ -143,8 +144,8 @@ def check_pauses(session: SessionView, report: Report) -> StepCheck:
         elif event.type == "play" or step.before.life is Life.ENDED:
             pause = None
         elif event.type == "ping" and pause and _has_moved(session, pause, event):
-            message = f"ping: {_PATH} is {event.playhead:g} in the pause of event {pause.index}"
-            message += f"; expected {pause.playhead:g}, or a play before it"
+            message = f"ping: {_PATH} is {_playhead_of(event)} in the pause of event {pause.index}"
+            message += f"; expected {_playhead_of(pause)}, or a play before it"
             report(PLAYHEAD_PAUSED.hit(event, message, _PATH))
             pause = None
 
@@ -153,3 +154,7 @@ def _has_moved(session: SessionView, earlier: Event, later: Event) -> bool:
     if earlier.playhead is None or later.playhead is None:
         return False
     return abs(later.playhead - earlier.playhead) > session.thresholds.playhead_slack_seconds
+
+
+def _playhead_of(event: Event) -> str:
+    return "unknown" if event.playhead is None else format_number(event.playhead)

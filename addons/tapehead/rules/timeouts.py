@@ -8,6 +8,7 @@ from tapehead.rules.support.intervals import HOUR_MS, MINUTE_MS
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
+from tapehead.text import format_number
 
 SESSION_TOO_LONG = Rule(
     id="session-too-long",
@@ -32,7 +33,9 @@ def check_length(session: SessionView, report: Report) -> StepCheck:
             continue
         if step.event.type != "sessionEnd" or ts - first > hours * HOUR_MS + MINUTE_MS:
             message = f"{name_of(step.event)}: {(ts - first) / HOUR_MS:.1f} hours after the first event"
-            report(SESSION_TOO_LONG.hit(step.event, f"{message}; expected {hours:g} at most", keys.TS_PATH))
+            report(
+                SESSION_TOO_LONG.hit(step.event, f"{message}; expected {format_number(hours)} at most", keys.TS_PATH)
+            )
             return
 
 
@@ -58,7 +61,7 @@ def check_idle(session: SessionView, report: Report) -> StepCheck:
         if gap_ms := expired_gap(session, step):
             message = (
                 f"{name_of(step.event)}: {gap_ms / MINUTE_MS:.1f} minutes of ts after the event before it; "
-                f"expected {limit:g} at most: the session had expired"
+                f"expected {format_number(limit)} at most: the session had expired"
             )
             report(EXPIRED_IDLE.hit(step.event, message, keys.TS_PATH))
             return
@@ -99,6 +102,6 @@ def check_stalled(session: SessionView, report: Report) -> StepCheck:
             return
         if rest_ms > limit * MINUTE_MS and step.event.type != "sessionEnd":
             message = f"{name_of(step.event)}: {path} has not moved for {rest_ms / MINUTE_MS:.1f} minutes"
-            message += f"; expected {limit:g} at most: the session had expired"
+            message += f"; expected {format_number(limit)} at most: the session had expired"
             report(EXPIRED_STALLED.hit(step.event, message, path))
             return

@@ -14,6 +14,7 @@ from tapehead.rules.support.session_check import (
     step_check,
 )
 from tapehead.rules.support.session_view import SessionView, name_of
+from tapehead.text import format_number
 
 _PATH = keys.TS_PATH
 _MOST_NAMED = 10
@@ -46,7 +47,7 @@ def check_skew(session: SessionView, report: Report) -> EventCheck:
         if skewed and not before:
             side = "before" if event.ts < event.arrived_ms else "after"
             message = f"{name_of(event)}: {_PATH} is {event.ts}, {off:.0f} s {side} its arrival"
-            report(CLOCK_SKEW.hit(event, f"{message}; expected {limit:g} s at most", _PATH))
+            report(CLOCK_SKEW.hit(event, f"{message}; expected {format_number(limit)} s at most", _PATH))
 
 
 TIMESTAMP_ORDER = Rule(

@@ -52,11 +52,11 @@ def check_timestamp(body: EventBody) -> Iterator[Finding]:
             if abs(ts * factor - body.arrived_ms) <= TEN_YEARS_MS:
                 guess = f"which looks like {unit}"
                 break
-        message = f"{body.name}: {path} is {ts}, {guess}; expected milliseconds since 1970"
+        message = f"{body.name}: {path} is {quote(ts)}, {guess}; expected milliseconds since 1970"
         yield TIMESTAMP_UNIT.finding(path, message)
     elif off > SKEW_MS and body.live:
         side = "before" if ts < body.arrived_ms else "after"
-        message = f"{body.name}: {path} is {ts}, {off / 1000:.0f} s {side} its arrival; expected at most 60 s"
+        message = f"{body.name}: {path} is {quote(ts)}, {off / 1000:.0f} s {side} its arrival; expected at most 60 s"
         yield CLOCK_SKEW.finding(path, message)
 
 
@@ -191,7 +191,7 @@ def check_bitrate(body: EventBody) -> Iterator[Finding]:
     for section in sections:
         bitrate, path = body.section(section)[keys.BITRATE], f"{body.prefix}{section}.{keys.BITRATE}"
         if _is_number(bitrate) and 0 < bitrate < LOW_BITRATE:
-            message = f"{body.name}: {path} is {bitrate}, which looks like kilobits; expected bits per second"
+            message = f"{body.name}: {path} is {quote(bitrate)}, which looks like kilobits; expected bits per second"
             yield BITRATE_UNIT.finding(path, message)
 
 

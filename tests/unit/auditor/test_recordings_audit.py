@@ -44,12 +44,15 @@ OUTCOMES = [
     (Timeline().row("play", "sessionEnd"), Outcome.ENDED),
     (Timeline().row("play", "ping"), Outcome.SILENT),
     (Timeline().row("play").at(700, "ping"), Outcome.TIMED_OUT),
-    (Timeline().row("play").at(9, "ping", status=410), Outcome.REFUSED),
+    (Timeline().row("play").at(9, "ping", status=410), Outcome.UNKNOWN_SESSION),
     (Timeline().row("play", "sessionEnd").at(11, "ping", status=410), Outcome.ENDED),
-    (Timeline(sid=None).start(status=400), Outcome.REJECTED),
-    (Timeline(sid=None).start(location=None), Outcome.REJECTED),
-    (Timeline(sid=None).start(status=None), Outcome.NO_ANSWER),
-    (Timeline(sid=None).raw([body_of("sessionStart", 0, BEGIN_MS)], Call.DOWNLOADED, status=400), Outcome.REJECTED),
+    (Timeline(sid=None).start(status=400), Outcome.START_REFUSED),
+    (Timeline(sid=None).start(location=None), Outcome.START_REFUSED),
+    (Timeline(sid=None).start(status=None), Outcome.START_UNANSWERED),
+    (
+        Timeline(sid=None).raw([body_of("sessionStart", 0, BEGIN_MS)], Call.DOWNLOADED, status=400),
+        Outcome.START_REFUSED,
+    ),
     (Timeline().at(1, "play"), Outcome.SILENT),
 ]
 
@@ -90,7 +93,7 @@ def test_a_result_says_what_the_report_needs() -> None:
 def test_three_tries_of_a_start_are_three_sessions() -> None:
     tries = [exchange for _ in range(2) for exchange in Timeline(sid=None).start(status=500).exchanges]
     results = run([*tries, *Timeline().row("play", "sessionEnd").exchanges])
-    assert [result.outcome for result in results] == [Outcome.REJECTED, Outcome.REJECTED, Outcome.ENDED]
+    assert [result.outcome for result in results] == [Outcome.START_REFUSED, Outcome.START_REFUSED, Outcome.ENDED]
     assert rules_of(results) == ["rejected", "rejected"]
 
 
@@ -269,7 +272,7 @@ def test_events_for_a_session_that_is_gone_are_known_to_be_late() -> None:
     results = run(
         [*timeline.exchanges, *other.exchanges, *Timeline().at(2 * 3600, "ping").at(2 * 3600 + 9, "ping").exchanges]
     )
-    late = next(result for result in results if result.outcome is Outcome.LATE)
+    late = next(result for result in results if result.outcome is Outcome.LATE_EVENTS)
     assert (late.id, late.events, rules_of([late])) == ("s1", 2, ["event-after-end"])
 
 
@@ -278,7 +281,7 @@ def test_a_session_that_was_silent_for_days_is_late() -> None:
     results = run(
         [*Timeline().row("play").exchanges, *days.exchanges, *Timeline().at(48 * 3600 + 60, "ping").exchanges]
     )
-    late = next(result for result in results if result.outcome is Outcome.LATE)
+    late = next(result for result in results if result.outcome is Outcome.LATE_EVENTS)
     assert rules_of([late]) == ["expired-idle"]
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from tapehead.auditor.coverage import CoverageReport, Covered, KindCoverage
 from tapehead.auditor.tracking_plan import ItemKind
 from tapehead.reports.terminal_text import TextStyle, make_table, render
-from tapehead.text import escape_controls, shorten
+from tapehead.text import escape_controls, format_number, shorten
 
 BAR = 20
 # Items in no plan that are shown of each kind, unless all are asked for.
@@ -67,7 +67,7 @@ def totals_table(kinds: Iterable[KindCoverage]) -> Table:
         filled = int(BAR * kind.percent / 100)
         colour = "green" if kind.percent == FULL else "yellow" if kind.percent >= HALF else "red"
         bar = Text.assemble(("█" * filled, colour), ("░" * (BAR - filled), "dim"))
-        table.add_row(kind.kind, f"{kind.exercised:,} of {kind.planned:,}", f"{kind.percent:g} %", bar)
+        table.add_row(kind.kind, f"{kind.exercised:,} of {kind.planned:,}", f"{format_number(kind.percent)} %", bar)
     return table
 
 

@@ -16,7 +16,7 @@ from tapehead.web.asset_files import read_asset
 Report = dict[str, Any]
 
 # Outcomes of results that are no sessions of their own.
-PARTIAL = (Outcome.LATE, Outcome.NONE)
+PARTIAL = (Outcome.LATE_EVENTS, Outcome.NONE)
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 

@@ -17,7 +17,7 @@ from tapehead.reports.terminal_text import COLOURS, TextStyle, make_table, rende
 MOST_SESSIONS = 50
 FIRST_PLACES = 3
 # Columns of the sessions' table besides content and player, with their gaps.
-FIXED_COLUMNS = 56
+FIXED_COLUMNS = 62
 
 
 def render_text(report: Report, style: TextStyle) -> str:
@@ -33,7 +33,7 @@ def session_parts(sessions: list[dict[str, Any]], style: TextStyle) -> Iterator[
     table = make_table(header=True)
     # Content and player share what the other columns leave.
     share = max(8, (style.width - FIXED_COLUMNS) // 2)
-    for name, least, most in (("session", 8, 12), ("content", 8, share), ("player", 6, share), ("outcome", 10, 10)):
+    for name, least, most in (("session", 8, 12), ("content", 8, share), ("player", 6, share), ("outcome", 10, 16)):
         table.add_column(name, min_width=least, max_width=most, overflow="ellipsis", no_wrap=True)
     for name in ("events", "err", "warn", "info"):
         table.add_column(name, min_width=len(name), justify="right", no_wrap=True)

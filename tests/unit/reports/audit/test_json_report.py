@@ -16,6 +16,7 @@ from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.reader import read_recording
 from tapehead.reports.audit.json_report import build_report, fails, locate_findings, report_schema, session_of
+from tapehead.reports.diff.json_diff import diff_schema
 from tapehead.reports.json_output import render_json
 
 RECORDINGS = RECORDINGS_FOLDER
@@ -59,8 +60,12 @@ def test_the_schema_names_the_metrics_that_there_are(definition: str, scope: str
     }
 
 
-def test_the_schema_names_the_outcomes_that_there_are() -> None:
+def test_outcomes_have_one_name_each_in_all_schemas() -> None:
+    names = "completed, ended, silent, timed out, unknown session, start refused, start unanswered, late events"
+    assert [*names.split(", "), "no session"] == list(Outcome)
     assert SCHEMA["$defs"]["session"]["properties"]["outcome"]["enum"] == list(Outcome)
+    of_diff = orjson.loads(diff_schema())["definitions"]["session"]["properties"]["outcome"]
+    assert of_diff["enum"] == list(Outcome)
 
 
 def test_totals_count_what_sessions_hold() -> None:

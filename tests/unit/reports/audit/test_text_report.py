@@ -112,7 +112,9 @@ def test_clock(seconds: float | None, shown: str) -> None:
     assert clock(seconds) == shown
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00.0"), (7.46, "0:07.5"), (59.96, "1:00.0"), (1e12, "1e+12 s")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00.0"), (7.46, "0:07.5"), (59.96, "1:00.0"), (1e12, "1000000000000 s")]
+)
 def test_moment(seconds: float, shown: str) -> None:
     assert moment(seconds) == shown
 
@@ -130,7 +132,7 @@ def test_number(value: float, shown: str) -> None:
         (None, "seconds", "-"),
         ([], "texts", "-"),
         (["a", "b"], "texts", "a, b"),
-        (0.74581, "fraction", "0.7458"),
+        (0.74581234, "fraction", "0.7458123"),
         (3.2, "kilobits per second", "3.2 kbit/s"),
         ("[0-5]", "text", "[0-5]"),
         (12.5, "seconds", "12.5 s"),
