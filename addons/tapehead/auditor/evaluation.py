@@ -63,6 +63,8 @@ class SessionEvaluation:
         self._bare: list[ReceivedEvent] = []
         self._first: ReceivedEvent | None = None
         self._events: list[Event] = []
+        # An ordered set: the keys count.
+        self._recordings: dict[str, None] = {}
         self._policy: Policy | None = None
         self._checks: SessionChecks | None = None
         self._has_expired = self._is_gone = self._has_wrong_unit = False
@@ -105,6 +107,7 @@ class SessionEvaluation:
             self._first = self._first or self._bare[0]
             self._policy = self._policy or self._settings.policy(path=self._first.recording)
             for received in self._bare:
+                self._recordings[received.recording] = None
                 for finding in received.findings:
                     self._add(finding.rule, finding.severity, finding.message, finding.path, None, received)
             self._bare.clear()
@@ -118,6 +121,7 @@ class SessionEvaluation:
         if len(self._events) != event.index:
             event = msgspec.structs.replace(event, index=len(self._events))
         self._events.append(event)
+        self._recordings[received.recording] = None
         is_gone = event.status in SESSION_GONE
         if received.findings:
             # Clocks are judged over the session; the others only follow from the finding before.
@@ -189,6 +193,7 @@ class SessionEvaluation:
         return SessionResult(
             id=self._events[0].sid if checks else None,
             recording=first.recording,
+            recordings=tuple(self._recordings),
             line=first.line,
             media_id=named["id"],
             media_name=named["name"],

@@ -20,7 +20,7 @@ from support.sessions import (
     run,
 )
 from tapehead.auditor.received_events import endpoint_of, recorded_schemas
-from tapehead.auditor.recordings_audit import MOST_OPEN, RecordingsAudit
+from tapehead.auditor.recordings_audit import MOST_OPEN, RecordingsAudit, audit
 from tapehead.auditor.results import Outcome, SessionResult
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.routes import Call
@@ -233,6 +233,15 @@ def test_a_preflight_of_a_session_goes_with_it() -> None:
     timeline = Timeline().row("play")
     timeline.exchanges.append(make_exchange("/api/v1/sessions/s1/events", b"", call=Call.PREFLIGHT, status=403))
     assert only(timeline.at(6, "sessionEnd").audit()).findings[0].rule == "rejected"
+
+
+def test_a_session_in_several_recordings_is_one_and_names_them_all() -> None:
+    start, play, first, second, end = Timeline().row("play", "ping", "ping", "sessionEnd").exchanges
+    preflight = make_exchange("/api/v1/sessions/s1/events", b"", call=Call.PREFLIGHT, status=204)
+    parts = {"a.jsonl": [start], "c.jsonl": [play, first], "b.jsonl": [second, end], "d.jsonl": [preflight]}
+    result = only(list(audit(entry for name, part in parts.items() for entry in entries(part, name))))
+    assert (result.recording, result.recordings) == ("a.jsonl", ("a.jsonl", "c.jsonl", "b.jsonl", "d.jsonl"))
+    assert result.events == 5
 
 
 # ---- Memory ----
