@@ -168,7 +168,7 @@ def body(data: bytes) -> None:
 def _exchange(call: Call, asked: Request, answer: bytes) -> Exchange:
     return Exchange(
         tapehead=FORMAT_VERSION,
-        started="2026-11-23T00:00:00.000Z",
+        started="2026-11-23T00:00:00.000000Z",
         elapsed_ms=1.0,
         call=call,
         session="s1" if call is Call.EVENT else None,

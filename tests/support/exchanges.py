@@ -75,7 +75,7 @@ def exchange(asked: Request, answered: Response | None, at: float = 0) -> Exchan
     issued = sid_of_location(answered.header("Location")) if answered and call.call is Call.SESSION else None
     return Exchange(
         tapehead=FORMAT_VERSION,
-        started=f"2026-11-23T{at // 3600:02.0f}:{at % 3600 // 60:02.0f}:{at % 60:06.3f}Z",
+        started=f"2026-11-23T{at // 3600:02.0f}:{at % 3600 // 60:02.0f}:{at % 60:09.6f}Z",
         elapsed_ms=12.5,
         call=call.call,
         session=call.sid or issued,

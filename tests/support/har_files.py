@@ -17,7 +17,7 @@ from tapehead.protocol.hosts import EndpointHosts
 from tapehead.protocol.messages import Headers, Request, Response
 
 Json = dict[str, Any]
-MOMENT = "2026-11-23T02:00:00.000Z"
+MOMENT = "2026-11-23T02:00:00.000000Z"
 
 
 def entry(url: str = "https://example.hb-api.omtrdc.net/api/v1/sessions", body: str | None = "{}", **more: Any) -> Json:

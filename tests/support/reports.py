@@ -53,7 +53,7 @@ def exchange(sid: str, body: Body | bytes, at: float, status: int = 204, *, bega
     request = Request(method="POST", url=HOST + path, headers=[("Content-Type", "application/json")])
     return Exchange(
         tapehead=FORMAT_VERSION,
-        started=arrived.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started=arrived.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         elapsed_ms=24.5,
         call=Call.SESSION if opens else Call.EVENT,
         session=sid if not opens or headers else None,

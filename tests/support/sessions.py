@@ -93,7 +93,7 @@ def make_exchange(
     started = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=arrived_ms)
     return Exchange(
         tapehead=FORMAT_VERSION,
-        started=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started=started.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         elapsed_ms=elapsed_ms,
         call=call,
         session=sid,

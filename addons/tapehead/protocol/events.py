@@ -72,6 +72,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         in_array: whether it came in an array, as part of a downloaded session.
         recording: the name of the recording that holds it.
         line: the number of its line in the recording.
+        source: the file or proxy that it came from, as `Exchange.source`.
+        order: the number of its request's arrival within `source`; None if it is not known.
+        saved: whether its body was saved; if not, it may have been any event.
     """
 
     type: str | None = None
@@ -90,6 +93,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     in_array: bool = False
     recording: str = ""
     line: int = 0
+    source: str = ""
+    order: int | None = None
+    saved: bool = True
 
     @property
     def key(self) -> EventKey:
@@ -166,6 +172,9 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
         "in_array": in_array,
         "recording": recording,
         "line": line,
+        "source": exchange.source,
+        "order": exchange.order,
+        "saved": exchange.request.saved,
     }
     for index, body in enumerate(parsed or [None] if in_array else [parsed]):
         yield read_event(body, index=index, **delivery)
@@ -202,6 +211,16 @@ def _comparable(value: object) -> object:
 
 def _section(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else _NOTHING
+
+
+def in_flight_together(a: Event, b: Event) -> bool:
+    """Return whether two events have no order of arrival: each request came before the other one was answered.
+
+    Events of one downloaded array have the order of the array.
+    """
+    if a.in_array and b.in_array:
+        return False
+    return a.arrived_ms < b.answered_ms and b.arrived_ms < a.answered_ms
 
 
 def as_number(value: object) -> float | None:

@@ -7,14 +7,17 @@ with their content coding removed.
 import binascii
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+# Those who can close a connection before the answer.
+ClosedBy = Literal["client", "endpoint"]
 
 
 class Severity(StrEnum):
@@ -46,24 +49,32 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         tapehead: the format's version.
-        started: when the request's first byte came, UTC, ISO 8601 with milliseconds.
+        started: when the request's first byte came, UTC, ISO 8601 with microseconds.
+        order: the number of its arrival within `source`, which rises also where times are equal or a clock goes back;
+            None if it is not known.
         elapsed_ms: from then to the response's last byte or the failure, in milliseconds.
         call: the call of the API.
         session: the session id from the URL or the response's Location, or None.
+        source: the HAR or flow file that it was imported from, or the proxy that recorded it in one run; empty if that
+            is not known.
         request: the request as the player sent it, with the URL that the endpoint received.
         response: the endpoint's response, or None with `error`.
         error: the reason why there was no response, or None.
+        closed_by: who closed the connection before the answer was complete; None if nobody did, or it is not known.
         findings: the findings on this exchange alone.
     """
 
     tapehead: int
     started: str
+    order: int | None = None
     elapsed_ms: float
     call: Call
     session: str | None
+    source: str = ""
     request: Request
     response: Response | None
     error: str | None = None
+    closed_by: ClosedBy | None = None
     findings: list[Finding]
 
 
@@ -99,5 +110,5 @@ class Entry(NamedTuple):
 
 
 def format_time(seconds: float) -> str:
-    """Return a time in seconds since 1970 as UTC in ISO 8601 with milliseconds, such as `2026-07-01T10:00:00.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return a time in seconds since 1970 in UTC with microseconds, such as `2026-07-01T10:00:00.000000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

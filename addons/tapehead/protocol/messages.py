@@ -42,6 +42,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         text: any other body in UTF-8, and JSON that spans lines or is surrounded by whitespace.
         base64: any other body.
         coded: true if `base64` is the body as encoded by its Content-Encoding, because it could not be decoded.
+        saved: false if there was a body, or may have been, that the exporter or the proxy did not save.
     """
 
     if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         text: str | None = None
         base64: str | None = None
         coded: bool = False
+        saved: bool = True
 
     def content(self) -> bytes:
         """Return the body's bytes, without content coding unless `coded`; empty if there is no body."""
@@ -123,6 +125,7 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
     text: str | None = None
     base64: str | None = None
     coded: bool = False
+    saved: bool = True
 
     @property
     def path(self) -> str:
@@ -146,6 +149,7 @@ class Response(Message, frozen=True, kw_only=True, omit_defaults=True):
     text: str | None = None
     base64: str | None = None
     coded: bool = False
+    saved: bool = True
 
 
 def is_json(content: bytes) -> bool:

@@ -4,7 +4,7 @@ import string
 from typing import NamedTuple
 from urllib.parse import quote
 
-from tapehead.protocol.exchange import FORMAT_VERSION, Exchange, format_time
+from tapehead.protocol.exchange import FORMAT_VERSION, ClosedBy, Exchange, format_time
 from tapehead.protocol.http_wire import unpack
 from tapehead.protocol.messages import Headers, Request, Response
 from tapehead.protocol.routes import Route, sid_of_location
@@ -13,13 +13,17 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
 class RawRequest(NamedTuple):
-    """A request as it came, in immutable values; its body with the content coding on, or without it if `bare`."""
+    """A request as it came, in immutable values; its body with the content coding on, or without it if `bare`.
+
+    A body that was not saved is empty, and `saved` is false.
+    """
 
     method: str
     url: str
     headers: RawHeaders
     body: bytes
     bare: bool = False
+    saved: bool = True
 
 
 class RawResponse(NamedTuple):
@@ -30,6 +34,7 @@ class RawResponse(NamedTuple):
     headers: RawHeaders
     body: bytes
     bare: bool = False
+    saved: bool = True
 
 
 class CapturedCall(NamedTuple):
@@ -41,6 +46,9 @@ class CapturedCall(NamedTuple):
         response: the response; None with `error`.
         error: why there is no response.
         started, ended: when the request's first and the response's last byte came, seconds since 1970.
+        order: the number of its arrival within `source`, or None.
+        source: the file or proxy that it came from, as `Exchange.source`.
+        closed_by: who closed the connection before the answer was complete, or None.
     """
 
     route: Route
@@ -49,6 +57,9 @@ class CapturedCall(NamedTuple):
     error: str | None
     started: float
     ended: float
+    order: int | None = None
+    source: str = ""
+    closed_by: ClosedBy | None = None
 
     @property
     def size(self) -> int:
@@ -68,12 +79,15 @@ def build_exchange(call: CapturedCall) -> Exchange:
     return Exchange(
         tapehead=FORMAT_VERSION,
         started=format_time(call.started),
+        order=call.order,
         elapsed_ms=round(max(0.0, call.ended - call.started) * 1000, 1),
         call=call.route.call,
         session=quote_beyond_ascii(call.route.sid) if call.route.sid else sid_of_location(location),
+        source=call.source,
         request=request,
         response=response,
         error=None if call.error is None else call.error.encode("utf-8", "replace").decode(),
+        closed_by=call.closed_by,
         findings=[],
     )
 
@@ -86,13 +100,15 @@ def quote_beyond_ascii(text: str) -> str:
 def request_from(raw: RawRequest) -> Request:
     """Return a request as the core represents it."""
     url = quote_beyond_ascii(raw.url)
-    message = Request(method=quote_beyond_ascii(raw.method), url=url, headers=decode_headers(raw.headers))
+    method, headers = quote_beyond_ascii(raw.method), decode_headers(raw.headers)
+    message = Request(method=method, url=url, headers=headers, saved=raw.saved)
     return message.with_content(raw.body) if raw.bare else unpack(message, raw.body)
 
 
 def response_from(raw: RawResponse) -> Response:
     """Return a response as the core represents it."""
-    message = Response(status=raw.status, reason=raw.reason, headers=decode_headers(raw.headers))
+    headers = decode_headers(raw.headers)
+    message = Response(status=raw.status, reason=raw.reason, headers=headers, saved=raw.saved)
     return message.with_content(raw.body) if raw.bare else unpack(message, raw.body)
 
 

@@ -7,6 +7,7 @@ Reading is lenient where a crash or an editor may have damaged a line, and stric
 that is not an exchange is reported with its number and never hides the others.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -25,8 +26,17 @@ class BadLine(NamedTuple):
 
 # A line's fields, each as its bytes in the line.
 Fields = dict[str, msgspec.Raw]
+_MILLISECONDS = re.compile(rb'(".*\.\d{3})(Z")')
+
+
+def to_microseconds(fields: Fields) -> Fields:
+    """Convert from format 1: times had milliseconds. The new fields say by their absence that nothing is known."""
+    started = _MILLISECONDS.sub(rb"\g<1>000\2", bytes(fields.get("started", b"")))
+    return {**fields, "started": msgspec.Raw(started)} if started else fields
+
+
 # Conversions of a line's fields to the next version, by the version that they start from.
-STEPS: Mapping[int, Callable[[Fields], Fields]] = {}
+STEPS: Mapping[int, Callable[[Fields], Fields]] = {1: to_microseconds}
 
 
 class NewerFormatError(ValueError):

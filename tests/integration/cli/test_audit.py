@@ -156,12 +156,12 @@ def test_many_bad_lines_are_told_in_a_few(good: Path, capsys: pytest.CaptureFixt
 
 
 def test_what_a_newer_version_added_at_the_end_hides_nothing(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good.write_bytes(good.read_bytes() + b'{"tapehead": 2}\n')
+    good.write_bytes(good.read_bytes() + b'{"tapehead": 3}\n')
 
     assert run(["audit", str(good), "--format", "json"]) == 2
     told = capsys.readouterr()
     assert sessions(told.out) == ["documented-1"]
-    assert "format 2 is newer" in told.err
+    assert "format 3 is newer" in told.err
 
 
 def test_a_folder_without_recordings_is_told(tmp_path: Path, good: Path, capsys: pytest.CaptureFixture[str]) -> None:

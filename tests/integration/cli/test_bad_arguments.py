@@ -51,7 +51,7 @@ GOOD = (
 def files(tmp_path: Path) -> Path:
     (tmp_path / "foreign.jsonl").write_text('{"level":"info"}\n{"level":"warn"}\n')
     (tmp_path / "empty.jsonl").write_text("")
-    (tmp_path / "newer.jsonl").write_bytes(GOOD.replace(b'"tapehead":1', b'"tapehead":2'))
+    (tmp_path / "newer.jsonl").write_bytes(GOOD.replace(b'"tapehead":1', b'"tapehead":3'))
     (tmp_path / "good.jsonl").write_bytes(GOOD)
     (tmp_path / "folder").mkdir()
     return tmp_path

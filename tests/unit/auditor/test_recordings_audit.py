@@ -72,7 +72,7 @@ def test_a_result_says_what_the_report_needs() -> None:
         "media_id": "news-1",
         "media_name": "News",
         "player": "web",
-        "started": "2026-11-23T10:00:00.005Z",
+        "started": "2026-11-23T10:00:00.005000Z",
         "events": 4,
         "outcome": "completed",
         "findings": [],

@@ -142,6 +142,19 @@ def test_a_line_has_the_documented_fields() -> None:
     assert list(answered["response"]) == ["status", "reason", "headers"]
 
 
+def test_a_line_has_every_field_that_is_known_in_the_documented_order() -> None:
+    whole = exchange(msgspec.structs.replace(request(), saved=False), None)
+    whole = msgspec.structs.replace(whole, order=3, source="player.har", closed_by="client")
+
+    stored = _stored(whole)
+    assert list(stored) == [
+        *("tapehead", "started", "order", "elapsed_ms", "call", "session", "source"),
+        *("request", "response", "error", "closed_by", "findings"),
+    ]
+    assert stored["request"]["saved"] is False
+    assert decode(encode(whole)) == whole
+
+
 def test_a_call_outside_a_session_has_null() -> None:
     stored = _stored(exchange(request(b"", "/api/v1/schemas/ping", "GET"), None))
 

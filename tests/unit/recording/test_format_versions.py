@@ -9,7 +9,8 @@ from tapehead.protocol.exchange import FORMAT_VERSION, Entry, encode
 from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
 
 GOOD = encode(exchange(request(start()), response(201)))
-NEWER = GOOD.replace(b'"tapehead":1', b'"tapehead":2', 1)
+VERSION = b'"tapehead":%d' % FORMAT_VERSION
+NEWER = GOOD.replace(VERSION, b'"tapehead":%d' % (FORMAT_VERSION + 1), 1)
 
 
 def _read(*lines: bytes) -> list[tuple[int, str]]:
@@ -81,14 +82,16 @@ def test_a_bad_line_says_why() -> None:
 
 @pytest.mark.parametrize("version", [b"0", b"-1"])
 def test_there_are_no_formats_below_one(version: bytes) -> None:
-    (item,) = read_lines([GOOD.replace(b'"tapehead":1', b'"tapehead":' + version, 1)])
+    (item,) = read_lines([GOOD.replace(VERSION, b'"tapehead":' + version, 1)])
 
     assert isinstance(item, BadLine)
     assert item.reason == f"not an exchange: there is no format {version.decode()}"
 
 
 def test_a_later_format_is_refused_with_advice() -> None:
-    with pytest.raises(NewerFormatError, match=rf"format 2 is newer .*\(format {FORMAT_VERSION}\); update tapehead"):
+    with pytest.raises(
+        NewerFormatError, match=rf"format {FORMAT_VERSION + 1} is newer .*\(format {FORMAT_VERSION}\); update tapehead"
+    ):
         list(read_lines([NEWER]))
 
 

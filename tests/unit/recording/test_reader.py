@@ -65,9 +65,9 @@ def test_a_foreign_file_is_a_problem_by_its_first_line(tmp_path: Path) -> None:
 
 
 def test_a_later_format_is_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(LINE + b'{"tapehead":2}\n')
+    (tmp_path / "a.jsonl").write_bytes(LINE + b'{"tapehead":3}\n')
 
-    assert "a.jsonl: format 2 is newer" in _problem(tmp_path / "a.jsonl")
+    assert "a.jsonl: format 3 is newer" in _problem(tmp_path / "a.jsonl")
 
 
 def test_a_torn_recording_is_read_with_one_complaint(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_a_directory_cannot_be_written_to(tmp_path: Path) -> None:
 
 @FORMS
 @pytest.mark.parametrize("how", ["append", "overwrite"])
-@pytest.mark.parametrize("foreign", [b'{"level":"info"}\n', b"\x89PNG\r\n\x1a\n", LINE.replace(b":1,", b":2,", 1)])
+@pytest.mark.parametrize("foreign", [b'{"level":"info"}\n', b"\x89PNG\r\n\x1a\n", LINE.replace(b":2,", b":3,", 1)])
 def test_a_foreign_file_is_neither_added_to_nor_replaced(tmp_path: Path, foreign: bytes, how: str, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(foreign)
