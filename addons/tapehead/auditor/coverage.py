@@ -92,9 +92,12 @@ class KindCoverage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoverageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The coverage of the plan named `plan`, by kind of item."""
+    """The coverage of the plan named `plan`: of all its items, in per cent if there are any, and by kind of item."""
 
     plan: str
+    planned: int
+    exercised: int
+    percent: float | None
     kinds: tuple[KindCoverage, ...]
 
     def report(self) -> dict[str, Any]:
@@ -134,7 +137,15 @@ class Coverage:
 
     def report(self) -> CoverageReport:
         """Return the coverage by the results so far."""
-        return CoverageReport(plan=self._plan.name, kinds=tuple(map(self._kind, ItemKind)))
+        kinds = tuple(map(self._kind, ItemKind))
+        planned, exercised = sum(kind.planned for kind in kinds), sum(kind.exercised for kind in kinds)
+        return CoverageReport(
+            plan=self._plan.name,
+            planned=planned,
+            exercised=exercised,
+            percent=percentage(exercised, planned) if planned else None,
+            kinds=kinds,
+        )
 
     def _count(self, sent: Item, first: First) -> None:
         item = self._found.get(sent)

@@ -8,10 +8,10 @@ import typer
 
 from tapehead.cli import option_types
 from tapehead.errors import UsageError
-from tapehead.reports.report_formats import STDOUT, FailOn, Format, Target
+from tapehead.reports.report_formats import STDOUT, FailOn, Format, Order, Target
 
 _SUFFIXES = {".txt": Format.TEXT, ".json": Format.JSON, ".xml": Format.JUNIT, ".sarif": Format.SARIF}
-_SUFFIXES |= {".html": Format.HTML, ".htm": Format.HTML}
+_SUFFIXES |= {".csv": Format.CSV, ".html": Format.HTML, ".htm": Format.HTML}
 
 
 def _print_schema(value: bool) -> None:
@@ -26,7 +26,9 @@ Recordings = Annotated[list[str], typer.Argument(metavar="RECORDING", help="Reco
 Formats = Annotated[
     list[Format] | None,
     typer.Option(
-        "--format", metavar="FORMAT", help="Report as text (default), json, junit, sarif or html; repeatable."
+        "--format",
+        metavar="FORMAT",
+        help="Report as text (default), json, junit, sarif, html, csv (a row a session) or csv-findings; repeatable.",
     ),
 ]
 Outputs = Annotated[
@@ -44,6 +46,26 @@ Assumptions = Annotated[
 Expectations = Annotated[
     list[str] | None,
     typer.Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema that events must satisfy; repeatable."),
+]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="Known findings: only others are new, and only new ones fail."),
+]
+WriteBaseline = Annotated[
+    bool, typer.Option("--write-baseline", help="Write all findings to the --baseline FILE, which makes them known.")
+]
+SessionOrder = Annotated[
+    Order, typer.Option("--order", metavar="worst|time", help="Sort sessions by their findings, or by time.")
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option(
+        "--fail-under",
+        metavar="PERCENT",
+        min=0,
+        max=100,
+        help="With --coverage, exit with 1 if less of the plan was exercised.",
+    ),
 ]
 WithCoverage = Annotated[bool, typer.Option("--coverage", help="Report the coverage of the tracking plan.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List all places of a rule, and all metrics.")]
@@ -63,11 +85,15 @@ def audit(
     recordings: Recordings,
     form: Formats = None,
     output: Outputs = None,
+    order: SessionOrder = Order.WORST,
     fail_on: FailLevel = FailOn.ERROR,
+    baseline: BaselineFile = None,
+    write_baseline: WriteBaseline = False,
+    coverage: WithCoverage = False,
+    fail_under: FailUnder = None,
     assume: Assumptions = None,
     config: option_types.ConfigFile = None,
     expect: Expectations = None,
-    coverage: WithCoverage = False,
     verbose: Verbose = False,
     schema: ShowSchema = False,
 ) -> None:
@@ -76,19 +102,25 @@ def audit(
     Example: tapehead audit recordings --format text --format html --output report.html
     """
     targets = pair(form or [], output or [])
-    from tapehead.cli.audit_run import run
+    if write_baseline and baseline is None:
+        raise UsageError("missing --baseline FILE: --write-baseline writes that file")
+    if fail_under is not None and not coverage:
+        raise UsageError("missing --coverage: --fail-under is about the coverage of the tracking plan")
+    from tapehead.cli.audit_run import AuditOptions, run
 
-    code = run(
-        recordings,
-        targets,
+    options = AuditOptions(
         fail_on=fail_on,
         assume=assume or (),
         config=config,
         expect=expect or (),
         coverage=coverage,
+        fail_under=fail_under,
         verbose=verbose,
+        order=order,
+        baseline=baseline,
+        write_baseline=write_baseline,
     )
-    raise typer.Exit(code)
+    raise typer.Exit(run(recordings, targets, options))
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:

@@ -1,15 +1,19 @@
 """Reading recordings, auditing them, and writing the report in each format."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from tapehead.auditor.coverage import Coverage
 from tapehead.auditor.effective_settings import lines_in_force
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
+from tapehead.cli.baseline_file import BaselineFile
 from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import warn
 from tapehead.cli.progress import progress
@@ -21,13 +25,14 @@ from tapehead.recording.paths import check_outputs, name_of
 from tapehead.recording.reader import RecordingReader
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.coverage_section import render_coverage
+from tapehead.reports.audit.csv_tables import render_findings, render_sessions
 from tapehead.reports.audit.html_report import Detail, render_html
 from tapehead.reports.audit.json_report import Report, build_report, fails, locate_findings, session_of
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.reports.audit.text_report import render_text
 from tapehead.reports.json_output import render_json
-from tapehead.reports.report_formats import FailOn, Format, Target
+from tapehead.reports.report_formats import FailOn, Format, Order, Target
 from tapehead.reports.report_output import style_for, write_report
 from tapehead.reports.report_wording import totals_of
 from tapehead.reports.timeline import Timeline, timeline_of
@@ -36,47 +41,85 @@ from tapehead.reports.timeline import Timeline, timeline_of
 MOST_EVENTS_DRAWN = 80_000
 
 
-def run(
-    recordings: Sequence[str],
-    targets: Sequence[Target],
-    *,
-    fail_on: FailOn,
-    assume: Iterable[str],
-    config: Path | None,
-    expect: Sequence[str],
-    coverage: bool,
-    verbose: bool,
-) -> int:
+class AuditOptions(NamedTuple):
+    """The options of an audit besides recordings and reports; the command's help describes them."""
+
+    fail_on: FailOn = FailOn.ERROR
+    assume: Iterable[str] = ()
+    config: Path | None = None
+    expect: Sequence[str] = ()
+    coverage: bool = False
+    fail_under: float | None = None
+    verbose: bool = False
+    order: Order = Order.WORST
+    baseline: Path | None = None
+    write_baseline: bool = False
+
+
+def run(recordings: Sequence[str], targets: Sequence[Target], options: AuditOptions) -> int:
     """Audit recordings, write the report and return the exit code: 2 if a recording that was named cannot be read.
 
     Raises:
-        UsageError: an assumption is unknown.
+        UsageError: an assumption is unknown, or the baseline cannot be used.
         RecordingError: nothing could be read.
     """
     try:
-        assumptions = parse_assumptions(assume)
+        assumptions = parse_assumptions(options.assume)
     except ValueError as error:
         raise UsageError(f"--assume: {error}") from error
+    date = report_date()
     reader = RecordingReader(recordings, warn, strict=False)
-    check_outputs((target.output for target in targets if target.output), reader.files)
-    loaded = load_config(config, expect)
+    outputs = [target.output for target in targets if target.output]
+    check_outputs([*outputs, *([options.baseline] if options.baseline else [])], reader.files)
+    baseline = BaselineFile(options.baseline, write=options.write_baseline)
+    loaded = load_config(options.config, options.expect)
     has_pages = any(target.form is Format.HTML for target in targets)
-    results = _Results(has_pages, Coverage(loaded.settings) if coverage else None)
-    if verbose:
+    results = _Results(has_pages, Coverage(loaded.settings) if options.coverage else None)
+    if options.verbose:
         for line in lines_in_force(loaded.settings, str(loaded.source) if loaded.source else None):
             warn(line)
     _audit(reader, assumptions, loaded.settings, results)
-    report = build_report(results.sessions)
+    names = [name_of(path) for path in reader.files]
+    report = build_report(results.sessions, date=date, recordings=names, order=options.order)
+    baseline.apply(report, is_complete=not reader.unreadable)
     if results.coverage:
         report["coverage"] = results.coverage.report().report()
     for target in targets:
-        write_report(_render(target, report, results, fail_on, verbose=verbose), target.output)
+        write_report(_render(target, report, results, options), target.output)
     if all(target.output for target in targets):
         written = ", ".join(str(target.output) for target in targets)
         warn(f"{totals_of(report['summary'])}; wrote {written}")
     if reader.unreadable:
         return 2
-    return int(any(fails(located.finding, fail_on) for located in locate_findings(report)))
+    has_failed = any(fails(located.finding, options.fail_on) for located in locate_findings(report))
+    return int(is_below(report, options.fail_under) or has_failed)
+
+
+def report_date() -> datetime:
+    """Return the date of the report: now, or SOURCE_DATE_EPOCH where that is set, for reports equal to the byte.
+
+    Raises:
+        UsageError: SOURCE_DATE_EPOCH is no time.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromtimestamp(int(given), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(f"invalid SOURCE_DATE_EPOCH '{given}': expected seconds since 1970") from error
+
+
+def is_below(report: Report, fail_under: float | None) -> bool:
+    """Return whether less of the tracking plan was exercised than asked for, and say so."""
+    if fail_under is None:
+        return False
+    percent = report["coverage"]["percent"]
+    if percent is None:
+        warn("nothing is planned, so --fail-under has nothing to measure")
+    elif percent < fail_under:
+        warn(f"coverage is {percent:g} %, below --fail-under {fail_under:g}")
+    return percent is None or percent < fail_under
 
 
 # ---- Reading ----
@@ -84,17 +127,17 @@ def run(
 
 @dataclass
 class _Results:
-    """The results of an audit, in the order of the recordings' lines."""
+    """The results of an audit."""
 
     has_pages: bool
     coverage: Coverage | None = None
-    rows: list[tuple[tuple[int, int], dict[str, object], Timeline | None]] = field(default_factory=list)
+    rows: list[tuple[dict[str, Any], Timeline | None]] = field(default_factory=list)
     bodies: BodyStore = field(default_factory=BodyStore)
     events_left: int = MOST_EVENTS_DRAWN
 
     @property
-    def sessions(self) -> list[dict[str, object]]:
-        return [session for _, session, _ in self.rows]
+    def sessions(self) -> list[dict[str, Any]]:
+        return [session for session, _ in self.rows]
 
     def keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield the entries, having kept their bodies if pages are to show them."""
@@ -103,8 +146,8 @@ class _Results:
                 self.bodies.keep(entry.recording, entry)
             yield entry
 
-    def add(self, position: tuple[int, int], result: SessionResult) -> None:
-        self.rows.append((position, session_of(result), self._draw(result)))
+    def add(self, result: SessionResult) -> None:
+        self.rows.append((session_of(result), self._draw(result)))
         if self.coverage:
             self.coverage.add(result)
 
@@ -115,8 +158,11 @@ class _Results:
         self.events_left -= result.events
         return timeline_of(result)
 
-    def details(self) -> list[Detail]:
-        return [Detail(drawn, self.bodies.of(drawn)) if drawn else Detail() for _, _, drawn in self.rows]
+    def details(self, report: Report) -> list[Detail]:
+        """Return what pages show of the sessions of a report, in its order."""
+        timelines = {id(session): drawn for session, drawn in self.rows}
+        ordered = (timelines[id(session)] for session in report["sessions"])
+        return [Detail(drawn, self.bodies.of(drawn)) if drawn else Detail() for drawn in ordered]
 
 
 def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSettings, results: _Results) -> None:
@@ -125,30 +171,32 @@ def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSet
     Raises:
         RecordingError: nothing could be read.
     """
-    order = {name_of(path): number for number, path in enumerate(reader.files)}
     with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
         entries = results.keep_bodies(reader.entries(show))
         for result in audit(entries, settings, measure=partial(calculate, assume=assumptions)):
-            results.add((order.get(result.recording, -1), result.line), result)
+            results.add(result)
     if not reader.exchanges:
         raise RecordingError("nothing to audit: no recording could be read")
-    results.rows.sort(key=lambda item: item[0])
 
 
 # ---- Writing ----
 
 
-def _render(target: Target, report: Report, results: _Results, fail_on: FailOn, *, verbose: bool) -> str:
+def _render(target: Target, report: Report, results: _Results, options: AuditOptions) -> str:
     match target.form:
         case Format.JSON:
             return render_json(report)
         case Format.JUNIT:
-            return render_junit(report, fail_on)
+            return render_junit(report, options.fail_on)
         case Format.SARIF:
             return render_sarif(report)
         case Format.HTML:
-            return render_html(report, results.details())
+            return render_html(report, results.details(report))
+        case Format.CSV:
+            return render_sessions(report)
+        case Format.CSV_FINDINGS:
+            return render_findings(report)
         case Format.TEXT:
-            style = style_for(target.output, verbose=verbose)
+            style = style_for(target.output, verbose=options.verbose)
             text, coverage = render_text(report, style), results.coverage
             return f"{text}\n{render_coverage(coverage.report(), style)}" if coverage else text

@@ -16,6 +16,15 @@ class Format(StrEnum):
     JUNIT = "junit"
     SARIF = "sarif"
     HTML = "html"
+    CSV = "csv"
+    CSV_FINDINGS = "csv-findings"
+
+
+class Order(StrEnum):
+    """The order of sessions in a report."""
+
+    WORST = "worst"
+    TIME = "time"
 
 
 class FailOn(StrEnum):

@@ -33,7 +33,7 @@ def write_report(text: str, output: Path | None) -> None:
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with open(output, "w", encoding="utf-8", errors="replace", opener=private) as file:
+        with open(output, "w", encoding="utf-8", errors="replace", newline="", opener=private) as file:
             file.write(text)
     except OSError as error:
         raise TapeheadError(f"cannot write {output}: {error.strerror}") from error

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from tapehead.protocol.exchange import Severity
 from tapehead.text import count_of, format_number
 
 LONGEST_SHOWN_ID, KEPT_OF_ID = 12, 8
@@ -59,6 +60,12 @@ def totals_of(summary: Mapping[str, Any]) -> str:
     counted = (plural(summary[f"{noun}s"], noun) for noun in ("session", "event"))
     found = (plural(summary[f"{noun}s"], noun) for noun in ("error", "warning", "info"))
     return f"{', '.join(counted)}: {', '.join(found)}"
+
+
+def baseline_totals_of(baseline: Mapping[str, int]) -> str:
+    """Return in one line how many findings are new, known, and gone."""
+    new = (plural(baseline[f"new_{severity}s"], f"new {severity}") for severity in Severity)
+    return f"against the baseline: {', '.join(new)}; {baseline['known']:,} known, {baseline['gone']:,} gone"
 
 
 def value_of(value: object, unit: str) -> str:

@@ -13,9 +13,11 @@ from jinja2 import Environment
 from tapehead.auditor.results import Outcome
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Severity
-from tapehead.reports.audit.json_report import Report, count_severities, rank_of
+from tapehead.reports.audit.json_report import Report, headline
+from tapehead.reports.audit.totals import count_severities, group_name, rank_of
 from tapehead.reports.report_wording import (
     EMPTY_VALUES,
+    baseline_totals_of,
     clock,
     last_part,
     moment,
@@ -33,6 +35,7 @@ from tapehead.web.pages import build_environment, embed_json, render_page
 
 ASSETS = "reports/assets/audit"
 STYLES = ("web/assets/base.css", "reports/assets/report.css", f"{ASSETS}/page.css")
+GROUPS = (("Player", "players"), ("Content", "contents"), ("Recording", "recordings"))
 SCRIPTS = ("web/assets/json_view.js", f"{ASSETS}/page.js")
 
 
@@ -80,9 +83,10 @@ def render_html(report: Report, details: Sequence[Detail]) -> str:
         styles=STYLES,
         scripts=SCRIPTS,
         report=report,
+        headline=headline(report),
         views=views,
         rules=rank_rules(report),
-        recordings=list(dict.fromkeys(session["recording"] for session in report["sessions"])),
+        groups=[(title, report["totals"][key]) for title, key in GROUPS if len(report["totals"][key]) > 1],
         outcomes=[outcome for outcome in Outcome if any(view.session["outcome"] == outcome for view in views)],
         bodies=embed_json({str(n): detail.bodies for n, detail in enumerate(details) if detail.bodies}),
     )
@@ -91,7 +95,7 @@ def render_html(report: Report, details: Sequence[Detail]) -> str:
 @cache
 def _environment() -> Environment:
     environment = build_environment(ASSETS)
-    words = (clock, last_part, moment, short_id, title_of, value_of)
+    words = (baseline_totals_of, clock, group_name, last_part, moment, short_id, title_of, value_of)
     environment.filters.update({word.__name__: word for word in words} | {"number": number, "plural": plural})
     environment.globals.update(severities=list(Severity), sections_of=sections_of)
     return environment
@@ -110,8 +114,8 @@ def view_of(number: int, session: Mapping[str, Any], detail: Detail) -> SessionV
         for metric in METRICS
         if metric.scope == "session" and metrics
     ]
-    keys = ("id", "recording", "media_id", "media_name", "player", "started", "outcome")
-    searched = [str(session[key] or "") for key in keys]
+    keys = ("id", "media_id", "media_name", "player", "started", "outcome")
+    searched = [*session["recordings"], *(str(session[key] or "") for key in keys)]
     searched += [f"{finding['rule']} {finding['message']}" for finding in session["findings"]]
     return SessionView(
         number=number,

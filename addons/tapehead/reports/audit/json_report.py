@@ -4,20 +4,18 @@ Its shape is published as `assets/audit/report.schema.json`; within a major vers
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tapehead import __version__
-from tapehead.auditor.results import Outcome, SessionResult
-from tapehead.protocol.exchange import Severity
-from tapehead.reports.report_formats import FailOn
+from tapehead.auditor.results import SessionResult
+from tapehead.reports.audit.totals import PARTIAL, build_totals, count_severities, rank_of, severity_key
+from tapehead.reports.report_formats import FailOn, Order
+from tapehead.reports.report_wording import plural, title_of
 from tapehead.web.asset_files import read_asset
 
 Report = dict[str, Any]
-
-# Outcomes of results that are no sessions of their own.
-PARTIAL = (Outcome.LATE_EVENTS, Outcome.NONE)
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class LocatedFinding(NamedTuple):
@@ -33,18 +31,49 @@ class LocatedFinding(NamedTuple):
 
 
 def session_of(result: SessionResult) -> dict[str, Any]:
-    """Return one session as the report has it; findings in other recordings than the session's name theirs."""
+    """Return one session as the report has it.
+
+    Findings in other recordings than the session's name theirs; events have their number among those of their type.
+    """
     session = result.report()
-    findings = [
-        shown if finding.recording == result.recording else shown | {"recording": finding.recording}
-        for shown, finding in zip(session["findings"], result.findings, strict=True)
-    ]
-    return session | {"findings": findings}
+    counts: Counter[str | None] = Counter()
+    ordinals: dict[int, int] = {}
+    for event in sorted((step.event for step in result.steps), key=lambda event: event.index):
+        counts[event.type] += 1
+        ordinals[event.index] = counts[event.type]
+    findings = []
+    for shown, finding in zip(session["findings"], result.findings, strict=True):
+        if finding.event:
+            shown["event"] |= {"ordinal": ordinals.get(finding.event.index, 1)}
+        findings.append(shown if finding.recording == result.recording else shown | {"recording": finding.recording})
+    return session | {"recordings": list(result.recordings), "line": result.line, "findings": findings}
 
 
-def build_report(sessions: Iterable[dict[str, Any]]) -> Report:
-    """Build the report on `sessions`, each as `session_of` returns it, in the order given."""
-    listed = list(sessions)
+def build_report(
+    sessions: Iterable[dict[str, Any]],
+    *,
+    date: datetime | None = None,
+    recordings: Sequence[str] | None = None,
+    order: Order = Order.WORST,
+) -> Report:
+    """Build the report on `sessions`, each as `session_of` returns it.
+
+    Args:
+        sessions: the sessions; each gets its number among those of the same content and player, by time.
+        date: when the report was made; None leaves it open.
+        recordings: the names of all recordings that were read; those of the sessions, if None.
+        order: how sessions, and groups of them in the totals, are sorted.
+    """
+    listed = sort_by_time(sessions)
+    numbers: Counter[tuple[str, str]] = Counter()
+    for session in listed:
+        name = title_of(session), session["player"]
+        numbers[name] += 1
+        session["number"] = numbers[name]
+    if order is Order.WORST:
+        listed.sort(key=lambda session: severity_key(count_severities(session)))
+    if recordings is None:
+        recordings = sorted({name for session in listed for name in session["recordings"]})
     findings = [finding for session in listed for finding in session["findings"]]
     severities = Counter(finding["severity"] for finding in findings)
     rules = Counter(finding["rule"] for finding in findings)
@@ -56,7 +85,28 @@ def build_report(sessions: Iterable[dict[str, Any]]) -> Report:
         "infos": severities["info"],
         "by_rule": dict(sorted(rules.items())),
     }
-    return {"tapehead": __version__, "summary": summary, "sessions": listed}
+    return {
+        "tapehead": __version__,
+        "date": date.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if date else None,
+        "recordings": list(recordings),
+        "order": str(order),
+        "summary": summary,
+        "totals": build_totals(listed, order),
+        "sessions": listed,
+    }
+
+
+def sort_by_time(sessions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return sessions in the order in which they began."""
+    return sorted(sessions, key=lambda session: (session["started"], session["recording"], session["line"]))
+
+
+def headline(report: Report) -> str:
+    """Return what was audited, and when."""
+    recordings = report["recordings"]
+    named = recordings[0] if len(recordings) == 1 else plural(len(recordings), "recording")
+    date = f", {report['date'][:16].replace('T', ' ')} UTC" if report["date"] else ""
+    return f"audit of {named}{date}"
 
 
 def locate_findings(report: Report) -> Iterator[LocatedFinding]:
@@ -65,19 +115,11 @@ def locate_findings(report: Report) -> Iterator[LocatedFinding]:
 
 
 def fails(finding: Mapping[str, Any], limit: str) -> bool:
-    """Return whether a finding is as severe as `limit`, a severity, or more; nothing is, if that is `never`."""
-    return limit != FailOn.NEVER and rank_of(finding["severity"]) <= rank_of(limit)
+    """Return whether a finding fails the audit: it is in no baseline and as severe as `limit`, or worse.
 
-
-def rank_of(severity: str) -> int:
-    """Return the rank of a severity; the worst has 0."""
-    return _RANKS[Severity(severity)]
-
-
-def count_severities(session: Mapping[str, Any]) -> dict[str, int]:
-    """Return the number of findings of each severity in a session."""
-    counts = Counter(finding["severity"] for finding in session["findings"])
-    return {severity: counts[severity] for severity in Severity}
+    Nothing is, if `limit` is `never`.
+    """
+    return limit != FailOn.NEVER and finding.get("new", True) and rank_of(finding["severity"]) <= rank_of(limit)
 
 
 def report_schema() -> str:

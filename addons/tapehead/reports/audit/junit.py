@@ -36,9 +36,11 @@ def render_junit(report: Report, fail_on: str) -> str:
 
 
 def add_test_case(suite: Element, session: Mapping[str, Any], fail_on: str) -> None:
-    """Add a session to its suite, with findings that fail it in a failure and the others as output."""
-    line = min((finding["line"] for finding in session["findings"]), default=0)
-    name = f"{title_of(session)} [{session['id'] or f'line {line}'}]"
+    """Add a session to its suite, with findings that fail it in a failure and the others as output.
+
+    Its name is the same in every run: content and number, by time, among the sessions of that content and player.
+    """
+    name = f"{title_of(session)} #{session['number']}"
     named = {"classname": escape_xml(session["player"] or "session"), "name": escape_xml(name), "time": "0"}
     case = SubElement(suite, "testcase", named)
     failing = [finding for finding in session["findings"] if fails(finding, fail_on)]
@@ -48,15 +50,15 @@ def add_test_case(suite: Element, session: Mapping[str, Any], fail_on: str) -> N
         message = escape_xml(f"{failing[0]['message']}{more}")
         failure = SubElement(case, "failure", {"type": failing[0]["rule"], "message": message})
         failure.text = list_findings(session, failing)
-    if others:
-        SubElement(case, "system-out").text = list_findings(session, others)
+    about = escape_xml(f"session {session['id'] or 'without id'} in {', '.join(session['recordings'])}")
+    SubElement(case, "system-out").text = "\n".join([about, list_findings(session, others)]).rstrip()
 
 
 def list_findings(session: Mapping[str, Any], findings: list[dict[str, Any]]) -> str:
     """Return findings, one a line, in the form in which editors and CI servers recognise places."""
     lines = (
         f"{finding.get('recording', session['recording'])}:{finding['line']}: "
-        f"{finding['severity']} {finding['rule']}: {finding['message']}"
+        f"{'' if finding.get('new', True) else 'known '}{finding['severity']} {finding['rule']}: {finding['message']}"
         for finding in findings
     )
     return escape_xml("\n".join(lines))

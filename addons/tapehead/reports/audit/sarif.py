@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from tapehead.reports.audit.json_report import LocatedFinding, Report, locate_findings
+from tapehead.reports.audit.json_report import LocatedFinding, Report, locate_findings, sort_by_time
 from tapehead.reports.json_output import render_json
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import Rule
@@ -59,15 +59,16 @@ def rule_object(rule: Rule) -> dict[str, Any]:
 
 
 def results_of(report: Report) -> Iterator[dict[str, Any]]:
-    """Yield a result for each finding; those alike are told apart in their fingerprints by their number."""
+    """Yield a result for each finding by time; those alike are told apart in their fingerprints by their number."""
     counts: Counter[tuple[str, ...]] = Counter()
-    for located in locate_findings(report):
+    for located in locate_findings({"sessions": sort_by_time(report["sessions"])}):
         finding, session = located.finding, located.session
         event_type = finding["event"]["type"] if finding["event"] else None
         identity = finding["rule"], session["media_id"], session["player"], event_type or "", finding["path"]
         hashed = "\0".join((*identity, str(counts[identity]))).encode("utf-8", "surrogatepass")
         counts[identity] += 1
-        yield {
+        state = {"baselineState": "new" if finding["new"] else "unchanged"} if "new" in finding else {}
+        yield state | {
             "ruleId": finding["rule"],
             "ruleIndex": INDEXES[finding["rule"]],
             "level": LEVELS[finding["severity"]],

@@ -35,7 +35,8 @@ def test_the_plain_objects_have_the_same_content() -> None:
 def test_text_has_totals_items_never_sent_and_items_beyond_the_plan() -> None:
     text = render_coverage(of(Timeline().row("play", "adStart", "sessionEnd")), TextStyle(80))
     lines = text.splitlines()
-    assert lines[0] == "coverage of the documented API"
+    assert lines[0].startswith("coverage of the documented API: ")
+    assert lines[0].endswith(" %")
     assert lines[1] == "event types     4 of 20    20 %  ████░░░░░░░░░░░░░░░░"
     assert "metadata keys         -          none planned, 0 sent" in lines
     assert "    playback  starting: pauseStart, bufferStart; playing: play, pauseStart," in lines

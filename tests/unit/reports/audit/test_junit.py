@@ -30,13 +30,25 @@ def test_a_session_is_a_test_case() -> None:
 
     assert {case.attrib["classname"] for case in root.iter("testcase")} == {"web-player", "sample-html5-api-player"}
     assert [case.attrib["name"] for case in root.iter("testcase")] == [
-        "ClickMe [documented-1]",
-        f"{reports.SCRIPT} [faulty-session]",
+        f"{reports.SCRIPT} #1",
+        "ClickMe #1",
     ]
 
 
+def test_names_are_the_same_in_every_run_and_ids_stand_in_the_body() -> None:
+    """Twice the same content by one player, the second one faulty, and so the first of the report."""
+    first = reports.session("sid-1", [reports.event(0, "sessionStart", 0, reports.START)])
+    events = [reports.event(0, "sessionStart", 0, reports.START), reports.event(1, "adStart", params={"odd": 1})]
+    second = list(reports.session("sid-2", events, began=600))
+    cases = list(parse(reports.report_of(first, second)).iter("testcase"))
+
+    assert [case.attrib["name"] for case in cases] == ["First clip #2", "First clip #1"]
+    told = [case.findtext("system-out", "").splitlines()[0] for case in cases]
+    assert told == ["session sid-2 in recording.jsonl", "session sid-1 in recording.jsonl"]
+
+
 def test_errors_fail_a_test_case_and_warnings_are_output() -> None:
-    (case,) = (case for case in parse(REPORT).iter("testcase") if "faulty" in case.attrib["name"])
+    (case,) = (case for case in parse(REPORT).iter("testcase") if reports.SCRIPT in case.attrib["name"])
     (failure,) = case.iter("failure")
     (told,) = case.iter("system-out")
 
@@ -45,7 +57,8 @@ def test_errors_fail_a_test_case_and_warnings_are_output() -> None:
     assert failure.text is not None
     assert told.text is not None
     assert {line.split()[1] for line in failure.text.splitlines()} == {"error"}
-    assert {line.split()[1] for line in told.text.splitlines()} == {"warning"}
+    assert told.text.splitlines()[0] == "session faulty-session in recording.jsonl"
+    assert {line.split()[1] for line in told.text.splitlines()[1:]} == {"warning"}
     assert failure.text.startswith("recording.jsonl:")
 
 
@@ -61,4 +74,4 @@ def test_characters_that_xml_cannot_hold_are_replaced() -> None:
     report = reports.report_of(reports.session("s", [reports.event(0, "sessionStart", 0, start)]))
 
     (case,) = parse(report).iter("testcase")
-    assert case.attrib["name"] == "a\ufffdb\ufffdc\ufffd [s]"
+    assert case.attrib["name"] == "a\ufffdb\ufffdc\ufffd #1"

@@ -14,11 +14,14 @@ import orjson
 import pytest
 
 from support import reports
+from tapehead.reports.audit.baseline import count_known, identify, mark_new
 from tapehead.reports.audit.json_report import Report
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.rules.catalog import RULES
 
 REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(1, "documented-1"))
+# Of ad-outside-break in two sessions of the faulty content.
+PINNED = ["a81e8ace86a2e88d8a11718f3a37e356", "66002b9aad46137919be546696eb8988"]
 _TITLE = b"(SARIF) Version 2.1.0 JSON Schema"
 
 
@@ -82,7 +85,7 @@ def test_a_result_points_to_its_rule_and_line() -> None:
 @pytest.mark.parametrize(("severity", "level"), [("error", "error"), ("warning", "warning"), ("info", "note")])
 def test_severities_become_levels(severity: str, level: str) -> None:
     report = copy.deepcopy(REPORT)
-    report["sessions"][1]["findings"][0]["severity"] = severity
+    report["sessions"][0]["findings"][0]["severity"] = severity
 
     assert results(report)[0]["level"] == level
 
@@ -92,7 +95,7 @@ def test_severities_become_levels(severity: str, level: str) -> None:
 )
 def test_a_recording_is_named_by_a_uri(name: str, uri: str) -> None:
     report = copy.deepcopy(REPORT)
-    report["sessions"][1]["recording"] = name
+    report["sessions"][0]["recording"] = name
 
     assert results(report)[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
 
@@ -107,6 +110,30 @@ def test_fingerprints_outlive_wording_recordings_and_ids() -> None:
 
     ours, theirs = ([each["partialFingerprints"] for each in results(report)] for report in (REPORT, other))
     assert ours == theirs
+
+
+def test_fingerprints_are_those_of_earlier_versions() -> None:
+    """Literal values: code-scanning services keep them, so none may change, whatever the report's order."""
+    report = reports.report_of(reports.faulty("a"), reports.faulty("b"))
+    found = [(each["ruleId"], each["partialFingerprints"]) for each in results(report)]
+
+    assert [mark["tapeheadFinding/v1"] for rule, mark in found if rule == "ad-outside-break"] == PINNED
+    assert all(set(mark) == {"tapeheadFinding/v1"} and len(mark["tapeheadFinding/v1"]) == 32 for _, mark in found)
+
+
+def test_a_baseline_says_which_results_are_new() -> None:
+    report = copy.deepcopy(REPORT)
+    known = count_known(report)
+    known[identify(report["sessions"][0], report["sessions"][0]["findings"][0])] -= 1
+    mark_new(report, known)
+
+    assert [each["baselineState"] for each in results(report)].count("new") == 1
+    assert not any("baselineState" in each for each in results(REPORT))
+    jsonschema_rs.Draft7Validator(official_schema()).validate(parse(report))
+
+
+def test_the_run_says_that_it_succeeded() -> None:
+    assert parse(REPORT)["runs"][0]["invocations"] == [{"executionSuccessful": True}]
 
 
 def test_fingerprints_tell_findings_apart() -> None:

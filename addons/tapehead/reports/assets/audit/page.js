@@ -15,6 +15,7 @@
     const severities = words(session, "severities");
     return (
       (!wanted.outcome || session.dataset.outcome === wanted.outcome) &&
+      (!wanted.baseline || (session.dataset.baseline || "").includes(wanted.baseline)) &&
       (!wanted.rule || words(session, "rules").includes(wanted.rule)) &&
       (!wanted.severity || (wanted.severity === "none" ? !severities.length : severities.includes(wanted.severity))) &&
       wanted.text.toLowerCase().split(/\s+/).every((word) => session.dataset.search.includes(word))
@@ -29,7 +30,8 @@
       shown += !session.hidden;
       for (const row of session.querySelectorAll(".findings li")) {
         const graded = wanted.severity && wanted.severity !== "none" && row.dataset.severity !== wanted.severity;
-        row.hidden = Boolean((wanted.rule && row.dataset.rule !== wanted.rule) || graded);
+        const aged = wanted.baseline && row.dataset.baseline !== wanted.baseline;
+        row.hidden = Boolean((wanted.rule && row.dataset.rule !== wanted.rule) || graded || aged);
       }
     }
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.rule === wanted.rule));
@@ -39,15 +41,16 @@
   }
 
   const counts = (session) => session.dataset.counts.split(" ").map(Number);
+  const place = (a, b) => a.dataset.number - b.dataset.number;
   const orders = {
-    recorded: (a, b) => a.dataset.number - b.dataset.number,
+    time: (a, b) => (a.dataset.started > b.dataset.started) - (a.dataset.started < b.dataset.started) || place(a, b),
     worst: (a, b) => {
       const [ours, theirs] = [counts(a), counts(b)];
-      return theirs[0] - ours[0] || theirs[1] - ours[1] || theirs[2] - ours[2] || orders.recorded(a, b);
+      return theirs[0] - ours[0] || theirs[1] - ours[1] || theirs[2] - ours[2] || place(a, b);
     },
-    longest: (a, b) => b.dataset.seconds - a.dataset.seconds || orders.recorded(a, b),
+    longest: (a, b) => b.dataset.seconds - a.dataset.seconds || place(a, b),
   };
-  let ordered = "recorded";
+  let ordered = form.elements.order.value;
 
   function order(name) {
     if (name === ordered) return;
@@ -62,6 +65,14 @@
     chip.addEventListener("click", () => {
       form.elements.rule.value = form.elements.rule.value === chip.dataset.rule ? "" : chip.dataset.rule;
       filter();
+    });
+  }
+
+  for (const named of document.querySelectorAll(".groups [data-text]")) {
+    named.addEventListener("click", () => {
+      form.elements.text.value = named.dataset.text;
+      filter();
+      form.scrollIntoView();
     });
   }
 
