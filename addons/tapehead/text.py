@@ -67,6 +67,14 @@ def shorten(text: str, most: int = MOST_CHARACTERS, dots: str = "...") -> str:
     return text if len(text) <= most else text[: most - len(dots)] + dots
 
 
+def shorten_words(text: str, most: int) -> str:
+    """Cut a text to at most `most` characters, between words if one ends in its second half; ` ...` shows the cut."""
+    if len(text) <= most:
+        return text
+    end = text.rfind(" ", most // 2, most - 3)
+    return f"{text[: end if end > 0 else most - 4]} ..."
+
+
 def shorten_value(value: object) -> str:
     """Return a value, or each of a tuple, on one line that fits a message; `-` for None."""
     if isinstance(value, tuple):

@@ -25,6 +25,7 @@ START: dict[str, Any] = {
     "media.name": "First clip",
     "media.length": 60,
     "media.contentType": "VOD",
+    "media.streamType": "video",
     "media.playerName": "sample-player",
     "media.channel": "sample-channel",
 }

@@ -26,7 +26,7 @@ ERRORS = (
 
 WARNINGS = (
     "content-type unknown-parameter misplaced-parameter misplaced-metadata clock-skew identifier-format "
-    "no-visitor-id placeholder-value bitrate-missing"
+    "no-visitor-id placeholder-value bitrate-missing stream-type ping-params"
 )
 
 

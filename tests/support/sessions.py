@@ -35,6 +35,7 @@ START = {
     "media.name": "News",
     "media.length": 3600,
     "media.contentType": "vod",
+    "media.streamType": "video",
     "media.playerName": "web",
     "media.channel": "one",
 }

@@ -67,6 +67,8 @@ class SessionEvaluation:
         self._recordings: dict[str, None] = {}
         self._policy: Policy | None = None
         self._checks: SessionChecks | None = None
+        # The rules that one finding of the session was enough for.
+        self._once: set[str] = set()
         self._has_expired = self._is_gone = self._has_wrong_unit = False
         self.findings: list[SessionFinding] = []
 
@@ -130,6 +132,10 @@ class SessionEvaluation:
             skipped |= {REJECTED.id} if self._is_gone and is_gone else set()
             for finding in received.findings:
                 if finding.rule not in skipped:
+                    if RULES[finding.rule].once:
+                        if finding.rule in self._once:
+                            continue
+                        self._once.add(finding.rule)
                     message = f"{finding.message} {place_in_session(event, self._events[0].ts)}"
                     self._add(finding.rule, finding.severity, message, finding.path, event, received)
             self._has_wrong_unit = any(finding.rule == TIMESTAMP_UNIT.id for finding in received.findings)

@@ -13,7 +13,7 @@ from tapehead.protocol.events import parse_body
 from tapehead.protocol.exchange import Finding
 from tapehead.protocol.messages import Request
 from tapehead.protocol.schemas import Schema, SchemaError
-from tapehead.rules.schema_errors import MISSING_PARAMETER, UNKNOWN_PARAMETER, findings_for
+from tapehead.rules.schema_errors import EXPECTED_BY_SETTINGS, MISSING_PARAMETER, UNKNOWN_PARAMETER, findings_for
 from tapehead.rules.support.event_body import EventBody
 from tapehead.text import nearest
 
@@ -52,7 +52,7 @@ class Expectations:
         for key in self._settings.metadata.get(event_type, ()):
             if key not in body.section(keys.METADATA):
                 path = f"{prefix}{keys.METADATA}.{key}"
-                yield MISSING_PARAMETER.finding(path, f"{event_type}: {path} is missing; the settings expect it")
+                yield MISSING_PARAMETER.finding(path, f"{event_type}: {path} is missing; {EXPECTED_BY_SETTINGS}")
         if self._schemas and event_type in self._settings.expect:
             for complaint in self._schemas.schema_errors(event_type, event):
                 closed = complaint.keyword in _CLOSED

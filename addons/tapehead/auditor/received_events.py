@@ -17,7 +17,7 @@ from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Entry, Exchange, Finding
 from tapehead.protocol.routes import Call, find_route
 from tapehead.protocol.schemas import Schema, Schemas
-from tapehead.rules.exchange_checks import check_exchange, limit_findings
+from tapehead.rules.exchange_checks import check_exchange
 
 # By endpoint, then by event type.
 RecordedSchemas = Mapping[str, Mapping[str, Schema]]
@@ -77,12 +77,16 @@ class EventReader:
     def _check(self, exchange: Exchange, arrived_ms: float) -> list[Finding]:
         schemas = self._schemas.get(endpoint_of(exchange)) if self._schemas else None
         error = exchange.error if isinstance(exchange.error, str) else None
-        findings = check_exchange(
-            exchange.call, exchange.request, exchange.response, error, arrived_ms, schemas or built_in_schemas()
+        expected = self._expectations.check(exchange.request)
+        return check_exchange(
+            exchange.call,
+            exchange.request,
+            exchange.response,
+            error,
+            arrived_ms,
+            schemas or built_in_schemas(),
+            expected,
         )
-        known = {(finding.rule, finding.path) for finding in findings}
-        expected = limit_findings(self._expectations.check(exchange.request))
-        return findings + [finding for finding in expected if (finding.rule, finding.path) not in known]
 
 
 @cache

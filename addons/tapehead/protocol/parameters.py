@@ -28,9 +28,10 @@ class Parameter(NamedTuple):
         on: the event types that it is documented with, or ANY.
         section: the object of the body that contains it.
         required: whether it is mandatory with these event types.
-        enum: the allowed values; None for any.
+        enum: the documented values; None for any. No schema of the endpoint refuses others.
         minimum: the smallest allowed value; None for any.
-        pattern: a regular expression that the value has to match; None for any.
+        sdk_minimum: the smallest value that the vendor's SDKs take (their sources); None for any.
+        pattern: a regular expression that documented values match; None for any. No schema of the endpoint has it.
         unit: the unit of a number.
         person: whether its value identifies a person or a device.
         note: a remark for readers.
@@ -43,6 +44,7 @@ class Parameter(NamedTuple):
     required: bool = False
     enum: tuple[str, ...] | None = None
     minimum: int | None = None
+    sdk_minimum: int | None = None
     pattern: str | None = None
     unit: str = ""
     person: bool = False
@@ -75,7 +77,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         required=True,
         note="any string; VOD, Live and Linear are recommended, SDKs send lower case",
     ),
-    Parameter("media.streamType", note="video or audio"),
+    Parameter("media.streamType", note="video or audio; required on one page, optional on others"),
     Parameter("media.playerName", required=True),
     Parameter("media.channel", required=True),
     Parameter("media.resume", ("boolean",)),
@@ -98,7 +100,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("media.rating"),
     Parameter("media.originator"),
     Parameter("media.network"),
-    Parameter("media.showType", note="0 full episode, 1 preview, 2 clip, 3 other", enum=("0", "1", "2", "3")),
+    Parameter("media.showType", note="0 full episode, 1 preview, 2 clip, 3 other; or any", enum=("0", "1", "2", "3")),
     Parameter("media.adLoad"),
     Parameter("media.pass.mvpd"),
     Parameter("media.pass.auth", note='only "true", in any case, means anything', pattern="^[Tt][Rr][Uu][Ee]$"),
@@ -114,13 +116,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         on=("adBreakStart", "adStart"),
         note="on adStart, too, in the documented timelines",
     ),
-    Parameter("media.ad.podIndex", ("integer",), ("adBreakStart",), required=True),
+    Parameter("media.ad.podIndex", ("integer",), ("adBreakStart",), required=True, sdk_minimum=1),
     Parameter(
         "media.ad.podSecond",
         ("number",),
         ("adBreakStart",),
         required=True,
         note="into the content",
+        sdk_minimum=0,
         unit="seconds",
     ),
     Parameter(
@@ -129,6 +132,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         ("adStart",),
         required=True,
         note="from 0 or from 1: pages disagree",
+        sdk_minimum=1,
     ),
     Parameter("media.ad.id", on=("adStart",), required=True),
     Parameter("media.ad.length", ("number",), ("adStart",), required=True, minimum=0, unit="seconds"),
@@ -140,8 +144,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("media.ad.siteId", on=("adStart",)),
     Parameter("media.ad.creativeURL", on=("adStart",)),
     Parameter("media.ad.placementId", on=("adStart",)),
-    Parameter("media.chapter.index", ("integer",), ("chapterStart",), required=True),
-    Parameter("media.chapter.offset", ("number",), ("chapterStart",), required=True, unit="seconds"),
+    Parameter("media.chapter.index", ("integer",), ("chapterStart",), required=True, sdk_minimum=1),
+    Parameter("media.chapter.offset", ("number",), ("chapterStart",), required=True, sdk_minimum=0, unit="seconds"),
     Parameter("media.chapter.length", ("number",), ("chapterStart",), required=True, minimum=0, unit="seconds"),
     Parameter("media.chapter.friendlyName", on=("chapterStart",)),
     Parameter(
@@ -191,6 +195,11 @@ METADATA_KEY = r"^[a-zA-Z0-9_\.]+$"
 # Values without meaning: the reference's own samples, and what scripts print for a missing value (observed).
 PLACEHOLDER = re.compile(r"n/a|null|undefined|nan|\[object object\]|<your\b.*>|\[your_.*\]|\s+", re.IGNORECASE)
 STANDARD_STATES = ("fullScreen", "closedCaptioning", "mute", "pictureInPicture", "inFocus")
+# Standard, too: the SDKs for JavaScript, iOS and Chromecast against Android's and the reference's samples.
+STANDARD_SPELLINGS = ("fullscreen",)
+# The names of player states that the vendor's SDKs take (their sources).
+STATE_NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.]{1,64}")
+STREAM_TYPES = ("audio", "video")
 
 
 def belongs(parameter: Parameter, event_type: str) -> bool:

@@ -107,7 +107,7 @@ def _check_array(parsed: object, arrived_ms: float, schemas: Schemas) -> Iterato
 UNKNOWN_EVENT_TYPE = Rule(
     id="unknown-event-type",
     severity=Severity.ERROR,
-    when="eventType is missing, not a string, or none of the twenty documented ones.",
+    when="eventType is not a string, or none of the twenty documented ones.",
     why="There is no schema for it, so the endpoint answers 400 and the event counts nowhere.",
     fix="Use a documented event type; play ends a pause or a buffer, and a seek is pauseStart, then play.",
     bad='"eventType": "resume"',
@@ -123,11 +123,9 @@ def _check_event(
     named = event.get(keys.EVENT_TYPE)
     event_type = named if isinstance(named, str) and named in schemas else None
     body = EventBody(event, event_type, prefix, arrived_ms, live)
-    if event_type is None:
-        message = f"{keys.EVENT_TYPE} is missing; expected one of the twenty"
-        if keys.EVENT_TYPE in event:
-            hint = nearest(named, EVENT_TYPES) if isinstance(named, str) else ""
-            message = f"{keys.EVENT_TYPE} is {quote(named)}, which is not documented{hint}"
+    if event_type is None and keys.EVENT_TYPE in event:
+        hint = nearest(named, EVENT_TYPES) if isinstance(named, str) else ""
+        message = f"{keys.EVENT_TYPE} is {quote(named)}, which is not documented{hint}"
         yield UNKNOWN_EVENT_TYPE.finding(f"{prefix}{keys.EVENT_TYPE}", message)
     for error in schemas.schema_errors(event_type, event):
         yield from findings_for(body, error)

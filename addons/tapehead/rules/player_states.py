@@ -2,7 +2,7 @@
 
 from tapehead.protocol import keys
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.parameters import STANDARD_STATES
+from tapehead.protocol.parameters import STANDARD_SPELLINGS, STANDARD_STATES, STATE_NAME_PATTERN
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
@@ -88,7 +88,10 @@ STATE_NAME = Rule(
     bad="stateStart full_screen",
     good="stateStart fullScreen",
     source="Reference: player state, overview",
-    contradictions="fullScreen on one page is fullscreen on others; SDK 3.1.0 sends fullScreen.",
+    contradictions=(
+        "fullScreen in the samples and in the SDK for Android, fullscreen on other pages and in the SDKs for "
+        "JavaScript, iOS and Chromecast: both are fine."
+    ),
 )
 
 
@@ -100,6 +103,52 @@ def check_names(_session: SessionView, report: Report) -> StepCheck:
         known = step.after.known_states
         for name in sorted(known - step.before.known_states) if known is not step.before.known_states else ():
             standard = _STANDARD.get("".join(letter for letter in name if letter.isalnum()).lower())
-            if standard and name != standard:
+            if standard and name not in (standard, *STANDARD_SPELLINGS):
                 message = f"{name_of(step.event)}: {path} is {quote(name)}; expected the standard name {standard}"
                 report(STATE_NAME.hit(step.event, message, path))
+
+
+STATE_FORMAT = Rule(
+    id="state-format",
+    severity=Severity.WARNING,
+    when="A state's name has other characters than letters, digits, _ and ., or more than 64.",
+    why="The vendor's SDKs refuse such a name; no report promises to show it.",
+    fix="Name states with letters, digits, _ and . only.",
+    bad='stateStart "picture in picture"',
+    good='stateStart "pictureInPicture"',
+    source="Observed: sources of the vendor's SDKs, StateInfo",
+)
+
+
+@step_check(STATE_FORMAT, types=_STATE_EVENTS)
+def check_format(_session: SessionView, report: Report) -> StepCheck:
+    """Report each name once that the vendor's SDKs would refuse; an empty one is for the schema."""
+    path = f"params.{keys.STATE_NAME}"
+    while step := (yield):
+        known = step.after.known_states
+        for name in sorted(known - step.before.known_states) if known is not step.before.known_states else ():
+            if name and not STATE_NAME_PATTERN.fullmatch(name):
+                message = f"{name_of(step.event)}: {path} is {quote(name)}"
+                message += "; expected 1 to 64 letters, digits, _ and ."
+                report(STATE_FORMAT.hit(step.event, message, path))
+
+
+STATES_UPDATE_UNDOCUMENTED = Rule(
+    id="states-update-undocumented",
+    severity=Severity.INFO,
+    when="A statesUpdate came.",
+    why="The endpoint's own reference does not list it: whether the states count is not promised.",
+    fix="Send one stateStart or stateEnd for each state.",
+    bad='statesUpdate "statesStart": [{"media.state.name": "mute"}]',
+    good="stateStart mute",
+    source="Reference: events request of the collection APIs, which lists nineteen types",
+    contradictions="The overview of player states has samples of it; no SDK of the vendor sends it here.",
+)
+
+
+@step_check(STATES_UPDATE_UNDOCUMENTED, types=("statesUpdate",))
+def check_updates(_session: SessionView, report: Report) -> StepCheck:
+    """Report the first statesUpdate of a session."""
+    if step := (yield):
+        message = "statesUpdate: only the overview of player states names this type; expected stateStart or stateEnd"
+        report(STATES_UPDATE_UNDOCUMENTED.hit(step.event, message))

@@ -7,17 +7,27 @@ from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import DOCUMENTED_STATUSES, Call, sid_of_location
 from tapehead.rules.support.rule import Rule
+from tapehead.text import shorten_words
+
+# Characters of an answer's message that a finding repeats.
+MOST_OF_REASON = 300
+# The answers that a mistake in the body may explain.
+BODY_REFUSED = (400, 415, 422)
 
 REJECTED = Rule(
     id="rejected",
     severity=Severity.ERROR,
-    when="The endpoint answered 4xx or 5xx.",
+    when="The endpoint answered 4xx or 5xx, and no other finding explains it.",
     why="The event is lost; after 404 or 410 so is everything that follows in that session.",
     fix="Read the answer's message; after 404 and 410 open a new session.",
     bad='ping answered 400 {"message": "..."}',
     good="ping answered 204",
     source="Reference: events request; sessions request",
-    contradictions="One page says that events are answered by a bare status, another that a 400 has a message.",
+    contradictions=(
+        "One page says that events are answered by a bare status, another that a 400 has a message. Where another "
+        "finding explains the answer, it has it as a detail. A second sessionEnd, and what was under way when the "
+        "session closed, may get a 404 or 410."
+    ),
 )
 
 
@@ -80,4 +90,5 @@ def check_answer(call: Call, request: Request, response: Response | None, error:
 def _reason(response: Response) -> str:
     """Return the message of a failed answer, after a colon; empty if it has none."""
     body = response.json()
-    return f": {str(body['message'])[:200]}" if isinstance(body, dict) and "message" in body else ""
+    message = body.get("message") if isinstance(body, dict) else None
+    return "" if message is None else f": {shorten_words(str(message), MOST_OF_REASON)}"

@@ -3,7 +3,7 @@
 Findings never quote a value that identifies a person or a device.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import metadata_types
@@ -18,6 +18,8 @@ from tapehead.text import json_type_of, nearest, quote, shorten
 _ROWS = {row.key: row for row in reversed(PARAMETERS)}
 _TOP_KEYS = (keys.EVENT_TYPE, keys.PLAYER_TIME, "params", keys.QUALITY, keys.METADATA)
 MOST_LISTED = 30
+# Why a key is missed that only the settings ask for.
+EXPECTED_BY_SETTINGS = "the settings expect it"
 _ARTICLES = {"integer": "an integer", "object": "an object", "array": "an array", "null": "null"}
 
 
@@ -47,6 +49,26 @@ def check_required(body: EventBody, error: SchemaError) -> Iterator[Finding]:
     path, row = body.join((*error.path, error.expected)), _ROWS.get(str(error.expected))
     wanted = f" ({row.type[0]}{f', {row.unit}' if row.unit else ''})" if row else ""
     yield MISSING_PARAMETER.finding(path, f"{body.name}: {path} is missing; it is required{wanted}")
+
+
+def join_missing(findings: Sequence[Finding]) -> Finding:
+    """Return one finding for all keys that a body lacks, at the object that they are missing in."""
+    if len(findings) == 1:
+        return findings[0]
+    paths = [finding.path for finding in findings]
+    parents = {path.split("].", 1)[-1].partition(".")[0] for path in paths}
+    prefix = paths[0][: paths[0].find("]") + 1] if paths[0].startswith("[") else ""
+    parent = ".".join(filter(None, (prefix, parents.pop() if len(parents) == 1 else "")))
+    name = findings[0].message.partition(":")[0]
+    reasons = [finding.message.rpartition("; ")[2] for finding in findings]
+    expected = [path for path, reason in zip(paths, reasons, strict=True) if reason == EXPECTED_BY_SETTINGS]
+    why = "they are required"
+    if len(expected) == len(paths):
+        why = "the settings expect them"
+    elif expected:
+        why = f"required, or expected by the settings ({', '.join(expected)})"
+    message = f"{name}: {', '.join(paths[:-1])} and {paths[-1]} are missing; {why}"
+    return MISSING_PARAMETER.finding(parent, message)
 
 
 WRONG_TYPE = Rule(
@@ -106,9 +128,14 @@ BAD_VALUE = Rule(
         "media.ad.id the ad."
     ),
     fix="Send one of the documented values.",
-    bad='"media.showType": "episode"',
-    good='"media.showType": "0"',
-    source="Reference: request parameters; variables, core/content-id, ads/ad-id, standard-metadata",
+    bad='"media.ad.length": -1',
+    good='"media.ad.length": 15',
+    source="Reference: request parameters; variables, core/content-id, ads/ad-id, standard-metadata. SDK sources",
+    contradictions=(
+        "media.showType is a free string whose sample is sitcom, or one of 0 to 3; the endpoint takes any, and any "
+        "media.pass.auth and errorSource: a warning. Numbers and seconds that only the vendor's SDKs refuse are an "
+        "information."
+    ),
 )
 
 
@@ -117,6 +144,9 @@ def check_value(body: EventBody, error: SchemaError) -> Iterator[Finding]:
     if error.path == (keys.EVENT_TYPE,):
         return
     path, expected = body.join(error.path), error.expected
+    row = _ROWS.get(str(error.path[-1:] and error.path[-1]))
+    known = (("enum", list(row.enum or ())), ("pattern", row.pattern)) if row else ()
+    advised = (error.keyword, expected) in known
     if isinstance(expected, list):
         more = f" and {len(expected) - MOST_LISTED} more" if len(expected) > MOST_LISTED else ""
         listed = ", ".join(map(quote, expected[:MOST_LISTED])) + more
@@ -125,7 +155,8 @@ def check_value(body: EventBody, error: SchemaError) -> Iterator[Finding]:
     wanted = _WANTED.get(error.keyword, "a value that satisfies {keyword} in the schema")
     wanted = "a string that is not empty" if (error.keyword, expected) == ("minLength", 1) else wanted
     wanted = wanted.format(expected=listed, keyword=error.keyword)
-    yield BAD_VALUE.finding(path, f"{body.name}: {path or 'the body'} is {_shown(error)}; expected {wanted}")
+    message = f"{body.name}: {path or 'the body'} is {_shown(error)}; expected {wanted}"
+    yield BAD_VALUE.finding(path, message, Severity.WARNING if advised else None)
 
 
 UNKNOWN_PARAMETER = Rule(

@@ -8,12 +8,12 @@ from tapehead.protocol import keys
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS
 from tapehead.protocol.exchange import Finding, Severity
-from tapehead.protocol.parameters import PLACEHOLDER
-from tapehead.rules.schema_errors import METADATA_KEY
+from tapehead.protocol.parameters import PLACEHOLDER, STREAM_TYPES, parameters_of
+from tapehead.rules.schema_errors import BAD_VALUE, METADATA_KEY
 from tapehead.rules.support.event_body import PERSON_KEYS, EventBody
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.timestamps import CLOCK_SKEW
-from tapehead.text import quote
+from tapehead.text import quote, shorten
 
 SKEW_MS = 60_000
 LOW_BITRATE = 10_000
@@ -153,6 +153,64 @@ def check_placeholders(body: EventBody) -> Iterator[Finding]:
                 yield PLACEHOLDER_VALUE.finding(path, f"{body.name}: {path} is {quote(value)}, which says nothing")
 
 
+def check_minimums(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for each number below 0 that the vendor's SDKs would refuse, and the endpoint takes."""
+    params = body.section("params")
+    for row in parameters_of(body.event_type or "", "params"):
+        value = params.get(row.key)
+        if row.sdk_minimum is not None and _is_number(value) and value < 0:
+            path = f"{body.prefix}params.{row.key}"
+            message = f"{body.name}: {path} is {quote(value)}; the vendor's SDKs take {row.sdk_minimum} or more"
+            yield BAD_VALUE.finding(path, message, Severity.INFO)
+
+
+STREAM_TYPE = Rule(
+    id="stream-type",
+    severity=Severity.WARNING,
+    when="media.streamType of a sessionStart is neither audio nor video (absent: an information).",
+    why="Reports that are split into audio and video leave the session out, or give it a row of its own.",
+    fix="Send media.streamType audio or video.",
+    bad='"media.streamType": "hls"',
+    good='"media.streamType": "video"',
+    source="Reference: variables, core/stream-type; request parameters",
+    contradictions="Required on the variable's page, optional in the request parameters.",
+)
+
+
+def check_stream_type(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for a sessionStart that does not say whether it is audio or video."""
+    if body.event_type != "sessionStart" or not isinstance(body.event.get(keys.PARAMS), dict):
+        return
+    named, path = body.section(keys.PARAMS).get(keys.STREAM_TYPE), f"{body.prefix}params.{keys.STREAM_TYPE}"
+    wanted = f"expected {' or '.join(STREAM_TYPES)}"
+    if named is None:
+        yield STREAM_TYPE.finding(path, f"sessionStart: {path} is missing; {wanted}", Severity.INFO)
+    elif isinstance(named, str) and named not in STREAM_TYPES and not _is_placeholder(keys.STREAM_TYPE, named):
+        yield STREAM_TYPE.finding(path, f"sessionStart: {path} is {quote(named)}; {wanted}")
+
+
+PING_PARAMS = Rule(
+    id="ping-params",
+    severity=Severity.WARNING,
+    when="A ping has params.",
+    why="A ping takes none: the values are lost, or the endpoint refuses the ping.",
+    fix="Send pings with eventType and playerTime alone, quality values in qoeData.",
+    bad='ping with "params": {"media.id": "news-1"}',
+    good='ping with "qoeData": {"media.qoe.bitrate": 800000}',
+    source="Reference: ping",
+    once=True,
+)
+
+
+def check_ping_params(body: EventBody) -> Iterator[Finding]:
+    """Yield a finding for a ping with params; empty ones say nothing, and do no harm."""
+    params = body.section(keys.PARAMS)
+    if body.event_type == "ping" and params:
+        path, more = f"{body.prefix}params", f" and {len(params) - 1} more" if len(params) > 1 else ""
+        message = f"ping: {path} has {shorten(next(iter(params)))}{more}; expected no params"
+        yield PING_PARAMS.finding(path, message)
+
+
 BITRATE_UNIT = Rule(
     id="bitrate-unit",
     severity=Severity.INFO,
@@ -166,6 +224,7 @@ BITRATE_UNIT = Rule(
         "Bits per second in the request parameters, kilobits on the variable's and the "
         "metric's pages. So this is an information."
     ),
+    once=True,
 )
 
 
@@ -202,5 +261,8 @@ VALUE_CHECKS: tuple[Callable[[EventBody], Iterator[Finding]], ...] = (
     check_identifiers,
     check_visitor,
     check_placeholders,
+    check_minimums,
+    check_stream_type,
+    check_ping_params,
     check_bitrate,
 )

@@ -40,8 +40,11 @@ def _sample(change: bytes = b"", to: bytes = b"") -> list[Finding]:
 def test_the_references_sample_gives_warnings_only() -> None:
     found = _sample()
 
-    assert {each.severity for each in found} == {Severity.WARNING}
-    assert {each.rule for each in found} == {"placeholder-value", "unknown-parameter"}
+    assert {(each.rule, each.severity) for each in found} == {
+        ("placeholder-value", Severity.WARNING),
+        ("unknown-parameter", Severity.WARNING),
+        ("stream-type", Severity.INFO),
+    }
     assert {each.path for each in found if each.rule == "unknown-parameter"} == {"qoeData.param1", "qoeData.param2"}
 
 
@@ -197,7 +200,7 @@ def test_a_201_to_downloaded_content_needs_no_location() -> None:
         (b"[]", "the endpoint answered 400"),
         (b"7", "the endpoint answered 400"),
         (b"<html>", "the endpoint answered 400"),
-        (b'{"message":"' + b"x" * 9999 + b'"}', "the endpoint answered 400: " + "x" * 200),
+        (b'{"message":"' + b"x" * 9999 + b'"}', "the endpoint answered 400: " + "x" * 296 + " ..."),
     ],
 )
 def test_a_refusal_is_told_with_its_reason(content: bytes, said: str) -> None:

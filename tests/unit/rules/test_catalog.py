@@ -25,7 +25,8 @@ from tapehead.rules.support.thresholds import Thresholds
 PACKAGE = ROOT / "addons" / "tapehead"
 # The contract: one rule a line, with its grade; of two grades the worse one is the catalogue's.
 CONTRACT = dict(line.split() for line in (DATA / "rule_ids.txt").read_text().splitlines())
-GRADES = {"E": Severity.ERROR, "W": Severity.WARNING, "I": Severity.INFO, "W/E": Severity.ERROR}
+LETTERS = {"E": Severity.ERROR, "W": Severity.WARNING, "I": Severity.INFO}
+GRADES = LETTERS | {"W/E": Severity.ERROR, "I/W": Severity.WARNING, "I/W/E": Severity.ERROR}
 LIMITS = {field.encode_name for field in msgspec.structs.fields(Thresholds)}
 
 

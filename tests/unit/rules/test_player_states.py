@@ -4,6 +4,7 @@ import pytest
 
 from support.rule_pairs import Pair, check_family, row, timeline
 from support.sessions import Timeline
+from tapehead.protocol.exchange import Severity
 from tapehead.rules import player_states
 
 
@@ -27,6 +28,11 @@ PAIRS = [
     Pair("too-many-states", states(*"abcdefghijkl"), states(*"abcdefghij", "a")),
     Pair("too-many-states", states(*"abcdefghijk", update=True), states(*"abcdefghij", update=True)),
     Pair("state-name", states("full_Screen"), states("fullScreen", "screen")),
+    Pair("state-name", states("FullScreen"), states("fullscreen")),
+    Pair("state-format", states("wide screen", "wide screen"), states("Wide.screen_2")),
+    Pair("state-format", states("x" * 65), states("x" * 64)),
+    Pair("state-format", states("größe", update=True), states("groesse", update=True)),
+    Pair("states-update-undocumented", states("a", update=True).at(3, "statesUpdate", {"statesEnd": []}), states("a")),
 ]
 
 
@@ -37,3 +43,17 @@ def test_rules_fire_once_and_not_next_door(pair: Pair) -> None:
 
 def test_every_rule_is_tried_and_has_the_grade_of_the_catalogue() -> None:
     check_family(player_states, PAIRS)
+
+
+@pytest.mark.parametrize("name", ["fullscreen", "fullScreen", "closedCaptioning", "mute", "mine_2.1"])
+def test_standard_and_plain_names_are_silent(name: str) -> None:
+    assert states(name).at(5, "sessionEnd").rules() == []
+
+
+def test_a_states_update_is_named_once_a_session() -> None:
+    played = states("mute", update=True).at(3, "statesUpdate", {"statesEnd": [{"media.state.name": "mute"}]})
+    ((rule, severity, message),) = [
+        (each.rule, each.severity, each.message) for each in played.at(5, "sessionEnd").audit()[0].findings
+    ]
+    assert (rule, severity) == ("states-update-undocumented", Severity.INFO)
+    assert message.startswith("statesUpdate: only the overview of player states names this type")

@@ -187,7 +187,7 @@ REFUSED: list[tuple[object, str]] = [
     (b"", "the body is empty"),
     (b"{", "the body is not JSON"),
     ("x", "the body is a string; expected one event object"),
-    ({}, "eventType is missing"),
+    ({}, "eventType and playerTime are missing"),
     (PING | {"eventType": "pause"}, 'eventType is "pause", which is not documented; did you mean pauseStart?'),
     (PING | {"playerTime": {"playhead": 0}}, "ping: playerTime.ts is missing; it is required"),
     (
@@ -195,8 +195,7 @@ REFUSED: list[tuple[object, str]] = [
         'ping: playerTime.playhead is a string, "0"; expected a number',
     ),
     (event("stateStart"), "stateStart: params is missing"),
-    (event("adBreakStart", params={}), "media.ad.podIndex is missing"),
-    (PING | {"qoeData": {"media.qoe.errorSource": "x"}}, "media.qoe.errorSource"),
+    (event("adBreakStart", params={}), "params.media.ad.podIndex and params.media.ad.podSecond are missing"),
 ]
 
 

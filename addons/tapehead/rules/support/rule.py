@@ -22,6 +22,7 @@ class Rule(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         source: the page of the reference that says so, or what was observed.
         contradictions: where the documents disagree, and what tapehead makes of it; empty if they do not.
         options: the thresholds that tune it.
+        once: whether one finding a session says all, where each of its exchanges may break the rule.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Rule(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     source: str
     contradictions: str = ""
     options: tuple[str, ...] = ()
+    once: bool = False
 
     def finding(self, path: str, message: str, severity: Severity | None = None) -> Finding:
         """Return a finding in one exchange, at `path` in its body; the severity is the rule's unless given."""
