@@ -21,10 +21,13 @@ class DiffFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    JUNIT = "junit"
+    SARIF = "sarif"
     HTML = "html"
 
 
-_SUFFIXES = {".json": DiffFormat.JSON, ".html": DiffFormat.HTML, ".htm": DiffFormat.HTML}
+_SUFFIXES = {".json": DiffFormat.JSON, ".xml": DiffFormat.JUNIT, ".sarif": DiffFormat.SARIF}
+_SUFFIXES |= {".html": DiffFormat.HTML, ".htm": DiffFormat.HTML}
 
 
 def print_schema(value: bool) -> None:
@@ -41,7 +44,11 @@ def diff(
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Recording or folder to compare; - for stdin.")],
     form: Annotated[
         DiffFormat | None,
-        typer.Option("--format", metavar="text|json|html", help="Format; by default that of FILE's suffix, or text."),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="text, json, junit, sarif or html; by default that of FILE's suffix, or text.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the diff to FILE, not to stdout.")
@@ -109,6 +116,14 @@ def _render(
             from tapehead.reports.json_output import render_json
 
             return render_json(build_report(result, *names, scope))
+        case DiffFormat.JUNIT:
+            from tapehead.reports.diff.junit_diff import render_junit
+
+            return render_junit(result)
+        case DiffFormat.SARIF:
+            from tapehead.reports.diff.sarif_diff import render_sarif
+
+            return render_sarif(result)
         case DiffFormat.HTML:
             from tapehead.reports.diff.html_diff import render_html
 

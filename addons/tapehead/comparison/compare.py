@@ -8,10 +8,11 @@ on which recording comes first.
 from collections.abc import Iterable, Iterator
 
 from tapehead.auditor.results import Outcome, SessionFinding, SessionResult
-from tapehead.comparison.difference_messages import describe_metric
+from tapehead.comparison.difference_messages import describe_effect, describe_metric
 from tapehead.comparison.differences import Change, Diff, Difference, Scope, SessionDiff, Verdict
 from tapehead.comparison.event_comparison import EventComparison
 from tapehead.comparison.metric_comparison import compare_metrics
+from tapehead.comparison.parameter_effects import find_effects
 from tapehead.comparison.ping_cadence import TimedSteps
 from tapehead.comparison.ping_comparison import compare_pings
 from tapehead.comparison.session_pairing import Pair, pair_sessions
@@ -58,6 +59,25 @@ def compare_sessions(pair: Pair, scope: Scope) -> SessionDiff:
         """First whole events, then parameters, then answers."""
         return 0 if difference.change in _WHOLE_EVENTS else 2 if difference.change is Change.STATUS_CHANGED else 1
 
+    differing = compare_metrics(base, new, timed, scope)
+    effects = find_effects(new, events.pairs(), differing, scope)
+    listed, notes = list(events.differences), list(events.notes)
+    for effect in effects:
+        message = describe_effect(effect.key, effect.metrics)
+        if effect.key.is_note:
+            notes.append(f"{effect.key.path}: {message}")
+        else:
+            listed.append(
+                Difference(
+                    change=effect.key.change,
+                    message=message,
+                    name=effect.key.path,
+                    base=effect.key.base,
+                    new=effect.key.new,
+                    base_event=effect.base,
+                    new_event=effect.new,
+                )
+            )
     metrics = (
         Difference(
             change=Change.METRIC_CHANGED,
@@ -66,10 +86,10 @@ def compare_sessions(pair: Pair, scope: Scope) -> SessionDiff:
             base=metric.base,
             new=metric.new,
         )
-        for metric in compare_metrics(base, new, timed, scope)
+        for metric in differing
     )
     differences = (
-        *sorted(events.differences, key=rank),
+        *sorted(listed, key=rank),
         *compare_pings(*timed, events.anchors(), scope),
         *metrics,
         *compare_findings(base.findings, new.findings, scope),
@@ -79,7 +99,7 @@ def compare_sessions(pair: Pair, scope: Scope) -> SessionDiff:
         base=base,
         new=new,
         differences=differences,
-        notes=tuple(events.notes),
+        notes=tuple(dict.fromkeys(notes)),
         rows=tuple(events.rows()),
     )
 

@@ -59,6 +59,11 @@ def describe_key(key: KeyDifference) -> str:
             return f"{base} -> {new}"
 
 
+def describe_effect(key: KeyDifference, metrics: Iterable[str]) -> str:
+    """Describe a parameter that differs within the tolerance, or is ignored, and changes metrics."""
+    return f"{describe_key(key)} ({'ignored' if key.is_note else 'within the tolerance'}), changes {', '.join(metrics)}"
+
+
 def describe_metric(metric: MetricDifference) -> str:
     """Describe a metric that differs."""
     return f"{measured(metric.base, metric.unit)} -> {measured(metric.new, metric.unit)}"

@@ -42,6 +42,14 @@ class EventComparison:
             if match.base is not None and match.new is not None and not match.moved
         ]
 
+    def pairs(self) -> list[tuple[Event, Event]]:
+        """Return the events that both sides have."""
+        return [
+            (self._base[match.base].event, self._new[match.new].event)
+            for match in self._matches
+            if match.base is not None and match.new is not None and match.moved != "to"
+        ]
+
     def rows(self) -> Iterator[Row]:
         """Yield both timelines side by side; an event that moved has a row at either of its places."""
         base_pings, new_pings = count_pings(self._base, self._steps[0]), count_pings(self._new, self._steps[1])

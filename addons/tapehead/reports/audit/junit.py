@@ -4,16 +4,13 @@ No document defines the format; this is the subset that Jenkins' schema and thos
 one failure at most, since many readers show no more; it lists everything that fails the session.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from tapehead.reports.audit.json_report import Report, fails
+from tapehead.reports.junit_xml import escape_xml, render_suites
 from tapehead.reports.report_wording import plural, title_of
-
-# Characters that XML 1.0 cannot hold.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(report: Report, fail_on: str) -> str:
@@ -28,11 +25,7 @@ def render_junit(report: Report, fail_on: str) -> str:
         suite = SubElement(root, "testsuite", named)
         for session in sessions:
             add_test_case(suite, session, fail_on)
-    for element in (root, *root):
-        cases, failures = (str(sum(1 for _ in element.iter(tag))) for tag in ("testcase", "failure"))
-        element.attrib.update({"tests": cases, "failures": failures, "errors": "0", "time": "0"})
-    indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
+    return render_suites(root)
 
 
 def add_test_case(suite: Element, session: Mapping[str, Any], fail_on: str) -> None:
@@ -62,8 +55,3 @@ def list_findings(session: Mapping[str, Any], findings: list[dict[str, Any]]) ->
         for finding in findings
     )
     return escape_xml("\n".join(lines))
-
-
-def escape_xml(text: str) -> str:
-    """Replace the characters that XML cannot hold; markup is escaped when the tree is written."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

