@@ -1,5 +1,6 @@
 """Players of a replay, and its summary."""
 
+from collections.abc import Callable
 from secrets import token_bytes
 
 import orjson
@@ -33,13 +34,17 @@ STEPS: list[Step] = [
 SCHEMAS = Schemas()
 
 
-def replay_of(*recordings: list[Exchange], on_miss: OnMiss = OnMiss.SIMULATE) -> Replayer:
-    return Replayer(index_of(*recordings), SCHEMAS, on_miss=on_miss, random_bytes=token_bytes)
+def replay_of(
+    *recordings: list[Exchange], on_miss: OnMiss = OnMiss.SIMULATE, warn: Callable[[str], None] | None = None
+) -> Replayer:
+    return Replayer(index_of(*recordings), SCHEMAS, on_miss=on_miss, random_bytes=token_bytes, warn=warn)
 
 
-def player_of(*exchanges: Exchange, on_miss: OnMiss = OnMiss.SIMULATE) -> Player:
+def player_of(
+    *exchanges: Exchange, on_miss: OnMiss = OnMiss.SIMULATE, warn: Callable[[str], None] | None = None
+) -> Player:
     """A player of a replay of these exchanges; of the session of STEPS, if there are none."""
-    return Player(replay_of(list(exchanges) or session("abc", STEPS), on_miss=on_miss))
+    return Player(replay_of(list(exchanges) or session("abc", STEPS), on_miss=on_miss, warn=warn))
 
 
 def replay_summary(player: Player) -> ReplaySummary:

@@ -37,8 +37,10 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def upstream(tls: ssl.SSLContext | None = None, sid: str = SID, port: int = 0) -> Iterator[Upstream]:
-    """A server that answers like the endpoint: 200, 201 with a Location, 204."""
+def upstream(
+    tls: ssl.SSLContext | None = None, sid: str = SID, port: int = 0, location: Callable[[], str] | None = None
+) -> Iterator[Upstream]:
+    """A server that answers like the endpoint: 200, 201 with a Location (that of `sid`, or `location`), 204."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -47,6 +49,8 @@ def upstream(tls: ssl.SSLContext | None = None, sid: str = SID, port: int = 0) -
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             found.received.append(Received(self.command, self.path, dict(self.headers), body))
             status, headers, content = _answer(self.command, self.path, sid)
+            if location and status == 201:
+                headers["Location"] = location()
             self.send_response(status)
             for name, value in {**CORS, **headers}.items():
                 self.send_header(name, value)

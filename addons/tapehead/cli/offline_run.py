@@ -138,6 +138,7 @@ class EngineRun:
     Args:
         settings: the settings.
         warn: prints a line on stderr.
+        show: shows a line while calls are answered; left out, what it would say stands in the result.
 
     Attributes:
         engine: answers the calls.
@@ -149,8 +150,12 @@ class EngineRun:
         UsageError: a recorded schema is not one, or the summary cannot be written.
     """
 
-    def __init__(self, settings: EngineSettings, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: EngineSettings, warn: Callable[[str], None], show: Callable[[str], None] | None = None
+    ) -> None:
         self._settings = settings
+        self._show = show
+        self._shown: set[str] = set()
         reader = RecordingReader(settings.recordings, warn)
         if settings.summary:
             check_outputs([settings.summary], reader.files)
@@ -175,6 +180,7 @@ class EngineRun:
                 endpoint=SimulatedEndpoint(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale),
                 files=self.names,
                 excerpts=ExcerptRedactor(redactor),
+                warn=self._show_once,
             )
         else:
             engine = Simulator(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale)
@@ -183,6 +189,12 @@ class EngineRun:
         self._faulty = FaultInjector(engine, settings.faults, settings.latency, chance)
         self.engine: Engine = self._faulty
         self.internal_errors = InternalErrors(settings.redact_keys)
+
+    def _show_once(self, line: str) -> None:
+        line = escape_controls(line)
+        if self._show and line not in self._shown:
+            self._shown.add(line)
+            self._show(line)
 
     def counts(self, guard: OfflineGuard | None, refused_clients: int = 0) -> RunCounts:
         """Return the counts of this process.
@@ -216,6 +228,9 @@ class EngineRun:
             offline_attempts=counts.offline.count if counts.offline else 0,
         )
         lines = [escape_controls(line) for line in summary_lines(summary, self.names)] if summary else []
+        # Worker processes do not say it at once.
+        rewrites = (escape_controls(each.explain()) for each in (summary.rewritten if summary else ()))
+        lines += [line for line in rewrites if line not in self._shown]
         if counts.faults:
             lines.append(f"faults injected: {counts.faults}")
         if other_requests:

@@ -191,8 +191,9 @@ def proxy_settings(
     *,
     insecure: bool = False,
     offline: bool = False,
+    keep_host: bool = False,
 ) -> ProxySettings:
-    """Return how the proxy runs; `extra` are options of mitmproxy.
+    """Return how the proxy runs; `extra` are options of mitmproxy, the other ones as in `ProxySettings`.
 
     Raises:
         UsageError: an option is malformed.
@@ -205,5 +206,11 @@ def proxy_settings(
             raise UsageError("use --proxyauth instead of --set proxyauth")
     more = ("ssl_insecure=true",) if insecure else ()
     return ProxySettings(
-        modes=tuple(modes), host=host, port=port, offline=offline, extra=(*more, *extra), access=access
+        modes=tuple(modes),
+        host=host,
+        port=port,
+        offline=offline,
+        keep_host=keep_host,
+        extra=(*more, *extra),
+        access=access,
     )

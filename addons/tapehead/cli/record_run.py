@@ -7,6 +7,7 @@ from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.proxy.addons import CallSelector, RecorderAddon
+from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
@@ -55,7 +56,8 @@ async def run_recorder(
             screen.show(f"recording into {store.out}")
 
         try:
-            await run_proxy(hosts.limit(proxy), [select, record], on_ready, record.drain, internal_errors)
+            addons = [select, record, LocationCheck(hosts, screen.show, internal_errors)]
+            await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
         except StartupError:
             recorder.discard()
             raise

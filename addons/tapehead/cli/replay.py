@@ -47,7 +47,8 @@ def replay(
     modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
     redact_keys = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
-    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=target is None)
+    offline = target is None
+    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=offline, keep_host=True)
     engine = offline_run.EngineSettings(
         recordings=tuple(recordings),
         on_miss=on_miss,

@@ -9,6 +9,7 @@ from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
+from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
@@ -46,7 +47,8 @@ def run_replay(
     Raises:
         TapeheadError: a recording cannot be read or written, or the proxy cannot start.
     """
-    screen, hosts, run = Screen(), Hosts(endpoints), EngineRun(engine, warn)
+    screen, hosts = Screen(), Hosts(endpoints)
+    run = EngineRun(engine, warn, screen.show)
     internal_errors = run.internal_errors
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
@@ -66,7 +68,9 @@ def run_replay(
                 guard.enable()
             announce(screen.show, addresses, [*notes, *link_lines(page)])
 
-        addons = [select, replay, *([record] if record else [])]
+        addons: list[object] = [select, replay]
+        if record:
+            addons += [record, LocationCheck(hosts, screen.show, internal_errors)]
         try:
             asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, internal_errors))
         finally:

@@ -42,7 +42,8 @@ def serve(
     """
     if workers > 1:
         hold_signals()
-    run, screen = EngineRun(settings, warn), Screen()
+    screen = Screen()
+    run = EngineRun(settings, warn, screen.show)
     with listen(host, port, "--listen") as listening:
         listener = Listener("serve", host, (listening.getsockname()[0],))
         if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):

@@ -1,5 +1,6 @@
-"""Host names of the endpoint."""
+"""Host names of the endpoint, and of URLs."""
 
+import re
 from collections.abc import Iterable
 
 from tapehead.protocol.routes import ENDPOINT_HOST
@@ -22,3 +23,10 @@ class EndpointHosts:
     def names(self, host: str, port: int) -> bool:
         """Return whether `host` is one of the additional names, alone or with `port`."""
         return not self.named.isdisjoint({host.lower(), f"{host.lower()}:{port}"})
+
+
+def authority_of(url: str) -> str:
+    """Return the host of an absolute URL in lower case, with its port unless that is its scheme's default."""
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[\\/?#]", rest, maxsplit=1)[0].rpartition("@")[2].lower()
+    return authority.removesuffix({"http": ":80", "https": ":443"}.get(scheme.lower(), ":"))

@@ -44,7 +44,8 @@ _ROUTE = re.compile(
     r"/api/v1/(?:(?P<sessions>sessions)(?:/(?P<sid>[^/]+)/events)?"
     r"|schemas/(?P<event_type>[^/]+)|(?P<downloaded>downloaded))/?$"
 )
-_LOCATION = re.compile(r"/api/v1/sessions/(?P<sid>[^/?#]+)/?$")
+# Absolute or not, also relative to the call's own path, and with backslashes, which browsers take for slashes.
+_LOCATION = re.compile(r"(?:[\\/]api[\\/]v1[\\/]|^\s*(?:\./)?)sessions[\\/](?P<sid>[^\\/?#\s]+)[\\/]?\s*(?:[?#]|$)")
 
 
 API_PATH = "/api/v1"

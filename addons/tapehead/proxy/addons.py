@@ -17,8 +17,9 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import FAILED, failure
 from tapehead.protocol.routes import find_call, find_route
+from tapehead.proxy.called_host import name_upstream, request_as_called
 from tapehead.proxy.error_boundary import contained, contained_async, messages_of
-from tapehead.proxy.flows import can_cut, capture, cut, mark, request_of, route_of, to_mitmproxy
+from tapehead.proxy.flows import can_cut, capture, cut, mark, route_of, to_mitmproxy
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.capture import CapturedCall
 
@@ -214,7 +215,7 @@ class ReplayAddon:
         if find_route(flow.request.path) is None or not self._hosts.counts(flow):
             self._refuse(flow, now)
             return
-        request = request_of(flow.request)
+        request = request_as_called(flow)
         answer = self._engine.answer(request, now)
         if answer.delay_ms:
             self._waiting += 1
@@ -223,6 +224,7 @@ class ReplayAddon:
             finally:
                 self._waiting -= 1
         if answer.forward and self._record:
+            name_upstream(flow)
             self._record.begin(flow)
         elif answer.response is None or (answer.cut and not can_cut(flow, answer.response)):
             flow.kill()
@@ -258,6 +260,8 @@ class ReplayAddon:
             flow.response = to_mitmproxy(failure(501, NO_CALL.format(request=name), now))
             if self._on_unmatched and is_endpoint:
                 self._on_unmatched(flow.request.method, flow.request.path, 501)
+        else:
+            name_upstream(flow)
 
     @contained
     def http_connect(self, flow: http.HTTPFlow) -> None:

@@ -101,6 +101,7 @@ def configure(opts: options.Options, settings: ProxySettings) -> None:
         "allow_hosts": list(settings.tls_hosts),
         "connection_strategy": "lazy" if lazy else "eager",
         "upstream_cert": not settings.offline,
+        "keep_host_header": settings.keep_host,
     }
     try:
         opts.update(**wanted)

@@ -15,6 +15,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
         tls_hosts: regular expressions over `host:port` of TLS that may be intercepted; empty for all.
         endpoints: hosts whose TLS may be intercepted besides the vendor's own.
         offline: whether the upstream is contacted only for requests that are passed on.
+        keep_host: whether requests keep the Host that players called; otherwise, reverse mode names its upstream.
         extra: other options of mitmproxy, as `name=value`.
         access: the limits on who may connect.
     """
@@ -25,6 +26,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     tls_hosts: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
     offline: bool = False
+    keep_host: bool = False
     extra: tuple[str, ...] = ()
     access: AccessPolicy = AccessPolicy()
 

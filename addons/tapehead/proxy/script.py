@@ -16,6 +16,7 @@ from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
+from tapehead.proxy.called_host import name_upstream
 from tapehead.proxy.error_boundary import contained, contained_async
 from tapehead.proxy.flows import route_of
 from tapehead.proxy.hosts import Hosts
@@ -138,18 +139,22 @@ class OptionsAddon:
             on_miss=OnMiss(ctx.options.tapehead_on_miss),
             files=self._names,
             excerpts=ExcerptRedactor(redactor),
+            warn=logger.warning,
         )
         hosts = Hosts(ctx.options.tapehead_endpoint)
         self._replay_addon = ReplayAddon(self._replayer, hosts, internal_errors=self.internal_errors)
-        # A recorded endpoint need not be up: connect upstream only for requests that are not answered here.
-        ctx.options.update(connection_strategy="lazy", upstream_cert=False)
+        # A recorded endpoint need not be up: connect upstream only for requests that are not answered here. Answers
+        # name the host that the player called.
+        ctx.options.update(connection_strategy="lazy", upstream_cert=False, keep_host_header=True)
 
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Mark a collection call before its body arrives."""
-        self._select.mark(flow)
+        is_call = self._select.mark(flow)
         if self._record_addon:
             self._record_addon.requestheaders(flow)
+        if self._replay_addon and not is_call:
+            name_upstream(flow)
 
     @contained_async
     async def request(self, flow: http.HTTPFlow) -> None:

@@ -14,6 +14,7 @@ from tapehead.errors import UsageError
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event, EventKey, EventPosition, read_event
 from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.protocol.hosts import authority_of
 from tapehead.protocol.messages import parse_json
 from tapehead.protocol.routes import Call, find_route
 from tapehead.protocol.schemas import Schemas, served_schema
@@ -39,6 +40,11 @@ class RecordedCall(msgspec.Struct, frozen=True, eq=False):
     position: EventPosition
     order: int
 
+    @property
+    def host(self) -> str:
+        """The host that it went to, as `authority_of` gives it."""
+        return authority_of(self.exchange.request.url)
+
 
 class RecordedSession(msgspec.Struct, eq=False):
     """A session of a recording, or an attempt to open one that failed.
@@ -47,6 +53,7 @@ class RecordedSession(msgspec.Struct, eq=False):
         number: its position among all recorded sessions.
         sid: its recorded session id; None for a failed attempt.
         mark: its fingerprint, which is part of live session ids.
+        host: the host that its first call went to, as `authority_of` gives it.
         identity: the values of IDENTITY_KEYS.
         start: the call that opened it; None if the recording began later.
         started_ts: the ts of its sessionStart, milliseconds since 1970; None if that is unknown.
@@ -61,6 +68,7 @@ class RecordedSession(msgspec.Struct, eq=False):
     number: int
     sid: str | None
     mark: bytes
+    host: str
     identity: tuple[object, ...]
     start: RecordedCall | None
     started_ts: float | None
@@ -83,6 +91,7 @@ class RecordingIndex(msgspec.Struct):
     Attributes:
         sessions: in recorded order.
         by_content: sessions with a recorded sessionStart, by the first value of their identity, which has to be equal.
+        hosts: the hosts that calls went to, and those that a Location names.
         schemas: schema calls by event type.
         downloaded: calls with arrays of downloaded content.
         preflights: preflights outside of sessions, by the call that they precede.
@@ -93,6 +102,7 @@ class RecordingIndex(msgspec.Struct):
     schemas: dict[str, list[RecordedCall]]
     downloaded: list[RecordedCall]
     preflights: dict[Call, list[RecordedCall]]
+    hosts: set[str] = msgspec.field(default_factory=set)
 
 
 def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
@@ -143,13 +153,16 @@ class IndexBuilder:
 
     def __init__(self) -> None:
         self.index = RecordingIndex([], {}, {}, [], {})
-        self._by_sid: dict[tuple[int, str], list[RecordedSession]] = {}
-        self._by_sid_in_any_file: dict[str, list[RecordedSession]] = {}
+        # By file, session id and host; None stands for any file and any host.
+        self._by_sid: dict[tuple[int | None, str, str | None], list[RecordedSession]] = {}
 
     def add_starts(self, file: int, entries: list[Entry]) -> None:
         """Add the session calls of a recording, in the order of their arrival."""
         for entry in entries:
             exchange = entry.exchange
+            location = (exchange.response and exchange.response.header("Location")) or ""
+            named = f"https:{location}" if location.startswith("//") else location
+            self.index.hosts |= {authority_of(url) for url in (exchange.request.url, named) if "://" in url}
             if exchange.call is not Call.SESSION:
                 continue
             body, sid = parse_body_of(exchange), exchange.session
@@ -161,8 +174,8 @@ class IndexBuilder:
             session = self._add_session(sid, entry, start, event)
             self.index.by_content.setdefault(session.identity[0], []).append(session)
             if sid is not None:
-                self._by_sid.setdefault((file, sid), []).append(session)
-                self._by_sid_in_any_file.setdefault(sid, []).append(session)
+                self._remember(file, sid, session)
+                self._remember(None, sid, session)
 
     def add_calls(self, file: int, entries: list[Entry]) -> None:
         """Add the other calls of a recording, after the session calls of all recordings."""
@@ -182,25 +195,47 @@ class IndexBuilder:
                 self.index.preflights.setdefault(route.call, []).append(call)
 
     def add_to_session(self, file: int, sid: str, entry: Entry) -> None:
-        """Add a call to the last session with its id that had begun, in the same file or else in any other."""
-        known = self._by_sid.setdefault((file, sid), [])
-        if not known:
-            others = sorted(self._by_sid_in_any_file.get(sid, ()), key=lambda session: session.started)
-            known.append(_last_begun(others, entry) or self._add_session(sid, entry, None, read_event(None)))
-        session = _last_begun(known, entry) or known[0]
+        """Add a call to the session with its id."""
+        session = self._session_of(file, sid, entry)
         event, calls = read_event(parse_body_of(entry.exchange)), session.calls
         position = event.position(session.started_ts)
         order = calls[-1].order + (not is_ping(calls[-1])) if calls else 1
         call = RecordedCall(file, entry.line, entry.exchange, event.key, position, order)
         (session.preflights if entry.exchange.call is Call.PREFLIGHT else calls).append(call)
 
+    def _session_of(self, file: int, sid: str, entry: Entry) -> RecordedSession:
+        """Return the last session with an id that had begun.
+
+        One on the call's host comes before others, to which a Location may have led; then one in the same file.
+        """
+        for host in (authority_of(entry.exchange.request.url), None):
+            if known := self._by_sid.get((file, sid, host)):
+                return _last_begun(known, entry) or known[0]
+            others = sorted(self._by_sid.get((None, sid, host), ()), key=lambda session: session.started)
+            if begun := _last_begun(others, entry):
+                self._remember(file, sid, begun)
+                return begun
+        session = self._add_session(sid, entry, None, read_event(None))
+        self._remember(file, sid, session)
+        return session
+
+    def _remember(self, file: int | None, sid: str, session: RecordedSession) -> None:
+        for host in (session.host, None):
+            self._by_sid.setdefault((file, sid, host), []).append(session)
+
     def _add_session(
         self, sid: str | None, entry: Entry, start: RecordedCall | None, opening: Event
     ) -> RecordedSession:
-        mark = fingerprint(f"{entry.exchange.started} {sid or entry.line}")
-        session = RecordedSession(len(self.index.sessions), sid, mark, opening.identity, start, opening.ts)
+        host = authority_of(entry.exchange.request.url)
+        mark = fingerprint(f"{entry.exchange.started} {sid or entry.line} {host}")
+        session = RecordedSession(len(self.index.sessions), sid, mark, host, opening.identity, start, opening.ts)
         self.index.sessions.append(session)
         return session
+
+
+def of_host[Recorded: (RecordedCall, RecordedSession)](recorded: Sequence[Recorded], host: str) -> Sequence[Recorded]:
+    """Return the recorded calls or sessions of a host; all of them if none is."""
+    return [each for each in recorded if each.host == host] or recorded
 
 
 def parse_body_of(exchange: Exchange) -> Any:

@@ -1,9 +1,10 @@
 """The recorded endpoint as an engine, for any number of live players at once.
 
 A live sessionStart opens a playback of the recorded session that fits best; equally good ones take turns in recorded
-order. Its events are answered with the recorded events that `matching` chooses from that session, calls that are not
-recorded according to `on_miss`. A recorded session id is answered from its own session, so that recorded errors (an
-unknown id, a closed session) are replayed, too.
+order. Where its content was recorded on the host that it calls, only the sessions on that host count. Its events are
+answered with the recorded events that `matching` chooses from that session, calls that are not recorded according to
+`on_miss`. A recorded session id is answered from its own session, so that recorded errors (an unknown id, a closed
+session) are replayed, too.
 """
 
 from collections import Counter
@@ -18,13 +19,23 @@ import orjson
 from tapehead.answers import Answer, Outcome
 from tapehead.protocol.events import Event, first_event, read_event
 from tapehead.protocol.exchange import Entry
+from tapehead.protocol.hosts import authority_of
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import Call, find_call, find_route, with_sid
+from tapehead.protocol.routes import CORS_HEADERS, Call, find_call, find_route, with_sid
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
-from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex, build_index, parse_body_of, schemas_of
+from tapehead.replay.host_rewriting import HostRewriter
+from tapehead.replay.index import (
+    RecordedCall,
+    RecordedSession,
+    RecordingIndex,
+    build_index,
+    of_host,
+    parse_body_of,
+    schemas_of,
+)
 from tapehead.replay.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import (
@@ -40,6 +51,7 @@ from tapehead.replay.summary import (
 from tapehead.simulator.endpoint import SimulatedEndpoint
 from tapehead.text import shorten_value
 
+CREATED = 201
 # Beyond these, the oldest playback is dropped; its next event restores it by its id.
 MOST_PLAYBACKS = 50_000
 
@@ -55,6 +67,8 @@ NOT_FORWARDED = "simulated, since the endpoint does not know this session"
 
 # The sessions of one identity as a heap of (number of playbacks, session number); the first is played next.
 _Heap = list[tuple[int, int]]
+# In the place of a host: any.
+_ANY_HOST = ""
 
 
 class _Playback(msgspec.Struct, eq=False):
@@ -86,6 +100,7 @@ class Replayer:
         endpoint: the simulated endpoint; one with default settings if left out.
         files: the recordings' names, for messages; recordings without a name are numbered.
         excerpts: redacts quotations of live requests in messages; not redacted if left out.
+        warn: called with one line about each kind of place in which recorded answers name other hosts, if given.
     """
 
     def __init__(
@@ -98,6 +113,7 @@ class Replayer:
         endpoint: SimulatedEndpoint | None = None,
         files: tuple[str, ...] = (),
         excerpts: ExcerptRedactor | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self._index = index
         self._on_miss = on_miss
@@ -105,14 +121,20 @@ class Replayer:
         self._endpoint = endpoint or SimulatedEndpoint(schemas, random_bytes=random_bytes)
         self._files = files
         self._excerpts = excerpts or ExcerptRedactor()
-        self._stats = ReplayStats()
+        self._stats = ReplayStats(warn)
+        self._rewriter = HostRewriter(index.hosts)
         self._by_mark = {session.mark: session for session in index.sessions}
-        self._by_sid = {session.sid: session for session in index.sessions if session.sid}
-        self._turns: dict[object, dict[tuple[object, ...], _Heap]] = {}
+        self._by_sid: dict[str, list[RecordedSession]] = {}
+        for session in index.sessions:
+            if session.sid:
+                self._by_sid.setdefault(session.sid, []).append(session)
+        # By content and host.
+        self._turns: dict[tuple[object, str], dict[tuple[object, ...], _Heap]] = {}
         for content, sessions in index.by_content.items():
-            turns = self._turns[content] = {}
             for session in sessions:
-                turns.setdefault(session.identity, []).append((0, session.number))
+                for host in (session.host, _ANY_HOST):
+                    turns = self._turns.setdefault((content, host), {})
+                    turns.setdefault(session.identity, []).append((0, session.number))
         self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
         for call in index.downloaded:
             self._downloaded.setdefault(first_event(parse_body_of(call.exchange)).identity, []).append(call)
@@ -161,7 +183,7 @@ class Replayer:
         if route is None or find_call(request.method, request.path) is None:
             return Answer(response=self._endpoint.answer(request, now), note="no collection call")
         if request.method == "OPTIONS":
-            playback = self._playback(route.sid, now) if route.sid else None
+            playback = self._playback(route.sid, request.url, now) if route.sid else None
             preflights = playback.session.preflights if playback else self._index.preflights.get(route.call, [])
             return self._answer_in_turn(preflights, (route.call, playback and playback.session.number), request, now)
         if route.call is Call.EVENT:
@@ -177,25 +199,24 @@ class Replayer:
     # ---- Sessions ----
 
     def _answer_session(self, event: Event, request: Request, now: float) -> Answer:
-        session = self._next_session(event.identity)
+        session = self._next_session(event.identity, authority_of(request.url))
         if session is None or session.start is None:
             return self._miss(
                 request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(self._index.sessions, live.identity)
             )
-        self._stats.hit(session.start, opens=session.sid is not None)
-        exchange, note = session.start.exchange, explain_choice(Choice(session.start, Reason.SESSION))
-        response, sid = exchange.response, None
-        if response and session.sid is not None:
+        self._stats.hit(session.start, opens=opens_session(session))
+        note = explain_choice(Choice(session.start, Reason.SESSION))
+        sid = None
+        if opens_session(session):
             sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES))
             self._excerpts.remember(sid, request)
             self._keep(sid, _Playback(session, event.ts))
             self._endpoint.open_session(sid, now)
-        response = response and renew(response, now, sid)
-        return Answer(response=response, recorded_ms=exchange.elapsed_ms, outcome=Outcome.HIT, note=note)
+        return self._answer_as_recorded(session.start, request, now, note, sid)
 
-    def _next_session(self, identity: tuple[object, ...]) -> RecordedSession | None:
+    def _next_session(self, identity: tuple[object, ...], host: str) -> RecordedSession | None:
         """Return the recorded session that fits best; of equally good ones the least played, in recorded order."""
-        turns = self._turns.get(identity[0], {})
+        turns = self._turns.get((identity[0], host)) or self._turns.get((identity[0], _ANY_HOST), {})
         equals = turns.get(identity)
         if equals is None:
             fits = [(likeness(other, identity), heap) for other, heap in turns.items()]
@@ -213,7 +234,7 @@ class Replayer:
         self._playbacks[sid] = playback
         return playback
 
-    def _playback(self, sid: str, now: float) -> _Playback | None:
+    def _playback(self, sid: str, url: str, now: float) -> _Playback | None:
         """Return the playback of a session id: an open one, one from before a restart, or that of a recorded id."""
         if known := self._playbacks.get(sid):
             return known
@@ -221,7 +242,8 @@ class Replayer:
         if minted and (session := self._by_mark.get(minted.recorded)):
             self._endpoint.open_session(sid, now)
             return self._keep(sid, _Playback(session, float(minted.started_ts), reached=None))
-        if session := self._by_sid.get(sid):
+        if sessions := self._by_sid.get(sid):
+            session = of_host(sessions, authority_of(url))[-1]
             if session.start:
                 self._endpoint.open_session(sid, now)
             return self._keep(sid, _Playback(session, session.started_ts, repeats=True))
@@ -232,7 +254,7 @@ class Replayer:
     def _answer_event(self, sid: str, request: Request, now: float) -> Answer:
         body = request.json()
         event = read_event(body)
-        playback = self._playback(sid, now)
+        playback = self._playback(sid, request.url, now)
         if playback is None:
             # The session was simulated, or its id came from elsewhere.
             minted = read(sid)
@@ -258,7 +280,7 @@ class Replayer:
             earliest = choice.call.order - WINDOW
             playback.used.update(other.line for other in playback.session.calls if other.order < earliest)
         playback.reached = max(playback.reached or 0, choice.call.order)
-        return _answer_as_recorded(choice.call, now, explain_choice(choice))
+        return self._answer_as_recorded(choice.call, request, now, explain_choice(choice))
 
     # ---- Other calls ----
 
@@ -269,10 +291,24 @@ class Replayer:
             return Answer(response=self._endpoint.answer(request, now), note="as documented: no preflight was recorded")
         if not recorded:
             return self._miss(request, now, Reason.NOT_RECORDED)
-        call = recorded[min(self._lists[turn], len(recorded) - 1)]
+        host = authority_of(request.url)
+        calls = of_host(recorded, host)
+        turn = (turn, host if calls[0].host == host else _ANY_HOST)
+        call = calls[min(self._lists[turn], len(calls) - 1)]
         self._lists[turn] += 1
         self._stats.hit(call)
-        return _answer_as_recorded(call, now, f"line {call.line} ({call.exchange.call})")
+        return self._answer_as_recorded(call, request, now, f"line {call.line} ({call.exchange.call})")
+
+    def _answer_as_recorded(
+        self, call: RecordedCall, request: Request, now: float, note: str, sid: str | None = None
+    ) -> Answer:
+        """Answer with a recorded response, which names the called host alone; `sid` is that of a session it opens."""
+        response, took = call.exchange.response, call.exchange.elapsed_ms
+        if response:
+            response = renew(response, request, now, sid)
+            response, rewrites = self._rewriter.rewrite(response, request.url, request.header("Origin"))
+            self._stats.rewrite(rewrites)
+        return Answer(response=response, recorded_ms=took, outcome=Outcome.HIT, note=note)
 
     # ---- Misses ----
 
@@ -302,14 +338,21 @@ class Replayer:
         return Answer(response=response, outcome=Outcome.MISS, note=note)
 
 
-def _answer_as_recorded(call: RecordedCall, now: float, note: str) -> Answer:
-    response, took = call.exchange.response, call.exchange.elapsed_ms
-    return Answer(response=response and renew(response, now), recorded_ms=took, outcome=Outcome.HIT, note=note)
+def opens_session(session: RecordedSession) -> bool:
+    """Return whether a recorded session's start was accepted: with an id, or without headers, which exporters drop."""
+    response = session.start.exchange.response if session.start else None
+    return bool(response and (session.sid is not None or (response.status == CREATED and not response.headers)))
 
 
-def renew(response: Response, now: float, sid: str | None = None) -> Response:
-    """Return a recorded response for replay: with a new Date, and with `sid` in its Location."""
-    headers = list(response.headers)
+def renew(response: Response, request: Request, now: float, sid: str | None = None) -> Response:
+    """Return a recorded response for replay: with a new Date, and with `sid` in its Location.
+
+    Headers that the recording lacks as a whole, as some exporters leave them, are those of every documented answer; a
+    session that is opened always gets a Location.
+    """
+    headers = list(response.headers) or [("Date", ""), *CORS_HEADERS]
+    if sid and response.header("Location") is None:
+        headers.append(("Location", f"{request.path.rstrip('/')}/{sid}"))
     for place, (name, value) in enumerate(headers):
         lowered = name.lower()
         if lowered == "date":

@@ -1,17 +1,20 @@
 """Replay statistics: hits, misses with the nearest matches, and unused exchanges."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 import msgspec
 
 from tapehead.protocol.events import EventKey, EventPosition
+from tapehead.replay.host_rewriting import Rewrite
 from tapehead.replay.index import RecordedCall, RecordingIndex
 from tapehead.replay.matching import Choice, NearMiss, Reason
 from tapehead.text import count_of, format_number, shorten_value
 
 # The number of misses that are kept, and of lines that are shown; the rest is only counted.
 MOST_MISSES = 200
+# Kinds of places in which recorded answers named other hosts; a recording that has more is told of these.
+MOST_REWRITES = 50
 MOST_SHOWN = 20
 
 _WHY = {
@@ -64,6 +67,7 @@ class ReplaySummary(msgspec.Struct, frozen=True):
         missed: the first misses.
         unused: the recorded exchanges that were not used, without preflights.
         absorbed: number of hits that were pings beyond those recorded, answered as the nearest of them.
+        rewritten: the places in which recorded answers named other hosts than the called one.
     """
 
     playbacks: int
@@ -72,13 +76,14 @@ class ReplaySummary(msgspec.Struct, frozen=True):
     missed: list[Miss]
     unused: list[Unused]
     absorbed: int = 0
+    rewritten: list[Rewrite] = []
 
 
 class ReplayCounts(msgspec.Struct):
     """The counts of a replay, which can be added up over processes.
 
     Attributes:
-        playbacks, hits, misses, missed, absorbed: as in `ReplaySummary`.
+        playbacks, hits, misses, missed, absorbed, rewritten: as in `ReplaySummary`.
         used: the recorded exchanges that were used: number of the recording, and line.
     """
 
@@ -88,6 +93,7 @@ class ReplayCounts(msgspec.Struct):
     missed: list[Miss] = msgspec.field(default_factory=list)
     used: set[tuple[int, int]] = msgspec.field(default_factory=set)
     absorbed: int = 0
+    rewritten: set[Rewrite] = msgspec.field(default_factory=set)
 
     def add(self, other: "ReplayCounts") -> None:
         """Add the counts of another process."""
@@ -97,17 +103,22 @@ class ReplayCounts(msgspec.Struct):
         self.missed = [*self.missed, *other.missed][:MOST_MISSES]
         self.used |= other.used
         self.absorbed += other.absorbed
+        self.rewritten |= other.rewritten
 
 
 class ReplayStats:
     """Counts the hits and misses of a replay.
 
+    Args:
+        warn: called with one line about each kind of place in which recorded answers name other hosts, if given.
+
     Attributes:
         counts: the counts so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warn: Callable[[str], None] | None = None) -> None:
         self.counts = ReplayCounts()
+        self._warn = warn
 
     def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
         """Count a recorded exchange used as an answer; `again` if the same playback used it before."""
@@ -119,6 +130,14 @@ class ReplayStats:
     def count_unrecorded(self) -> None:
         """Count a call that needs no recorded answer, such as a preflight where none was recorded."""
         self.counts.hits += 1
+
+    def rewrite(self, rewrites: Iterable[Rewrite]) -> None:
+        """Note what was rewritten in an answer, and warn of what was not before."""
+        for rewrite in rewrites:
+            if rewrite not in self.counts.rewritten and len(self.counts.rewritten) < MOST_REWRITES:
+                self.counts.rewritten.add(rewrite)
+                if self._warn:
+                    self._warn(rewrite.explain())
 
     def miss(self, miss: Miss) -> None:
         """Count a call that is not in the recording."""
@@ -136,7 +155,15 @@ def summarise(index: RecordingIndex, counts: ReplayCounts) -> ReplaySummary:
     unused = [
         Unused(call.file, call.line, name_call(call)) for call in calls if (call.file, call.line) not in counts.used
     ]
-    return ReplaySummary(counts.playbacks, counts.hits, counts.misses, list(counts.missed), unused, counts.absorbed)
+    return ReplaySummary(
+        counts.playbacks,
+        counts.hits,
+        counts.misses,
+        list(counts.missed),
+        unused,
+        counts.absorbed,
+        sorted(counts.rewritten),
+    )
 
 
 def name_call(call: RecordedCall) -> str:
