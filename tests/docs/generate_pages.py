@@ -40,9 +40,12 @@ def _session_page() -> Iterator[str]:
 def _metrics_page() -> Iterator[str]:
     yield "# The metrics\n"
     yield "Metrics that Adobe would report for a session, calculated from its events alone.\n"
-    yield "| Metric | Variable | Unit | Definition |\n| --- | --- | --- | --- |"
+    yield "Durations are exact to the millisecond in JSON; other reports round them to whole seconds, as Adobe does.\n"
+    yield "| Metric | Variable | Path in Customer Journey Analytics | Unit | Definition |"
+    yield "| --- | --- | --- | --- | --- |"
     for metric in METRICS:
-        yield f"| `{metric.key}` | `{metric.variable}` | {metric.unit} | {metric.definition} |"
+        names = " | ".join(f"`{name}`" if name else "" for name in (metric.variable, metric.xdm))
+        yield f"| `{metric.key}` | {names} | {metric.unit} | {metric.definition} |"
     yield "\n## Choices that the documents leave open\n"
     yield "Each choice can be switched with `--assume KEY=VALUE`; the first value is the default.\n"
     yield "| Key | Values | Why | Source |\n| --- | --- | --- | --- |"

@@ -20,7 +20,7 @@ START_MS = 1_700_000_000_000
 NOTHING: Params = MappingProxyType({})
 
 
-POD = {"media.ad.podSecond": 10}
+POD = {"media.ad.podIndex": 1, "media.ad.podSecond": 10}
 AD = {"media.ad.id": "ad", "media.ad.podPosition": 1}
 
 

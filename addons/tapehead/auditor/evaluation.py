@@ -217,9 +217,8 @@ class SessionEvaluation:
         never_open = outcome is Outcome.UNKNOWN_SESSION and all(event.type != "sessionStart" for event in self._events)
         if never_open or outcome in (Outcome.LATE_EVENTS, Outcome.START_REFUSED, Outcome.START_UNANSWERED):
             return {}
-        thresholds = checks.view.thresholds
-        timeouts = Timeouts(thresholds.idle_minutes, thresholds.stalled_minutes)
-        return measure((self._events[step.event.index] for step in checks.view.steps), timeouts=timeouts)
+        events = (self._events[step.event.index] for step in checks.view.steps)
+        return measure(events, timeouts=checks.view.thresholds.timeouts)
 
 
 _NAMES = ("id", "name", "playerName", "channel")

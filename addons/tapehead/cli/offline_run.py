@@ -15,6 +15,7 @@ from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
+from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.recording.paths import check_outputs, private
 from tapehead.recording.reader import RecordingReader
 from tapehead.redaction.excerpts import ExcerptRedactor
@@ -37,6 +38,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         faults: the faults to inject.
         latency: how long answers are delayed; None for not at all.
         time_scale: how many seconds pass for the simulated back end in one.
+        timeouts: when the simulated back end closes sessions.
         strict_schema: whether undocumented parameters are refused.
         strict: whether a run with misses or unused exchanges has failed.
         summary: the file for the summary as JSON; None for none.
@@ -49,6 +51,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     latency: Latency | None = None
     time_scale: float = 1.0
+    timeouts: Timeouts = TIMEOUTS
     strict_schema: bool = False
     strict: bool = False
     summary: Path | None = None
@@ -169,6 +172,7 @@ class EngineRun:
         self._index = build_index(entries.values())
         self._replayer: Replayer | None = None
         schemas, strict, time_scale = schemas_of(self._index, self.names), settings.strict_schema, settings.time_scale
+        timeouts = settings.timeouts
         engine: Engine
         if settings.recordings:
             redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)
@@ -177,13 +181,17 @@ class EngineRun:
                 schemas,
                 random_bytes=token_bytes,
                 on_miss=settings.on_miss,
-                endpoint=SimulatedEndpoint(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale),
+                endpoint=SimulatedEndpoint(
+                    schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale, timeouts=timeouts
+                ),
                 files=self.names,
                 excerpts=ExcerptRedactor(redactor),
                 warn=self._show_once,
             )
         else:
-            engine = Simulator(schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale)
+            engine = Simulator(
+                schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale, timeouts=timeouts
+            )
         # The same latencies in every run.
         chance = random.Random(0).random  # noqa: S311 - no secret
         self._faulty = FaultInjector(engine, settings.faults, settings.latency, chance)

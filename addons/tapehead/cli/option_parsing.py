@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from tapehead.cli.config_search import find_table
 from tapehead.cli.option_types import DEFAULT_BACKLOG
 from tapehead.errors import UsageError
 from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, parse_network
+from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.protocol.routes import API_PATH, ENDPOINT_DOMAIN
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.recording.paths import STDIN, compressed, find_inputs, new_recording
@@ -214,3 +216,13 @@ def proxy_settings(
         extra=(*more, *extra),
         access=access,
     )
+
+
+def load_timeouts(config: Path | None) -> Timeouts:
+    """Return the back end's timeouts: those among the thresholds of the settings file, which is known to be valid."""
+    _, table = find_table(config)
+    if "thresholds" not in table:
+        return TIMEOUTS
+    from tapehead.auditor.settings import read_settings
+
+    return read_settings({"thresholds": table["thresholds"]}).policy().thresholds.timeouts

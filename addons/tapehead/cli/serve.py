@@ -52,6 +52,7 @@ def serve(
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,
         time_scale=time_scale,
+        timeouts=option_parsing.load_timeouts(config),
         strict_schema=strict_schema,
         strict=strict,
         summary=summary,

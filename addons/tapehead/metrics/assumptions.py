@@ -51,11 +51,11 @@ class Assumptions:
         "What comes after 10 minutes without an event or 30 minutes without playhead movement is lost, as the page"
         " on timeouts says.",
     )
-    resume: Literal["starts", "resumes-only"] = _because(
-        "starts",
+    resume: Literal["resumes-only", "starts"] = _because(
+        "resumes-only",
         "documents disagree",
-        "A resumed session counts a media start like any other, by the metric's own page; `resumes-only` counts its"
-        " content resume instead.",
+        "A resumed session counts a content resume and no media start, by three pages; with `starts` it counts both,"
+        " by the metric's own page.",
     )
     content_play: Literal["outside-ads", "outside-breaks", "anywhere"] = _because(
         "outside-ads",
@@ -73,11 +73,22 @@ class Assumptions:
         "documents silent",
         "An ad that starts in a pause or a buffer is not playing until a `play`; `counted` lets its start end both.",
     )
+    open_break: Literal["ignored", "counted"] = _because(
+        "ignored",
+        "documents disagree",
+        "Ads of a break without its closing bookend are ignored where content goes on, and their time is content.",
+    )
+    before_start: Literal["ignored", "counted"] = _because(
+        "ignored",
+        "documents silent",
+        "An event whose timestamp lies before its session's start, such as a queued pre-roll, counts, but its time does"
+        " not; with `counted` the clock begins with the first such event.",
+    )
     break_gap: Literal["content", "excluded"] = _because(
         "content",
         "documents silent",
         "Time in a break but outside its ads counts as content while playing, as the page on tracking ads says of the"
-        " vendor's SDKs.",
+        " vendor's SDKs; up to 250 ms between ads belong to the break.",
     )
     pause_until: Literal["play", "any-change"] = _because(
         "play",
@@ -95,10 +106,10 @@ class Assumptions:
         "A playhead that runs more than twice as fast as the clock (plus a second) has jumped: what the clock allows"
         " from where it left counts as viewed; `all` takes the whole way, `none` nothing. A move back views nothing.",
     )
-    marker_jump: Literal["passed", "viewed"] = _because(
-        "passed",
+    marker_jump: Literal["viewed", "passed"] = _because(
+        "viewed",
         "documents disagree",
-        "A jump forward sets every marker that it passes; with `viewed` only one that lies in what was viewed.",
+        "A marker counts if it lies in what was viewed; with `passed` a jump forward sets every marker that it passes.",
     )
     stall_after: Literal["3-playheads", "3-repeats"] = _because(
         "3-playheads",
@@ -121,20 +132,22 @@ class Assumptions:
         "documents silent",
         "A stall lasts from the first event with its playhead; with `detection`, from the one that proved it.",
     )
-    bitrate_unit: Literal["bps", "kbps"] = _because(
-        "bps",
+    bitrate_unit: Literal["auto", "bps", "kbps"] = _because(
+        "auto",
         "documents disagree",
-        "Reported bitrates are bits per second, as the API's own page says; the average is in kilobits.",
+        "Reported bitrates below 10000 are kilobits per second, others bits: pages name either unit; the average is in"
+        " kilobits.",
     )
-    bitrate_weight: Literal["active", "played"] = _because(
-        "active",
+    bitrate_weight: Literal["played", "active"] = _because(
+        "played",
         "documents disagree",
-        "A bitrate weighs as long as it was the last one reported; with `played`, as long as something played too.",
+        "A bitrate weighs as long as something played with it, by four pages to one; with `active`, as long as it was"
+        " the last one reported.",
     )
-    time_to_start: Literal["last", "first"] = _because(
-        "last",
+    time_to_start: Literal["first", "last"] = _because(
+        "first",
         "documents silent",
-        "Of several reported times to start the last one counts; the reference wants it frozen at the first frame.",
+        "Of several reported times to start the first one counts: the reference wants it frozen at the first frame.",
     )
 
 

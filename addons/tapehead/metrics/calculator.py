@@ -10,28 +10,29 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
+from tapehead.metrics.ad_breaks import AdBreaks
 from tapehead.metrics.assumptions import Assumptions
-from tapehead.metrics.playhead import MARKERS, PlayheadTracker, StallDetector
+from tapehead.metrics.playhead import MARKERS, DayClock, PlayheadTracker, StallDetector
 from tapehead.metrics.quality import LARGEST, Quality, number_of
-from tapehead.metrics.timers import Clock, Interval, Segments, States, seconds
-from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
-from tapehead.protocol.events import Event, names_live
+from tapehead.metrics.timers import Clock, Interval, Rest, Segments, States, seconds, sum_rows
+from tapehead.protocol.backend_limits import STALLED_MINUTES, TIMEOUTS, Timeouts
+from tapehead.protocol.events import Event, counts_day
 from tapehead.protocol.keys import (
-    AD_BREAK_SECOND,
-    AD_ID,
-    AD_POSITION,
     CHAPTER_INDEX,
     MEDIA_DOWNLOADED,
     MEDIA_LENGTH,
     MEDIA_PASS_AUTH,
     MEDIA_RESUME,
 )
+from tapehead.protocol.routes import Call
 from tapehead.protocol.session_machine import UNOPENED, UNSURE, advance
 from tapehead.protocol.transitions import AdBreak, Life, Playback
 
 _MINUTE_MS = 60_000
 # A stream is estimated for every half hour of media.
 STREAM_MS = 30 * _MINUTE_MS
+# Content that goes on after a longer rest is resumed, by the definition of content resumes.
+RESUME_MS = STALLED_MINUTES * _MINUTE_MS
 _INTERRUPTED = (Playback.PAUSED, Playback.BUFFERING)
 
 
@@ -51,22 +52,24 @@ class MetricsCalculator:
         self._assume = assume = assume or Assumptions()
         self._idle_ms = timeouts.idle_minutes * _MINUTE_MS
         self._stalled_ms = timeouts.stalled_minutes * _MINUTE_MS
+        self._longest_ms = timeouts.session_hours * 60 * _MINUTE_MS
         self._with_open = assume.open_at_end == "last-event"
         self._now: int | None = None
-        self._moved_at = 0
+        self._first = self._moved_at = 0
         self._playhead: float | None = None
+        self._day: DayClock | None = None
         self._session: Mapping[str, Any] | None = None
         self._state = UNOPENED
-        self._begun = False
+        self._begun = self._downloaded = False
         # The machine's playback, but for what the assumptions make of ads, errors and the end of the content.
         self._playback = Playback.STARTING
         self._failed = False
-        self._pod_second: float | None = None
+        self._rest = Rest()
         self._content_started = self._completed = False
         self._content = Clock()
         self._pauses, self._buffers = Interval(), Interval()
         self._states = States()
-        self._ads, self._chapters = Segments(), Segments()
+        self._breaks, self._chapters = AdBreaks(assume), Segments()
         self._viewing, self._stalls, self._quality = PlayheadTracker(assume), StallDetector(assume), Quality(assume)
         self.elapsed_ms = 0
         self.closed = False
@@ -76,19 +79,26 @@ class MetricsCalculator:
         ts = event.ts if event.ts is not None and abs(event.ts) <= LARGEST else None
         playhead = number_of(event.playhead)
         rejected = event.status is not None and event.status >= 400 and self._assume.rejected == "ignored"
-        if self.closed or rejected or self._has_expired(ts):
+        if rejected or self._state.life is Life.ENDED:
+            return
+        if self._day and playhead is not None:
+            playhead = self._day.unwrap(playhead, ts or self._now or 0)
+        self._rest.note(event, playhead, stalls=self._stalls.is_stalled)
+        if self.closed or self._has_expired(ts):
             return
         if not self._begun:
             self._begun = True
             self._state = UNOPENED if event.type == "sessionStart" else UNSURE
-        in_ad = self._ads.open is not None
+            self._downloaded = event.in_array or event.call is Call.DOWNLOADED
+        in_ad = self._breaks.ads.open is not None
+        self._breaks.note(event, playhead)
         self._pass_time(self._advance(ts), playhead)
         self._quality.report(event)
         if handle := _HANDLERS.get(event.type or ""):
             handle(self, event.params)
         self._state, _ = advance(self._state, event)
         self.closed = self._state.life is Life.ENDED
-        if self._content_started and not in_ad and not self._ads.open:
+        if self._content_started and not in_ad and not self._breaks.ads.open:
             self._viewing.see(playhead)
         if playhead is not None and playhead != self._playhead:
             self._playhead, self._moved_at = playhead, self._now or 0
@@ -98,15 +108,17 @@ class MetricsCalculator:
     def _has_expired(self, ts: int | None) -> bool:
         if ts is None or self._now is None or self._assume.timeouts == "ignored":
             return False
-        self.closed = ts - self._now > self._idle_ms or ts - self._moved_at > self._stalled_ms
+        rest_ms, age_ms = ts - self._moved_at, ts - self._first
+        self.closed = ts - self._now > self._idle_ms or rest_ms > self._stalled_ms or age_ms > self._longest_ms
         return self.closed
 
     def _advance(self, ts: int | None) -> int:
         """Set the clock to `ts`, and return the milliseconds since the last event, at least 0."""
         if ts is None:
             return 0
-        if self._now is None:
-            self._now = self._moved_at = ts
+        is_early = self._assume.before_start == "counted" and self._session is not None and not self.elapsed_ms
+        if self._now is None or (is_early and ts < self._now):
+            self._now = self._first = self._moved_at = ts
         elapsed_ms = max(ts - self._now, 0)
         self._now += elapsed_ms
         self.elapsed_ms += elapsed_ms
@@ -114,28 +126,34 @@ class MetricsCalculator:
 
     def _pass_time(self, elapsed_ms: int, playhead: float | None) -> None:
         """Credit the time before an event to what went on in it; `playhead` is the event's."""
-        ad = self._ads.open
-        playing = self._playback is Playback.PLAYING and not self._failed
-        starting = self._playback is Playback.STARTING and self._assume.ad_without_play == "counted"
-        plays_ad = ad is not None and (playing or (starting and not self._failed))
-        in_gap = self._state.in_break and self._assume.break_gap == "excluded"
-        plays_content = playing and ad is None and not in_gap
-        self._quality.pass_time(elapsed_ms, played=plays_ad or plays_content)
+        ad, in_break = self._breaks.ads.open, self._state.in_break
+        playback = None if self._failed else self._playback
+        playing = playback is Playback.PLAYING
+        starting = playback is Playback.STARTING and self._assume.ad_without_play == "counted"
+        # Outside a break the back end ignores ads, and their time is content (reference: ad break start).
+        is_stray = ad is None and self._state.in_ad
+        in_gap = in_break and self._assume.break_gap == "excluded" and not self._breaks.is_ignored
         for interval in (self._pauses, self._buffers, *self._states.intervals()):
             interval.pass_time(elapsed_ms)
-        chapter = self._chapters.open
+        if self._assume.bitrate_weight == "active":
+            _credit(elapsed_ms, self._quality.weights)
+        weights = self._quality.weights if self._assume.bitrate_weight == "played" else ()
+        chapters = (self._chapters.open,) if self._chapters.open else ()
         if ad:
             self._stalls.end()
-            if plays_ad:
-                ad.ms += elapsed_ms
-                if chapter and self._assume.chapter_ads == "counted":
-                    chapter.ms += elapsed_ms
-        elif plays_content:
-            clocks = (self._content, chapter) if chapter else (self._content,)
-            for clock in clocks:
-                clock.ms += elapsed_ms
+            if playing or starting:
+                in_chapter = chapters if self._assume.chapter_ads == "counted" else ()
+                _credit(elapsed_ms, (ad, *weights, *in_chapter))
+                for chapter in () if in_chapter else chapters:
+                    ad.within[chapter] = ad.within.get(chapter, 0) + elapsed_ms
+        elif (playing or (starting and is_stray)) and not in_gap:
+            clocks = (self._content, *chapters, *weights)
+            _credit(elapsed_ms, clocks)
             self._viewing.play(playhead, elapsed_ms)
-            self._note_rest(elapsed_ms, playhead, clocks)
+            if is_stray or (in_break and self._breaks.pass_gap(elapsed_ms, clocks)):
+                self._stalls.end()
+            else:
+                self._note_rest(elapsed_ms, playhead, clocks)
         else:
             self._viewing.move(playhead)
             if self._assume.stall_paused == "counted" and self._playback in _INTERRUPTED:
@@ -155,9 +173,11 @@ class MetricsCalculator:
     def _start(self, params: Mapping[str, Any]) -> None:
         if self._session is None:
             self._session = params
+            self._day = DayClock() if counts_day(params) else None
 
     def _play(self, _params: Mapping[str, Any]) -> None:
-        blocked = {"outside-ads": self._ads.open is not None, "outside-breaks": self._state.in_break, "anywhere": False}
+        in_ad, in_break = self._breaks.ads.open is not None, self._state.in_break
+        blocked = {"outside-ads": in_ad, "outside-breaks": in_break, "anywhere": False}
         self._content_started |= not blocked[self._assume.content_play]
         self._settle(Playback.PLAYING)
 
@@ -185,16 +205,11 @@ class MetricsCalculator:
         if self._assume.after_complete == "stopped":
             self._settle(Playback.STARTING)
 
-    def _begin_break(self, params: Mapping[str, Any]) -> None:
-        self._pod_second = number_of(params.get(AD_BREAK_SECOND))
-
     def _begin_ad(self, params: Mapping[str, Any]) -> None:
         # Outside a break the back end ignores ads, and their time is content (reference: ad break start).
         if self._state.ad_break is AdBreak.CLOSED:
             return
-        named, position = params.get(AD_ID), number_of(params.get(AD_POSITION))
-        names = {"ad": named if isinstance(named, str) else None, "pod_second": self._pod_second}
-        self._ads.begin(names | {"pod_position": position})
+        self._breaks.begin_ad(params)
         if self._assume.ad_while_paused == "counted" and self._playback in _INTERRUPTED:
             self._settle(Playback.PLAYING)
 
@@ -207,10 +222,12 @@ class MetricsCalculator:
         `states` has one by name. A value that does not exist, such as an average of nothing, is None.
         """
         with_open = self._with_open
+        ads = self._breaks.ads.rows("ad", with_open=with_open, more_ms=lambda _ad: 0)
+        chapters = self._chapters.rows("chapter", with_open=with_open, more_ms=self._breaks.chapter_ms)
         return {
             **self._content_values(),
-            **self._ads.values("ad", with_open=with_open),
-            **self._chapters.values("chapter", with_open=with_open),
+            **sum_rows("ad", ads),
+            **sum_rows("chapter", chapters),
             "drops_before_start": int(not self._content_started),
             **self._quality.values(),
             "buffer_events": self._buffers.count,
@@ -219,38 +236,50 @@ class MetricsCalculator:
             "stall_events": self._stalls.count,
             "stall_impacted_streams": int(self._stalls.count > 0),
             "total_stalling_duration": seconds(self._stalls.time_ms),
-            "ads": self._ads.rows("ad", with_open=with_open),
-            "chapters": self._chapters.rows("chapter", with_open=with_open),
+            "ads": ads,
+            "chapters": chapters,
             "states": self._states.rows(with_open=with_open),
         }
 
     def _content_values(self) -> dict[str, Any]:
         session = self._session or {}
         length = number_of(session.get(MEDIA_LENGTH))
-        audience = self._content.ms / 1000 / length if length else 0.0
+        content_ms = self._content.ms + self._breaks.content_ms()
+        media_ms = content_ms + self._breaks.ads.total_ms(with_open=self._with_open)
+        audience = content_ms / 1000 / length if length else 0.0
         resumed = session.get(MEDIA_RESUME) is True
         authorized = session.get(MEDIA_PASS_AUTH)
         passed = self._viewing.passed(length)
-        media_ms = self._content.ms + self._ads.total_ms(with_open=self._with_open)
+        downloaded = self._downloaded or session.get(MEDIA_DOWNLOADED) is True
         return {
             "media_starts": int(self._session is not None and not (resumed and self._assume.resume == "resumes-only")),
             "content_starts": int(self._content_started),
             "content_completes": int(self._completed),
-            "content_resumes": int(resumed),
-            "content_time_spent": seconds(self._content.ms),
+            "content_resumes": int(resumed or self._rest.longest_ms > RESUME_MS),
+            "content_time_spent": seconds(content_ms),
             "media_time_spent": seconds(media_ms),
             "unique_time_played": round(self._viewing.unique_time(), 3),
-            "average_minute_audience": round(audience, 4) if length and isfinite(audience) else None,
+            "average_minute_audience": float(f"{audience:.9g}") if length and isfinite(audience) else None,
             **{f"progress_{percent}": int(percent in passed) for percent in MARKERS},
             "content_segment_views": int(self._content_started),
-            "content_segment": self._viewing.segment(live=names_live(session)),
+            "content_segment": self._viewing.segment(relative=counts_day(session)),
             "pause_events": self._pauses.count,
             "paused_impacted_streams": int(self._pauses.count > 0),
             "total_pause_duration": seconds(self._pauses.total_ms(with_open=self._with_open)),
             "estimated_streams": media_ms // STREAM_MS + 1,
             "authorized": int(isinstance(authorized, str) and authorized.lower() == "true"),
-            "media_downloaded": "true" if session.get(MEDIA_DOWNLOADED) is True else None,
+            "media_downloaded": "true" if downloaded else None,
+            "seconds_since_last_call": self._seconds_since_last_call(),
         }
+
+    def _seconds_since_last_call(self) -> float | None:
+        """Return the time from the last event to the end of the session, by its timeouts unless it came to an end."""
+        if self._completed or self._downloaded or self._state.life is Life.ENDED:
+            return 0.0
+        if self._now is None or self._assume.timeouts == "ignored":
+            return None
+        ends_at = self._now + self._idle_ms, self._moved_at + self._stalled_ms, self._first + self._longest_ms
+        return max(round((min(ends_at) - self._now) / 1000, 3), 0.0)
 
 
 _HANDLERS: dict[str, Callable[[MetricsCalculator, Mapping[str, Any]], None]] = {
@@ -260,11 +289,11 @@ _HANDLERS: dict[str, Callable[[MetricsCalculator, Mapping[str, Any]], None]] = {
     "bufferStart": MetricsCalculator._buffer,
     "error": MetricsCalculator._fail,
     "sessionComplete": MetricsCalculator._complete,
-    "adBreakStart": MetricsCalculator._begin_break,
-    "adBreakComplete": lambda session, _: session._ads.end(completed=False),
+    "adBreakStart": lambda session, params: session._breaks.begin(params),
+    "adBreakComplete": lambda session, _: session._breaks.end(),
     "adStart": MetricsCalculator._begin_ad,
-    "adComplete": lambda session, _: session._ads.end(completed=True),
-    "adSkip": lambda session, _: session._ads.end(completed=False),
+    "adComplete": lambda session, _: session._breaks.end_ad(completed=True),
+    "adSkip": lambda session, _: session._breaks.end_ad(completed=False),
     "chapterStart": lambda session, params: session._chapters.begin({"chapter": number_of(params.get(CHAPTER_INDEX))}),
     "chapterComplete": lambda session, _: session._chapters.end(completed=True),
     "chapterSkip": lambda session, _: session._chapters.end(completed=False),
@@ -288,3 +317,8 @@ def calculate(
     for event in events:
         calculator.add(event)
     return calculator.result()
+
+
+def _credit(elapsed_ms: int, clocks: Iterable[Clock]) -> None:
+    for clock in clocks:
+        clock.ms += elapsed_ms

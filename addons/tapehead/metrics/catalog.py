@@ -7,8 +7,9 @@ them: an ad, main content, a pause, a buffer, a stall, or nothing. Durations are
 fine as the events are frequent. A duration "until the next play" has no other end.
 
 A session gives one row of values; each of its ads, chapters and states gives one more. Flags are 0 or 1. Durations
-are seconds, rounded to milliseconds; fractions and average bitrates have four decimals; nothing else is rounded. What
-the reference leaves open is decided in `tapehead.metrics.assumptions`. `tapehead.metrics.meter` computes them.
+are seconds, rounded to milliseconds (reports show them in whole seconds, as the vendor does); fractions have nine
+significant digits, average bitrates are whole numbers; nothing else is rounded. What the reference leaves open is
+decided in `tapehead.metrics.assumptions`. `tapehead.metrics.calculator` computes them.
 Federated data cannot be told from what a player sends.
 
 Source: the reference's pages on metrics and dimensions, by the paths in each row.
@@ -16,6 +17,7 @@ Source: the reference's pages on metrics and dimensions, by the paths in each ro
 
 from typing import Literal, NamedTuple
 
+from tapehead.metrics.xdm_paths import XDM_PATHS
 from tapehead.protocol.keys import (
     AD_ID,
     CHAPTER_INDEX,
@@ -35,10 +37,11 @@ class Metric(NamedTuple):
 
     Attributes:
         key: its name here.
-        variable: the context data variable that the vendor's Analytics fills; `<state>` stands for a state's name.
+        variable: the context data variable that the vendor's Analytics fills; `<state>` stands for a state's name;
+            empty where no page names one.
         unit: what it is measured in.
         definition: how it comes out of the events, one sentence.
-        source: the page of the reference, below help/reporting.
+        source: the page of the reference, below help/reporting, or below help for others.
         scope: what has one value of it.
     """
 
@@ -49,26 +52,38 @@ class Metric(NamedTuple):
     source: str
     scope: Scope = "session"
 
+    @property
+    def xdm(self) -> str:
+        """Its path in Customer Journey Analytics; empty where no page names one."""
+        return XDM_PATHS.get(self.key, "")
+
 
 def _marker(percent: int) -> Metric:
     return Metric(
         f"progress_{percent}",
         f"a.media.progress{percent}",
         "flag",
-        f"Content played, and its playhead reached {percent}% of {MEDIA_LENGTH}, if only by a jump.",
+        f"{percent}% of {MEDIA_LENGTH} lies in the content that was viewed.",
         "metrics/progress-markers",
     )
 
 
 _CONTENT = (
-    Metric("media_starts", "a.media.view", "flag", "A sessionStart came.", "metrics/media-starts"),
+    Metric(
+        "media_starts",
+        "a.media.view",
+        "flag",
+        f"A sessionStart came, without {MEDIA_RESUME} true.",
+        "metrics/media-starts",
+    ),
     Metric("content_starts", "a.media.play", "flag", "A play came for main content.", "metrics/content-starts"),
     Metric("content_completes", "a.media.complete", "flag", "A sessionComplete came.", "metrics/content-completes"),
     Metric(
         "content_resumes",
         "a.media.resume",
         "flag",
-        f"The sessionStart has {MEDIA_RESUME} true.",
+        f"The sessionStart has {MEDIA_RESUME} true, or content went on after more than 30 minutes of pause, buffer or"
+        " stall.",
         "metrics/content-resumes",
     ),
     Metric(
@@ -111,7 +126,7 @@ _CONTENT = (
         "content_segment",
         "a.media.segment",
         "text",
-        "The range of playheads since content started, in steps of five minutes; live, counted from the first one.",
+        "The range of playheads since content started, in steps of five minutes; live, counted from the lowest one.",
         "dimensions/content-segment",
     ),
     Metric(
@@ -141,12 +156,19 @@ _CONTENT = (
         "media_downloaded",
         "a.media.downloaded",
         "text",
-        f"`true` where {MEDIA_DOWNLOADED} is; otherwise nothing.",
+        f"`true` where {MEDIA_DOWNLOADED} is, and for what came to /downloaded; otherwise nothing.",
         "dimensions/media-downloaded-flag",
+    ),
+    Metric(
+        "seconds_since_last_call",
+        "",
+        "seconds",
+        "Time from the last event until a timeout closed the session; 0 where it completed or ended.",
+        "implementation/edge/reporting-schema",
     ),
 )
 _PARTS = (
-    Metric("ad_starts", "a.media.ad.view", "count", "How many ads started in a break.", "metrics/ad-starts"),
+    Metric("ad_starts", "a.media.ad.view", "count", "How many ads started in breaks that count.", "metrics/ad-starts"),
     Metric("ad_completes", "a.media.ad.complete", "count", "How many ads adComplete closed.", "metrics/ad-completes"),
     Metric(
         "ad_time_spent",
@@ -191,7 +213,7 @@ _QUALITY = (
         "time_to_start",
         "a.media.qoe.timeToStart",
         "seconds",
-        f"What the player reports in {TIME_TO_START}.",
+        f"What the player first reports in {TIME_TO_START}.",
         "metrics/time-to-start",
     ),
     Metric(
@@ -212,7 +234,7 @@ _QUALITY = (
         "average_bitrate",
         "a.media.qoe.bitrateAverage",
         "kilobits per second",
-        "The mean of the reported bitrates, each weighted by the time that it was the last one.",
+        "The mean of the reported bitrates, each weighted by the time that something played with it.",
         "metrics/average-bitrate",
     ),
     Metric(
@@ -293,6 +315,7 @@ _QUALITY = (
 )
 _EACH = (
     Metric("ad", "a.media.ad.name", "text", f"The ad's {AD_ID}.", "dimensions/ad", "ad"),
+    Metric("pod", "a.media.ad.pod", "text", "Its break: index and start, such as 1_21.", "dimensions/ad-pod", "ad"),
     Metric("pod_second", "a.media.ad.podSecond", "seconds", "Where its break is.", "dimensions/pod-position", "ad"),
     Metric(
         "pod_position",

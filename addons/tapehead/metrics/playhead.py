@@ -16,6 +16,32 @@ SEGMENT_S = 300
 TOP_SPEED = 2
 SLACK_S = 1
 BURST_MS = 1000
+DAY_S = 86_400
+# How far viewers can seek in a live stream.
+LIVE_WINDOW_S = 2 * 3600
+
+
+class DayClock:
+    """Playheads that are seconds of the day, counted on over midnight.
+
+    A step of a playhead that is a day off the clock went over midnight. Seeks in a live stream move it off the clock,
+    too, but by far less.
+    """
+
+    def __init__(self) -> None:
+        self._days_s = 0
+        self._last: float | None = None
+        self._last_ms = 0
+
+    def unwrap(self, playhead: float, now_ms: int) -> float:
+        """Return a playhead at `now_ms`, in seconds since the first day's midnight."""
+        if self._last is not None:
+            expected = self._last + (now_ms - self._last_ms) / 1000
+            for days_s in (self._days_s + DAY_S, self._days_s - DAY_S):
+                if abs(playhead + days_s - expected) <= LIVE_WINDOW_S:
+                    self._days_s = days_s
+        self._last, self._last_ms = playhead + self._days_s, now_ms
+        return self._last
 
 
 class Intervals:
@@ -37,7 +63,7 @@ class Intervals:
 
     def total(self) -> float:
         """Return the length of the union."""
-        return sum(end - start for start, end in zip(self._starts, self._ends, strict=True))
+        return sum((end - start for start, end in zip(self._starts, self._ends, strict=True)), 0.0)
 
     def __contains__(self, point: float) -> bool:
         index = bisect_left(self._ends, point)
@@ -101,15 +127,15 @@ class PlayheadTracker:
             return [percent for percent, at in marks.items() if at in self._intervals]
         return [percent for percent, at in marks.items() if self._highest >= at]
 
-    def segment(self, *, live: bool) -> str | None:
+    def segment(self, *, relative: bool) -> str | None:
         """Return the range of playheads in steps of five minutes, such as `[0-5]`; None if there was none.
 
         Args:
-            live: whether to count from the first playhead instead of from zero.
+            relative: whether to count from the lowest playhead instead of from zero.
         """
         if self._first is None:
             return None
-        origin = self._first if live else 0.0
+        origin = self._lowest if relative else 0.0
         low = floor((self._lowest - origin) / SEGMENT_S)
         high = max(ceil((self._highest - origin) / SEGMENT_S), low + 1)
         return f"[{low * SEGMENT_S // 60}-{high * SEGMENT_S // 60}]"
@@ -144,6 +170,11 @@ class StallDetector:
         self._rests = 0
         self._since_ms = 0
         self._waiting.clear()
+
+    @property
+    def is_stalled(self) -> bool:
+        """True in a stall."""
+        return self._rests >= self._needed
 
     def freeze(self, elapsed_ms: int, clocks: tuple[Clock, ...]) -> None:
         """Note a rest of the playhead.

@@ -5,9 +5,11 @@ them are taken, `qoeData` first.
 """
 
 from collections.abc import Iterable, Mapping
+from math import floor
 from typing import Any
 
 from tapehead.metrics.assumptions import Assumptions
+from tapehead.metrics.timers import Clock
 from tapehead.protocol.events import Event, as_number
 from tapehead.protocol.keys import (
     BITRATE,
@@ -18,6 +20,7 @@ from tapehead.protocol.keys import (
     ERROR_SOURCE_TOO,
     TIME_TO_START,
 )
+from tapehead.protocol.parameters import LOW_BITRATE
 
 BUCKET_KBPS = 100
 # Beyond this, JSON readers lose whole numbers, and no real value comes near.
@@ -46,8 +49,7 @@ class Quality:
     def __init__(self, assume: Assumptions) -> None:
         self._assume = assume
         self._bitrate: float | None = None
-        self._weighted = 0.0
-        self._weight_ms = 0
+        self._weights: dict[float, Clock] = {}
         self._start_ms: float | None = None
         self.bitrate_changes = 0
         self.dropped_frames: float | None = None
@@ -55,11 +57,10 @@ class Quality:
         self.player_errors: set[str] = set()
         self.external_errors: set[str] = set()
 
-    def pass_time(self, elapsed_ms: int, *, played: bool) -> None:
-        """Note that `elapsed_ms` passed before the next event, in which something `played` or not."""
-        if self._bitrate is not None and (played or self._assume.bitrate_weight == "active"):
-            self._weighted += self._bitrate * elapsed_ms
-            self._weight_ms += elapsed_ms
+    @property
+    def weights(self) -> tuple[Clock, ...]:
+        """The clock of the bitrate in use, as a tuple; empty if none was reported."""
+        return () if self._bitrate is None else (self._weights[self._bitrate],)
 
     def report(self, event: Event) -> None:
         """Note what an event reports."""
@@ -73,6 +74,7 @@ class Quality:
     def _note_values(self, sections: tuple[Mapping[str, Any], ...]) -> None:
         if (bitrate := _first_number(sections, BITRATE)) is not None:
             self._bitrate = bitrate
+            self._weights.setdefault(bitrate, Clock())
         if (dropped := _first_number(sections, DROPPED_FRAMES)) is not None:
             self.dropped_frames = dropped
         start = _first_number(sections, TIME_TO_START)
@@ -90,24 +92,29 @@ class Quality:
         elif source == "external":
             self.external_errors.add(str(named))
 
-    def average_bitrate(self) -> float | None:
-        """Return the mean of the reported bitrates by the time each was active, in kilobits per second, or None.
+    def average_bitrate(self) -> int | None:
+        """Return the mean of the reported bitrates by the time of each, in whole kilobits per second; None without any.
 
-        A single bitrate that had no time to be active counts as it is.
+        The last bitrate counts as it is, if none had any time.
         """
-        average = self._weighted / self._weight_ms if self._weight_ms else self._bitrate
-        if average is None or self._assume.bitrate_unit == "kbps":
-            return average
-        return average / 1000
+        if self._bitrate is None:
+            return None
+        total_ms = sum(clock.ms for clock in self._weights.values())
+        weighted = sum(self._in_kilobits(bitrate) * clock.ms for bitrate, clock in self._weights.items())
+        return floor((weighted / total_ms if total_ms else self._in_kilobits(self._bitrate)) + 0.5)
+
+    def _in_kilobits(self, bitrate: float) -> float:
+        in_bits = bitrate >= LOW_BITRATE if self._assume.bitrate_unit == "auto" else self._assume.bitrate_unit == "bps"
+        return bitrate / 1000 if in_bits else bitrate
 
     def values(self) -> dict[str, Any]:
-        """Return the metrics of quality; averages with four decimals, the time to start in seconds."""
+        """Return the metrics of quality; the time to start in seconds."""
         bitrate = self.average_bitrate()
         return {
             "time_to_start": None if self._start_ms is None else round(self._start_ms / 1000, 3),
             "bitrate_changes": self.bitrate_changes,
             "bitrate_change_impacted_streams": int(self.bitrate_changes > 0),
-            "average_bitrate": None if bitrate is None else round(bitrate, 4),
+            "average_bitrate": bitrate,
             "average_bitrate_bucket": None if bitrate is None else bucket_of(bitrate),
             "dropped_frames": self.dropped_frames,
             "dropped_frame_impacted_streams": int(bool(self.dropped_frames)),
@@ -123,7 +130,7 @@ def _first_number(sections: Iterable[Mapping[str, Any]], key: str) -> float | No
     return next((number for number in numbers if number is not None), None)
 
 
-def bucket_of(bitrate: float) -> str:
+def bucket_of(bitrate: int) -> str:
     """Return the label of the bucket that an average bitrate in kilobits per second falls into, such as `3200-3299`."""
-    low = int(bitrate // BUCKET_KBPS) * BUCKET_KBPS
+    low = bitrate // BUCKET_KBPS * BUCKET_KBPS
     return f"{low}-{low + BUCKET_KBPS - 1}"

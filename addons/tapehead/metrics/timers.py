@@ -3,12 +3,13 @@
 All count milliseconds. What is still open when a session ends is counted or left out by `with_open`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from operator import not_
 from typing import Any
 
 from tapehead.protocol import backend_limits
+from tapehead.protocol.events import Event
 from tapehead.protocol.keys import STATE_NAME, STATES_END, STATES_START
 from tapehead.protocol.parameters import STANDARD_STATES
 
@@ -61,16 +62,57 @@ class Interval:
         return self.ms + (self.open_ms if with_open else 0)
 
 
-class Segment(Clock):
-    """An ad or a chapter: what names it, how long it played, and whether it is open or was completed."""
+class Rest:
+    """The latest rest of a session's content: a pause, a buffer, or a playhead that stands still.
 
-    __slots__ = ("completed", "is_open", "names")
+    Attributes:
+        longest_ms: the longest rest after which content went on.
+    """
+
+    def __init__(self) -> None:
+        self._since: int | None = None
+        self._playhead: float | None = None
+        self._moved_at = 0
+        self.longest_ms = 0
+
+    def note(self, event: Event, playhead: float | None, *, stalls: bool) -> None:
+        """Note the next event; `stalls` says that the playhead of playing content stood still before it."""
+        if event.ts is None:
+            return
+        if event.type in ("pauseStart", "bufferStart") and self._since is None:
+            self._since = event.ts
+        elif event.type == "play" and self._since is not None:
+            self.longest_ms = max(self.longest_ms, event.ts - self._since)
+            self._since = None
+        if playhead is not None and playhead != self._playhead:
+            if stalls:
+                self.longest_ms = max(self.longest_ms, event.ts - self._moved_at)
+            self._playhead, self._moved_at = playhead, event.ts
+
+
+class Segment(Clock):
+    """An ad or a chapter.
+
+    Attributes:
+        names: the values that name it.
+        is_open: whether it goes on.
+        completed: whether it came to its end.
+        is_ignored: whether it does not count.
+        within: of an ad, how long it played in each chapter, in milliseconds.
+    """
+
+    __slots__ = ("completed", "is_ignored", "is_open", "names", "within")
 
     def __init__(self, names: dict[str, Any]) -> None:
         super().__init__()
         self.names = names
         self.is_open = True
-        self.completed = False
+        self.completed = self.is_ignored = False
+        self.within: dict[Segment, int] = {}
+
+    def counted_ms(self, *, with_open: bool) -> int:
+        """Return how long it played; 0 if it is still open, unless `with_open`."""
+        return self.ms if with_open or not self.is_open else 0
 
 
 class Segments:
@@ -92,29 +134,34 @@ class Segments:
             self.open.completed, self.open.is_open = completed, False
         self.open = None
 
+    def counted(self) -> list[Segment]:
+        """Return those that are not ignored."""
+        return [segment for segment in self.all if not segment.is_ignored]
+
     def total_ms(self, *, with_open: bool) -> int:
         """Return how long they played in all, with or without the one that is open."""
-        return sum(segment.ms for segment in self.all if with_open or not segment.is_open)
+        return sum(segment.counted_ms(with_open=with_open) for segment in self.counted())
 
-    def values(self, name: str, *, with_open: bool) -> dict[str, Any]:
-        """Return the session's metrics of them; `name` is `ad` or `chapter`."""
-        return {
-            f"{name}_starts": len(self.all),
-            f"{name}_completes": sum(segment.completed for segment in self.all),
-            f"{name}_time_spent": seconds(self.total_ms(with_open=with_open)),
-            f"{name}_count": len(self.all),
-        }
-
-    def rows(self, name: str, *, with_open: bool) -> list[dict[str, Any]]:
-        """Return the metrics of each; `name` is `ad` or `chapter`."""
+    def rows(self, name: str, *, with_open: bool, more_ms: Callable[[Segment], int]) -> list[dict[str, Any]]:
+        """Return the metrics of each; `name` is `ad` or `chapter`, `more_ms` returns what it played besides."""
         return [
             {
                 **segment.names,
                 f"{name}_completes": int(segment.completed),
-                f"{name}_time_spent": seconds(segment.ms if with_open or not segment.is_open else 0),
+                f"{name}_time_spent": seconds(segment.counted_ms(with_open=with_open) + more_ms(segment)),
             }
-            for segment in self.all
+            for segment in self.counted()
         ]
+
+
+def sum_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the session's metrics of its ads or chapters, from those of each."""
+    return {
+        f"{name}_starts": len(rows),
+        f"{name}_completes": sum(row[f"{name}_completes"] for row in rows),
+        f"{name}_time_spent": round(sum((row[f"{name}_time_spent"] for row in rows), 0.0), 3),
+        f"{name}_count": len(rows),
+    }
 
 
 class States:

@@ -18,10 +18,12 @@ class Timeouts(NamedTuple):
     Attributes:
         idle_minutes: without an event.
         stalled_minutes: without movement of the playhead.
+        session_hours: since its first event.
     """
 
     idle_minutes: float = IDLE_MINUTES
     stalled_minutes: float = STALLED_MINUTES
+    session_hours: float = SESSION_HOURS
 
 
 TIMEOUTS = Timeouts()

@@ -246,6 +246,15 @@ def names_live(params: Mapping[str, Any]) -> bool:
     return by_type or params.get(keys.MEDIA_LENGTH) == LIVE_LENGTH
 
 
+def counts_day(params: Mapping[str, Any]) -> bool:
+    """Return whether the playheads after a sessionStart with these params are seconds of the day.
+
+    They are in live content of unknown length; a live programme with a length of its own counts from its beginning.
+    """
+    length = as_number(params.get(keys.MEDIA_LENGTH))
+    return names_live(params) and (not length or length == LIVE_LENGTH)
+
+
 def is_live(start: Event | None) -> bool:
     """Return whether the session that `start` opened is live; False if that is not known."""
     return start is not None and names_live(start.params)

@@ -32,6 +32,7 @@ MEDIA_PASS_AUTH: Final = "media.pass.auth"  # noqa: S105 - no password
 MEDIA_SDK_VERSION: Final = "media.sdkVersion"
 MEDIA_LIBRARY_VERSION: Final = "media.libraryVersion"
 AD_BREAK_NAME: Final = "media.ad.podFriendlyName"
+AD_BREAK_INDEX: Final = "media.ad.podIndex"
 AD_BREAK_SECOND: Final = "media.ad.podSecond"
 AD_ID: Final = "media.ad.id"
 AD_NAME: Final = "media.ad.name"

@@ -194,6 +194,8 @@ PARAMETERS: tuple[Parameter, ...] = (
 METADATA_KEY = r"^[a-zA-Z0-9_\.]+$"
 # Values without meaning: the reference's own samples, and what scripts print for a missing value (observed).
 PLACEHOLDER = re.compile(r"n/a|null|undefined|nan|\[object object\]|<your\b.*>|\[your_.*\]|\s+", re.IGNORECASE)
+# A bitrate below it looks like kilobits, not bits per second.
+LOW_BITRATE = 10_000
 STANDARD_STATES = ("fullScreen", "closedCaptioning", "mute", "pictureInPicture", "inFocus")
 # Standard, too: the SDKs for JavaScript, iOS and Chromecast against Android's and the reference's samples.
 STANDARD_SPELLINGS = ("fullscreen",)

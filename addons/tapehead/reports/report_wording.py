@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from math import floor
 from typing import Any
 
 from tapehead.protocol.exchange import Severity
@@ -83,7 +84,7 @@ def value_of(value: object, unit: str) -> str:
         case "fraction":
             return format_number(measured, significant=7)
         case "seconds":
-            return f"{number(measured)} s"
+            return f"{floor(measured + 0.5):,} s"  # the vendor reports whole seconds
         case "kilobits per second":
             return f"{number(measured)} kbit/s"
         case _:

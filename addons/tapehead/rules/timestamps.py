@@ -91,7 +91,7 @@ EVENT_BEFORE_START = Rule(
     id="event-before-start",
     severity=Severity.WARNING,
     when="An event's ts lies before the ts of its session's sessionStart.",
-    why="The back end sorts by ts: such an event belongs to no session yet, and its time is not counted.",
+    why="The session begins with its sessionStart: what an ad or content played before it is missing in time spent.",
     fix="Stamp the sessionStart first, then what waits for the session id; stamp each event when it happens.",
     bad="sessionStart ts 5000, play ts 4200",
     good="sessionStart ts 5000, play ts 5200",
@@ -109,8 +109,12 @@ def check_start(session: SessionView, report: Report) -> None:
     if early:
         first = min(early, key=lambda event: event.index)
         more = f" ({len(early)} such events)" if len(early) > 1 else ""
-        message = f"{name_of(first)}: {_PATH} is {first.ts}, before the sessionStart's {started}{more}"
-        report(EVENT_BEFORE_START.hit(first, f"{message}; expected a later one", _PATH))
+        lost_ms = started - min(event.ts for event in early if event.ts is not None)
+        message = (
+            f"{name_of(first)}: {_PATH} is {first.ts}, before the sessionStart's {started}{more}; expected a later "
+            f"one; {lost_ms / 1000:.1f} s are not in the metrics (--assume before-start=counted counts them)"
+        )
+        report(EVENT_BEFORE_START.hit(first, message, _PATH))
 
 
 EQUAL_TIMESTAMPS = Rule(

@@ -8,7 +8,7 @@ from tapehead.protocol import keys
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS
 from tapehead.protocol.exchange import Finding, Severity
-from tapehead.protocol.parameters import PLACEHOLDER, STREAM_TYPES, parameters_of
+from tapehead.protocol.parameters import LOW_BITRATE, PLACEHOLDER, STREAM_TYPES, parameters_of
 from tapehead.rules.schema_errors import BAD_VALUE, METADATA_KEY
 from tapehead.rules.support.event_body import PERSON_KEYS, EventBody
 from tapehead.rules.support.rule import Rule
@@ -16,7 +16,6 @@ from tapehead.rules.timestamps import CLOCK_SKEW
 from tapehead.text import quote, shorten
 
 SKEW_MS = 60_000
-LOW_BITRATE = 10_000
 
 
 def _is_number(value: object) -> TypeGuard[float]:

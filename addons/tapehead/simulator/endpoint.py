@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from tapehead.answers import Answer
-from tapehead.protocol.backend_limits import IDLE_MINUTES, STALLED_MINUTES
+from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.events import Event, read_event
 from tapehead.protocol.exchange import Severity
@@ -73,15 +73,23 @@ class SimulatedEndpoint:
         strict: whether undocumented parameters are rejected, as by the published sample; with a schema that was
             recorded from the real endpoint they always are.
         time_scale: seconds of the back end's timeouts per second of the caller's clock.
+        timeouts: when the back end closes sessions.
     """
 
     def __init__(
-        self, schemas: Schemas, *, random_bytes: Callable[[int], bytes], strict: bool = False, time_scale: float = 1.0
+        self,
+        schemas: Schemas,
+        *,
+        random_bytes: Callable[[int], bytes],
+        strict: bool = False,
+        time_scale: float = 1.0,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self._schemas = schemas
         self._random_bytes = random_bytes
         self._strict = strict
         self._time_scale = time_scale
+        self._timeouts = timeouts
         self._sessions: dict[str, _Session] = {}
 
     def answer(self, request: Request, now: float) -> Response:
@@ -152,8 +160,8 @@ class SimulatedEndpoint:
         session = self._sessions.get(sid)
         if session is None:
             return failure(404, f"there is no session {sid}; open one with a sessionStart", now)
-        idle = (now - session.last_event) * self._time_scale > IDLE_MINUTES * 60
-        stalled = (now - session.last_move) * self._time_scale > STALLED_MINUTES * 60
+        idle = (now - session.last_event) * self._time_scale > self._timeouts.idle_minutes * 60
+        stalled = (now - session.last_move) * self._time_scale > self._timeouts.stalled_minutes * 60
         session.ended = session.ended or idle or stalled
         if session.ended:
             return failure(410, f"session {sid} is closed; open a new one", now)
@@ -185,9 +193,11 @@ class Simulator:
         random_bytes: Callable[[int], bytes],
         strict: bool = False,
         time_scale: float = 1.0,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
-        schemas = schemas or Schemas()
-        self._endpoint = SimulatedEndpoint(schemas, random_bytes=random_bytes, strict=strict, time_scale=time_scale)
+        self._endpoint = SimulatedEndpoint(
+            schemas or Schemas(), random_bytes=random_bytes, strict=strict, time_scale=time_scale, timeouts=timeouts
+        )
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to `request`; `now` in seconds since 1970."""

@@ -46,6 +46,20 @@ def send(player: httpx.Client, sid: str, event_type: str, playhead: float = 0, p
     return player.post(events_of(sid), json=event(event_type, playhead, time.time(), params)).status_code
 
 
+def test_timeouts_come_from_the_settings_file(tmp_path: Path) -> None:
+    """One second is two minutes to the back end: 10 minutes take 5 s, 1 minute half a second."""
+    config = tmp_path / "tapehead.toml"
+    config.write_text("[thresholds]\nidle-minutes = 1\n")
+    with (
+        running("serve", "--time-scale", "120", "--config", config) as opened,
+        httpx.Client(base_url=opened.url) as player,
+    ):
+        sid = open_session(player)
+        time.sleep(0.7)
+
+        assert send(player, sid, "ping") == 410
+
+
 # ---- Answers ----
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.sessions import CHAPTER, Timeline
+from support.sessions import CHAPTER, Timeline, rules_of
 from tapehead.auditor.settings import AuditSettings, SettingsError, read_settings
 from tapehead.protocol.exchange import Severity
 
@@ -53,6 +53,30 @@ LIMITS = [
 def test_limits(limit: str, value: float, timeline: Timeline, rule: str) -> None:
     assert rule == "nothing" or rule in rules_with({}, timeline)
     assert rule not in rules_with({"thresholds": {limit: value}}, timeline)
+
+
+PAUSED = Timeline().start(length=30).at(1, "play").at(10, "pauseStart").at(910, "play").at(930, "sessionComplete")
+
+
+@pytest.mark.parametrize(
+    ("limits", "outcome", "completes"),
+    [({}, "timed out", 0), ({"idle-minutes": 20}, "completed", 1), ({"idle-minutes": 14.9}, "timed out", 0)],
+)
+def test_rules_and_metrics_share_the_timeouts(limits: dict[str, float], outcome: str, completes: int) -> None:
+    """A pause of 15 minutes without a ping, then the rest of the content."""
+    (result,) = PAUSED.audit(read_settings({"thresholds": limits}))
+
+    assert (result.outcome, result.metrics["content_completes"]) == (outcome, completes)
+    assert ("expired-idle" in rules_of([result])) == (outcome == "timed out")
+
+
+@pytest.mark.parametrize(("limits", "minutes"), [({}, 24 * 60), ({"session-hours": 25}, 25 * 60)])
+def test_the_longest_session_is_shared_too(limits: dict[str, float], minutes: int) -> None:
+    timeline = Timeline().start().at(0, "play").pings(300, 25 * 3600, 300)
+    (result,) = timeline.audit(read_settings({"thresholds": limits}))
+
+    assert result.metrics["content_time_spent"] == pytest.approx(minutes * 60, abs=0.01)
+    assert ("session-too-long" in rules_of([result])) == (not limits)
 
 
 def test_the_limit_of_order_decides_between_warning_and_error() -> None:

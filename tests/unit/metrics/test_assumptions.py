@@ -48,7 +48,19 @@ DECIDED: list[tuple[str, str, tuple[Event, ...], dict[str, Any]]] = [
         (start(), at(0, "play"), at(600, "ping", 600), at(1201, "ping", 1201)),
         {"applied": 600.0, "ignored": 1201.0},
     ),
-    ("resume", "media_starts", (start(resume=True),), {"starts": 1, "resumes-only": 0}),
+    ("resume", "media_starts", (start(resume=True),), {"resumes-only": 0, "starts": 1}),
+    (
+        "open-break",
+        "ad_time_spent",
+        (start(), at(0, "play"), *BREAK, at(14, "adComplete", 10), at(24, "ping", 20)),
+        {"ignored": 0.0, "counted": 4.0},
+    ),
+    (
+        "before-start",
+        "ad_time_spent",
+        (start(), *pre_roll(-5, -1)),
+        {"ignored": 0.0, "counted": 4.0},
+    ),
     (
         "content-play",
         "content_starts",
@@ -96,7 +108,7 @@ DECIDED: list[tuple[str, str, tuple[Event, ...], dict[str, Any]]] = [
         "marker-jump",
         "progress_25",
         (start(), at(0, "play", 5), at(5, "ping", 60)),
-        {"passed": 1, "viewed": 0},
+        {"viewed": 0, "passed": 1},
     ),
     (
         "stall-after",
@@ -122,7 +134,13 @@ DECIDED: list[tuple[str, str, tuple[Event, ...], dict[str, Any]]] = [
         (start(), at(0, "play"), at(5, "ping", 5), at(8, "ping", 5), at(10, "ping", 5), at(20, "ping", 5)),
         {"first-event": 15.0, "detection": 10.0},
     ),
-    ("bitrate-unit", "average_bitrate", (start(), at(0, "ping", bitrate=5000)), {"bps": 5.0, "kbps": 5000.0}),
+    ("bitrate-unit", "average_bitrate", (start(), at(0, "ping", bitrate=5000)), {"auto": 5000, "bps": 5, "kbps": 5000}),
+    (
+        "bitrate-unit",
+        "average_bitrate",
+        (start(), at(0, "ping", bitrate=800_000)),
+        {"auto": 800, "bps": 800, "kbps": 800_000},
+    ),
     (
         "bitrate-weight",
         "average_bitrate_bucket",
@@ -133,13 +151,13 @@ DECIDED: list[tuple[str, str, tuple[Event, ...], dict[str, Any]]] = [
             at(10, "play", 5, bitrate=2_000_000),
             at(15, "ping", 10),
         ),
-        {"active": "1300-1399", "played": "1500-1599"},
+        {"played": "1500-1599", "active": "1300-1399"},
     ),
     (
         "time-to-start",
         "time_to_start",
         (start(), at(0, "play", timeToStart=500), at(1, "ping", 1, timeToStart=900)),
-        {"last": 0.9, "first": 0.5},
+        {"first": 0.5, "last": 0.9},
     ),
 ]
 
@@ -192,9 +210,9 @@ def test_a_taken_back_stall_is_taken_from_the_chapter_it_was_in() -> None:
 
 
 def test_settings_are_read_in_either_spelling_and_the_last_one_wins() -> None:
-    chosen = parse_assumptions(["error_span = excluded", "Error-Span=counted", "resume=resumes-only"])
+    chosen = parse_assumptions(["error_span = excluded", "Error-Span=counted", "resume=starts"])
 
-    assert chosen == Assumptions(resume="resumes-only")
+    assert chosen == Assumptions(resume="starts")
 
 
 def test_settings_go_on_top_of_others() -> None:

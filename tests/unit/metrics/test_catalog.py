@@ -9,6 +9,7 @@ from support.metrics import at, of, of_timeline, start, state
 from support.timelines import ABANDON, CHAPTERS
 from tapehead.demo.timelines import VIEW_TO_END
 from tapehead.metrics.catalog import METRICS, Scope
+from tapehead.metrics.xdm_paths import XDM_PATHS
 
 EVERYTHING = of(
     start(),
@@ -41,16 +42,50 @@ def test_the_table_has_just_what_is_computed(scope: Scope, values: dict[str, Any
 
 
 def test_each_metric_has_a_variable_of_its_own() -> None:
-    session = [metric.variable for metric in METRICS if metric.scope == "session"]
+    session = [metric.variable for metric in METRICS if metric.scope == "session" and metric.variable]
 
     assert len(set(session)) == len(session)
-    assert all(metric.variable.startswith("a.media.") for metric in METRICS)
+    assert all(variable.startswith("a.media.") for variable in session)
+    # No page of the reference names a variable of this one.
+    assert [metric.key for metric in METRICS if not metric.variable] == ["seconds_since_last_call"]
+
+
+@pytest.mark.parametrize(
+    ("key", "scope", "path"),
+    [
+        ("media_starts", "session", "sessionDetails.isViewed"),
+        ("content_time_spent", "session", "sessionDetails.timePlayed"),
+        ("progress_95", "session", "sessionDetails.hasProgress95"),
+        ("seconds_since_last_call", "session", "sessionDetails.secondsSinceLastCall"),
+        ("ad_count", "session", "sessionDetails.adCount"),
+        ("average_bitrate", "session", "qoeDataDetails.bitrateAverage"),
+        ("stall_impacted_streams", "session", "qoeDataDetails.hasStallImpactedStreams"),
+        ("ad", "ad", "advertisingDetails.name"),
+        ("ad_completes", "ad", "advertisingDetails.isCompleted"),
+        ("pod", "ad", "advertisingPodDetails.ID"),
+        ("pod_second", "ad", "advertisingPodDetails.offset"),
+        ("chapter", "chapter", "chapterDetails.index"),
+        ("impacted_streams", "state", "states[].isSet"),
+    ],
+)
+def test_a_metric_has_its_path_in_customer_journey_analytics(key: str, scope: Scope, path: str) -> None:
+    (metric,) = (metric for metric in METRICS if (metric.key, metric.scope) == (key, scope))
+
+    assert metric.xdm == f"xdm.mediaReporting.{path}"
+
+
+def test_every_metric_has_a_path_and_no_two_of_one_scope_share_it() -> None:
+    named = [(metric.scope, metric.xdm) for metric in METRICS]
+
+    assert all(path for _, path in named)
+    assert len(set(named)) == len(named)
+    assert set(XDM_PATHS) == {metric.key for metric in METRICS}
 
 
 def test_each_metric_is_defined_in_one_sentence_and_has_a_page() -> None:
     for metric in METRICS:
         assert metric.definition.endswith(".")
-        assert metric.source.startswith(("metrics/", "dimensions/"))
+        assert metric.source.startswith(("metrics/", "dimensions/", "implementation/"))
 
 
 def test_the_result_is_json() -> None:
@@ -65,7 +100,7 @@ VIEWED_TO_END = {
     "content_time_spent": 45.0,
     "media_time_spent": 75.0,
     "unique_time_played": 45.0,
-    "average_minute_audience": 0.746,
+    "average_minute_audience": CLOSE(45 / 60.3333333333333, abs=0.0002),
     "progress_10": 1,
     "progress_25": 1,
     "progress_50": 1,
@@ -79,6 +114,7 @@ VIEWED_TO_END = {
     "estimated_streams": 1,
     "authorized": 0,
     "media_downloaded": None,
+    "seconds_since_last_call": 0.0,
     "ad_starts": 3,
     "ad_completes": 3,
     "ad_time_spent": 30.0,
@@ -147,7 +183,7 @@ ABANDONED = {
     "progress_75": 0,
     "error_events": 1,
     "drops_before_start": 0,
-    "average_bitrate": 10.0,
+    "average_bitrate": 10,
     "average_bitrate_bucket": "0-99",
     # The page lets the playhead run 8 seconds in 3; the other 5 are taken for a jump.
     "unique_time_played": 28.0,
@@ -160,7 +196,7 @@ ABANDONED = {
         ("", {}),
         ("error-span=excluded", {"content_time_spent": 28.0, "media_time_spent": 43.0}),
         ("unique-jump=all", {"unique_time_played": 33.0}),
-        ("bitrate-unit=kbps", {"average_bitrate": 10000.0, "average_bitrate_bucket": "10000-10099"}),
+        ("bitrate-unit=kbps", {"average_bitrate": 10000, "average_bitrate_bucket": "10000-10099"}),
     ],
 )
 def test_timeline_2_comes_to_what_its_page_implies(assume: str, changed: dict[str, Any]) -> None:

@@ -56,7 +56,16 @@ PARTS = [
         at(10, "adBreakStart", 10, POD),
         at(10, "adStart", 10, AD),
         at(13, "adComplete", 10),
-        ads=[{"ad": "ad", "pod_second": 10, "pod_position": 1, "ad_completes": 1, "ad_time_spent": 3.0}],
+        ads=[
+            {
+                "ad": "ad",
+                "pod": "1_10",
+                "pod_second": 10,
+                "pod_position": 1,
+                "ad_completes": 1,
+                "ad_time_spent": 3.0,
+            }
+        ],
         ad_count=1,
     ),
     case(

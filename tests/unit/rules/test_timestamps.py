@@ -34,3 +34,14 @@ def test_every_rule_is_tried_and_has_the_grade_of_the_catalogue() -> None:
 def test_a_ts_that_goes_back_far_is_an_error(behind: float, severity: Severity) -> None:
     found = [each for result in late(behind).audit() for each in result.findings if each.rule == "timestamp-order"]
     assert [each.severity for each in found] == [severity]
+
+
+def test_events_before_the_start_are_said_with_what_they_cost() -> None:
+    queued = Timeline().start().at(1, "adBreakStart", ts=-5).at(1.1, "adStart", ts=-4.5).at(1.2, "adComplete", ts=-0.5)
+    (hit,) = (each for each in queued.audit()[0].findings if each.rule == "event-before-start")
+
+    begin = queued.begin_ms
+    assert hit.message == (
+        f"adBreakStart: playerTime.ts is {begin - 5000}, before the sessionStart's {begin} (3 such events); expected "
+        "a later one; 5.0 s are not in the metrics (--assume before-start=counted counts them) (event 1, -5.0 s in)"
+    )

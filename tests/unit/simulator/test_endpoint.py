@@ -8,6 +8,7 @@ import pytest
 from support.exchanges import NOW, Player, event, request, start, start_with
 from support.simulator import MINUTE, PING, SCHEMAS, open_player
 from support.timelines import TIMELINES
+from tapehead.protocol.backend_limits import Timeouts
 from tapehead.protocol.routes import sid_of_location
 from tapehead.protocol.schemas import Schemas, build_schema
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, fingerprint, mint, read
@@ -119,6 +120,22 @@ def test_time_can_run_faster_for_the_back_end() -> None:
     player.open()
 
     assert [player.send("ping", 1, at=9), player.send("ping", 2, at=20)] == [204, 410]
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "statuses"),
+    [
+        (Timeouts(), [204, 410, 410]),
+        (Timeouts(idle_minutes=20), [204, 204, 410]),
+        (Timeouts(idle_minutes=20, stalled_minutes=60), [204, 204, 204]),
+    ],
+)
+def test_timeouts_are_those_of_the_back_end(timeouts: Timeouts, statuses: list[int]) -> None:
+    """The playhead rests all the time: 9 minutes, 15 more, and 16 more make 40."""
+    player = Player(Simulator(SCHEMAS, timeouts=timeouts, random_bytes=token_bytes))
+    player.open()
+
+    assert [player.send("ping", 0, at=minute * MINUTE) for minute in (9, 24, 40)] == statuses
 
 
 def test_an_event_that_is_refused_keeps_nothing_open(player: Player) -> None:

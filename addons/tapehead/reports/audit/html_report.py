@@ -56,7 +56,7 @@ class MetricRow(NamedTuple):
 
     name: str
     value: str
-    variable: str
+    path: str
     definition: str
 
 
@@ -108,7 +108,7 @@ def view_of(number: int, session: Mapping[str, Any], detail: Detail) -> SessionV
         MetricRow(
             metric.key.replace("_", " "),
             value_of(metrics[metric.key], metric.unit),
-            metric.variable,
+            ", ".join(filter(None, (metric.variable, metric.xdm))),
             metric.definition,
         )
         for metric in METRICS

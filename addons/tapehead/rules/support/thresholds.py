@@ -3,6 +3,7 @@
 import msgspec
 
 from tapehead.protocol import backend_limits
+from tapehead.protocol.backend_limits import Timeouts
 
 
 class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
@@ -39,3 +40,8 @@ class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
     states: int = backend_limits.STATES
     kept_sending: int = 3
     clock_skew_seconds: float = 60
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The back end's timeouts among them."""
+        return Timeouts(self.idle_minutes, self.stalled_minutes, self.session_hours)

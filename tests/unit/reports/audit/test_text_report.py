@@ -67,7 +67,7 @@ def test_a_place_names_recording_line_and_session() -> None:
 
 def test_metrics_come_with_verbose() -> None:
     assert "content_time_spent" not in render_text(REPORT, NARROW)
-    assert re.search(r"content_time_spent +44\.99\d s", render_text(REPORT, TextStyle(80, verbose=True)))
+    assert re.search(r"content_time_spent +45 s", render_text(REPORT, TextStyle(80, verbose=True)))
 
 
 def test_markup_in_values_is_text() -> None:
@@ -135,7 +135,10 @@ def test_number(value: float, shown: str) -> None:
         (0.74581234, "fraction", "0.7458123"),
         (3.2, "kilobits per second", "3.2 kbit/s"),
         ("[0-5]", "text", "[0-5]"),
-        (12.5, "seconds", "12.5 s"),
+        (0.0001157407407, "fraction", "0.0001157407"),
+        (12.5, "seconds", "13 s"),
+        (12.499, "seconds", "12 s"),
+        (86_400.2, "seconds", "86,400 s"),
     ],
 )
 def test_a_metric_is_shown_with_its_unit(value: object, unit: str, shown: str) -> None:
