@@ -86,6 +86,7 @@ class EventReader:
             arrived_ms,
             schemas or built_in_schemas(),
             expected,
+            closed_by=exchange.closed_by,
         )
 
 

@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"  # sessionComplete came
     ENDED = "ended"  # sessionEnd came, and no sessionComplete
     SILENT = "silent"  # neither came; the back end closes it by its timeout
+    END_NOT_SAVED = "end not saved"  # neither came, but the last event's body was not saved: it may have been one
     TIMED_OUT = "timed out"  # the back end had closed it before its last events came
     UNKNOWN_SESSION = "unknown session"  # the endpoint answered 404 or 410 before the session's end
     START_REFUSED = "start refused"  # the endpoint did not open it
@@ -110,4 +111,7 @@ def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) 
         return Outcome.UNKNOWN_SESSION
     if any(step.after.life is Life.COMPLETED for step in steps):
         return Outcome.COMPLETED
-    return Outcome.ENDED if steps[-1].after.life is Life.ENDED else Outcome.SILENT
+    last = steps[-1].after
+    if last.life is Life.ENDED:
+        return Outcome.ENDED
+    return Outcome.END_NOT_SAVED if last.may_be_over else Outcome.SILENT

@@ -163,7 +163,7 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
         return
     parsed = None if exchange.request.coded else exchange.request.json()
     in_array = exchange.call is not Call.EVENT and isinstance(parsed, list)
-    delivery = {
+    delivery: dict[str, Any] = {
         "arrived_ms": arrived_ms,
         "answered_ms": arrived_ms + exchange.elapsed_ms,
         "status": exchange.response.status if exchange.response else None,
@@ -176,6 +176,11 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
         "order": exchange.order,
         "saved": exchange.request.saved,
     }
+    if not exchange.request.saved:
+        # What opens a session says so by its call.
+        opens, in_array = exchange.call is Call.SESSION, exchange.call is Call.DOWNLOADED
+        yield Event(type="sessionStart" if opens else None, **delivery | {"in_array": in_array})
+        return
     for index, body in enumerate(parsed or [None] if in_array else [parsed]):
         yield read_event(body, index=index, **delivery)
 

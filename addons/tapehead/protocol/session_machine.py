@@ -32,7 +32,9 @@ class State(NamedTuple):
         life, playback, ad_break, ad, chapter: the five machines.
         states: the names of the player states that are on.
         known_states: the first MOST_STATES names that were started or ended; others are ignored.
-        late: whether the session's beginning was not recorded.
+        late: whether the session's beginning, or the body of an event in it, was not recorded.
+        blind: whether a body was not saved, so that what is unsure may be open.
+        may_be_over: whether the last events, pings aside, have bodies that were not saved: one may be the sessionEnd.
     """
 
     life: Life = Life.UNOPENED
@@ -43,6 +45,8 @@ class State(NamedTuple):
     states: frozenset[str] = frozenset()
     known_states: frozenset[str] = frozenset()
     late: bool = False
+    blind: bool = False
+    may_be_over: bool = False
 
     @property
     def in_ad(self) -> bool:
@@ -63,6 +67,12 @@ class State(NamedTuple):
     def in_main_content(self) -> bool:
         """True while neither a break nor an ad is open."""
         return not (self.in_ad or self.in_break)
+
+    @property
+    def is_surely_in_main_content(self) -> bool:
+        """True while neither a break nor an ad is open, and none can be by an event whose body was not saved."""
+        unsure = self.blind and (self.ad is Part.UNSURE or self.ad_break is AdBreak.UNSURE)
+        return self.in_main_content and not unsure
 
 
 UNOPENED = State()
@@ -97,6 +107,8 @@ def run(events: Iterable[Event]) -> Iterator[Step]:
 
 def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
     """Return the state of a session after `event` came in `state`, and the violations."""
+    if is_unknown(event):
+        return lose_sight(state), ()
     active, event_type = ACTIVE_MACHINES[state.life], event.type or ""
     moves: dict[str, Any] = {}
     violations: list[Violation] = []
@@ -105,10 +117,26 @@ def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
             moves[machine], violation = find_transition(machine, getattr(state, machine), event_type)
             violations += [Violation(violation)] if violation else []
     after = state._replace(**moves)
+    if state.may_be_over:
+        if event_type == TIMEOUT:
+            violations = [each for each in violations if each.kind is not ViolationKind.SESSION_NOT_CLOSED]
+        elif event_type != "ping":
+            after = after._replace(may_be_over=False)
     for name, switch_event in _switches(state, event) if "state" in active else ():
         after, violation = _switch(after, name, switch_event)
         violations += [Violation(violation, name)] if violation else []
     return after, tuple(violations)
+
+
+def is_unknown(event: Event) -> bool:
+    """Return whether an event may have been any, since its body was not saved; one that opens a session is known."""
+    return not event.saved and (event.type is None or event.in_array)
+
+
+def lose_sight(state: State) -> State:
+    """Return the state after an event that may have been any: as if the recording began there, but for its life."""
+    life = Life.OPEN if state.life is Life.UNOPENED else state.life
+    return UNSURE._replace(life=life, blind=True, may_be_over=True)
 
 
 def close(state: State) -> tuple[State, tuple[Violation, ...]]:
@@ -121,6 +149,8 @@ def table_cells_of(state: State, event: Event) -> Iterator[tuple[str, StrEnum, s
 
     A statesUpdate reaches the machine of player states once for each name, as stateStart or stateEnd.
     """
+    if is_unknown(event):
+        return
     active = ACTIVE_MACHINES[state.life]
     yield from ((name, getattr(state, name), event.type or "") for name in _MACHINES if name in active)
     for name, event_type in _switches(state, event) if "state" in active else ():

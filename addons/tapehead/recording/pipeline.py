@@ -88,7 +88,15 @@ class ExchangePipeline:
                     except ValueError as error:
                         logger.warning("a schema from the endpoint is not used: %s", error)
             request, response = exchange.request, exchange.response
-            return check_exchange(exchange.call, request, response, exchange.error, arrived * 1000, self._schemas)
+            return check_exchange(
+                exchange.call,
+                request,
+                response,
+                exchange.error,
+                arrived * 1000,
+                self._schemas,
+                closed_by=exchange.closed_by,
+            )
         except Exception as error:  # noqa: BLE001 - stored unchecked is better than not stored
             self._record_failure("checking a call", error, exchange)
             return []

@@ -49,6 +49,24 @@ NOT_JSON = Rule(
 )
 
 
+BODY_NOT_SAVED = Rule(
+    id="body-not-saved",
+    severity=Severity.INFO,
+    when="The exporter or the proxy did not save a POST's body, or the client sent only part of it.",
+    why=(
+        "The event may have been any: it counts for nothing in the metrics, and what it began or ended is unknown. "
+        "Rules judge its neighbours with that in mind."
+    ),
+    fix=(
+        "Record with tapehead, or export with contents; Chrome leaves out bodies of sendBeacon and keepalive requests, "
+        "mitmproxy those that it streams (stream_large_bodies)."
+    ),
+    bad="a HAR entry with bodySize 115 and no postData",
+    good="the same with postData.text",
+    source="Observed: puppeteer#8715, playwright#12231",
+)
+
+
 NOT_AN_OBJECT = Rule(
     id="not-an-object",
     severity=Severity.ERROR,
@@ -65,8 +83,18 @@ NOT_AN_OBJECT = Rule(
 )
 
 
+_UNKNOWN_EVENT = "type, playhead, ts and parameters of this event are unknown, and no metric counts it"
+_UNKNOWN = {
+    Call.SESSION: "content, player and ts of this sessionStart are unknown, and metrics that need them are empty",
+    Call.DOWNLOADED: "the events of this downloaded session are unknown, and no metric counts them",
+}
+
+
 def check_body(call: Call, request: Request, arrived_ms: float, schemas: Schemas) -> Iterator[Finding]:
     """Yield the findings in the body of a request that came at `arrived_ms`, milliseconds since 1970."""
+    if not request.saved:
+        yield BODY_NOT_SAVED.finding("", f"the body was not saved; {_UNKNOWN.get(call, _UNKNOWN_EVENT)}")
+        return
     try:
         parsed = parse_body(request)
     except ValueError as error:

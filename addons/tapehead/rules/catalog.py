@@ -28,6 +28,7 @@ RULES: dict[str, Rule] = {
     rule.id: rule
     for rule in (
         body.NOT_JSON,
+        body.BODY_NOT_SAVED,
         body.NOT_AN_OBJECT,
         body.CONTENT_TYPE,
         body.UNKNOWN_EVENT_TYPE,
@@ -51,6 +52,7 @@ RULES: dict[str, Rule] = {
         response.UNEXPECTED_STATUS,
         response.NO_LOCATION,
         response.NO_RESPONSE,
+        response.CLIENT_LEFT,
         delivery.SESSION_START_MISPLACED,
         delivery.UNKNOWN_SESSION,
         timestamps.EVENT_BEFORE_START,

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 import msgspec
 
-from tapehead.protocol.exchange import Finding, Severity
+from tapehead.protocol.exchange import ClosedBy, Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
@@ -44,6 +44,8 @@ def check_exchange(
     arrived_ms: float,
     schemas: Schemas,
     expected: Iterable[Finding] = (),
+    *,
+    closed_by: ClosedBy | None = None,
 ) -> list[Finding]:
     """Return the findings in one exchange.
 
@@ -55,12 +57,13 @@ def check_exchange(
         arrived_ms: when the request came, milliseconds since 1970.
         schemas: the schemas in use.
         expected: the findings about what users expect of the body; those that repeat one of its own are left out.
+        closed_by: who closed the connection before the answer, or None.
     """
     found = check_request(call, request, arrived_ms, schemas, expected)
     # A ping takes no params at all: which of them are misplaced or unknown does not matter.
     needless = tuple(f"{finding.path}." for finding in found if finding.rule == PING_PARAMS.id)
     found = [each for each in found if not (needless and each.rule in _OF_KEYS and each.path.startswith(needless))]
-    for answer in check_answer(call, request, response, error):
+    for answer in check_answer(call, request, response, error, closed_by):
         refused = response is not None and response.status in BODY_REFUSED
         cause = find_cause(found, answer.message) if refused and answer.rule == REJECTED.id else None
         if cause is None:

@@ -2,6 +2,7 @@
 
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
+from tapehead.protocol.session_machine import is_unknown
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules import delivery
 from tapehead.rules.support.rule import Rule
@@ -34,14 +35,14 @@ NO_PLAY = Rule(
 )
 
 
-@step_check(NO_PLAY, types=("ping", "play", "adStart"))
+@step_check(NO_PLAY)
 def check_play(session: SessionView, report: Report) -> StepCheck:
-    """Report pings or ads in a session that never plays main content."""
+    """Report pings or ads in a session that never plays main content, as far as bodies were saved."""
     if session.start is None:
         return
     first: Event | None = None
     while step := (yield):
-        if step.event.type == "play" and step.before.in_main_content:
+        if is_unknown(step.event) or (step.event.type == "play" and step.before.in_main_content):
             return
         if first is None and step.event.type in ("ping", "adStart"):
             first = step.event

@@ -88,7 +88,7 @@ def check_flood(session: SessionView, report: Report) -> StepCheck:
             continue
         if earlier and earlier.ts is not None and event.ts is not None:
             ms = event.ts - earlier.ts
-            main = not left_content and step.before.in_main_content
+            main = not left_content and step.before.is_surely_in_main_content
             quick = quick + 1 if main and 0 <= ms < thresholds.main_ping_seconds * 1000 else 0
             hasty = 0 <= ms < thresholds.ping_flood_seconds * 1000
             if not flooding and (hasty or quick >= _TIMES_IN_A_ROW):

@@ -5,7 +5,7 @@ import math
 from tapehead.protocol import keys
 from tapehead.protocol.events import LIVE_LENGTH, Event
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.session_machine import State
+from tapehead.protocol.session_machine import State, is_unknown
 from tapehead.protocol.transitions import Life, Playback
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
@@ -89,7 +89,7 @@ def check_frozen(session: SessionView, report: Report) -> StepCheck:
 
 
 def _plays(state: State) -> bool:
-    return state.playback is Playback.PLAYING and state.life is Life.OPEN and state.in_main_content
+    return state.playback is Playback.PLAYING and state.life is Life.OPEN and state.is_surely_in_main_content
 
 
 PLAYHEAD_IN_AD = Rule(
@@ -141,7 +141,7 @@ def check_pauses(session: SessionView, report: Report) -> StepCheck:
         event = step.event
         if event.type == "pauseStart":
             pause = event
-        elif event.type == "play" or step.before.life is Life.ENDED:
+        elif event.type == "play" or is_unknown(event) or step.before.life is Life.ENDED:
             pause = None
         elif event.type == "ping" and pause and _has_moved(session, pause, event):
             message = f"ping: {_PATH} is {_playhead_of(event)} in the pause of event {pause.index}"

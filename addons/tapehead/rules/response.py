@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tapehead.protocol import routes
-from tapehead.protocol.exchange import Finding, Severity
+from tapehead.protocol.exchange import ClosedBy, Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import DOCUMENTED_STATUSES, Call, sid_of_location
 from tapehead.rules.support.rule import Rule
@@ -59,7 +59,7 @@ NO_LOCATION = Rule(
 NO_RESPONSE = Rule(
     id="no-response",
     severity=Severity.ERROR,
-    when="The connection failed or timed out before an answer.",
+    when="The connection failed or timed out before an answer, and it was not the client that closed it.",
     why="Whether the event counts is unknown; SDKs do not send an event again.",
     fix="Check the network and the endpoint's URL; send again, in order, what has no answer.",
     bad="ping, connection reset",
@@ -68,9 +68,29 @@ NO_RESPONSE = Rule(
 )
 
 
-def check_answer(call: Call, request: Request, response: Response | None, error: str | None) -> Iterator[Finding]:
+CLIENT_LEFT = Rule(
+    id="client-left",
+    severity=Severity.INFO,
+    when="The client closed the connection before the answer, as a page does that is left or closed.",
+    why=(
+        "The endpoint gets a request that arrived whole, and counts it most likely; one that was cut is lost. "
+        "On a slow network browsers cut the last events, sessionEnd among them."
+    ),
+    fix="Send what goes out as the page is left with fetch(..., {keepalive: true}) or navigator.sendBeacon.",
+    bad="fetch(url, {method: 'POST', body}) in a pagehide handler",
+    good="fetch(url, {method: 'POST', body, keepalive: true}) in a pagehide handler",
+    source="Observed: sentry-javascript#5697, umami#3489",
+)
+
+
+def check_answer(
+    call: Call, request: Request, response: Response | None, error: str | None, closed_by: ClosedBy | None = None
+) -> Iterator[Finding]:
     """Yield the finding in the answer to a call, or for its absence."""
-    if response is None:
+    if response is None and closed_by == "client":
+        sent = "its request was whole" if request.saved else "only part of its request came"
+        yield CLIENT_LEFT.finding("", f"the client closed the connection before the answer ({error}); {sent}")
+    elif response is None:
         yield NO_RESPONSE.finding("", f"no answer: {error}")
     elif response.status >= 400:
         yield REJECTED.finding("", f"the endpoint answered {response.status}{_reason(response)}")

@@ -10,6 +10,8 @@ HOUR_MS = 60 * MINUTE_MS
 class Intervals:
     """The times of a session up to its current step, in milliseconds of ts.
 
+    Of an event whose body was not saved, the ts is taken to be as far from its arrival as that of the event before.
+
     One event whose ts lies back is passed over; a clock that was set back, so that the next one lies back, too, is
     followed.
 
@@ -31,14 +33,19 @@ class Intervals:
         self.first_ts: int | None = None
         self.gap_ms: int | None = None
         self.rest_ms = 0
+        self._delay_ms: float | None = None
         self.restarts: bool | None = None
 
     def add(self, step: Step) -> None:
         """Take the session's next step."""
         ts, playhead = step.event.ts, step.event.playhead
         self.gap_ms = None
-        if ts is None:
+        if ts is not None:
+            self._delay_ms = step.event.arrived_ms - ts
+        elif step.event.saved or self._delay_ms is None:
             return
+        else:
+            ts = round(step.event.arrived_ms - self._delay_ms)
         if self.first_ts is None or self._last is None:
             self.first_ts = self._last = ts
         if ts >= self._last:

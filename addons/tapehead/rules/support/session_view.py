@@ -22,7 +22,8 @@ class SessionView:
         start: the event that opened the session, whatever its type; None if that was not recorded.
         downloaded: whether the session came in one array, after the fact.
         opened: whether there was a session to send events to, as far as the recording tells.
-        resumed: whether the session goes on with another one, and may repeat what was open there.
+        resumed: whether the session goes on with another one, and may repeat what was open there; true, too, if that is
+            not known.
         live: whether the content is live, so that playheads are seconds of the day.
         length: the content's length in seconds, if it is known and above 0.
         arrived: the events so far, in the order of arrival.
@@ -38,7 +39,8 @@ class SessionView:
         self.start = first if first.call in (Call.SESSION, Call.DOWNLOADED) else None
         self.downloaded = first.in_array
         self.opened = first.in_array or first.sid is not None
-        self.resumed = self.start is not None and self.start.params.get(keys.MEDIA_RESUME) is True
+        resumes = self.start is not None and self.start.params.get(keys.MEDIA_RESUME) is True
+        self.resumed = resumes or (self.start is not None and not self.start.saved)
         self.live = is_live(self.start)
         length = self.start.number(keys.MEDIA_LENGTH) if self.start else None
         self.length = length if length and length > 0 else None
