@@ -103,7 +103,7 @@ def forwarded_store(
             raise UsageError("--out needs --on-miss forward; replay records nothing else")
         return None
     if out is None:
-        files = find_inputs(recordings)
+        files = find_inputs(recordings).files
         if len(files) != 1 or not files[0].named or files[0].path == STDIN:
             raise UsageError("forwarded calls need a recording; pass --out FILE, unless one file is replayed")
         out = files[0].path

@@ -63,7 +63,8 @@ def read_lines(lines: Iterable[bytes], recording: str = "") -> Iterator[Entry | 
         except ValueError as error:
             torn = not line.endswith(b"\n")
             reason = str(error).replace("JSON is malformed", "malformed JSON", 1)
-            yield BadLine(number, "a write cut short" if torn else f"not an exchange: {reason}", torn)
+            is_cut = torn and "truncated" in reason
+            yield BadLine(number, "a write cut short" if is_cut else f"not an exchange: {reason}", torn)
 
 
 def convert(

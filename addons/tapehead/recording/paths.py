@@ -2,12 +2,13 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.errors import RecordingError, UsageError
+from tapehead.text import count_of
 
 COMPRESSED_SUFFIX = ".zst"
 
@@ -32,6 +33,8 @@ STDIN = Path("-")
 
 # Names of recordings, plain and compressed.
 PATTERNS = ("*.jsonl", "*.jsonl.zst")
+# Other files in folders that are named.
+MOST_NAMED = 5
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -70,7 +73,18 @@ class InputFile(NamedTuple):
     named: bool
 
 
-def find_inputs(paths: Iterable[str | Path], warn: Callable[[str], None] | None = None) -> list[InputFile]:
+class FoundInputs(NamedTuple):
+    """The recordings that were found, and the other files in the folders that were named."""
+
+    files: list[InputFile]
+    ignored: list[Path]
+
+
+def find_inputs(
+    paths: Iterable[str | Path],
+    warn: Callable[[str], None] | None = None,
+    recognises: Callable[[Path], bool] | None = None,
+) -> FoundInputs:
     """Return the recordings that files, folders and shell-style patterns stand for, each once, in the order given.
 
     A folder stands for the recordings in it and in the folders in it, by name. A path that exists is no pattern.
@@ -78,29 +92,57 @@ def find_inputs(paths: Iterable[str | Path], warn: Callable[[str], None] | None 
     Args:
         paths: the files, folders and patterns; `-` for stdin.
         warn: called with one line about each folder without a recording.
+        recognises: returns whether a file in a folder that is not named like a recording is to be read, too.
 
     Raises:
         RecordingError: a folder that was named holds no recording, and there is no `warn`.
     """
     found: dict[Path, InputFile] = {}
+    ignored: dict[Path, None] = {}
     for given in map(Path, paths):
         exists = glob.glob(glob.escape(str(given)))  # noqa: PTH207 - Path.glob takes no absolute patterns
         matches = exists or sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207
         for path in map(Path, matches or [str(given)]):
-            inside = find_recordings(path) if os.path.isdir(path) else [path]  # noqa: PTH112 - Path.is_dir may raise
-            if not inside:
-                problem = f"there is no recording ({', '.join(PATTERNS)}) in {path}"
-                if warn:
-                    warn(problem)
-                elif path == given:
-                    raise RecordingError(problem)
+            inside = [path]
+            if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
+                inside, left = find_recordings(path, recognises)
+                ignored |= dict.fromkeys(left)
+                if not inside:
+                    problem = f"there is no recording ({', '.join(PATTERNS)}) in {path}"
+                    problem += f"; {line}" if (line := ignored_line(left)) else ""
+                    if warn:
+                        warn(problem)
+                    elif path == given:
+                        raise RecordingError(problem)
             for file in inside:
                 key = file if file == STDIN else file.resolve()
                 earlier = found.get(key, InputFile(file, named=False))
                 found[key] = InputFile(earlier.path, earlier.named or file == given)
-    return list(found.values())
+    return FoundInputs(list(found.values()), [path for path in ignored if path.resolve() not in found])
 
 
-def find_recordings(folder: Path) -> list[Path]:
-    """Return the recordings in a folder and its subfolders, by name: a full one before the one that came after it."""
-    return sorted({path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()})
+def find_recordings(folder: Path, recognises: Callable[[Path], bool] | None = None) -> tuple[list[Path], list[Path]]:
+    """Return the recordings in a folder and its subfolders, and the other files there that are not hidden.
+
+    They are sorted by name: a full recording before the one that came after it.
+    """
+    inside = {path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()}
+    left: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path in inside or is_hidden or not path.is_file():
+            continue
+        if recognises and recognises(path):
+            inside.add(path)
+        else:
+            left.append(path)
+    return sorted(inside), left
+
+
+def ignored_line(paths: Sequence[Path]) -> str:
+    """Return a line on files in folders that are not read; empty if there are none."""
+    if not paths:
+        return ""
+    names = ", ".join(path.name for path in paths[:MOST_NAMED])
+    more = len(paths) - MOST_NAMED
+    return f"{count_of(len(paths), 'other file')} not read: {names}{f' and {more} more' if more > 0 else ''}"

@@ -4,19 +4,23 @@ import heapq
 import itertools
 import logging
 import math
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from io import BufferedReader, BytesIO
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import zstandard
 
 from tapehead.errors import RecordingError
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
+from tapehead.recording.documents import exchange_lines, is_appendable
+from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
-from tapehead.recording.paths import STDIN, InputFile, find_inputs, name_of, unreadable
+from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line, name_of, unreadable
 from tapehead.recording.zstd_frames import MAGIC
 
 logger = logging.getLogger(__name__)
@@ -54,6 +58,27 @@ def read_recordings(
     return RecordingReader(paths, warn).entries(on_progress)
 
 
+class OtherFormats(Protocol):
+    """Reading of files in other formats than that of recordings."""
+
+    @property
+    def attached(self) -> Collection[Path]:
+        """Files that are parts of those that were read."""
+        ...
+
+    def recognises(self, path: Path) -> bool:
+        """Return whether a file is of such a format."""
+        ...
+
+    def advise(self, path: Path) -> str | None:
+        """Return a sentence with the way out for a file of a known format that cannot be read; None for others."""
+        ...
+
+    def load(self, paths: Sequence[Path]) -> Mapping[Path, list[Entry] | RecordingError]:
+        """Return the entries of files in order of time, or why there are none."""
+        ...
+
+
 class RecordingReader:
     """Recordings as one stream of entries, merged by time across files; the lines of a file keep their order.
 
@@ -64,9 +89,10 @@ class RecordingReader:
         paths: as for `read_recordings`.
         warn: as for `read_recordings`.
         strict: whether a file that was named and cannot be read ends the reading; if not, `warn` gets the reason.
+        other: reads files in other formats; None for recordings alone.
 
     Attributes:
-        files: the recordings that were found.
+        files: the files that were found.
         exchanges: the number of exchanges read so far.
         unreadable: the files that were named and could not be read; those in folders and patterns are not listed.
 
@@ -74,11 +100,20 @@ class RecordingReader:
         RecordingError: with `strict`, a folder holds no recording.
     """
 
-    def __init__(self, paths: Iterable[str | Path], warn: Callable[[str], None], *, strict: bool = True) -> None:
+    def __init__(
+        self,
+        paths: Iterable[str | Path],
+        warn: Callable[[str], None],
+        *,
+        strict: bool = True,
+        other: OtherFormats | None = None,
+    ) -> None:
         self._warn = warn
         self._on_progress: Callable[[int, int], None] = lambda _done, _read: None
         self._strict = strict
-        self._inputs = find_inputs(paths, None if strict else warn)
+        self._other = other
+        self._loaded: dict[Path, list[Entry] | RecordingError] = {}
+        self._inputs, self._ignored = find_inputs(paths, None if strict else warn, other.recognises if other else None)
         self._open = self._done = 0
         self.files = tuple(file.path for file in self._inputs)
         self.exchanges = 0
@@ -94,10 +129,14 @@ class RecordingReader:
             RecordingError: with `strict`, a file that was named cannot be read, or no file can.
         """
         self._on_progress = on_progress or self._on_progress
+        self._load()
         if len(self._inputs) == 1:
             yield from self._read(self._inputs[0])
         else:
-            yield from self._merge()
+            duplicates = DuplicateFilter()
+            yield from (entry for entry in self._merge() if not duplicates.is_duplicate(entry))
+            if duplicates.count:
+                self._warn(duplicates.summary())
         if self._strict and not self.exchanges:
             raise RecordingError(f"none of {len(self.files)} recordings can be read")
 
@@ -112,11 +151,21 @@ class RecordingReader:
             entries.setdefault(entry.recording, []).append(entry)
         return {path: entries[name_of(path)] for path in self.files if name_of(path) in entries}
 
+    def _load(self) -> None:
+        """Read the files in other formats, and warn of the files in folders that are left."""
+        attached: Collection[Path] = ()
+        if self._other:
+            paths = [file.path for file in self._inputs if self._other.recognises(file.path)]
+            self._loaded = dict(self._other.load(paths)) if paths else {}
+            attached = self._other.attached
+        if line := ignored_line([path for path in self._ignored if path.resolve() not in attached]):
+            self._warn(line)
+
     def _merge(self) -> Iterator[Entry]:
         # Of each file: the latest time so far, which its next entries do not fall behind; its number; the entry that
         # is due at that time, or None before the file is opened; and the entries after it.
         heap: list[tuple[float, int, Entry | None, Iterator[Entry]]] = [
-            (_first_time(file.path), number, None, self._read(file)) for number, file in enumerate(self._inputs)
+            (self._first_time(file.path), number, None, self._read(file)) for number, file in enumerate(self._inputs)
         ]
         heapq.heapify(heap)
         while heap:
@@ -140,9 +189,10 @@ class RecordingReader:
         try:
             yield from self._warn_of_bad_lines(file.path, hold_open=hold_open)
         except RecordingError as error:
+            advice = self._other.advise(file.path) if self._other else None
             if self._strict and (file.named or len(self._inputs) == 1):
-                raise
-            self._warn(str(error))
+                raise RecordingError(advice or str(error)) from error
+            self._warn(advice or str(error))
             self.unreadable += [file.path] if file.named else []
         finally:
             self._open -= hold_open
@@ -152,7 +202,7 @@ class RecordingReader:
     def _warn_of_bad_lines(self, path: Path, *, hold_open: bool) -> Iterator[Entry]:
         # Only a file with exchanges in it has bad lines; any other file is not a recording.
         begun, bad, waiting = False, 0, list[BadLine]()
-        for item in read_recording(path, hold_open=hold_open):
+        for item in self._items(path, hold_open=hold_open):
             if isinstance(item, BadLine):
                 bad += 1
                 waiting += [item] if bad <= MOST_WARNINGS else []
@@ -168,6 +218,34 @@ class RecordingReader:
                 waiting.clear()
         if bad > MOST_WARNINGS:
             self._warn(f"{name_of(path)}: skipped {bad - MOST_WARNINGS} more lines that are not exchanges")
+
+    def _items(self, path: Path, *, hold_open: bool) -> Iterator[Entry | BadLine]:
+        match self._loaded.pop(path, None):
+            case RecordingError() as error:
+                raise error
+            case None:
+                return read_recording(path, hold_open=hold_open)
+            case entries:
+                return iter(entries)
+
+    def _first_time(self, path: Path) -> float:
+        """Return when the first exchange of a file arrived, milliseconds since 1970.
+
+        It is -inf where that is not known: then the file is opened before all others. Only regular files can be read
+        twice.
+        """
+        loaded = self._loaded.get(path)
+        if isinstance(loaded, list):
+            items: Iterable[Entry | BadLine] = loaded[:SAMPLE_LINES]
+        elif loaded or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
+            return -math.inf
+        else:
+            items = itertools.islice(_read_file(path, hold_open=False), SAMPLE_LINES)
+        try:
+            times = (arrival_of(item.exchange) for item in items if isinstance(item, Entry))
+            return next((time for time in times if time is not None), -math.inf)
+        except (RecordingError, OSError):  # reported once it is read
+            return -math.inf
 
 
 def read_recording(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
@@ -202,29 +280,17 @@ def check_recording(path: Path) -> None:
         RecordingError: it is not a recording that this tapehead can add to.
     """
     sample = list(itertools.islice(_read_file(path), SAMPLE_LINES))
+    with suppress(zstandard.ZstdError):
+        if sample and not is_appendable(next(filter(None, _unpack(_chunks(path, hold_open=True))), b"")):
+            raise RecordingError(f"{path} is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
     if sample and not any(isinstance(item, Entry) or item.torn for item in sample):
         raise RecordingError(f"{path} is not a recording; name another file")
-
-
-def _first_time(path: Path) -> float:
-    """Return when the first exchange of a file arrived, milliseconds since 1970.
-
-    It is -inf where that is not known: then the file is opened before all others. Only regular files can be read twice.
-    """
-    try:
-        if not path.is_file():
-            return -math.inf
-        items = itertools.islice(_read_file(path, hold_open=False), SAMPLE_LINES)
-        times = (arrival_of(item.exchange) for item in items if isinstance(item, Entry))
-        return next((time for time in times if time is not None), -math.inf)
-    except (RecordingError, OSError):  # reported once it is read
-        return -math.inf
 
 
 def _read_file(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
     line = 0
     try:
-        for item in read_lines(_lines(_chunks(path, hold_open=hold_open)), name_of(path)):
+        for item in read_lines(exchange_lines(_unpack(_chunks(path, hold_open=hold_open))), name_of(path)):
             yield item
             line = item.line
     except zstandard.ZstdError as error:
@@ -256,27 +322,16 @@ def _chunks(path: Path, *, hold_open: bool) -> Iterator[bytes]:
             yield chunk
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a recording, unpacked if it is compressed."""
+def _unpack(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the text of a recording, unpacked if it is compressed."""
     start = b""
     while len(start) < len(MAGIC) and (chunk := next(chunks, b"")):
         start += chunk
     chunks = itertools.chain([start], chunks)
-    rest: list[bytes] = []
-    for piece in _unpack(chunks) if start.startswith(MAGIC) else chunks:
-        for line in BytesIO(piece):
-            if not line.endswith(b"\n"):
-                rest.append(line)
-            elif rest:
-                yield b"".join((*rest, line))
-                rest.clear()
-            else:
-                yield line
-    if rest:
-        yield b"".join(rest)
+    return _decompress(chunks) if start.startswith(MAGIC) else chunks
 
 
-def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _decompress(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what zstd frames hold, as far as they go: a crash may have left the last one unfinished."""
     decoder = zstandard.ZstdDecompressor().decompressobj()
     for chunk in chunks:

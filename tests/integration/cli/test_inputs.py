@@ -123,8 +123,8 @@ def test_files_with_stdin(
 
 @ALL
 def test_many_files_need_few_descriptors(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in range(200):
-        (tmp_path / f"{number:03}.jsonl").write_bytes(LINES[number % len(LINES)])
+    for number, line in enumerate(LINES):
+        (tmp_path / f"{number:03}.jsonl").write_bytes(line)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (60, hard))
     try:

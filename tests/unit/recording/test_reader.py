@@ -61,7 +61,7 @@ def test_an_empty_recording_is_a_problem(tmp_path: Path, content: bytes) -> None
 def test_a_foreign_file_is_a_problem_by_its_first_line(tmp_path: Path) -> None:
     (tmp_path / "a.har").write_bytes(b'\n{\n"log": {}\n}\n')
 
-    assert "a.har is not a recording: line 2: not an exchange: " in _problem(tmp_path / "a.har")
+    assert "a.har is not a recording: line 1: not an exchange: " in _problem(tmp_path / "a.har")
 
 
 def test_a_later_format_is_a_problem(tmp_path: Path) -> None:
@@ -83,13 +83,19 @@ def test_a_torn_recording_is_read_with_one_complaint(tmp_path: Path) -> None:
 # ---- Several, merged by time ----
 
 
-def write(path: Path, times: Iterable[float | str]) -> Path:
-    """A recording with exchanges at these times, seconds after midnight or as they are written."""
-    made = exchange(request(start()), response(201))
+def write(path: Path, times: Iterable[float | str], owner: str | None = None) -> Path:
+    """A recording with exchanges at these times, seconds after midnight or as they are written.
+
+    They are not equal to those of other files, unless the owner is the same.
+    """
+    owner = path.name if owner is None else owner
     lines = []
-    for time in times:
-        changed = exchange(request(start()), response(201), time) if isinstance(time, float | int) else None
-        lines.append(encode(changed or msgspec.structs.replace(made, started=time)))
+    for number, time in enumerate(times):
+        made = exchange(request(start()), response(201), time if isinstance(time, float | int) else 0)
+        started = time if isinstance(time, str) else made.started
+        lines.append(
+            encode(msgspec.structs.replace(made, started=started, session=f"{owner}{time}{number if owner else ''}"))
+        )
     content = b"".join(lines)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content)
@@ -150,11 +156,11 @@ def test_any_split_of_a_recording_reads_as_the_whole(tmp_path: Path, seed: int) 
     for time in times:
         parts[chance.randrange(count)].append(time)
     paths = [
-        write(tmp_path / f"{number}.jsonl{'.zst' if number % 2 else ''}", part)
+        write(tmp_path / f"{number}.jsonl{'.zst' if number % 2 else ''}", part, "")
         for number, part in enumerate(parts)
         if part
     ]
-    whole = write(tmp_path / "whole.jsonl", times)
+    whole = write(tmp_path / "whole.jsonl", times, "")
 
     assert [entry.exchange for entry in merged(*paths)] == [entry.exchange for entry in merged(whole)]
 
@@ -199,9 +205,20 @@ def test_a_recording_is_closed_once_it_ends(tmp_path: Path) -> None:
 def test_a_folder_stands_for_the_recordings_in_it_and_in_its_folders(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", [1])
     write(tmp_path / "deep" / "b.jsonl.zst", [2])
-    (tmp_path / "notes.txt").write_text("no recording")
+    (tmp_path / ".hidden").write_text("no recording")
 
     assert read(tmp_path) == ["a1", "b1"]
+
+
+def test_other_files_of_a_folder_are_named_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", [1])
+    (tmp_path / "deep").mkdir()
+    for number in range(7):
+        (tmp_path / "deep" / f"{number}.txt").write_text("no recording")
+    told: list[str] = []
+    list(read_recordings([tmp_path, tmp_path / "a.jsonl"], warn=told.append))
+
+    assert told == ["7 other files not read: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 2 more"]
 
 
 def test_a_pattern_stands_for_the_files_and_folders_that_match(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""Exchanges in the text of a recording: one a line, or as other tools rewrite them.
+
+Editors and shells add byte order marks or write UTF-16; `jq .` and `jq -s .` spread exchanges over lines or put them
+into one array. Each exchange comes out on one line.
+"""
+
+import codecs
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BytesIO
+
+import msgspec
+
+# Bytes within which the form of a recording shows.
+_SAMPLE_BYTES = 4096
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# An array, or an object whose first line has its brace alone; after a crash, such a line may stand before a whole one.
+_SPREAD = re.compile(rb'\s*(?:\[|\{[ \t\r]*\n\s*")')
+_DECIDED = re.compile(rb"\s*(?:[^\s{]|\{[ \t\r]*(?:[^ \t\r\n]|\n\s*\S))")
+_OUTSIDE, _INSIDE = re.compile(rb'["\[\]{}]'), re.compile(rb'["\\]')
+_BETWEEN = b" \t\r\n,"
+
+
+def exchange_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield each exchange of a recording as a line; the last one may lack its end."""
+    chunks = filter(None, _in_utf_8(iter(chunks)))
+    start = b""
+    while len(start) < _SAMPLE_BYTES and not _DECIDED.match(start) and (chunk := next(chunks, b"")):
+        start += chunk
+    whole = itertools.chain([start], chunks)
+    if not _SPREAD.match(start):
+        yield from _split_lines(whole)
+        return
+    splitter = _DocumentSplitter()
+    for chunk in whole:
+        yield from splitter.feed(chunk)
+    yield from splitter.close()
+
+
+def is_appendable(start: bytes) -> bool:
+    """Return whether lines can be added to a recording that begins so."""
+    return not start.startswith(_UTF_16) and not _SPREAD.match(start.removeprefix(codecs.BOM_UTF8))
+
+
+def _in_utf_8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield text in UTF-8 without a byte order mark."""
+    start = b""
+    while len(start) < len(codecs.BOM_UTF8) and (chunk := next(chunks, b"")):
+        start += chunk
+    if not start.startswith(_UTF_16):
+        yield start.removeprefix(codecs.BOM_UTF8)
+        yield from chunks
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for chunk in itertools.chain([start], chunks):
+        yield decoder.decode(chunk).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest: list[bytes] = []
+    for chunk in chunks:
+        for line in BytesIO(chunk):
+            if not line.endswith(b"\n"):
+                rest.append(line)
+            elif rest:
+                yield b"".join((*rest, line))
+                rest.clear()
+            else:
+                yield line
+    if rest:
+        yield b"".join(rest)
+
+
+class _DocumentSplitter:
+    """Splits JSON text into the objects in it, also in one array around them; anything else comes as it is."""
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._at = self._depth = 0
+        self._in_string = self._in_array = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take more text, and yield what is complete."""
+        self._text += chunk
+        while match := (_INSIDE if self._in_string else _OUTSIDE).search(self._text, self._at):
+            if match[0] == b"\\" and match.end() == len(self._text):
+                return  # what it escapes comes with the next chunk
+            self._at = match.end()
+            if match[0] == b"\\":
+                self._at += 1
+            elif match[0] == b'"':
+                self._in_string = not self._in_string
+            else:
+                yield from self._take_bracket(match[0])
+        self._at = len(self._text)
+
+    def _take_bracket(self, bracket: bytes) -> Iterator[bytes]:
+        opens = bracket in b"{["
+        if not self._depth and bracket == (b"]" if self._in_array else b"["):
+            self._in_array = opens
+            yield from self._take_text(self._at - 1)
+            self._take(1)
+        elif opens:
+            if not self._depth:
+                yield from self._take_text(self._at - 1)
+            self._depth += 1
+        elif self._depth:
+            self._depth -= 1
+            if not self._depth:
+                yield _on_one_line(self._take(self._at))
+
+    def _take(self, end: int) -> bytes:
+        taken = bytes(self._text[:end])
+        del self._text[:end]
+        self._at -= end
+        return taken
+
+    def _take_text(self, end: int) -> Iterator[bytes]:
+        if text := self._take(end).strip(_BETWEEN):
+            yield _on_one_line(text)
+
+    def close(self) -> Iterator[bytes]:
+        """Yield what is left."""
+        if self._depth:
+            yield self._take(len(self._text))
+        else:
+            yield from self._take_text(len(self._text))
+
+
+def _on_one_line(document: bytes) -> bytes:
+    if b"\n" in document or b"\r" in document:
+        with suppress(msgspec.MsgspecError, RecursionError):
+            return msgspec.json.format(document, indent=-1) + b"\n"
+    return document + b"\n"
