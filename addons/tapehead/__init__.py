@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from tapehead.auditor.settings import AuditSettings as AuditSettings
     from tapehead.comparison.compare import diff as diff
     from tapehead.errors import TapeheadError as TapeheadError
+    from tapehead.interop.reader import read_recordings as read_recordings
     from tapehead.protocol.events import Event as Event
     from tapehead.protocol.exchange import Exchange as Exchange
     from tapehead.protocol.exchange import Finding as Finding
     from tapehead.protocol.exchange import Severity as Severity
-    from tapehead.recording.reader import read_recordings as read_recordings
     from tapehead.replay.replayer import Replayer as Replayer
     from tapehead.server.uvicorn_server import Server as Server
     from tapehead.simulator.endpoint import Simulator as Simulator

@@ -15,7 +15,7 @@ HOMES = {
     "TapeheadError": "tapehead.errors",
     "audit": "tapehead.auditor.recordings_audit",
     "diff": "tapehead.comparison.compare",
-    "read_recordings": "tapehead.recording.reader",
+    "read_recordings": "tapehead.interop.reader",
 }
 
 

@@ -18,6 +18,7 @@ from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import warn
 from tapehead.cli.progress import progress
 from tapehead.errors import RecordingError, UsageError
+from tapehead.interop.reader import open_recordings
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
@@ -68,7 +69,7 @@ def run(recordings: Sequence[str], targets: Sequence[Target], options: AuditOpti
     except ValueError as error:
         raise UsageError(f"--assume: {error}") from error
     date = report_date()
-    reader = RecordingReader(recordings, warn, strict=False)
+    reader = open_recordings(recordings, warn, strict=False)
     outputs = [target.output for target in targets if target.output]
     check_outputs([*outputs, *([options.baseline] if options.baseline else [])], reader.files)
     baseline = BaselineFile(options.baseline, write=options.write_baseline)

@@ -82,15 +82,15 @@ def diff(
     """
     from tapehead.comparison.compare import diff as compare
     from tapehead.comparison.differences import Scope
+    from tapehead.interop.reader import open_recordings
     from tapehead.recording.paths import check_outputs
-    from tapehead.recording.reader import RecordingReader
     from tapehead.reports.diff.difference_lines import totals_of
     from tapehead.reports.report_output import write_report
 
     if not math.isfinite(tolerance):
         raise UsageError(f"invalid --tolerance '{tolerance}': expected a number of seconds, such as 1.5")
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
-    before, after = RecordingReader([base], warn), RecordingReader([new], warn)
+    before, after = open_recordings([base], warn), open_recordings([new], warn)
     check_outputs([output] if output else [], [*before.files, *after.files])
     result = compare(_audit(before), _audit(after), scope)
     names = [str(path) for path in before.files], [str(path) for path in after.files]

@@ -14,10 +14,10 @@ from tapehead.answers import Engine
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
+from tapehead.interop.reader import open_recordings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.recording.paths import check_outputs, private
-from tapehead.recording.reader import RecordingReader
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.redaction.redactor import Redactor
 from tapehead.replay.index import build_index, schemas_of
@@ -159,7 +159,7 @@ class EngineRun:
         self._settings = settings
         self._show = show
         self._shown: set[str] = set()
-        reader = RecordingReader(settings.recordings, warn)
+        reader = open_recordings(settings.recordings, warn)
         if settings.summary:
             check_outputs([settings.summary], reader.files)
             try:  # before the run, not after it

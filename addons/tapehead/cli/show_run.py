@@ -13,10 +13,10 @@ from rich.table import Table
 
 from tapehead.cli.terminal import SHORT_SID, lines_of
 from tapehead.errors import UsageError
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.events import IDENTITY_KEYS
 from tapehead.protocol.exchange import Entry, Severity
 from tapehead.protocol.keys import MEDIA_ID, MEDIA_NAME, MEDIA_PLAYER_NAME
-from tapehead.recording.reader import read_recordings
 from tapehead.replay.index import RecordedSession, build_index
 from tapehead.text import escape_controls
 

@@ -1,24 +1,27 @@
 """Collection calls out of files of any traffic, and counts of everything else in them."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import NamedTuple
 
-from tapehead.protocol.exchange import Exchange, decode, encode
+import msgspec
+
+from tapehead.errors import RecordingError
+from tapehead.interop.missing_locations import join_sessions
+from tapehead.protocol.exchange import Entry, Exchange, decode, encode
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.protocol.routes import Call, Route, allowed_method, find_call
+from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.capture import CapturedCall, build_exchange
+from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.reader import MOST_WARNINGS, PROGRESS_EVERY
-from tapehead.text import escape_controls
+from tapehead.text import count_of, escape_controls
 
 # The year 10000, where dates end, and the longest that a call takes; in seconds.
 _END = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _LONGEST = 7 * 86_400.0
 _WITH_BODY = frozenset(call for call in Call if call is not Call.PREFLIGHT and allowed_method(call) == "POST")
-# Hosts that are remembered, and that are named.
-MOST_HOSTS = 100
-MOST_NAMED = 5
 
 
 class MalformedEntryError(ValueError):
@@ -26,10 +29,19 @@ class MalformedEntryError(ValueError):
 
 
 class CollectedCall(NamedTuple):
-    """A collection call, and when it arrived, seconds since 1970."""
+    """A collection call.
+
+    Attributes:
+        arrived: when it arrived, seconds since 1970.
+        exchange: the call with its response.
+        file: the name of the file that it is in.
+        number: the number of its entry in that file, counted from 1.
+    """
 
     arrived: float
     exchange: Exchange
+    file: str
+    number: int
 
 
 class CallCollector:
@@ -39,9 +51,11 @@ class CallCollector:
         endpoints: the hosts that count as the endpoint.
         warn: called with one line about each malformed entry, up to a bound for each file.
         on_progress: called with the number of files that are done, and of entries read so far.
+        hint: what to do where calls went to other hosts.
 
     Attributes:
         calls: the collection calls, in the order in which they were read.
+        elsewhere: the tracking calls among the other requests, in files with calls.
         others: the number of other requests.
         without_body: the number of calls whose body is missing.
         malformed: the number of entries that could not be understood.
@@ -53,41 +67,43 @@ class CallCollector:
         endpoints: EndpointHosts,
         warn: Callable[[str], None],
         on_progress: Callable[[int, int], None] = lambda _done, _read: None,
+        *,
+        hint: str = "pass --endpoint HOST for those that are the endpoint",
     ) -> None:
         self.calls: list[CollectedCall] = []
+        self.elsewhere = CallsElsewhere()
         self.others = self.without_body = self.malformed = self.entries = 0
         self._endpoints = endpoints
         self._warn = warn
         self._on_progress = on_progress
-        self._files = 0
-        self._similar: Counter[str] = Counter()
-        self._malformed_in_file = 0
+        self._hint = hint
+        self._file = self._source = ""
+        self._files = self._number = self._calls_before = self._malformed_in_file = 0
+        self._elsewhere_in_file = CallsElsewhere()
 
     def count_entry(self) -> None:
         """Count an entry that is read."""
         self.entries += 1
+        self._number += 1
         if self.entries % PROGRESS_EVERY == 0:
             self._on_progress(self._files, self.entries)
 
     def find_route(
-        self, method: str, path: str, hosts: Sequence[str], port: int, *, counts: bool = False
+        self, method: str, target: str, hosts: Sequence[str], port: int, *, counts: bool = False
     ) -> Route | None:
         """Return the collection call that a request is; None for another one, which is counted.
 
         Args:
             method: the request's.
-            path: the request's; a query is allowed.
+            target: the request's path, with its query if there is one.
             hosts: the names that its host goes by.
             port: the host's port.
             counts: whether it went to the endpoint, whatever the host's name is.
         """
-        route = find_call(method, path)
+        route = find_call(method, target)
         if route and (counts or any(self._endpoints.has(host, port) for host in hosts)):
             return route
-        if route:
-            host = hosts[0] if port in (80, 443) else f"{hosts[0]}:{port}"
-            if host in self._similar or len(self._similar) < MOST_HOSTS:
-                self._similar[host] += 1
+        self._elsewhere_in_file.add(method, target, hosts[0], port)
         self.others += 1
         return None
 
@@ -95,8 +111,21 @@ class CallCollector:
         """Count an entry that is no request to collect."""
         self.others += 1
 
+    def start_file(self, name: str) -> None:
+        """Begin with the entries of a file."""
+        self._file, self._source, self._number = name, PurePath(name).name, 0
+        self._calls_before, self._malformed_in_file = len(self.calls), 0
+        self._elsewhere_in_file = CallsElsewhere()
+
+    def start_member(self, member: str) -> None:
+        """Go on with the entries of a file within the file."""
+        self._source = f"{PurePath(self._file).name}/{member}"
+
     def add(self, call: CapturedCall) -> None:
-        """Collect a call. An end before its beginning, or days after it, counts as none.
+        """Collect the call of the latest entry.
+
+        An end before the call's beginning, or days after it, counts as none; a body that is missing although none was
+        sent counts as saved.
 
         Raises:
             MalformedEntryError: no line of a recording can be made of it.
@@ -104,19 +133,22 @@ class CallCollector:
         if not 0 <= call.started < _END:
             raise MalformedEntryError("its time is not between 1970 and 9999")
         elapsed = call.ended - call.started
+        headers = call.request.headers
+        sent_empty = any(name.lower() == b"content-length" and value.strip() == b"0" for name, value in headers)
+        is_saved = call.request.saved or sent_empty or call.route.call not in _WITH_BODY
         try:
-            exchange = build_exchange(call._replace(ended=call.started + (elapsed if 0 <= elapsed <= _LONGEST else 0)))
+            exchange = build_exchange(
+                call._replace(
+                    ended=call.started + (elapsed if 0 <= elapsed <= _LONGEST else 0),
+                    request=call.request._replace(saved=is_saved),
+                    source=self._source,
+                )
+            )
             decode(encode(exchange))
         except (ValueError, TypeError, AttributeError) as error:
             raise MalformedEntryError(f"not an exchange: {error}") from error
-        self.calls.append(CollectedCall(call.started, exchange))
-
-    def count_missing_body(self, call: CapturedCall) -> None:
-        """Count a call without a body, unless it was sent without."""
-        headers = call.request.headers
-        sent_empty = any(name.lower() == b"content-length" and value.strip() == b"0" for name, value in headers)
-        if call.route.call in _WITH_BODY and not call.request.body and not sent_empty:
-            self.without_body += 1
+        self.without_body += not is_saved
+        self.calls.append(CollectedCall(call.started, exchange, self._file, self._number))
 
     def skip_malformed(self, file: str, entry: str, reason: str) -> None:
         """Count an entry that cannot be understood, and warn of the first ones of a file."""
@@ -125,16 +157,50 @@ class CallCollector:
         if self._malformed_in_file <= MOST_WARNINGS:
             self._warn(f"{file}: skipped {entry}, which is malformed: {' '.join(escape_controls(reason).split())}")
 
-    def finish_file(self, file: str) -> None:
-        """Warn of the malformed entries of a file that were only counted."""
-        if (more := self._malformed_in_file - MOST_WARNINGS) > 0:
-            self._warn(f"{file}: skipped {more} more malformed entries")
-        self._malformed_in_file = 0
-        self._files += 1
+    def finish_file(self) -> None:
+        """Warn of the malformed entries of the file that were only counted.
 
-    @property
-    def similar_hosts(self) -> Sequence[str]:
-        """Other hosts that got requests like calls, the most frequent first, each with the number of requests."""
-        named = [f"{escape_controls(host)} ({count})" for host, count in self._similar.most_common(MOST_NAMED)]
-        more = len(self._similar) - len(named)
-        return [*named, f"{more} more"] if more else named
+        Raises:
+            RecordingError: there is no call in it.
+        """
+        if (more := self._malformed_in_file - MOST_WARNINGS) > 0:
+            self._warn(f"{self._file}: skipped {more} more malformed entries")
+        self._files += 1
+        if len(self.calls) == self._calls_before:
+            raise RecordingError(self._explain_emptiness())
+        self.elsewhere.add_all(self._elsewhere_in_file)
+
+    def _explain_emptiness(self) -> str:
+        where = f"among {count_of(self._number, 'request')} in {self._file}"
+        if similar := ", ".join(self._elsewhere_in_file.similar_hosts):
+            return f"no call to the endpoint {where}, but similar ones to {similar}; {self._hint}"
+        if lines := self._elsewhere_in_file.other_protocol_lines():
+            return f"no Media Collection call {where}; {lines[0]}"
+        malformed = f", {self._malformed_in_file} of them malformed" if self._malformed_in_file else ""
+        return f"no Media Collection call {where}{malformed}; save the traffic while the player plays"
+
+    def finish(self) -> list[CollectedCall]:
+        """Return the calls in the order of their arrival, which is counted by file, and warn of what is missing.
+
+        Calls that several files have come once. Session starts without a Location are joined with the calls of their
+        sessions.
+        """
+        counts: dict[str, int] = {}
+        calls: list[CollectedCall] = []
+        duplicates = DuplicateFilter()
+        for call in sorted(self.calls, key=lambda call: call.arrived):
+            if duplicates.is_duplicate(Entry(call.number, call.exchange, call.file)):
+                continue
+            order = counts[call.file] = counts.get(call.file, -1) + 1
+            calls.append(call._replace(exchange=msgspec.structs.replace(call.exchange, order=order)))
+        exchanges, lines = join_sessions([call.exchange for call in calls])
+        if duplicates.count:
+            lines.append(duplicates.summary())
+        if self.without_body:
+            bodies = count_of(self.without_body, "body", "bodies")
+            lines.append(f"the exporter did not save {bodies}; those calls are read without; record with tapehead")
+        if similar := ", ".join(self.elsewhere.similar_hosts):
+            lines.append(f"calls to {similar} are left out; {self._hint}")
+        for line in (*lines, *self.elsewhere.other_protocol_lines()):
+            self._warn(line)
+        return [call._replace(exchange=exchange) for call, exchange in zip(calls, exchanges, strict=True)]

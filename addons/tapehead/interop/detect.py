@@ -1,25 +1,49 @@
 """Detection of a file's format by its content, and unpacking of packed files."""
 
 import codecs
+import re
+import stat
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from enum import Enum, auto
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from tapehead.errors import RecordingError
+from tapehead.interop.attachments import ArchiveFolder, Folder, har_members, open_archive
 from tapehead.interop.collector import CallCollector
-from tapehead.interop.har import read_har
+from tapehead.interop.har import no_attachments, read_har
+from tapehead.interop.har_bodies import Attachments
+from tapehead.interop.unsupported_formats import unsupported_format
 from tapehead.protocol.content_coding import CodingError, decode_content
 from tapehead.recording.paths import STDIN, name_of, unreadable
 from tapehead.recording.zstd_frames import MAGIC
+from tapehead.text import count_of
 
 # The largest size of a packed file's content, in bytes.
 MOST_UNPACKED = 1024 * 1024 * 1024
 _START_BYTES = 512
 # The first bytes of packed files: people pack HAR with gzip, mitmproxy with zlib (.zhar).
 _PACKED = {b"\x1f\x8b": "gzip", MAGIC: "zstd"} | {bytes([0x78, level]): "deflate" for level in (0x01, 0x5E, 0x9C, 0xDA)}
+_ZIP = b"PK\x03\x04"
+_HAR = re.compile(rb'\s*\{\s*"log"\s*:|\s*\{.*"log"\s*:\s*\{', re.DOTALL)
+_RECORDING = re.compile(rb'\s*\[?\s*\{\s*"tapehead"\s*:')
+# A dictionary of mitmproxy: its length, then the length of its first key, and that key.
+_FLOWS = re.compile(rb"\d{1,12}:\d{1,3}:[a-z_]+[;,]")
+_ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SAVE_HAR = "save the traffic as HAR, in a browser's developer tools with Network > Export HAR"
+
+
+class Format(Enum):
+    """Formats that are read."""
+
+    HAR = auto()
+    FLOWS = auto()
+    RECORDING = auto()
 
 
 class PeekableFile:
@@ -47,31 +71,128 @@ class PeekableFile:
         return raw.read()
 
 
-def read_file(path: Path, collector: CallCollector, warn: Callable[[str], None]) -> None:
-    """Collect the calls of a HAR or flow file, packed or not; `-` is stdin.
+def coding_of(start: bytes) -> str | None:
+    """Return the content coding with which a file is packed; None if it is not."""
+    return next((coding for magic, coding in _PACKED.items() if start.startswith(magic)), None)
+
+
+def format_of(start: bytes) -> Format | None:
+    """Return the format of a file that begins so, unpacked; None for any other."""
+    text = _in_utf_8(start)
+    if _RECORDING.match(text):
+        return Format.RECORDING
+    if _HAR.match(text):
+        return Format.HAR
+    return Format.FLOWS if _FLOWS.match(text) else None
+
+
+def peek(path: Path) -> bytes:
+    """Return the first bytes of a file, unpacked; none of what is no file, or cannot be read."""
+    start = b""
+    with suppress(OSError, ValueError):
+        if path == STDIN:
+            # Only what is there: it stays for those who read.
+            buffer = sys.stdin.buffer
+            start = buffer.peek(_START_BYTES) if hasattr(buffer, "peek") else cast(BytesIO, buffer).getvalue()
+        elif stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb") as file:
+                start = file.read(_START_BYTES)
+    start = start[:_START_BYTES]
+    match coding_of(start):
+        case "gzip" | "deflate":
+            with suppress(zlib.error):
+                return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(start, _START_BYTES)
+        case "zstd":
+            import zstandard
+
+            with suppress(zstandard.ZstdError):
+                return zstandard.ZstdDecompressor().decompressobj().decompress(start)[:_START_BYTES]
+    return start
+
+
+def is_archive(path: Path, start: bytes) -> bool:
+    """Return whether a file that begins so is a zip file with HAR files in it."""
+    if not start.startswith(_ZIP) or unsupported_format(path.name, b""):
+        return False
+    if path == STDIN:
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return bool(har_members(archive))
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def read_file(path: Path, collector: CallCollector, warn: Callable[[str], None]) -> set[Path]:
+    """Collect the calls of a HAR or flow file, packed or not, or of a zip file with HAR files; `-` is stdin.
+
+    Returns:
+        The files beside it that are parts of it.
 
     Raises:
-        RecordingError: the file cannot be read, or is neither.
+        RecordingError: the file cannot be read, or is none of these.
     """
     name = name_of(path)
+    folder = Folder(path.parent) if path != STDIN else None
+    collector.start_file(name)
     try:
         with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as opened:
             file = PeekableFile(opened)
-            coding = next((coding for magic, coding in _PACKED.items() if file.start.startswith(magic)), None)
-            if coding:
+            if coding := coding_of(file.start):
                 file = PeekableFile(BytesIO(decode_content(file.read(), coding, MOST_UNPACKED)))
-            start = file.start.removeprefix(codecs.BOM_UTF8).lstrip()
-            if start[:1] in (b"{", b"["):
-                read_har(name, file.read(), collector)
-            elif start[:1].isdigit():
-                from tapehead.interop.flow_files import read_flow_file
-
-                read_flow_file(name, file, collector, warn)
-            elif file.start:
-                raise RecordingError(f"{name} is neither a HAR file nor a flow file of mitmproxy")
+            if file.start.startswith(_ZIP) and not unsupported_format(name, b""):
+                _read_archive(name, file.read(), collector, warn)
             else:
-                raise RecordingError(f"{name} is empty; save the traffic again")
+                _read_plain(name, file, collector, warn, folder.read if folder else no_attachments)
     except CodingError as error:
         raise RecordingError(f"{name} is packed and cannot be unpacked: {error}; save it again") from error
     except OSError as error:
         raise unreadable(path, error, "*.har") from error
+    return folder.attached if folder else set()
+
+
+def _read_archive(name: str, data: bytes, collector: CallCollector, warn: Callable[[str], None]) -> None:
+    with open_archive(name, data) as archive:
+        members = har_members(archive)
+        if not members:
+            raise RecordingError(f"{name} is a zip file without a HAR file in it; {SAVE_HAR}")
+        for member in members:
+            collector.start_member(member)
+            folder = ArchiveFolder(archive, member)
+            read_har(f"{name}/{member}", _in_utf_8(folder.read_member(member) or b""), collector, folder.read)
+            if folder.damaged:
+                files = count_of(len(folder.damaged), "file")
+                warn(f"{name}: {files} with a wrong checksum ({min(folder.damaged)}), used all the same")
+
+
+def _read_plain(
+    name: str, file: PeekableFile, collector: CallCollector, warn: Callable[[str], None], attachments: Attachments
+) -> None:
+    start = _in_utf_8(file.start).lstrip()
+    if advice := advice_on(name, file.start):
+        raise RecordingError(advice)
+    if start[:1] in (b"{", b"["):
+        read_har(name, _in_utf_8(file.read()), collector, attachments)
+    elif start[:1].isdigit():
+        from tapehead.interop.flow_files import read_flow_file
+
+        read_flow_file(name, file, collector, warn)
+    elif file.start:
+        raise RecordingError(f"{name} is neither a HAR file nor a flow file of mitmproxy; {SAVE_HAR}")
+    else:
+        raise RecordingError(f"{name} is empty; save the traffic again")
+
+
+def advice_on(name: str, start: bytes) -> str | None:
+    """Return what to do with a file of a format that is known and not read; None for others."""
+    if format_of(start) or not (unsupported := unsupported_format(name, start)):
+        return None
+    return f"{name} is {unsupported.name}, which tapehead does not read; {unsupported.way_out}"
+
+
+def _in_utf_8(data: bytes) -> bytes:
+    """Return text in UTF-8 without a byte order mark."""
+    for mark, encoding in _ENCODINGS.items():
+        if data.startswith(mark):
+            return data.removeprefix(mark) if encoding == "utf-8-sig" else data.decode(encoding, "replace").encode()
+    return data

@@ -5,17 +5,21 @@ Nothing in those files is run, and nothing that they name is fetched.
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.errors import RecordingError, TapeheadError
 from tapehead.internal_errors import InternalErrors
-from tapehead.interop.collector import CallCollector
+from tapehead.interop.collector import CallCollector, CollectedCall
 from tapehead.interop.detect import read_file
+from tapehead.protocol.exchange import Entry
 from tapehead.protocol.hosts import EndpointHosts
+from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.paths import STDIN, check_outputs, name_of
 from tapehead.recording.pipeline import ExchangePipeline
 from tapehead.recording.pseudonym_keys import pseudonym_key
+from tapehead.recording.reader import read_recording
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.recording.recording_file import RecordingFile
 from tapehead.redaction.redactor import Redactor
@@ -25,7 +29,6 @@ from tapehead.text import count_of
 _MOST_LINES = 256
 # Files that are named in the summary.
 _MOST_NAMED = 3
-_HINT = "pass --endpoint HOST for those that are the endpoint"
 
 
 class ImportResult(NamedTuple):
@@ -70,69 +73,77 @@ def run_import(
             redactor = None if store.keep_ids else Redactor(pseudonym_key(store.out.parent), store.redact_keys)
             pipeline = ExchangePipeline(redactor, internal_errors)
             read, unread = collect_calls(files, collector, warn)
-            written = write_calls(file, pipeline, collector)
+            calls = collector.finish()
+            new = leave_out_known(calls, store.out) if store.append and file.size else calls
+            written = write_calls(file, pipeline, new)
         finally:
             file.discard_if_empty()
     summary = (
         f"imported {count_of(written, 'exchange')} of {count_of(pipeline.session_count, 'session')} "
         f"from {_name_list(read)} into {store.out}: {pipeline.findings_summary()}"
     )
+    if known := len(calls) - len(new):
+        summary += f"; {known} were in it already"
     if collector.others:
         summary += f"; {count_of(collector.others, 'other request')} left out"
     if collector.malformed:
         summary += f"; {count_of(collector.malformed, 'malformed entry', 'malformed entries')} skipped"
-    return ImportResult(f"{summary}{internal_errors}", tuple(unread), len(collector.calls) - written)
+    return ImportResult(f"{summary}{internal_errors}", tuple(unread), len(new) - written)
 
 
 def collect_calls(
     files: Sequence[Path], collector: CallCollector, warn: Callable[[str], None]
 ) -> tuple[list[str], list[str]]:
-    """Collect the calls of all files that can be read, and warn of what is missing.
+    """Collect the calls of all files that can be read.
 
     Returns:
-        The names of the files that were read, and of those that could not be read.
+        The names of the files with calls, and of those that could not be read.
 
     Raises:
         RecordingError: none can be read, or there is no call in them.
     """
     read: list[str] = []
     unread: list[str] = []
+    empty: list[RecordingError] = []
     for path in files:
         name = name_of(path)
         try:
             read_file(path, collector, warn)
-            read.append(name)
         except TapeheadError as error:
             warn(str(error))
             unread.append(name)
-        collector.finish_file(name)
+            continue
+        try:
+            collector.finish_file()
+            read.append(name)
+        except RecordingError as error:
+            empty.append(error)
+    if not read and len(empty) == 1:
+        raise empty[0]
+    for each in empty:
+        warn(str(each))
     if not read:
-        raise RecordingError("nothing to import: no file could be read")
-    similar = ", ".join(collector.similar_hosts)
-    if not collector.calls:
-        where = f"among {count_of(collector.entries, 'request')} in {_name_list(read)}"
-        if similar:
-            raise RecordingError(f"no call to the endpoint {where}, but similar ones to {similar}; {_HINT}")
-        malformed = f", {collector.malformed} of them malformed" if collector.malformed else ""
-        raise RecordingError(f"no Media Collection call {where}{malformed}; save the traffic while the player plays")
-    if collector.without_body:
-        warn(
-            f"the exporter left out {count_of(collector.without_body, 'body', 'bodies')}; "
-            "those calls are stored without, and findings say so; record with tapehead to have them"
-        )
-    if similar:
-        warn(f"calls to {similar} are left out; {_HINT}")
+        raise RecordingError(f"nothing to import: no file {'has a call' if empty else 'could be read'}")
     return read, unread
 
 
-def write_calls(file: RecordingFile, pipeline: ExchangePipeline, collector: CallCollector) -> int:
-    """Store the calls in the order of their arrival, and return the number of lines.
+def leave_out_known(calls: Sequence[CollectedCall], recording: Path) -> list[CollectedCall]:
+    """Return the calls that are not in a recording yet."""
+    duplicates = DuplicateFilter()
+    with suppress(RecordingError):  # it has no whole line
+        for item in read_recording(recording):
+            if isinstance(item, Entry):
+                duplicates.is_duplicate(item)
+    return [call for call in calls if not duplicates.is_duplicate(Entry(call.number, call.exchange, call.file))]
+
+
+def write_calls(file: RecordingFile, pipeline: ExchangePipeline, calls: Sequence[CollectedCall]) -> int:
+    """Store calls, and return the number of lines.
 
     Raises:
         RecordingError: the recording cannot be written.
     """
     written = 0
-    calls = sorted(collector.calls, key=lambda call: call.arrived)
     lines = filter(None, (pipeline.process(call.exchange, call.arrived) for call in calls))
     try:
         for batch in itertools.batched(lines, _MOST_LINES):

@@ -1,4 +1,4 @@
-"""Host names of the endpoint, and of URLs."""
+"""Host names of the endpoint and of URLs, and URLs within the path of another."""
 
 import re
 from collections.abc import Iterable
@@ -30,3 +30,13 @@ def authority_of(url: str) -> str:
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[\\/?#]", rest, maxsplit=1)[0].rpartition("@")[2].lower()
     return authority.removesuffix({"http": ":80", "https": ":443"}.get(scheme.lower(), ":"))
+
+
+# Roku's developers send a device's requests through a proxy by putting the whole URL behind the proxy's own.
+_CARRIED = re.compile(r"^(?:https?://[^/]*)?/;(https?://.+)$", re.IGNORECASE)
+
+
+def carried_url(url: str) -> str | None:
+    """Return the URL that the path of a URL carries, as in `/;https://host/path`; None if it carries none."""
+    match = _CARRIED.match(url)
+    return match[1] if match else None

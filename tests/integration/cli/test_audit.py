@@ -72,7 +72,7 @@ def test_a_folder_stands_for_the_recordings_in_it(tmp_path: Path, capsys: pytest
     assert run(["audit", str(tmp_path), "--format", "json"]) == 0
     told = capsys.readouterr()
     assert sessions(told.out) == ["near", "deep"]
-    assert told.err == ""
+    assert told.err == "tapehead: 1 other file not read: notes.txt\n"
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,13 @@ def test_a_dash_stands_for_stdin(good: Path) -> None:
     ("content", "complaint"),
     [
         (b"", "is empty: no exchange was recorded"),
-        (b'{"log": {"version": "1.2"}}\n', "is not a recording: line 1: not an exchange: "),
-        (b"\x89PNG\r\n\x1a\n", "is not a recording: line 1: not an exchange: "),
+        (b'{"logs": {"version": "1.2"}}\n', "is not a recording: line 1: not an exchange: "),
+        (b'{"log": {"version": "1.2"}}\n', "is not a HAR file: Object missing required field `entries`"),
+        (b"\x89PNG\r\n\x1a\n", "is a picture, which tapehead does not read; "),
+        (b"no recording", "is not a recording: line 1: not an exchange: malformed JSON: "),
         (b'{"tapehead": 99}\n', "format 99 is newer than this tapehead reads"),
     ],
-    ids=["empty", "foreign JSON", "no text", "newer"],
+    ids=["empty", "foreign JSON", "HAR", "picture", "text", "newer"],
 )
 def test_what_is_no_recording_is_told_and_hides_nothing(
     tmp_path: Path, good: Path, capsys: pytest.CaptureFixture[str], content: bytes, complaint: str

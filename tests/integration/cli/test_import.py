@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from support.captured_traffic import read, rules
-from support.exchanges import exchange, opened, request, response, sent, session, start_with
+from support.exchanges import exchange, opened, request, response, sent, session, start, start_with
 from support.har_files import entry, flow_file, flow_of, har, har_of
 from support.paths import RECORDINGS_FOLDER
 from support.processes import run_tapehead
@@ -109,8 +109,9 @@ def test_a_recording_is_new_added_to_or_replaced(saved: Path) -> None:
     assert run(["import", "a.har", "--out", "out.jsonl"]) == 0
     assert stat.S_IMODE(Path("out.jsonl").stat().st_mode) == 0o600
     assert run(["import", "a.har", "--out", "out.jsonl"]) == 2
-    assert run(["import", "a.har", "--out", "out.jsonl", "--append"]) == 0
-    assert len(read(Path("out.jsonl"))) == 2 * len(CALLS)
+    Path("b.har").write_bytes(har_of([*CALLS, opened("s2", start(30), 30)]))
+    assert run(["import", "b.har", "--out", "out.jsonl", "--append"]) == 0
+    assert [each.session for each in read(Path("out.jsonl"))] == ["s1"] * len(CALLS) + ["s2"]
     assert run(["import", "a.har", "--out", "out.jsonl", "--overwrite"]) == 0
     assert len(read(Path("out.jsonl"))) == len(CALLS)
     assert run(["import", "a.har", "--out", "out.jsonl", "--overwrite", "--append"]) == 2
@@ -194,7 +195,7 @@ def test_bodies_that_are_missing_are_told_of_once(capsys: pytest.CaptureFixture[
 
     assert run(["import", "a.har", "--out", "out.jsonl"]) == 0
     (line,) = told(capsys)[1]
-    assert line.startswith("tapehead: the exporter left out 2 bodies; ")
+    assert line.startswith("tapehead: the exporter did not save 2 bodies; ")
 
 
 def test_a_disk_that_is_full_is_told_of(saved: Path) -> None:

@@ -1,5 +1,6 @@
 """Flow files: other kinds of flows, older versions, cut and damaged ones, and lengths that lie."""
 
+import contextlib
 import io
 import tracemalloc
 from collections.abc import Callable
@@ -26,8 +27,10 @@ def collect(data: bytes, *named: str) -> tuple[CallCollector, list[str]]:
     """What a collector has of a flow file, and what was complained of."""
     lines: list[str] = []
     collector = CallCollector(EndpointHosts(named), lines.append)
+    collector.start_file("a.flow")
     read_flow_file("a.flow", io.BytesIO(data), collector, lines.append)
-    collector.finish_file("a.flow")
+    with contextlib.suppress(RecordingError):  # there is no call in it
+        collector.finish_file()
     return collector, lines
 
 
@@ -61,7 +64,7 @@ def test_in_reverse_mode_all_hosts_count() -> None:
         change(made)
         made.client_conn.proxy_mode = mode_specs.ProxyMode.parse("reverse:http://10.0.0.1")
 
-    assert collect(changed(change))[0].similar_hosts == ["10.0.0.1 (1)"]
+    assert collect(changed(change))[0].calls == []
     assert len(collect(changed(behind))[0].calls) == 1
     assert len(collect(changed(change), "10.0.0.1")[0].calls) == 1
 

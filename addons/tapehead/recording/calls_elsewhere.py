@@ -1,0 +1,92 @@
+"""Tracking calls that came by and were not recorded: to other hosts, in other protocols, in closed tunnels."""
+
+from collections import Counter
+
+from tapehead.protocol.other_protocols import OtherProtocol, protocol_of_host, protocol_of_request
+from tapehead.protocol.routes import find_call
+from tapehead.text import count_of, escape_controls
+
+# Hosts that are remembered, and that are named.
+MOST_HOSTS = 100
+MOST_NAMED = 5
+
+
+class CallsElsewhere:
+    """Counts, by host, of the tracking calls that are not recorded.
+
+    Attributes:
+        requests: the number of requests that came by.
+    """
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self._similar: Counter[str] = Counter()
+        self._tunnels: Counter[str] = Counter()
+        self._others: dict[OtherProtocol, Counter[str]] = {protocol: Counter() for protocol in OtherProtocol}
+
+    def add(self, method: str, target: str, host: str, port: int) -> None:
+        """Count a request to another host, and what it is if it resembles a call."""
+        self.requests += 1
+        if find_call(method, target):
+            _count(self._similar, name_of_host(host, port))
+        elif protocol := protocol_of_request(host, target):
+            _count(self._others[protocol], name_of_host(host, port))
+
+    def add_tunnel(self, host: str, port: int) -> None:
+        """Count a tunnel that was not opened."""
+        _count(self._tunnels, name_of_host(host, port))
+
+    def add_all(self, other: "CallsElsewhere") -> None:
+        """Add the counts of other requests."""
+        self.requests += other.requests
+        self._similar += other._similar
+        self._tunnels += other._tunnels
+        for protocol, counter in other._others.items():
+            self._others[protocol] += counter
+
+    @property
+    def count(self) -> int:
+        """The number of requests that resemble calls."""
+        return self._similar.total() + sum(counter.total() for counter in self._others.values())
+
+    @property
+    def similar_hosts(self) -> list[str]:
+        """Hosts that got requests like calls, the most frequent first, each with the number of requests."""
+        return _names(self._similar)
+
+    def other_protocol_lines(self) -> list[str]:
+        """Return a line for each other protocol in which calls came by."""
+        return [
+            f"{protocol.value} came by ({', '.join(_names(counter))}), which tapehead does not read: "
+            "the player has to send Media Collection calls"
+            for protocol, counter in self._others.items()
+            if counter
+        ]
+
+    def tunnel_lines(self) -> list[str]:
+        """Return a line on the tunnels that were not opened; none if there were none."""
+        if not self._tunnels:
+            return []
+        known = {protocol_of_host(name): name for name in self._tunnels}
+        hints = [f"; {name} is for {protocol.value}" for protocol, name in known.items() if protocol]
+        count = count_of(self._tunnels.total(), "TLS tunnel")
+        return [
+            f"{count} not opened, to {', '.join(_names(self._tunnels))}{''.join(hints)}; "
+            "pass --endpoint HOST if one of them is the endpoint"
+        ]
+
+
+def name_of_host(host: str, port: int) -> str:
+    """Return a host in messages, with its port where that is not the usual one."""
+    return host if port in (80, 443) else f"{host}:{port}"
+
+
+def _count(counter: Counter[str], name: str) -> None:
+    if name in counter or len(counter) < MOST_HOSTS:
+        counter[name] += 1
+
+
+def _names(counter: Counter[str]) -> list[str]:
+    named = [f"{escape_controls(host)} ({count})" for host, count in counter.most_common(MOST_NAMED)]
+    more = len(counter) - len(named)
+    return [*named, f"{more} more"] if more else named
