@@ -43,6 +43,11 @@ BREAK = {"media.ad.podIndex": 0, "media.ad.podSecond": 0}
 CHAPTER = {"media.chapter.index": 1, "media.chapter.offset": 0, "media.chapter.length": 20}
 
 
+def visitor_of(sid: str | None) -> str:
+    """The visitor id of a session, 38 digits."""
+    return f"{int.from_bytes((sid or '').encode()) % 10**38:038d}"
+
+
 def ad(position: int = 1, length: float = 5) -> dict[str, Any]:
     """The params of an adStart."""
     return {
@@ -107,10 +112,11 @@ def make_exchange(
 
 @dataclass
 class Timeline:
-    """One session, written down event by event."""
+    """One session, written down event by event; each session id has a visitor of its own, unless one is given."""
 
     sid: str | None = "s1"
     begin_ms: float = BEGIN_MS
+    visitor: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
     _last_ts: int = 0
     _second: float = 0
@@ -120,7 +126,8 @@ class Timeline:
 
     def start(self, *, status: int | None = 201, location: str | None = "", **params: Any) -> Self:
         """The sessionStart, at 0 s; keyword arguments are params without `media.`."""
-        wanted = START | {f"media.{key}": value for key, value in params.items()}
+        visitor = {"visitor.marketingCloudUserId": self.visitor or visitor_of(self.sid)}
+        wanted = START | visitor | {f"media.{key}": value for key, value in params.items()}
         body = body_of("sessionStart", 0, self._stamp(0), wanted)
         issued = location_of(self.sid) if self.sid and location == "" else location
         return self.raw(body, Call.SESSION, status=status, location=issued if status == 201 else None)

@@ -24,6 +24,7 @@ from tapehead.rules.delivery import SESSION_GONE
 from tapehead.rules.lifecycle import late_checks
 from tapehead.rules.response import REJECTED
 from tapehead.rules.session_checks import SessionChecks
+from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.timeouts import EXPIRED_IDLE, EXPIRED_STALLED
 from tapehead.rules.timestamps import CLOCK_SKEW
 from tapehead.rules.values import TIMESTAMP_UNIT
@@ -61,6 +62,7 @@ class SessionEvaluation:
         self._latest_ms = self._frontier_ms = -inf
         self._held: list[ReceivedEvent] = []
         self._bare: list[ReceivedEvent] = []
+        self._outside: list[RuleHit] = []
         self._first: ReceivedEvent | None = None
         self._events: list[Event] = []
         # An ordered set: the keys count.
@@ -86,6 +88,10 @@ class SessionEvaluation:
             self._latest_ms = max(self._latest_ms, event.arrived_ms)
         return bool(self._events) if received.opens_session else event.arrived_ms < self._frontier_ms
 
+    def add_hit(self, hit: RuleHit) -> None:
+        """Take a hit of a rule on several sessions, at an event of this one."""
+        self._outside.append(hit)
+
     def release(self, *, final: bool = False) -> None:
         """Evaluate the events that waited long enough; all, if `final`."""
         self._frontier_ms = inf if final else self._latest_ms - self._hold_ms
@@ -105,6 +111,7 @@ class SessionEvaluation:
             else:
                 self._checks.settle(self._frontier_ms)
             self._take_hits(self._checks)
+            self._take_outside_hits(self._checks)
         if self._bare and (self._policy or final):
             self._first = self._first or self._bare[0]
             self._policy = self._policy or self._settings.policy(path=self._first.recording)
@@ -152,6 +159,16 @@ class SessionEvaluation:
             message = f"{hit.message} {place_in_session(event, checks.first_ts)}"
             self._add(hit.rule.id, hit.severity, message, f"{prefix}{hit.path}", self._events[event.index], event)
         checks.hits.clear()
+
+    def _take_outside_hits(self, checks: SessionChecks) -> None:
+        """Take the hits at events that were released by now."""
+        for hit in tuple(self._outside):
+            place = hit.event.recording, hit.event.line
+            event = next((event for event in self._events if (event.recording, event.line) == place), None)
+            if event:
+                message = f"{hit.message} {place_in_session(event, checks.first_ts)}"
+                self._add(hit.rule.id, hit.severity, message, hit.path, event, event)
+                self._outside.remove(hit)
 
     def _add(
         self,

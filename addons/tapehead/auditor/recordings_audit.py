@@ -15,8 +15,14 @@ from tapehead.auditor.received_events import EventReader, ReceivedEvent, Recorde
 from tapehead.auditor.results import SessionFinding, SessionResult
 from tapehead.auditor.session_audit import SessionAudit
 from tapehead.auditor.settings import AuditSettings
+from tapehead.auditor.visitor_history import VisitorHistory
 from tapehead.metrics.calculator import calculate
+from tapehead.protocol import keys
+from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Entry
+from tapehead.rules.support.rule import RuleHit
+from tapehead.rules.support.session_trace import SessionTrace
+from tapehead.rules.support.thresholds import Thresholds
 
 ENDED_MS = 2 * 60_000
 SILENT_MS = 25 * 60 * 60_000
@@ -25,6 +31,7 @@ MOST_OPEN = 1000
 MOST_REMEMBERED = 100_000
 # Longer than a player, or a proxy, waits for an answer.
 HOLD_MS = 120_000
+CREATED = 201
 
 
 class _OpenSession:
@@ -34,14 +41,16 @@ class _OpenSession:
         number: how many exchanges had come when it began; sorts sessions.
         audit: its audit.
         touched_ms: when an exchange of it was answered last.
+        trace: the memory of it for comparison with other sessions; None if nobody knows whose it is.
     """
 
-    __slots__ = ("audit", "number", "touched_ms")
+    __slots__ = ("audit", "number", "touched_ms", "trace")
 
     def __init__(self, number: int, audit: SessionAudit) -> None:
         self.number = number
         self.audit = audit
         self.touched_ms = 0.0
+        self.trace: SessionTrace | None = None
 
 
 class RecordingsAudit:
@@ -70,6 +79,7 @@ class RecordingsAudit:
         self._running: OrderedDict[str, _OpenSession] = OrderedDict()
         self._ended: OrderedDict[str, _OpenSession] = OrderedDict()
         self._endings: OrderedDict[str, ClosedSession] = OrderedDict()
+        self._history = VisitorHistory(self._limits_of)
         self._added = 0
 
     @property
@@ -81,20 +91,23 @@ class RecordingsAudit:
         """Take the next exchange; return the results of the sessions that are over by now."""
         self._added += 1
         received = self._reader.read(entry)
-        return [*self._assign(entry.exchange.session, received), *self._sweep()]
+        results = list(self._assign(entry, received))
+        self._add_hits(self._history.decide(self._reader.clock_ms))
+        return [*results, *self._sweep()]
 
     def close(self) -> Iterator[SessionResult]:
         """Yield the results of the sessions that are left, in the order in which they began."""
         left = [*self._ended.values(), *self._running.values()]
         left.sort(key=lambda session: session.number, reverse=True)
+        self._add_hits(self._history.decide(inf))
         self._ended.clear()
         self._running.clear()
         while left:  # one after the other, so that none is kept longer than its result
             yield self._close(left.pop())
 
-    def _assign(self, sid: str | None, received: Sequence[ReceivedEvent]) -> Iterator[SessionResult]:
+    def _assign(self, entry: Entry, received: Sequence[ReceivedEvent]) -> Iterator[SessionResult]:
         """Add the events of an exchange to their session; yield the results of those that it shows to be over."""
-        event = received[0].event
+        sid, event = entry.exchange.session, received[0].event
         session = (self._running.get(sid) or self._ended.get(sid)) if sid else None
         if event is None and session is not None:
             if received[0].findings:
@@ -115,7 +128,11 @@ class RecordingsAudit:
                 session = None
             if opens:
                 self._endings.pop(sid, None)
-            self._add(sid, session, received)
+            session = self._add(sid, session, received)
+            if event.type == "sessionStart" and event.status == CREATED:
+                session.trace = self._history.begin(entry.exchange, event)
+            elif session.trace:
+                session.trace.add(event)
 
     def _open(self, after: ClosedSession | None = None) -> _OpenSession:
         audit = SessionAudit(
@@ -123,7 +140,7 @@ class RecordingsAudit:
         )
         return _OpenSession(self._added, audit)
 
-    def _add(self, sid: str, session: _OpenSession | None, received: Sequence[ReceivedEvent]) -> None:
+    def _add(self, sid: str, session: _OpenSession | None, received: Sequence[ReceivedEvent]) -> _OpenSession:
         if session is None:
             session = self._running[sid] = self._open(self._endings.get(sid))
         self._report(session.audit.add_events(received))
@@ -131,6 +148,7 @@ class RecordingsAudit:
         if sid in self._running and any(each.event and each.event.type == "sessionEnd" for each in received):
             self._ended[sid] = self._running.pop(sid)
         (self._running if sid in self._running else self._ended).move_to_end(sid)
+        return session
 
     def _sweep(self) -> Iterator[SessionResult]:
         """Close the sessions that are over by the recordings' clock; those with the latest exchanges stand last."""
@@ -150,9 +168,23 @@ class RecordingsAudit:
             self._endings[sid] = ClosedSession(session.audit.ended)
             if len(self._endings) > MOST_REMEMBERED:
                 self._endings.popitem(last=False)
+        if session.trace:
+            self._add_hits(self._history.close(session.trace), session)
         result = session.audit.close()
         self._report(session.audit.remaining)
         return result
+
+    def _add_hits(self, hits: Iterable[RuleHit], closing: _OpenSession | None = None) -> None:
+        """Add hits of rules on several sessions, each to the session that its event belongs to."""
+        for hit in hits:
+            sid = hit.event.sid or ""
+            is_own = closing is not None and closing.trace is not None and closing.trace.start.sid == sid
+            if session := closing if is_own else self._running.get(sid) or self._ended.get(sid):
+                self._report(session.audit.add_hit(hit))
+
+    def _limits_of(self, start: Event) -> Thresholds:
+        player, channel = (start.text(key) or "" for key in (keys.MEDIA_PLAYER_NAME, keys.MEDIA_CHANNEL))
+        return self._settings.policy(player, channel, start.recording).thresholds
 
     def _report(self, findings: Iterable[SessionFinding]) -> None:
         if self._on_finding:

@@ -20,6 +20,7 @@ from tapehead.auditor.results import SessionFinding, SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.rules.support.rule import RuleHit
 
 HOLD_MS = 3000
 
@@ -50,6 +51,7 @@ class SessionAudit:
         "_hold_ms",
         "_is_stale",
         "_measure",
+        "_outside",
         "_reader",
         "_received",
         "_returned",
@@ -80,6 +82,7 @@ class SessionAudit:
         # The number of events when the session was evaluated anew last, and whether that is to be done again.
         self._evaluated = 0
         self._is_stale = False
+        self._outside: list[RuleHit] = []
         self._taken = 0
         self._returned: list[SessionFinding] = []
         self._returned_before: Counter[SessionFinding] | None = None
@@ -113,6 +116,15 @@ class SessionAudit:
         self._evaluation.release()
         return self._take_findings(self._evaluation)
 
+    def add_hit(self, hit: RuleHit) -> list[SessionFinding]:
+        """Take a hit of a rule on several sessions, at an event of this one; return the findings that it proves."""
+        self._outside.append(hit)
+        if self._evaluation is None or self._is_stale:
+            return []
+        self._evaluation.add_hit(hit)
+        self._evaluation.release()
+        return self._take_findings(self._evaluation)
+
     def close(self) -> SessionResult:
         """Return the result; the session gets no more exchanges.
 
@@ -128,6 +140,8 @@ class SessionAudit:
         evaluation = self._evaluation = SessionEvaluation(self._settings, self._after, self._hold_ms)
         for received in self._received:
             evaluation.hold(received)
+        for hit in self._outside:
+            evaluation.add_hit(hit)
         self._evaluated = len(self._received)
         self._is_stale = False
         self._taken = 0

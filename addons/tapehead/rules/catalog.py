@@ -17,8 +17,10 @@ from tapehead.rules import (
     playhead,
     response,
     schema_errors,
+    several_sessions,
     timeouts,
     timestamps,
+    two_players,
     values,
 )
 from tapehead.rules.support.rule import Rule
@@ -93,12 +95,26 @@ RULES: dict[str, Rule] = {
         playhead.PLAYHEAD_FROZEN,
         playhead.PLAYHEAD_IN_AD,
         playhead.PLAYHEAD_PAUSED,
+        several_sessions.SESSION_RESTARTED,
+        several_sessions.STRAY_PINGS,
+        two_players.TWO_PLAYERS,
     )
 }
 
 SESSION_CHECKS: list[SessionCheck] = [
     check
-    for family in (delivery, lifecycle, player_states, ads, chapters, timestamps, timeouts, pings, playhead)
+    for family in (
+        delivery,
+        lifecycle,
+        player_states,
+        ads,
+        chapters,
+        timestamps,
+        timeouts,
+        pings,
+        playhead,
+        two_players,
+    )
     for check in vars(family).values()
     if isinstance(check, SessionCheck)
 ]
