@@ -24,7 +24,7 @@ from tapehead.protocol.transitions import ANY, TABLE, TIMEOUT, AdBreak, Life, Pa
 ANY_EVENT = "any event"
 DOCUMENTED, EXPECTED = "the documented API", "the settings' expectations"
 # States that only mistakes and unrecorded beginnings lead to.
-UNSOUND = frozenset({AdBreak.DOUBLED, AdBreak.UNSURE, Part.DOUBLED, Part.UNSURE, Switch.UNSURE})
+UNSOUND = frozenset({AdBreak.DOUBLED, AdBreak.MISSING, AdBreak.UNSURE, Part.DOUBLED, Part.UNSURE, Switch.UNSURE})
 
 
 class ItemKind(StrEnum):

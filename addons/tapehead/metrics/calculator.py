@@ -207,7 +207,7 @@ class MetricsCalculator:
 
     def _begin_ad(self, params: Mapping[str, Any]) -> None:
         # Outside a break the back end ignores ads, and their time is content (reference: ad break start).
-        if self._state.ad_break is AdBreak.CLOSED:
+        if self._state.ad_break in (AdBreak.CLOSED, AdBreak.MISSING):
             return
         self._breaks.begin_ad(params)
         if self._assume.ad_while_paused == "counted" and self._playback in _INTERRUPTED:

@@ -5,7 +5,7 @@ session is modelled by five parallel state machines, and one more for each named
 
     life        unopened, open, completed, ended
     playback    starting, playing, paused, buffering
-    ad_break    closed, open, filled (an ad was in it)
+    ad_break    closed, open, filled (an ad was in it), missing (an ad came without one)
     ad          none, open
     chapter     none, open
     state       off, on (one for each name)
@@ -15,8 +15,9 @@ violation if the event is not allowed there. An event without an entry leaves th
 does. `ANY` matches events without an entry of their own in that row. `TIMEOUT` is the end of a session that sends no
 more events: the back end closes it, and anything still open is a violation, as it is at sessionEnd.
 
-After a violation the machine moves to the player's most likely state, so that one mistake is one finding. Two states
-exist for that. A start while something is open is either a missing end or real nesting: the machine is `doubled`,
+After a violation the machine moves to the player's most likely state, so that one mistake is one finding. Three states
+exist for that. After an ad outside a break, the break's start is `missing`: more ads and its end are allowed. A start
+while something is open is either a missing end or real nesting: the machine is `doubled`,
 and after the next end `unsure`. In `unsure`, an end is allowed but not required. A session whose beginning was not
 recorded is `unsure` from its first event on.
 
@@ -60,11 +61,12 @@ class Playback(StrEnum):
 
 
 class AdBreak(StrEnum):
-    """The state of an ad break: whether it is open, and whether an ad was in it."""
+    """The state of an ad break: whether it is open, whether an ad was in it, whether its start is missing."""
 
     CLOSED = "closed"
     OPEN = "open"
     FILLED = "filled"
+    MISSING = "missing"
     DOUBLED = "doubled"
     UNSURE = "unsure"
 
@@ -162,8 +164,9 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
         _B.CLOSED: {
             "adBreakStart": Transition(_B.OPEN),
             "adBreakComplete": Transition(_B.CLOSED, ViolationKind.AD_BREAK_NOT_OPEN),
-            "adStart": Transition(_B.CLOSED, ViolationKind.AD_OUTSIDE_BREAK),
+            "adStart": Transition(_B.MISSING, ViolationKind.AD_OUTSIDE_BREAK),
         },
+        _B.MISSING: {"adBreakStart": Transition(_B.FILLED), "adBreakComplete": Transition(_B.CLOSED)},
         _B.OPEN: {
             "adBreakStart": Transition(_B.DOUBLED, ViolationKind.AD_BREAK_NESTED),
             "adBreakComplete": Transition(_B.CLOSED, ViolationKind.AD_BREAK_EMPTY),
@@ -195,7 +198,7 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
             "adStart": Transition(_A.DOUBLED, ViolationKind.AD_OVERLAP),
             "adComplete": Transition(_A.NONE),
             "adSkip": Transition(_A.NONE),
-            "adBreakComplete": _AD_LEFT_OPEN,
+            "adBreakComplete": Transition(_A.UNSURE, ViolationKind.AD_LEFT_OPEN),
             "sessionEnd": _AD_LEFT_OPEN,
             TIMEOUT: _AD_LEFT_OPEN,
         },
@@ -203,7 +206,7 @@ TABLE: Mapping[str, Mapping[StrEnum, Row]] = {
             "adStart": Transition(_A.DOUBLED, ViolationKind.AD_OVERLAP),
             "adComplete": Transition(_A.UNSURE),
             "adSkip": Transition(_A.UNSURE),
-            "adBreakComplete": _AD_LEFT_OPEN,
+            "adBreakComplete": Transition(_A.UNSURE, ViolationKind.AD_LEFT_OPEN),
             "sessionEnd": _AD_LEFT_OPEN,
             TIMEOUT: _AD_LEFT_OPEN,
         },

@@ -5,7 +5,8 @@ from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import AdBreak, ViolationKind
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.break_progress import BreakProgress
+from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView
 from tapehead.rules.support.violations import ViolationRule, check_violations
@@ -66,16 +67,23 @@ AD_BREAK_EMPTY = Rule(
 AD_BREAK_LEFT_OPEN = Rule(
     id="ad-break-left-open",
     severity=Severity.ERROR,
-    when="The session ended or went silent with a break open.",
-    why="The back end has to guess where the break ended; ad time and content time are wrong.",
-    fix="Send adBreakComplete before the content goes on and before sessionEnd.",
-    bad="adBreakStart, adStart, adComplete, sessionEnd",
-    good="adBreakStart, adStart, adComplete, adBreakComplete, sessionEnd",
-    source="Reference: ad break complete",
+    when=(
+        "The session ended or went silent with a break open: an error if content went on in the break, an "
+        "information if the viewer left within an ad, else a warning."
+    ),
+    why=(
+        "The back end has to guess where the break ended. If content goes on, the break's ads are ignored, and their "
+        "time is content."
+    ),
+    fix="Send adBreakComplete before the content goes on, and before sessionEnd if the break is over.",
+    bad="adBreakStart, adStart, adComplete, play, ping, sessionEnd",
+    good="adBreakStart, adStart, adComplete, adBreakComplete, play, ping, sessionEnd",
+    source="Reference: ad break complete; ads, overview",
     contradictions=(
-        "The reference's second timeline ends like this itself. After 24 hours, or 30 minutes without "
+        "The reference's second timeline ends within an ad: its viewer leaves. After 24 hours, or 30 minutes without "
         "movement, sessionEnd may leave a break open: the vendor's SDKs repeat it in the next session."
     ),
+    options=("playhead-slack-seconds", "ad-duration-seconds", "ping-gap-seconds"),
 )
 
 
@@ -105,13 +113,17 @@ AD_OVERLAP = Rule(
 
 AD_LEFT_OPEN = Rule(
     id="ad-left-open",
-    severity=Severity.WARNING,
-    when="The break or the session ended with an ad open.",
+    severity=Severity.ERROR,
+    when=(
+        "The break or the session ended with an ad open: an error if content went on, an information if the viewer "
+        "left within the ad, else a warning."
+    ),
     why="The ad does not count as completed, and its time is a guess.",
-    fix="Send adComplete or adSkip before adBreakComplete and sessionEnd.",
+    fix="Send adComplete or adSkip before adBreakComplete, and before sessionEnd if the ad is over.",
     bad="adBreakStart, adStart, adBreakComplete",
     good="adBreakStart, adStart, adSkip, adBreakComplete",
     source="Reference: ad complete; ad skip",
+    options=("playhead-slack-seconds", "ad-duration-seconds"),
 )
 
 VIOLATIONS = {
@@ -146,12 +158,31 @@ VIOLATIONS = {
 }
 
 
-@step_check(
-    *(row.rule for row in VIOLATIONS.values()), types=("adBreakStart", "adStart", "sessionEnd"), violations=True
-)
+@step_check(*(row.rule for row in VIOLATIONS.values()))
 def check_nesting(session: SessionView, report: Report) -> StepCheck:
     """Report ads and breaks that are opened or closed where they cannot be."""
-    return check_violations(session, report, VIOLATIONS)
+    progress = BreakProgress(session.thresholds)
+    # Whether the break has the end of an ad whose start is missing, and so is not empty.
+    lacks_start = False
+
+    def report_graded(hit: RuleHit) -> None:
+        nonlocal lacks_start
+        if hit.rule is AD_BREAK_EMPTY and lacks_start:
+            return
+        lacks_start = lacks_start or hit.rule is AD_NOT_OPEN
+        if hit.rule is AD_LEFT_OPEN and hit.event.type == "adBreakComplete":
+            hit = hit._replace(severity=Severity.WARNING)
+        elif hit.rule in (AD_BREAK_LEFT_OPEN, AD_LEFT_OPEN):
+            hit = hit._replace(severity=progress.grade())
+        report(hit)
+
+    violations = check_violations(session, report_graded, VIOLATIONS)
+    next(violations)
+    while step := (yield):
+        progress.add(step)
+        violations.send(step)
+        lacks_start = lacks_start and step.event.type != "adBreakStart"
+    yield from violations
 
 
 AD_POSITION = Rule(

@@ -1,8 +1,9 @@
 """Rules on a session's life: whether it plays, how it closes, what comes after its end."""
 
+from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.session_machine import is_unknown
+from tapehead.protocol.session_machine import Step, is_unknown
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules import delivery
 from tapehead.rules.support.rule import Rule
@@ -30,23 +31,28 @@ NO_PLAY = Rule(
     source="Reference: play; metrics, content-starts; metrics, drops-before-start",
     contradictions=(
         "The pages do not say whether a play inside an ad break counts. Here it does not: the vendor's "
-        "SDK sends one after every adStart. A viewer who leaves in the pre-roll fires this rule too."
+        "SDK sends one after every adStart. A viewer who leaves in the pre-roll does not fire this rule."
     ),
 )
 
 
 @step_check(NO_PLAY)
 def check_play(session: SessionView, report: Report) -> StepCheck:
-    """Report pings or ads in a session that never plays main content, as far as bodies were saved."""
+    """Report pings or ads in a session that never plays main content, as far as bodies were saved.
+
+    One that ends in an ad break may have been about to.
+    """
     if session.start is None:
         return
     first: Event | None = None
+    in_break = False
     while step := (yield):
+        in_break = step.after.in_break or (in_break and step.event.type == "sessionEnd")
         if is_unknown(step.event) or (step.event.type == "play" and step.before.in_main_content):
             return
         if first is None and step.event.type in ("ping", "adStart"):
             first = step.event
-    if first:
+    if first and not in_break:
         message = f"{name_of(first)}: the session never plays main content; expected a play outside an ad break"
         report(NO_PLAY.hit(first, message))
 
@@ -67,15 +73,15 @@ EVENT_AFTER_END = Rule(
 EVENT_AFTER_COMPLETE = Rule(
     id="event-after-complete",
     severity=Severity.WARNING,
-    when="play, ads or chapters came after sessionComplete.",
+    when="play or chapters came after sessionComplete (a post-roll of ads: an information).",
     why="The content already counts as completed; what follows adds time to a session that is over for the viewer.",
-    fix="Send sessionComplete after everything else; start a new session to play again.",
+    fix="Send sessionComplete after everything else, post-rolls too; start a new session to play again.",
     bad="sessionStart, play, sessionComplete, chapterComplete",
     good="sessionStart, play, chapterComplete, sessionComplete",
     source="Reference: session complete",
     contradictions=(
         "One page says that sessionComplete leaves the session open, another that its record is "
-        "written when the session ends. So this is a warning."
+        "written when the session ends. So this is a warning, and an information for ads."
     ),
 )
 
@@ -108,18 +114,29 @@ VIOLATIONS = {
 @step_check(*(row.rule for row in VIOLATIONS.values()), types=("sessionEnd",), violations=True)
 def check_end(session: SessionView, report: Report) -> StepCheck:
     """Report the first event after the end and how many there are, and a session without an end."""
-    late: dict[ViolationKind, list[Event]] = {}
+    late: dict[tuple[ViolationKind, Severity], list[Event]] = {}
     while step := (yield):
         for violation in step.violations:
-            if violation.kind in VIOLATIONS:
-                late.setdefault(violation.kind, []).append(step.event)
-    for violation in session.end.violations if session.end else ():
-        if session.end and violation.kind in VIOLATIONS:
-            late[violation.kind] = [session.end.event]
-    for kind, events in late.items():
+            if row := VIOLATIONS.get(violation.kind):
+                severity = Severity.INFO if _is_post_roll(step, violation.kind) else row.rule.severity
+                late.setdefault((violation.kind, severity), []).append(step.event)
+    # A session that the back end no longer knows needs no end.
+    if session.end and not any(event.status in delivery.SESSION_GONE for event in session.arrived):
+        for violation in session.end.violations:
+            if row := VIOLATIONS.get(violation.kind):
+                late[violation.kind, row.rule.severity] = [session.end.event]
+    for (kind, severity), events in late.items():
         more = f" ({len(events)} such events)" if len(events) > 1 else ""
         message = f"{name_of(events[0])}: {VIOLATIONS[kind].message}{more}"
-        report(VIOLATIONS[kind].rule.hit(events[0], message))
+        report(VIOLATIONS[kind].rule.hit(events[0], message, severity=severity))
+
+
+def _is_post_roll(step: Step, kind: ViolationKind) -> bool:
+    """Return whether an event after sessionComplete belongs to ads; the vendor's SDKs send play within them."""
+    if kind is not ViolationKind.EVENT_AFTER_COMPLETE:
+        return False
+    in_ads = not step.before.in_main_content and step.event.type == "play"
+    return in_ads or event_type_of(step.event.type).family == "ads"
 
 
 def late_checks(*, ended: bool) -> tuple[SessionCheck, ...]:

@@ -212,7 +212,6 @@ def test_slips_are_beyond_the_plan_with_their_rule() -> None:
     assert beyond(report, ItemKind.MOVES) == [
         ("ad", "open + adBreakComplete", "ad-left-open"),
         ("ad_break", "closed + adStart", "ad-outside-break"),
-        ("ad_break", "open + adBreakComplete", "ad-break-empty"),
         ("life", "ended + play", "event-after-end"),
     ]
 

@@ -1,7 +1,6 @@
 """Honest traffic: the vendor's SDK and the mended timelines give no error; the documented ones exactly their slips."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +41,13 @@ def _exchange(request: dict[str, Any], call: Call, sid: str, began: float) -> Ex
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
-def test_captures_are_free_of_errors(path: Path) -> None:
+def test_captures_have_no_error_and_no_warning(path: Path) -> None:
     (result,) = run(load_capture(path))
-    assert [each for each in result.findings if each.severity is Severity.ERROR] == []
-    assert (
-        Counter(each.rule for each in result.findings)
-        == {
-            "sdk-every-event": {"equal-timestamps": 3, "ad-duration": 1},
-            "sdk-sample-player": {"equal-timestamps": 2},
-        }[path.stem]
-    )
+    assert {(each.rule, each.severity) for each in result.findings} == {
+        "sdk-every-event": {("equal-timestamps", Severity.INFO), ("ad-duration", Severity.INFO)},
+        "sdk-sample-player": {("equal-timestamps", Severity.INFO)},
+    }[path.stem]
+    assert len(result.findings) == len({each.rule for each in result.findings})
 
 
 @pytest.mark.parametrize("number", TIMELINES)
