@@ -88,8 +88,8 @@ def run(recordings: Sequence[str], targets: Sequence[Target], options: AuditOpti
     for target in targets:
         write_report(_render(target, report, results, options), target.output)
     if all(target.output for target in targets):
-        written = ", ".join(str(target.output) for target in targets)
-        warn(f"{totals_of(report['summary'])}; wrote {written}")
+        written = [*outputs, *([options.baseline] if options.write_baseline and not reader.unreadable else [])]
+        warn(f"{totals_of(report['summary'])}; wrote {', '.join(map(str, written))}")
     if reader.unreadable:
         return 2
     has_failed = any(fails(located.finding, options.fail_on) for located in locate_findings(report))

@@ -8,7 +8,6 @@ from tapehead.errors import UsageError
 from tapehead.reports.audit.baseline import KnownFinding, count_known, mark_new, parse_baseline, render_baseline
 from tapehead.reports.audit.json_report import Report
 from tapehead.reports.report_output import write_report
-from tapehead.reports.report_wording import plural
 
 
 class BaselineFile:
@@ -36,7 +35,6 @@ class BaselineFile:
             known = count_known(report)
             if is_complete:
                 write_report(render_baseline(known), self._path)
-                warn(f"wrote {plural(known.total(), 'known finding')} to '{self._path}'")
             else:
                 warn(f"did not write '{self._path}': not all recordings could be read")
         if known is not None:

@@ -5,17 +5,31 @@ from typing import Annotated
 
 import typer
 
-from tapehead.cli.messages import warn
+from tapehead.cli import option_types
 
 
 def show(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="A recording or folder, or - for stdin.")],
-    sid: Annotated[str | None, typer.Argument(metavar="SESSION", help="A session id, or its first characters.")] = None,
+    sid: Annotated[
+        str | None, typer.Argument(metavar="SESSION", help="A session id, or its first characters; - for none.")
+    ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="Show calls of this event type only, such as adStart; repeatable."),
+    ] = None,
+    findings: Annotated[bool, typer.Option("--findings", help="Show calls with findings only.")] = False,
+    bodies: Annotated[bool, typer.Option("--bodies", help="Show what was sent and answered, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: option_types.ConfigFile = None,
 ) -> None:
-    """Show the sessions of a recording, or one session's timeline.
+    """Show the sessions of a recording, or the calls of one session, or of all with --type, --findings or --bodies.
 
-    Example: tapehead show session.jsonl
+    Findings are those of the audit, and so are the numbers of events.
+
+    Example: tapehead show session.jsonl --type adStart --bodies
     """
     from tapehead.cli.show_run import show_recording
+    from tapehead.reports.show.recorded_calls import CallFilter
 
-    show_recording(recording, sid, warn)
+    calls = CallFilter(tuple(types or ()), findings)
+    show_recording(recording, sid, calls, with_bodies=bodies, as_json=as_json, config=config)

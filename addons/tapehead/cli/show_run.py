@@ -1,89 +1,61 @@
-"""A recording in the terminal: its sessions, or the timeline of one."""
+"""A recording in the terminal: its sessions, or their calls."""
 
-import shutil
-import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
 
-import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from tapehead.cli.terminal import SHORT_SID, lines_of
+from tapehead.auditor.recordings_audit import audit
+from tapehead.cli.config_file import load_config
+from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 from tapehead.interop.reader import read_recordings
-from tapehead.protocol.events import IDENTITY_KEYS
-from tapehead.protocol.exchange import Entry, Severity
-from tapehead.protocol.keys import MEDIA_ID, MEDIA_NAME, MEDIA_PLAYER_NAME
-from tapehead.replay.index import RecordedSession, build_index
-from tapehead.text import escape_controls
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.routes import Call
+from tapehead.reports.json_output import render_json
+from tapehead.reports.report_output import style_for, write_report
+from tapehead.reports.show.json_show import calls_object, session_object
+from tapehead.reports.show.recorded_calls import CallFilter, calls_by_session
+from tapehead.reports.show.text import render_calls, render_sessions, title_of
+from tapehead.text import nearest
 
-# Columns of a table that goes into a pipe or a file.
-WIDE = 160
 
+def show_recording(
+    path: Path, sid: str | None, wanted: CallFilter, *, with_bodies: bool, as_json: bool, config: Path | None
+) -> None:
+    """Print the sessions of the recording at `path`, or calls.
 
-def show_recording(path: Path, sid: str | None, warn: Callable[[str], None]) -> None:
-    """Print the sessions of the recording at `path`, or the calls of those whose id begins with `sid` (`-`: of none).
+    Args:
+        path: a recording or folder.
+        sid: what the ids of the sessions begin with whose calls are printed; `-` for calls of no session; None for
+            those of all sessions if there is a filter or bodies are asked for, or else for the table of sessions.
+        wanted: which calls are printed.
+        with_bodies: whether bodies are printed.
+        as_json: whether JSON is printed.
+        config: the settings file; None to look for it.
 
     Raises:
         RecordingError: it cannot be read.
-        UsageError: it has no such session.
+        UsageError: it has no such session, or no such event type.
     """
     entries = list(read_recordings([path], warn=warn))
-    if sid is None:
-        _show_sessions(entries)
+    results = list(audit(entries, load_config(config).settings, measure=None))
+    results.sort(key=lambda result: (result.started, result.recording, result.line))
+    style = style_for(None)
+    if sid is None and not with_bodies and wanted == CallFilter():
+        sessions = [session_object(result) for result in results]
+        write_report(render_json({"sessions": sessions}) if as_json else render_sessions(results, style), None)
         return
-    calls = [entry.exchange for entry in entries if (entry.exchange.session or "-").startswith(sid)]
-    if not calls:
-        raise UsageError(f"{path} has no session {sid}; tapehead show {path} lists them")
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for exchange in calls:
-        for line in lines_of(exchange, width):
-            typer.echo(line)
-
-
-# Title, alignment, least width; the columns without one share what is left.
-_COLUMNS: tuple[tuple[str, Literal["left", "right"], int | None], ...] = (
-    ("session", "left", SHORT_SID),
-    ("started (UTC)", "left", 14),
-    ("content", "left", None),
-    ("player", "left", None),
-    ("calls", "right", 5),
-    ("last", "left", 15),
-    ("errors", "right", 6),
-    ("warnings", "right", 8),
-)
-
-
-def _show_sessions(entries: Iterable[Entry]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for title, justify, width in _COLUMNS:
-        table.add_column(title, justify=justify, no_wrap=True, min_width=width)
-    for session in build_index([entries]).sessions:
-        table.add_row(*_session_row(session))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
-    console.print(table)
-
-
-def _session_row(session: RecordedSession) -> tuple[str, ...]:
-    calls = [*([session.start] if session.start else []), *session.calls]
-    known = dict(zip(IDENTITY_KEYS, session.identity, strict=True))
-    severities = [finding.severity for call in calls for finding in call.exchange.findings]
-    return (
-        escape(escape_controls(session.sid or "-")[:SHORT_SID]),
-        calls[0].exchange.started[5:19].replace("T", " ") if calls else "-",
-        escape(escape_controls(str(known[MEDIA_NAME] or known[MEDIA_ID] or "-"))),
-        escape(escape_controls(str(known[MEDIA_PLAYER_NAME] or "-"))),
-        str(len(calls)),
-        escape(escape_controls(calls[-1].key.event_type)) if calls else "-",
-        _count(severities.count(Severity.ERROR), "red"),
-        _count(severities.count(Severity.WARNING), "yellow"),
-    )
-
-
-def _count(count: int, colour: str) -> str:
-    return f"[{colour}]{count}[/]" if count else "0"
+    calls = calls_by_session(entries, results)
+    if sid is not None:
+        calls = {session: listed for session, listed in calls.items() if (session or "-").startswith(sid)}
+        if not calls:
+            raise UsageError(f"{path} has no session {sid}; tapehead show {path} lists them")
+    selected = {session: shown for session, listed in calls.items() if (shown := wanted.select(listed))}
+    unknown = [name for name in wanted.types if name not in EVENT_TYPES and name not in Call]
+    if not selected and unknown:
+        raise UsageError(f"no call is a '{unknown[0]}'{nearest(unknown[0], [*EVENT_TYPES, *Call])}")
+    if as_json:
+        write_report(render_json({"sessions": calls_object(selected, with_bodies=with_bodies)}), None)
+    elif selected:
+        titled = ((title_of(session, shown), shown) for session, shown in selected.items())
+        write_report(render_calls(titled, style, with_bodies=with_bodies), None)
+    else:
+        warn("no call matches")

@@ -30,6 +30,11 @@ def safe_text(text: str, style: str = "") -> Text:
     return Text(escape_controls(text), style)
 
 
+def count_cell(count: int, severity: Severity) -> Text:
+    """Return the number of findings of a severity, in its colour if there are any."""
+    return Text(f"{count:,}", COLOURS[severity] if count else "dim")
+
+
 def make_table(*, header: bool = False) -> Table:
     """Return a table without lines."""
     return Table(box=None, pad_edge=False, header_style="dim", show_header=header)

@@ -10,6 +10,8 @@ import pytest
 from support import reports
 from tapehead.cli.app import run
 
+Captured = pytest.CaptureFixture[str]
+
 
 @pytest.fixture
 def bad(tmp_path: Path) -> Path:
@@ -17,14 +19,14 @@ def bad(tmp_path: Path) -> Path:
 
 
 def test_only_findings_that_the_baseline_has_not_make_it_exit_with_1(
-    bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bad: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     baseline = tmp_path / "known.json"
 
     assert run(["audit", str(bad), "--baseline", str(baseline), "--write-baseline"]) == 0
     told = capsys.readouterr()
     count = sum(row["count"] for row in orjson.loads(baseline.read_bytes())["findings"])
-    assert told.err == f"tapehead: wrote {count} known findings to '{baseline}'\n"
+    assert told.err == ""
     assert f"0 new errors, 0 new warnings, 0 new infos; {count} known, 0 gone" in told.out
     other = reports.write(tmp_path / "other.jsonl", reports.faulty("another-session"))
     assert run(["audit", str(other), "--baseline", str(baseline)]) == 0
@@ -36,9 +38,14 @@ def test_only_findings_that_the_baseline_has_not_make_it_exit_with_1(
     assert "error ad-outside-break  1 place, 1 new" in capsys.readouterr().out
 
 
-def test_a_report_on_half_the_recordings_becomes_no_baseline(
-    bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_with_files_alone_the_line_names_the_baseline_too(bad: Path, tmp_path: Path, capsys: Captured) -> None:
+    report, baseline = tmp_path / "r.json", tmp_path / "known.json"
+
+    run(["audit", str(bad), "-o", str(report), "--baseline", str(baseline), "--write-baseline"])
+    assert capsys.readouterr().err.endswith(f"; wrote {report}, {baseline}\n")
+
+
+def test_a_report_on_half_the_recordings_becomes_no_baseline(bad: Path, tmp_path: Path, capsys: Captured) -> None:
     baseline = tmp_path / "known.json"
 
     assert run(["audit", str(bad), str(tmp_path / "none.jsonl"), "--baseline", str(baseline), "--write-baseline"]) == 2
@@ -56,7 +63,7 @@ def test_a_report_on_half_the_recordings_becomes_no_baseline(
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(
-    bad: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+    bad: Path, capsys: Captured, arguments: list[str], complaint: str
 ) -> None:
     assert run(["audit", str(bad), *arguments]) == 2
     told = capsys.readouterr()
@@ -65,7 +72,7 @@ def test_what_cannot_be_done_is_told_in_one_line(
     assert len(told.err.splitlines()) == 1
 
 
-def test_a_file_that_is_no_baseline_is_told(bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_baseline_is_told(bad: Path, tmp_path: Path, capsys: Captured) -> None:
     broken = tmp_path / "known.json"
     broken.write_text("{")
 
@@ -75,9 +82,7 @@ def test_a_file_that_is_no_baseline_is_told(bad: Path, tmp_path: Path, capsys: p
     assert "would be overwritten" in capsys.readouterr().err
 
 
-def test_a_plan_that_is_not_exercised_enough_makes_it_exit_with_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_plan_that_is_not_exercised_enough_makes_it_exit_with_1(tmp_path: Path, capsys: Captured) -> None:
     good = reports.write(tmp_path / "good.jsonl", reports.documented(1, "documented-1"))
 
     run(["audit", str(good), "--coverage", "--format", "json"])
@@ -113,7 +118,7 @@ def test_the_suffix_csv_means_the_table_of_sessions(bad: Path, tmp_path: Path) -
 
 
 def test_a_report_has_its_date_and_all_recordings(
-    bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bad: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795411234")
     good = reports.write(tmp_path / "good.jsonl", reports.documented(1, "documented-1"))

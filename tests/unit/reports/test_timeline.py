@@ -144,7 +144,8 @@ def test_flags_at_one_moment_stand_below_each_other() -> None:
 
 
 def test_many_flags_at_one_moment_stand_beside_each_other() -> None:
-    refused = reports.exchange("s", reports.event(0, "sessionStart", 0, {}), 0, 400)
+    odd = {f"odd{number}": 1 for number in range(9)}
+    refused = reports.exchange("s", reports.event(0, "sessionStart", 0, odd), 0, 400)
     (result,) = reports.results_of([refused])
     drawn = timeline_of(result)
     assert drawn

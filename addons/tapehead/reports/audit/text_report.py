@@ -1,6 +1,6 @@
 """The report for a terminal: totals, sessions, findings by rule, and metrics for those who ask."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -23,13 +23,12 @@ from tapehead.reports.report_wording import (
     totals_of,
     value_of,
 )
-from tapehead.reports.terminal_text import COLOURS, TextStyle, make_table, render, safe_text
+from tapehead.reports.terminal_text import COLOURS, TextStyle, count_cell, make_table, render, safe_text
+from tapehead.reports.text_columns import Column, lay_out
 
 MOST_SESSIONS = 50
 FIRST_PLACES = 3
 MOST_GROUPS = 10
-# Columns of the sessions' table besides content and player, with their gaps.
-FIXED_COLUMNS = 62
 # From this width on, the sessions' table has a column for the recording; below, the recording has a line of its own.
 WIDE_TABLE = 120
 
@@ -47,42 +46,32 @@ def render_text(report: Report, style: TextStyle) -> str:
 
 def session_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
     """Yield the table of sessions, the first of them unless all are asked for, each with the files that it is in."""
-    table = make_table(header=True)
-    is_wide, has_files = style.width >= WIDE_TABLE, len(report["recordings"]) > 1
-    # Content and player share what the other columns leave, with the file if there is room.
-    share = max(8, (style.width - FIXED_COLUMNS) // (4 if is_wide and has_files else 2))
-    for name, least, most in (("session", 8, 12), ("content", 8, share), ("player", 6, share), ("outcome", 10, 16)):
-        table.add_column(name, min_width=least, max_width=most, overflow="ellipsis", no_wrap=True)
-    for name in ("events", "err", "warn", "info"):
-        table.add_column(name, min_width=len(name), justify="right", no_wrap=True)
-    if is_wide and has_files:
-        table.add_column("recording", overflow="fold")
     sessions = report["sessions"]
     shown = sessions if style.verbose else sessions[:MOST_SESSIONS]
-    for session in shown:
-        names = short_id(session["id"]), title_of(session), session["player"] or "-", session["outcome"]
-        counts = (
-            Text(str(count), style=COLOURS[Severity(severity)] if count else "dim")
-            for severity, count in count_severities(session).items()
-        )
-        files = [safe_text(", ".join(session["recordings"]), "dim")] if is_wide and has_files else []
-        table.add_row(*map(safe_text, names), f"{session['events']:,}", *counts, *files)
-    if has_files and not is_wide:
-        yield from rows_with_files(table, shown, style)
-    elif sessions:
-        yield table
+    counts = [count_severities(session) for session in shown]
+    files = [safe_text(", ".join(session["recordings"]), "dim") for session in shown]
+    has_files, is_wide = len(report["recordings"]) > 1, style.width >= WIDE_TABLE
+    columns = [
+        Column("session", [safe_text(short_id(session["id"])) for session in shown]),
+        Column("content", [safe_text(title_of(session)) for session in shown], least=8),
+        Column("player", [safe_text(session["player"] or "-") for session in shown], rank=3, least=6),
+        Column("outcome", [safe_text(session["outcome"]) for session in shown], rank=1),
+        Column("events", [Text(f"{session['events']:,}") for session in shown], is_number=True, rank=2),
+        *(
+            Column(title, [count_cell(count[severity], severity) for count in counts], is_number=True)
+            for title, severity in zip(("err", "warn", "info"), Severity, strict=True)
+        ),
+    ]
+    columns += [Column("recording", files, least=12, keeps_end=True)] if has_files and is_wide else []
+    header, *rows = lay_out(columns, style.width)
+    yield header
+    for row, file in zip(rows, files, strict=True):
+        yield row
+        if has_files and not is_wide:
+            yield Padding(file, (0, 0, 0, 2))
     if left := len(sessions) - len(shown):
         yield Text(f"and {plural(left, 'more session')}; -v shows all", style="dim")
     yield Text()
-
-
-def rows_with_files(table: Table, sessions: list[dict[str, Any]], style: TextStyle) -> Iterator[RenderableType]:
-    """Yield the lines of a table of sessions, and below each the files that the session is in."""
-    header, *rows = render([table], style).splitlines()
-    yield Text.from_ansi(header)
-    for row, session in zip(rows, sessions, strict=True):
-        yield Text.from_ansi(row)
-        yield Padding(safe_text(", ".join(session["recordings"]), "dim"), (0, 0, 0, 2))
 
 
 def total_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
@@ -91,7 +80,7 @@ def total_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
     for title, key in groups:
         rows = report["totals"][key]
         if len(rows) > 1:
-            yield totals_table(title, rows if style.verbose else rows[:MOST_GROUPS])
+            yield from totals_lines(title, rows if style.verbose else rows[:MOST_GROUPS], style.width)
             if (left := len(rows) - MOST_GROUPS) > 0 and not style.verbose:
                 yield Text(f"and {left:,} more; -v shows all", style="dim")
             yield Text()
@@ -105,27 +94,27 @@ def total_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
         )
 
 
-def totals_table(title: str, rows: list[dict[str, Any]]) -> Table:
-    """Return the table of the totals of players, contents or recordings."""
-    table = make_table(header=True)
-    table.add_column(title, min_width=8, overflow="fold")
-    for name in ("sessions", "err", "warn", "info", "content time", "ad time", "completes"):
-        table.add_column(name, min_width=len(name), justify="right", no_wrap=True)
-    for row in rows:
-        counts = (
-            Text(f"{row[f'{severity}s']:,}", style=COLOURS[severity] if row[f"{severity}s"] else "dim")
-            for severity in Severity
-        )
-        metrics = row["metrics"]
-        times = (clock(round(metrics[key], 0)) for key in ("content_time_spent", "ad_time_spent"))
-        table.add_row(
-            safe_text(group_name(row, rows)),
-            f"{row['sessions']:,}",
-            *counts,
-            *times,
-            number(metrics["content_completes"]),
-        )
-    return table
+def totals_lines(title: str, rows: list[dict[str, Any]], width: int) -> list[Text]:
+    """Return the table of the totals of players, contents or recordings; of a recording's name the end stays."""
+    is_path = title == "recording"
+
+    def numbers(name: str, cells: Iterable[str], rank: int = 0) -> Column:
+        return Column(name, list(map(Text, cells)), is_number=True, rank=rank)
+
+    return lay_out(
+        [
+            Column(title, [safe_text(group_name(row, rows)) for row in rows], least=12, keeps_end=is_path),
+            numbers("sessions", (f"{row['sessions']:,}" for row in rows)),
+            *(
+                Column(name, [count_cell(row[f"{severity}s"], severity) for row in rows], is_number=True)
+                for name, severity in zip(("err", "warn", "info"), Severity, strict=True)
+            ),
+            numbers("content time", (clock(round(row["metrics"]["content_time_spent"], 0)) for row in rows), 1),
+            numbers("ad time", (clock(round(row["metrics"]["ad_time_spent"], 0)) for row in rows), 2),
+            numbers("completes", (number(row["metrics"]["content_completes"]) for row in rows), 3),
+        ],
+        width,
+    )
 
 
 def rule_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:

@@ -33,7 +33,7 @@ def playing(sid: str, *more: reports.Body, began: float = 0, **params: Any) -> A
     return reports.session(sid, sorted(events, key=lambda body: body["playerTime"]["ts"]), began=began)
 
 
-def odd(at: float, event_type: str = "ping", params: dict[str, Any] | None = None) -> reports.Body:
+def odd(at: float, event_type: str = "play", params: dict[str, Any] | None = None) -> reports.Body:
     """An event with an undocumented parameter."""
     return reports.event(at, event_type, at - 7, (params or {}) | {"odd": 1})
 
@@ -49,9 +49,9 @@ def new_in(base: Report, report: Report) -> list[tuple[str, str]]:
 
 
 def test_another_run_of_the_same_mistake_is_known() -> None:
-    """Other ids, times, lines and recordings; other pings before it."""
+    """Other ids, times, lines and recordings; other plays before it."""
     base = reports.report_of(playing("one", odd(17)))
-    other = reports.report_of(playing("two", reports.event(12, "ping", 5), odd(21), began=5000))
+    other = reports.report_of(playing("two", reports.event(12, "play", 5), odd(21), began=5000))
 
     assert new_in(base, other) == []
     assert other["baseline"]["known"] == len(list(locate_findings(base))) > 0
@@ -61,7 +61,7 @@ def test_another_run_of_the_same_mistake_is_known() -> None:
 def test_another_content_or_player_is_new(params: dict[str, Any]) -> None:
     base = reports.report_of(playing("one", odd(17)))
 
-    assert new_in(base, reports.report_of(playing("two", odd(17), **params))) == [("unknown-parameter", "ping")]
+    assert new_in(base, reports.report_of(playing("two", odd(17), **params))) == [("unknown-parameter", "play")]
 
 
 def test_another_event_type_path_or_rule_is_new() -> None:
@@ -70,15 +70,15 @@ def test_another_event_type_path_or_rule_is_new() -> None:
     assert new_in(base, reports.report_of(playing("two", odd(17, "pauseStart")))) == [
         ("unknown-parameter", "pauseStart")
     ]
-    other_key = reports.event(17, "ping", 10, {"other": 1})
-    assert new_in(base, reports.report_of(playing("two", other_key))) == [("unknown-parameter", "ping")]
+    other_key = reports.event(17, "play", 10, {"other": 1})
+    assert new_in(base, reports.report_of(playing("two", other_key))) == [("unknown-parameter", "play")]
 
 
 def test_one_more_of_the_same_is_new_and_the_last_one_by_time() -> None:
     base = reports.report_of(playing("one", odd(17)))
     report = reports.report_of(playing("late", odd(17), odd(27), began=600), playing("early", odd(17)))
 
-    assert new_in(base, report) == [("unknown-parameter", "ping")] * 2
+    assert new_in(base, report) == [("unknown-parameter", "play")] * 2
     assert {each.session["id"] for each in locate_findings(report) if each.finding["new"]} >= {"late"}
     assert all(
         not each.finding["new"]
@@ -114,7 +114,7 @@ def test_a_line_of_the_file_is_one_identity_sorted() -> None:
         "rule": "unknown-parameter",
         "content": "clip-1",
         "player": "web-player",
-        "event": "ping",
+        "event": "play",
         "path": "params.odd",
         "count": 2,
     } in rows

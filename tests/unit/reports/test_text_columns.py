@@ -1,0 +1,58 @@
+"""Tables in narrow terminals: texts are cut, columns are left out, numbers stay."""
+
+import pytest
+from rich.text import Text
+
+from tapehead.reports.text_columns import Column, lay_out
+
+
+def column(title: str, *cells: str, **settings: object) -> Column:
+    return Column(title, [Text(cell) for cell in cells], **settings)  # type: ignore[arg-type]
+
+
+def told(columns: list[Column], width: int) -> list[str]:
+    return [line.plain for line in lay_out(columns, width)]
+
+
+NAMES = column("name", "a long name", "b", least=4)
+COUNTS = column("count", "1,234", "7", is_number=True)
+
+
+def test_with_room_nothing_is_cut() -> None:
+    assert told([NAMES, COUNTS], 80) == ["name         count", "a long name  1,234", "b                7"]
+
+
+def test_texts_are_cut_first() -> None:
+    assert told([NAMES, COUNTS], 13) == ["name    count", "a lon…  1,234", "b           7"]
+
+
+def test_of_a_path_the_end_stays() -> None:
+    assert told([NAMES._replace(keeps_end=True)], 6)[1] == "… name"
+
+
+def test_titles_of_numbers_are_cut_and_numbers_are_not() -> None:
+    columns = [column("warnings", "12", is_number=True), column("errors", "123456", is_number=True)]
+
+    assert told(columns, 12) == ["war…  errors", "  12  123456"]
+    assert told(columns, 1) == ["war…  errors", "  12  123456"]
+
+
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [(40, ["name", "b", "c", "count"]), (27, ["name", "c", "count"]), (17, ["name", "count"]), (3, ["name", "count"])],
+)
+def test_columns_are_left_out_by_their_rank(width: int, titles: list[str]) -> None:
+    more = [column("b", "x" * 8, "", rank=2), column("c", "y" * 8, "", rank=1)]
+
+    assert told([NAMES, *more, COUNTS], width)[0].split() == titles
+
+
+def test_wide_characters_take_two_columns() -> None:
+    (_, row) = lay_out([column("name", "日本語", least=4), column("n", "1", is_number=True)], 7)
+
+    assert row.cell_len <= 7
+    assert row.plain == "日 …  1"
+
+
+def test_no_rows_are_a_header() -> None:
+    assert told([column("name"), column("count", is_number=True)], 80) == ["name  count"]
