@@ -36,6 +36,7 @@ _RECORDING = re.compile(rb'\s*\[?\s*\{\s*"tapehead"\s*:')
 _FLOWS = re.compile(rb"\d{1,12}:\d{1,3}:[a-z_]+[;,]")
 _ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SAVE_HAR = "save the traffic as HAR, in a browser's developer tools with Network > Export HAR"
+_NO_HAR = f"{{name}} is a zip file without a HAR file in it; {SAVE_HAR}"
 
 
 class Format(Enum):
@@ -155,7 +156,7 @@ def _read_archive(name: str, data: bytes, collector: CallCollector, warn: Callab
     with open_archive(name, data) as archive:
         members = har_members(archive)
         if not members:
-            raise RecordingError(f"{name} is a zip file without a HAR file in it; {SAVE_HAR}")
+            raise RecordingError(_NO_HAR.format(name=name))
         for member in members:
             collector.start_member(member)
             folder = ArchiveFolder(archive, member)
@@ -184,10 +185,22 @@ def _read_plain(
 
 
 def advice_on(name: str, start: bytes) -> str | None:
-    """Return what to do with a file of a format that is known and not read; None for others."""
-    if format_of(start) or not (unsupported := unsupported_format(name, start)):
+    """Return what to do with a file that cannot be read, by its name and beginning; None if they do not tell."""
+    format_ = format_of(start)
+    if format_ is Format.RECORDING and name.lower().endswith(".gz"):
+        return f"{name} is a recording that is packed with gzip; unpack it with gunzip, or pack it with zstd"
+    if format_:
         return None
-    return f"{name} is {unsupported.name}, which tapehead does not read; {unsupported.way_out}"
+    if unsupported := unsupported_format(name, start):
+        return f"{name} is {unsupported.name}, which tapehead does not read; {unsupported.way_out}"
+    if start.startswith(_ZIP):
+        return _NO_HAR.format(name=name)
+    return None
+
+
+def is_text_of_no_kind(start: bytes) -> bool:
+    """Return whether a file that begins so can be none of the formats that are read."""
+    return bool(start) and _in_utf_8(start).lstrip()[:1] not in (b"{", b"[")
 
 
 def _in_utf_8(data: bytes) -> bytes:

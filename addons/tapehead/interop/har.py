@@ -215,7 +215,7 @@ def _time_of(raw: msgspec.Raw | None) -> float:
 def _missing_reason(response: Fields) -> str | None:
     """Return why there is no response, as Chrome and mitmproxy write it, or Playwright; None if there is one."""
     reason = text_of(response.get("_error")) or text_of(response.get("_failureText"))
-    is_answered = (number_of(response.get("status")) or 0) > 0
-    if is_answered and reason in (None, _NOT_READ):
+    status = number_of(response.get("status"))
+    if status and status > 0 and reason in (None, _NOT_READ):
         return None
-    return reason or text_of(response.get("statusText")) or NO_ANSWER
+    return reason or (text_of(response.get("statusText")) if status is not None else None) or NO_ANSWER

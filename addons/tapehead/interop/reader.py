@@ -8,10 +8,20 @@ from pathlib import Path
 from tapehead.errors import RecordingError
 from tapehead.internal_errors import InternalErrors
 from tapehead.interop.collector import CallCollector
-from tapehead.interop.detect import Format, advice_on, format_of, is_archive, peek, read_file
+from tapehead.interop.detect import (
+    SAVE_HAR,
+    Format,
+    advice_on,
+    format_of,
+    is_archive,
+    is_text_of_no_kind,
+    peek,
+    read_file,
+)
+from tapehead.interop.unsupported_formats import unsupported_format
 from tapehead.protocol.exchange import Entry, decode
 from tapehead.protocol.hosts import EndpointHosts
-from tapehead.recording.paths import name_of
+from tapehead.recording.paths import COMPRESSED_SUFFIX, name_of
 from tapehead.recording.pipeline import ExchangePipeline
 from tapehead.recording.pseudonym_keys import pseudonym_key
 from tapehead.recording.reader import RecordingReader
@@ -55,6 +65,8 @@ class SavedTraffic:
         attached: files with bodies beside the HAR files that were read.
     """
 
+    names = "HAR or flow file"
+
     def __init__(self, warn: Callable[[str], None]) -> None:
         self.attached: set[Path] = set()
         self._warn = warn
@@ -66,7 +78,15 @@ class SavedTraffic:
 
     def advise(self, path: Path) -> str | None:
         """Return what to do with a file of a format that is known and not read; None for others."""
-        return advice_on(name_of(path), peek(path))
+        name, start = name_of(path), peek(path)
+        is_other = is_text_of_no_kind(start) and path.suffix not in ("", ".jsonl", COMPRESSED_SUFFIX)
+        nothing = f"{name} is neither a recording, a HAR file nor a flow file of mitmproxy; {SAVE_HAR}"
+        return advice_on(name, start) or (nothing if is_other else None)
+
+    def describe_traffic(self, path: Path) -> str | None:
+        """Return, for saved traffic of a known format that is not read, that format and the way out."""
+        unsupported = unsupported_format(path.name, peek(path))
+        return f"{unsupported.name}: {unsupported.way_out}" if unsupported and unsupported.is_traffic else None
 
     def load(self, paths: Sequence[Path]) -> Mapping[Path, list[Entry] | RecordingError]:
         """Return the calls in files as entries in order of time, or why a file has none."""

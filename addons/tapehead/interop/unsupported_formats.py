@@ -12,12 +12,14 @@ class UnsupportedFormat(NamedTuple):
         way_out: what to do instead.
         suffixes: the ends of its files' names.
         start: the beginning of its files; None if it tells nothing.
+        is_traffic: whether it holds traffic.
     """
 
     name: str
     way_out: str
     suffixes: tuple[str, ...] = ()
     start: re.Pattern[bytes] | None = None
+    is_traffic: bool = True
 
 
 _RECORD = "record the player with tapehead, or save the traffic as HAR in a browser or a proxy"
@@ -57,13 +59,14 @@ UNSUPPORTED_FORMATS = (
         (".pcap", ".pcapng", ".cap"),
         re.compile(rb"\xd4\xc3\xb2\xa1|\xa1\xb2\xc3\xd4|\x4d\x3c\xb2\xa1|\xa1\xb2\x3c\x4d|\x0a\x0d\x0d\x0a"),
     ),
-    UnsupportedFormat("a PDF document", _RECORD, (".pdf",), re.compile(rb"%PDF-")),
-    UnsupportedFormat("a picture", _RECORD, (), re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8")),
+    UnsupportedFormat("a PDF document", _RECORD, (".pdf",), re.compile(rb"%PDF-"), is_traffic=False),
+    UnsupportedFormat("a picture", _RECORD, (), re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8"), is_traffic=False),
     UnsupportedFormat(
         "a web page",
         "save the traffic in the developer tools: open Network and choose Export HAR",
         (".html", ".htm", ".mhtml"),
         re.compile(rb"\s*<(?:!doctype html|html)", re.IGNORECASE),
+        is_traffic=False,
     ),
 )
 

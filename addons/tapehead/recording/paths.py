@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.errors import RecordingError, UsageError
+from tapehead.recording.other_formats import OtherFormats
 from tapehead.text import count_of
 
 COMPRESSED_SUFFIX = ".zst"
@@ -83,7 +84,7 @@ class FoundInputs(NamedTuple):
 def find_inputs(
     paths: Iterable[str | Path],
     warn: Callable[[str], None] | None = None,
-    recognises: Callable[[Path], bool] | None = None,
+    other: OtherFormats | None = None,
 ) -> FoundInputs:
     """Return the recordings that files, folders and shell-style patterns stand for, each once, in the order given.
 
@@ -92,7 +93,7 @@ def find_inputs(
     Args:
         paths: the files, folders and patterns; `-` for stdin.
         warn: called with one line about each folder without a recording.
-        recognises: returns whether a file in a folder that is not named like a recording is to be read, too.
+        other: recognises files of other formats in folders; None for recordings alone.
 
     Raises:
         RecordingError: a folder that was named holds no recording, and there is no `warn`.
@@ -105,11 +106,12 @@ def find_inputs(
         for path in map(Path, matches or [str(given)]):
             inside = [path]
             if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
-                inside, left = find_recordings(path, recognises)
+                inside, left = find_recordings(path, other)
                 ignored |= dict.fromkeys(left)
                 if not inside:
-                    problem = f"there is no recording ({', '.join(PATTERNS)}) in {path}"
-                    problem += f"; {line}" if (line := ignored_line(left)) else ""
+                    kinds = f"recording ({', '.join(PATTERNS)}){f', {other.names}' if other else ''}"
+                    left_line = ignored_line(left, other)
+                    problem = f"there is no {kinds} in {path}{f'; {left_line}' if left_line else ''}"
                     if warn:
                         warn(problem)
                     elif path == given:
@@ -121,7 +123,7 @@ def find_inputs(
     return FoundInputs(list(found.values()), [path for path in ignored if path.resolve() not in found])
 
 
-def find_recordings(folder: Path, recognises: Callable[[Path], bool] | None = None) -> tuple[list[Path], list[Path]]:
+def find_recordings(folder: Path, other: OtherFormats | None = None) -> tuple[list[Path], list[Path]]:
     """Return the recordings in a folder and its subfolders, and the other files there that are not hidden.
 
     They are sorted by name: a full recording before the one that came after it.
@@ -132,17 +134,19 @@ def find_recordings(folder: Path, recognises: Callable[[Path], bool] | None = No
         is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path in inside or is_hidden or not path.is_file():
             continue
-        if recognises and recognises(path):
+        if other and other.recognises(path):
             inside.add(path)
         else:
             left.append(path)
     return sorted(inside), left
 
 
-def ignored_line(paths: Sequence[Path]) -> str:
-    """Return a line on files in folders that are not read; empty if there are none."""
+def ignored_line(paths: Sequence[Path], other: OtherFormats | None = None) -> str:
+    """Return a line on files in folders that are not read, saved traffic first; empty if there are none."""
     if not paths:
         return ""
-    names = ", ".join(path.name for path in paths[:MOST_NAMED])
+    described = {path: other.describe_traffic(path) if other else None for path in paths}
+    ordered = sorted(paths, key=lambda path: described[path] is None)[:MOST_NAMED]
+    names = ", ".join(f"{path.name} ({described[path]})" if described[path] else path.name for path in ordered)
     more = len(paths) - MOST_NAMED
     return f"{count_of(len(paths), 'other file')} not read: {names}{f' and {more} more' if more > 0 else ''}"

@@ -6,11 +6,11 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import zstandard
 
@@ -20,6 +20,7 @@ from tapehead.protocol.exchange import Entry
 from tapehead.recording.documents import exchange_lines, is_appendable
 from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
+from tapehead.recording.other_formats import OtherFormats
 from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line, name_of, unreadable
 from tapehead.recording.zstd_frames import MAGIC
 
@@ -58,27 +59,6 @@ def read_recordings(
     return RecordingReader(paths, warn).entries(on_progress)
 
 
-class OtherFormats(Protocol):
-    """Reading of files in other formats than that of recordings."""
-
-    @property
-    def attached(self) -> Collection[Path]:
-        """Files that are parts of those that were read."""
-        ...
-
-    def recognises(self, path: Path) -> bool:
-        """Return whether a file is of such a format."""
-        ...
-
-    def advise(self, path: Path) -> str | None:
-        """Return a sentence with the way out for a file of a known format that cannot be read; None for others."""
-        ...
-
-    def load(self, paths: Sequence[Path]) -> Mapping[Path, list[Entry] | RecordingError]:
-        """Return the entries of files in order of time, or why there are none."""
-        ...
-
-
 class RecordingReader:
     """Recordings as one stream of entries, merged by time across files; the lines of a file keep their order.
 
@@ -113,7 +93,7 @@ class RecordingReader:
         self._strict = strict
         self._other = other
         self._loaded: dict[Path, list[Entry] | RecordingError] = {}
-        self._inputs, self._ignored = find_inputs(paths, None if strict else warn, other.recognises if other else None)
+        self._inputs, self._ignored = find_inputs(paths, None if strict else warn, other)
         self._open = self._done = 0
         self.files = tuple(file.path for file in self._inputs)
         self.exchanges = 0
@@ -158,7 +138,7 @@ class RecordingReader:
             paths = [file.path for file in self._inputs if self._other.recognises(file.path)]
             self._loaded = dict(self._other.load(paths)) if paths else {}
             attached = self._other.attached
-        if line := ignored_line([path for path in self._ignored if path.resolve() not in attached]):
+        if line := ignored_line([path for path in self._ignored if path.resolve() not in attached], self._other):
             self._warn(line)
 
     def _merge(self) -> Iterator[Entry]:

@@ -1,0 +1,332 @@
+"""HAR and flow files given to the commands that read, as they are, in folders, and together with recordings."""
+
+import gzip
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+import tapehead
+from support.captured_traffic import read
+from support.exchanges import exchange, opened, request, session, start, start_with
+from support.har_files import entry, flow_file, flow_of, har, har_of
+from tapehead.cli.app import run
+from tapehead.cli.offline_run import EngineRun, EngineSettings
+from tapehead.protocol.exchange import encode
+from tapehead.protocol.messages import Response
+
+CALLS = session("s1", [(1, 0, "play", {}), (9, 8, "ping", {}), (12, 11, "sessionComplete", {})])
+OTHER = session("s2", [(1, 0, "play", {}), (12, 11, "sessionComplete", {})], began=100)
+SESSIONS = {"s1": 4, "s2": 3}
+FORMS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "HAR": ("a.har", lambda: har_of(CALLS)),
+    "HAR over lines": ("a.har", lambda: orjson.dumps(orjson.loads(har_of(CALLS)), option=orjson.OPT_INDENT_2)),
+    "HAR with a BOM": ("a.har", lambda: b"\xef\xbb\xbf" + har_of(CALLS)),
+    "HAR in UTF-16": ("a.har", lambda: har_of(CALLS).decode().encode("utf-16")),
+    "gzip": ("a.har.gz", lambda: gzip.compress(har_of(CALLS))),
+    "flows": ("a.flow", lambda: flow_file(*map(flow_of, CALLS))),
+    "another suffix": ("a.txt", lambda: har_of(CALLS)),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def audited(capsys: pytest.CaptureFixture[str], *paths: str, code: int = 0) -> tuple[dict[str, int], list[str]]:
+    """Return the sessions that an audit finds, each with its number of events, and the lines on stderr."""
+    assert run(["audit", *paths, "--format", "json", "--fail-on", "never"]) == code
+    told = capsys.readouterr()
+    found = orjson.loads(told.out)["sessions"] if told.out else []
+    return {each["id"]: each["events"] for each in found}, told.err.splitlines()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_command_reads_a_file_as_if_it_had_been_imported(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name, make = FORMS[form]
+    Path(name).write_bytes(make())
+    assert run(["import", name, "--out", "out.jsonl"]) == 0
+    capsys.readouterr()
+    outputs = []
+    for path in (name, "out.jsonl"):
+        assert run(["audit", path, "--fail-on", "never"]) == 0
+        assert run(["show", path]) == 0
+        assert run(["show", path, "s1"]) == 0
+        told = capsys.readouterr()
+        outputs.append((told.out.replace(path, "FILE"), told.err))
+
+    assert outputs[0] == outputs[1]
+    assert "completed" in outputs[0][0]
+    assert outputs[0][1] == ""
+    assert run(["diff", name, "out.jsonl"]) == 0
+    engine = EngineRun(EngineSettings(recordings=(Path(name),)), pytest.fail)
+    assert [(each.sid, len(each.calls)) for each in engine._index.sessions] == [("s1", 3)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_stdin_may_be_any_of_them(
+    form: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffered = io.BufferedReader(io.BytesIO(FORMS[form][1]()))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(buffered))
+
+    assert audited(capsys, "-") == ({"s1": 4}, [])
+
+
+def test_python_reads_them_too() -> None:
+    Path("a.har").write_bytes(har_of(CALLS))
+    entries = list(tapehead.read_recordings(["a.har"]))
+
+    assert [each.line for each in entries] == [1, 2, 3, 4]
+    assert {each.recording for each in entries} == {each.exchange.source for each in entries} == {"a.har"}
+    assert [each.exchange.order for each in entries] == [0, 1, 2, 3]
+
+
+def test_identifiers_are_pseudonyms_and_the_same_as_in_recordings_beside(capsys: pytest.CaptureFixture[str]) -> None:
+    visitor = "12345678901234567890123456789012345678"
+    Path("a.har").write_bytes(har_of([opened("s1", start_with({"visitor.marketingCloudUserId": visitor}))]))
+    run(["import", "a.har", "--out", "out.jsonl"])
+    (direct,), (stored,) = (list(tapehead.read_recordings([name])) for name in ("a.har", "out.jsonl"))
+
+    assert direct.exchange == stored.exchange
+    assert visitor.encode() not in direct.exchange.request.content()
+    assert direct.exchange.findings == read(Path("out.jsonl"))[0].findings
+
+
+# ---- Folders ----
+
+
+def test_a_folder_is_read_with_all_that_is_in_it_in_order_of_time(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in/deep").mkdir(parents=True)
+    Path("in/a.har").write_bytes(har_of([CALLS[2], CALLS[0]]))
+    Path("in/deep/b.flow").write_bytes(flow_file(flow_of(CALLS[1])))
+    Path("in/c.jsonl").write_bytes(b"".join(map(encode, [CALLS[3], *OTHER])))
+    for name in ("notes.txt", "deep/report.html", ".hidden"):
+        Path("in", name).write_text("<html>")
+    entries = list(tapehead.read_recordings(["in"], warn=lambda _line: None))
+
+    assert [each.exchange.started for each in entries] == [each.started for each in (*CALLS, *OTHER)]
+    assert audited(capsys, "in") == (SESSIONS, ["tapehead: 2 other files not read: report.html, notes.txt"])
+
+
+def test_a_folder_without_anything_to_read_names_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    Path("in/session.saz").write_bytes(b"PK\x03\x04")
+
+    assert run(["show", "in"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("tapehead: there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in in; ")
+    assert "1 other file not read: session.saz (a Fiddler archive: in Fiddler, choose File > Export Sessions" in line
+
+
+def test_a_har_without_a_call_hides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    Path("in/a.har").write_bytes(har_of(CALLS))
+    Path("in/b.har").write_bytes(har(entry("https://example.com/")))
+    line = "tapehead: no Media Collection call among 1 request in in/b.har; save the traffic while the player plays"
+
+    assert audited(capsys, "in") == ({"s1": 4}, [line])
+    assert audited(capsys, "in/a.har", "in/b.har", code=2) == ({"s1": 4}, [line])
+
+
+# ---- Several saves ----
+
+
+def test_two_saves_of_one_capture_are_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("save1.har").write_bytes(har_of(CALLS[:3]))
+    Path("save2.har").write_bytes(har_of(CALLS))
+    line = "tapehead: 3 exchanges in several files (save1.har, save2.har) counted once"
+
+    assert audited(capsys, "save1.har", "save2.har") == ({"s1": 4}, [line])
+    assert run(["import", "save1.har", "save2.har", "--out", "out.jsonl"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("imported 4 exchanges of 1 session from save1.har, save2.har into out.jsonl: ")
+    assert told.err.splitlines() == [line]
+    assert [each.source for each in read(Path("out.jsonl"))] == ["save1.har"] * 3 + ["save2.har"]
+
+
+def test_formats_of_one_capture_are_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.har").write_bytes(har_of(CALLS))
+    Path("a.flow").write_bytes(flow_file(*map(flow_of, CALLS)))
+    assert run(["import", "a.har", "--out", "a.jsonl"]) == 0
+    Path("b.jsonl").write_bytes(b"".join(map(encode, CALLS)))
+    capsys.readouterr()
+
+    sessions, lines = audited(capsys, ".")
+    assert sessions == {"s1": 4}
+    assert lines == [
+        "tapehead: 4 exchanges in several files (a.flow, a.har) counted once",
+        "tapehead: 8 exchanges in several files (a.flow, a.jsonl, b.jsonl) counted once",
+    ]
+
+
+def test_a_later_save_adds_what_is_new(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("save1.har").write_bytes(har_of(CALLS[:3]))
+    Path("save2.har").write_bytes(har_of(CALLS))
+    run(["import", "save1.har", "--out", "out.jsonl"])
+    capsys.readouterr()
+
+    assert run(["import", "save2.har", "--out", "out.jsonl", "--append"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("imported 1 exchange of 1 session from save2.har into out.jsonl: ")
+    assert said.endswith("; 3 were in it already\n")
+    assert audited(capsys, "out.jsonl") == ({"s1": 4}, [])
+
+
+def test_a_tracker_that_is_bound_twice_is_seen_in_one_save(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.har").write_bytes(har_of([CALLS[0], *CALLS[1:], *CALLS[1:]]))
+
+    assert audited(capsys, "a.har") == ({"s1": 7}, [])
+
+
+# ---- Without headers ----
+
+
+def bare_har() -> bytes:
+    """A HAR whose answers have no headers."""
+    answers = [Response(status=each.response.status, headers=[]) for each in CALLS if each.response]
+    stripped = [exchange(each.request, answer) for each, answer in zip(CALLS, answers, strict=True)]
+    made = orjson.loads(har_of(stripped))
+    for each, call in zip(made["log"]["entries"], CALLS, strict=True):
+        each["startedDateTime"] = call.started
+    return orjson.dumps(made)
+
+
+def test_a_session_without_location_is_one_and_can_be_replayed(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.har").write_bytes(bare_har())
+    line = "tapehead: 1 session start had no Location, which was taken from the URLs of the calls that follow"
+
+    assert audited(capsys, "a.har") == ({"s1": 4}, [line])
+    assert run(["import", "a.har", "--out", "out.jsonl"]) == 0
+    assert capsys.readouterr().err.splitlines() == [line]
+    engine = EngineRun(EngineSettings(recordings=(Path("out.jsonl"),)), pytest.fail).engine
+    answer = engine.answer(request(start()), 0.0).response
+    assert answer
+    assert (answer.header("Location") or "").startswith("/api/v1/sessions/")
+    assert run(["diff", "a.har", "out.jsonl"]) == 0
+
+
+# ---- Elsewhere, or another protocol ----
+
+HEARTBEAT = "https://company.hb.omtrdc.net/?s:event:type=start&s:asset:type=main&l:event:playhead=0"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (
+            "https://company.hb.omtrdc.net/api/v1/sessions",
+            "no call to the endpoint among 2 requests in a.har, but similar ones to company.hb.omtrdc.net (2)",
+        ),
+        (
+            HEARTBEAT,
+            "heartbeats of an older media SDK came by (company.hb.omtrdc.net (2)), which tapehead does not read",
+        ),
+        (
+            HEARTBEAT.replace("company.hb.omtrdc.net", "stats.example.com")
+            .replace(":", "%3A")
+            .replace("s%3A//", "s://"),
+            "heartbeats of an older media SDK came by (stats.example.com (2)), which tapehead does not read",
+        ),
+        (
+            "https://edge.adobedc.net/ee/or2/va/v1/ping?configId=1",
+            "calls of the Media Edge API came by (edge.adobedc.net (2)), which tapehead does not read",
+        ),
+        (
+            "https://metrics.example.com/ee/va/v1/sessionStart?configId=1",
+            "calls of the Media Edge API came by (metrics.example.com (2)), which tapehead does not read",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [["audit"], ["show"], ["import"]])
+def test_where_the_calls_went_is_said(
+    command: list[str], url: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.har").write_bytes(har(entry(url), entry(url)))
+
+    assert run([*command, "a.har"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert reason in lines[0]
+    assert [line for line in lines[1:] if reason in line] == []
+    assert lines[1:] in ([], ["tapehead: nothing to audit: no recording could be read"])
+
+
+def test_calls_elsewhere_are_said_beside_those_that_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.har").write_bytes(har(*orjson.loads(har_of(CALLS))["log"]["entries"], entry(HEARTBEAT)))
+
+    sessions, (line,) = audited(capsys, "a.har")
+    assert sessions == {"s1": 4}
+    assert line.startswith("tapehead: heartbeats of an older media SDK came by (company.hb.omtrdc.net (1)), ")
+
+
+def test_the_real_url_of_a_roku_is_within_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+    made = orjson.loads(har_of(CALLS))
+    for each in made["log"]["entries"]:
+        each["request"]["url"] = f"http://192.168.1.5:8888/;{each['request']['url']}"
+    Path("a.har").write_bytes(orjson.dumps(made))
+
+    assert audited(capsys, "a.har") == ({"s1": 4}, [])
+    assert [each.exchange.request.url for each in tapehead.read_recordings(["a.har"])] == [
+        each.request.url for each in CALLS
+    ]
+
+
+# ---- Formats that are not read ----
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        (
+            "a.chlsj",
+            b'[{"status":"COMPLETE","method":"POST"}]',
+            "is a Charles session, which tapehead does not read; in Ch",
+        ),
+        ("a.txt", b'[ { "status": "COMPLETE", "method": "POST" } ]', "is a Charles session"),
+        (
+            "a.saz",
+            b"PK\x03\x04",
+            "is a Fiddler archive, which tapehead does not read; in Fiddler, choose File > Export",
+        ),
+        ("a.proxymanlogv2", b"\x00", "is a Proxyman log"),
+        (
+            "a.bin",
+            b"\xd4\xc3\xb2\xa1\x02\x00",
+            "is a packet capture, which tapehead does not read; its TLS cannot be read",
+        ),
+        ("a.bin", b"\n\r\r\n\x1c\x00", "is a packet capture"),
+        ("a.bin", b"%PDF-1.7\n", "is a PDF document"),
+        ("a.bin", b"<!DOCTYPE html><html>", "is a web page"),
+        ("a.json", b'{"constants": {"x": 1}}', "is a network log of Chrome"),
+        ("a.jsonl.gz", gzip.compress(encode(CALLS[0])), "is a recording that is packed with gzip; unpack it"),
+    ],
+)
+@pytest.mark.parametrize("command", ["audit", "show", "import"])
+def test_a_format_that_is_not_read_is_named_with_the_way_out(
+    command: str, name: str, data: bytes, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(name).write_bytes(data)
+
+    assert run([command, name]) == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(f"tapehead: {name} {reason}")
+
+
+@pytest.mark.parametrize(
+    ("command", "kinds"),
+    [("import", "a HAR file nor"), ("audit", "a recording, a HAR file nor"), ("show", "a recording, a HAR file nor")],
+)
+def test_a_file_of_no_format_is_refused_with_what_could_be_read(
+    command: str, kinds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.txt").write_text("GET / HTTP/1.1")
+
+    assert run([command, "a.txt"]) == 2
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith(
+        f"tapehead: a.txt is neither {kinds} a flow file of mitmproxy; save the traffic as HAR, in a"
+    )
