@@ -123,6 +123,7 @@ class Timeline:
     _playhead: float = 0
     _playing: bool = False
     _in_ad: bool = False
+    _indexes: dict[str, int] = field(default_factory=dict)
 
     def start(self, *, status: int | None = 201, location: str | None = "", **params: Any) -> Self:
         """The sessionStart, at 0 s; keyword arguments are params without `media.`."""
@@ -147,6 +148,7 @@ class Timeline:
     ) -> Self:
         """An event at a second; `ts` and `arrives` are seconds, too, where they differ from it."""
         moved = self._move(second, event_type)
+        params = self._place(event_type, moved if playhead is None else playhead) if params is None else params
         stamp = self._stamp(second) if ts is None else round(self.begin_ms + ts * 1000)
         body = body_of(event_type, moved if playhead is None else playhead, stamp, params, **more)
         arrived = stamp + 5 if arrives is None else self.begin_ms + arrives * 1000
@@ -207,6 +209,17 @@ class Timeline:
         self._second = second
         self._last_ts = max(self._last_ts + 1, round(self.begin_ms + second * 1000))
         return self._last_ts
+
+    def _place(self, event_type: str, playhead: float) -> dict[str, Any] | None:
+        """Return the params of a break or chapter at `playhead`, and each with an index of its own; None of others."""
+        if event_type not in ("adBreakStart", "chapterStart"):
+            return None
+        self._indexes[event_type] = self._indexes.get(event_type, -1) + 1
+        places = {"media.ad.podIndex": 0, "media.ad.podSecond": playhead}
+        if event_type == "chapterStart":
+            places = {"media.chapter.index": 1, "media.chapter.offset": playhead}
+        index = next(iter(places))
+        return PARAMS[event_type] | places | {index: places[index] + self._indexes[event_type]}
 
     def _move(self, second: float, event_type: str) -> float:
         """Return the playhead at a second: it goes with the clock while main content plays."""

@@ -3,7 +3,8 @@
 Source: the reference's pages "timeline 2 - abandon" and "timeline 3 - chapters". Corrections: equal timestamps are a
 millisecond apart; podPosition counts up within its break; bodies have the playhead of the page's own table; timeline
 2's first ad has the length that it plays (12 s), its second break its own name, its quality data the documented key,
-and its last ad and break are closed before the session.
+its last ad and break are closed before the session; timeline 3's
+content is as long as it plays.
 """
 
 from tapehead.demo.timelines import AD_METADATA, START, VIEW_TO_END, Params, Step, ad, ad_break
@@ -42,7 +43,7 @@ ABANDON = (
 )
 
 CHAPTERS = (
-    Step(0, 0, "sessionStart", START),
+    VIEW_TO_END[0],
     Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
     Step(0, 0, "adStart", ad(1, 15, 1), metadata=AD_METADATA),
     Step(10, 0, "ping"),

@@ -1,7 +1,7 @@
 """A documented timeline with its mistakes corrected, as a correct player sends it, and the bodies of its events.
 
 Source: the reference's page "timeline 1 - view to end". Corrections: equal timestamps are a millisecond apart, and
-podPosition counts up within its break.
+podPosition counts up within its break; the content is as long as it plays.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,7 @@ def ad(number: int, length: float, position: int) -> Params:
 
 
 VIEW_TO_END = (
-    Step(0, 0, "sessionStart", START),
+    Step(0, 0, "sessionStart", {**START, "media.length": 45}),
     Step(0, 0, "adBreakStart", ad_break("ad_pod1", 0, 0)),
     Step(0, 0, "adStart", ad(1, 15, 1), metadata=AD_METADATA),
     Step(1, 0, "ping"),

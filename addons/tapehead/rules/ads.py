@@ -9,6 +9,7 @@ from tapehead.rules.support.break_progress import BreakProgress
 from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView
+from tapehead.rules.support.thresholds import Thresholds
 from tapehead.rules.support.violations import ViolationRule, check_violations
 from tapehead.text import format_number
 
@@ -260,14 +261,17 @@ def check_durations(session: SessionView, report: Report) -> StepCheck:
         elif event.type == "play":
             held = False
         elif event.type == "adComplete" and ad is not None and step.before.in_ad:
-            if message := _duration_message(ad, step, played_ms, session.thresholds.ad_duration_seconds):
+            if message := _duration_message(ad, step, played_ms, session.thresholds):
                 report(AD_DURATION.hit(event, message))
             ad = None
 
 
-def _duration_message(ad: Event, step: Step, played_ms: int, slack: float) -> str:
-    length = ad.number(_LENGTH)
-    if length is None or ad.ts is None or step.event.ts is None or abs(played_ms / 1000 - length) <= slack:
+def _duration_message(ad: Event, step: Step, played_ms: int, limits: Thresholds) -> str:
+    length, slack = ad.number(_LENGTH), limits.ad_duration_seconds
+    # A length in another unit is another mistake.
+    if length is None or length > limits.longest_ad_seconds or ad.ts is None or step.event.ts is None:
+        return ""
+    if abs(played_ms / 1000 - length) <= slack:
         return ""
     return (
         f"adComplete: {played_ms / 1000:.1f} s after the adStart of event {ad.index}, whose params.{_LENGTH} is "

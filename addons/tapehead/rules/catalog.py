@@ -7,22 +7,28 @@ check in the module of its family, and with an entry here.
 
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules import (
+    ad_breaks,
     ads,
     body,
     chapters,
+    completion,
     delivery,
     lifecycle,
     pings,
     player_states,
     playhead,
+    playhead_motion,
+    quality,
     response,
     schema_errors,
     several_sessions,
     timeouts,
     timestamps,
     two_players,
+    units,
     values,
 )
+from tapehead.rules.support.explanations import Explanations
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import SessionCheck
 
@@ -63,6 +69,8 @@ RULES: dict[str, Rule] = {
         lifecycle.EVENT_AFTER_COMPLETE,
         delivery.KEPT_SENDING,
         lifecycle.SESSION_NOT_CLOSED,
+        completion.NOTHING_FOLLOWED,
+        completion.COMPLETE_EARLY,
         timeouts.SESSION_TOO_LONG,
         timeouts.EXPIRED_IDLE,
         timeouts.EXPIRED_STALLED,
@@ -78,9 +86,15 @@ RULES: dict[str, Rule] = {
         ads.AD_LEFT_OPEN,
         ads.AD_POSITION,
         ads.AD_DURATION,
+        ad_breaks.AD_WHILE_PAUSED,
+        ad_breaks.PLAY_BEFORE_PREROLL,
+        ad_breaks.EVENT_BEFORE_AD,
+        ad_breaks.CONTENT_IN_BREAK,
+        ad_breaks.POD_MISMATCH,
         chapters.CHAPTER_OVERLAP,
         chapters.CHAPTER_NOT_OPEN,
         chapters.CHAPTER_LEFT_OPEN,
+        chapters.CHAPTER_MISMATCH,
         player_states.STATE_NOT_OPEN,
         player_states.STATE_ALREADY_OPEN,
         player_states.TOO_MANY_STATES,
@@ -95,6 +109,14 @@ RULES: dict[str, Rule] = {
         playhead.PLAYHEAD_FROZEN,
         playhead.PLAYHEAD_IN_AD,
         playhead.PLAYHEAD_PAUSED,
+        playhead.BUFFER_NOT_ENDED,
+        playhead_motion.PLAYHEAD_JUMP,
+        playhead_motion.PLAYHEAD_DRIFT,
+        units.PLAYHEAD_UNIT,
+        units.LENGTH_UNIT,
+        units.LIVE_PLAYHEAD,
+        quality.DROPPED_FRAMES_TOTAL,
+        quality.TIME_TO_START_GROWS,
         several_sessions.SESSION_RESTARTED,
         several_sessions.STRAY_PINGS,
         two_players.TWO_PLAYERS,
@@ -106,18 +128,45 @@ SESSION_CHECKS: list[SessionCheck] = [
     for family in (
         delivery,
         lifecycle,
+        completion,
         player_states,
         ads,
+        ad_breaks,
         chapters,
         timestamps,
         timeouts,
         pings,
+        units,
         playhead,
+        playhead_motion,
         two_players,
+        quality,
     )
     for check in vars(family).values()
     if isinstance(check, SessionCheck)
 ]
+
+# The rules whose hits in a session follow from the mistake that another one names.
+EXPLANATIONS: Explanations = {
+    units.PLAYHEAD_UNIT: (
+        playhead.PLAYHEAD_RANGE,
+        playhead.PLAYHEAD_IN_AD,
+        playhead.PLAYHEAD_PAUSED,
+        playhead.BUFFER_NOT_ENDED,
+        playhead_motion.PLAYHEAD_JUMP,
+        playhead_motion.PLAYHEAD_DRIFT,
+        units.LIVE_PLAYHEAD,
+        ad_breaks.POD_MISMATCH,
+        chapters.CHAPTER_MISMATCH,
+    ),
+    two_players.TWO_PLAYERS: (
+        playhead_motion.PLAYHEAD_JUMP,
+        playhead_motion.PLAYHEAD_DRIFT,
+        playhead.PLAYHEAD_PAUSED,
+        pings.PING_FLOOD,
+    ),
+    completion.NOTHING_FOLLOWED: (lifecycle.SESSION_NOT_CLOSED,),
+}
 
 # The rule that each kind of violation of the session machine breaks.
 VIOLATION_RULES: dict[ViolationKind, Rule] = {

@@ -5,8 +5,9 @@ import math
 from tapehead.protocol import keys
 from tapehead.protocol.events import LIVE_LENGTH, Event
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.session_machine import State, is_unknown
-from tapehead.protocol.transitions import Life, Playback
+from tapehead.protocol.session_machine import is_unknown
+from tapehead.protocol.transitions import Life
+from tapehead.rules.support.motion import plays_content
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
@@ -14,6 +15,8 @@ from tapehead.text import format_number
 
 _PATH = keys.PLAYHEAD_PATH
 _FROZEN_EVENTS = 3
+# What ends a buffering, or says nothing of where playback is.
+_ENDS_BUFFER = ("play", "pauseStart", "sessionComplete", "sessionEnd")
 
 
 PLAYHEAD_RANGE = Rule(
@@ -22,7 +25,7 @@ PLAYHEAD_RANGE = Rule(
     when="A playhead is below 0, over media.length by more than a second (recorded), or 86400 and more (live).",
     why="Progress markers, segments and unique time come out of playheads: all of them are wrong.",
     fix="Send seconds into the content; for live content the second of the day.",
-    bad="media.length 60, playhead 60000",
+    bad="media.length 60, playhead 75",
     good="media.length 60, playhead 60",
     source="Reference: sessions request",
     contradictions="Strictly below the length on one page; a sample has 128 of 128. The length itself is fine.",
@@ -77,7 +80,7 @@ def check_frozen(session: SessionView, report: Report) -> StepCheck:
         event = step.event
         if event.playhead is None or event.ts is None:
             continue
-        if first is None or first.playhead != event.playhead or not _plays(step.before):
+        if first is None or first.playhead != event.playhead or not plays_content(step.before):
             first, number, reported = event, 0, False
         number += 1
         stood_ms = event.ts - (first.ts or 0)
@@ -86,10 +89,6 @@ def check_frozen(session: SessionView, report: Report) -> StepCheck:
             message = f"{name_of(event)}: {_PATH} is {_playhead_of(event)} in {number} events"
             message += f" over {stood_ms / 1000:.1f} s of playing main content; expected it to move"
             report(PLAYHEAD_FROZEN.hit(event, message, _PATH))
-
-
-def _plays(state: State) -> bool:
-    return state.playback is Playback.PLAYING and state.life is Life.OPEN and state.is_surely_in_main_content
 
 
 PLAYHEAD_IN_AD = Rule(
@@ -148,6 +147,45 @@ def check_pauses(session: SessionView, report: Report) -> StepCheck:
             message += f"; expected {_playhead_of(pause)}, or a play before it"
             report(PLAYHEAD_PAUSED.hit(event, message, _PATH))
             pause = None
+
+
+BUFFER_NOT_ENDED = Rule(
+    id="buffer-not-ended",
+    severity=Severity.WARNING,
+    when="After bufferStart the playhead moves on as it does in playing, and no play came.",
+    why="The buffering goes on in the reports while the viewer watches: content time is lost.",
+    fix="Send play as soon as playback goes on after buffering.",
+    bad="bufferStart playhead 12, ping playhead 22",
+    good="bufferStart playhead 12, play playhead 12, ping playhead 22",
+    source="Reference: track playback; metrics, total-buffer-duration",
+    options=("playhead-slack-seconds", "jump-seconds"),
+)
+
+
+@step_check(BUFFER_NOT_ENDED)
+def check_buffers(session: SessionView, report: Report) -> StepCheck:
+    """Report once each buffering in which the playhead moves on; a jump is a seek that buffers on."""
+    thresholds = session.thresholds
+    buffer: Event | None = None
+    playhead, elapsed_ms = 0.0, 0
+    while step := (yield):
+        event = step.event
+        elapsed_ms += session.intervals.gap_ms or 0
+        if event.type in _ENDS_BUFFER or is_unknown(event) or step.before.life is Life.ENDED:
+            buffer = None
+        elif event.playhead is None or not (event.type == "bufferStart" or (buffer and step.before.in_main_content)):
+            continue
+        elif event.type == "bufferStart":
+            buffer, playhead, elapsed_ms = event, event.playhead, 0
+        else:
+            moved = event.playhead - playhead
+            most = 2 * elapsed_ms / 1000 + thresholds.jump_seconds
+            if buffer and thresholds.playhead_slack_seconds < moved <= most:
+                message = f"{name_of(event)}: {_PATH} is {_playhead_of(event)} in the buffering of event {buffer.index}"
+                message += f"; expected {format_number(playhead)}, or a play before it"
+                report(BUFFER_NOT_ENDED.hit(event, message, _PATH))
+                buffer = None
+            playhead, elapsed_ms = event.playhead, 0
 
 
 def _has_moved(session: SessionView, earlier: Event, later: Event) -> bool:

@@ -10,6 +10,7 @@ from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step, close
 from tapehead.rules import catalog
 from tapehead.rules.support.event_order import EventOrder, Retries
+from tapehead.rules.support.explanations import UnexplainedHits
 from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.support.session_check import Feed, Retry, SessionCheck
 from tapehead.rules.support.session_view import SessionView, in_milliseconds
@@ -67,20 +68,19 @@ class SessionChecks:
     Attributes:
         view: the session as the checks see it. A ts of another unit is put into milliseconds: that mistake has a
             finding of its own.
-        hits: the places where rules failed, in the order in which that was proven; the reader may clear it.
         first_ts: the first ts that arrived; None as long as there was none.
     """
 
     def __init__(self, first: Event, thresholds: Thresholds, checks: Iterable[SessionCheck] | None = None) -> None:
         self.view = SessionView(in_milliseconds(first), thresholds)
-        self.hits: list[RuleHit] = []
         self.first_ts: int | None = None
+        self._unexplained = UnexplainedHits(catalog.EXPLANATIONS)
         self._retries = Retries()
         self._order = EventOrder()
         self._plan = plan_of(tuple(catalog.SESSION_CHECKS if checks is None else checks))
         self._sends: list[Send | None] = []
         for check in self._plan.checks:
-            running = None if check.feed is Feed.END else check.run(self.view, self.hits.append)
+            running = None if check.feed is Feed.END else check.run(self.view, self._report)
             self._sends.append(running.send if running else None)
         self._send(range(len(self._sends)), None)
 
@@ -103,7 +103,9 @@ class SessionChecks:
         for step in self._order.steps():
             self.view.steps.append(step)
             self.view.intervals.add(step)
+            self.view.motion.add(step, self.view.intervals.gap_ms)
             self._send(self._plan.for_step(step), step)
+            self._unexplained.release(len(self.view.steps))
 
     def close(self) -> None:
         """Check the rest; the session gets no more events."""
@@ -113,7 +115,16 @@ class SessionChecks:
             self.view.end = Step(last.event, last.after, *close(last.after))
         self._send(range(len(self._sends)), None)
         for place in self._plan.feeds[Feed.END]:
-            self._plan.checks[place].run(self.view, self.hits.append)
+            self._plan.checks[place].run(self.view, self._report)
+        self._unexplained.close()
+
+    @property
+    def hits(self) -> list[RuleHit]:
+        """The places where rules failed, in the order in which that was proven; the reader may clear it."""
+        return self._unexplained.hits
+
+    def _report(self, hit: RuleHit) -> None:
+        self._unexplained.add(hit, len(self.view.steps))
 
     def _send(self, places: Iterable[int], item: Event | Retry | Step | None) -> None:
         """Send something to the checks at these places that have more to say."""

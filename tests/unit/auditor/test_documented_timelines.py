@@ -16,17 +16,24 @@ from tapehead.protocol.exchange import Severity
 
 HERE = DATA / "timelines"
 # The slips: equal timestamps; podPosition 1 twice in a pod and 2 at the beginning of one; in timeline 2 the length of
-# an ad that plays longer, and `bitrate` instead of media.qoe.bitrate; its viewer leaves within an ad.
+# an ad that plays longer, `bitrate` instead of media.qoe.bitrate, and a playhead that runs 10 s in 3 s; its viewer
+# leaves within an ad; in 3 a playhead of 0 in mid-session; in 1 and 3 a sessionComplete at 45 of 60 s.
 SLIPS = {
-    1: {"equal-timestamps": Severity.INFO, "ad-position": Severity.WARNING},
+    1: {"equal-timestamps": Severity.INFO, "ad-position": Severity.WARNING, "complete-early": Severity.WARNING},
     2: {
         "equal-timestamps": Severity.INFO,
         "ad-duration": Severity.INFO,
         "unknown-parameter": Severity.WARNING,
         "ad-break-left-open": Severity.INFO,
         "ad-left-open": Severity.INFO,
+        "playhead-jump": Severity.WARNING,
     },
-    3: {"equal-timestamps": Severity.INFO, "ad-position": Severity.WARNING},
+    3: {
+        "equal-timestamps": Severity.INFO,
+        "ad-position": Severity.WARNING,
+        "playhead-jump": Severity.WARNING,
+        "complete-early": Severity.WARNING,
+    },
 }
 TWICE = {"ad-position", "unknown-parameter"}
 

@@ -63,7 +63,7 @@ def test_outcomes(timeline: Timeline, outcome: Outcome) -> None:
 
 
 def test_a_result_says_what_the_report_needs() -> None:
-    result = only(Timeline().row("play", "ping", "sessionComplete").audit())
+    result = only(Timeline().start(length=10).at(5, "play").at(10, "ping").at(15, "sessionComplete").audit())
     report = result.report()
     assert report.pop("metrics")["media_starts"] == 1
     assert report == {
@@ -111,7 +111,10 @@ def test_an_array_is_a_session_of_its_own() -> None:
     bodies = [body_of(name, i * 50, BEGIN_MS - HOUR_MS + i * 50_000) for i, name in enumerate(types)]
     result = only(Timeline(sid=None).raw(bodies, Call.DOWNLOADED, status=201).audit())
     assert (result.events, result.outcome) == (5, Outcome.COMPLETED)
-    assert [(each.rule, each.event and each.event.index) for each in result.findings] == [("ad-not-open", 3)]
+    assert [(each.rule, each.event and each.event.index) for each in result.findings] == [
+        ("ad-not-open", 3),
+        ("complete-early", 4),
+    ]
 
 
 def test_findings_in_an_array_go_to_their_event() -> None:
@@ -158,7 +161,7 @@ def test_one_after_the_other_they_stay_as_they_came() -> None:
 
 def test_events_queued_before_the_201_are_fine() -> None:
     timeline = Timeline().start().at(0.2, "play", arrives=1.5).at(0.3, "chapterStart", arrives=1.501)
-    assert timeline.at(9, "chapterComplete").at(10, "sessionEnd").rules() == []
+    assert timeline.at(9, "chapterSkip").at(10, "sessionEnd").rules() == []
 
 
 def test_a_late_straggler_makes_no_gap() -> None:
@@ -212,7 +215,7 @@ def test_a_recording_that_began_late_forgives_what_it_cannot_know() -> None:
 def test_a_restart_after_a_day_repeats_what_is_open() -> None:
     first = Timeline(sid="a").row("play", "chapterStart", "chapterSkip", "sessionEnd")
     second = Timeline(sid="b", begin_ms=BEGIN_MS + 30_000).start(resume=True).at(0.01, "chapterStart", CHAPTER)
-    second.at(0.02, "stateStart").at(0.03, "play").at(5, "chapterComplete").at(6, "sessionComplete")
+    second.at(0.02, "stateStart").at(0.03, "play").at(5, "chapterSkip").at(6, "sessionEnd")
     assert rules_of(run(mix(first, second))) == []
 
 
@@ -220,7 +223,7 @@ def test_a_session_end_after_the_longest_rest_leaves_open_what_the_next_session_
     first = Timeline(sid="a").row("play", "chapterStart", "pauseStart").pings(20, 30 * 60)
     second = Timeline(sid="b", begin_ms=BEGIN_MS + HOUR_MS).start(resume=True).at(0.01, "chapterStart")
     second.at(0.02, "adBreakStart").at(0.03, "adStart", ad(3)).at(0.04, "stateStart").at(5, "adComplete")
-    second.at(5.1, "adBreakComplete").at(6, "play").at(9, "chapterComplete").at(10, "sessionEnd")
+    second.at(5.1, "adBreakComplete").at(6, "play").at(9, "chapterSkip").at(10, "sessionEnd")
     assert rules_of(run(mix(first.at(1806, "sessionEnd"), second))) == []
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.sessions import CHAPTER, Timeline, rules_of
+from support.sessions import CHAPTER, Timeline, ad, rules_of
 from tapehead.auditor.settings import AuditSettings, SettingsError, read_settings
 from tapehead.protocol.exchange import Severity
 
@@ -30,6 +30,21 @@ def test_a_rule_can_be_graded_anew() -> None:
 
 
 STATES = [{"media.state.name": f"s{number}"} for number in range(11)]
+LONG = ad(length=650)
+STARTED = {"media.qoe.timeToStart": 3}
+
+
+def at_rate(rate: float) -> Timeline:
+    timeline = Timeline().start().at(1, "play")
+    for second in range(10, 71, 10):
+        timeline.at(1 + second, "ping", playhead=second * rate)
+    return timeline
+
+
+def live(playhead: float) -> Timeline:
+    return Timeline().start(contentType="live", length=86400).at(1, "play", playhead=playhead).at(9, "ping", playhead=8)
+
+
 LIMITS = [
     ("ping-gap-seconds", 20, SILENT, "ping-gap"),
     ("idle-minutes", 20, Timeline().row("play").at(700, "ping"), "expired-idle"),
@@ -43,6 +58,17 @@ LIMITS = [
     ("order-seconds", 9, Timeline().row("play").at(9, "ping").at(9.1, "ping", ts=7), "nothing"),
     ("ping-flood-seconds", 0.1, Timeline().row("play").at(9, "ping").at(9.5, "ping"), "ping-flood"),
     ("main-ping-seconds", 4, Timeline().row("play").pings(10, 40, 5), "ping-flood"),
+    ("jump-seconds", 20, Timeline().row("play").at(15, "ping", playhead=30), "playhead-jump"),
+    ("slow-rate", 0.5, at_rate(0.7), "playhead-drift"),
+    ("fast-rate", 1.6, at_rate(1.5), "playhead-drift"),
+    ("live-offset-minutes", 720, live(0), "live-playhead"),
+    ("longest-ad-seconds", 700, Timeline().row("adBreakStart").at(9, "adStart", LONG), "length-unit"),
+    ("position-slack-seconds", 9, Timeline().row("play").at(9, "chapterStart", CHAPTER), "chapter-mismatch"),
+    ("ad-gap-seconds", 6, Timeline().row("adBreakStart", "adStart", "adComplete", "adStart"), "content-in-break"),
+    ("preroll-seconds", 1, Timeline().start().at(1, "play").at(2.5, "adBreakStart", playhead=0), "play-before-preroll"),
+    ("early-seconds", 90, Timeline().start(length=90).at(1, "play").at(11, "sessionComplete"), "complete-early"),
+    ("early-percent", 90, Timeline().start(length=90).at(1, "play").at(11, "sessionComplete"), "complete-early"),
+    ("startup-milliseconds", 2, Timeline().start().at(1, "play", qoeData=STARTED), "time-to-start-grows"),
     ("stalled-minutes", 60, Timeline().row("pauseStart").pings(15, 31 * 60), "expired-stalled"),
 ]  # fmt: skip
 
@@ -157,19 +183,20 @@ QUALITY = {
 
 
 def test_metadata_that_a_company_requires() -> None:
-    bare = Timeline().start().at(1, "play").at(2, "chapterStart").at(3, "chapterComplete").at(4, "sessionEnd")
+    bare = Timeline().start().at(1, "play").at(2, "chapterStart").at(3, "chapterSkip").at(4, "sessionEnd")
     (result,) = bare.audit(read_settings(PROGRAMMER))
     (found,) = result.findings
     assert (found.rule, found.path) == ("missing-parameter", "customMetadata.programmer")
     assert found.event
     assert found.event.index == 2
     full = Timeline().start().at(1, "play").at(2, "chapterStart", CHAPTER, customMetadata={"programmer": "x"})
-    assert full.at(3, "chapterComplete").at(4, "sessionEnd").rules(read_settings(PROGRAMMER)) == []
+    assert full.at(3, "chapterSkip").at(4, "sessionEnd").rules(read_settings(PROGRAMMER)) == []
 
 
 def test_a_schema_that_a_company_expects() -> None:
     assert Timeline().row("play", "sessionEnd").rules(read_settings(QUALITY)) == ["missing-parameter", "bad-value"]
-    fine = Timeline().start().at(1, "play", playhead=6, qoeData={"media.qoe.droppedFrames": 0}).at(2, "sessionEnd")
+    fine = Timeline().start().at(1, "play", playhead=6, qoeData={"media.qoe.droppedFrames": 0})
+    fine.at(2, "sessionEnd", playhead=7)
     assert fine.rules(read_settings(QUALITY)) == []
 
 

@@ -29,6 +29,16 @@ def at_playhead(playhead: float, **params: Any) -> Timeline:
     return Timeline().start(**params).at(1, "play", playhead=playhead).at(2, "sessionEnd", playhead=playhead)
 
 
+def buffering(*playheads: float, play: bool = False, hold: str = "bufferStart") -> Timeline:
+    """Return a session that stalls at 5, and then has these playheads, ten seconds apart."""
+    played = timeline().at(0, "play").at(5, hold)
+    if play:
+        played.at(6, "play")
+    for number, position in enumerate(playheads, start=1):
+        played.at(5 + 10 * number, "ping", playhead=position)
+    return played
+
+
 PAIRS = [
     Pair("playhead-range", at_playhead(-1), at_playhead(0)),
     Pair("playhead-range", at_playhead(61.5, length=60), at_playhead(61, length=60)),
@@ -45,6 +55,20 @@ PAIRS = [
     Pair("playhead-in-ad", in_ad(9), in_ad(6)),
     Pair("playhead-paused", paused(9), paused(6)),
     Pair("playhead-paused", paused(30), paused(30, play=True)),
+    Pair("buffer-not-ended", buffering(15, 25, 35), buffering(14, 24, 34, play=True)),
+    Pair("buffer-not-ended", buffering(6.1), buffering(6)),
+    Pair("buffer-not-ended", buffering(5, 5, 15), buffering(5, 5, 5)),
+    # A seek that buffers on, forward and back.
+    Pair("buffer-not-ended", buffering(27), buffering(27.1, 27.1, 0)),
+    Pair("buffer-not-ended", buffering(15), buffering(15, hold="pauseStart")),
+    # The way of a seek in the SDKs; a player that sets the playhead to the end when it is done.
+    Pair("buffer-not-ended", buffering(15), buffering().at(8, "pauseStart", playhead=9).at(9, "play", playhead=9)),
+    Pair("buffer-not-ended", buffering(15), buffering().at(9, "sessionComplete", playhead=8)),
+    Pair(
+        "buffer-not-ended",
+        buffering().at(15, "adBreakStart", playhead=15),
+        buffering().at(6, "adBreakStart").at(7, "adStart").at(12, "adComplete", playhead=9),
+    ),
 ]
 
 

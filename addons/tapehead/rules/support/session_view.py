@@ -8,6 +8,7 @@ from tapehead.protocol.events import TEN_YEARS_MS, Event, is_live
 from tapehead.protocol.routes import Call
 from tapehead.protocol.session_machine import Step
 from tapehead.rules.support.intervals import Intervals
+from tapehead.rules.support.motion import Motion
 from tapehead.rules.support.thresholds import Thresholds
 
 
@@ -30,6 +31,7 @@ class SessionView:
         steps: the steps so far through the session machine, in the order in which the back end takes events; without
             retries.
         intervals: the times up to the last step.
+        motion: the motion of the playhead up to the last step.
         end: once the session closed, what silence does to it after its last event; None if it never opened.
     """
 
@@ -47,6 +49,7 @@ class SessionView:
         self.arrived: list[Event] = []
         self.steps: list[Step] = []
         self.intervals = Intervals(thresholds)
+        self.motion = Motion(may_be_live=self.live or self.start is None or not self.start.saved)
         self.end: Step | None = None
 
 
