@@ -46,19 +46,20 @@ class EventReader:
         schemas: the schemas in use, as `recorded_schemas` finds them; more are learnt on the way.
 
     Attributes:
-        clock_ms: when the last exchange was answered, milliseconds since 1970.
+        arrived_ms: when the last exchange came, milliseconds since 1970.
+        clock_ms: when it was answered.
     """
 
     def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None = None) -> None:
         self._expectations = Expectations(settings)
         self._schemas = {endpoint: Schemas(known) for endpoint, known in (schemas or {}).items()}
-        self.clock_ms = 0.0
+        self.arrived_ms = self.clock_ms = 0.0
 
     def read(self, entry: Entry) -> list[ReceivedEvent]:
         """Return the events of an exchange, each with its findings; without events, the findings alone."""
         exchange = entry.exchange
         arrived_ms = arrival_of(exchange)
-        arrived_ms = self.clock_ms if arrived_ms is None else arrived_ms
+        arrived_ms = self.arrived_ms = self.clock_ms if arrived_ms is None else arrived_ms
         self.clock_ms = arrived_ms + exchange.elapsed_ms
         if exchange.call is Call.SCHEMA:
             for endpoint, learnt in recorded_schemas([exchange]).items():

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
+from tapehead.auditor.arrival_order import sort_by_arrival
 from tapehead.auditor.evaluation import ClosedSession, Measure
 from tapehead.auditor.received_events import EventReader, ReceivedEvent, RecordedSchemas
 from tapehead.auditor.results import SessionFinding, SessionResult
@@ -92,7 +93,7 @@ class RecordingsAudit:
         self._added += 1
         received = self._reader.read(entry)
         results = list(self._assign(entry, received))
-        self._add_hits(self._history.decide(self._reader.clock_ms))
+        self._add_hits(self._history.decide(self._reader.arrived_ms))
         return [*results, *self._sweep()]
 
     def close(self) -> Iterator[SessionResult]:
@@ -120,7 +121,7 @@ class RecordingsAudit:
         else:
             opens = received[0].opens_session
             # Independent of which other sessions were recorded.
-            over_ms = self._reader.clock_ms - (ENDED_MS if sid in self._ended else SILENT_MS)
+            over_ms = self._reader.arrived_ms - (ENDED_MS if sid in self._ended else SILENT_MS)
             if session and ((opens and session.audit.opened) or session.touched_ms < over_ms):
                 self._running.pop(sid, None)
                 self._ended.pop(sid, None)
@@ -152,7 +153,7 @@ class RecordingsAudit:
 
     def _sweep(self) -> Iterator[SessionResult]:
         """Close the sessions that are over by the recordings' clock; those with the latest exchanges stand last."""
-        clock_ms = self._reader.clock_ms
+        clock_ms = self._reader.arrived_ms
         while self._ended and _first(self._ended).touched_ms < clock_ms - ENDED_MS:
             sid, session = self._ended.popitem(last=False)
             yield self._close(session, sid)
@@ -213,6 +214,6 @@ def audit(
         on_finding: as for `RecordingsAudit`.
     """
     driver = RecordingsAudit(settings, schemas, measure, on_finding)
-    for entry in entries:
+    for entry in sort_by_arrival(entries):
         yield from driver.add(entry)
     yield from driver.close()

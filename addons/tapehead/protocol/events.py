@@ -237,9 +237,14 @@ def as_number(value: object) -> float | None:
 
 def arrival_of(exchange: Exchange) -> float | None:
     """Return when the request came, milliseconds since 1970; None if the recording has no such time."""
+    return parse_time(exchange.started)
+
+
+def parse_time(text: str) -> float | None:
+    """Return a time in ISO 8601, UTC unless it says otherwise, as milliseconds since 1970; None if it is none."""
     try:
-        started = datetime.fromisoformat(exchange.started)
-        return (started if started.tzinfo else started.replace(tzinfo=UTC)).timestamp() * 1000
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000
     except (ValueError, OverflowError):
         return None
 

@@ -1,5 +1,6 @@
 """Reading of recordings: files, folders and patterns, merged by time into one stream of entries."""
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -15,8 +16,10 @@ from typing import cast
 import zstandard
 
 from tapehead.errors import RecordingError
+from tapehead.protocol.clock_reading import ClockReading, clocks_of, read_clocks
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
+from tapehead.recording.clock_offsets import ClockComparison, ClockOffset, Recorder, correct_clock
 from tapehead.recording.documents import exchange_lines, is_appendable
 from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
@@ -63,7 +66,8 @@ class RecordingReader:
     """Recordings as one stream of entries, merged by time across files; the lines of a file keep their order.
 
     Files are opened when the time of their first exchange is reached. Files with equal times take turns in the order
-    in which they were given. A file that is given twice is read once.
+    in which they were given. A file that is given twice is read once. Where recorders' clocks are apart, all times
+    become those of one of them.
 
     Args:
         paths: as for `read_recordings`.
@@ -94,6 +98,7 @@ class RecordingReader:
         self._other = other
         self._loaded: dict[Path, list[Entry] | RecordingError] = {}
         self._inputs, self._ignored = find_inputs(paths, None if strict else warn, other)
+        self._offsets: dict[Recorder, ClockOffset] = {}
         self._open = self._done = 0
         self.files = tuple(file.path for file in self._inputs)
         self.exchanges = 0
@@ -113,6 +118,7 @@ class RecordingReader:
         if len(self._inputs) == 1:
             yield from self._read(self._inputs[0])
         else:
+            self._compare_clocks()
             duplicates = DuplicateFilter()
             yield from (entry for entry in self._merge() if not duplicates.is_duplicate(entry))
             if duplicates.count:
@@ -140,6 +146,24 @@ class RecordingReader:
             attached = self._other.attached
         if line := ignored_line([path for path in self._ignored if path.resolve() not in attached], self._other):
             self._warn(line)
+
+    def _compare_clocks(self) -> None:
+        """Find recorders whose clocks are off, and warn of each."""
+        comparison = ClockComparison()
+        for file in self._inputs:
+            for reading in self._clocks(file.path):
+                comparison.add(name_of(file.path), reading)
+        self._offsets = comparison.offsets()
+        for recorder, offset in sorted(self._offsets.items()):
+            self._warn(offset.describe(recorder))
+
+    def _clocks(self, path: Path) -> Iterator[ClockReading]:
+        loaded = self._loaded.get(path)
+        if isinstance(loaded, list):
+            yield from filter(None, (clocks_of(entry.exchange) for entry in loaded))
+        elif not loaded and os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
+            with contextlib.suppress(RecordingError, OSError, zstandard.ZstdError):  # reported once it is read
+                yield from filter(None, map(read_clocks, exchange_lines(_unpack(_chunks(path, hold_open=False)))))
 
     def _merge(self) -> Iterator[Entry]:
         # Of each file: the latest time so far, which its next entries do not fall behind; its number; the entry that
@@ -191,7 +215,7 @@ class RecordingReader:
                 self.exchanges += 1
                 if self.exchanges % PROGRESS_EVERY == 0:
                     self._on_progress(self._done, self.exchanges)
-                yield item
+                yield correct_clock(item, self._offsets) if self._offsets else item
             if waiting and begun:
                 for line in waiting:
                     self._warn(f"{name_of(path)}:{line.line}: skipped, {line.reason}")
@@ -222,7 +246,8 @@ class RecordingReader:
         else:
             items = itertools.islice(_read_file(path, hold_open=False), SAMPLE_LINES)
         try:
-            times = (arrival_of(item.exchange) for item in items if isinstance(item, Entry))
+            corrected = (correct_clock(item, self._offsets) for item in items if isinstance(item, Entry))
+            times = (arrival_of(item.exchange) for item in corrected)
             return next((time for time in times if time is not None), -math.inf)
         except (RecordingError, OSError):  # reported once it is read
             return -math.inf

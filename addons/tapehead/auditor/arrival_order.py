@@ -1,0 +1,54 @@
+"""The order of arrival, the same however the exchanges were spread over files.
+
+Recordings hold exchanges in the order of their answers, and files are merged by time, so an exchange comes no later
+than its answer after others that arrived with it. Equal times are told apart by what the exchanges are.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from math import inf
+
+from tapehead.protocol.events import arrival_of
+from tapehead.protocol.exchange import Entry
+
+# Longer than a player, or a proxy, waits for an answer.
+MOST_MS = 120_000
+# The exchanges that wait for earlier ones.
+MOST_WAITING = 2000
+
+
+class _Content:
+    """The content of an exchange, compared only where all else is equal."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+
+    def __lt__(self, other: "_Content") -> bool:
+        return _content_of(self.entry) < _content_of(other.entry)
+
+
+def _content_of(entry: Entry) -> tuple[str, str, bytes, int]:
+    exchange = entry.exchange
+    status = exchange.response.status if exchange.response else 0
+    return exchange.session or "", exchange.request.url, exchange.request.content(), status
+
+
+def sort_by_arrival(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield exchanges in the order of arrival, as far as they stand out of it by two minutes and 2000 exchanges.
+
+    An exchange without a time keeps its place after the one before it.
+    """
+    waiting: list[tuple[float, int, float, _Content]] = []
+    latest_ms = arrived_ms = -inf
+    for entry in entries:
+        exchange = entry.exchange
+        known_ms = arrival_of(exchange)
+        arrived_ms = arrived_ms if known_ms is None else known_ms
+        latest_ms = max(latest_ms, arrived_ms)
+        heapq.heappush(waiting, (arrived_ms, exchange.order or 0, exchange.elapsed_ms, _Content(entry)))
+        while waiting and (waiting[0][0] < latest_ms - MOST_MS or len(waiting) > MOST_WAITING):
+            yield heapq.heappop(waiting)[3].entry
+    while waiting:
+        yield heapq.heappop(waiting)[3].entry
