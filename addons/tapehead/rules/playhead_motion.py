@@ -35,7 +35,10 @@ PLAYHEAD_JUMP = Rule(
 
 @step_check(PLAYHEAD_JUMP)
 def check_jumps(session: SessionView, report: Report) -> StepCheck:
-    """Report each jump; not the way back from one event whose playhead is off, and a high speed only once."""
+    """Report each jump; a high speed only once.
+
+    It is none where playback has just resumed with an old playhead, nor the way back from one event that is off.
+    """
     jump: Stretch | None = None
     while step := (yield):
         stretch = session.motion.stretch
@@ -44,7 +47,7 @@ def check_jumps(session: SessionView, report: Report) -> StepCheck:
             continue
         earlier, jump = jump, None
         closes = step.event.type in ("sessionComplete", "sessionEnd")
-        if not jumps(session, stretch) or (closes and step.event.playhead == 0):
+        if not jumps(session, stretch) or stretch.resumed or (closes and step.event.playhead == 0):
             continue
         if earlier and not jumps(session, _joined(earlier, stretch)):
             continue

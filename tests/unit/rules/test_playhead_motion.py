@@ -31,10 +31,23 @@ def seek(*events: str) -> Timeline:
 
 SEEK = seek("pauseStart", "play")
 
+
+def reread(event: str, playhead: float = 13) -> Timeline:
+    """Return a session that is at 13 with this event, plays from `playhead` on, and is at 300 with the next ping."""
+    held = moving(0, 10).at(13.5, event, playhead=13).at(15, "play", playhead=playhead)
+    return held.at(25, "ping", playhead=300).at(35, "ping", playhead=310)
+
+
 PAIRS = [
     # Twice the clock plus two seconds.
     Pair("playhead-jump", moving(0, 10, 32.01), moving(0, 10, 32)),
-    Pair("playhead-jump", moving(0, 2.01, every=0), moving(0, 2, every=0)),
+    Pair("playhead-jump", moving(0, 10).at(11, "ping", playhead=12.01), moving(0, 10).at(11, "ping", playhead=12)),
+    # The vendor's SDK names the position a second after the start, or with the first ping; not later.
+    Pair("playhead-jump", moving(0, 250, every=11.001), moving(0, 250, every=11)),
+    Pair("playhead-jump", moving(0, 1.5, 250, every=1), moving(0, 0, 250, every=1)),
+    # After a seek that was paused for, it may send the old position once more.
+    Pair("playhead-jump", reread("ping"), reread("pauseStart")),
+    Pair("playhead-jump", reread("pauseStart", playhead=15.5), reread("pauseStart", playhead=14)),
     # Back by more than what a rounded playhead may be off.
     Pair("playhead-jump", moving(50, 60, 58.9), moving(50, 60, 59)),
     Pair("playhead-jump", moving(0, 10, 400, 410, 420), SEEK),

@@ -6,6 +6,11 @@ from tapehead.protocol.events import LIVE_LENGTH, Event
 from tapehead.protocol.session_machine import State, Step
 from tapehead.protocol.transitions import Life, Playback
 
+# The longest time after a resumed playback until the next event: a ping's interval, and a second.
+_RESUMED_SECONDS = 11
+# Rounded playheads of one position differ by so many seconds.
+_SAME_POSITION = 1
+
 
 class Stretch(NamedTuple):
     """The time between two events of main content that played all the while.
@@ -14,11 +19,15 @@ class Stretch(NamedTuple):
         earlier: the event that it begins with.
         seconds: how long it took by the clock.
         moved: by how many seconds the playhead moved.
+        resumed: whether playback began or went on with `earlier`, a moment ago, and the playhead there is still the one
+            from before. Observed: the vendor's SDKs send 0 until the app has named a position, and on some devices read
+            it once a second, so that the event after a seek still has the old one.
     """
 
     earlier: Event
     seconds: float
     moved: float
+    resumed: bool = False
 
     @property
     def rate(self) -> float:
@@ -47,6 +56,8 @@ class Motion:
         self._may_be_live = may_be_live
         self._anchor: Event | None = None
         self._elapsed_ms = 0
+        self._last_playhead: float | None = None
+        self._resumed = False
         self.stretch: Stretch | None = None
 
     @property
@@ -70,8 +81,12 @@ class Motion:
             moved = playhead - self._anchor.playhead
             if self._may_be_live and abs(moved) > LIVE_LENGTH / 2:
                 moved += LIVE_LENGTH if moved < 0 else -LIVE_LENGTH
-            self.stretch = Stretch(self._anchor, self._elapsed_ms / 1000, moved)
+            seconds = self._elapsed_ms / 1000
+            self.stretch = Stretch(self._anchor, seconds, moved, self._resumed and seconds <= _RESUMED_SECONDS)
         if not plays_content(step.after) or event.type == "error":
             self._anchor = None
         elif playhead is not None and step.before.in_main_content:
             self._anchor, self._elapsed_ms = event, 0
+            stood = self._last_playhead is not None and abs(playhead - self._last_playhead) <= _SAME_POSITION
+            self._resumed = stood and (self._resumed or not played)
+        self._last_playhead = self._last_playhead if playhead is None else playhead
