@@ -13,6 +13,9 @@ from tapehead.reports.report_formats import STDOUT, FailOn, Format, Order, Targe
 _SUFFIXES = {".txt": Format.TEXT, ".json": Format.JSON, ".xml": Format.JUNIT, ".sarif": Format.SARIF}
 _SUFFIXES |= {".csv": Format.CSV, ".html": Format.HTML, ".htm": Format.HTML}
 
+# Instead of a scenario's name: print all of them.
+LIST = "list"
+
 
 def _print_schema(value: bool) -> None:
     if value:
@@ -20,6 +23,15 @@ def _print_schema(value: bool) -> None:
 
         typer.echo(report_schema(), nl=False)
         raise typer.Exit
+
+
+def _list_scenarios(names: list[str] | None) -> list[str] | None:
+    if names and LIST in names:
+        from tapehead.reports.audit.scenario_section import scenario_list
+
+        typer.echo(scenario_list(), nl=False)
+        raise typer.Exit
+    return names
 
 
 Recordings = Annotated[list[str], typer.Argument(metavar="RECORDING", help="Recordings, folders, or - for stdin.")]
@@ -67,6 +79,17 @@ FailUnder = Annotated[
         help="With --coverage, exit with 1 if less of the plan was exercised.",
     ),
 ]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario",
+        metavar="NAME",
+        callback=_list_scenarios,
+        is_eager=True,
+        help="Check each session for the steps of a test case of Adobe's, and exit with 1 if it lacks one; list names"
+        " them; repeatable.",
+    ),
+]
 WithCoverage = Annotated[bool, typer.Option("--coverage", help="Report the coverage of the tracking plan.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List all places of a rule, and all metrics.")]
 ShowSchema = Annotated[
@@ -91,6 +114,7 @@ def audit(
     write_baseline: WriteBaseline = False,
     coverage: WithCoverage = False,
     fail_under: FailUnder = None,
+    scenario: Scenarios = None,
     assume: Assumptions = None,
     config: option_types.ConfigFile = None,
     expect: Expectations = None,
@@ -115,6 +139,7 @@ def audit(
         expect=expect or (),
         coverage=coverage,
         fail_under=fail_under,
+        scenarios=scenario or (),
         verbose=verbose,
         order=order,
         baseline=baseline,

@@ -12,6 +12,8 @@ from tapehead.auditor.coverage import Coverage
 from tapehead.auditor.effective_settings import lines_in_force
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
+from tapehead.auditor.scenario_catalog import find_scenario
+from tapehead.auditor.scenarios import Scenario
 from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.baseline_file import BaselineFile
 from tapehead.cli.config_file import load_config
@@ -31,6 +33,7 @@ from tapehead.reports.audit.html_report import Detail, render_html
 from tapehead.reports.audit.json_report import Report, build_report, fails, locate_findings, session_of
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.sarif import render_sarif
+from tapehead.reports.audit.scenario_section import checklists_of, passes, render_scenarios
 from tapehead.reports.audit.text_report import render_text
 from tapehead.reports.json_output import render_json
 from tapehead.reports.report_formats import FailOn, Format, Order, Target
@@ -51,6 +54,7 @@ class AuditOptions(NamedTuple):
     expect: Sequence[str] = ()
     coverage: bool = False
     fail_under: float | None = None
+    scenarios: Sequence[str] = ()
     verbose: bool = False
     order: Order = Order.WORST
     baseline: Path | None = None
@@ -61,13 +65,17 @@ def run(recordings: Sequence[str], targets: Sequence[Target], options: AuditOpti
     """Audit recordings, write the report and return the exit code: 2 if a recording that was named cannot be read.
 
     Raises:
-        UsageError: an assumption is unknown, or the baseline cannot be used.
+        UsageError: an assumption or a scenario is unknown, or the baseline cannot be used.
         RecordingError: nothing could be read.
     """
     try:
         assumptions = parse_assumptions(options.assume)
     except ValueError as error:
         raise UsageError(f"--assume: {error}") from error
+    try:
+        scenarios = [find_scenario(name) for name in dict.fromkeys(options.scenarios)]
+    except ValueError as error:
+        raise UsageError(f"--scenario: {error}") from error
     date = report_date()
     reader = open_recordings(recordings, warn, strict=False)
     outputs = [target.output for target in targets if target.output]
@@ -75,7 +83,7 @@ def run(recordings: Sequence[str], targets: Sequence[Target], options: AuditOpti
     baseline = BaselineFile(options.baseline, write=options.write_baseline)
     loaded = load_config(options.config, options.expect)
     has_pages = any(target.form is Format.HTML for target in targets)
-    results = _Results(has_pages, Coverage(loaded.settings) if options.coverage else None)
+    results = _Results(has_pages, Coverage(loaded.settings) if options.coverage else None, scenarios)
     if options.verbose:
         for line in lines_in_force(loaded.settings, str(loaded.source) if loaded.source else None):
             warn(line)
@@ -93,7 +101,8 @@ def run(recordings: Sequence[str], targets: Sequence[Target], options: AuditOpti
     if reader.unreadable:
         return 2
     has_failed = any(fails(located.finding, options.fail_on) for located in locate_findings(report))
-    return int(is_below(report, options.fail_under) or has_failed)
+    lacks_steps = bool(scenarios) and not passes(report)
+    return int(is_below(report, options.fail_under) or has_failed or lacks_steps)
 
 
 def report_date() -> datetime:
@@ -132,6 +141,7 @@ class _Results:
 
     has_pages: bool
     coverage: Coverage | None = None
+    scenarios: Sequence[Scenario] = ()
     rows: list[tuple[dict[str, Any], Timeline | None]] = field(default_factory=list)
     bodies: BodyStore = field(default_factory=BodyStore)
     events_left: int = MOST_EVENTS_DRAWN
@@ -148,7 +158,8 @@ class _Results:
             yield entry
 
     def add(self, result: SessionResult) -> None:
-        self.rows.append((session_of(result), self._draw(result)))
+        session = session_of(result) | checklists_of(result, self.scenarios)
+        self.rows.append((session, self._draw(result)))
         if self.coverage:
             self.coverage.add(result)
 
@@ -200,4 +211,5 @@ def _render(target: Target, report: Report, results: _Results, options: AuditOpt
         case Format.TEXT:
             style = style_for(target.output, verbose=options.verbose)
             text, coverage = render_text(report, style), results.coverage
+            text = f"{text}\n{render_scenarios(report, style)}" if results.scenarios else text
             return f"{text}\n{render_coverage(coverage.report(), style)}" if coverage else text
