@@ -6,6 +6,7 @@
 tapehead has to be installed where the mitmproxy tool is.
 """
 
-from tapehead.proxy.script import addons
+from tapehead.interop.reader import open_recordings
+from tapehead.proxy.script import OptionsAddon
 
-__all__ = ["addons"]
+addons = [OptionsAddon(open_recordings)]

@@ -8,9 +8,11 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
+from tapehead.proxy.calls_elsewhere import ElsewhereAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.pipeline import OnStored
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
@@ -41,6 +43,7 @@ async def run_recorder(
         StartupError: the proxy cannot start.
         RecordingError: the recording cannot be written.
     """
+    elsewhere = CallsElsewhere()
     screen, hosts, internal_errors = Screen(), Hosts(endpoints), InternalErrors(store.redact_keys)
     subscribers: list[OnStored] = [] if quiet else [screen.show_exchange]
     unmatched = UnmatchedRequests(None if quiet else screen.show)
@@ -56,12 +59,28 @@ async def run_recorder(
             screen.show(f"recording into {store.out}")
 
         try:
-            addons = [select, record, LocationCheck(hosts, screen.show, internal_errors)]
+            addons = [
+                select,
+                record,
+                LocationCheck(hosts, screen.show, internal_errors),
+                ElsewhereAddon(elsewhere, internal_errors),
+                *([] if proxy.is_reverse() else certificate_page()),
+            ]
             await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
         except StartupError:
             recorder.discard()
             raise
         recorder.close()
+    is_empty = not recorder.writer.written
     screen.show(recorder.summary() + unmatched.summary("passed on"))
     screen.close()
-    return int(not recorder.is_whole)
+    for line in elsewhere.lines_on_nothing() if is_empty else elsewhere.lines_on_more():
+        warn(line)
+    return int(not recorder.is_whole or (is_empty and elsewhere.has_any))
+
+
+def certificate_page() -> list[object]:
+    """Return an addon that serves the certificate authority to devices, on http://mitm.it."""
+    from mitmproxy.addons import onboarding  # it loads a web framework
+
+    return [onboarding.Onboarding()]

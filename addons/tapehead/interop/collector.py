@@ -12,7 +12,7 @@ from tapehead.interop.missing_locations import join_sessions
 from tapehead.protocol.exchange import Entry, Exchange, decode, encode
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.protocol.routes import Call, Route, allowed_method, find_call
-from tapehead.recording.calls_elsewhere import CallsElsewhere
+from tapehead.recording.calls_elsewhere import ENDPOINT_HINT, CallsElsewhere
 from tapehead.recording.capture import CapturedCall, build_exchange
 from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.reader import MOST_WARNINGS, PROGRESS_EVERY
@@ -68,7 +68,7 @@ class CallCollector:
         warn: Callable[[str], None],
         on_progress: Callable[[int, int], None] = lambda _done, _read: None,
         *,
-        hint: str = "pass --endpoint HOST for those that are the endpoint",
+        hint: str = ENDPOINT_HINT,
     ) -> None:
         self.calls: list[CollectedCall] = []
         self.elsewhere = CallsElsewhere()

@@ -8,12 +8,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from mitmproxy import http
-from mitmproxy.proxy import server_hooks
+from mitmproxy.proxy import mode_specs, server_hooks
 
 from tapehead.answers import Answer, Engine, Observer
 from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.hosts import carried_url
 from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import FAILED, failure
 from tapehead.protocol.routes import find_call, find_route
@@ -81,11 +83,21 @@ class CallSelector:
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Mark a call before its body arrives, and stream other requests."""
+        if carried := carried_url(flow.request.path):
+            self._address(flow, carried)
         # This comes first, since a call without its prefix goes elsewhere.
         if self._prefix and not flow.request.path.startswith(f"{self._prefix}/"):
             flow.request.path = self._prefix + flow.request.path
         if not self.mark(flow):
             flow.request.stream = self._stream
+
+    def _address(self, flow: http.HTTPFlow, url: str) -> None:
+        """Send a request to the URL that its path carries; in reverse mode, one to the endpoint, which is upstream."""
+        parts = urlsplit(url)
+        if not isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
+            flow.request.url, flow.request.host_header = url, parts.netloc
+        elif self._hosts.has(parts.hostname or "", parts.port or 443):
+            flow.request.path = parts._replace(scheme="", netloc="", fragment="").geturl()
 
     def mark(self, flow: http.HTTPFlow) -> bool:
         """Return whether `flow` is a collection call, for which `route_of` gives its route from now on."""

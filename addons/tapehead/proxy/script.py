@@ -5,7 +5,7 @@ Only collection calls are recorded or answered; everything else is left to the t
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mitmproxy import command, ctx, exceptions, http, types
@@ -21,7 +21,7 @@ from tapehead.proxy.error_boundary import contained, contained_async
 from tapehead.proxy.flows import route_of
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.paths import COMPRESSED_SUFFIX, new_recording
-from tapehead.recording.reader import RecordingReader, read_recordings
+from tapehead.recording.reader import RecordingReader
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation
 from tapehead.redaction.excerpts import ExcerptRedactor
@@ -30,6 +30,7 @@ from tapehead.replay.index import build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import summary_lines
+from tapehead.text import nearest
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +46,19 @@ _OF_REPLAY = frozenset(
 )
 
 
-class OptionsAddon:
-    """An addon with options and commands; the addons of `tapehead.proxy.addons` do the work."""
+# Opens files, given what warns of the problems in them.
+OpenRecordings = Callable[[Sequence[str | Path], Callable[[str], None]], RecordingReader]
 
-    def __init__(self) -> None:
+
+class OptionsAddon:
+    """An addon with options and commands; the addons of `tapehead.proxy.addons` do the work.
+
+    Args:
+        open_recordings: opens the files that are replayed or audited.
+    """
+
+    def __init__(self, open_recordings: OpenRecordings = RecordingReader) -> None:
+        self._open_recordings = open_recordings
         self._record_addon: RecorderAddon | None = None
         self._replay_addon: ReplayAddon | None = None
         self._recorder: Recorder | None = None
@@ -83,6 +93,13 @@ class OptionsAddon:
                 logger.error("tapehead: %s", error)
             else:
                 raise exceptions.OptionsError(str(error)) from error
+
+    def running(self) -> None:
+        """Warn of options that there are not; the tool keeps them for scripts that it has not loaded."""
+        names = [name for name, _option in ctx.options.items() if name.startswith("tapehead_")]
+        for name in ctx.options.deferred:
+            if name.startswith("tapehead"):
+                logger.warning("tapehead: there is no option %s%s", name, nearest(name, names))
 
     def _configure(self, updated: set[str]) -> None:
         if ctx.options.tapehead_record and ctx.options.tapehead_replay:
@@ -127,7 +144,7 @@ class OptionsAddon:
         self._replay_addon = self._replayer = None
         if not paths:
             return
-        entries = RecordingReader(paths, logger.warning).by_file()
+        entries = self._open_recordings(paths, logger.warning).by_file()
         index = build_index(entries.values())
         self._names = tuple(map(str, entries))
         keys = ctx.options.tapehead_redact_key
@@ -200,7 +217,7 @@ class OptionsAddon:
     def audit_recording(self, path: types.Path) -> Sequence[str]:
         """List what the audit finds in a recording."""
         try:
-            results = list(audit(read_recordings([path], warn=logger.warning), measure=None))
+            results = list(audit(self._open_recordings([path], logger.warning).entries(), measure=None))
         except TapeheadError as error:
             raise exceptions.CommandError(str(error)) from error
         return [
@@ -215,6 +232,3 @@ def _warn(message: str) -> None:
     checker = ctx.master.addons.get("errorcheck")
     is_starting = checker is not None and checker.logger in logging.getLogger().handlers
     logger.log(logging.WARNING if is_starting else logging.ERROR, message)
-
-
-addons = [OptionsAddon()]

@@ -9,6 +9,7 @@ from tapehead.text import count_of, escape_controls
 # Hosts that are remembered, and that are named.
 MOST_HOSTS = 100
 MOST_NAMED = 5
+ENDPOINT_HINT = "pass --endpoint HOST for those that are the endpoint"
 
 
 class CallsElsewhere:
@@ -45,11 +46,6 @@ class CallsElsewhere:
             self._others[protocol] += counter
 
     @property
-    def count(self) -> int:
-        """The number of requests that resemble calls."""
-        return self._similar.total() + sum(counter.total() for counter in self._others.values())
-
-    @property
     def similar_hosts(self) -> list[str]:
         """Hosts that got requests like calls, the most frequent first, each with the number of requests."""
         return _names(self._similar)
@@ -63,17 +59,29 @@ class CallsElsewhere:
             if counter
         ]
 
-    def tunnel_lines(self) -> list[str]:
-        """Return a line on the tunnels that were not opened; none if there were none."""
-        if not self._tunnels:
-            return []
-        known = {protocol_of_host(name): name for name in self._tunnels}
-        hints = [f"; {name} is for {protocol.value}" for protocol, name in known.items() if protocol]
-        count = count_of(self._tunnels.total(), "TLS tunnel")
-        return [
-            f"{count} not opened, to {', '.join(_names(self._tunnels))}{''.join(hints)}; "
-            "pass --endpoint HOST if one of them is the endpoint"
-        ]
+    @property
+    def has_any(self) -> bool:
+        """True if anything came by."""
+        return bool(self.requests or self._tunnels)
+
+    def lines_on_more(self) -> list[str]:
+        """Return lines on the calls that came by a proxy beside those that it recorded."""
+        similar = ", ".join(self.similar_hosts)
+        lines = [f"calls to {similar} were not recorded; {ENDPOINT_HINT}"] if similar else []
+        return [*lines, *self.other_protocol_lines()]
+
+    def lines_on_nothing(self) -> list[str]:
+        """Return lines on what came by a proxy that recorded nothing."""
+        lines = self.lines_on_more()
+        if self._tunnels:
+            hints = {protocol.value: name for name in self._tunnels if (protocol := protocol_of_host(name))}
+            hint = "".join(f"; {name} is the host of {protocol}" for protocol, name in hints.items())
+            count = count_of(self._tunnels.total(), "TLS connection")
+            names = ", ".join(_names(self._tunnels))
+            lines.append(f"{count} passed through unopened, to {names}{hint}; {ENDPOINT_HINT}")
+        if not lines and self.requests:
+            lines.append(f"{count_of(self.requests, 'request')} came by, and no Media Collection call among them")
+        return lines or ["nothing came by; check that the player sends its calls to this proxy"]
 
 
 def name_of_host(host: str, port: int) -> str:

@@ -65,7 +65,11 @@ class Recorder:
         """Return what was recorded, in one line."""
         writer, pipeline = self.writer, self.pipeline
         stored = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.session_count, 'session')}"
-        summary = f"recorded {stored} in {self._file.path}: {pipeline.findings_summary()}"
+        if not writer.written:
+            stored = "no exchange"
+        summary = f"recorded {stored} in {self._file.path}"
+        if writer.written:
+            summary += f": {pipeline.findings_summary()}"
         if writer.lost:
             summary += f"; {count_of(writer.lost, 'exchange')} LOST"
         if writer.unconfirmed:

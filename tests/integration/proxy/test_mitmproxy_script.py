@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+import trustme
 from mitmproxy import exceptions
 from mitmproxy.test import taddons
 
-from support.certificates import SCRIPT
+from support.certificates import SCRIPT, mitmdump
+from support.exchanges import opened, start
+from support.har_files import har_of
+from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.proxy.script import OptionsAddon
 
 RECORDINGS = SCRIPT.parent.parent / "recordings"
@@ -37,6 +42,25 @@ def test_a_wrong_option_is_refused_in_words(
 ) -> None:
     with pytest.raises(exceptions.OptionsError, match=said):
         tool.configure(script, **options)
+
+
+def test_an_option_that_there_is_not_is_told(tmp_path: Path, authority: trustme.CA) -> None:
+    with mitmdump(tmp_path, authority, "tapehead_recrod=x", "other_typo=x", "tapehead_sync=none") as tool:
+        tool.stop()
+
+    (line,) = (line for line in tool.lines if "there is no option" in line)
+    assert line.endswith("tapehead: there is no option tapehead_recrod; did you mean tapehead_record?")
+
+
+def test_har_files_are_replayed(tmp_path: Path, authority: trustme.CA) -> None:
+    (tmp_path / "a.har").write_bytes(har_of([opened("s1", start())]))
+    with mitmdump(tmp_path, authority, f"tapehead_replay={tmp_path / 'a.har'}") as tool:
+        with httpx.Client(proxy=tool.url) as player:
+            answer = player.post(f"http://company.{ENDPOINT_DOMAIN}/api/v1/sessions", json=start())
+        tool.stop()
+
+    assert answer.status_code == 201
+    assert any("1 hit, 0 misses" in line for line in tool.lines)
 
 
 def test_a_recording_is_audited_by_command(script: OptionsAddon, tool: taddons.context) -> None:

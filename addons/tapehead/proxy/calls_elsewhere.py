@@ -1,0 +1,50 @@
+"""Tracking calls that a recording proxy sees and does not record, counted while they pass."""
+
+from contextlib import suppress
+
+from mitmproxy import http, tls
+from mitmproxy.proxy import context, layer, layers
+from mitmproxy.proxy.layers import tls as tls_layer
+
+from tapehead.internal_errors import InternalErrors
+from tapehead.proxy.error_boundary import contained
+from tapehead.proxy.flows import route_of
+from tapehead.recording.calls_elsewhere import CallsElsewhere
+
+
+class ElsewhereAddon:
+    """Counts requests that were not marked as calls, and TLS that was not opened.
+
+    Args:
+        elsewhere: the counts.
+        internal_errors: records failures of the hooks.
+    """
+
+    def __init__(self, elsewhere: CallsElsewhere, internal_errors: InternalErrors) -> None:
+        self.internal_errors = internal_errors
+        self._elsewhere = elsewhere
+
+    @contained
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Count a request that is not recorded."""
+        request = flow.request
+        if route_of(flow) is None:
+            self._elsewhere.add(request.method, request.path, request.pretty_host, request.port)
+
+    @contained
+    def next_layer(self, choice: layer.NextLayer) -> None:
+        """Count TLS that mitmproxy passes through before it looks into it."""
+        if isinstance(choice.layer, layers.TCPLayer) and choice.layer.flow is None:
+            with suppress(ValueError):  # it is not TLS
+                if hello := tls_layer.parse_client_hello(choice.data_client()):
+                    self._count(choice.context, hello.sni)
+
+    @contained
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Count TLS that passes through because of the name in it."""
+        if data.ignore_connection:
+            self._count(data.context, data.client_hello.sni)
+
+    def _count(self, connection: context.Context, name: str | None) -> None:
+        host, port = (connection.server.address or ("", 0))[:2]
+        self._elsewhere.add_tunnel(name or host, port)

@@ -1,0 +1,160 @@
+"""Calls that a recording proxy does not record are named at its end: other hosts, other protocols, closed tunnels."""
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from support.captured_traffic import read
+from support.certificates import proxy_options
+from support.exchanges import start
+from support.processes import Command, running
+from support.tunnels import ask, at_home, connect, origin, trust_both
+from support.upstream_server import upstream
+from tapehead.protocol.routes import SESSIONS_PATH
+from tapehead.recording.calls_elsewhere import MOST_HOSTS, CallsElsewhere
+
+
+def words(proxy: Command) -> list[str]:
+    """Return the lines after the one on readiness."""
+    lines = proxy.lines
+    return lines[next(at for at, line in enumerate(lines) if line.startswith("recording into")) + 1 :]
+
+
+def test_a_call_to_a_host_that_nobody_named_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as server, running("record", "--mode", "regular", "--out", out) as proxy:
+        with httpx.Client(proxy=proxy.url) as player:
+            assert player.post(f"{server.url}/api/v1/sessions", json=start()).status_code == 201
+        assert proxy.stop() == 1
+
+    host = server.url.removeprefix("http://")
+    hint = "pass --endpoint HOST for those that are the endpoint"
+    assert sorted(words(proxy)) == [
+        f"recorded no exchange in {out}",
+        f"tapehead: calls to {host} (1) were not recorded; {hint}",
+    ]
+
+
+def test_heartbeats_at_the_endpoint_are_told(tmp_path: Path) -> None:
+    with upstream() as server, running("record", "--to", server.url, "--out", tmp_path / "a.jsonl") as proxy:
+        with httpx.Client() as player:
+            player.get(f"{proxy.url}/?s:event:type=start&l:event:playhead=0")
+        assert proxy.stop() == 1
+
+    (line,) = (line for line in words(proxy) if line.startswith("tapehead: "))
+    assert line.startswith("tapehead: heartbeats of an older media SDK came by (127.0.0.1")
+    assert line.endswith("which tapehead does not read: the player has to send Media Collection calls")
+
+
+def test_calls_elsewhere_beside_recorded_ones_are_told_and_are_no_failure(tmp_path: Path) -> None:
+    with upstream() as server, running("record", "--to", server.url, "--out", tmp_path / "a.jsonl") as proxy:
+        with httpx.Client() as player:
+            player.post(f"{proxy.url}/api/v1/sessions", json=start())
+            player.post(f"{proxy.url}/ee/va/v1/sessionStart?configId=1", json={})
+        assert proxy.stop() == 0
+
+    assert any("recorded 1 exchange of 1 session in " in line for line in words(proxy))
+    assert any(line.startswith("tapehead: calls of the Media Edge API came by (127.0.0.1") for line in words(proxy))
+
+
+def test_tunnels_that_were_not_opened_are_told(tmp_path: Path, authority: trustme.CA) -> None:
+    command = ("record", "--mode", "regular", "--out", tmp_path / "a.jsonl", "--insecure")
+    with origin(authority) as there, at_home(tmp_path, authority, *command) as proxy:
+        trust = trust_both(tmp_path, authority)
+        for host in ("www.bank.example", "www.bank.example", "company.omtrdc.net"):
+            ask(connect(proxy, host, there.server.port), host, trust, "/api/v1/sessions")
+        assert proxy.stop() == 1
+
+    port = there.server.port
+    (line,) = (line for line in words(proxy) if line.startswith("tapehead: "))
+    assert line == (
+        f"tapehead: 3 TLS connections passed through unopened, to www.bank.example:{port} (2), "
+        f"company.omtrdc.net:{port} (1); pass --endpoint HOST for those that are the endpoint"
+    )
+
+
+def test_where_nothing_came_by_that_is_said(tmp_path: Path) -> None:
+    with running("record", "--mode", "regular", "--out", tmp_path / "a.jsonl") as proxy:
+        assert proxy.stop() == 0
+
+    assert "tapehead: nothing came by; check that the player sends its calls to this proxy" in words(proxy)
+
+
+def test_other_requests_alone_are_told(tmp_path: Path) -> None:
+    with upstream() as server, running("record", "--mode", "regular", "--out", tmp_path / "a.jsonl") as proxy:
+        with httpx.Client(proxy=proxy.url) as player:
+            player.get(f"{server.url}/video.ts")
+        assert proxy.stop() == 1
+
+    assert "tapehead: 1 request came by, and no Media Collection call among them" in words(proxy)
+
+
+def test_a_device_gets_the_certificate_from_the_proxy(tmp_path: Path, authority: trustme.CA) -> None:
+    options = ("--mode", "regular", "--out", tmp_path / "a.jsonl", *proxy_options(tmp_path, authority))
+    with running("record", *options) as proxy, httpx.Client(proxy=proxy.url) as device:
+        page, certificate = (device.get(f"http://mitm.it/{path}") for path in ("", "cert/pem"))
+
+    assert page.status_code == certificate.status_code == 200
+    assert certificate.content == (tmp_path / "confdir" / "mitmproxy-ca-cert.pem").read_bytes()
+
+
+# ---- Roku: the real URL is within the path ----
+
+
+def post_within(proxy: Command, url: str) -> bytes:
+    """Send a sessionStart to a URL within the path of a request to the proxy itself; return the status line."""
+    with socket.create_connection(proxy.address, 10) as line:
+        body = b'{"eventType":"sessionStart","playerTime":{"playhead":0,"ts":1795399200000},"params":{}}'
+        head = f"POST /;{url} HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\nContent-Length: {len(body)}\r\n\r\n"
+        line.sendall(head.encode() + body)
+        return line.recv(12)
+
+
+def test_a_real_url_within_the_path_is_called_in_regular_mode(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    options = ("--mode", "regular", "--endpoint", "127.0.0.1", "--out", out)
+    with upstream() as server, running("record", *options) as proxy:
+        url = f"{server.url}/api/v1/sessions?a=b"
+        assert post_within(proxy, url) == b"HTTP/1.1 200"
+        assert proxy.stop() == 0
+
+    assert [each.path for each in server.received] == ["/api/v1/sessions?a=b"]
+    assert server.received[0].headers["Host"] == server.url.removeprefix("http://")
+    assert [each.request.url for each in read(out)] == [url]
+
+
+def test_a_real_url_of_the_endpoint_within_the_path_goes_upstream_in_reverse_mode(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
+        assert post_within(proxy, "https://company.hb-api.omtrdc.net/api/v1/sessions?a=b") == b"HTTP/1.1 200"
+        assert proxy.stop() == 0
+
+    assert [each.path for each in server.received] == ["/api/v1/sessions?a=b"]
+    assert [each.call for each in read(out)] == ["session"]
+
+
+def test_a_real_url_elsewhere_within_the_path_is_not_called_in_reverse_mode(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as other, upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
+        post_within(proxy, f"{other.url}/video.ts")
+
+    assert other.received == []
+
+
+# ---- Bounds ----
+
+
+@pytest.mark.parametrize("is_tunnel", [False, True])
+def test_hosts_that_are_remembered_are_bounded(is_tunnel: bool) -> None:
+    elsewhere = CallsElsewhere()
+    for number in range(MOST_HOSTS + 50):
+        if is_tunnel:
+            elsewhere.add_tunnel(f"h{number}.example", 443)
+        else:
+            elsewhere.add("POST", SESSIONS_PATH, f"h{number}.example", 443)
+
+    (line,) = elsewhere.lines_on_nothing()
+    assert f"h4.example (1), {MOST_HOSTS - 5} more" in line
