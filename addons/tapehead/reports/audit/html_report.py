@@ -70,7 +70,7 @@ class SessionView(NamedTuple):
     strip: Strip
     layout: TimelineLayout | None
     metrics: list[MetricRow]
-    silent_metrics: list[MetricRow]
+    silent_metrics: list[str]
     search: str
 
 
@@ -125,7 +125,7 @@ def view_of(number: int, session: Mapping[str, Any], detail: Detail) -> SessionV
         strip=draw_strip(timeline) if timeline else [],
         layout=draw(timeline, session["findings"]) if timeline else None,
         metrics=[row for row in rows if row.value not in EMPTY_VALUES],
-        silent_metrics=[row for row in rows if row.value in EMPTY_VALUES],
+        silent_metrics=[row.name for row in rows if row.value in EMPTY_VALUES],
         search=" ".join(searched).lower(),
     )
 

@@ -22,18 +22,27 @@
     );
   }
 
+  let rowsWanted = JSON.stringify(["", "", ""]);
+
   function filter() {
     const wanted = Object.fromEntries(new FormData(form));
+    const grade = wanted.severity === "none" ? "" : wanted.severity;
+    const asked = JSON.stringify([wanted.rule, grade, wanted.baseline || ""]);
     let shown = 0;
     for (const session of sessions) {
       session.hidden = !fits(session, wanted);
       shown += !session.hidden;
+      if (asked === rowsWanted) continue;
       for (const row of session.querySelectorAll(".findings li")) {
-        const graded = wanted.severity && wanted.severity !== "none" && row.dataset.severity !== wanted.severity;
-        const aged = wanted.baseline && row.dataset.baseline !== wanted.baseline;
-        row.hidden = Boolean((wanted.rule && row.dataset.rule !== wanted.rule) || graded || aged);
+        const { rule, severity, baseline } = row.dataset;
+        row.hidden = Boolean(
+          (wanted.rule && rule !== wanted.rule) ||
+            (grade && severity !== grade) ||
+            (wanted.baseline && baseline !== wanted.baseline),
+        );
       }
     }
+    rowsWanted = asked;
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.rule === wanted.rule));
     document.getElementById("shown").textContent = `${shown} of ${sessions.length} shown`;
     nothing.hidden = shown > 0 || !sessions.length;
