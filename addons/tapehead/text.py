@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
@@ -14,6 +14,8 @@ MOST_CHARACTERS = 100
 MOST_OF_VALUE = 60
 # Fields of a list that a message names.
 MOST_FIELDS = 6
+
+_NO_NAMES: Mapping[str, str] = {}
 
 # C0 and C1 controls steer a terminal; line and paragraph separators break a line; the others turn the direction of
 # what follows.
@@ -47,19 +49,32 @@ def escape_controls(text: str) -> str:
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` for the known name most like `name` or like its last dotted part; else empty."""
-    return _nearest(name, tuple(known)) if len(name) <= MOST_CHARACTERS else ""
+def nearest(name: str, known: Iterable[str], usual: Mapping[str, str] = _NO_NAMES) -> str:
+    """Return `; did you mean X?` for what `find_nearest` finds; else empty."""
+    found = find_nearest(name, known, usual)
+    return f"; did you mean {found}?" if found else ""
+
+
+def find_nearest(name: str, known: Iterable[str], usual: Mapping[str, str] = _NO_NAMES) -> str:
+    """Return the known name that `name` stands for, most likely; empty if there is none.
+
+    Args:
+        name: the name.
+        known: the names that there are; one is found by its letters, in any case, or by those of its last dotted part.
+        usual: other words that people use, in lower case, with the known names that they mean: these come first.
+    """
+    if len(name) > MOST_CHARACTERS:
+        return ""
+    return usual.get(name.lower()) or _find_nearest(name, tuple(known))
 
 
 @lru_cache(maxsize=1024)
-def _nearest(name: str, known: tuple[str, ...]) -> str:
+def _find_nearest(name: str, known: tuple[str, ...]) -> str:
     tails = {each.rpartition(".")[2].lower(): each for each in known}
     lowered = {each.lower(): each for each in known}
     if match := lowered.get(name.lower()) or tails.get(name.rpartition(".")[2].lower()):
-        return f"; did you mean {match}?"
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+        return match
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), "")
 
 
 def shorten(text: str, most: int = MOST_CHARACTERS, dots: str = "...") -> str:

@@ -5,13 +5,14 @@ event waits until the ones that arrived before it are likely to be answered, too
 """
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from tapehead.auditor.received_events import ReceivedEvent
+from tapehead.auditor.refusals import Refusal, Refusals
 from tapehead.auditor.results import EventRef, Outcome, SessionFinding, SessionResult, find_outcome
 from tapehead.auditor.settings import AuditSettings, Policy
 from tapehead.protocol import keys
@@ -19,6 +20,7 @@ from tapehead.protocol.backend_limits import Timeouts
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import Call
+from tapehead.protocol.session_machine import Step
 from tapehead.rules.catalog import RULES
 from tapehead.rules.delivery import SESSION_GONE
 from tapehead.rules.lifecycle import late_checks
@@ -71,6 +73,7 @@ class SessionEvaluation:
         self._checks: SessionChecks | None = None
         # The rules that one finding of the session was enough for.
         self._once: set[str] = set()
+        self._refusals = Refusals(is_late=after is not None)
         self._has_expired = self._is_gone = self._has_wrong_unit = False
         self.findings: list[SessionFinding] = []
 
@@ -138,7 +141,9 @@ class SessionEvaluation:
             skipped |= {TIMESTAMP_UNIT.id} if self._has_wrong_unit else set()
             skipped |= {REJECTED.id} if self._is_gone and is_gone else set()
             for finding in received.findings:
-                if finding.rule not in skipped:
+                if finding.rule == REJECTED.id and finding.rule not in skipped:
+                    self._refusals.hold(Refusal(finding, event, received))
+                elif finding.rule not in skipped:
                     if RULES[finding.rule].once:
                         if finding.rule in self._once:
                             continue
@@ -156,9 +161,12 @@ class SessionEvaluation:
             event = hit.event
             self._has_expired = self._has_expired or hit.rule in (EXPIRED_IDLE, EXPIRED_STALLED)
             prefix = f"[{event.index}]." if event.in_array and hit.path else ""
-            message = f"{hit.message} {place_in_session(event, checks.first_ts)}"
+            message = f"{hit.message}{self._refusals.explain(hit)} {place_in_session(event, checks.first_ts)}"
             self._add(hit.rule.id, hit.severity, message, f"{prefix}{hit.path}", self._events[event.index], event)
         checks.hits.clear()
+        for finding, event, received in self._refusals.release(checks, self._frontier_ms):
+            message = f"{finding.message} {place_in_session(event, checks.first_ts)}"
+            self._add(finding.rule, finding.severity, message, finding.path, event, received)
 
     def _take_outside_hits(self, checks: SessionChecks) -> None:
         """Take the hits at events that were released by now."""
@@ -226,7 +234,7 @@ class SessionEvaluation:
             outcome=outcome,
             findings=findings,
             metrics=self._metrics(measure, outcome, checks) if checks and measure else {},
-            steps=tuple(checks.view.steps) if checks else (),
+            steps=tuple(as_sent(step, self._events) for step in checks.view.steps) if checks else (),
             events=len(self._events),
         )
 
@@ -236,6 +244,14 @@ class SessionEvaluation:
             return {}
         events = (self._events[step.event.index] for step in checks.view.steps)
         return measure(events, timeouts=checks.view.thresholds.timeouts)
+
+
+def as_sent(step: Step, events: Sequence[Event]) -> Step:
+    """Return a step with its event's type as the player sent it, where the checks took it for another one."""
+    event, sent = step.event, events[step.event.index]
+    if event.type == sent.type and event.saved == sent.saved:
+        return step
+    return step._replace(event=msgspec.structs.replace(event, type=sent.type, saved=sent.saved))
 
 
 _NAMES = ("id", "name", "playerName", "channel")

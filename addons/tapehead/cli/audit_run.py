@@ -40,6 +40,7 @@ from tapehead.reports.report_formats import FailOn, Format, Order, Target
 from tapehead.reports.report_output import style_for, write_report
 from tapehead.reports.report_wording import totals_of
 from tapehead.reports.timeline import Timeline, timeline_of
+from tapehead.text import format_number
 
 # Events that the pages' timelines show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 80_000
@@ -128,7 +129,7 @@ def is_below(report: Report, fail_under: float | None) -> bool:
     if percent is None:
         warn("nothing is planned, so --fail-under has nothing to measure")
     elif percent < fail_under:
-        warn(f"coverage is {percent:g} %, below --fail-under {fail_under:g}")
+        warn(f"coverage is {format_number(percent)} %, below --fail-under {format_number(fail_under)}")
     return percent is None or percent < fail_under
 
 

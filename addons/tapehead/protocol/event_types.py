@@ -85,6 +85,27 @@ _ROWS = (
     EventType("statesUpdate", "states", "state", naming=(STATES_START, STATES_END), needs_params=True),
 )
 EVENT_TYPES: dict[str, EventType] = {row.name: row for row in _ROWS}
+# What players call event types that the API names otherwise, in lower case: the words of other APIs and of players.
+MISNOMERS: dict[str, str] = {
+    "contentcomplete": "sessionComplete",
+    "mediacomplete": "sessionComplete",
+    "complete": "sessionComplete",
+    "ended": "sessionComplete",
+    "stop": "sessionEnd",
+    "end": "sessionEnd",
+    "resume": "play",
+    "playing": "play",
+    "buffercomplete": "play",
+    "bufferend": "play",
+    "seekcomplete": "play",
+    "seekend": "play",
+    "seekstart": "pauseStart",
+    "seek": "pauseStart",
+    "heartbeat": "ping",
+    "adbreakend": "adBreakComplete",
+    "adend": "adComplete",
+    "chapterend": "chapterComplete",
+}
 # Of an event whose type is not documented.
 UNDOCUMENTED = EventType("", "playback", "other")
 

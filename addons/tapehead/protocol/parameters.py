@@ -190,6 +190,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
+# What players call parameters that the API names otherwise, in lower case: the names of the vendor's older APIs.
+MISNAMED_KEYS = {
+    "media.chapter.name": "media.chapter.friendlyName",
+    "media.chapter.position": "media.chapter.index",
+    "media.ad.podname": "media.ad.podFriendlyName",
+}
+
 # The pattern of keys in customMetadata (reference: custom metadata).
 METADATA_KEY = r"^[a-zA-Z0-9_\.]+$"
 # Values without meaning: the reference's own samples, and what scripts print for a missing value (observed).

@@ -58,7 +58,9 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
         elif event.type in ("pauseStart", "bufferStart"):
             hold = hold or event
         elif event.type == "adStart" and hold and before.playback in (Playback.PAUSED, Playback.BUFFERING):
-            first, running_ms = first or event, 0
+            # Where content went on, it is the play before the ad that is missing.
+            moved = abs((event.playhead or 0) - (hold.playhead or 0)) > session.thresholds.playhead_slack_seconds
+            first, running_ms = (first, running_ms) if moved else (first or event, 0)
     if first and hold and lost_ms + (running_ms or 0):
         report(_paused_hit(first, hold, number + (running_ms is not None), lost_ms + (running_ms or 0)))
 

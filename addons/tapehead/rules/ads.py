@@ -4,7 +4,7 @@ from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import Step
-from tapehead.protocol.transitions import AdBreak, ViolationKind
+from tapehead.protocol.transitions import AdBreak, Part, ViolationKind
 from tapehead.rules.support.break_progress import BreakProgress
 from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
@@ -163,12 +163,12 @@ VIOLATIONS = {
 def check_nesting(session: SessionView, report: Report) -> StepCheck:
     """Report ads and breaks that are opened or closed where they cannot be."""
     progress = BreakProgress(session.thresholds)
-    # Whether the break has the end of an ad whose start is missing, and so is not empty.
+    # Whether the break has the end of an ad whose start is missing or late: it is not empty, and that ad has its end.
     lacks_start = False
 
     def report_graded(hit: RuleHit) -> None:
         nonlocal lacks_start
-        if hit.rule is AD_BREAK_EMPTY and lacks_start:
+        if hit.rule in (AD_BREAK_EMPTY, AD_LEFT_OPEN) and lacks_start:
             return
         lacks_start = lacks_start or hit.rule is AD_NOT_OPEN
         if hit.rule is AD_LEFT_OPEN and hit.event.type == "adBreakComplete":
@@ -202,21 +202,23 @@ AD_POSITION = Rule(
 )
 
 
-@step_check(AD_POSITION, types=("play", "adBreakStart", "adStart"))
+@step_check(AD_POSITION, types=("play", "adBreakStart", "adStart", "adComplete", "adSkip"))
 def check_positions(session: SessionView, report: Report) -> StepCheck:
     """Report positions in a pod that do not go up by 1, from 0 or 1 on."""
     last: float | None = None
-    resuming = session.resumed
+    resuming, counts = session.resumed, True
     while step := (yield):
         resuming = resuming and step.event.type != "play"
         if step.event.type == "adBreakStart":
-            last = None
+            last, counts = None, True
+        elif step.event.type in ("adComplete", "adSkip") and not step.before.in_ad:
+            last, counts = None, False
         elif step.event.type == "adStart" and step.before.in_break:
             position = step.event.number(_POSITION)
             if position is None:
                 continue
-            # A break that goes on from the session before, or an ad without a position, leaves the count open.
-            first = step.before.ad_break is AdBreak.OPEN and not resuming
+            # A break that goes on from the session before, or an ad without start or position, leaves the count open.
+            first = step.before.ad_break is AdBreak.OPEN and counts and not resuming
             allowed = (0, 1) if first else () if last is None else (last + 1,)
             last = position
             if allowed and position not in allowed:
@@ -261,7 +263,8 @@ def check_durations(session: SessionView, report: Report) -> StepCheck:
         elif event.type == "play":
             held = False
         elif event.type == "adComplete" and ad is not None and step.before.in_ad:
-            if message := _duration_message(ad, step, played_ms, session.thresholds):
+            message = _duration_message(ad, step, played_ms, session.thresholds)
+            if message and step.before.ad is Part.OPEN:  # of two ads that overlap, either may end
                 report(AD_DURATION.hit(event, message))
             ad = None
 

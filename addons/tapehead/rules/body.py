@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tapehead.protocol import keys
-from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.event_types import EVENT_TYPES, MISNOMERS
 from tapehead.protocol.events import parse_body
 from tapehead.protocol.exchange import Finding, Severity
 from tapehead.protocol.messages import Request
@@ -152,7 +152,7 @@ def _check_event(
     event_type = named if isinstance(named, str) and named in schemas else None
     body = EventBody(event, event_type, prefix, arrived_ms, live)
     if event_type is None and keys.EVENT_TYPE in event:
-        hint = nearest(named, EVENT_TYPES) if isinstance(named, str) else ""
+        hint = nearest(named, EVENT_TYPES, MISNOMERS) if isinstance(named, str) else ""
         message = f"{keys.EVENT_TYPE} is {quote(named)}, which is not documented{hint}"
         yield UNKNOWN_EVENT_TYPE.finding(f"{prefix}{keys.EVENT_TYPE}", message)
     for error in schemas.schema_errors(event_type, event):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import metadata_types
 from tapehead.protocol.exchange import Finding, Severity
-from tapehead.protocol.parameters import PARAMETERS, parameters_of
+from tapehead.protocol.parameters import MISNAMED_KEYS, PARAMETERS, parameters_of
 from tapehead.protocol.schemas import SchemaError
 from tapehead.rules.support.event_body import PERSON_KEYS, EventBody
 from tapehead.rules.support.rule import Rule
@@ -230,7 +230,11 @@ def check_unexpected(body: EventBody, error: SchemaError) -> Iterator[Finding]:
             yield MISPLACED_PARAMETER.finding(place, message)
         else:
             known = key in _ROWS
-            hint = f"; it belongs into {_ROWS[key].section}" if known else nearest(key, _known_keys(body, path))
+            hint = (
+                f"; it belongs into {_ROWS[key].section}"
+                if known
+                else nearest(key, _known_keys(body, path), MISNAMED_KEYS)
+            )
             yield UNKNOWN_PARAMETER.finding(place, f"{body.name}: {place} is not documented{hint}")
 
 

@@ -11,9 +11,10 @@ from tapehead.protocol.session_machine import Step, close
 from tapehead.rules import catalog
 from tapehead.rules.support.event_order import EventOrder, Retries
 from tapehead.rules.support.explanations import UnexplainedHits
+from tapehead.rules.support.interpretation import Interpreter, in_milliseconds
 from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.support.session_check import Feed, Retry, SessionCheck
-from tapehead.rules.support.session_view import SessionView, in_milliseconds
+from tapehead.rules.support.session_view import SessionView
 from tapehead.rules.support.thresholds import Thresholds
 
 Send = Callable[[Any], None]
@@ -66,8 +67,7 @@ class SessionChecks:
         checks: the checks to run; those of the catalogue, if None.
 
     Attributes:
-        view: the session as the checks see it. A ts of another unit is put into milliseconds: that mistake has a
-            finding of its own.
+        view: the session as the checks see it: `arrived` with ts in milliseconds, `steps` as events were meant.
         first_ts: the first ts that arrived; None as long as there was none.
     """
 
@@ -75,6 +75,7 @@ class SessionChecks:
         self.view = SessionView(in_milliseconds(first), thresholds)
         self.first_ts: int | None = None
         self._unexplained = UnexplainedHits(catalog.EXPLANATIONS)
+        self._interpreter = Interpreter(thresholds.clock_skew_seconds * 1000)
         self._retries = Retries()
         self._order = EventOrder()
         self._plan = plan_of(tuple(catalog.SESSION_CHECKS if checks is None else checks))
@@ -86,21 +87,24 @@ class SessionChecks:
 
     def add(self, event: Event) -> None:
         """Take the next event in the order of arrival, indexed from 0."""
-        event = in_milliseconds(event)
+        arrived = in_milliseconds(event)
         if self.first_ts is None:
-            self.first_ts = event.ts
-        self.view.arrived.append(event)
-        self._send(self._plan.feeds[Feed.ARRIVALS], event)
+            self.first_ts = arrived.ts
+        self.view.arrived.append(arrived)
+        self._send(self._plan.feeds[Feed.ARRIVALS], arrived)
+        event = self._interpreter.interpret(event)
         if original := self._retries.find_original(event):
             self._send(self._plan.feeds[Feed.RETRIES], Retry(event, original))
         else:
             self._send(self._plan.feeds[Feed.EVENTS], event)
-            self._order.add(event)
+            self._order.add(self._interpreter.place(event))
 
     def settle(self, frontier_ms: float) -> None:
         """Check what is settled now that no event arrives any more before `frontier_ms`, milliseconds since 1970."""
         self._order.settle(frontier_ms)
-        for step in self._order.steps():
+        for taken in self._order.steps():
+            # What is wrong with an event whose type is a guess, the finding about its type has said.
+            step = taken._replace(violations=()) if taken.event.index in self._interpreter.guessed else taken
             self.view.steps.append(step)
             self.view.intervals.add(step)
             self.view.motion.add(step, self.view.intervals.gap_ms)

@@ -44,7 +44,7 @@ CLOCK_SKEW = Rule(
 @arrival_check(CLOCK_SKEW)
 def check_skew(session: SessionView, report: Report) -> EventCheck:
     """Report the first of each row of events whose clock is off; the ts of an array tell nothing of clocks."""
-    limit, skewed = session.thresholds.clock_skew_seconds, False
+    limit, skewed, latest = session.thresholds.clock_skew_seconds, False, -inf
     if session.downloaded:
         return
     while event := (yield):
@@ -52,7 +52,9 @@ def check_skew(session: SessionView, report: Report) -> EventCheck:
             continue
         off = abs(event.ts - event.arrived_ms) / 1000
         before, skewed = skewed, limit < off <= TEN_YEARS_MS / 1000
-        if skewed and not before:
+        goes_back, latest = event.ts < latest - limit * 1000, max(latest, event.ts)
+        # A ts that goes back that far is out of order, or before the sessionStart, which has a finding of its own.
+        if skewed and not before and not goes_back:
             side = "before" if event.ts < event.arrived_ms else "after"
             message = f"{name_of(event)}: {_PATH} is {event.ts}, {off:.0f} s {side} its arrival"
             report(CLOCK_SKEW.hit(event, f"{message}; expected {format_number(limit)} s at most", _PATH))

@@ -28,7 +28,7 @@ def render_coverage(coverage: CoverageReport, style: TextStyle) -> str:
 def coverage_parts(coverage: CoverageReport, *, verbose: bool = False) -> Iterator[RenderableType]:
     """Yield the parts of the coverage, to be printed one below the other."""
     kinds = coverage.kinds
-    whole = "" if coverage.percent is None else f": {coverage.percent:g} %"
+    whole = "" if coverage.percent is None else f": {format_number(coverage.percent)} %"
     yield Text(f"coverage of {coverage.plan}{whole}", style="bold")
     yield totals_table(kinds)
     yield from section("never exercised", ((kind, never_table(kind)) for kind in kinds))

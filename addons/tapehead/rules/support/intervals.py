@@ -10,7 +10,7 @@ HOUR_MS = 60 * MINUTE_MS
 class Intervals:
     """The times of a session up to its current step, in milliseconds of ts.
 
-    Of an event whose body was not saved, the ts is taken to be as far from its arrival as that of the event before.
+    Of an event without a ts that can be right, it is taken to be as far from its arrival as that of the event before.
 
     One event whose ts lies back is passed over; a clock that was set back, so that the next one lies back, too, is
     followed.
@@ -27,6 +27,8 @@ class Intervals:
     def __init__(self, thresholds: Thresholds) -> None:
         self._longest_ms = thresholds.session_hours * HOUR_MS - MINUTE_MS
         self._longest_rest_ms = (thresholds.stalled_minutes - 1) * MINUTE_MS
+        self._number = 0
+        self._first_arrived_ms = 0.0
         self._last: int | None = None
         self._behind: int | None = None
         self._playhead: float | None = None
@@ -42,20 +44,27 @@ class Intervals:
         self.gap_ms = None
         if ts is not None:
             self._delay_ms = step.event.arrived_ms - ts
-        elif step.event.saved or self._delay_ms is None:
+        elif step.event.in_array or self._delay_ms is None:
             return
         else:
             ts = round(step.event.arrived_ms - self._delay_ms)
         if self.first_ts is None or self._last is None:
             self.first_ts = self._last = ts
+            self._first_arrived_ms = step.event.arrived_ms
         if ts >= self._last:
             self.gap_ms = ts - self._last
+            if self._number == 1 and not step.event.in_array:
+                # A first ts that lies far before its arrival, where the next one does not, is wrong.
+                arrivals_ms = round(step.event.arrived_ms - self._first_arrived_ms)
+                is_wrong = self.gap_ms - arrivals_ms > MINUTE_MS >= step.event.arrived_ms - ts
+                self.gap_ms = arrivals_ms if is_wrong else self.gap_ms
         elif self._behind is None:
             self._behind = ts
             return
         else:
             self.gap_ms = max(0, ts - self._behind)
         self._last, self._behind = ts, None
+        self._number += 1
         if playhead is not None and playhead != self._playhead:
             self._playhead, self.rest_ms = playhead, 0
         else:

@@ -1,10 +1,8 @@
 """A session as its checks see it: facts of its first event, the intervals up to the step in hand, its thresholds."""
 
-import msgspec
-
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import TEN_YEARS_MS, Event, is_live
+from tapehead.protocol.events import Event, is_live
 from tapehead.protocol.routes import Call
 from tapehead.protocol.session_machine import Step
 from tapehead.rules.support.intervals import Intervals
@@ -51,16 +49,6 @@ class SessionView:
         self.intervals = Intervals(thresholds)
         self.motion = Motion(may_be_live=self.live or self.start is None or not self.start.saved)
         self.end: Step | None = None
-
-
-def in_milliseconds(event: Event) -> Event:
-    """Return `event` with its ts in milliseconds, where it is plain that it counts in another unit."""
-    if event.ts is None or abs(event.ts - event.arrived_ms) <= TEN_YEARS_MS:
-        return event
-    for factor in (1000, 1 / 1000, 1 / 1_000_000):
-        if abs(event.ts * factor - event.arrived_ms) <= TEN_YEARS_MS:
-            return msgspec.structs.replace(event, ts=int(event.ts * factor))
-    return event
 
 
 def name_of(event: Event) -> str:
