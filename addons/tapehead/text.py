@@ -118,3 +118,8 @@ def json_type_of(value: object) -> str:
     """Return the JSON type of a parsed value with its article, for use in a message."""
     name = json_type(value)
     return name if value is None else f"an {name}" if name[0] in "ao" else f"a {name}"
+
+
+def http_url(host: str, port: int) -> str:
+    """Return the URL of a server that listens on an address."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

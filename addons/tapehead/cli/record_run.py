@@ -1,5 +1,6 @@
 """The command `record`: the recorder's addons in a lean mitmproxy, a recording, and the screen."""
 
+import time
 from collections.abc import Callable, Sequence
 
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
@@ -14,7 +15,7 @@ from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.pipeline import OnStored
-from tapehead.recording.recorder import Recorder
+from tapehead.recording.recorder import Recorder, source_of_run
 from tapehead.recording.recorder_settings import StoreSettings
 
 
@@ -55,6 +56,7 @@ async def run_recorder(
         select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+            record.source = source_of_run("record", addresses, time.time())
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             screen.show(f"recording into {store.out}")
 

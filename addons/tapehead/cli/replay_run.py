@@ -1,6 +1,7 @@
 """The command `replay`: an engine behind the addons of a lean mitmproxy, with nothing leaving the machine."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from tapehead.answers import Observer
@@ -13,7 +14,7 @@ from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
-from tapehead.recording.recorder import Recorder
+from tapehead.recording.recorder import Recorder, source_of_run
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.replay.on_miss import OnMiss
 
@@ -66,6 +67,8 @@ def run_replay(
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             if guard:
                 guard.enable()
+            if record:
+                record.source = source_of_run("replay", addresses, time.time())
             announce(screen.show, addresses, [*notes, *link_lines(page)])
 
         addons: list[object] = [select, replay]

@@ -21,7 +21,7 @@ from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import PATHS, allowed_method, find_call, find_route, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, named_event
-from tapehead.text import count_of, escape_controls, nearest
+from tapehead.text import count_of, escape_controls, http_url, nearest
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 # Lines that may wait for a terminal that takes none, such as one in a stopped window.
@@ -80,7 +80,7 @@ def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], 
     for note in notes:
         show(note)
     for host, port in dict.fromkeys(addresses):
-        show(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+        show(f"listening on {http_url(host, port)}")
 
 
 def near_path_hint(method: str, path: str) -> str:

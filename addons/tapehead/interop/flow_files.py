@@ -70,7 +70,4 @@ def collect_flow(value: bytes | None, collector: CallCollector) -> None:
         mark(flow, route)
         error = flow.error.msg if flow.error else None if flow.response else NO_ANSWER
         ended = flow.error.timestamp if flow.error else request.timestamp_end
-        call = capture(flow, error, ended or request.timestamp_start)
-        if request.raw_content is None:  # it was streamed
-            call = call._replace(request=call.request._replace(saved=False))
-        collector.add(call)
+        collector.add(capture(flow, error, ended or request.timestamp_start))

@@ -7,7 +7,7 @@ unchanged.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from mitmproxy import http
@@ -115,6 +115,14 @@ class CallSelector:
                 self._on_unmatched(flow.request.method, flow.request.path, flow.response.status_code)
 
 
+class _OpenCall(NamedTuple):
+    """A call in flight: its flow, the number of its arrival, and when it began by a clock that is never set."""
+
+    flow: http.HTTPFlow
+    order: int
+    begun: float
+
+
 class RecorderAddon:
     """Captures every finished call, and at the end those that have no answer.
 
@@ -122,13 +130,18 @@ class RecorderAddon:
         sink: stores each call before its answer goes to the player.
         internal_errors: records failures of the hooks.
         forwarded_only: whether to capture only the calls that `begin` is called with.
+
+    Attributes:
+        source: the name of this run in the recording, which tells its numbers from those of other runs.
     """
 
     def __init__(self, sink: CallSink, internal_errors: InternalErrors, *, forwarded_only: bool = False) -> None:
         self.internal_errors = internal_errors
         self._sink = sink
         self._forwarded_only = forwarded_only
-        self._open: dict[str, http.HTTPFlow] = {}
+        self.source = ""
+        self._open: dict[str, _OpenCall] = {}
+        self._begun = 0
         self._storing = 0
 
     @contained
@@ -139,7 +152,8 @@ class RecorderAddon:
 
     def begin(self, flow: http.HTTPFlow) -> None:
         """Remember a call whose answer is to be recorded."""
-        self._open[flow.id] = flow
+        self._begun += 1
+        self._open[flow.id] = _OpenCall(flow, self._begun, time.monotonic())
 
     @contained_async
     async def response(self, flow: http.HTTPFlow) -> None:
@@ -163,17 +177,24 @@ class RecorderAddon:
     def done(self) -> None:
         """Store the calls that are still open: they have no answer, or one that could not be stored."""
         while self._open:
-            self._store_unfinished(self._open.pop(next(iter(self._open))))
+            call = self._open.pop(next(iter(self._open)))
+            self._store_unfinished(call.flow, call)
 
     @contained
-    def _store_unfinished(self, flow: http.HTTPFlow) -> None:
+    def _store_unfinished(self, flow: http.HTTPFlow, call: "_OpenCall") -> None:
         is_answered = flow.response is not None and flow.response.timestamp_end is not None
-        captured = capture(flow, None if is_answered else flow.error.msg if flow.error else STOPPED)
+        captured = self._capture(call, None if is_answered else flow.error.msg if flow.error else STOPPED)
         self._sink.put(captured, captured.size)
 
+    def _capture(self, call: "_OpenCall", error: str | None) -> CapturedCall:
+        captured = capture(call.flow, error)
+        # The clock of the machine may be set in the meantime.
+        ended = captured.started + time.monotonic() - call.begun
+        return captured._replace(order=call.order, source=self.source, ended=ended)
+
     async def _store(self, flow: http.HTTPFlow, error: str | None) -> None:
-        if self._open.pop(flow.id, None) is not None:
-            captured = capture(flow, error)
+        if (call := self._open.pop(flow.id, None)) is not None:
+            captured = self._capture(call, error)
             self._storing += 1
             try:
                 await self._sink.store(captured, captured.size)

@@ -3,13 +3,18 @@
 import time
 
 from mitmproxy import http
+from mitmproxy.connection import ConnectionState
+from mitmproxy.flow import Error
 
+from tapehead.protocol.exchange import ClosedBy
 from tapehead.protocol.http_wire import header_bytes, pack, reason_bytes
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Route
 from tapehead.recording.capture import CapturedCall, RawRequest, RawResponse, request_from, response_from
 
 _ROUTE = "tapehead.route"
+# What mitmproxy says if the client closed its connection, or cancelled its stream.
+_CLIENT_LEFT = ("Client disconnected.", "stream reset by client (CANCEL)")
 
 
 def mark(flow: http.HTTPFlow, route: Route) -> None:
@@ -39,18 +44,46 @@ def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) 
         raise ValueError("the flow is no collection call")
     response = flow.response if error is None else None
     ended = (flow.response and flow.response.timestamp_end) or ended or time.time()
-    raw_response = raw_response_of(response) if response else None
-    return CapturedCall(route, raw_request_of(flow.request), raw_response, error, flow.request.timestamp_start, ended)
+    return CapturedCall(
+        route,
+        raw_request_of(flow.request),
+        raw_response_of(response) if response else None,
+        error,
+        flow.request.timestamp_start,
+        ended,
+        closed_by=None if response else closed_by(flow),
+    )
+
+
+def closed_by(flow: http.HTTPFlow) -> ClosedBy | None:
+    """Return who closed the connection of a flow that failed; None if nobody did, or it is not known.
+
+    Both connections of a flow may be closed by the time it is saved.
+    """
+    message, client, server = flow.error.msg if flow.error else "", flow.client_conn, flow.server_conn
+    if message.startswith(_CLIENT_LEFT):
+        return "client"
+    if not message or message == Error.KILLED_MESSAGE:
+        return None
+    is_cut = flow.request.timestamp_end is None
+    if client.state is ConnectionState.CLOSED and (is_cut or server.state is ConnectionState.OPEN):
+        return "client"
+    was_open = server.timestamp_start is not None
+    return "endpoint" if was_open and server.state is ConnectionState.CLOSED else None
 
 
 def raw_request_of(request: http.Request) -> RawRequest:
-    """Return the bytes of a request."""
-    return RawRequest(request.method, request.pretty_url, request.headers.fields, request.raw_content or b"")
+    """Return the bytes of a request; a body that was streamed or cut was not saved."""
+    body = request.raw_content
+    return RawRequest(request.method, request.pretty_url, request.headers.fields, body or b"", saved=body is not None)
 
 
 def raw_response_of(response: http.Response) -> RawResponse:
-    """Return the bytes of a response."""
-    return RawResponse(response.status_code, response.reason, response.headers.fields, response.raw_content or b"")
+    """Return the bytes of a response; a body that was streamed was not saved."""
+    body = response.raw_content
+    return RawResponse(
+        response.status_code, response.reason, response.headers.fields, body or b"", saved=body is not None
+    )
 
 
 def request_of(request: http.Request) -> Request:

@@ -5,6 +5,7 @@ Only collection calls are recorded or answered; everything else is left to the t
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tapehead.proxy.flows import route_of
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.paths import COMPRESSED_SUFFIX, new_recording
 from tapehead.recording.reader import RecordingReader
-from tapehead.recording.recorder import Recorder
+from tapehead.recording.recorder import Recorder, source_of_run
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.redaction.redactor import Redactor
@@ -169,6 +170,10 @@ class OptionsAddon:
         """Mark a collection call before its body arrives."""
         is_call = self._select.mark(flow)
         if self._record_addon:
+            if not self._record_addon.source:
+                proxy = ctx.master.addons.get("proxyserver")
+                addresses = [address[:2] for address in proxy.listen_addrs()] if proxy else []
+                self._record_addon.source = source_of_run("mitmproxy", addresses, time.time())
             self._record_addon.requestheaders(flow)
         if self._replay_addon and not is_call:
             name_upstream(flow)

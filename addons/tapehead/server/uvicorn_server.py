@@ -16,6 +16,7 @@ from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
 from tapehead.server.asgi import App, AsgiApp, Protocol, filtered
+from tapehead.text import http_url
 
 BACKLOG = 2048
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
@@ -143,7 +144,7 @@ class Server:
         if self._address is None:
             raise RuntimeError("the server is not running; start it first")
         host, port = self._address
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return http_url(host, port)
 
     def __enter__(self) -> Self:
         """Start the server."""
