@@ -83,12 +83,11 @@ class SessionEvaluation:
         if event is None:
             self._bare.append(received)
             return False
-        if event.arrived_ms >= self._latest_ms and event.call is Call.EVENT:
+        if event.arrived_ms > self._latest_ms and event.call is Call.EVENT:
             self._held.append(received)
-            self._latest_ms = event.arrived_ms
         else:
             insort(self._held, received, key=arrival_order)
-            self._latest_ms = max(self._latest_ms, event.arrived_ms)
+        self._latest_ms = max(self._latest_ms, event.arrived_ms)
         return bool(self._events) if received.opens_session else event.arrived_ms < self._frontier_ms
 
     def add_hit(self, hit: RuleHit) -> None:
@@ -102,7 +101,7 @@ class SessionEvaluation:
             return
         count = 0
         for received in self._held:
-            if not final and arrival_order(received) > (True, self._frontier_ms):
+            if not final and arrival_order(received)[:2] > (True, self._frontier_ms):
                 break
             if received.event:
                 self._evaluate(received.event, received)
@@ -257,9 +256,10 @@ def as_sent(step: Step, events: Sequence[Event]) -> Step:
 _NAMES = ("id", "name", "playerName", "channel")
 
 
-def arrival_order(received: ReceivedEvent) -> tuple[bool, float]:
+def arrival_order(received: ReceivedEvent) -> tuple[bool, float, int]:
     """Return the sort key of an event in the order of arrival; the one that opens the session is the first."""
-    return not received.opens_session, received.event.arrived_ms if received.event else 0
+    event = received.event
+    return not received.opens_session, event.arrived_ms if event else 0, (event.order or 0) if event else 0
 
 
 def place_in_session(event: Event, begun: int | None) -> str:

@@ -12,8 +12,9 @@ import orjson
 from tapehead.auditor.expectations import Expectations
 from tapehead.auditor.settings import AuditSettings
 from tapehead.protocol import routes
+from tapehead.protocol.arrival import ArrivalClock
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import Event, arrival_of, events_of
+from tapehead.protocol.events import Event, events_of
 from tapehead.protocol.exchange import Entry, Exchange, Finding
 from tapehead.protocol.routes import Call, find_route
 from tapehead.protocol.schemas import Schema, Schemas
@@ -53,12 +54,13 @@ class EventReader:
     def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None = None) -> None:
         self._expectations = Expectations(settings)
         self._schemas = {endpoint: Schemas(known) for endpoint, known in (schemas or {}).items()}
+        self._arrivals = ArrivalClock()
         self.arrived_ms = self.clock_ms = 0.0
 
     def read(self, entry: Entry) -> list[ReceivedEvent]:
         """Return the events of an exchange, each with its findings; without events, the findings alone."""
         exchange = entry.exchange
-        arrived_ms = arrival_of(exchange)
+        arrived_ms = self._arrivals.arrived_ms(exchange)
         arrived_ms = self.arrived_ms = self.clock_ms if arrived_ms is None else arrived_ms
         self.clock_ms = arrived_ms + exchange.elapsed_ms
         if exchange.call is Call.SCHEMA:

@@ -50,19 +50,17 @@ def run_replay(
     """
     screen, hosts = Screen(), Hosts(endpoints)
     run = EngineRun(engine, warn, screen.show)
-    internal_errors = run.internal_errors
+    errors = run.internal_errors
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=display.explain)]
-    with live_page(display.live, "replay", internal_errors, engine.redact_keys) as page:
+    with live_page(display.live, "replay", errors, engine.redact_keys) as page:
         if page:
             observers.append(page.show_answer)
-        recorder = Recorder(store, warn, internal_errors) if store else None
-        record = RecorderAddon(recorder.writer, internal_errors, forwarded_only=True) if recorder else None
-        replay = ReplayAddon(
-            run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=internal_errors
-        )
-        select = CallSelector(hosts, prefix, stream=False, internal_errors=internal_errors)
+        recorder = Recorder(store, warn, errors) if store else None
+        record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
+        replay = ReplayAddon(run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=errors)
+        select = CallSelector(hosts, prefix, stream=False, internal_errors=errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             if guard:
@@ -73,9 +71,9 @@ def run_replay(
 
         addons: list[object] = [select, replay]
         if record:
-            addons += [record, LocationCheck(hosts, screen.show, internal_errors)]
+            addons += [record, LocationCheck(hosts, screen.show, errors)]
         try:
-            asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, internal_errors))
+            asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, errors))
         finally:
             if recorder:
                 recorder.close()

@@ -1,4 +1,4 @@
-"""Reading of recordings: files, folders and patterns, merged by time into one stream of entries."""
+"""Reading of recordings: files, folders and patterns, merged into one stream of entries in order of arrival."""
 
 import contextlib
 import heapq
@@ -19,6 +19,7 @@ from tapehead.errors import RecordingError
 from tapehead.protocol.clock_reading import ClockReading, clocks_of, read_clocks
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
+from tapehead.recording.arrival_order import sort_by_arrival
 from tapehead.recording.clock_offsets import ClockComparison, ClockOffset, Recorder, correct_clock
 from tapehead.recording.documents import exchange_lines, is_appendable
 from tapehead.recording.duplicates import DuplicateFilter
@@ -49,7 +50,7 @@ def read_recordings(
     warn: Callable[[str], None] = logger.warning,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Entry]:
-    """Yield the exchanges of some recordings, merged by time.
+    """Yield the exchanges of some recordings in order of arrival.
 
     Args:
         paths: files, folders, shell-style patterns, and `-` for stdin; plain or compressed with zstd.
@@ -63,8 +64,10 @@ def read_recordings(
 
 
 class RecordingReader:
-    """Recordings as one stream of entries, merged by time across files; the lines of a file keep their order.
+    """Recordings as one stream of entries in order of arrival.
 
+    Files are merged by time; the calls of one source come in the order of their numbers, also where a source goes on in
+    another file (`sort_by_arrival` says within which bounds). The lines of files of format 1 keep their order.
     Files are opened when the time of their first exchange is reached. Files with equal times take turns in the order
     in which they were given. A file that is given twice is read once. Where recorders' clocks are apart, all times
     become those of one of them.
@@ -116,11 +119,11 @@ class RecordingReader:
         self._on_progress = on_progress or self._on_progress
         self._load()
         if len(self._inputs) == 1:
-            yield from self._read(self._inputs[0])
+            yield from sort_by_arrival(self._read(self._inputs[0]))
         else:
             self._compare_clocks()
             duplicates = DuplicateFilter()
-            yield from (entry for entry in self._merge() if not duplicates.is_duplicate(entry))
+            yield from (entry for entry in sort_by_arrival(self._merge()) if not duplicates.is_duplicate(entry))
             if duplicates.count:
                 self._warn(duplicates.summary())
         if self._strict and not self.exchanges:

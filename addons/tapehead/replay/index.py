@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tapehead.errors import UsageError
+from tapehead.protocol.arrival import in_order_of_arrival
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event, EventKey, EventPosition, read_event
 from tapehead.protocol.exchange import Entry, Exchange
@@ -111,7 +112,7 @@ def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
     A session may be continued in a later recording, whatever the order of the recordings.
     """
     builder = IndexBuilder()
-    files = [sorted(entries, key=lambda entry: entry.exchange.started) for entries in recordings]
+    files = [in_order_of_arrival(entries) for entries in recordings]
     for file, entries in enumerate(files):
         builder.add_starts(file, entries)
     by_time = sorted(enumerate(files), key=lambda file: file[1][0].exchange.started if file[1] else "")
