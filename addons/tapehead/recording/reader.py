@@ -42,6 +42,7 @@ MOST_WARNINGS = 20
 SAMPLE_LINES = 20
 
 PROGRESS_EVERY = 500
+_LINE_START = b'{"tapehead"'
 
 
 def read_recordings(
@@ -288,10 +289,15 @@ def check_recording(path: Path) -> None:
         RecordingError: it is not a recording that this tapehead can add to.
     """
     sample = list(itertools.islice(_read_file(path), SAMPLE_LINES))
+    start = b""
     with suppress(zstandard.ZstdError):
-        if sample and not is_appendable(next(filter(None, _unpack(_chunks(path, hold_open=True))), b"")):
-            raise RecordingError(f"{path} is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
-    if sample and not any(isinstance(item, Entry) or item.torn for item in sample):
+        start = next(filter(None, _unpack(_chunks(path, hold_open=True))), b"")
+    if sample and not is_appendable(start):
+        raise RecordingError(f"{path} is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
+    # A crash may have left nothing but the beginning of a line, which other JSON on one line does not have.
+    is_torn = any(isinstance(item, BadLine) and item.torn for item in sample)
+    is_begun = is_torn and any(begin.startswith(start[: len(begin)]) for begin in (_LINE_START, MAGIC))
+    if sample and not is_begun and not any(isinstance(item, Entry) for item in sample):
         raise RecordingError(f"{path} is not a recording; name another file")
 
 

@@ -122,3 +122,13 @@ def test_nothing_is_added_to_utf_16_and_lines_are_to_a_byte_order_mark(tmp_path:
         file.append([encode(EXCHANGES[0])])
 
     assert len(list(read_recording(tmp_path / "b.jsonl"))) == 4
+
+
+@pytest.mark.parametrize("text", ['{"log":{"entries":[]}}', '{"log":{"entries":[', '{"x":1}', "text"])
+def test_nothing_is_added_to_other_json_on_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(RecordingError, match=r"a\.jsonl is not a recording; name another file"):
+        RecordingFile(path, append=True)
+
+    assert path.read_text() == text
