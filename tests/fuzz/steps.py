@@ -22,7 +22,7 @@ from tapehead.protocol.routes import Call, sid_of_location
 from tapehead.protocol.schemas import Schemas
 from tapehead.proxy.flows import to_mitmproxy
 from tapehead.recording.reader import read_recordings
-from tapehead.replay.index import RecordingIndex, build_index, recorded_schemas
+from tapehead.replay.index import RecordingIndex, build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import summary_lines
@@ -123,10 +123,7 @@ def _answered(entry: Entry) -> Entry:
 def index_of(entries: Iterable[Entry]) -> tuple[RecordingIndex, Schemas]:
     """Return the index of recorded calls, and the schemas in use with it."""
     index = build_index([entries])
-    try:
-        return index, Schemas(recorded_schemas(index))
-    except ValueError:
-        return index, SCHEMAS
+    return index, schemas_of(index)
 
 
 def replay(entries: Sequence[Entry], on_miss: OnMiss = OnMiss.SIMULATE, most: int | None = None) -> None:

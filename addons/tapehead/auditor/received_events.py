@@ -4,10 +4,9 @@ Schemas that an endpoint served count for what is sent to it from then on.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
-
-import orjson
 
 from tapehead.auditor.expectations import Expectations
 from tapehead.auditor.settings import AuditSettings
@@ -16,8 +15,8 @@ from tapehead.protocol.arrival import ArrivalClock
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, events_of
 from tapehead.protocol.exchange import Entry, Exchange, Finding
-from tapehead.protocol.routes import Call, find_route
-from tapehead.protocol.schemas import Schema, Schemas
+from tapehead.protocol.routes import Call
+from tapehead.protocol.schemas import Schema, Schemas, served_schema
 from tapehead.rules.exchange_checks import check_exchange
 
 # By endpoint, then by event type.
@@ -116,25 +115,12 @@ def endpoint_of(exchange: Exchange) -> str:
 def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schema]]:
     """Return the schemas that endpoints served, by endpoint and event type; the last one where there are several.
 
-    What is no JSON Schema, or of no documented event type, is left out.
+    What cannot be used, or is of no documented event type, is left out.
     """
     recorded: dict[str, dict[str, Schema]] = {}
     for exchange in exchanges:
-        if exchange.call is Call.SCHEMA and exchange.response and exchange.response.status == 200:
-            route = find_route(exchange.request.url)
-            schema = parse_schema(exchange.response.content())
-            if route and route.event_type in EVENT_TYPES and schema is not None:
-                recorded.setdefault(endpoint_of(exchange), {})[str(route.event_type)] = schema
+        with suppress(ValueError):
+            served = served_schema(exchange)
+            if served and served[0] in EVENT_TYPES:
+                recorded.setdefault(endpoint_of(exchange), {})[served[0]] = served[1]
     return recorded
-
-
-def parse_schema(content: bytes) -> Schema | None:
-    """Return the JSON Schema in the body of an answer; None if it is none."""
-    try:
-        schema = orjson.loads(content)
-        if isinstance(schema, dict):
-            Schemas({"ping": schema})
-            return schema
-    except ValueError:
-        pass
-    return None

@@ -11,12 +11,12 @@ from secrets import token_bytes
 import msgspec
 
 from tapehead.answers import Engine
+from tapehead.cli.option_parsing import SimulationSettings
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.interop.reader import open_recordings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
-from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.recording.paths import check_outputs, private
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.redaction.redactor import Redactor
@@ -37,9 +37,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         on_miss: how to answer calls that are not in the recordings.
         faults: the faults to inject.
         latency: how long answers are delayed; None for not at all.
-        time_scale: how many seconds pass for the simulated back end in one.
-        timeouts: when the simulated back end closes sessions.
-        strict_schema: whether undocumented parameters are refused.
+        simulation: how the simulated endpoint behaves.
+        explain: whether lines say why each recorded exchange was chosen.
         strict: whether a run with misses or unused exchanges has failed.
         summary: the file for the summary as JSON; None for none.
         keep_ids: whether lines and the summary may contain identifiers.
@@ -50,9 +49,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     on_miss: OnMiss = OnMiss.SIMULATE
     faults: tuple[Fault, ...] = ()
     latency: Latency | None = None
-    time_scale: float = 1.0
-    timeouts: Timeouts = TIMEOUTS
-    strict_schema: bool = False
+    simulation: SimulationSettings = SimulationSettings()
+    explain: bool = False
     strict: bool = False
     summary: Path | None = None
     keep_ids: bool = False
@@ -64,12 +62,10 @@ class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         quiet: whether the terminal shows no answers.
-        explain: whether the terminal shows why each recorded exchange was chosen.
         live: the port of the live page, 0 to pick one; None for no page.
     """
 
     quiet: bool = False
-    explain: bool = False
     live: int | None = None
 
 
@@ -150,7 +146,7 @@ class EngineRun:
 
     Raises:
         RecordingError: a recording cannot be read.
-        UsageError: a recorded schema is not one, or the summary cannot be written.
+        UsageError: the summary cannot be written.
     """
 
     def __init__(
@@ -171,8 +167,7 @@ class EngineRun:
         self.names = tuple(map(str, entries))
         self._index = build_index(entries.values())
         self._replayer: Replayer | None = None
-        schemas, strict, time_scale = schemas_of(self._index, self.names), settings.strict_schema, settings.time_scale
-        timeouts = settings.timeouts
+        schemas = schemas_of(self._index)
         engine: Engine
         if settings.recordings:
             redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)
@@ -181,17 +176,14 @@ class EngineRun:
                 schemas,
                 random_bytes=token_bytes,
                 on_miss=settings.on_miss,
-                endpoint=SimulatedEndpoint(
-                    schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale, timeouts=timeouts
-                ),
+                endpoint=SimulatedEndpoint(schemas, random_bytes=token_bytes, **settings.simulation._asdict()),
                 files=self.names,
                 excerpts=ExcerptRedactor(redactor),
                 warn=self._show_once,
+                explain=settings.explain,
             )
         else:
-            engine = Simulator(
-                schemas, random_bytes=token_bytes, strict=strict, time_scale=time_scale, timeouts=timeouts
-            )
+            engine = Simulator(schemas, random_bytes=token_bytes, **settings.simulation._asdict())
         # The same latencies in every run.
         chance = random.Random(0).random  # noqa: S311 - no secret
         self._faulty = FaultInjector(engine, settings.faults, settings.latency, chance)

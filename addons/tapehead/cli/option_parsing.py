@@ -218,6 +218,16 @@ def proxy_settings(
     )
 
 
+class SimulationSettings(NamedTuple):
+    """Arguments of the simulated endpoint, as `SimulatedEndpoint` takes them."""
+
+    strict: bool = False
+    time_scale: float = 1.0
+    timeouts: Timeouts = TIMEOUTS
+    second_end: int = 204
+    over_limit: int = 204
+
+
 def load_timeouts(config: Path | None) -> Timeouts:
     """Return the back end's timeouts: those among the thresholds of the settings file, which is known to be valid."""
     _, table = find_table(config)

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,6 +127,22 @@ Backlog = Annotated[
 
 # ---- Answering ----
 
+
+class SecondEndStatus(StrEnum):
+    """The answer to a second sessionEnd."""
+
+    DROPPED = "204"
+    GONE = "410"
+
+
+class OverLimitStatus(StrEnum):
+    """The answer to events of a session that is too long."""
+
+    TAKEN = "204"
+    UNKNOWN = "404"
+    GONE = "410"
+
+
 Allow = Annotated[
     list[str] | None,
     typer.Option("--allow", metavar="HOST", help="Let other requests to this host pass to the network; repeatable."),
@@ -153,7 +170,17 @@ TimeScale = Annotated[
     float,
     typer.Option("--time-scale", metavar="FACTOR", min=0.001, help="Let the simulated back end's time run faster."),
 ]
-StrictSchema = Annotated[bool, typer.Option("--strict-schema", help="Refuse undocumented parameters.")]
+StrictSchema = Annotated[bool, typer.Option("--strict-schema", help="Refuse undocumented parameters in params, too.")]
+SecondEnd = Annotated[
+    SecondEndStatus,
+    typer.Option("--second-end", metavar="204|410", help="Answer a second sessionEnd of a simulated session so."),
+]
+OverLimit = Annotated[
+    OverLimitStatus,
+    typer.Option(
+        "--over-limit", metavar="204|404|410", help="Answer events of a simulated session of more than 24 hours so."
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Print why each answer was chosen.")]
 SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write a summary as JSON.")]

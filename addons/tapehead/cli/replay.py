@@ -1,5 +1,6 @@
 """The command `replay`: its options. The work is in `replay_run`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,8 @@ def replay(
     latency: option_types.LatencyOption = None,
     time_scale: option_types.TimeScale = 1.0,
     strict_schema: option_types.StrictSchema = False,
+    second_end: option_types.SecondEnd = option_types.SecondEndStatus.DROPPED,
+    over_limit: option_types.OverLimit = option_types.OverLimitStatus.TAKEN,
     strict: option_types.Strict = False,
     explain: option_types.Explain = False,
     summary: option_types.SummaryFile = None,
@@ -47,26 +50,24 @@ def replay(
     modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
     redact_keys = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
-    offline = target is None
-    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=offline, keep_host=True)
+    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=not target, keep_host=True)
     engine = offline_run.EngineSettings(
         recordings=tuple(recordings),
         on_miss=on_miss,
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,
-        time_scale=time_scale,
-        timeouts=option_parsing.load_timeouts(config),
-        strict_schema=strict_schema,
+        simulation=option_parsing.SimulationSettings(
+            strict_schema, time_scale, option_parsing.load_timeouts(config), int(second_end), int(over_limit)
+        ),
+        explain=explain,
         strict=strict,
         summary=summary,
         keep_ids=keep_ids,
         redact_keys=redact_keys,
     )
-    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=live)
+    display = offline_run.DisplaySettings(quiet=quiet, live=live)
     store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
     library_warnings.log_to_stderr()
-    prefix, allowed = target.prefix if target else "", allow or ()
-    code = replay_run.run_replay(
-        proxy, engine, display, warn, endpoints=endpoint or (), allow=allowed, prefix=prefix, store=store
-    )
-    raise typer.Exit(code)
+    prefix = target.prefix if target else ""
+    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), prefix=prefix, store=store)
+    raise typer.Exit(run(proxy, engine, display, warn))

@@ -53,7 +53,7 @@ def run_replay(
     errors = run.internal_errors
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
-    observers: list[Observer] = [] if display.quiet else [observer(screen, explain=display.explain)]
+    observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
     with live_page(display.live, "replay", errors, engine.redact_keys) as page:
         if page:
             observers.append(page.show_answer)

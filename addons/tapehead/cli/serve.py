@@ -22,6 +22,8 @@ def serve(
     latency: option_types.LatencyOption = None,
     time_scale: option_types.TimeScale = 1.0,
     strict_schema: option_types.StrictSchema = False,
+    second_end: option_types.SecondEnd = option_types.SecondEndStatus.DROPPED,
+    over_limit: option_types.OverLimit = option_types.OverLimitStatus.TAKEN,
     strict: option_types.Strict = False,
     explain: option_types.Explain = False,
     redact_key: option_types.RedactKeys = None,
@@ -51,14 +53,15 @@ def serve(
         on_miss=on_miss,
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,
-        time_scale=time_scale,
-        timeouts=option_parsing.load_timeouts(config),
-        strict_schema=strict_schema,
+        simulation=option_parsing.SimulationSettings(
+            strict_schema, time_scale, option_parsing.load_timeouts(config), int(second_end), int(over_limit)
+        ),
+        explain=explain,
         strict=strict,
         summary=summary,
         redact_keys=option_parsing.parse_redact_keys(redact_key, keep_ids=False),
     )
-    display = offline_run.DisplaySettings(quiet=quiet, explain=explain, live=live)
+    display = offline_run.DisplaySettings(quiet=quiet, live=live)
     clients = option_parsing.parse_clients(allow_client)
     library_warnings.log_to_stderr()
     address = option_parsing.parse_listen(listen)

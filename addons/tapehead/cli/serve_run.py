@@ -55,7 +55,7 @@ def serve(
                     run,
                     listening,
                     ClientFilter(clients, warn),
-                    _observers(display, screen) + ([page.show_answer] if page else []),
+                    _observers(settings, display, screen) + ([page.show_answer] if page else []),
                     functools.partial(on_ready, link_lines(page)),
                 )
         else:
@@ -101,10 +101,10 @@ def work(
     """Answer on a socket in a worker process, and return its counts."""
     screen = Screen()
     run = EngineRun(settings, lambda _line: None)  # the parent has warned about the recordings already
-    counts = answer_calls(run, listening, client_filter, _observers(display, screen), release_signals)
+    counts = answer_calls(run, listening, client_filter, _observers(settings, display, screen), release_signals)
     screen.close()
     return counts
 
 
-def _observers(display: DisplaySettings, screen: Screen) -> list[Observer]:
-    return [] if display.quiet else [observer(screen, explain=display.explain)]
+def _observers(settings: EngineSettings, display: DisplaySettings, screen: Screen) -> list[Observer]:
+    return [] if display.quiet else [observer(screen, explain=settings.explain)]

@@ -120,6 +120,25 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict))
 
 
+def without_empty_required(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema, at most MOST_LEVELS deep, without lists `required` that are empty: they require nothing."""
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "required" and value == []:
+            continue
+        if key in _DATA:
+            kept[key] = value
+        elif key in (*_MAPS, *_DEFINITIONS) and isinstance(value, dict):
+            kept[key] = {name: _inner(each) for name, each in value.items()}
+        else:
+            kept[key] = [_inner(each) for each in value] if isinstance(value, list) else _inner(value)
+    return kept
+
+
+def _inner(value: Any) -> Any:
+    return without_empty_required(value) if isinstance(value, dict) else value
+
+
 def _inside(schema: Mapping[str, Any], keys: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
     tables = (schema[key] for key in keys if isinstance(schema.get(key), dict))
     return (each for table in tables for each in table.values() if isinstance(each, dict))

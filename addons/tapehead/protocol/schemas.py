@@ -2,24 +2,30 @@
 
 A schema has the shape in which the endpoint itself serves it at `GET /api/v1/schemas/{eventType}`: `definitions`
 for playerTime, eventType, qoeData, customMetadata and the event, `type`, and a `$ref` to the event (reference:
-validating event requests). Like the published sample, it allows no additional property at any level; the severity
-of such a property is up to the rules.
+validating event requests). As in the published sample, `$schema` begins with https and `required` may be empty, which
+draft-04 itself does not know and validators refuse: both are taken. Like that sample, a schema allows no additional
+property at any level; the severity of such a property is up to the rules.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
 
 import jsonschema_rs
 
 from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.messages import Response, is_json
 from tapehead.protocol.parameters import METADATA_KEY, Parameter, parameters_of, required_of
-from tapehead.protocol.schema_limits import count_parts, names_in, trim_body
+from tapehead.protocol.routes import SCHEMAS_PATH, Call, find_route
+from tapehead.protocol.schema_limits import count_parts, names_in, trim_body, without_empty_required
+from tapehead.text import json_type_of
 
 Schema = dict[str, Any]
 
-DRAFT = "http://json-schema.org/draft-04/schema#"
+DRAFT = "https://json-schema.org/draft-04/schema#"
+OK = 200
 BASE_URL = "https://example.hb-api.omtrdc.net"
 
 _STATES: Schema = {
@@ -73,9 +79,8 @@ def _value_schema(parameter: Parameter) -> Schema:
 
 
 def _closed(properties: Schema, required: list[str]) -> Schema:
-    """Return the schema of an object with these properties only; draft-04 forbids an empty `required`."""
-    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return schema | {"required": required} if required else schema
+    """Return the schema of an object with these properties only."""
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def build_schema(event_type: str, base_url: str = BASE_URL) -> Schema:
@@ -96,7 +101,7 @@ def build_schema(event_type: str, base_url: str = BASE_URL) -> Schema:
     required = ["eventType", "playerTime", *(["params"] if required_params or row.needs_params else [])]
     return {
         "$schema": DRAFT,
-        "id": f"{base_url}/api/v1/schemas/{event_type}",
+        "id": f"{base_url}{SCHEMAS_PATH}/{event_type}",
         "definitions": {
             "playerTime": _closed({"playhead": {"type": "number"}, "ts": {"type": "integer"}}, ["playhead", "ts"]),
             "eventType": {"type": "string", "enum": list(EVENT_TYPES)},
@@ -141,6 +146,15 @@ class Schemas:
         self._schemas[event_type] = schema
         self.recorded |= {event_type}
 
+    @classmethod
+    def usable(cls, recorded: Iterable[tuple[str, Schema]]) -> Self:
+        """Return the schemas with those of some recorded ones that are usable: the last one of each event type."""
+        schemas = cls()
+        for event_type, schema in recorded:
+            with suppress(ValueError):
+                schemas.learn(event_type, schema)
+        return schemas
+
     def __getitem__(self, event_type: str) -> Schema:
         return self._schemas[event_type]
 
@@ -163,6 +177,7 @@ class Schemas:
             yield SchemaError("depth", (), body, None)
 
 
+# The drafts' URLs, some of which begin with http and others with https; either is taken.
 _DRAFTS = {
     "http://json-schema.org/draft-04/schema": "draft-04",
     "http://json-schema.org/draft-06/schema": "draft-06",
@@ -170,6 +185,8 @@ _DRAFTS = {
     "https://json-schema.org/draft/2019-09/schema": "2019-09",
     "https://json-schema.org/draft/2020-12/schema": "2020-12",
 }
+_URLS = {draft: url for url, draft in _DRAFTS.items()}
+_BY_PATH = {url.partition("://")[2]: draft for url, draft in _DRAFTS.items()}
 _VALIDATORS: dict[str, Callable[..., jsonschema_rs.Validator]] = {
     "draft-04": jsonschema_rs.Draft4Validator,
     "draft-06": jsonschema_rs.Draft6Validator,
@@ -224,6 +241,7 @@ def _compile(event_type: str, schema: Schema) -> _Checker:
     try:
         draft = draft_of(schema)
         parts = count_parts(schema, "id" if draft == "draft-04" else "$id")
+        schema = {**without_empty_required(schema), "$schema": _URLS[draft]}
         validator = _VALIDATORS[draft](schema, retriever=_refuse, pattern_options=_PATTERNS)
     except (ValueError, jsonschema_rs.ValidationError) as error:
         raise ValueError(f"the schema of {event_type} is no JSON Schema: {_reason(error)}") from error
@@ -236,10 +254,10 @@ def draft_of(schema: Mapping[str, Any]) -> str:
     Raises:
         ValueError: the draft is unknown.
     """
-    named = str(schema.get("$schema", DRAFT)).rstrip("#")
-    if named not in _DRAFTS:
+    scheme, _, path = str(schema.get("$schema", DRAFT)).rstrip("#").partition("://")
+    if scheme not in ("http", "https") or path not in _BY_PATH:
         raise ValueError(f"its $schema names no known draft; expected one of {', '.join(_DRAFTS)}")
-    return _DRAFTS[named]
+    return _BY_PATH[path]
 
 
 def _refuse(uri: str) -> NoReturn:
@@ -277,8 +295,39 @@ _EXPECTED = {
 }
 
 
-def served_schema(exchange: Exchange) -> dict[str, Any] | None:
-    """Return the schema that the endpoint served in an exchange of the schema call; None if it served none."""
-    response = exchange.response
-    schema = response.json() if response and response.status == 200 else None
-    return schema if isinstance(schema, dict) else None
+def served_schema(exchange: Exchange) -> tuple[str, Schema] | None:
+    """Return the event type and the schema that the endpoint served in an exchange of the schema call, if any.
+
+    Raises:
+        ValueError: what it served cannot be used as a schema; the message says why.
+    """
+    response, route = exchange.response, find_route(exchange.request.path)
+    if (
+        exchange.call is not Call.SCHEMA
+        or response is None
+        or response.status != OK
+        or not route
+        or not route.event_type
+    ):
+        return None
+    event_type, schema = route.event_type, response.json()
+    if not response.saved:
+        raise ValueError(f"the schema of {event_type} cannot be used: its body was not saved")
+    if not isinstance(schema, dict):
+        raise ValueError(f"the schema of {event_type} cannot be used: expected a JSON object, got {_kind_of(response)}")
+    _compile(event_type, schema)
+    return event_type, schema
+
+
+def _kind_of(response: Response) -> str:
+    content = response.content()
+    return "an empty body" if not content else json_type_of(response.json()) if is_json(content) else "no JSON"
+
+
+def schema_problem(exchange: Exchange) -> str | None:
+    """Return why the schema that the endpoint served in an exchange cannot be used, in one line; None if it can."""
+    try:
+        served_schema(exchange)
+    except ValueError as error:
+        return f"{error}; the documented one counts instead"
+    return None

@@ -152,7 +152,7 @@ class OptionsAddon:
         redactor = Redactor(secrets.token_bytes(32), keys) if ctx.options.tapehead_redact else None
         self._replayer = Replayer(
             index,
-            schemas_of(index, self._names),
+            schemas_of(index),
             random_bytes=secrets.token_bytes,
             on_miss=OnMiss(ctx.options.tapehead_on_miss),
             files=self._names,

@@ -8,7 +8,7 @@ import msgspec
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
-from tapehead.protocol.routes import Call, find_route
+from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas, served_schema
 from tapehead.recording.capture import CapturedCall, build_exchange
 from tapehead.redaction.redactor import Redactor
@@ -81,12 +81,11 @@ class ExchangePipeline:
         """Return the findings, none if the checks fail. A schema from the endpoint is used from now on."""
         try:
             if exchange.call is Call.SCHEMA:
-                route, schema = find_route(exchange.request.path), served_schema(exchange)
-                if route and route.event_type and schema is not None:
-                    try:
-                        self._schemas.learn(route.event_type, schema)
-                    except ValueError as error:
-                        logger.warning("a schema from the endpoint is not used: %s", error)
+                try:
+                    if served := served_schema(exchange):
+                        self._schemas.learn(*served)
+                except ValueError as error:
+                    logger.warning("a schema from the endpoint is not used: %s", error)
             request, response = exchange.request, exchange.response
             return check_exchange(
                 exchange.call,

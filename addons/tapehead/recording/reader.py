@@ -26,6 +26,7 @@ from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
 from tapehead.recording.other_formats import OtherFormats
 from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line, name_of, unreadable
+from tapehead.recording.schema_check import SchemaCheck
 from tapehead.recording.zstd_frames import MAGIC
 
 logger = logging.getLogger(__name__)
@@ -119,14 +120,10 @@ class RecordingReader:
         """
         self._on_progress = on_progress or self._on_progress
         self._load()
-        if len(self._inputs) == 1:
-            yield from sort_by_arrival(self._read(self._inputs[0]))
-        else:
-            self._compare_clocks()
-            duplicates = DuplicateFilter()
-            yield from (entry for entry in sort_by_arrival(self._merge()) if not duplicates.is_duplicate(entry))
-            if duplicates.count:
-                self._warn(duplicates.summary())
+        schemas = SchemaCheck(self._warn)
+        for entry in sort_by_arrival(self._read(self._inputs[0])) if len(self._inputs) == 1 else self._unique():
+            schemas.check(entry)
+            yield entry
         if self._strict and not self.exchanges:
             raise RecordingError(f"none of {len(self.files)} recordings can be read")
 
@@ -168,6 +165,14 @@ class RecordingReader:
         elif not loaded and os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
             with contextlib.suppress(RecordingError, OSError, zstandard.ZstdError):  # reported once it is read
                 yield from filter(None, map(read_clocks, exchange_lines(_unpack(_chunks(path, hold_open=False)))))
+
+    def _unique(self) -> Iterator[Entry]:
+        """Yield the entries of several files, of equal ones one, and say how many there were."""
+        self._compare_clocks()
+        duplicates = DuplicateFilter()
+        yield from (entry for entry in sort_by_arrival(self._merge()) if not duplicates.is_duplicate(entry))
+        if duplicates.count:
+            self._warn(duplicates.summary())
 
     def _merge(self) -> Iterator[Entry]:
         # Of each file: the latest time so far, which its next entries do not fall behind; its number; the entry that

@@ -6,11 +6,12 @@ measured quality) are not part of these.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from tapehead.errors import UsageError
 from tapehead.protocol.arrival import in_order_of_arrival
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event, EventKey, EventPosition, read_event
@@ -18,7 +19,7 @@ from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.hosts import authority_of
 from tapehead.protocol.messages import parse_json
 from tapehead.protocol.routes import Call, find_route
-from tapehead.protocol.schemas import Schemas, served_schema
+from tapehead.protocol.schemas import Schema, Schemas, served_schema
 from tapehead.protocol.session_id import fingerprint
 
 
@@ -135,14 +136,13 @@ def is_ping(call: RecordedCall) -> bool:
     return event_type_of(call.key.event_type).repeats
 
 
-def recorded_schemas(index: RecordingIndex) -> dict[str, Any]:
-    """Return the schemas that the real endpoint served, by event type; the last valid one of each."""
-    return {
-        event_type: schema
-        for event_type, calls in index.schemas.items()
-        for call in calls
-        if (schema := served_schema(call.exchange)) is not None
-    }
+def schemas_of(index: RecordingIndex) -> Schemas:
+    """Return the schemas for a replay: the last usable ones that were recorded, for other event types the built-in."""
+    found: list[tuple[str, Schema]] = []
+    for call in chain.from_iterable(index.schemas.values()):
+        with suppress(ValueError):
+            found += filter(None, [served_schema(call.exchange)])
+    return Schemas.usable(found)
 
 
 class IndexBuilder:
@@ -253,19 +253,3 @@ def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSe
     """Return the last of `sessions`, in the order of their starts, that had begun when an exchange came."""
     begun = (each for each in reversed(sessions) if each.start and each.started <= entry.exchange.started)
     return next(begun, None)
-
-
-def schemas_of(index: RecordingIndex, names: Sequence[str]) -> Schemas:
-    """Return the schemas for a replay: the recorded ones, for other event types the built-in ones.
-
-    Args:
-        index: the index.
-        names: its recordings' names, for the error message.
-
-    Raises:
-        UsageError: a recorded schema is no JSON Schema.
-    """
-    try:
-        return Schemas(recorded_schemas(index))
-    except ValueError as error:
-        raise UsageError(f"{', '.join(names)}: {error}") from error

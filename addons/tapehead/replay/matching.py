@@ -64,6 +64,20 @@ class Choice(NamedTuple):
     reason: Reason
 
 
+class Turn(NamedTuple):
+    """A recorded session that a live one follows.
+
+    Attributes:
+        session: the recorded session.
+        equals: how many recorded sessions fit as well, itself included.
+        played: how often it was followed before.
+    """
+
+    session: RecordedSession
+    equals: int
+    played: int
+
+
 class Difference(msgspec.Struct, frozen=True):
     """A field in which a recorded exchange and a live one differ; values are shortened."""
 

@@ -36,7 +36,17 @@ from tapehead.replay.index import (
     parse_body_of,
     schemas_of,
 )
-from tapehead.replay.matching import WINDOW, Choice, NearMiss, Reason, choose, likeness, near_events, near_sessions
+from tapehead.replay.matching import (
+    WINDOW,
+    Choice,
+    NearMiss,
+    Reason,
+    Turn,
+    choose,
+    likeness,
+    near_events,
+    near_sessions,
+)
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import (
     Miss,
@@ -44,6 +54,7 @@ from tapehead.replay.summary import (
     ReplayStats,
     ReplaySummary,
     explain_choice,
+    explain_turn,
     name_event,
     near_lines,
     summarise,
@@ -101,6 +112,7 @@ class Replayer:
         files: the recordings' names, for messages; recordings without a name are numbered.
         excerpts: redacts quotations of live requests in messages; not redacted if left out.
         warn: called with one line about each kind of place in which recorded answers name other hosts, if given.
+        explain: whether the note of a sessionStart says which values tied it to its recording.
     """
 
     def __init__(
@@ -114,7 +126,9 @@ class Replayer:
         files: tuple[str, ...] = (),
         excerpts: ExcerptRedactor | None = None,
         warn: Callable[[str], None] | None = None,
+        explain: bool = False,
     ) -> None:
+        self._explain = explain
         self._index = index
         self._on_miss = on_miss
         self._random_bytes = random_bytes
@@ -155,15 +169,12 @@ class Replayer:
             entries: the exchanges.
             random_bytes: returns that number of random bytes, for session ids, such as `secrets.token_bytes`.
             on_miss: how to answer calls that are not among them.
-
-        Raises:
-            UsageError: a recorded schema is no JSON Schema.
         """
         recordings: dict[str, list[Entry]] = {}
         for entry in entries:
             recordings.setdefault(entry.recording, []).append(entry)
         index, names = build_index(recordings.values()), tuple(recordings)
-        return cls(index, schemas_of(index, names), random_bytes=random_bytes, on_miss=on_miss, files=names)
+        return cls(index, schemas_of(index), random_bytes=random_bytes, on_miss=on_miss, files=names)
 
     def summary(self) -> ReplaySummary:
         """Return hits, misses with the nearest matches, and unused exchanges so far."""
@@ -199,22 +210,27 @@ class Replayer:
     # ---- Sessions ----
 
     def _answer_session(self, event: Event, request: Request, now: float) -> Answer:
-        session = self._next_session(event.identity, authority_of(request.url))
-        if session is None or session.start is None:
+        host = authority_of(request.url)
+        turn = self._next_turn(event.identity, host)
+        if turn is None or turn.session.start is None:
             return self._miss(
                 request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(self._index.sessions, live.identity)
             )
-        self._stats.hit(session.start, opens=opens_session(session))
-        note = explain_choice(Choice(session.start, Reason.SESSION))
+        session = turn.session
+        self._stats.hit(turn.session.start, opens=opens_session(session))
+        note = explain_choice(Choice(turn.session.start, Reason.SESSION))
+        if self._explain:
+            shown = read_event(self._excerpts.of(request, None).json()).identity
+            note = f"{note}; {explain_turn(turn, event.identity, shown, host)}"
         sid = None
         if opens_session(session):
             sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES))
             self._excerpts.remember(sid, request)
             self._keep(sid, _Playback(session, event.ts))
             self._endpoint.open_session(sid, now)
-        return self._answer_as_recorded(session.start, request, now, note, sid)
+        return self._answer_as_recorded(turn.session.start, request, now, note, sid)
 
-    def _next_session(self, identity: tuple[object, ...], host: str) -> RecordedSession | None:
+    def _next_turn(self, identity: tuple[object, ...], host: str) -> Turn | None:
         """Return the recorded session that fits best; of equally good ones the least played, in recorded order."""
         turns = self._turns.get((identity[0], host)) or self._turns.get((identity[0], _ANY_HOST), {})
         equals = turns.get(identity)
@@ -226,7 +242,7 @@ class Replayer:
             return None
         played, number = equals[0]
         heapreplace(equals, (played + 1, number))
-        return self._index.sessions[number]
+        return Turn(self._index.sessions[number], len(equals), played)
 
     def _keep(self, sid: str, playback: _Playback) -> _Playback:
         if len(self._playbacks) >= MOST_PLAYBACKS:

@@ -5,10 +5,10 @@ from itertools import chain
 
 import msgspec
 
-from tapehead.protocol.events import EventKey, EventPosition
+from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.replay.host_rewriting import Rewrite
 from tapehead.replay.index import RecordedCall, RecordingIndex
-from tapehead.replay.matching import Choice, NearMiss, Reason
+from tapehead.replay.matching import Choice, NearMiss, Reason, Turn
 from tapehead.text import count_of, format_number, shorten_value
 
 # The number of misses that are kept, and of lines that are shown; the rest is only counted.
@@ -183,6 +183,34 @@ def explain_choice(choice: Choice) -> str:
     if choice.call is None:
         return _WHY.get(choice.reason, str(choice.reason))
     return f"line {choice.call.line} ({name_call(choice.call)}), {choice.reason}"
+
+
+def explain_turn(turn: Turn, live: tuple[object, ...], shown: tuple[object, ...], host: str) -> str:
+    """Return which values tied a live sessionStart to its recorded session, in one line.
+
+    Args:
+        turn: the recorded session.
+        live: the live identity.
+        shown: the same as it may be quoted.
+        host: the called host.
+    """
+    equal, different, absent = [], [], []
+    for key, recorded, called, quoted in zip(IDENTITY_KEYS, turn.session.identity, live, shown, strict=True):
+        if recorded is None and called is None:
+            absent.append(key)
+        elif recorded == called:
+            equal.append(f"{key} {shorten_value(quoted)}")
+        else:
+            different.append(f"{key} {shorten_value(quoted)} here, {shorten_value(recorded)} there")
+    groups = (("equal", equal), ("different", different), ("ignored, since absent", absent))
+    parts = [f"{name}: {', '.join(values)}" for name, values in groups if values]
+    if host == turn.session.host:
+        parts.append(f"host: {host}, which was recorded")
+    else:
+        parts.append(f"host: {host or '-'} was not recorded with this content; {turn.session.host} there")
+    many = "the only session that fits so" if turn.equals == 1 else f"one of {turn.equals} sessions that fit so"
+    parts.append(f"turn: {many}, followed {count_of(turn.played, 'time')} before")
+    return "; ".join(parts)
 
 
 def near_lines(nearest: Sequence[NearMiss], files: Sequence[str]) -> Iterator[str]:

@@ -3,8 +3,12 @@
 Sources: the reference's pages on the sessions request, events request, JSON validation, timeouts, downloaded content.
 The reference does not say in which order a request is checked. Here, a body is validated before its session is looked
 up (the collection layer has no session context), and a sessionStart on the events path is a 400.
+
+A body is refused for what the published schemas refuse: missing keys, wrong types, and undocumented keys outside of
+`params`, whose published list is abridged. Values are refused only by a schema that was recorded from the endpoint.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +19,15 @@ from tapehead.answers import Answer
 from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.events import Event, read_event
-from tapehead.protocol.exchange import Severity
-from tapehead.protocol.keys import EVENT_TYPE, MEDIA_DOWNLOADED
+from tapehead.protocol.exchange import Finding, Severity
+from tapehead.protocol.keys import EVENT_TYPE, MEDIA_DOWNLOADED, PARAMS
 from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.parameters import METADATA_KEY as METADATA_KEYS
 from tapehead.protocol.responses import failure, respond
 from tapehead.protocol.routes import (
     DOWNLOADED_PATH,
     PATHS,
+    SCHEMAS_PATH,
     SESSIONS_PATH,
     Call,
     Route,
@@ -47,20 +53,23 @@ MOST_COMPLAINTS = 5
 # Beyond these, the oldest session is dropped; an event with its id opens it again.
 MOST_SESSIONS = 100_000
 
-# Rules whose errors the endpoint rejects, and those that it rejects besides in the strict form of the published sample.
+# Rules whose errors the endpoint rejects; where keys are undocumented, it rejects them outside of `params`, too, and
+# those in it in the strict form of the published sample. Values are rejected by a recorded schema alone.
 _REFUSED = frozenset(
-    rule.id
-    for rule in (NOT_JSON, NOT_AN_OBJECT, UNKNOWN_EVENT_TYPE, MISSING_PARAMETER, WRONG_TYPE, BAD_VALUE, METADATA_KEY)
+    rule.id for rule in (NOT_JSON, NOT_AN_OBJECT, UNKNOWN_EVENT_TYPE, MISSING_PARAMETER, WRONG_TYPE, METADATA_KEY)
 )
-_STRICTLY_REFUSED = frozenset(rule.id for rule in (UNKNOWN_PARAMETER, MISPLACED_PARAMETER, MISPLACED_METADATA))
+_UNDOCUMENTED = frozenset(rule.id for rule in (UNKNOWN_PARAMETER, MISPLACED_PARAMETER, MISPLACED_METADATA))
+_OF_AN_ARRAY = re.compile(r"^\[\d+\]\.")
 
 
 class _Session(msgspec.Struct):
-    """A session in the back end: times of the last event and of the last change of its playhead, in seconds."""
+    """A session in the back end: times of its start, its last event and the last change of its playhead, in seconds."""
 
+    started: float
     last_event: float
     last_move: float
     playhead: float | None = None
+    closed: bool = False
     ended: bool = False
 
 
@@ -70,10 +79,13 @@ class SimulatedEndpoint:
     Args:
         schemas: the schemas for validating bodies.
         random_bytes: returns that number of random bytes, for session ids.
-        strict: whether undocumented parameters are rejected, as by the published sample; with a schema that was
+        strict: whether undocumented keys in `params` are rejected, as by the published sample; with a schema that was
             recorded from the real endpoint they always are.
         time_scale: seconds of the back end's timeouts per second of the caller's clock.
         timeouts: when the back end closes sessions.
+        second_end: the status for a second sessionEnd: 204, as most pages have it, or 410.
+        over_limit: the status for events of a session that is longer than the timeouts allow: 404, 410, or 204 where
+            that is up to the player.
     """
 
     def __init__(
@@ -84,7 +96,11 @@ class SimulatedEndpoint:
         strict: bool = False,
         time_scale: float = 1.0,
         timeouts: Timeouts = TIMEOUTS,
+        second_end: int = 204,
+        over_limit: int = 204,
     ) -> None:
+        self._second_end = second_end
+        self._over_limit = over_limit
         self._schemas = schemas
         self._random_bytes = random_bytes
         self._strict = strict
@@ -100,7 +116,7 @@ class SimulatedEndpoint:
         if request.method == "OPTIONS":
             return respond(200, now)
         if route.call is Call.SCHEMA and request.method in ("GET", "HEAD"):
-            return self._answer_schema(route, request.method, now)
+            return self._answer_schema(route, request, now)
         if request.method != allowed_method(route.call):
             allowed = [("Allow", f"{allowed_method(route.call)}, OPTIONS")]
             return failure(405, f"{request.method} is not allowed here", now, allowed)
@@ -122,7 +138,7 @@ class SimulatedEndpoint:
             return
         if len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
-        self._sessions[sid] = _Session(last_event=now, last_move=now)
+        self._sessions[sid] = _Session(started=now, last_event=now, last_move=now)
 
     def note_event(self, sid: str, event: Event, now: float) -> None:
         """Record an event of an open session, also one that a recording answers."""
@@ -134,12 +150,18 @@ class SimulatedEndpoint:
             session.playhead, session.last_move = event.playhead, now
         session.ended = session.ended or event_type_of(event.type).closes == "life"
 
-    def _answer_schema(self, route: Route, method: str, now: float) -> Response:
+    def _answer_schema(self, route: Route, request: Request, now: float) -> Response:
         event_type = route.event_type or ""
         if event_type not in self._schemas:
             return failure(404, f"no schema for {event_type}; event types: {', '.join(EVENT_TYPES)}", now)
         response = respond(200, now, [("Content-Type", "application/json")])
-        return response if method == "HEAD" else response.with_content(orjson.dumps(self._schemas[event_type]))
+        if request.method == "HEAD":
+            return response
+        endpoint, slash, _ = request.url.rpartition(SCHEMAS_PATH)
+        schema = self._schemas[event_type]
+        if slash and "id" in schema:
+            schema = {**schema, "id": f"{endpoint}{SCHEMAS_PATH}/{event_type}"}
+        return response.with_content(orjson.dumps(schema))
 
     def _answer_session(self, event: Event, now: float) -> Response:
         if event.type != "sessionStart":
@@ -160,27 +182,46 @@ class SimulatedEndpoint:
         session = self._sessions.get(sid)
         if session is None:
             return failure(404, f"there is no session {sid}; open one with a sessionStart", now)
-        idle = (now - session.last_event) * self._time_scale > self._timeouts.idle_minutes * 60
-        stalled = (now - session.last_move) * self._time_scale > self._timeouts.stalled_minutes * 60
-        session.ended = session.ended or idle or stalled
-        if session.ended:
+        if session.ended and event_type_of(event.type).closes == "life" and self._second_end == 204:
+            return respond(204, now)
+        limits, hour = self._timeouts, 3600 / self._time_scale
+        if now - session.started > limits.session_hours * hour and self._over_limit == 404:
+            return failure(404, f"session {sid} is over; open a new one", now)
+        too_long = now - session.started > limits.session_hours * hour and self._over_limit == 410
+        idle = now - session.last_event > limits.idle_minutes * hour / 60
+        stalled = now - session.last_move > limits.stalled_minutes * hour / 60
+        session.closed = session.closed or session.ended or idle or stalled or too_long
+        if session.closed:
             return failure(410, f"session {sid} is closed; open a new one", now)
         self.note_event(sid, event, now)
         return respond(204, now)
 
     def _validation_errors(self, call: Call, request: Request, now: float) -> str:
         """Return the validation errors for which the endpoint rejects a body, in one line; empty if there are none."""
-        strict, recorded = self._strict, self._schemas.recorded
-        if recorded and not strict:
+        recorded = self._schemas.recorded
+        if recorded:
             body = request.json()
-            strict = any(read_event(each).type in recorded for each in (body if isinstance(body, list) else [body]))
+            bodies = body if isinstance(body, list) else [body]
+            has_recorded = any(read_event(each).type in recorded for each in bodies)
+        else:
+            has_recorded = False
+        strict = self._strict or has_recorded
         errors = [
             finding.message
             for finding in check_request(call, request, now * 1000, self._schemas)
-            if (finding.rule in _REFUSED and finding.severity is Severity.ERROR)
-            or (strict and finding.rule in _STRICTLY_REFUSED)
+            if is_refused(finding, strict=strict) or (has_recorded and finding.rule == BAD_VALUE.id)
         ]
         return "; ".join(errors[:MOST_COMPLAINTS])
+
+
+def is_refused(finding: Finding, *, strict: bool) -> bool:
+    """Return whether the published schema refuses what a finding is about; a `strict` one does so in `params`, too."""
+    path = _OF_AN_ARRAY.sub("", finding.path)
+    if finding.rule == METADATA_KEY.id:
+        return re.fullmatch(METADATA_KEYS, path.partition(".")[2]) is None
+    if finding.rule in _UNDOCUMENTED:
+        return strict or not path.startswith(f"{PARAMS}.")
+    return finding.rule in _REFUSED and finding.severity is Severity.ERROR
 
 
 class Simulator:
@@ -194,9 +235,17 @@ class Simulator:
         strict: bool = False,
         time_scale: float = 1.0,
         timeouts: Timeouts = TIMEOUTS,
+        second_end: int = 204,
+        over_limit: int = 204,
     ) -> None:
         self._endpoint = SimulatedEndpoint(
-            schemas or Schemas(), random_bytes=random_bytes, strict=strict, time_scale=time_scale, timeouts=timeouts
+            schemas or Schemas(),
+            random_bytes=random_bytes,
+            strict=strict,
+            time_scale=time_scale,
+            timeouts=timeouts,
+            second_end=second_end,
+            over_limit=over_limit,
         )
 
     def answer(self, request: Request, now: float) -> Answer:

@@ -142,7 +142,19 @@ def test_an_unknown_session_is_a_404_and_an_ended_one_a_410(endpoint: httpx.Clie
     assert send(endpoint, sid, "sessionComplete") == 204
     assert send(endpoint, sid, "play") == 204
     assert send(endpoint, sid, "sessionEnd") == 204
-    assert [send(endpoint, sid, event_type) for event_type in ("ping", "sessionEnd", "play")] == [410] * 3
+    assert [send(endpoint, sid, event_type) for event_type in ("ping", "sessionEnd", "play")] == [410, 204, 410]
+
+
+def test_a_second_end_and_a_session_of_a_day_are_answered_as_the_options_say() -> None:
+    """At a million times the speed, a day is 86 ms."""
+    options = ("--second-end", "410", "--over-limit", "404", "--time-scale", "1000000")
+    with running("serve", "-q", *options[:2]) as opened, httpx.Client(base_url=opened.url) as player:
+        sid = open_session(player)
+        assert [send(player, sid, "sessionEnd") for _ in range(2)] == [204, 410]
+    with running("serve", "-q", *options) as opened, httpx.Client(base_url=opened.url) as player:
+        sid = open_session(player)
+        time.sleep(0.2)
+        assert send(player, sid, "ping", 1) == 404
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
@@ -151,7 +163,7 @@ def test_schemas_are_served(endpoint: httpx.Client, event_type: str) -> None:
     head = endpoint.head(f"/api/v1/schemas/{event_type}")
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
-    assert answer.json() == build_schema(event_type)
+    assert answer.json() == build_schema(event_type, str(endpoint.base_url).rstrip("/"))
     assert (head.status_code, head.content) == (200, b"")
 
 
@@ -246,7 +258,7 @@ def test_a_recorded_schema_takes_precedence(tmp_path: Path) -> None:
         taken = player.post(events_of(sid), json=event("play", reason="autoplay"))
         ping = send(player, sid, "ping")
 
-    assert told == schema
+    assert told == schema | {"id": f"{opened.url}/api/v1/schemas/play"}
     assert (refused.status_code, taken.status_code, ping) == (400, 204, 204)
     assert "reason" in refused.json()["message"]
 

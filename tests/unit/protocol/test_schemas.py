@@ -3,16 +3,19 @@
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 import orjson
 import pytest
 
-from support.exchanges import AD, BREAK, CHAPTER, event, start
+from support.exchanges import AD, BREAK, CHAPTER, JSON, event, exchange, request, response, start
 from support.paths import DATA
 from support.timelines import TIMELINES
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.parameters import ANY, PARAMETERS, belongs, parameters_of, required_of
-from tapehead.protocol.schemas import DRAFT, SchemaError, Schemas, build_schema
+from tapehead.protocol.schema_limits import without_empty_required
+from tapehead.protocol.schemas import DRAFT, SchemaError, Schemas, build_schema, schema_problem, served_schema
 
 FACTS: list[dict[str, Any]] = orjson.loads((DATA / "parameters.json").read_bytes())["parameters"]
 # What the table takes beyond the reference's own table, because another of its pages or an SDK has it.
@@ -105,9 +108,14 @@ def test_a_schema_has_the_endpoints_shape(event_type: str) -> None:
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
-def test_a_schema_is_valid_draft_04(event_type: str) -> None:
-    assert jsonschema_rs.meta.is_valid(build_schema(event_type))
-    assert b'"required":[]' not in orjson.dumps(build_schema(event_type))
+def test_a_schema_is_draft_04_but_for_the_documented_form(event_type: str) -> None:
+    """The published sample's $schema begins with https, and its qoeData requires nothing by an empty list."""
+    schema = build_schema(event_type)
+    standard = without_empty_required(schema) | {"$schema": "http://json-schema.org/draft-04/schema#"}
+
+    assert schema["$schema"] == "https://json-schema.org/draft-04/schema#"
+    assert schema["definitions"]["qoeData"]["required"] == []
+    assert jsonschema_rs.meta.is_valid(standard)
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
@@ -230,6 +238,79 @@ def test_a_recorded_schema_may_name_a_new_event_type() -> None:
 
     assert "resume" in schemas
     assert "resume" not in SCHEMAS
+
+
+DRAFT_URLS = [
+    "http://json-schema.org/draft-04/schema#",
+    "https://json-schema.org/draft-04/schema#",
+    "https://json-schema.org/draft-04/schema",
+    "http://json-schema.org/draft-06/schema#",
+    "https://json-schema.org/draft-07/schema#",
+    "http://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+]
+
+
+@pytest.mark.parametrize("url", DRAFT_URLS)
+def test_a_schema_that_requires_nothing_is_taken_in_every_draft(url: str) -> None:
+    inner = {"type": "object", "required": [], "properties": {"required": {"enum": [[], {"required": []}]}}}
+    schema = {"$schema": url, "required": [], "definitions": {"a": inner}, "properties": {"params": inner}}
+    schemas = Schemas({"ping": {**schema, "allOf": [{"required": []}, {"required": ["params"]}]}})
+
+    assert [error.expected for error in schemas.schema_errors("ping", {})] == ["params"]
+    assert list(schemas.schema_errors("ping", {"params": {"required": {"required": []}}})) == []
+    assert [error.path for error in schemas.schema_errors("ping", {"params": {"required": 1}})] == [
+        ("params", "required")
+    ]
+    assert schemas["ping"]["required"] == []
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://json-schema.org/draft-04/schema#", "draft-04", "http://json-schema.org/schema#"]
+)
+def test_a_schema_of_another_draft_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="names no known draft"):
+        Schemas({"ping": {"$schema": url}})
+
+
+def served(body: bytes, status: int = 200, path: str = "/api/v1/schemas/ping", *, saved: bool = True) -> Exchange:
+    answer = msgspec.structs.replace(response(status, [JSON], body), saved=saved)
+    return exchange(request(b"", path, "GET"), answer)
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (served(b'{"type": 7}'), "the schema of ping is no JSON Schema: type: "),
+        (served(b"[]"), "the schema of ping cannot be used: expected a JSON object, got an array"),
+        (served(b"<html>"), "the schema of ping cannot be used: expected a JSON object, got no JSON"),
+        (served(b""), "the schema of ping cannot be used: expected a JSON object, got an empty body"),
+        (served(b"", saved=False), "the schema of ping cannot be used: its body was not saved"),
+    ],
+)
+def test_a_served_schema_that_cannot_be_used_is_told(found: Exchange, problem: str) -> None:
+    told = schema_problem(found)
+
+    assert told is not None
+    assert told.startswith(problem)
+    assert told.endswith("; the documented one counts instead")
+    with pytest.raises(ValueError, match="the schema of ping"):
+        served_schema(found)
+
+
+@pytest.mark.parametrize("found", [served(b"{}", 404), served(orjson.dumps(build_schema("ping")))])
+def test_of_any_other_answer_nothing_is_told(found: Exchange) -> None:
+    assert schema_problem(found) is None
+
+
+def test_the_last_usable_schema_of_each_event_type_counts() -> None:
+    found: list[tuple[str, Any]] = [("ping", {"required": ["a"]}), ("ping", {"required": ["b"]})]
+    found += [("ping", {"type": 7}), ("play", {"type": 7})]
+    schemas = Schemas.usable(found)
+
+    assert schemas["ping"] == {"required": ["b"]}
+    assert schemas["play"] == build_schema("play")
+    assert schemas.recorded == {"ping"}
 
 
 def test_a_recorded_schema_that_is_none_is_refused() -> None:

@@ -15,10 +15,10 @@ from support.exchanges import AD, JSON, START, event, exchange, index_of, opened
 from tapehead.protocol.events import first_event, read_event
 from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
 from tapehead.protocol.messages import Request
-from tapehead.protocol.schemas import Schemas, build_schema
+from tapehead.protocol.schemas import build_schema
 from tapehead.redaction.identifiers import IdentifyingKeys, redact_body
 from tapehead.redaction.redactor import MOST_SESSIONS, Redactor
-from tapehead.replay.index import recorded_schemas
+from tapehead.replay.index import schemas_of
 
 SECRET = "jane.doe@example.com"
 KEY = b"a key"
@@ -132,8 +132,8 @@ def test_a_schema_that_was_served_still_checks() -> None:
         _served(orjson.dumps(schema), Cookie="a=string; b=object; c=draft-04; d=media.length"), "media.id"
     )
 
-    assert recorded_schemas(index_of([stored])) == {"sessionStart": schema}
-    Schemas(recorded_schemas(index_of([stored])))
+    assert schemas_of(index_of([stored])).recorded == {"sessionStart"}
+    assert schemas_of(index_of([stored]))["sessionStart"] == schema
 
 
 @pytest.mark.parametrize(

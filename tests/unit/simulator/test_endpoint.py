@@ -64,8 +64,24 @@ def test_an_unknown_id_is_answered_with_404(player: Player) -> None:
 def test_after_session_end_comes_410(player: Player) -> None:
     sid = player.open()
 
-    assert [player.send("sessionEnd"), player.send("ping"), player.send("sessionEnd")] == [204, 410, 410]
+    assert [player.send("sessionEnd"), player.send("ping"), player.send("play")] == [204, 410, 410]
     assert player.told() == {"message": f"session {sid} is closed; open a new one"}
+
+
+@pytest.mark.parametrize(("options", "status"), [({}, 204), ({"second_end": 204}, 204), ({"second_end": 410}, 410)])
+def test_a_second_session_end_is_dropped_or_refused(options: dict[str, Any], status: int) -> None:
+    player = Player(Simulator(SCHEMAS, random_bytes=token_bytes, **options))
+    player.open()
+    statuses = [player.send(kind, at=at) for kind, at in (("sessionEnd", 1), ("sessionEnd", 2), ("ping", 3))]
+
+    assert statuses == [204, status, 410]
+    assert player.send("sessionEnd", at=20 * MINUTE) == status
+
+
+def test_a_session_end_after_a_timeout_is_no_second_one(player: Player) -> None:
+    player.open()
+
+    assert [player.send("sessionEnd", at=11 * MINUTE), player.send("sessionEnd", at=11 * MINUTE)] == [410, 410]
 
 
 @pytest.mark.parametrize("event_type", ["sessionComplete", "error"])
@@ -93,6 +109,34 @@ def test_ten_idle_minutes_close_a_session(player: Player, silence: float, status
     player.send("play", 1, at=5)
 
     assert player.send("ping", 2, at=5 + silence) == status
+
+
+@pytest.mark.parametrize(("options", "status"), [({}, 204), ({"over_limit": 404}, 404), ({"over_limit": 410}, 410)])
+def test_a_session_of_more_than_a_day_is_taken_unknown_or_closed(options: dict[str, Any], status: int) -> None:
+    player = Player(Simulator(SCHEMAS, random_bytes=token_bytes, **options))
+    sid = player.open()
+    minutes = [*range(0, 24 * 60 + 1, 8), 24 * 60 + 1, 24 * 60 + 2]
+    statuses = [player.send("ping", minute, at=minute * MINUTE) for minute in minutes]
+
+    assert statuses == [204] * (len(minutes) - 2) + [status] * 2
+    if status != 204:
+        told = {404: f"session {sid} is over; open a new one", 410: f"session {sid} is closed; open a new one"}
+        assert player.told() == {"message": told[status]}
+
+
+def test_all_timeouts_come_from_one_set() -> None:
+    timeouts = Timeouts(idle_minutes=2, stalled_minutes=5, session_hours=0.5)
+    player = Player(Simulator(SCHEMAS, random_bytes=token_bytes, timeouts=timeouts, over_limit=410))
+    moving = player.open()
+    statuses = [player.send("ping", minute, at=minute * MINUTE) for minute in range(32)]
+    stalled = player.open(at=0)
+    still = [player.send("ping", 7, at=minute * MINUTE) for minute in range(7)]
+    player.open(at=0)
+
+    assert moving != stalled
+    assert statuses == [204] * 31 + [410]
+    assert still == [204] * 6 + [410]
+    assert player.send("ping", 1, at=2 * MINUTE + 1) == 410
 
 
 def test_a_session_that_timed_out_stays_closed(player: Player) -> None:
@@ -229,7 +273,6 @@ def test_an_event_is_refused_with_the_schemas_complaint(body: object, said: str)
     [
         ({"media.id": None}, "params.media.id is missing"),
         ({"media.length": "60"}, 'params.media.length is a string, "60"; expected a number'),
-        ({"media.id": ""}, "params.media.id is a string"),
         ({"media.downloaded": True}, "send downloaded content to /api/v1/downloaded"),
     ],
 )
@@ -239,10 +282,37 @@ def test_a_session_start_is_refused_with_its_reason(player: Player, params: dict
     assert player.header("Location") is None
 
 
-@pytest.mark.parametrize("key", ["my key", "a.reserved"])
-def test_a_metadata_key_outside_the_pattern_is_refused(player: Player, key: str) -> None:
-    assert player.call(request(start(customMetadata={key: "v"}))) == 400
-    assert key in player.told()["message"]
+@pytest.mark.parametrize(("key", "status"), [("my key", 400), ("größe", 400), ("a.reserved", 201), ("media.mine", 201)])
+def test_a_metadata_key_is_refused_by_the_pattern_alone(player: Player, key: str, status: int) -> None:
+    assert player.call(request(start(customMetadata={key: "v"}))) == status
+    if status == 400:
+        assert f"customMetadata.{key}" in player.told()["message"]
+
+
+# Values of a documented type that findings are about, and no published schema.
+TAKEN: list[dict[str, object]] = [
+    {"media.showType": "sitcom"},
+    {"media.pass.auth": "false"},
+    {"media.id": ""},
+    {"media.playerName": ""},
+    {"media.length": -1},
+]
+
+
+@pytest.mark.parametrize("params", TAKEN)
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_value_that_no_schema_refuses_is_taken(params: dict[str, Any], strict: bool) -> None:
+    player = Player(Simulator(SCHEMAS, strict=strict, random_bytes=token_bytes))
+
+    assert player.call(request(start_with(params))) == 201
+
+
+@pytest.mark.parametrize("params", TAKEN)
+def test_a_value_that_a_recorded_schema_refuses_is_refused(params: dict[str, Any]) -> None:
+    player = Player(Simulator(Schemas({"sessionStart": build_schema("sessionStart")}), random_bytes=token_bytes))
+
+    assert player.call(request(start_with(params))) == 400
+    assert next(iter(params)) in player.told()["message"]
 
 
 def test_many_complaints_are_cut_to_a_few(player: Player) -> None:
@@ -265,26 +335,39 @@ def test_a_session_start_belongs_to_sessions(player: Player) -> None:
     assert player.told()["message"] == "eventType is ping; a session opens with sessionStart"
 
 
-# What draws a warning, and so no refusal of a lenient endpoint, but one of a strict.
-LENIENT: list[dict[str, object]] = [
-    {"more": 1},
-    {"qoeData": {"bitrate": 1}},
-    {"params": {"media.id": "x"}},
-    {"customMetadata": {"a": "b"}},
+# Keys that are documented nowhere, or not here: in `params`, whose published list is abridged, and elsewhere.
+INSIDE: list[dict[str, object]] = [{"params": {"media.invented": "x"}}, {"params": {"media.id": "x"}}]
+OUTSIDE: list[tuple[dict[str, object], str]] = [
+    ({"more": 1}, "more"),
+    ({"qoeData": {"bitrate": 1}}, "qoeData.bitrate"),
+    ({"playerTime": {"playhead": 0, "ts": 1_795_401_600_000, "more": 1}}, "playerTime.more"),
+    ({"customMetadata": {"a": "b"}}, "ping takes no customMetadata"),
+    ({"paramsMore": 1}, "paramsMore"),
 ]
 
 
-@pytest.mark.parametrize("more", LENIENT)
-def test_undocumented_keys_are_taken_unless_strict(more: dict[str, object]) -> None:
-    lenient, strict = (
-        Player(Simulator(SCHEMAS, random_bytes=token_bytes)),
-        Player(Simulator(SCHEMAS, strict=True, random_bytes=token_bytes)),
-    )
-    for player in (lenient, strict):
-        player.open()
+@pytest.mark.parametrize(("strict", "status"), [(False, 204), (True, 400)])
+@pytest.mark.parametrize("more", INSIDE)
+def test_undocumented_keys_in_params_are_taken_unless_strict(
+    more: dict[str, object], strict: bool, status: int
+) -> None:
+    player = Player(Simulator(SCHEMAS, strict=strict, random_bytes=token_bytes))
+    player.open()
 
-    assert lenient.call(request(PING | more, f"/api/v1/sessions/{lenient.sid}/events")) == 204
-    assert strict.call(request(PING | more, f"/api/v1/sessions/{strict.sid}/events")) == 400
+    assert player.call(request(PING | more, f"/api/v1/sessions/{player.sid}/events")) == status
+
+
+@pytest.mark.parametrize(("more", "said"), OUTSIDE)
+def test_undocumented_keys_elsewhere_are_refused(more: dict[str, object], said: str) -> None:
+    player = open_player()
+
+    assert player.call(request(PING | more, f"/api/v1/sessions/{player.sid}/events")) == 400
+    assert said in player.told()["message"]
+
+
+@pytest.mark.parametrize(("more", "status"), [(INSIDE[0], 201), (OUTSIDE[0][0], 400), (OUTSIDE[1][0], 400)])
+def test_an_array_is_held_to_the_same(player: Player, more: dict[str, object], status: int) -> None:
+    assert player.call(request([start(), PING | more], "/api/v1/downloaded")) == status
 
 
 @pytest.mark.parametrize(
@@ -313,7 +396,7 @@ def test_the_content_type_refuses_nothing(player: Player) -> None:
 def test_a_recorded_schema_makes_its_type_strict() -> None:
     player = Player(Simulator(Schemas({"ping": build_schema("ping")}), random_bytes=token_bytes))
     player.open()
-    odd = {"qoeData": {"bitrate": 1}}
+    odd = {"params": {"media.invented": 1}}
 
     assert player.call(request(PING | odd, f"/api/v1/sessions/{player.sid}/events")) == 400
     assert player.call(request(event("play") | odd, f"/api/v1/sessions/{player.sid}/events")) == 204

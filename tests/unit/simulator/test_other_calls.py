@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.exchanges import Player, event, request, start, start_with
+from support.exchanges import HOST, Player, event, request, start, start_with
 from support.simulator import DOWNLOADED, PING, SCHEMAS, open_player
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.messages import Request
@@ -28,7 +28,16 @@ def player() -> Player:
 def test_the_schemas_are_served(player: Player, event_type: str) -> None:
     assert player.call(request(b"", f"/api/v1/schemas/{event_type}", "GET")) == 200
     assert player.header("Content-Type") == "application/json"
-    assert player.told() == build_schema(event_type)
+    assert player.told() == build_schema(event_type, HOST)
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8080", "https://tv.example/va"])
+def test_a_schema_has_the_id_under_which_it_was_asked(player: Player, endpoint: str) -> None:
+    asked = request(b"", "/api/v1/schemas/play", "GET").with_url(f"{endpoint}/api/v1/schemas/play?x=1")
+
+    assert player.call(asked) == 200
+    assert player.told()["id"] == f"{endpoint}/api/v1/schemas/play"
+    assert player.told() == build_schema("play", endpoint)
 
 
 def test_an_unknown_schema_is_answered_with_404(player: Player) -> None:
