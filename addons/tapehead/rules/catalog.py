@@ -165,6 +165,7 @@ EXPLANATIONS: Explanations = {
         playhead.PLAYHEAD_PAUSED,
         pings.PING_FLOOD,
     ),
+    units.LIVE_PLAYHEAD: (playhead.PLAYHEAD_RANGE,),
     ads.AD_NOT_OPEN: (ad_breaks.EVENT_BEFORE_AD,),
     chapters.CHAPTER_OVERLAP: (chapters.CHAPTER_MISMATCH,),
     completion.NOTHING_FOLLOWED: (lifecycle.SESSION_NOT_CLOSED,),

@@ -69,8 +69,10 @@ def check_exchange(
         if cause is None:
             found.append(answer)
         else:
-            explained = msgspec.structs.replace(cause, message=f"{cause.message}; {answer.message}")
-            found[found.index(cause)] = explained
+            # An endpoint such as ours says just what the finding says.
+            said = answer.message.partition(": ")
+            detail = said[0] if said[2] and cause.message.startswith(said[2]) else answer.message
+            found[found.index(cause)] = msgspec.structs.replace(cause, message=f"{cause.message}; {detail}")
     return found
 
 

@@ -3,7 +3,7 @@
 import math
 
 from tapehead.protocol import keys
-from tapehead.protocol.events import LIVE_LENGTH, Event
+from tapehead.protocol.events import LIVE_LENGTH, Event, counts_day
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import is_unknown
 from tapehead.protocol.transitions import Life
@@ -22,9 +22,12 @@ _ENDS_BUFFER = ("play", "pauseStart", "sessionComplete", "sessionEnd")
 PLAYHEAD_RANGE = Rule(
     id="playhead-range",
     severity=Severity.ERROR,
-    when="A playhead is below 0, over media.length by more than a second (recorded), or 86400 and more (live).",
+    when=(
+        "A playhead is below 0, over media.length by more than a second (in a live programme: a warning), or, in live "
+        "content of unknown length, 86400 and more."
+    ),
     why="Progress markers, segments and unique time come out of playheads: all of them are wrong.",
-    fix="Send seconds into the content; for live content the second of the day.",
+    fix="Send seconds into the content or the live programme; for a channel that never ends the second of the day.",
     bad="media.length 60, playhead 75",
     good="media.length 60, playhead 60",
     source="Reference: sessions request",
@@ -36,7 +39,9 @@ PLAYHEAD_RANGE = Rule(
 @step_check(PLAYHEAD_RANGE)
 def check_range(session: SessionView, report: Report) -> StepCheck:
     """Report the first of each row of events that are out of range on the same side."""
-    if session.live:
+    is_programme = session.live and session.start is not None and not counts_day(session.start.params)
+    is_day = session.live and not is_programme
+    if is_day:
         most, wanted_most = float(LIVE_LENGTH), f"less than {LIVE_LENGTH}, the seconds of a day"
     elif session.length is not None:
         most = session.length + session.thresholds.playhead_slack_seconds
@@ -48,12 +53,14 @@ def check_range(session: SessionView, report: Report) -> StepCheck:
         playhead = step.event.playhead
         if playhead is None:
             continue
-        over = playhead >= most if session.live else playhead > most
+        over = playhead >= most if is_day else playhead > most
         before, side = side, -1 if playhead < 0 else int(over)
         if side and side != before:
             wanted = "0 or more" if side < 0 else wanted_most
             message = f"{name_of(step.event)}: {_PATH} is {format_number(playhead)}; expected {wanted}"
-            report(PLAYHEAD_RANGE.hit(step.event, message, _PATH))
+            # A live programme may run over.
+            severity = Severity.WARNING if is_programme and side > 0 else None
+            report(PLAYHEAD_RANGE.hit(step.event, message, _PATH, severity))
 
 
 PLAYHEAD_FROZEN = Rule(

@@ -130,6 +130,12 @@ def test_the_cause_of_a_refusal_has_the_answer_as_a_detail() -> None:
     assert stream == ("stream-type", 'sessionStart: params.media.streamType is "hls"; expected audio or video')
 
 
+def test_an_answer_that_says_what_the_finding_says_is_not_repeated() -> None:
+    said = 'ping: playerTime.playhead is a string, "1"; expected a number'
+    ((_, message),) = refused(at_time(round(NOW_MS), "1"), said=said)
+    assert message == f"{said}; the endpoint answered 400"
+
+
 def test_the_finding_whose_key_the_answer_names_is_the_cause() -> None:
     found = dict(refused(START_WITHOUT_ID, said="bad media.streamType", path="/api/v1/sessions"))
     assert found["stream-type"].endswith("; the endpoint answered 400: bad media.streamType")

@@ -6,6 +6,7 @@ import pytest
 
 from support.rule_pairs import Pair, check_family, timeline
 from support.sessions import Timeline, ad, run
+from tapehead.protocol.exchange import Severity
 from tapehead.rules import playhead
 
 
@@ -45,7 +46,7 @@ PAIRS = [
     Pair(
         "playhead-range",
         at_playhead(86400, contentType="Live", length=120),
-        at_playhead(40_000, contentType="linear", length=120),
+        at_playhead(121, contentType="linear", length=120),
     ),
     Pair("playhead-range", at_playhead(86400, length=86400), at_playhead(86399, length=86400)),
     Pair("playhead-range", at_playhead(-1, length=0), at_playhead(99_999, length=0)),
@@ -75,6 +76,29 @@ PAIRS = [
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.rule)
 def test_rules_fire_once_and_not_next_door(pair: Pair) -> None:
     pair.check()
+
+
+@pytest.mark.parametrize(
+    ("playhead", "params", "severity"),
+    [
+        (122, {"contentType": "live", "length": 120}, Severity.WARNING),
+        (86_500, {"contentType": "live", "length": 120}, Severity.WARNING),
+        (-2, {"contentType": "live", "length": 120}, Severity.ERROR),
+        (122, {"length": 120}, Severity.ERROR),
+        (86_400, {"contentType": "live", "length": 86_400}, Severity.ERROR),
+        (86_400, {"contentType": "live", "length": 0}, Severity.ERROR),
+    ],
+)
+def test_only_a_live_programme_may_run_over(playhead: float, params: dict[str, Any], severity: Severity) -> None:
+    (result,) = at_playhead(playhead, **params).audit()
+    assert [each.severity for each in result.findings if each.rule == "playhead-range"] == [severity]
+
+
+def test_a_live_programme_with_the_second_of_the_day_is_one_finding() -> None:
+    ten = 10 * 3600
+    played = Timeline().start(contentType="live", length=7200).at(1, "play", playhead=ten + 1)
+    played.at(11, "ping", playhead=ten + 11).at(12, "sessionEnd", playhead=ten + 12)
+    assert played.rules() == ["live-playhead"]
 
 
 def test_every_rule_is_tried_and_has_the_grade_of_the_catalogue() -> None:
