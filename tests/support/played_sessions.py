@@ -11,6 +11,8 @@ from tapehead.protocol.exchange import Exchange
 
 STATES = ("mute", "fullScreen", "pictureInPicture")
 PING_SECONDS = 10
+# Of the acts below, so that each of them is in most sessions.
+LEAST_ACTS = 7
 
 
 class Player:
@@ -58,8 +60,8 @@ class Player:
         self.send("play")
 
     def stall(self, seconds: float) -> None:
-        """Stand still without a word, as a player does that does not notice."""
-        self.wait(seconds, moves=False)
+        """Stand still without a word for three pings and more, as a player does that does not notice."""
+        self.wait(seconds + 3 * PING_SECONDS, moves=False)
         self.send("ping")
 
     def seek(self, seconds: float) -> None:
@@ -71,6 +73,7 @@ class Player:
     def show_ads(self, seconds: float) -> None:
         """Show a break of two ads, of which the second one is skipped if it is long."""
         self.breaks += 1
+        seconds = min(seconds, 12)
         self.send("adBreakStart", {"media.ad.podIndex": self.breaks, "media.ad.podSecond": self.playhead})
         for position in (1, 2):
             self.send("adStart", ad(position, seconds))
@@ -117,10 +120,9 @@ def played(draw: st.DrawFn, sid: str = "s1", begin_ms: float = BEGIN_MS) -> list
     else:
         player.send("play")
     player.watch(draw(st.integers(1, 30)))
-    acts = st.tuples(st.sampled_from(ACTS), st.integers(1, 40), st.integers(1, 25))
-    for act, seconds, watched in draw(st.lists(acts, min_size=3, max_size=9)):
-        act(player, seconds)
-        player.watch(watched)
+    for act in draw(st.lists(st.sampled_from(ACTS), min_size=LEAST_ACTS, unique=True)):
+        act(player, draw(st.integers(3, 40)))
+        player.watch(draw(st.integers(1, 25)))
     for event_type in draw(st.sampled_from([("sessionComplete", "sessionEnd"), ("sessionEnd",), ()])):
         player.send(event_type)
     return player.timeline.exchanges

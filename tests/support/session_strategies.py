@@ -1,5 +1,6 @@
 """Sessions of events and rubbish for property tests, and what is compared of their results."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,11 +8,13 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from support.sessions import BEGIN_MS, Timeline, body_of
+from support.played_sessions import played
+from support.sessions import BEGIN_MS, Timeline, body_of, visitor_of
 from tapehead.auditor.results import SessionResult
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.messages import Response
 from tapehead.protocol.routes import Call, location_of
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -56,7 +59,9 @@ STATUSES = st.sampled_from([204, 204, 204, 400, 404, 410, 500, 302, None])
 
 @st.composite
 def sessions(draw: st.DrawFn, sid: str) -> list[Exchange]:
-    """A session, of events and rubbish, that begins with a sessionStart or in the middle."""
+    """A session of rubbish, or one that was played, with some rubbish in it; it may begin in the middle."""
+    if draw(st.booleans()):
+        return spoil(draw, draw(played(sid)))
     timeline, arrived = Timeline(sid=sid), float(BEGIN_MS)
     if draw(st.booleans()):
         timeline.raw(draw(BODIES), Call.SESSION, status=201, arrived_ms=arrived, location=location_of(sid))
@@ -66,6 +71,24 @@ def sessions(draw: st.DrawFn, sid: str) -> list[Exchange]:
     return timeline.exchanges
 
 
+def spoil(draw: st.DrawFn, exchanges: list[Exchange]) -> list[Exchange]:
+    """Spoil a few exchanges of a session: another answer, another body, or lost."""
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.integers(0, len(exchanges) - 1))
+        exchange, status, body = exchanges[place], draw(STATUSES), draw(BODIES)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = None if status is None else Response(status=status, headers=[])
+        match draw(st.sampled_from(["answer", "body", "lost"])):
+            case "answer" if exchange.call is Call.EVENT:
+                error = None if answer else "connection reset"
+                exchanges[place] = msgspec.structs.replace(exchange, response=answer, error=error)
+            case "body":
+                exchanges[place] = msgspec.structs.replace(exchange, request=exchange.request.with_content(content))
+            case _ if len(exchanges) > 1:
+                del exchanges[place]
+    return exchanges
+
+
 def told(result: SessionResult) -> object:
     """What a result says, without the line and the recording it was found in."""
     findings = [(each.rule, each.severity, each.message, each.path, each.event) for each in result.findings]
@@ -73,7 +96,16 @@ def told(result: SessionResult) -> object:
 
 
 def rename(exchanges: list[Exchange], sid: str) -> list[Exchange]:
-    return [msgspec.structs.replace(exchange, session=exchange.session and sid) for exchange in exchanges]
+    """The exchanges as those of another session and another visitor."""
+
+    def renamed(exchange: Exchange) -> Exchange:
+        old = exchange.session
+        if old is None:
+            return exchange
+        content = exchange.request.content().replace(visitor_of(old).encode(), visitor_of(sid).encode())
+        return msgspec.structs.replace(exchange, session=sid, request=exchange.request.with_content(content))
+
+    return list(map(renamed, exchanges))
 
 
 def record(exchanges: list[Exchange], ranks: Mapping[str | None, float] | None = None) -> list[Exchange]:

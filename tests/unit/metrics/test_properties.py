@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
-from hypothesis import given
+import msgspec
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.metrics import START_MS, event, of
+from support.played_sessions import played_events
 from tapehead.metrics.assumptions import ASSUMPTIONS
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.event_types import EVENT_TYPES
@@ -54,10 +56,8 @@ EVENTS = st.builds(
     quality=QUALITY,
 )
 SESSIONS = st.lists(EVENTS, max_size=40)
-# Ordered, as the back end takes them, and mostly honest: long runs of playing that random rows never have.
-ORDERED = st.lists(
-    st.builds(event, st.sampled_from(list(EVENT_TYPES)), st.floats(0, 100), SANE_TS, params=PARAMS), max_size=40
-).map(lambda events: sorted(events, key=lambda one: one.ts or 0))
+# As honest players send them, with a few accidents.
+PLAYED = played_events()
 SETTINGS = st.tuples(*(st.sampled_from([f"{row.key}={option}" for option in row.options]) for row in ASSUMPTIONS))
 # What each metric of time may be at most is the time from the first event to the last.
 ROUNDING = 0.001
@@ -76,17 +76,45 @@ def numbers_in(values: Any) -> list[float]:
     return [values] if isinstance(values, int | float) else []
 
 
-@given(st.one_of(SESSIONS, ORDERED), SETTINGS)
-def test_any_events_come_to_plain_values_none_of_them_negative(events: list[Event], settings: tuple[str, ...]) -> None:
-    values = of(*events, assume=" ".join(settings))
+TIMES = (
+    "content_time_spent",
+    "ad_time_spent",
+    "chapter_time_spent",
+    "total_pause_duration",
+    "total_buffer_duration",
+    "total_stalling_duration",
+    "unique_time_played",
+)
+
+
+def test_most_played_sessions_have_every_time_and_a_state() -> None:
+    """Else the properties below would compare nothing with nothing."""
+    found: list[set[str]] = []
+
+    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @given(PLAYED)
+    def measure(events: list[Event]) -> None:
+        values = of(*events)
+        states = [name for name, state in values["states"].items() if state["total_duration"] > 0]
+        found.append({key for key in TIMES if values[key] > 0} | ({"states"} if states else set()))
+
+    measure()
+    shares = {key: sum(key in each for each in found) / len(found) for key in (*TIMES, "states")}
+    assert len(found) >= 100
+    assert all(share > 0.5 for share in shares.values()), shares
+
+
+@given(st.one_of(PLAYED, SESSIONS), SETTINGS)
+def test_any_events_come_to_plain_values_none_of_them_negative(events: list[Event], chosen: tuple[str, ...]) -> None:
+    values = of(*events, assume=" ".join(chosen))
 
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert all(number >= 0 for number in numbers_in(values))
 
 
-@given(st.one_of(SESSIONS, ORDERED), SETTINGS)
-def test_times_are_within_one_another(events: list[Event], settings: tuple[str, ...]) -> None:
-    values = of(*events, assume=" ".join(settings))
+@given(st.one_of(PLAYED, SESSIONS), SETTINGS)
+def test_times_are_within_one_another(events: list[Event], chosen: tuple[str, ...]) -> None:
+    values = of(*events, assume=" ".join(chosen))
 
     content, media, longest = values["content_time_spent"], values["media_time_spent"], span_of(events) + ROUNDING
     assert content <= media <= longest
@@ -96,7 +124,7 @@ def test_times_are_within_one_another(events: list[Event], settings: tuple[str, 
     assert all(state["total_duration"] <= longest for state in values["states"].values())
 
 
-@given(st.one_of(SESSIONS, ORDERED))
+@given(st.one_of(PLAYED, SESSIONS))
 def test_chapter_time_is_within_content_time(events: list[Event]) -> None:
     values = of(*events)
 
@@ -106,22 +134,24 @@ def test_chapter_time_is_within_content_time(events: list[Event]) -> None:
     )
 
 
-@given(st.one_of(SESSIONS, ORDERED), SETTINGS)
-def test_no_more_is_viewed_than_the_playheads_span(events: list[Event], settings: tuple[str, ...]) -> None:
-    values = of(*events, assume=" ".join(settings))
+@given(st.one_of(PLAYED, SESSIONS), SETTINGS)
+def test_no_more_is_viewed_than_the_playheads_span(events: list[Event], chosen: tuple[str, ...]) -> None:
+    values = of(*events, assume=" ".join(chosen))
 
     seen = [one.playhead for one in events if one.playhead is not None and 0 <= one.playhead <= 2**53]
     assert values["unique_time_played"] <= (max(seen) - min(seen) if seen else 0) + ROUNDING
 
 
-@given(st.one_of(SESSIONS, ORDERED), SETTINGS)
-def test_equal_events_come_to_equal_values(events: list[Event], settings: tuple[str, ...]) -> None:
-    assume = " ".join(settings)
+@given(PLAYED, SETTINGS, st.integers(-(10**9), 10**9))
+def test_a_session_that_is_played_at_another_time_has_the_same_times(
+    events: list[Event], chosen: tuple[str, ...], later_ms: int
+) -> None:
+    moved = [msgspec.structs.replace(one, ts=one.ts and one.ts + later_ms) for one in events]
 
-    assert of(*events, assume=assume) == of(*events, assume=assume)
+    assert of(*moved, assume=" ".join(chosen)) == of(*events, assume=" ".join(chosen))
 
 
-@given(st.one_of(SESSIONS, ORDERED))
+@given(st.one_of(PLAYED, SESSIONS))
 def test_flags_are_0_or_1(events: list[Event]) -> None:
     values = of(*events)
 
