@@ -115,7 +115,7 @@ def _ad(ad_id: str, name: str, length: float) -> dict[str, Any]:
 def faulty(sid: str) -> list[Exchange]:
     """A session with slips of many kinds, and with a name and values that a page must not run."""
     start = START | {"media.name": SCRIPT, "media.id": 'x"><img src=x onerror=alert(2)>', "media.length": "600"}
-    chapter = {"media.chapter.index": 1, "media.chapter.offset": 0, "media.chapter.length": 20}
+    chapter = {"media.chapter.index": 1, "media.chapter.offset": 12, "media.chapter.length": 20}
     events = [
         event(0, "sessionStart", 0, start),
         event(0.5, "adStart", 0, _ad("ad-1", "</title></svg><script>alert(3)</script>", 8)),
