@@ -1,6 +1,7 @@
 """Rules on the motion of the playhead while main content plays: jumps, and another speed than the clock's."""
 
 from tapehead.protocol import keys
+from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.rules.support.motion import Stretch
 from tapehead.rules.support.rule import Rule
@@ -41,23 +42,29 @@ def check_jumps(session: SessionView, report: Report) -> StepCheck:
     """
     jump: Stretch | None = None
     while step := (yield):
-        stretch = session.motion.stretch
+        event, stretch = step.event, session.motion.stretch
         if stretch is None:
             jump = jump if session.motion.goes_on else None
             continue
         earlier, jump = jump, None
-        closes = step.event.type in ("sessionComplete", "sessionEnd")
-        if not jumps(session, stretch) or stretch.resumed or (closes and step.event.playhead == 0):
+        if not jumps(session, stretch) or stretch.resumed or _is_fine(event):
             continue
         if earlier and not jumps(session, _joined(earlier, stretch)):
             continue
         jump = stretch
         if earlier is None or not _is_same_speed(earlier, stretch):
             direction = "forward" if stretch.moved > 0 else "back"
-            message = f"{name_of(step.event)}: {_PATH} is {format_number(step.event.playhead or 0)}"
+            message = f"{name_of(event)}: {_PATH} is {format_number(event.playhead or 0)}"
             message += f", {format_number(abs(stretch.moved))} s {direction} in {stretch.seconds:.1f} s of playing"
             message += f" since event {stretch.earlier.index}; expected pauseStart and play around a seek"
-            report(PLAYHEAD_JUMP.hit(step.event, message, _PATH))
+            report(PLAYHEAD_JUMP.hit(event, message, _PATH))
+
+
+def _is_fine(event: Event) -> bool:
+    """Return whether an event may be far from the one before it: where a seek begins, or a player is reset."""
+    return event.type in ("pauseStart", "bufferStart") or (
+        event.type in ("sessionComplete", "sessionEnd") and event.playhead == 0
+    )
 
 
 def jumps(session: SessionView, stretch: Stretch) -> bool:

@@ -69,6 +69,9 @@ PAIRS = [
         moving(50, 60).at(20, "sessionEnd", playhead=20),
         moving(50, 60).at(20, "sessionEnd", playhead=0),
     ),
+    # A seek has its new place already when it begins.
+    Pair("playhead-jump", seek("ping"), moving(0, 10).at(13, "pauseStart", playhead=300).at(14, "play", playhead=300)),
+    Pair("playhead-jump", moving(0, 10, 300), moving(0, 10).at(13, "bufferStart", playhead=300)),
     # An ad whose playhead ran is no jump of the content.
     Pair(
         "playhead-jump",
