@@ -5,10 +5,12 @@ transport into the scope's extensions. Under another server a broken connection 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tapehead.answers import Answer, Engine, Observer
@@ -24,19 +26,90 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+logger = logging.getLogger(__name__)
+
 TRANSPORT = "tapehead.transport"
 # Statuses that uvicorn can send.
 STATUSES = range(100, 600)
 
 
+# What other protocols begin with, which clients speak that were given a wrong URL or setting; and what to do.
+_OTHER_PROTOCOLS = (
+    (b"\x16\x03", "a TLS handshake", "use http:// instead of https://"),
+    (b"PRI * HTTP/2.0", "HTTP/2 without an upgrade", "let the client use HTTP/1.1"),
+    (b"\x05", "SOCKS", "call this server itself, not through it as a proxy"),
+    (b"\x04", "SOCKS", "call this server itself, not through it as a proxy"),
+)
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
+
+
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with the connection's transport in the scope's extensions."""
+    """uvicorn's HTTP protocol, with the connection's transport in the scope's extensions.
+
+    Offers of another protocol (Upgrade: h2c, which Java's HttpClient makes by default) are ignored, as a server may
+    (RFC 9110, section 7.8); httptools itself drops the bodies of such requests.
+    """
+
+    _warned: ClassVar[set[str]] = set()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        super().connection_made(transport)
+        self._is_new = True
+
+    def data_received(self, data: bytes) -> None:
+        """Receive some bytes of a request, or the first ones of another protocol."""
+        if self._is_new:
+            self._is_new = False
+            if other := next((other for other in _OTHER_PROTOCOLS if data.startswith(other[0])), None):
+                self._refuse(*other[1:])
+                return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self._method == b"CONNECT":
+                self.send_400_response("this server is no proxy; call it itself")
+                return
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.data_received(self._head_without_offer() + data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _refuse(self, protocol: str, remedy: str) -> None:
+        self.transport.abort()
+        if protocol not in self._warned:
+            self._warned.add(protocol)
+            logger.warning("%s came to the plain HTTP port; %s", protocol, remedy)
+
+    def _head_without_offer(self) -> bytes:
+        lines = [b"%s %s HTTP/%s" % (self._method, self.url, self._version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                words = [word.strip() for word in value.split(b",")]
+                value = b", ".join(word for word in words if word.lower() not in _OFFERS)
+            if name not in _OFFERS and (value or name != b"connection"):
+                lines.append(b"%s: %s" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
         extensions: dict[str, Any] = {TRANSPORT: self.transport}
         self.scope["extensions"] = extensions
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the request comes again without its offer."""
+        self._method, self._version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
 
 def filtered(protocol: type[Protocol], client_filter: ClientFilter) -> type[Protocol]:
