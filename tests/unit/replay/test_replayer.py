@@ -279,3 +279,24 @@ def test_a_skip_that_was_not_recorded_is_a_miss() -> None:
 
     assert player.play(skipped) == [204] * len(STEPS)
     assert reasons_of(player) == [Reason.NO_SUCH_EVENT] * 2
+
+
+# ---- Far from what was recorded ----
+
+
+def test_after_a_long_skip_events_count_from_where_the_player_is() -> None:
+    """Without its ad break, six events are skipped; after the play, playheads are 40 s ahead of the recorded ones."""
+    player = player_of(*marked("abc", STEPS))
+    player.open()
+    ahead = [(at, playhead + 40, kind, params) for at, playhead, kind, params in STEPS[7:] if kind != "ping"]
+
+    assert played_lines(player, [STEPS[6], *ahead]) == [8, 11, 13, 15]
+    assert replay_summary(player).misses == 0
+
+
+def test_a_ping_far_from_all_recorded_ones_gets_the_nearest_by_its_playhead() -> None:
+    player = player_of(*marked("abc", STEPS))
+    player.open()
+
+    assert played_lines(player, [(500, 500, "ping", {})]) == [14]
+    assert played_lines(player, [(500, -100, "ping", {})]) == [9]
