@@ -1,5 +1,6 @@
 """Disks that refuse, are slow, or lose the file: traffic flows, one line says so, and what was lost is counted."""
 
+import contextlib
 import errno
 import http.server
 import os
@@ -37,8 +38,21 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     )
     if mounted.returncode:
         pytest.skip("only root may mount a small disk")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+@contextlib.contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """A disk that can only be read, mounted over itself."""
+    subprocess.run(["mount", "--bind", disk, disk], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def record(server: Command, out: Path, *options: str) -> tuple[str, ...]:
@@ -115,16 +129,14 @@ def test_a_read_only_disk_is_waited_for(server: Command, disk: Path) -> None:
     with running(*record(server, out)) as proxy:
         send(proxy, range(10))
         out.rename(disk / "moved.jsonl")
-        subprocess.run(["mount", "--bind", disk, disk], check=True)
-        subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
-        send(proxy, range(10, 20))
-        assert len(told(proxy, "Read-only file system; traffic continues, but is not being recorded")) == 1
-        subprocess.run(["mount", "-o", "remount,rw,bind", disk], check=True)
-        proxy.wait_for(lambda line: "can be written again, and" in line)
-        assert proxy.stop() == 0
-        assert sorted(numbers_in(disk / "moved.jsonl")) == list(range(10))
-        assert sorted(numbers_in(out)) == list(range(10, 20))
-        subprocess.run(["umount", "-l", disk], check=True)
+        with read_only(disk):
+            send(proxy, range(10, 20))
+            assert len(told(proxy, "Read-only file system; traffic continues, but is not being recorded")) == 1
+            subprocess.run(["mount", "-o", "remount,rw,bind", disk], check=True)
+            proxy.wait_for(lambda line: "can be written again, and" in line)
+            assert proxy.stop() == 0
+            assert sorted(numbers_in(disk / "moved.jsonl")) == list(range(10))
+            assert sorted(numbers_in(out)) == list(range(10, 20))
 
 
 @FORMS

@@ -338,3 +338,15 @@ def test_what_is_no_schema_is_left_out(schema: object) -> None:
 def test_severities_come_from_the_catalogue_or_the_finding() -> None:
     timeline = Timeline().start().at(1, "play", {"media.ids": "x"}).at(2, "sessionEnd")
     assert [each.severity for each in only(timeline.audit()).findings] == [Severity.WARNING]
+
+
+def test_the_session_that_ended_first_closes_first() -> None:
+    """Late events belong to a session for two minutes after its end, whatever other sessions ended before it."""
+    first = Timeline(sid="s1").row("play", "sessionEnd")
+    second = Timeline(sid="s2", begin_ms=BEGIN_MS + 90_000).row("play", "sessionEnd")
+    clock = Timeline(sid="s3", begin_ms=BEGIN_MS + 135_000).start()
+    late = Timeline(sid="s2", begin_ms=BEGIN_MS + 140_000).at(0, "ping")
+
+    results = run([*first.exchanges, *second.exchanges, *clock.exchanges, *late.exchanges])
+
+    assert [(result.id, result.events) for result in results] == [("s1", 3), ("s2", 4), ("s3", 1)]
