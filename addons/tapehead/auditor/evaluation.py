@@ -69,6 +69,7 @@ class SessionEvaluation:
         self._events: list[Event] = []
         # An ordered set: the keys count.
         self._recordings: dict[str, None] = {}
+        self._sources: dict[str, None] = {}
         self._policy: Policy | None = None
         self._checks: SessionChecks | None = None
         # The rules that one finding of the session was enough for.
@@ -118,7 +119,7 @@ class SessionEvaluation:
             self._first = self._first or self._bare[0]
             self._policy = self._policy or self._settings.policy(path=self._first.recording)
             for received in self._bare:
-                self._recordings[received.recording] = None
+                self._note_origin(received)
                 for finding in received.findings:
                     self._add(finding.rule, finding.severity, finding.message, finding.path, None, received)
             self._bare.clear()
@@ -132,7 +133,7 @@ class SessionEvaluation:
         if len(self._events) != event.index:
             event = msgspec.structs.replace(event, index=len(self._events))
         self._events.append(event)
-        self._recordings[received.recording] = None
+        self._note_origin(received)
         is_gone = event.status in SESSION_GONE
         if received.findings:
             # Clocks are judged over the session; the others only follow from the finding before.
@@ -154,6 +155,11 @@ class SessionEvaluation:
             self._has_wrong_unit = False
         self._is_gone = self._is_gone or is_gone
         self._checks.add(event)
+
+    def _note_origin(self, received: ReceivedEvent) -> None:
+        self._recordings[received.recording] = None
+        if received.source:
+            self._sources[received.source] = None
 
     def _take_hits(self, checks: SessionChecks) -> None:
         for hit in checks.hits:
@@ -224,6 +230,7 @@ class SessionEvaluation:
             id=self._events[0].sid if checks else None,
             recording=first.recording,
             recordings=tuple(self._recordings),
+            sources=tuple(self._sources),
             line=first.line,
             media_id=named["id"],
             media_name=named["name"],

@@ -31,6 +31,7 @@ class ReceivedEvent(NamedTuple):
     findings: tuple[Finding, ...]
     recording: str
     line: int
+    source: str = ""
 
     @property
     def opens_session(self) -> bool:
@@ -72,7 +73,7 @@ class EventReader:
         split = split_findings(findings, events) if len(events) > 1 else [tuple(findings)]
         received: list[Event | None] = [*events] or [None]
         return [
-            ReceivedEvent(exchange.started, event, own, entry.recording, entry.line)
+            ReceivedEvent(exchange.started, event, own, entry.recording, entry.line, exchange.source)
             for event, own in zip(received, split, strict=True)
         ]
 

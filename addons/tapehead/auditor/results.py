@@ -66,6 +66,7 @@ class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
         id: the session id; None if the session never got one.
         recording: the name of the recording in which it began.
         recordings: the names of all recordings that hold exchanges of it, in the order in which it reached them.
+        sources: the HAR files, flow files and proxies that its exchanges came from, as far as they are known.
         line: the line on which it began.
         media_id, media_name, player, channel: from its sessionStart; empty where that has none.
         started: the time of its first request, as recorded.
@@ -78,6 +79,7 @@ class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None
     recording: str
     recordings: tuple[str, ...]
+    sources: tuple[str, ...] = ()
     line: int
     media_id: str
     media_name: str

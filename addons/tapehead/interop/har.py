@@ -17,12 +17,24 @@ from tapehead.interop.har_bodies import Attachments, read_body, undo_coding
 from tapehead.interop.json_repair import mend, unmend
 from tapehead.interop.lenient_json import BROKEN, Fields, fields_of, items_of, number_of, text_of
 from tapehead.interop.missing_locations import NO_ANSWER
+from tapehead.protocol.exchange import ClosedBy
 from tapehead.protocol.hosts import carried_url
 from tapehead.protocol.routes import Route
 from tapehead.recording.capture import CapturedCall, RawHeaders, RawRequest, RawResponse
 
 # Chromium says so, too, where the page did not read the response's body, as with most responses to calls.
 _NOT_READ = "net::ERR_ABORTED"
+# What browsers and mitmproxy say of a connection that was closed.
+_CLOSED_BY: dict[str, ClosedBy] = {
+    _NOT_READ: "client",
+    "NS_BINDING_ABORTED": "client",
+    "Load request cancelled": "client",
+    "Client disconnected.": "client",
+    "net::ERR_CONNECTION_CLOSED": "endpoint",
+    "net::ERR_CONNECTION_RESET": "endpoint",
+    "net::ERR_EMPTY_RESPONSE": "endpoint",
+    "server closed connection": "endpoint",
+}
 _RECORDING = re.compile(rb'\s*\{\s*"tapehead"\s*:')
 _PORTS = {"http": 80, "https": 443}
 # Numbers that are times: of seconds since 1970 between these two, of milliseconds beyond.
@@ -149,7 +161,15 @@ class HarReader:
         answer = None if reason else self._raw_response(response)
         elapsed_ms = number_of(entry.get("time")) or 0.0
         request = self._raw_request(method, url, fields_of(entry.get("request")))
-        return CapturedCall(route, request, answer, reason, started, started + elapsed_ms / 1000)
+        return CapturedCall(
+            route,
+            request,
+            answer,
+            reason,
+            started,
+            started + elapsed_ms / 1000,
+            closed_by=_CLOSED_BY.get(reason) if reason else None,
+        )
 
     def _raw_request(self, method: str, url: str, request: Fields) -> RawRequest:
         headers, size = self._headers(request.get("headers")), number_of(request.get("bodySize"))

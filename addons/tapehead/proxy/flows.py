@@ -15,6 +15,8 @@ from tapehead.recording.capture import CapturedCall, RawRequest, RawResponse, re
 _ROUTE = "tapehead.route"
 # What mitmproxy says if the client closed its connection, or cancelled its stream.
 _CLIENT_LEFT = ("Client disconnected.", "stream reset by client (CANCEL)")
+# And if the endpoint closed its connection, in a request that was whole.
+_ENDPOINT_LEFT = ("server closed connection", "HTTP/1 protocol error: peer closed connection")
 
 
 def mark(flow: http.HTTPFlow, route: Route) -> None:
@@ -58,7 +60,7 @@ def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) 
 def closed_by(flow: http.HTTPFlow) -> ClosedBy | None:
     """Return who closed the connection of a flow that failed; None if nobody did, or it is not known.
 
-    Both connections of a flow may be closed by the time it is saved.
+    Both connections of a flow that was saved are closed; what mitmproxy said has to tell then.
     """
     message, client, server = flow.error.msg if flow.error else "", flow.client_conn, flow.server_conn
     if message.startswith(_CLIENT_LEFT):
@@ -68,8 +70,9 @@ def closed_by(flow: http.HTTPFlow) -> ClosedBy | None:
     is_cut = flow.request.timestamp_end is None
     if client.state is ConnectionState.CLOSED and (is_cut or server.state is ConnectionState.OPEN):
         return "client"
-    was_open = server.timestamp_start is not None
-    return "endpoint" if was_open and server.state is ConnectionState.CLOSED else None
+    is_closed = server.timestamp_start is not None and server.state is ConnectionState.CLOSED
+    is_told = client.state is ConnectionState.OPEN or message.startswith(_ENDPOINT_LEFT)
+    return "endpoint" if is_closed and is_told else None
 
 
 def raw_request_of(request: http.Request) -> RawRequest:

@@ -88,7 +88,7 @@ def check_answer(
 ) -> Iterator[Finding]:
     """Yield the finding in the answer to a call, or for its absence."""
     if response is None and closed_by == "client":
-        sent = "its request was whole" if request.saved else "only part of its request came"
+        sent = "its body is whole" if request.saved else "its body is not, or was not saved"
         yield CLIENT_LEFT.finding("", f"the client closed the connection before the answer ({error}); {sent}")
     elif response is None:
         yield NO_RESPONSE.finding("", f"no answer: {error}")

@@ -27,7 +27,7 @@ def test_a_client_that_left_after_its_whole_request_is_told() -> None:
         "client-left",
         Severity.INFO,
         "",
-        "the client closed the connection before the answer (connection closed); its request was whole",
+        "the client closed the connection before the answer (connection closed); its body is whole",
     )
 
 
@@ -35,7 +35,7 @@ def test_a_client_that_left_in_the_middle_of_its_body_is_told() -> None:
     body, left = found(CUT, "client")
 
     assert (body.rule, left.rule, left.severity) == ("body-not-saved", "client-left", Severity.INFO)
-    assert left.message.endswith("; only part of its request came")
+    assert left.message.endswith("; its body is not, or was not saved")
 
 
 @pytest.mark.parametrize("closed_by", ["endpoint", None])

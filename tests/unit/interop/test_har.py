@@ -132,6 +132,23 @@ def test_a_request_that_failed_has_no_answer(response: dict[str, Any], error: st
     assert exchange.error == error
 
 
+@pytest.mark.parametrize(
+    ("error", "who"),
+    [
+        ("net::ERR_ABORTED", "client"),
+        ("NS_BINDING_ABORTED", "client"),
+        ("Client disconnected.", "client"),
+        ("net::ERR_EMPTY_RESPONSE", "endpoint"),
+        ("net::ERR_CONNECTION_RESET", "endpoint"),
+        ("net::ERR_NAME_NOT_RESOLVED", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("said", ["_error", "_failureText"])
+def test_who_closed_the_connection_is_read_from_the_error(said: str, error: str, who: str | None) -> None:
+    assert import_one(har(entry(response={"status": 0, "statusText": "", said: error}))).closed_by == who
+
+
 @pytest.mark.parametrize("said", ["_error", "_failureText"])
 def test_an_answer_that_the_page_did_not_read_is_one(said: str) -> None:
     exchange = import_one(har(entry(response={"status": 201, said: "net::ERR_ABORTED"})))

@@ -46,7 +46,12 @@ def session_of(result: SessionResult) -> dict[str, Any]:
         if finding.event:
             shown["event"] |= {"ordinal": ordinals.get(finding.event.index, 1)}
         findings.append(shown if finding.recording == result.recording else shown | {"recording": finding.recording})
-    return session | {"recordings": list(result.recordings), "line": result.line, "findings": findings}
+    return session | {
+        "recordings": list(result.recordings),
+        "sources": list(result.sources),
+        "line": result.line,
+        "findings": findings,
+    }
 
 
 def build_report(

@@ -11,7 +11,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.show.recorded_calls import ShownCall
 
-_FIELDS = ("id", "recordings", "media_id", "media_name", "player", "channel", "started", "outcome", "events")
+_FIELDS = ("id", "recordings", "sources", "media_id", "media_name", "player", "channel", "started", "outcome", "events")
 
 
 def session_object(result: SessionResult) -> dict[str, Any]:
@@ -42,14 +42,16 @@ def call_object(call: ShownCall, *, with_bodies: bool) -> dict[str, Any]:
         "playhead": call.playhead,
         "status": exchange.response.status if exchange.response else None,
         "error": exchange.error,
+        "closed_by": exchange.closed_by,
         "elapsed_ms": exchange.elapsed_ms,
+        "source": exchange.source,
         "recording": call.entry.recording,
         "line": call.entry.line,
         "findings": [{name: getattr(finding, name) for name in findings} for finding in call.findings],
     }
     if with_bodies:
         answered = exchange.response.content() if exchange.response else b""
-        shown |= {"body": body_object(call.body), "answer": body_object(answered)}
+        shown |= {"body": body_object(call.body), "body_saved": exchange.request.saved, "answer": body_object(answered)}
     return shown
 
 

@@ -110,8 +110,10 @@ def format_body(content: bytes) -> str:
 
 
 def title_of(session: str | None, calls: Sequence[ShownCall]) -> str:
-    """Return the title of a session's calls."""
-    return f"{session or 'calls of no session'}  {plural(len(calls), 'call')}"
+    """Return the title of a session's calls, with the files or proxies that they came from."""
+    sources = dict.fromkeys(filter(None, (call.entry.exchange.source for call in calls)))
+    origin = f"  from {', '.join(sources)}" if sources else ""
+    return f"{session or 'calls of no session'}  {plural(len(calls), 'call')}{origin}"
 
 
 def _plain(number: int | None) -> str:
