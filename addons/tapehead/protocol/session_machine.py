@@ -3,7 +3,7 @@
 Times, playheads and responses play no part in it. See `transitions` for its tables and their theory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -94,15 +94,6 @@ class Step(NamedTuple):
     before: State
     after: State
     violations: tuple[Violation, ...]
-
-
-def run(events: Iterable[Event]) -> Iterator[Step]:
-    """Yield each event of one session with the session's state before and after it, in the order given."""
-    state = None
-    for event in events:
-        before = state or (UNOPENED if event.type == "sessionStart" else UNSURE)
-        state, violations = advance(before, event)
-        yield Step(event, before, state, violations)
 
 
 def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:

@@ -9,7 +9,7 @@ from support.sessions import Timeline, body_of
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.session_machine import MOST_STATES, State, close, run
+from tapehead.protocol.session_machine import MOST_STATES, UNOPENED, UNSURE, State, Step, close
 from tapehead.protocol.transitions import (
     ACTIVE_MACHINES,
     ANY,
@@ -30,8 +30,21 @@ def events(timeline: Timeline) -> list[Event]:
     return [event for exchange in timeline.exchanges for event in events_of(exchange, arrival_of(exchange) or 0)]
 
 
+def steps(timeline: Timeline) -> tuple[Step, ...]:
+    """Return the steps of a session as the audit makes them."""
+    (result,) = timeline.audit()
+    return result.steps
+
+
 def after(*event_types: str) -> State:
-    return list(run(events(Timeline().row(*event_types))))[-1].after
+    return steps(Timeline().row(*event_types))[-1].after
+
+
+def test_a_session_begins_unopened_with_its_start_and_unsure_without() -> None:
+    assert steps(Timeline().row("play"))[0].before == UNOPENED
+    assert steps(Timeline().at(1, "play"))[0].before == UNSURE
+    assert [step.event.type for step in steps(Timeline().row("play", "ping"))] == ["sessionStart", "play", "ping"]
+    assert [step.after.life for step in steps(Timeline().row("play", "sessionEnd"))] == [Life.OPEN] * 2 + [Life.ENDED]
 
 
 def moves() -> Iterator[tuple[str, str, Transition]]:
@@ -96,9 +109,9 @@ def test_states_update_takes_the_order_that_makes_sense() -> None:
     mute = [{"media.state.name": "mute"}]
     both = {"statesStart": mute, "statesEnd": mute}
     timeline = Timeline().start().at(1, "statesUpdate", both).at(2, "stateStart").at(3, "statesUpdate", both)
-    steps = list(run(events(timeline)))
-    assert [step.violations for step in steps] == [()] * 4
-    assert [sorted(step.after.states) for step in steps] == [[], [], ["mute"], ["mute"]]
+    taken = steps(timeline)
+    assert [step.violations for step in taken] == [()] * 4
+    assert [sorted(step.after.states) for step in taken] == [[], [], ["mute"], ["mute"]]
 
 
 def test_the_drawings_have_every_state_and_rule() -> None:
@@ -138,7 +151,7 @@ def test_a_session_follows_no_more_states_than_can_be_carried() -> None:
     timeline = Timeline()
     for number in range(MOST_STATES + 9):
         timeline.raw(body_of("stateStart", 0, number, {"media.state.name": f"s{number}"}))
-    *_, last = run(events(timeline))
+    *_, last = steps(timeline)
 
     assert len(last.after.known_states) == len(last.after.states) == MOST_STATES
     assert last.after.states is last.before.states

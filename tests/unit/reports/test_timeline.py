@@ -130,7 +130,7 @@ def test_everything_is_drawn_inside_the_timeline() -> None:
     assert all(box.x >= 0 and box.x + box.width <= drawing.width for box in drawing.boxes)
     assert all(0 <= tick.x <= drawing.width for tick in drawing.ticks)
     assert all(row.y + row.height <= drawing.height for row in drawing.rows)
-    assert len(drawing.flags) == 11
+    assert len(drawing.flags) == len([each for each in session_of(result)["findings"] if each["event"]]) > 5
     assert all(0 <= left <= left + width <= 101 for _, left, width in draw_strip(drawn))
 
 

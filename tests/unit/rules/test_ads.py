@@ -8,11 +8,12 @@ from tapehead.protocol.exchange import Severity
 from tapehead.rules import ads
 
 
-def ad_of(length: float, *, pause: bool = False) -> Timeline:
+def ad_of(length: float, *, hold: str = "") -> Timeline:
+    """An ad that plays for 5 seconds, held for 8 more in its middle."""
     played = timeline().at(1, "adBreakStart").at(2, "adStart", ad(length=length))
-    if pause:
-        played.at(4, "pauseStart").at(12, "play")
-    return played.at(15 if pause else 7, "adComplete").at(16, "adBreakComplete").at(17, "play").at(20, "sessionEnd")
+    if hold:
+        played.at(4, hold).at(12, "play")
+    return played.at(15 if hold else 7, "adComplete").at(16, "adBreakComplete").at(17, "play").at(20, "sessionEnd")
 
 
 PAIRS = [
@@ -59,7 +60,8 @@ PAIRS = [
         row("adBreakStart").at(6, "adStart", ad(0)).at(11, "adComplete").at(12, "adStart", ad(1)),
     ),
     Pair("ad-duration", ad_of(7.5), ad_of(7)),
-    Pair("ad-duration", ad_of(12, pause=True), ad_of(5, pause=True)),
+    Pair("ad-duration", ad_of(12, hold="pauseStart"), ad_of(5, hold="pauseStart")),
+    Pair("ad-duration", ad_of(12, hold="bufferStart"), ad_of(5, hold="bufferStart")),
 ]
 
 

@@ -272,6 +272,7 @@ def test_a_near_spelling_is_suggested(body: object, hint: str) -> None:
     [
         ("timestamp-unit", round(NOW), "looks like seconds"),
         ("timestamp-unit", round(NOW_MS * 1000), "looks like microseconds"),
+        ("timestamp-unit", round(NOW) * 10**9, f"is {round(NOW)}000000000, which looks like nanoseconds"),
         ("timestamp-unit", 5, "more than ten years from its arrival"),
         ("clock-skew", round(NOW_MS) - 90_000, "90 s before its arrival"),
         ("clock-skew", round(NOW_MS) + 90_000, "90 s after its arrival"),

@@ -1,5 +1,7 @@
 """Findings of one exchange as a reader counts them: one for each mistake, with what the endpoint made of it."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -180,3 +182,55 @@ def test_a_long_reason_is_cut_between_words() -> None:
     assert 150 < len(said) <= 300
     assert said.endswith(" ...")
     assert LONG.startswith(said.removesuffix("...")), "the last word is whole"
+
+
+# ---- The words of a value that a schema does not allow ----
+
+MANY = [f"channel-{number}" for number in range(31)]
+LISTED = ", ".join(f'"{name}"' for name in MANY[:30])
+# The schema of a parameter, a value that it does not allow, and what the finding expects.
+WANTED: list[tuple[dict[str, Any], object, str]] = [
+    ({"enum": ["a", "b"]}, "c", 'a string, "c"; expected one of "a", "b"'),
+    ({"enum": MANY[:30]}, "c", f'a string, "c"; expected one of {LISTED}'),
+    ({"enum": MANY}, "c", f'a string, "c"; expected one of {LISTED} and 1 more'),
+    ({"const": 7}, 8, "a number, 8; expected 7"),
+    ({"minimum": 1}, 0, "a number, 0; expected at least 1"),
+    ({"maximum": 1}, 2, "a number, 2; expected at most 1"),
+    ({"exclusiveMinimum": 1}, 1, "a number, 1; expected more than 1"),
+    ({"exclusiveMaximum": 1}, 1, "a number, 1; expected less than 1"),
+    ({"minLength": 1}, "", 'a string, ""; expected a string that is not empty'),
+    ({"minLength": 2}, "x", 'a string, "x"; expected a string of 2 characters or more'),
+    ({"minimum": -1}, -2, "a number, -2; expected at least -1"),
+    ({"maxLength": 1}, "xy", 'a string, "xy"; expected a string of at most 1 characters'),
+    ({"pattern": "^a$"}, "b", 'a string, "b"; expected a match of ^a$'),
+    ({"multipleOf": 2}, 3, "a number, 3; expected a value that satisfies multipleOf in the schema"),
+]
+
+
+@pytest.mark.parametrize(("schema", "value", "wanted"), WANTED, ids=[str(schema)[:30] for schema, *_ in WANTED])
+def test_a_value_that_is_not_allowed_is_told_with_what_is(schema: dict[str, Any], value: object, wanted: str) -> None:
+    whole = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"params": {"properties": {"mine": schema}}},
+    }
+    body = event("play", params={"mine": value})
+    found = check_request(Call.EVENT, request(body), NOW_MS, Schemas({"play": whole}))
+    assert [(each.rule, each.path, each.message) for each in found] == [
+        ("bad-value", "params.mine", f"play: params.mine is {wanted}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "wanted"),
+    [
+        ({"media.length": -1}, "params.media.length is a number, -1; expected at least 0"),
+        ({"media.id": ""}, 'params.media.id is a string, ""; expected a string that is not empty'),
+        (
+            {"media.showType": "sitcom"},
+            'params.media.showType is a string, "sitcom"; expected one of "0", "1", "2", "3"',
+        ),
+    ],
+)
+def test_documented_values_are_told(params: dict[str, object], wanted: str) -> None:
+    (found,) = findings_of(request(start_with(params), "/api/v1/sessions"))
+    assert found.message == f"sessionStart: {wanted}"

@@ -14,6 +14,14 @@ PAIRS = [
         row("adBreakStart", "adStart", "play", "adComplete", "adBreakComplete"),
         row("adBreakStart", "adStart", "play", "adComplete", "adBreakComplete", "play"),
     ),
+    # In the gap of a break before its ad.
+    Pair(
+        "no-play",
+        row("adBreakStart", "play", "adStart", "adComplete", "adBreakComplete", "ping"),
+        row("adBreakStart", "adStart", "adComplete", "adBreakComplete", "play", "ping"),
+    ),
+    # In an ad outside a break.
+    Pair("no-play", row("adStart", "play", "adComplete", "ping"), row("adStart", "adComplete", "play", "ping")),
     Pair("no-play", row("ping"), Timeline().at(1, "ping")),
     Pair("no-play", row("ping"), row("pauseStart", "sessionEnd")),
     Pair("event-after-end", row("play", "sessionEnd", "ping", "ping"), row("play", "sessionEnd", "sessionEnd")),

@@ -11,6 +11,16 @@ def flood(step: float) -> Timeline:
     return timeline().at(1, "play").pings(10, 60, step)
 
 
+def between_ads(*event_types: str) -> Timeline:
+    """Pings a second apart in the gap between two ads of a break, or in content after it if it ends in the gap."""
+    played = row("adBreakStart", "adStart", "adComplete")
+    if event_types:
+        played.at(15.1, "adBreakComplete")
+    for event_type in event_types:
+        played.at(15.2, event_type)
+    return played.pings(16, 22, 1).at(23, "sessionEnd")
+
+
 PAIRS = [
     Pair("ping-gap", row("play").at(17.1, "ping"), row("play").at(17, "ping")),
     Pair("ping-gap", row("play").pings(25, 105, 20), row("play").pings(15, 105, 10)),
@@ -19,6 +29,7 @@ PAIRS = [
     Pair("ping-flood", row("play").at(15, "ping").at(15.5, "ping"), row("play").at(15, "ping").at(16, "ping")),
     Pair("ping-flood", flood(8), flood(9.5)),
     Pair("ping-flood", row("play").pings(10, 34, 8), row("play").pings(10, 26, 8)),
+    Pair("ping-flood", between_ads("play"), between_ads()),
     Pair(
         "ping-flood", row("play").pings(10, 40, 5), row("adBreakStart").at(6, "adStart", ad(length=60)).pings(7, 60, 1)
     ),

@@ -57,3 +57,21 @@ def test_a_states_update_is_named_once_a_session() -> None:
     ]
     assert (rule, severity) == ("states-update-undocumented", Severity.INFO)
     assert message.startswith("statesUpdate: only the overview of player states names this type")
+
+
+MUTES = [{"media.state.name": "mute"}]
+# Where the name of a state is at fault, the path leads to it; a statesUpdate has several.
+PATHS = [
+    (row("play", "stateEnd"), "state-not-open", "params.media.state.name"),
+    (row("play", "stateStart", "stateStart"), "state-already-open", "params.media.state.name"),
+    (row("play").at(9, "statesUpdate", {"statesEnd": MUTES}), "state-not-open", ""),
+    (row("stateStart").at(9, "statesUpdate", {"statesStart": MUTES}), "state-already-open", ""),
+    (states("full screen"), "state-name", "params.media.state.name"),
+    (states("wide screen"), "state-format", "params.media.state.name"),
+]
+
+
+@pytest.mark.parametrize(("played", "rule", "path"), PATHS, ids=[f"{rule} {path}" for _, rule, path in PATHS])
+def test_findings_on_names_have_the_path_of_the_name(played: Timeline, rule: str, path: str) -> None:
+    (result,) = played.audit()
+    assert [each.path for each in result.findings if each.rule == rule] == [path]

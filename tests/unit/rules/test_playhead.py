@@ -19,6 +19,24 @@ def in_ad(playhead: float) -> Timeline:
     return played.at(11, "ping", playhead=playhead).at(16, "adComplete", playhead=5).at(17, "adBreakComplete")
 
 
+def still(*, in_content: bool = False, outside_break: bool = False) -> Timeline:
+    """A playhead that stands still in content, in the gap between two ads of a break, or in an ad outside a break."""
+    played = timeline().at(0, "play").at(10, "ping", playhead=10)
+    if outside_break:
+        played.at(11, "adStart", ad(length=20), playhead=10)
+    elif not in_content:
+        played.at(11, "adBreakStart", playhead=10).at(12, "adStart", playhead=10).at(17, "adComplete", playhead=10)
+    for second in (18, 24, 30):
+        played.at(second, "ping", playhead=10)
+    if outside_break:
+        played.at(31, "adComplete", playhead=10)
+    elif not in_content:
+        played.at(31, "adStart", ad(2), playhead=10).at(36, "adSkip", playhead=10).at(
+            37, "adBreakComplete", playhead=10
+        )
+    return played.at(40, "sessionEnd", playhead=10)
+
+
 def paused(playhead: float, *, play: bool = False) -> Timeline:
     played = timeline().at(0, "play").at(5, "pauseStart")
     if play:
@@ -53,6 +71,8 @@ PAIRS = [
     Pair("playhead-frozen", frozen(11.5), frozen(10.5)),
     Pair("playhead-frozen", frozen(11.5), timeline().at(1, "pauseStart").at(6, "ping").at(12, "ping").at(18, "ping")),
     Pair("playhead-frozen", frozen(11.5), in_ad(5)),
+    Pair("playhead-frozen", still(in_content=True), still()),
+    Pair("playhead-frozen", still(in_content=True), still(outside_break=True)),
     Pair("playhead-in-ad", in_ad(9), in_ad(6)),
     Pair("playhead-paused", paused(9), paused(6)),
     Pair("playhead-paused", paused(30), paused(30, play=True)),
