@@ -82,7 +82,7 @@ class MetricsCalculator:
         if rejected or self._state.life is Life.ENDED:
             return
         if self._day and playhead is not None:
-            playhead = self._day.unwrap(playhead, ts or self._now or 0)
+            playhead = self._day.unwrap(playhead, (self._now or 0) if ts is None else ts)
         self._rest.note(event, playhead, stalls=self._stalls.is_stalled)
         if self.closed or self._has_expired(ts):
             return

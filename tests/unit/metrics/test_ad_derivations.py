@@ -99,6 +99,29 @@ GAPS = [
     case("a gap of 250 ms", *two_ads(250), content_time_spent=10.0, ad_time_spent=10.0, media_time_spent=20.0),
     # One millisecond more, and all of it is content: 10 + 0.251.
     case("a gap of 251 ms", *two_ads(251), content_time_spent=10.251, ad_time_spent=10.0, media_time_spent=20.251),
+    # A second of content in the break before its first ad; the gap between the ads is short all the same: 10 + 1.
+    case(
+        "content, then a short gap",
+        *two_ads(100)[:3],
+        at(11, "adStart", 11, AD),
+        at(16, "adComplete", 11),
+        at(16.1, "adStart", 11, AD),
+        at(21.1, "adComplete", 11),
+        at(21.1, "adBreakComplete", 11),
+        content_time_spent=11.0,
+        ad_time_spent=10.0,
+    ),
+    # 100 ms from the last ad to the end of the break are the break's, too, and 300 ms are content.
+    *(
+        case(
+            f"{gap_ms} ms to the end of the break",
+            *two_ads(100)[:5],
+            at(15 + gap_ms / 1000, "adBreakComplete", 10),
+            content_time_spent=10.0 if gap_ms == 100 else 10.3,
+            ad_time_spent=5.0,
+        )
+        for gap_ms in (100, 300)
+    ),
 ]
 NEVER_CLOSED = (
     start(),
@@ -132,6 +155,14 @@ OPEN_BREAKS = [
         ad_starts=1,
         ad_completes=1,
         chapter_time_spent=15.0,
+    ),
+    case(
+        "the same, where gaps in breaks are no content",
+        # It is not in a gap that content plays, but in a break that is none: 24 as at first.
+        *NEVER_CLOSED,
+        assume="break-gap=excluded",
+        content_time_spent=24.0,
+        ad_starts=0,
     ),
     case(
         "a late end closes the break",
@@ -183,6 +214,49 @@ OPEN_BREAKS = [
         content_time_spent=10.0,
         ad_starts=0,
         content_starts=1,
+    ),
+    case(
+        "a play after the ad, and the viewer leaves at once",
+        # The play alone shows that content goes on: the ad's 4 s and half a second more.
+        start(),
+        at(0, "adBreakStart", 0, PAIR),
+        at(0, "adStart", 0, AD),
+        at(4, "adComplete"),
+        at(4, "play"),
+        at(4.5, "sessionEnd"),
+        content_time_spent=4.5,
+        ad_starts=0,
+    ),
+    case(
+        "another ad in a break that content went on in",
+        # 24 s as above, and the second ad's 3 s.
+        *NEVER_CLOSED,
+        at(24, "adStart", 20, AD),
+        at(27, "adComplete", 20),
+        at(27, "sessionEnd", 20),
+        content_time_spent=27.0,
+        ad_starts=0,
+    ),
+    case(
+        "an ad that moves the playhead is not content that goes on",
+        # content 0-10, ad 4: the playhead of its end is where it rests.
+        *NEVER_CLOSED[:-2],
+        at(14, "adComplete", 14),
+        at(15, "sessionEnd", 14),
+        ad_time_spent=4.0,
+        ad_starts=1,
+    ),
+    case(
+        "ads without a playhead, and content that goes on",
+        # The first playhead after them is 10, and 20 is beyond it: content 10 + 4 + 5 + 10 = 29.
+        *NEVER_CLOSED[:2],
+        at(10, "adBreakStart", None, POD),
+        at(10, "adStart", None, AD),
+        at(14, "adComplete", None),
+        at(19, "ping", 10),
+        at(29, "ping", 20),
+        content_time_spent=29.0,
+        ad_starts=0,
     ),
 ]
 EARLY = [

@@ -213,6 +213,23 @@ RESUMES = [
         content_resumes=1,
     ),
     case(
+        "a second pauseStart goes on with the pause",
+        start(),
+        *pause_of(19),
+        at(10 + 20 * MINUTE, "pauseStart", 10),
+        at(10 + 29 * MINUTE, "ping", 50),
+        at(10 + 31 * MINUTE, "play", 50),
+        content_resumes=1,
+    ),
+    case(
+        "a play after the end",
+        start(),
+        *pause_of(5),
+        at(10 + 6 * MINUTE, "sessionEnd", 10),
+        at(10 + 40 * MINUTE, "play", 10),
+        content_resumes=0,
+    ),
+    case(
         "two pauses of 20 minutes",
         start(),
         *pause_of(20),
@@ -256,11 +273,12 @@ def test_the_audience_of_a_live_day_is_exact_to_a_millionth(length: float, secon
     ("delivery", "downloaded"),
     [
         ({"call": Call.DOWNLOADED, "in_array": True}, "true"),
+        ({"call": Call.DOWNLOADED, "in_array": False}, "true"),
         ({"call": Call.SESSION, "in_array": True}, "true"),
         ({"call": Call.SESSION, "in_array": False}, None),
     ],
 )
-def test_what_came_in_one_array_is_downloaded(delivery: dict[str, Any], downloaded: str | None) -> None:
+def test_what_came_to_downloaded_or_in_an_array_is_downloaded(delivery: dict[str, Any], downloaded: str | None) -> None:
     events = [msgspec.structs.replace(one, **delivery) for one in (start(), at(0, "play"), at(9, "ping", 9))]
     values = calculate(events)
 
