@@ -35,7 +35,9 @@ WIDE_TABLE = 120
 
 def render_text(report: Report, style: TextStyle) -> str:
     """Render the report as text."""
-    parts: list[RenderableType] = [safe_text(headline(report), "dim"), Text()]
+    parts: list[RenderableType] = [safe_text(headline(report), "dim")]
+    parts += [safe_text(f"  {name}", "dim") for name in report["recordings"] if style.verbose]
+    parts.append(Text())
     parts += [*session_parts(report, style), *total_parts(report, style), *rule_parts(report, style)]
     if style.verbose:
         parts += [part for session in report["sessions"] for part in metric_parts(session)]

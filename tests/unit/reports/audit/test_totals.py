@@ -129,6 +129,15 @@ def test_every_session_names_its_files(width: int) -> None:
     assert row[0].startswith("a  ")
 
 
+def test_all_recordings_are_listed_also_those_without_sessions() -> None:
+    report = build_report(results(), recordings=["one.jsonl", "two.jsonl", "nothing.jsonl"])
+
+    assert report["recordings"] == ["one.jsonl", "two.jsonl", "nothing.jsonl"]
+    assert "  nothing.jsonl\n" in render_text(report, TextStyle(80, verbose=True))
+    assert "nothing.jsonl" not in render_text(report, TextStyle(80))
+    assert "<li>nothing.jsonl</li>" in render_html(report, [Detail()] * 3)
+
+
 def test_the_page_has_totals_date_and_files() -> None:
     report = build_report(results(), date=datetime(2026, 11, 29, 18, 30, tzinfo=UTC))
     page = render_html(report, [Detail()] * 3)
