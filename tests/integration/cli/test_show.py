@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from msgspec import structs
 
 from support import reports
 from support.sessions import Timeline, make_exchange
@@ -12,6 +13,8 @@ from tapehead.auditor.recordings_audit import audit
 from tapehead.cli.app import run
 from tapehead.protocol.exchange import Entry, encode
 from tapehead.protocol.routes import Call
+from tapehead.reports.json_output import render_json
+from tapehead.reports.show.json_show import body_object
 from tapehead.reports.show.recorded_calls import CallFilter, calls_by_session
 from tapehead.reports.show.text import format_body, render_calls, render_sessions
 from tapehead.reports.terminal_text import TextStyle
@@ -93,7 +96,7 @@ def test_retries_have_numbers_too() -> None:
 def test_the_events_of_an_array_are_calls_of_their_own() -> None:
     bodies = [
         reports.event(0, "sessionStart", 0, reports.START | {"media.downloaded": True}),
-        reports.event(1, "play"),
+        reports.event(1, "play", params={"odd": 1}),
         reports.event(9, "sessionEnd", 8),
     ]
     exchange = make_exchange("/api/v1/downloaded", bodies, call=Call.DOWNLOADED, sid=None, status=201)
@@ -102,6 +105,11 @@ def test_the_events_of_an_array_are_calls_of_their_own() -> None:
 
     assert [(call.number, call.name) for call in calls] == [(0, "sessionStart"), (1, "play"), (2, "sessionEnd")]
     assert orjson.loads(calls[1].body) == bodies[1]
+    assert ["unknown-parameter" in {finding.rule for finding in call.findings} for call in calls] == [
+        False,
+        True,
+        False,
+    ]
 
 
 # ---- Widths ----
@@ -155,10 +163,28 @@ def test_bodies_are_printed_below_their_calls(recording: Path, capsys: Captured)
     assert "answered" not in text
 
 
+def test_answers_and_bodies_that_were_not_saved_are_told() -> None:
+    """A ping whose answer has a body, and one whose bodies the exporter did not save."""
+    refused = make_exchange("/api/v1/sessions/s1/events", {"eventType": "ping"}, status=400)
+    assert refused.response
+    refused = structs.replace(refused, response=refused.response.with_content(b'{"error": 1}'))
+    lost = make_exchange("/api/v1/sessions/s1/events", b"")
+    assert lost.response
+    unsaved = structs.replace(lost.request, saved=False), structs.replace(lost.response, saved=False)
+    lost = structs.replace(lost, request=unsaved[0], response=unsaved[1])
+    entries = [Entry(line, each, "r.jsonl") for line, each in enumerate([refused, lost], start=1)]
+    text = render_calls([("", calls_by_session(entries, [])["s1"])], TextStyle(80), with_bodies=True)
+
+    assert '    answered:\n    {\n      "error": 1\n    }\n' in text
+    assert "    sent: (not saved)\n    answered: (not saved)\n" in text
+
+
 def test_a_body_is_printed_as_it_was_sent() -> None:
     assert format_body(b'{"a":1.0,"a":1e3}') == '{\n  "a": 1.0,\n  "a": 1e3\n}'
     assert format_body(b'{"eventType": ') == '{"eventType": '
     assert format_body(b"\xff") == "\ufffd"
+    assert '{"a":1e3,"a":1.0}' in render_json({"body": body_object(b'{"a":1e3,"a":1.0}')})
+    assert body_object(b"\xff") == "\ufffd"
 
 
 def test_filters_select_calls_of_all_sessions(recording: Path, capsys: Captured) -> None:

@@ -26,6 +26,10 @@ def test_texts_are_cut_first() -> None:
     assert told([NAMES, COUNTS], 13) == ["name    count", "a lon…  1,234", "b           7"]
 
 
+def test_of_several_texts_the_widest_is_cut() -> None:
+    assert told([column("a", "short", least=2), NAMES], 14)[1] == "short  a long…"
+
+
 def test_of_a_path_the_end_stays() -> None:
     assert told([NAMES._replace(keeps_end=True)], 6)[1] == "… name"
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from support import reports
+from support.sessions import make_exchange
+from tapehead.protocol.routes import Call
 from tapehead.reports.audit.baseline import count_known, mark_new, parse_baseline, render_baseline
 from tapehead.reports.audit.html_report import Detail, render_html
 from tapehead.reports.audit.json_report import Report, fails, locate_findings
@@ -101,6 +103,19 @@ def test_another_ad_of_the_session_is_new() -> None:
 
     assert new_in(breaks({"odd": 1}, {}), breaks({"odd": 1}, {})) == []
     assert new_in(breaks({"odd": 1}, {}), breaks({}, {"odd": 1})) == [("unknown-parameter", "adBreakStart")]
+
+
+def test_the_place_in_an_array_does_not_matter() -> None:
+    """A downloaded session, which comes as one array: the same mistake one element later."""
+
+    def downloaded(*events: reports.Body) -> Report:
+        start = reports.event(0, "sessionStart", 0, reports.START | {"media.downloaded": True})
+        bodies = [start, *events, reports.event(40, "sessionEnd", 33)]
+        return reports.report_of([make_exchange("/api/v1/downloaded", bodies, call=Call.DOWNLOADED, status=201)])
+
+    base = downloaded(odd(17))
+    assert any(each.finding["path"] == "[1].params.odd" for each in locate_findings(base))
+    assert new_in(base, downloaded(reports.event(12, "play", 5), odd(21))) == []
 
 
 def test_a_line_of_the_file_is_one_identity_sorted() -> None:

@@ -92,9 +92,16 @@ def test_fingerprints_outlive_wording_recordings_and_ids() -> None:
 def test_fingerprints_are_those_of_earlier_versions() -> None:
     """Literal values: code-scanning services keep them, so none may change, whatever the report's order."""
     report = reports.report_of(reports.faulty("a"), reports.faulty("b"))
+    report["sessions"].reverse()
     found = [(each["ruleId"], each["partialFingerprints"]) for each in results(report)]
+    first = next(each for each in results(report) if each["ruleId"] == "ad-outside-break")
 
     assert [mark["tapeheadFinding/v1"] for rule, mark in found if rule == "ad-outside-break"] == PINNED
+    assert first["locations"][0]["physicalLocation"]["region"]["startLine"] == min(
+        each["locations"][0]["physicalLocation"]["region"]["startLine"]
+        for each in results(report)
+        if each["ruleId"] == "ad-outside-break"
+    )
     assert all(set(mark) == {"tapeheadFinding/v1"} and len(mark["tapeheadFinding/v1"]) == 32 for _, mark in found)
 
 

@@ -7,10 +7,12 @@ import pytest
 
 from support import reports
 from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import Outcome
 from tapehead.protocol.exchange import Entry, Severity
 from tapehead.reports.audit.html_report import Detail, render_html
 from tapehead.reports.audit.json_report import build_report, locate_findings, session_of
 from tapehead.reports.audit.text_report import render_text
+from tapehead.reports.audit.totals import build_totals
 from tapehead.reports.report_formats import Order
 from tapehead.reports.terminal_text import TextStyle
 
@@ -62,19 +64,40 @@ def test_groups_stand_by_time_where_sessions_do() -> None:
     assert [session["id"] for session in report["sessions"]] == ["a", "b", "c"]
 
 
+def fake(player: str, errors: int, outcome: Outcome = Outcome.ENDED, time: float = 0.0) -> dict[str, Any]:
+    """A session as `build_totals` needs it."""
+    (session,) = map(session_of, reports.results_of(clip("s", 1, 0)))
+    findings = [{"severity": "error"}] * errors
+    metrics = session["metrics"] | {"content_time_spent": time}
+    return session | {"player": player, "findings": findings, "outcome": outcome, "metrics": metrics}
+
+
+def test_groups_are_sorted_by_their_sums() -> None:
+    """The worst session is one of the tv player, the most errors are of the web player."""
+    sessions = [fake("tv", 2), fake("web", 1), fake("web", 1), fake("web", 1)]
+
+    assert [row["name"] for row in build_totals(sessions, Order.WORST)["players"]] == ["web", "tv"]
+    assert [row["name"] for row in build_totals(sessions, Order.TIME)["players"]] == ["tv", "web"]
+
+
+def test_results_that_are_no_sessions_are_not_counted_as_such() -> None:
+    sessions = [fake("tv", 0), fake("tv", 1, Outcome.LATE_EVENTS), fake("tv", 1, Outcome.NONE)]
+    overall = build_totals(sessions, Order.WORST)["overall"]
+
+    assert (overall["sessions"], overall["errors"], overall["events"]) == (1, 2, 9)
+
+
+def test_sums_keep_milliseconds_and_no_more() -> None:
+    summed = build_totals([fake("tv", 0, time=0.1), fake("tv", 0, time=0.2004)], Order.WORST)["overall"]["metrics"]
+
+    assert summed["content_time_spent"] == 0.3
+
+
 def test_points_in_time_and_averages_have_no_sum() -> None:
     summed = build_report(results())["totals"]["overall"]["metrics"]
 
-    assert not {"time_to_start", "average_bitrate", "content_segment"} & set(summed)
+    assert not {"time_to_start", "seconds_since_last_call", "average_bitrate", "content_segment"} & set(summed)
     assert {"media_time_spent", "ad_starts", "estimated_streams", "average_minute_audience"} <= set(summed)
-
-
-def test_late_events_and_calls_outside_sessions_are_no_sessions() -> None:
-    preflight = [reports.exchange("nobody", b"{", 5, 400)]
-    report = reports.report_of(clip("a", 8, 0), preflight)
-
-    assert report["totals"]["overall"]["sessions"] == report["summary"]["sessions"]
-    assert sum(row["events"] for row in report["totals"]["players"]) == report["summary"]["events"]
 
 
 def test_sums_beyond_exact_integers_can_be_written() -> None:

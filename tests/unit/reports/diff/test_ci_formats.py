@@ -7,10 +7,10 @@ from xml.etree.ElementTree import Element, fromstring
 import jsonschema_rs
 import pytest
 
-from support.diff_variants import compare, play, without
+from support.diff_variants import altered, compare, play, without
 from support.junit_schema import violations_in
 from support.sarif_schema import official_schema
-from support.sessions import BEGIN_MS, Timeline, make_exchange, mix
+from support.sessions import BEGIN_MS, Timeline, ad, make_exchange, mix
 from tapehead.comparison.differences import Change, Diff, Verdict
 from tapehead.protocol.routes import Call
 from tapehead.reports.diff.junit_diff import render_junit
@@ -101,6 +101,13 @@ def test_a_difference_is_a_result_at_its_event() -> None:
     }
     assert {each["ruleId"] for each in told} >= {"session-missing", "session-added", "event-missing", "finding-new"}
     assert len(told) == 2 + sum(1 for _ in found().all_differences())
+
+
+def test_a_difference_of_two_events_is_at_the_new_one() -> None:
+    found = compare(play(sid="old"), play(altered("adStart", ad(1) | {"media.ad.name": "Soap"}), sid="new"))
+    (added,) = (each for each in results(found) if each["ruleId"] == "parameter-added")
+
+    assert added["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] == "new/adStart"
 
 
 def test_no_difference_is_no_result() -> None:
