@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tapehead.auditor.coverage import Coverage
 from tapehead.auditor.effective_settings import lines_in_force
+from tapehead.auditor.received_events import recorded_schemas
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.scenario_catalog import find_scenario
@@ -26,6 +27,7 @@ from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
 from tapehead.recording.paths import check_outputs, name_of
 from tapehead.recording.reader import RecordingReader
+from tapehead.recording.stored_schemas import stored_schemas
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.audit.csv_tables import render_findings, render_sessions
@@ -186,7 +188,9 @@ def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSet
     """
     with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
         entries = results.keep_bodies(reader.entries(show))
-        for result in audit(entries, settings, measure=partial(calculate, assume=assumptions)):
+        # What an endpoint accepts does not depend on when its schemas were fetched.
+        schemas = recorded_schemas(entry.exchange for entry in stored_schemas(reader.files, warn))
+        for result in audit(entries, settings, schemas, partial(calculate, assume=assumptions)):
             results.add(result)
     if not reader.exchanges:
         raise RecordingError("nothing to audit: no recording could be read")

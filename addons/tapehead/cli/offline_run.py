@@ -18,6 +18,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.interop.reader import open_recordings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.paths import check_outputs, private
+from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.redaction.redactor import Redactor
 from tapehead.replay.index import build_index, schemas_of
@@ -163,11 +164,14 @@ class EngineRun:
             except OSError as error:
                 raise _summary_error(settings.summary, error) from error
         entries = reader.by_file() if settings.recordings else {}
+        stored = [entry.exchange for entry in stored_schemas(reader.files, warn)]
+        if len(entries) > 1:  # they are no calls of players, which might be missed
+            entries = {path: each for path, each in entries.items() if path.name != STORED_NAME}
         self.recordings = tuple(entries)
         self.names = tuple(map(str, entries))
         self._index = build_index(entries.values())
         self._replayer: Replayer | None = None
-        schemas = schemas_of(self._index)
+        schemas = schemas_of(self._index, stored)
         engine: Engine
         if settings.recordings:
             redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)

@@ -32,8 +32,8 @@ class Target(NamedTuple):
     prefix: str
 
 
-def parse_target(url: str) -> Target:
-    """Return the target that `--to URL` names.
+def parse_target(url: str, option: str = "--to") -> Target:
+    """Return the target that `--to URL` names, or another option.
 
     Raises:
         UsageError: it is not an http or https URL.
@@ -44,7 +44,7 @@ def parse_target(url: str) -> Target:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-        raise UsageError(f"invalid --to '{url}': expected an http or https URL, such as {_EXAMPLE_URL}")
+        raise UsageError(f"invalid {option} '{url}': expected an http or https URL, such as {_EXAMPLE_URL}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     prefix = parts.path.rstrip("/").removesuffix(API_PATH)
     return Target(f"reverse:{parts.scheme}://{host}{f':{port}' if port else ''}", prefix)

@@ -1,9 +1,11 @@
-"""The command `schema`."""
+"""The command `schema`: its options. Fetching is in `schema_run`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.text import nearest
@@ -16,11 +18,28 @@ def schema(
     settings: Annotated[
         bool, typer.Option("--settings", allow_from_autoenv=False, help="Print the JSON Schema of tapehead.toml.")
     ] = False,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="URL", help="Fetch this endpoint's schemas, and store them."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where to store them; by default recordings/schemas.jsonl."),
+    ] = None,
 ) -> None:
-    """Print the JSON Schema of an event type, as the endpoint serves it.
+    """Print the JSON Schema of an event type, as the endpoint serves it, or fetch those of an endpoint.
 
     Example: tapehead schema sessionStart
     """
+    if from_ is not None:
+        if event_type or settings:
+            raise UsageError("--from fetches the schemas of all event types; leave the others out")
+        from tapehead.cli.schema_run import fetch
+        from tapehead.recording.stored_schemas import STORED_NAME
+
+        raise typer.Exit(fetch(from_, out or Path("recordings") / STORED_NAME, warn))
+    if out:
+        raise UsageError("--out needs --from URL; it names where fetched schemas are stored")
     import orjson
 
     from tapehead.cli.option_defaults import SCHEMA_ASSET

@@ -136,12 +136,17 @@ def is_ping(call: RecordedCall) -> bool:
     return event_type_of(call.key.event_type).repeats
 
 
-def schemas_of(index: RecordingIndex) -> Schemas:
-    """Return the schemas for a replay: the last usable ones that were recorded, for other event types the built-in."""
+def schemas_of(index: RecordingIndex, stored: Iterable[Exchange] = ()) -> Schemas:
+    """Return the schemas for a replay: the last usable ones that were recorded, for other event types the built-in.
+
+    Args:
+        index: the index.
+        stored: exchanges of the schema call that count before those of the index.
+    """
     found: list[tuple[str, Schema]] = []
-    for call in chain.from_iterable(index.schemas.values()):
+    for exchange in chain(stored, (call.exchange for call in chain.from_iterable(index.schemas.values()))):
         with suppress(ValueError):
-            found += filter(None, [served_schema(call.exchange)])
+            found += filter(None, [served_schema(exchange)])
     return Schemas.usable(found)
 
 

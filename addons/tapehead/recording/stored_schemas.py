@@ -1,0 +1,41 @@
+"""Schemas of an endpoint that `tapehead schema --from` stored beside recordings.
+
+They are a recording of schema calls, in a file of a name of its own: in the folder of a recording, it says what the
+endpoint accepts of all its events, whenever it was fetched.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tapehead.errors import RecordingError
+from tapehead.protocol.exchange import Entry
+from tapehead.protocol.routes import Call
+from tapehead.recording.reader import read_recording
+
+STORED_NAME = "schemas.jsonl"
+
+
+def read_stored(path: Path) -> list[Entry]:
+    """Return the exchanges of a file of stored schemas.
+
+    Raises:
+        RecordingError: it cannot be read, or has other calls than those of schemas.
+    """
+    entries = [item for item in read_recording(path) if isinstance(item, Entry)]
+    if any(entry.exchange.call is not Call.SCHEMA for entry in entries):
+        raise RecordingError(f"'{path}' is a recording with other calls; name a file for schemas alone with --out")
+    return entries
+
+
+def stored_schemas(recordings: Iterable[Path], warn: Callable[[str], None]) -> list[Entry]:
+    """Return the schemas that are stored in the folders of some recordings; `warn` gets why a file is not used."""
+    entries: list[Entry] = []
+    for folder in dict.fromkeys(path.parent for path in recordings):
+        path = folder / STORED_NAME
+        if not path.is_file():
+            continue
+        try:
+            entries += read_stored(path)
+        except RecordingError as error:
+            warn(f"stored schemas are not used: {error}")
+    return entries
