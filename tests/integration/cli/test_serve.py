@@ -266,15 +266,6 @@ def test_a_recorded_schema_takes_precedence(tmp_path: Path) -> None:
 # ---- The back end's clock ----
 
 
-def until_closed(player: httpx.Client, sid: str, event_type: str) -> float:
-    """Send the same event until it is a 410; the seconds that this took."""
-    began = time.monotonic()
-    while send(player, sid, event_type, 5) != 410:
-        assert time.monotonic() - began < TIMEOUT_SECONDS
-        time.sleep(0.05)
-    return time.monotonic() - began
-
-
 def test_the_timeouts_pass_by_the_scaled_clock() -> None:
     """600 times as fast, ten minutes of silence are a second and thirty without movement are three."""
     with running("serve", "-q", "--time-scale", "600") as opened, httpx.Client(base_url=opened.url) as player:

@@ -272,6 +272,7 @@ NAMED: list[tuple[dict[str, Any], list[str]]] = [
     ({"allOf": [{"properties": {"params": {"required": ["a"]}}}, {"$ref": "#/allOf/0"}]}, ["a"]),
     ({"anyOf": [{"properties": {"params": {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}}}]}, ["a", "b"]),
     ({"if": {}, "then": {"properties": {"params": {"required": ["a"]}}}, "else": True}, ["a"]),
+    ({"if": {}, "then": True, "else": {"properties": {"params": {"required": ["b"]}}}}, ["b"]),
     ({"not": {"properties": {"params": {"required": ["a"]}}}}, []),
     ({"properties": {"params": False, "qoeData": {"required": ["a"]}}}, []),
     ({"$ref": "#"}, []),

@@ -306,6 +306,19 @@ def test_a_session_that_was_silent_for_days_is_late() -> None:
     assert rules_of([late]) == ["expired-idle"]
 
 
+def test_of_ended_sessions_the_one_that_ended_first_is_closed_first() -> None:
+    """s1's two minutes are over when s3 plays, those of s2 are not: its late ping is part of it."""
+    first = Timeline(sid="s1").start().at(1, "play").at(10, "sessionEnd")
+    second = Timeline(sid="s2").start().at(2, "play").at(100, "sessionEnd")
+    third = Timeline(sid="s3", begin_ms=BEGIN_MS + 140_000).start().at(1, "play").at(5, "sessionEnd")
+    late = Timeline(sid="s2").at(150, "ping", status=410)
+    driver = RecordingsAudit()
+    early, _ = feed(driver, mix(first, second, third, late))
+    results = [*early, *driver.close()]
+    assert [(result.id, result.events) for result in early] == [("s1", 3)]
+    assert [(result.id, result.events) for result in results] == [("s1", 3), ("s2", 4), ("s3", 3)]
+
+
 # ---- Schemas ----
 
 

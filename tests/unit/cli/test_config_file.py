@@ -279,6 +279,7 @@ def test_expect_wins_over_the_settings_event_type_by_event_type(folder: Path) ->
 
 WRONG: list[tuple[str, object, str]] = [
     ("x.json", {"pley": {}}, "--expect: x.json: pley is no event type; did you mean play?"),
+    ("play.json", {"$schema": "x", "play": {}}, "--expect: play.json: $schema is no event type"),
     ("x.json", {"play": {}, "pong": {}}, "--expect: x.json: pong is no event type; did you mean ping?"),
     ("x.json", {"play": []}, "--expect: x.json: play: expected a JSON Schema, which is an object"),
     ("x.json", {}, "--expect: x.json: it holds no JSON Schema; expected an object, a schema or event types"),

@@ -15,7 +15,7 @@ from support.exchanges import START, exchange, request, response, start, start_w
 from tapehead.protocol.content_coding import encode_content
 from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
 from tapehead.protocol.messages import Response
-from tapehead.protocol.parameters import PARAMETERS
+from tapehead.protocol.parameters import PARAMETERS, PLACEHOLDER
 from tapehead.redaction.identifiers import PERSON_HEADERS, IdentifyingKeys, redact_body
 from tapehead.redaction.redactor import PREFIX, Redactor
 
@@ -132,9 +132,15 @@ def test_identifiers_are_told_unescaped() -> None:
     assert _identifiers(content) == ['ü"', "b", "17"]
 
 
-@given(st.text(), st.binary(min_size=1))
+@given(st.text(min_size=1), st.binary(min_size=1))
 def test_a_value_has_one_pseudonym_with_a_key(value: str, key: bytes) -> None:
-    assert Redactor(key).pseudonym(value) == Redactor(key).pseudonym(value)
+    pseudonym = Redactor(key).pseudonym(value)
+    assert Redactor(key).pseudonym(value) == pseudonym
+    if value.isascii() and value.isdigit():
+        assert re.fullmatch(rf"[0-9]{{{len(value)}}}", pseudonym)
+    elif not PLACEHOLDER.fullmatch(value):
+        assert re.fullmatch(r"pseudonym-[0-9a-f]{16}", pseudonym)
+        assert Redactor(key).pseudonym(pseudonym) == pseudonym
 
 
 def test_other_values_and_keys_have_other_pseudonyms() -> None:

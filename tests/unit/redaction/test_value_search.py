@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tapehead.redaction.value_search import MOST_SPELT, MOST_VALUES, Search, replace, replace_cut, search_for
 
+MAIL_17 = "jane.doe-17@example.com"
 MAIL, LONG, PLAIN = "jane.doe@example.com", "sample-player", "player"
 SEARCH = search_for([MAIL, LONG, PLAIN])
 
@@ -51,6 +52,15 @@ def test_a_value_is_found_in_every_spelling(how: str) -> None:
     assert everywhere(f"visitor {spelt}, {spelt}!") == "visitor *, *!"
     assert SEARCH.value_of(f' "{spelt}" '.encode()) == MAIL
     assert SEARCH.among(spelt.encode()) is not None
+
+
+@pytest.mark.parametrize("values", [["jane.doe-17", MAIL_17], [MAIL_17, "jane.doe-17"]])
+@pytest.mark.parametrize("spell", [str, quote, percent])
+def test_of_values_within_one_another_the_longest_is_replaced(values: list[str], spell: Callable[[str], str]) -> None:
+    spelt = f"a={spell(MAIL_17)}&b={spell('jane.doe-17')}&c"
+
+    found = replace(spelt.encode(), search_for(values).likely, lambda value: f"<{value}>").decode()
+    assert found == f"a=<{MAIL_17}>&b=<jane.doe-17>&c"
 
 
 @pytest.mark.parametrize("value", ["Jürgen Müller 7", "ユーザー番号 7", "O'Neil + 7", 'a "b" \\7', "😀 smile 7"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.sessions import BEGIN_MS, START, Timeline, entries, make_exchange, mix, run
@@ -126,6 +127,15 @@ SOUND = {
     ),
     "after a 404": lambda: (session("a").at(10, "ping", status=404), session("b", 11).pings(10, 60)),
     "after a 410": lambda: (session("a").at(10, "ping", status=410), session("b", 11).pings(10, 60)),
+    "after a day": lambda: (session("a").pings(300, 24 * 3600 + 300, 300), session("b", 24 * 3600 + 320)),
+    "pings after the end, which is a mistake of its own": lambda: (
+        session("a").pings(10, 20).at(21, "sessionEnd").pings(40, 60),
+        session("b", 22, **NEXT).pings(10, 60),
+    ),
+    "a single ping after the next item plays": lambda: (
+        session("a").pings(10, 20).at(23, "ping").at(35, "ping"),
+        session("b", 20, **NEXT).pings(10, 60),
+    ),
     "a start that was refused": lambda: (
         session("a").pings(10, 60).at(61, "sessionEnd"),
         Timeline(sid=None, visitor=ECID, begin_ms=BEGIN_MS + 25_000).start(status=500),
@@ -191,6 +201,22 @@ def test_pings_of_a_session_that_was_paused_may_be_those_of_another_tab() -> Non
     assert (severity, index) == (Severity.INFO, 5)
     assert message.startswith("ping: the player has been playing session b for 7.8 s, yet pings of this session, ")
     assert "which was paused or buffering, go on" in message
+
+
+def test_pings_beside_two_other_sessions_are_one_finding() -> None:
+    parts = session("a").pings(10, 110), session("b", 15, **NEXT).at(9, "sessionEnd"), session("c", 30, id="news-3")
+    assert found(*parts) == STRAY
+
+
+def test_a_session_that_closes_early_has_its_finding() -> None:
+    """The same id is issued again, which closes the first session while it is still watched."""
+    again = Timeline(sid="b", begin_ms=BEGIN_MS + 60_000, visitor=ECID[::-1]).start().at(1, "play")
+    results = run(mix(session("a").pings(10, 20), session("b", 25).pings(10, 20), again))
+    assert [(one.id, one.line, [each.rule for each in one.findings if each.rule in OURS]) for one in results] == [
+        ("b", 5, ["session-restarted"]),
+        ("a", 1, []),
+        ("b", 9, []),
+    ]
 
 
 def test_a_row_of_restarts_is_a_finding_each() -> None:
@@ -262,6 +288,14 @@ def test_clients_differ_by_suite_player_and_visitor(key: str) -> None:
     assert client(start_exchange()) != client(start_exchange(**{key: "another"}))
 
 
+def test_clients_differ_by_device_and_endpoint() -> None:
+    start = start_exchange()
+    phone = start.request.with_headers([*start.request.headers, ("User-Agent", "phone")])
+    staging = start.request.with_url(start.request.url.replace("https://", "https://staging."))
+    for request in (phone, staging):
+        assert client(msgspec.structs.replace(start, request=request)) not in (client(start), None)
+
+
 def test_sessions_without_a_visitor_id_are_compared_with_no_other() -> None:
     def nobody(sid: str, second: float) -> Timeline:
         part = Timeline(sid=sid, begin_ms=BEGIN_MS + second * 1000)
@@ -293,7 +327,7 @@ def test_a_finding_is_reported_while_the_session_goes_on() -> None:
         driver.add(entry)
         if proven is None and any(each.rule in OURS for each in reported):
             proven = entry.exchange.started[:19]
-    assert proven == "2026-11-23T10:02:35"
+    assert proven == "2026-11-23T10:01:35"
     assert [each.rule for each in reported if each.rule in OURS] == ["session-restarted"]
 
 

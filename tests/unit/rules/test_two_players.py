@@ -22,7 +22,12 @@ ONE_PAUSED = tabs((10, 10), (14, 300), (20, 20), (24, 300), (30, 30), (34, 300),
 REWATCHED = tabs((10, 10), (20, 320), (30, 330), (40, 10), (50, 20), (60, 30))
 TO_AND_FRO = tabs((10, 100), (20, 10), (30, 100), (40, 10), (50, 100), (60, 10))
 SCRUBBED = tabs((10, 10), (10.5, 300), (11, 10.5), (11.5, 301), (12, 11), (12.5, 302), (20, 310), (30, 320))
+# A second look at the other place, long after, is no return.
+LONG_BETWEEN = tabs(*((second, second if second % 100 else second + 300) for second in range(10, 700, 10)))
+TWICE = tabs((10, 10), (20, 320), (30, 30), (40, 340), (50, 350), (60, 360))
 PAIRS = [
+    Pair("two-players", BOTH_PLAY, LONG_BETWEEN),
+    Pair("two-players", BOTH_PLAY, TWICE),
     Pair("two-players", BOTH_PLAY, ONE_SEEK),
     Pair("two-players", ONE_PAUSED, REWATCHED),
     Pair("two-players", BOTH_PLAY, SCRUBBED),
