@@ -6,6 +6,7 @@ It takes as long as the longest timeline, 88 s: a recording is to look like life
 """
 
 import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +18,8 @@ from support.faulty_session import MISTAKES, Mistake
 from support.paths import RECORDINGS_FOLDER
 from support.processes import running
 from support.timelines import TIMELINES
-from tapehead.demo.timelines import Step, bodies
+from tapehead.demo.timelines import START, Step, bodies
+from tapehead.protocol.keys import ECID
 from tapehead.protocol.routes import sid_of_location
 
 RECORDINGS = RECORDINGS_FOLDER
@@ -26,12 +28,13 @@ BASE_URL = "http://example.hb-api.omtrdc.net/api/v1/sessions"
 JSON = {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": "sample-html5-api-player"}
 
 
-def play_timeline(player: httpx.Client, steps: tuple[Step, ...]) -> None:
-    """Send a timeline in real time."""
+def play_timeline(player: httpx.Client, steps: tuple[Step, ...], visitor: str) -> None:
+    """Send a timeline in real time, as a visitor of its own: sessions of one visitor would be told to overlap."""
     began, sid = time.time(), None
     for step, body in zip(steps, bodies(steps, round(began * 1000)), strict=True):
         time.sleep(max(0.0, began + step.at - time.time()))
-        answer = post(player, sid, orjson.dumps(body))
+        content = orjson.dumps(body).replace(START[ECID].encode(), visitor.encode())
+        answer = post(player, sid, content)
         sid = sid or sid_of_location(answer.headers.get("Location"))
 
 
@@ -69,7 +72,10 @@ def make(name: str, steps: Any) -> None:
         mode = f"upstream:{endpoint.url}"
         with running("record", "--mode", mode, "--out", out, "--overwrite", "-q") as proxy:
             with httpx.Client(proxy=proxy.url) as player:
-                (play_mistakes if name == "mistakes" else play_timeline)(player, steps)
+                if name == "mistakes":
+                    play_mistakes(player, steps)
+                else:
+                    play_timeline(player, steps, f"{zlib.crc32(name.encode()):038d}")
             proxy.stop()
     print(f"made {out.name}: {len(out.read_bytes().splitlines())} exchanges")
 

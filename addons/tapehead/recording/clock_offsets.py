@@ -100,6 +100,11 @@ class ClockComparison:
             self._part *= 2
             self._sessions = {sid: kept for sid, kept in self._sessions.items() if self._is_taken(sid)}
 
+    @property
+    def sessions(self) -> int:
+        """The number of sessions that are kept."""
+        return len(self._sessions)
+
     def _is_taken(self, session: str) -> bool:
         return zlib.crc32(session.encode("utf-8", "surrogatepass")) % self._part == 0
 

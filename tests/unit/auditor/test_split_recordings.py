@@ -16,8 +16,11 @@ from support.session_strategies import record, rename, sessions, told
 from support.sessions import BEGIN_MS, Timeline, entries, run
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import Outcome, SessionResult
+from tapehead.protocol.clock_reading import ClockReading
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Exchange, encode, format_time
+from tapehead.recording import clock_offsets
+from tapehead.recording.clock_offsets import ClockComparison
 from tapehead.recording.reader import RecordingReader
 
 SOME = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -181,6 +184,58 @@ def test_a_player_that_sets_its_clock_is_no_offset(tmp_path: Path) -> None:
     warnings: list[str] = []
     read(write_parts(tmp_path, timeline.exchanges, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
     assert warnings == []
+
+
+def test_recorders_whose_sessions_do_not_agree_are_left_alone(tmp_path: Path) -> None:
+    """Of five sessions, each says another offset: their players' clocks were set, not the recorders'."""
+    exchanges, homes = [], []
+    for number in range(5):
+        session = Timeline(sid=f"s{number}", begin_ms=BEGIN_MS + number * 3_600_000).row("play").pings(15, 65)
+        for place, exchange in enumerate(session.exchanges):
+            homes.append(int(place > 3))
+            exchanges.append(shift(exchange, 10 * number * homes[-1]))
+    warnings: list[str] = []
+    read(write_parts(tmp_path, exchanges, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
+    assert warnings == []
+
+
+def test_a_clock_that_a_player_set_long_before_the_next_file_is_no_offset(tmp_path: Path) -> None:
+    timeline = Timeline().row("play").pings(15, 65)
+    for second in range(75, 400, 10):
+        timeline.at(second, "ping", ts=second + 40)
+    homes = [int(number > len(timeline.exchanges) - 5) for number in range(len(timeline.exchanges))]
+    warnings: list[str] = []
+    read(write_parts(tmp_path, timeline.exchanges, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
+    assert warnings == []
+
+
+def test_sessions_beyond_those_that_are_kept_are_taken_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_offsets, "MOST_SESSIONS", 40)
+    comparison = ClockComparison()
+    for recording, ahead in (("a", 0), ("b", 7000)):
+        for number in range(1000):
+            for ts in range(0, 100_000, 10_000):
+                comparison.add(recording, ClockReading(f"s{number}", "", ts + ahead + 20, ts))
+    assert {name: offset.ms for (name, _), offset in comparison.offsets().items()} == {"b": 7000}
+    assert 0 < comparison.sessions <= 40
+
+
+def test_sources_of_one_recording_are_recorders_too(tmp_path: Path) -> None:
+    """Two proxies, of which each has its own clock, in two files; one proxy is in both."""
+    timeline = Timeline().row("play").pings(15, 105)
+    sources = ["one", "two"]
+    recorded = [
+        msgspec.structs.replace(shift(each, 25 * (number % 2)), source=sources[number % 2])
+        for number, each in enumerate(timeline.exchanges)
+    ]
+    homes = [int(number > 7) for number in range(len(recorded))]
+    warnings: list[str] = []
+    results = read(write_parts(tmp_path, recorded, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
+    assert [line.removeprefix(str(tmp_path)) for line in warnings] == [
+        f"/a.jsonl from two: clock 25 s ahead of {tmp_path}/a.jsonl from one; corrected",
+        f"/b.jsonl: clock 25 s ahead of {tmp_path}/a.jsonl; corrected",
+    ]
+    assert reported(results) == reported(run(timeline.exchanges))
 
 
 def test_offsets_are_found_through_a_third_recorder(tmp_path: Path) -> None:
