@@ -17,6 +17,7 @@ from tapehead.auditor.results import EventRef, Outcome, SessionFinding, SessionR
 from tapehead.auditor.settings import AuditSettings, Policy
 from tapehead.protocol import keys
 from tapehead.protocol.backend_limits import Timeouts
+from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import Call
@@ -148,7 +149,7 @@ class SessionEvaluation:
                         if finding.rule in self._once:
                             continue
                         self._once.add(finding.rule)
-                    message = f"{finding.message} {place_in_session(event, self._events[0].ts)}"
+                    message = with_place(finding.message, event, self._events[0].ts)
                     self._add(finding.rule, finding.severity, message, finding.path, event, received)
             self._has_wrong_unit = any(finding.rule == TIMESTAMP_UNIT.id for finding in received.findings)
         else:
@@ -166,11 +167,11 @@ class SessionEvaluation:
             event = hit.event
             self._has_expired = self._has_expired or hit.rule in (EXPIRED_IDLE, EXPIRED_STALLED)
             prefix = f"[{event.index}]." if event.in_array and hit.path else ""
-            message = f"{hit.message}{self._refusals.explain(hit)} {place_in_session(event, checks.first_ts)}"
+            message = with_place(f"{hit.message}{self._refusals.explain(hit)}", event, checks.first_ts)
             self._add(hit.rule.id, hit.severity, message, f"{prefix}{hit.path}", self._events[event.index], event)
         checks.hits.clear()
         for finding, event, received in self._refusals.release(checks, self._frontier_ms):
-            message = f"{finding.message} {place_in_session(event, checks.first_ts)}"
+            message = with_place(finding.message, event, checks.first_ts)
             self._add(finding.rule, finding.severity, message, finding.path, event, received)
 
     def _take_outside_hits(self, checks: SessionChecks) -> None:
@@ -179,7 +180,7 @@ class SessionEvaluation:
             place = hit.event.recording, hit.event.line
             event = next((event for event in self._events if (event.recording, event.line) == place), None)
             if event:
-                message = f"{hit.message} {place_in_session(event, checks.first_ts)}"
+                message = with_place(hit.message, event, checks.first_ts)
                 self._add(hit.rule.id, hit.severity, message, hit.path, event, event)
                 self._outside.remove(hit)
 
@@ -269,8 +270,14 @@ def arrival_order(received: ReceivedEvent) -> tuple[bool, float, int]:
     return not received.opens_session, event.arrived_ms if event else 0, (event.order or 0) if event else 0
 
 
-def place_in_session(event: Event, begun: int | None) -> str:
-    """Return an event's place in its session, for the end of a message."""
-    if event.ts is None or begun is None:
-        return f"(event {event.index})"
-    return f"(event {event.index}, {(event.ts - begun) / 1000:.1f} s in)"
+def with_place(message: str, event: Event, begun: int | None) -> str:
+    """Return a message with the number, type and time of its event, by which `show` lists it.
+
+    Args:
+        message: what is wrong; most messages name the type of the event.
+        event: the event.
+        begun: the first ts of the session, milliseconds since 1970.
+    """
+    named = f" {event.type}" if event.type in EVENT_TYPES and event.type not in message else ""
+    time = "" if event.ts is None or begun is None else f", {(event.ts - begun) / 1000:.1f} s in"
+    return f"{message} (event {event.index}{named}{time})"

@@ -224,5 +224,5 @@ def test_an_answer_whose_body_was_not_saved_is_judged_by_its_head() -> None:
     (result,) = run([sent])
 
     assert [finding.message for finding in result.findings if finding.rule == "rejected"] == [
-        "the endpoint answered 400 (event 0, 0.0 s in)"
+        "the endpoint answered 400 (event 0 sessionStart, 0.0 s in)"
     ]

@@ -29,7 +29,7 @@ def test_a_call_in_flight_as_the_session_closes_may_be_refused(status: int, arri
 def test_a_call_that_was_answered_before_the_end_may_not_be_refused() -> None:
     played = row("play").at(9.9, "ping", arrives=9.91, status=410, elapsed_ms=20).at(10, "sessionEnd", arrives=10)
     (found,) = findings(played)
-    assert (found.rule, found.message) == ("rejected", "the endpoint answered 410 (event 2, 9.9 s in)")
+    assert (found.rule, found.message) == ("rejected", "the endpoint answered 410 (event 2 ping, 9.9 s in)")
 
 
 def test_an_event_after_the_end_has_the_answer_as_a_detail() -> None:
