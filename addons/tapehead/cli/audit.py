@@ -34,7 +34,9 @@ def _list_scenarios(names: list[str] | None) -> list[str] | None:
     return names
 
 
-Recordings = Annotated[list[str], typer.Argument(metavar="RECORDING", help="Recordings, folders, or - for stdin.")]
+Recordings = Annotated[
+    list[str], typer.Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
+]
 Formats = Annotated[
     list[Format] | None,
     typer.Option(

@@ -12,7 +12,7 @@ from tapehead.replay.on_miss import OnMiss
 
 
 def replay(
-    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING", help="Recordings, folders, or - for stdin.")],
+    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING", help="Recordings, HARs, folders, or -.")],
     mode: option_types.Mode = None,
     endpoint: option_types.Endpoints = None,
     allow: option_types.Allow = None,

@@ -15,7 +15,10 @@ from tapehead.replay.on_miss import OnMiss
 def serve(
     recordings: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RECORDING", help="Recordings, folders, or - for stdin; none to simulate the endpoint."),
+        typer.Argument(
+            metavar="RECORDING",
+            help="Recordings, HAR or flow files, folders, or - for stdin; none to simulate the endpoint.",
+        ),
     ] = None,
     on_miss: option_types.Miss = OnMiss.SIMULATE,
     fault: option_types.Faults = None,

@@ -9,7 +9,9 @@ from tapehead.cli import option_types
 
 
 def show(
-    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="A recording or folder, or - for stdin.")],
+    recording: Annotated[
+        Path, typer.Argument(metavar="RECORDING", help="A recording, HAR or flow file, a folder, or - for stdin.")
+    ],
     sid: Annotated[
         str | None, typer.Argument(metavar="SESSION", help="A session id, or its first characters; - for none.")
     ] = None,

@@ -5,7 +5,6 @@ Colours are left out where the output is not a terminal, or NO_COLOR is set.
 
 import os
 import queue
-import re
 import shutil
 import sys
 import textwrap
@@ -19,9 +18,10 @@ import typer
 from tapehead.answers import Answer, Outcome
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.messages import Request, Response
-from tapehead.protocol.routes import PATHS, allowed_method, find_call, find_route, sid_of_location
+from tapehead.protocol.near_calls import near_path_hint
+from tapehead.protocol.routes import find_call, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, named_event
-from tapehead.text import count_of, escape_controls, http_url, nearest
+from tapehead.text import count_of, escape_controls, http_url
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 # Lines that may wait for a terminal that takes none, such as one in a stopped window.
@@ -29,8 +29,6 @@ MOST_WAITING = 10_000
 SHORT_SID = 8
 INDENT = 10
 MIN_WIDTH = 40
-# Parts of paths that are meant for the API: its version, or one of its nouns.
-_LIKE_THE_API = re.compile(r"/api/|sessions?\b|/events?$|downloaded", re.IGNORECASE)
 
 
 def lines_of(exchange: Exchange, width: int | None = None) -> Iterator[str]:
@@ -81,18 +79,6 @@ def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], 
         show(note)
     for host, port in dict.fromkeys(addresses):
         show(f"listening on {http_url(host, port)}")
-
-
-def near_path_hint(method: str, path: str) -> str:
-    """Return a hint at the call that an unmatched request was probably meant to be; empty if it resembles none."""
-    path = path.partition("?")[0]
-    if route := find_route(path):
-        return f"wrong method {method}; did you mean {allowed_method(route.call)}?"
-    if not _LIKE_THE_API.search(path):
-        return ""
-    # The path as the documentation writes it: from /api on, with {sid} for what stands for a session id.
-    documented = re.sub(r"(/sessions?/)[^/]+(?=/)", r"\1{sid}", path[max(path.lower().rfind("/api/"), 0) :])
-    return "not a Media Collection call" + (nearest(documented, PATHS) or f"; the API has {', '.join(PATHS)}")
 
 
 def unmatched_line(method: str, path: str, status: int, hint: str) -> str:

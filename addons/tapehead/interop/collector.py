@@ -100,10 +100,13 @@ class CallCollector:
             port: the host's port.
             counts: whether it went to the endpoint, whatever the host's name is.
         """
-        route = find_call(method, target)
-        if route and (counts or any(self._endpoints.has(host, port) for host in hosts)):
+        route, is_endpoint = find_call(method, target), counts or any(self._endpoints.has(host, port) for host in hosts)
+        if route and is_endpoint:
             return route
-        self._elsewhere_in_file.add(method, target, hosts[0], port)
+        if is_endpoint:
+            self._elsewhere_in_file.add_to_endpoint(method, target)
+        else:
+            self._elsewhere_in_file.add(method, target, hosts[0], port)
         self.others += 1
         return None
 
@@ -174,7 +177,7 @@ class CallCollector:
         where = f"among {count_of(self._number, 'request')} in {self._file}"
         if similar := ", ".join(self._elsewhere_in_file.similar_hosts):
             return f"no call to the endpoint {where}, but similar ones to {similar}; {self._hint}"
-        if lines := self._elsewhere_in_file.other_protocol_lines():
+        if lines := [*self._elsewhere_in_file.near_lines(), *self._elsewhere_in_file.other_protocol_lines()]:
             return f"no Media Collection call {where}; {lines[0]}"
         malformed = f", {self._malformed_in_file} of them malformed" if self._malformed_in_file else ""
         return f"no Media Collection call {where}{malformed}; save the traffic while the player plays"
@@ -201,6 +204,6 @@ class CallCollector:
             lines.append(f"the exporter did not save {bodies}; those calls are read without; record with tapehead")
         if similar := ", ".join(self.elsewhere.similar_hosts):
             lines.append(f"calls to {similar} are left out; {self._hint}")
-        for line in (*lines, *self.elsewhere.other_protocol_lines()):
+        for line in (*lines, *self.elsewhere.near_lines(), *self.elsewhere.other_protocol_lines()):
             self._warn(line)
         return [call._replace(exchange=exchange) for call, exchange in zip(calls, exchanges, strict=True)]

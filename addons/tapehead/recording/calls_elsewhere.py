@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from tapehead.protocol.near_calls import near_path_hint
 from tapehead.protocol.other_protocols import OtherProtocol, protocol_of_host, protocol_of_request
 from tapehead.protocol.routes import find_call
 from tapehead.text import count_of, escape_controls
@@ -23,6 +24,7 @@ class CallsElsewhere:
         self.requests = 0
         self._similar: Counter[str] = Counter()
         self._tunnels: Counter[str] = Counter()
+        self._near: Counter[str] = Counter()
         self._others: dict[OtherProtocol, Counter[str]] = {protocol: Counter() for protocol in OtherProtocol}
 
     def add(self, method: str, target: str, host: str, port: int) -> None:
@@ -33,6 +35,12 @@ class CallsElsewhere:
         elif protocol := protocol_of_request(host, target):
             _count(self._others[protocol], name_of_host(host, port))
 
+    def add_to_endpoint(self, method: str, target: str) -> None:
+        """Count a request to the endpoint that is no call, and which call it was meant to be."""
+        self.requests += 1
+        if hint := near_path_hint(method, target):
+            _count(self._near, hint)
+
     def add_tunnel(self, host: str, port: int) -> None:
         """Count a tunnel that was not opened."""
         _count(self._tunnels, name_of_host(host, port))
@@ -42,6 +50,7 @@ class CallsElsewhere:
         self.requests += other.requests
         self._similar += other._similar
         self._tunnels += other._tunnels
+        self._near += other._near
         for protocol, counter in other._others.items():
             self._others[protocol] += counter
 
@@ -49,6 +58,13 @@ class CallsElsewhere:
     def similar_hosts(self) -> list[str]:
         """Hosts that got requests like calls, the most frequent first, each with the number of requests."""
         return _names(self._similar)
+
+    def near_lines(self) -> list[str]:
+        """Return a line for each of the most frequent mistakes in requests to the endpoint."""
+        return [
+            f"{count_of(count, 'request')} to the endpoint left out: {hint}"
+            for hint, count in self._near.most_common(MOST_NAMED)
+        ]
 
     def other_protocol_lines(self) -> list[str]:
         """Return a line for each other protocol in which calls came by."""

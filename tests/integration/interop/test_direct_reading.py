@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_every_command_reads_a_file_as_if_it_had_been_imported(form: str, capsys
         assert run(["show", path]) == 0
         assert run(["show", path, "s1"]) == 0
         told = capsys.readouterr()
-        outputs.append((told.out.replace(path, "FILE"), told.err))
+        outputs.append((re.sub(r", [-\d]+ [:\d]+ UTC", "", told.out.replace(path, "FILE"), count=1), told.err))
 
     assert outputs[0] == outputs[1]
     assert "completed" in outputs[0][0]
@@ -261,6 +262,35 @@ def test_calls_elsewhere_are_said_beside_those_that_are_read(capsys: pytest.Capt
     sessions, (line,) = audited(capsys, "a.har")
     assert sessions == {"s1": 4}
     assert line.startswith("tapehead: heartbeats of an older media SDK came by (company.hb.omtrdc.net (1)), ")
+
+
+ENDPOINT = "https://company.hb-api.omtrdc.net"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "hint"),
+    [
+        ("PUT", "/api/v1/sessions", "wrong method PUT; did you mean POST?"),
+        ("POST", "/api/v1/session", "not a Media Collection call; did you mean /api/v1/sessions?"),
+        (
+            "POST",
+            "/api/v1/sessions/jane/event?x=y",
+            "not a Media Collection call; did you mean /api/v1/sessions/{sid}/events?",
+        ),
+    ],
+)
+def test_near_misses_at_the_endpoint_are_told(
+    method: str, path: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    near = entry(ENDPOINT + path, request={"method": method})
+    Path("a.har").write_bytes(har(*orjson.loads(har_of(CALLS))["log"]["entries"], near, near))
+    Path("b.har").write_bytes(har(near, entry(f"{ENDPOINT}/crossdomain.xml")))
+    line = f"2 requests to the endpoint left out: {hint}"
+
+    assert audited(capsys, "a.har") == ({"s1": 4}, [f"tapehead: {line}"])
+    assert run(["import", "b.har"]) == 2
+    told = f"no Media Collection call among 2 requests in b.har; {line.replace('2 requests', '1 request')}"
+    assert capsys.readouterr().err == f"tapehead: {told}\n"
 
 
 def test_the_real_url_of_a_roku_is_within_the_path(capsys: pytest.CaptureFixture[str]) -> None:
