@@ -320,7 +320,9 @@ class Replayer:
     ) -> Answer:
         """Answer with a recorded response, which names the called host alone; `sid` is that of a session it opens."""
         response, took = call.exchange.response, call.exchange.elapsed_ms
-        if response:
+        if response is None and call.exchange.closed_by == "client":  # no failure of the endpoint
+            response, note = self._endpoint.answer(request, now), f"{note}; simulated, since the recorded client left"
+        elif response:
             response = renew(response, request, now, sid)
             response, rewrites = self._rewriter.rewrite(response, request.url, request.header("Origin"))
             self._stats.rewrite(rewrites)

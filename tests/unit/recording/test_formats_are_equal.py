@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.exchanges import Player, entries, exchange, request, response, session
+from support.exchanges import Player, Step, entries, event, exchange, request, response, sent, session
 from support.paths import DATA, RECORDINGS_FOLDER
 from tapehead.auditor.recordings_audit import audit
 from tapehead.comparison.compare import diff
-from tapehead.protocol.exchange import Exchange, Finding, Severity, decode, encode
+from tapehead.protocol.exchange import ClosedBy, Exchange, Finding, Severity, decode, encode
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
@@ -22,7 +22,12 @@ from tapehead.replay.index import build_index
 from tapehead.replay.replayer import Replayer
 
 SAMPLES = sorted(RECORDINGS_FOLDER.glob("*.jsonl"))
-STEPS = [(1.0, 0.0, "play", {}), (11.0, 10.0, "ping", {}), (21.0, 20.0, "pauseStart", {}), (22.0, 20.0, "play", {})]
+STEPS: list[Step] = [
+    (1.0, 0.0, "play", {}),
+    (11.0, 10.0, "ping", {}),
+    (21.0, 20.0, "pauseStart", {}),
+    (22.0, 20.0, "play", {}),
+]
 
 
 def in_format_1(made: Exchange) -> bytes:
@@ -70,6 +75,17 @@ def test_the_replay_answers_the_same() -> None:
 
     assert answers[0] == answers[1]
     assert answers[0][1:] == [204] * 4
+
+
+@pytest.mark.parametrize(("closed_by", "status"), [("client", 204), ("endpoint", 0), (None, 0)])
+def test_a_client_that_left_is_not_replayed_as_a_failure(closed_by: ClosedBy | None, status: int) -> None:
+    last = msgspec.structs.replace(sent("s1", event("sessionEnd", 20, 30), 30, answered=None), closed_by=closed_by)
+    player = Player(Replayer(build_index([entries([*session("s1", STEPS), last])]), Schemas(), random_bytes=bytes))
+    player.open()
+    player.play(STEPS)
+
+    assert player.send("sessionEnd", 20, 30) == status
+    assert ("the recorded client left" in player.answer.note) == (closed_by == "client")
 
 
 HEADERS = st.lists(st.tuples(st.text(st.characters(max_codepoint=255)), st.text(st.characters(max_codepoint=255))))
