@@ -27,7 +27,7 @@ def schema(
         typer.Option("--out", metavar="FILE", help="Where to store them; by default recordings/schemas.jsonl."),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of an event type, as the endpoint serves it, or fetch those of an endpoint.
+    """Print the JSON Schema of an event type, or fetch an endpoint's.
 
     Example: tapehead schema sessionStart
     """

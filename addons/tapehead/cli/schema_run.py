@@ -70,7 +70,7 @@ def fetch(url: str, out: Path, warn: Callable[[str], None], *, timeout_seconds: 
     write(out, [kept[name] for name in EVENT_TYPES if name in kept])
     count = count_of(len(fetched), "schema")
     typer.echo(
-        f"stored {count} of {endpoint} in '{out}', which audit, replay and serve use for recordings in its folder"
+        f"stored {count} of {endpoint} in '{out}'; audit, replay and serve use them for recordings in its folder"
     )
     if before:
         report(before, fetched)
