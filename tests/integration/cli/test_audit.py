@@ -177,7 +177,10 @@ def test_a_folder_without_recordings_is_told(tmp_path: Path, good: Path, capsys:
     empty.mkdir()
 
     assert run(["audit", str(empty), str(good)]) == 0
-    assert capsys.readouterr().err == f"tapehead: there is no recording (*.jsonl, *.jsonl.zst) in {empty}\n"
+    assert (
+        capsys.readouterr().err
+        == f"tapehead: there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in {empty}\n"
+    )
     assert run(["audit", str(empty)]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "tapehead: nothing to audit: no recording could be read"
 

@@ -27,7 +27,7 @@ def test_texts_are_cut_first() -> None:
 
 
 def test_of_several_texts_the_widest_is_cut() -> None:
-    assert told([column("a", "short", least=2), NAMES], 14)[1] == "short  a long…"
+    assert told([column("a", "short", "", least=2), NAMES], 14)[1] == "short  a long…"
 
 
 def test_of_a_path_the_end_stays() -> None:
