@@ -119,13 +119,14 @@ def check_places(session: SessionView, report: Report) -> StepCheck:
             wrong = (
                 "" if not recorded or step.before.in_chapter else _start_message(event, offset, length, origin, slack)
             )
-            if known and known.offset != offset:
+            twice_named = known is not None and known.offset != offset
+            if known and twice_named:
                 message = f"chapterStart: params.{keys.CHAPTER_INDEX} is {format_number(index or 0)}, as that of event"
                 message += f" {known.event.index} with another offset; expected another for each chapter"
                 twice.add(CHAPTER_MISMATCH.hit(event, message, f"params.{keys.CHAPTER_INDEX}"))
             elif wrong:
                 elsewhere.add(CHAPTER_MISMATCH.hit(event, wrong, f"params.{keys.CHAPTER_OFFSET}"))
-            fits = recorded and not wrong and is_chapter_length(session, length)
+            fits = recorded and not (wrong or twice_named) and is_chapter_length(session, length)
             chapter = _Chapter(event, offset, length, fits)
             if len(chapters) < _MOST_CHAPTERS:
                 chapters.setdefault(index, chapter)
@@ -156,10 +157,10 @@ def _end_message(chapter: _Chapter, event: Event, slack: float) -> str:
     began, ended, offset, length = chapter.event.playhead, event.playhead, chapter.offset, chapter.length
     if not chapter.fits or began is None or ended is None or offset is None or length is None:
         return ""
-    played = ended - began
-    fits = abs(played - length) <= slack or abs(ended - offset - length) <= slack
+    # A seek enters a chapter behind its offset.
+    wanted = (offset if began > offset + slack else began) + length
     # A playhead that went back and a length of milliseconds are other mistakes.
-    if fits or played < 0 or is_thousandfold(length, played):
+    if abs(ended - wanted) <= slack or ended < began or is_thousandfold(length, ended - began):
         return ""
     message = f"chapterComplete: the chapter of event {chapter.event.index} ends at playhead {format_number(ended)}"
-    return f"{message}; expected {format_number(offset + length)}, its offset and its length, or chapterSkip"
+    return f"{message}; expected {format_number(wanted)} after its length, or chapterSkip"

@@ -18,9 +18,11 @@ def paused(*events: str, hold: str = "pauseStart") -> Timeline:
     return played.at(35, "ping").at(36, "sessionEnd")
 
 
-def preroll(seconds: float, playhead: float = 0, **params: Any) -> Timeline:
+def preroll(seconds: float, playhead: float = 0, origin: float = 0, **params: Any) -> Timeline:
     """Return a session whose break begins so many seconds after its first play."""
-    opened = Timeline().start(**params).at(1, "play", playhead=0).at(1 + seconds, "adBreakStart", playhead=playhead)
+    opened = (
+        Timeline().start(**params).at(1, "play", playhead=origin).at(1 + seconds, "adBreakStart", playhead=playhead)
+    )
     return opened.at(1.1 + seconds, "adStart", playhead=playhead).at(6.1 + seconds, "adComplete", playhead=playhead)
 
 
@@ -79,6 +81,7 @@ PAIRS = [
     Pair("play-before-preroll", preroll(2), preroll(2.01)),
     Pair("play-before-preroll", preroll(0.1), preroll(1.9, playhead=1.9)),
     Pair("play-before-preroll", preroll(0.1), row("adBreakStart", "adStart", "play", "adComplete", "adBreakComplete")),
+    Pair("play-before-preroll", preroll(0.1, 300, 300), preroll(0.1, 300, 299.8)),
     # A break in mid-content, after a pause.
     Pair(
         "play-before-preroll",

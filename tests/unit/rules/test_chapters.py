@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.rule_pairs import Pair, check_family, row
-from support.sessions import CHAPTER, Timeline, run
+from support.sessions import BEGIN_MS, CHAPTER, Timeline, run
 from tapehead.rules import chapters
 
 
@@ -43,6 +43,11 @@ PAIRS = [
     Pair("chapter-mismatch", chapter(22.1, 30, 20, 50), chapter(22, 28, 20, 50)),
     Pair("chapter-mismatch", chapter(0, 20, 0, 22.1), chapter(0, 20, 0, 22)),
     Pair("chapter-mismatch", chapter(0, 20, 0, 17.9), chapter(0, 20, 0, 18)),
+    # The length counts from where the chapter began.
+    Pair("chapter-mismatch", chapter(18, 30, 20, 52.1), chapter(18, 30, 20, 52)),
+    Pair("chapter-mismatch", chapter(22, 24, 20, 46.1), chapter(22, 24, 20, 46)),
+    # A playhead that went back is another mistake.
+    Pair("chapter-mismatch", chapter(0, 20, 0, 40), chapter(20, 20, 20, 0)),
     # Who resumes in mid-chapter.
     Pair("chapter-mismatch", chapter(0, 20, 500, 520), chapter(400, 150, 500, 550, resumes=True)),
     Pair("chapter-mismatch", chapter(400, 97.9, 500, 500, resumes=True), chapter(400, 98, 500, 500, resumes=True)),
@@ -82,6 +87,20 @@ def test_every_rule_is_tried_and_has_the_grade_of_the_catalogue() -> None:
     check_family(chapters, PAIRS)
 
 
+def test_chapters_without_offset_length_or_playhead_are_not_judged() -> None:
+    for key in ("media.chapter.offset", "media.chapter.length"):
+        params = {name: value for name, value in CHAPTER.items() if name != key}
+        played = (
+            Timeline().start().at(1, "play").at(1.1, "chapterStart", params).at(11, "ping").at(18, "chapterComplete")
+        )
+        assert "chapter-mismatch" not in played.rules()
+    start = {"eventType": "chapterStart", "playerTime": {"ts": BEGIN_MS + 2000}, "params": CHAPTER}
+    played = (
+        Timeline().start().at(1, "play").raw(start, arrived_ms=BEGIN_MS + 2005).at(11, "ping").at(18, "chapterComplete")
+    )
+    assert "chapter-mismatch" not in played.rules()
+
+
 def test_messages_of_places_name_what_is_sent_and_what_is_wanted() -> None:
     (result,) = run(
         chapters_of((1, 0, 20, 10, 30), (2, 30, 20, 30, 60), (3, 60, 20, 60, 90)).at(92, "sessionEnd").exchanges
@@ -94,6 +113,6 @@ def test_messages_of_places_name_what_is_sent_and_what_is_wanted() -> None:
     )
     (result,) = run(chapter(0, 20, 0, 40).at(42, "sessionEnd").exchanges)
     assert [each.message for each in result.findings if each.rule == "chapter-mismatch"] == [
-        "chapterComplete: the chapter of event 2 ends at playhead 40; expected 20, its offset and its length, or "
+        "chapterComplete: the chapter of event 2 ends at playhead 40; expected 20 after its length, or "
         "chapterSkip (event 3, 41.0 s in)"
     ]

@@ -48,10 +48,12 @@ PAIRS = [
     Pair("playhead-unit", playing(300_000, 310_000, length=600), playing(300, 310, length=600)),
     # Content of three hours may be sought in by 10000 seconds once, not twice.
     Pair("playhead-unit", playing(0, 10_000, 20_000, length=40_000), playing(0, 10_000, 10_010, length=40_000)),
+    Pair("playhead-unit", playing(0, 10_002, length=10_000), playing(0, 10_001, length=10_000)),
     Pair("playhead-unit", playing(6001, length=60), playing(6000, length=60)),
     Pair("playhead-unit", playing(EPOCH, EPOCH + 10, **CHANNEL), playing(TEN, TEN + 10, **CHANNEL)),
     Pair("playhead-unit", playing(BEGIN_MS, BEGIN_MS + 10, length=600), playing(0, 10, length=600)),
     Pair("playhead-unit", playing(TEN * 1000, **CHANNEL), playing(TEN, **CHANNEL)),
+    Pair("playhead-unit", playing((TEN + QUARTER) * 1000, **CHANNEL), playing((TEN + QUARTER + 1) * 1000, **CHANNEL)),
     Pair("length-unit", playing(0, length=86401), playing(0, length=86399)),
     Pair("length-unit", playing(0, length=0), playing(0, length=1)),
     Pair("length-unit", playing(0, length=0), playing(0, length=0, contentType="live")),
@@ -170,6 +172,14 @@ def test_messages_show_digits_in_full(session: Timeline, message: str) -> None:
     (result,) = run(session.exchanges)
     found = [each.message for each in result.findings if each.rule in ("playhead-unit", "length-unit", "live-playhead")]
     assert [each.rpartition(" (event")[0] for each in found] == [message]
+
+
+@pytest.mark.parametrize("minutes", [16, 20, 30, 45, 61.1, 70, -70])
+def test_another_offset_is_no_time_zone(minutes: float) -> None:
+    (result,) = live(TEN + minutes * 60).audit()
+    (found,) = (each for each in result.findings if each.rule == "live-playhead")
+    assert found.severity is Severity.WARNING
+    assert "looks like" not in found.message
 
 
 @pytest.mark.parametrize(
