@@ -199,14 +199,16 @@ def test_recorders_whose_sessions_do_not_agree_are_left_alone(tmp_path: Path) ->
     assert warnings == []
 
 
-def test_a_clock_that_a_player_set_long_before_the_next_file_is_no_offset(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [0, 34])
+def test_a_clock_that_a_player_set_long_before_the_next_file_hides_no_offset(ahead: int, tmp_path: Path) -> None:
     timeline = Timeline().row("play").pings(15, 65)
     for second in range(75, 400, 10):
         timeline.at(second, "ping", ts=second + 40)
-    homes = [int(number > len(timeline.exchanges) - 5) for number in range(len(timeline.exchanges))]
+    homes = [int(number > len(timeline.exchanges) - 4) for number in range(len(timeline.exchanges))]
+    shifted = [shift(each, ahead * home) for each, home in zip(timeline.exchanges, homes, strict=True)]
     warnings: list[str] = []
-    read(write_parts(tmp_path, timeline.exchanges, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
-    assert warnings == []
+    read(write_parts(tmp_path, shifted, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
+    assert [line.count("34 s") for line in warnings] == ([1] if ahead else [])
 
 
 def test_sessions_beyond_those_that_are_kept_are_taken_in_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,10 @@ SOUND = {
         session("a").pings(10, 20).at(21, "sessionEnd").pings(40, 60),
         session("b", 22, **NEXT).pings(10, 60),
     ),
+    "pings after an end that came just after the next start": lambda: (
+        session("a").pings(10, 20).at(25, "sessionEnd").pings(40, 60),
+        session("b", 22, **NEXT).pings(10, 60),
+    ),
     "a single ping after the next item plays": lambda: (
         session("a").pings(10, 20).at(23, "ping").at(35, "ping"),
         session("b", 20, **NEXT).pings(10, 60),

@@ -3,7 +3,7 @@
 import pytest
 
 from support.rule_pairs import Pair, check_family, timeline
-from support.sessions import Timeline
+from support.sessions import Timeline, ad
 from tapehead.rules import two_players
 
 
@@ -25,7 +25,10 @@ SCRUBBED = tabs((10, 10), (10.5, 300), (11, 10.5), (11.5, 301), (12, 11), (12.5,
 # A second look at the other place, long after, is no return.
 LONG_BETWEEN = tabs(*((second, second if second % 100 else second + 300) for second in range(10, 700, 10)))
 TWICE = tabs((10, 10), (20, 320), (30, 30), (40, 340), (50, 350), (60, 360))
+# Two returns, a jump to a third place, and two returns between that and the second one.
+ELSEWHERE = tabs((8, 8), (16, 316), (24, 24), (32, 332), (40, 1000), (48, 348), (56, 1000), (64, 1008))
 PAIRS = [
+    Pair("two-players", BOTH_PLAY, ELSEWHERE),
     Pair("two-players", BOTH_PLAY, LONG_BETWEEN),
     Pair("two-players", BOTH_PLAY, TWICE),
     Pair("two-players", BOTH_PLAY, ONE_SEEK),
@@ -61,6 +64,15 @@ def test_ads_in_between_are_no_second_place() -> None:
         session.at(second + 4, "ping", playhead=5).at(second + 5, "adComplete", playhead=5)
         session.at(second + 5.1, "adBreakComplete", playhead=second).at(second + 5.2, "play", playhead=second)
         session.at(second + 10, "ping", playhead=second + 5)
+    assert "two-players" not in session.rules()
+
+
+def test_an_ads_own_playheads_are_no_second_place() -> None:
+    session = timeline().at(0.1, "play", playhead=0).at(10, "adBreakStart", playhead=10)
+    for number in range(4):
+        session.at(11 + 10 * number, "adStart", ad(number + 1, 9), playhead=10)
+        session.at(15 + 10 * number, "ping", playhead=300).at(20 + 10 * number, "adComplete", playhead=10)
+    session.at(51, "adBreakComplete", playhead=10).at(52, "play", playhead=10).at(60, "ping", playhead=18)
     assert "two-players" not in session.rules()
 
 
