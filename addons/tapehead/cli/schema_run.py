@@ -24,7 +24,7 @@ from tapehead.protocol.schema_changes import schema_changes
 from tapehead.protocol.schemas import Schema, served_schema
 from tapehead.recording.paths import private
 from tapehead.recording.stored_schemas import read_stored
-from tapehead.text import count_of, shorten
+from tapehead.text import count_of, format_number, shorten
 
 TIMEOUT_SECONDS = 10.0
 MOST_BYTES = 1_000_000
@@ -110,11 +110,11 @@ def fetch_one(url: str, order: int, timeout_seconds: float) -> Exchange:
     except urllib.error.HTTPError as error:
         status, headers, body = error.code, error.headers, error.read(MOST_BYTES)
     except TimeoutError as error:
-        raise UsageError(f"{url} did not answer within {timeout_seconds:g} s") from error
+        raise UsageError(f"{url} did not answer within {format_number(timeout_seconds)} s") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, TimeoutError):
-            raise UsageError(f"{url} did not answer within {timeout_seconds:g} s") from error
+            raise UsageError(f"{url} did not answer within {format_number(timeout_seconds)} s") from error
         why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
         raise UsageError(f"cannot fetch {url}: {shorten(why)}") from error
     kept = [(name, value) for name in _KEPT_HEADERS if (value := headers.get(name))]
