@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from tapehead.protocol.events import arrival_of
+from tapehead.protocol.events import IDENTITY_KEYS, arrival_of
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.keys import EVENT_TYPE, PARAMS, PLAYER_TIME
 from tapehead.protocol.messages import Request
@@ -70,9 +70,11 @@ def _key(exchange: Exchange) -> int:
 
 
 def _shape(request: Request) -> object:
-    """Return what pseudonyms leave of a body: type, time and place of an event, and the names of its parameters."""
+    """Return what pseudonyms leave of a body: type and time of an event, its parameters' names, and its content."""
     body = request.json()
     if not isinstance(body, dict):
         return request.content()
     params = body.get(PARAMS)
-    return str(body.get(EVENT_TYPE)), str(body.get(PLAYER_TIME)), (*sorted(params),) if isinstance(params, dict) else ()
+    params = params if isinstance(params, dict) else {}
+    content = [str(params.get(key)) for key in IDENTITY_KEYS]
+    return str(body.get(EVENT_TYPE)), str(body.get(PLAYER_TIME)), *sorted(params), *content

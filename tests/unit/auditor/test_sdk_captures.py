@@ -9,10 +9,12 @@ import pytest
 from support.paths import DATA
 from support.sessions import BEGIN_MS, make_exchange, of_bodies, run
 from support.timelines import TIMELINES
+from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import Outcome
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.routes import Call, find_call, location_of
+from tapehead.recording.reader import read_recordings
 
 CAPTURES = sorted((DATA / "captures").glob("*.jsonl"))
 
@@ -53,6 +55,35 @@ def test_captures_have_no_error_and_no_warning(path: Path) -> None:
         },
     }[path.stem]
     assert len(result.findings) == len({each.rule for each in result.findings})
+
+
+# The findings in sessions of an honest player on the vendor's SDKs, by SDK and session, in which an auditor finds more
+# than a moment of equal timestamps. `buffer` begins to play and to buffer in one millisecond, and the order decides;
+# the time to start of `qoe-error` is in seconds on the one SDK, and changes on the other.
+ONE_MOMENT = {("equal-timestamps", Severity.INFO)}
+SDK_FINDINGS = {
+    "javascript-sdk-3.1.0": {
+        "buffer": {("equal-timestamps", Severity.WARNING)},
+        "qoe-error": ONE_MOMENT | {("time-to-start-grows", Severity.INFO)},
+        "leave-silent": ONE_MOMENT | {("session-not-closed", Severity.INFO)},
+    },
+    "chromecast-sdk-3.0.3": {
+        "buffer": {("equal-timestamps", Severity.WARNING)},
+        "qoe-error": ONE_MOMENT | {("time-to-start-grows", Severity.WARNING)},
+        "leave-silent": ONE_MOMENT | {("session-not-closed", Severity.INFO)},
+    },
+}
+
+
+@pytest.mark.parametrize("sdk", SDK_FINDINGS)
+def test_sessions_of_a_vendors_sdk_have_no_false_alarm(sdk: str) -> None:
+    results = list(audit(read_recordings([DATA / "sdk_sessions" / f"{sdk}.jsonl.zst"])))
+
+    assert len(results) == 22
+    for result in results:
+        found = {(each.rule, each.severity) for each in result.findings}
+        assert found == SDK_FINDINGS[sdk].get(str(result.id), ONE_MOMENT), result.id
+        assert len(result.findings) == len(found)
 
 
 @pytest.mark.parametrize("number", TIMELINES)

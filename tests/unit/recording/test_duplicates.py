@@ -63,6 +63,13 @@ def test_calls_that_differ_are_not_equal(other: Exchange) -> None:
     assert kept(("a", PING), ("b", other)) == ["a", "b"]
 
 
+def test_two_players_that_are_refused_in_one_millisecond_are_two() -> None:
+    starts = [opened("s1", start_with({"media.id": content})) for content in ("episode-1", "episode-2")]
+    refused = [msgspec.structs.replace(each, session=None, response=None, error="refused") for each in starts]
+
+    assert kept(("a", refused[0]), ("b", refused[1])) == ["a", "b"]
+
+
 def test_pseudonyms_and_the_precision_of_times_make_no_difference() -> None:
     stored = opened("s1", start_with({"visitor.marketingCloudUserId": "a pseudonym"}))
     exact = msgspec.structs.replace(stored, started=stored.started.replace("000Z", "789Z"))
