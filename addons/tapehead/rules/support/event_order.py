@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from tapehead.protocol.events import Event
+from tapehead.protocol.events import Event, in_flight_together
 from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, Step, advance
 
 WINDOW_MS = 5000
@@ -124,4 +124,4 @@ def _overtakes(event: Event, other: Event) -> bool:
 
 def _is_same_moment(event: Event, other: Event) -> bool:
     """Return whether two events have one ts, and their requests were under way together."""
-    return event.ts == other.ts and other.arrived_ms < event.answered_ms
+    return event.ts == other.ts and in_flight_together(event, other)
