@@ -28,7 +28,7 @@ from tapehead.rules import (
     units,
     values,
 )
-from tapehead.rules.support.explanations import Explanations
+from tapehead.rules.support.explanations import Explanation, Explanations
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import SessionCheck
 
@@ -148,27 +148,32 @@ SESSION_CHECKS: list[SessionCheck] = [
 
 # The rules whose hits in a session follow from the mistake that another one names.
 EXPLANATIONS: Explanations = {
-    units.PLAYHEAD_UNIT: (
-        playhead.PLAYHEAD_RANGE,
-        playhead.PLAYHEAD_IN_AD,
-        playhead.PLAYHEAD_PAUSED,
-        playhead.BUFFER_NOT_ENDED,
-        playhead_motion.PLAYHEAD_JUMP,
-        playhead_motion.PLAYHEAD_DRIFT,
-        units.LIVE_PLAYHEAD,
-        ad_breaks.POD_MISMATCH,
-        chapters.CHAPTER_MISMATCH,
+    units.PLAYHEAD_UNIT: Explanation(
+        (
+            playhead.PLAYHEAD_RANGE,
+            playhead.PLAYHEAD_IN_AD,
+            playhead.PLAYHEAD_PAUSED,
+            playhead.BUFFER_NOT_ENDED,
+            playhead_motion.PLAYHEAD_JUMP,
+            playhead_motion.PLAYHEAD_DRIFT,
+            units.LIVE_PLAYHEAD,
+            ad_breaks.POD_MISMATCH,
+            chapters.CHAPTER_MISMATCH,
+        ),
+        lasts=True,
     ),
-    two_players.TWO_PLAYERS: (
-        playhead_motion.PLAYHEAD_JUMP,
-        playhead_motion.PLAYHEAD_DRIFT,
-        playhead.PLAYHEAD_PAUSED,
-        pings.PING_FLOOD,
+    two_players.TWO_PLAYERS: Explanation(
+        (
+            playhead_motion.PLAYHEAD_JUMP,
+            playhead_motion.PLAYHEAD_DRIFT,
+            playhead.PLAYHEAD_PAUSED,
+            pings.PING_FLOOD,
+        )
     ),
-    units.LIVE_PLAYHEAD: (playhead.PLAYHEAD_RANGE,),
-    ads.AD_NOT_OPEN: (ad_breaks.EVENT_BEFORE_AD,),
-    chapters.CHAPTER_OVERLAP: (chapters.CHAPTER_MISMATCH,),
-    completion.NOTHING_FOLLOWED: (lifecycle.SESSION_NOT_CLOSED,),
+    units.LIVE_PLAYHEAD: Explanation((playhead.PLAYHEAD_RANGE,)),
+    ads.AD_NOT_OPEN: Explanation((ad_breaks.EVENT_BEFORE_AD,)),
+    chapters.CHAPTER_OVERLAP: Explanation((chapters.CHAPTER_MISMATCH,)),
+    completion.NOTHING_FOLLOWED: Explanation((lifecycle.SESSION_NOT_CLOSED,)),
 }
 
 # The rule that each kind of violation of the session machine breaks.

@@ -2,14 +2,28 @@
 
 from collections import deque
 from collections.abc import Mapping
+from math import inf
+from typing import NamedTuple
 
 from tapehead.rules.support.rule import Rule, RuleHit
 
-# How many steps a hit waits for the one that explains it.
+# How many steps a hit waits for the one that explains it, and how many events are near.
 HOLD_STEPS = 12
 
-# By rule, the rules whose hits in the same session follow from its own.
-Explanations = Mapping[Rule, tuple[Rule, ...]]
+
+class Explanation(NamedTuple):
+    """The rules whose hits follow from the mistake that another rule names.
+
+    Attributes:
+        rules: the rules.
+        lasts: whether that holds up to the session's end; else near the cause, and near a hit that it explains.
+    """
+
+    rules: tuple[Rule, ...]
+    lasts: bool = False
+
+
+Explanations = Mapping[Rule, Explanation]
 
 
 class UnexplainedHits:
@@ -24,22 +38,34 @@ class UnexplainedHits:
 
     def __init__(self, explanations: Explanations) -> None:
         self._explanations = explanations
-        self._waits = frozenset(rule for explained in explanations.values() for rule in explained)
-        self._explained: set[Rule] = set()
+        self._waits = frozenset(rule for explained in explanations.values() for rule in explained.rules)
+        # By cause, the first and the last event of a session whose hits it explains.
+        self._reach: dict[Rule, tuple[float, float]] = {}
         self._held: deque[tuple[int, RuleHit]] = deque()
         self.hits: list[RuleHit] = []
 
     def add(self, hit: RuleHit, steps: int) -> None:
         """Take a hit that was proven after so many steps of its session."""
-        if hit.rule in self._explained:
+        if self._is_explained(hit):
             return
-        if explained := self._explanations.get(hit.rule):
-            self._explained.update(explained)
-            self._held = deque(held for held in self._held if held[1].rule not in explained)
+        if explanation := self._explanations.get(hit.rule):
+            last = inf if explanation.lasts else max(hit.event.index, steps) + HOLD_STEPS
+            first, last_before = self._reach.get(hit.rule, (inf, 0))
+            self._reach[hit.rule] = min(first, hit.event.index - HOLD_STEPS), max(last, last_before)
+            self._held = deque(held for held in self._held if not self._is_explained(held[1]))
         if hit.rule in self._waits:
             self._held.append((steps, hit))
         else:
             self.hits.append(hit)
+
+    def _is_explained(self, hit: RuleHit) -> bool:
+        """Return whether a cause that is known explains a hit; it then explains what is near that one, too."""
+        index = hit.event.index
+        for cause, (first, last) in self._reach.items():
+            if hit.rule in self._explanations[cause].rules and first <= index <= last:
+                self._reach[cause] = first, max(last, index + HOLD_STEPS)
+                return True
+        return False
 
     def release(self, steps: int) -> None:
         """Let the hits stand that waited long enough, after so many steps."""
