@@ -68,6 +68,9 @@ def check_restart(overlap: Overlap, limits: Thresholds) -> RuleHit | None:
     earlier, later, began_ms = overlap.earlier, overlap.later, overlap.later.start.arrived_ms
     if not overlap.same_content or later.resumes or began_ms > earlier.next_ms or _was_closed(overlap, limits):
         return None
+    if not earlier.opening:
+        # That nothing followed its start is its finding.
+        return None
     together = count_together(overlap)
     apart = format_number(abs(began_ms - earlier.start.arrived_ms) / 1000)
     if together:

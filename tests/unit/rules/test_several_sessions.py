@@ -57,10 +57,6 @@ FIRING = {
         RESTARTED,
         lambda: (session("a").pings(10, 20).at(70, "sessionEnd"), session("b", 25).pings(10, 30)),
     ),
-    "the first session had no event yet": (
-        RESTARTED,
-        lambda: (Timeline(sid="a", visitor=ECID).start(), session("b", 1).pings(10, 30)),
-    ),
     "just before the timeout": (
         RESTARTED,
         lambda: (session("a").pings(10, 20), session("b", 20 + 599).pings(10, 30)),
@@ -101,6 +97,11 @@ FIRING = {
     ),
 }
 SOUND = {
+    # That is `nothing-followed` in the first one.
+    "the first session had no event": lambda: (
+        Timeline(sid="a", visitor=ECID).start(),
+        session("b", 1).pings(10, 30),
+    ),
     "another player, on another device": lambda: (session("a").pings(10, 90), session("b", 25, playerName="tv")),
     "another content": lambda: (session("a").pings(10, 20), session("b", 25, **NEXT).pings(10, 60)),
     "another visitor": lambda: (
