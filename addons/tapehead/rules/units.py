@@ -16,6 +16,8 @@ _NEARLY_S = 60
 _LEAST_ZONE = 60
 # The speed of a playhead in milliseconds, give or take playback at another speed than the clock's.
 _LEAST_RATE, _MOST_RATE = 500, 2000
+# A speed that a playhead in seconds has; one in milliseconds is faster, if it moves at all.
+_MOST_SECONDS_RATE = 20
 # How many times the seconds that were played a length in milliseconds is.
 _LEAST_FACTOR, _MOST_FACTOR = 800, 1250
 # How many times the content's length is no position in seconds, whatever is wrong with the length.
@@ -69,7 +71,9 @@ def _unit_of(session: SessionView, playhead: float, event: Event) -> str:
         fits = in_range and abs(_day_offset(event, in_seconds)) <= session.thresholds.live_offset_minutes * 60
         return "milliseconds of the day" if fits else ""
     length = content_length(session)
-    if length and playhead > _FAR_BEYOND * length and not _is_out_of_range(session, in_seconds):
+    stretch = session.motion.stretch
+    in_step = stretch is not None and stretch.seconds >= _LEAST_SECONDS and 0 < stretch.rate < _MOST_SECONDS_RATE
+    if length and playhead > _FAR_BEYOND * length and not in_step and not _is_out_of_range(session, in_seconds):
         return "milliseconds"
     return ""
 
@@ -137,7 +141,8 @@ def check_chapter_lengths(session: SessionView, report: Report) -> StepCheck:
 
 def _report_length(report: Report, event: Event, key: str, wanted: str, most: float | None = None) -> None:
     length, path = event.number(key) or 0, f"{keys.PARAMS}.{key}"
-    guess = ", which looks like milliseconds" if length and (most is None or length / 1000 <= most) else ""
+    is_thousands = length >= _LEAST_FACTOR and (most is None or length / 1000 <= most)
+    guess = ", which looks like milliseconds" if is_thousands else ""
     message = f"{name_of(event)}: {path} is {format_number(length)}{guess}; expected seconds, {wanted}"
     report(LENGTH_UNIT.hit(event, message, path))
 

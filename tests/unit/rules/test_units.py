@@ -50,6 +50,8 @@ PAIRS = [
     Pair("playhead-unit", playing(0, 10_000, 20_000, length=40_000), playing(0, 10_000, 10_010, length=40_000)),
     Pair("playhead-unit", playing(0, 10_002, length=10_000), playing(0, 10_001, length=10_000)),
     Pair("playhead-unit", playing(6001, length=60), playing(6000, length=60)),
+    # A playhead that goes with the clock is in seconds, however wrong the length is.
+    Pair("playhead-unit", playing(*range(0, 10_000, 1000), length=9), playing(*range(0, 1000, 10), length=9)),
     Pair("playhead-unit", playing(EPOCH, EPOCH + 10, **CHANNEL), playing(TEN, TEN + 10, **CHANNEL)),
     Pair("playhead-unit", playing(BEGIN_MS, BEGIN_MS + 10, length=600), playing(0, 10, length=600)),
     Pair("playhead-unit", playing(TEN * 1000, **CHANNEL), playing(TEN, **CHANNEL)),
@@ -192,3 +194,8 @@ def test_the_second_of_the_day_in_local_time_is_an_information(hours: float, zon
     assert (
         f"which looks like the second of the day of {zone}; expected the UTC second of the day, 36010" in found.message
     )
+
+
+def test_a_length_below_a_thousand_looks_like_no_milliseconds() -> None:
+    (finding,) = (each for each in run(with_chapter(640).exchanges)[0].findings if each.rule == "length-unit")
+    assert finding.message.startswith("chapterStart: params.media.chapter.length is 640; expected seconds, 600 at most")
