@@ -57,7 +57,7 @@ LIMITS = [
     ("frozen-seconds", 60, Timeline().row("play").pings(15, 35, playhead=0), "playhead-frozen"),
     ("ping-flood-seconds", 0.1, Timeline().row("play").at(9, "ping").at(9.5, "ping"), "ping-flood"),
     ("main-ping-seconds", 4, Timeline().row("play").pings(10, 40, 5), "ping-flood"),
-    ("jump-seconds", 20, Timeline().row("play").at(15, "ping", playhead=30), "playhead-jump"),
+    ("jump-seconds", 20, Timeline().row("play").at(15, "ping").at(25, "ping", playhead=40), "playhead-jump"),
     ("slow-rate", 0.5, at_rate(0.7), "playhead-drift"),
     ("fast-rate", 1.6, at_rate(1.5), "playhead-drift"),
     ("live-offset-minutes", 720, live(0), "live-playhead"),
