@@ -5,11 +5,12 @@ import pytest
 from tapehead.redaction.identifiers import IdentifyingKeys, parts_of_header, redact_body, redact_text
 
 SECRET = "jane.doe@example.com"
-NAMES = IdentifyingKeys(["userId", "X-Who", "größe"])
+NAMES = IdentifyingKeys(["userId", "X-Who", "größe", "kid"])
 
 
 def stand_in(value: str) -> str:
-    return "SOMEBODY" if "jane" in value else value
+    """Show a value that is cut wrongly."""
+    return "SOMEBODY" if value in (SECRET, "jane", "jane.doe") else f"CUT {value}" if "jane" in value else value
 
 
 def in_body(content: bytes) -> bytes:
@@ -25,6 +26,9 @@ BODIES = {
     "a named key": b'{"customMetadata":{"userId":"SECRET","other":"kept"}}',
     "a named key in another case": b'{"USERID":"SECRET","user":"kept"}',
     "a named key beyond ASCII": '{"GRÖSSE":"kept","Größe":"SECRET","x":"kept"}'.encode(),
+    "a named key beyond ASCII in another case": '{"GrÖße":"SECRET","x":"kept"}'.encode(),
+    "a named key with another letter's lower case": '{"\u212aid":"SECRET","x":"kept"}'.encode(),
+    "a query in a string as the body": b'"a=1&userId=SECRET"',
     "a named key escaped": rb'{"\u0075serId":"SECRET","x":"kept"}',
     "objects and arrays under a named key": b'{"userId":[{"a":"SECRET"},["SECRET",1.50]],"x":"kept"}',
     "a flattened key": b'{"visitor.customerIDs.puuid.id":"SECRET","visitor.customerIDs[puuid][authState]":1}',

@@ -218,7 +218,11 @@ def test_any_exchange_can_be_redacted(content: bytes, text: str, source: str) ->
     wire = _wire(text.encode("utf-8", "replace").decode())
     parts = SOURCES[source](VALUES[0]) | {"reason": wire, "message": wire, "error": wire}
 
-    encode(redacted(**{"body": content, "answer": VALUES[0].encode() + content, **parts}))
+    whole = redacted(**{"body": content, "answer": VALUES[0].encode() + b" " + content, **parts})
+
+    assert whole.response is not None
+    assert VALUES[0].encode() not in whole.response.content()
+    assert encode(whole).count(b"\n") == 1
 
 
 def test_a_pseudonym_is_no_disguise() -> None:

@@ -153,6 +153,8 @@ def test_nothing_is_found_in_other_texts(text: str, other: str) -> None:
 
 @given(st.binary(), st.booleans())
 def test_any_bytes_can_be_searched(content: bytes, json: bool) -> None:
-    SEARCH.among(content)
-    SEARCH.value_of(content)
-    replace(content + MAIL.encode() + content, SEARCH.likely, add_identifying_keys, json=json)
+    around = content + b" " + MAIL.encode() + b" " + content
+
+    assert SEARCH.among(around) is not None
+    assert SEARCH.value_of(content) in (None, MAIL, LONG, PLAIN)
+    assert MAIL.encode() not in replace(around, SEARCH.likely, add_identifying_keys, json=json)
