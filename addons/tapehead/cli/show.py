@@ -24,9 +24,10 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: option_types.ConfigFile = None,
 ) -> None:
-    """Show the sessions of a recording, or the calls of one session, or of all with --type, --findings or --bodies.
+    """Show the sessions of a recording, or its calls.
 
-    Findings are those of the audit, and so are the numbers of events.
+    Calls are those of SESSION, or of all sessions with --type, --findings or --bodies. Findings and the numbers of
+    events are those of the audit.
 
     Example: tapehead show session.jsonl --type adStart --bodies
     """
