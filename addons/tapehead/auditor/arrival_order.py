@@ -1,7 +1,7 @@
 """The order of arrival, the same however the exchanges were spread over files.
 
 Recordings hold exchanges in the order of their answers, and files are merged by time, so an exchange comes no later
-than its answer after others that arrived with it. Equal times are told apart by what the exchanges are.
+than its answer after others that arrived with it. Of equal times, the content of the exchanges decides.
 """
 
 import heapq

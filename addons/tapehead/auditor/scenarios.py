@@ -107,7 +107,7 @@ class Scenario(NamedTuple):
 
 
 class StepStatus(StrEnum):
-    """What a session has of a step."""
+    """The status of a step in a session."""
 
     SHOWN = "shown"
     MISSING = "missing"
@@ -115,11 +115,11 @@ class StepStatus(StrEnum):
 
 
 class StepResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session has of one step.
+    """The result of one step in a session.
 
     Attributes:
         title: the step's title.
-        status: what it has.
+        status: whether the session shows it.
         event: the number of the event that shows it, or shows it wrongly; None where it is missing.
         seconds: when that came, in seconds since the session's first event.
         detail: what is wrong; empty where nothing is.
@@ -133,7 +133,7 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checklist(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session has of a scenario: its name, whether every step is shown, and the steps."""
+    """The result of a scenario in a session: its name, whether every step is shown, and the steps."""
 
     scenario: str
     passed: bool
@@ -141,7 +141,7 @@ class Checklist(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_scenario(scenario: Scenario, steps: Iterable[Step]) -> Checklist:
-    """Return what a session with these steps through the session machine shows of a scenario."""
+    """Return the result of a scenario in a session with these steps through the session machine."""
     moments = list(moments_of(steps))
     shown: dict[str, Moment] = {}
     used: set[int] = set()

@@ -29,7 +29,7 @@ MOST_OVERLAPS = 10_000
 
 
 class VisitorHistory:
-    """What is known of the sessions of each visitor and player.
+    """The open sessions of each visitor and player, and the comparisons of them that are not decided.
 
     Args:
         limits_of: returns the thresholds for a session by its start.

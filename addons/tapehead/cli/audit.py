@@ -88,8 +88,8 @@ Scenarios = Annotated[
         metavar="NAME",
         callback=_list_scenarios,
         is_eager=True,
-        help="Check each session for the steps of a test case of Adobe's, and exit with 1 if it lacks one; list names"
-        " them; repeatable.",
+        help="Check each session for the steps of one of Adobe's test cases, and exit with 1 if any lacks a step;"
+        " repeatable. 'list' prints the names.",
     ),
 ]
 WithCoverage = Annotated[bool, typer.Option("--coverage", help="Report the coverage of the tracking plan.")]

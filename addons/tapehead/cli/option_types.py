@@ -173,12 +173,12 @@ TimeScale = Annotated[
 StrictSchema = Annotated[bool, typer.Option("--strict-schema", help="Refuse undocumented parameters in params, too.")]
 SecondEnd = Annotated[
     SecondEndStatus,
-    typer.Option("--second-end", metavar="204|410", help="Answer a second sessionEnd of a simulated session so."),
+    typer.Option("--second-end", metavar="204|410", help="Status for a second sessionEnd of a simulated session."),
 ]
 OverLimit = Annotated[
     OverLimitStatus,
     typer.Option(
-        "--over-limit", metavar="204|404|410", help="Answer events of a simulated session of more than 24 hours so."
+        "--over-limit", metavar="204|404|410", help="Status for events of a simulated session of more than 24 hours."
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges.")]

@@ -1,1 +1,1 @@
-"""Import of traffic saved by other tools: HAR, and mitmproxy's flow files. Recordings themselves are in `recording`."""
+"""Traffic saved by other tools: import of HAR and flow files, and reading them together with recordings."""

@@ -192,7 +192,7 @@ def advice_on(name: str, start: bytes) -> str | None:
     if format_:
         return None
     if unsupported := unsupported_format(name, start):
-        return f"{name} is {unsupported.name}, which tapehead does not read; {unsupported.way_out}"
+        return f"{name} is {unsupported.name}, which tapehead does not read; {unsupported.advice}"
     if start.startswith(_ZIP):
         return _NO_HAR.format(name=name)
     return None

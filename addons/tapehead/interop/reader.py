@@ -84,9 +84,9 @@ class SavedTraffic:
         return advice_on(name, start) or (nothing if is_other else None)
 
     def describe_traffic(self, path: Path) -> str | None:
-        """Return, for saved traffic of a known format that is not read, that format and the way out."""
+        """Return, for saved traffic of a known format that is not read, that format and what to do instead."""
         unsupported = unsupported_format(path.name, peek(path))
-        return f"{unsupported.name}: {unsupported.way_out}" if unsupported and unsupported.is_traffic else None
+        return f"{unsupported.name}: {unsupported.advice}" if unsupported and unsupported.is_traffic else None
 
     def load(self, paths: Sequence[Path]) -> Mapping[Path, list[Entry] | RecordingError]:
         """Return the calls in files as entries in order of time, or why a file has none."""

@@ -9,14 +9,14 @@ class UnsupportedFormat(NamedTuple):
 
     Attributes:
         name: what a file of it is.
-        way_out: what to do instead.
+        advice: what to do instead.
         suffixes: the ends of its files' names.
         start: the beginning of its files; None if it tells nothing.
         is_traffic: whether it holds traffic.
     """
 
     name: str
-    way_out: str
+    advice: str
     suffixes: tuple[str, ...] = ()
     start: re.Pattern[bytes] | None = None
     is_traffic: bool = True

@@ -10,7 +10,7 @@ from tapehead.protocol.exchange import Exchange
 
 
 class ClockReading(NamedTuple):
-    """What a line of a recording says of clocks.
+    """The times of one event by both clocks.
 
     Attributes:
         session: the session id.

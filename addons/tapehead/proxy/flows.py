@@ -71,8 +71,8 @@ def closed_by(flow: http.HTTPFlow) -> ClosedBy | None:
     if client.state is ConnectionState.CLOSED and (is_cut or server.state is ConnectionState.OPEN):
         return "client"
     is_closed = server.timestamp_start is not None and server.state is ConnectionState.CLOSED
-    is_told = client.state is ConnectionState.OPEN or message.startswith(_ENDPOINT_LEFT)
-    return "endpoint" if is_closed and is_told else None
+    is_certain = client.state is ConnectionState.OPEN or message.startswith(_ENDPOINT_LEFT)
+    return "endpoint" if is_closed and is_certain else None
 
 
 def raw_request_of(request: http.Request) -> RawRequest:

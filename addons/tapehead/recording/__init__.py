@@ -6,5 +6,5 @@ How a captured call gets to the disk:
 2. The writer's thread has `ExchangePipeline` (pipeline.py) check, redact and encode it; subscribers get the result.
 3. The line goes to the `RotatingFile` (rotation.py), which begins a new file when one is full or was moved away,
 4. and from there to the `RecordingFile` (recording_file.py), which appends it: all of it or nothing.
-5. `Recorder` (recorder.py) puts these together; `read_recordings` (reader.py) reads the files again.
+5. `Recorder` (recorder.py) puts these together; `RecordingReader` (reader.py) reads the files again.
 """

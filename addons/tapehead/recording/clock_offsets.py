@@ -1,4 +1,4 @@
-"""How far the clocks of recorders are apart, by the sessions that they share.
+"""Offsets between the clocks of recorders, by the sessions that they share.
 
 A player's clock is the same in all recordings of its session. So the difference between arrival and ts, which holds
 the network's delay and how far the player's clock is off, changes from one recorder to another by as much as their
@@ -40,7 +40,7 @@ Recorder = tuple[str, str]
 
 
 class ClockOffset(NamedTuple):
-    """How far a recorder's clock is ahead of the one that it is compared with, in milliseconds."""
+    """The offset of a recorder's clock from its reference, in milliseconds; above 0 if it is ahead."""
 
     ms: float
     reference: Recorder
@@ -137,7 +137,7 @@ class ClockComparison:
         return {recorder: median(each) for recorder, each in delays.items()}
 
     def _differences(self) -> dict[tuple[Recorder, Recorder], float]:
-        """Return by how much the second clock of two is ahead, where that can be told, for both orders."""
+        """Return by how much the second clock of two is ahead, where that can be known, for both orders."""
         votes: dict[tuple[Recorder, Recorder], list[tuple[float, int]]] = defaultdict(list)
         for recorders in self._sessions.values():
             for one, other in combinations(sorted(recorders), 2):

@@ -27,11 +27,11 @@ class OtherFormats(Protocol):
         ...
 
     def advise(self, path: Path) -> str | None:
-        """Return a sentence with the way out for a file of a known format that cannot be read; None for others."""
+        """Return what to do with a file of a known format that cannot be read, one sentence; None for others."""
         ...
 
     def describe_traffic(self, path: Path) -> str | None:
-        """Return, for saved traffic of a known format that cannot be read, that format and the way out."""
+        """Return, for saved traffic of a known format that cannot be read, that format and what to do instead."""
         ...
 
     def load(self, paths: Sequence[Path]) -> Mapping[Path, list[Entry] | RecordingError]:

@@ -13,7 +13,7 @@ from tapehead.text import count_of, format_number, shorten_value
 
 # The number of misses that are kept, and of lines that are shown; the rest is only counted.
 MOST_MISSES = 200
-# Kinds of places in which recorded answers named other hosts; a recording that has more is told of these.
+# Kinds of places in which recorded answers named other hosts that are kept and shown; others are not.
 MOST_REWRITES = 50
 MOST_SHOWN = 20
 

@@ -1,1 +1,1 @@
-"""Reports on audits and diffs, rendered as text, JSON, JUnit XML, SARIF and HTML. They open no file but assets."""
+"""Reports on audits, diffs and recordings: text, JSON, JUnit XML, SARIF, CSV, HTML. They open no file but assets."""

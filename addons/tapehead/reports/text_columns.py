@@ -42,8 +42,8 @@ class Column(NamedTuple):
         return max(map(cell_len, (self.title, *(cell.plain for cell in self.cells))))
 
 
-def lay_out(columns: Sequence[Column], width: int, *, header: bool = True) -> list[Text]:
-    """Return the lines of a table that is `width` wide at most: its header in dim text, if asked for, then its rows."""
+def lay_out(columns: Sequence[Column], width: int) -> list[Text]:
+    """Return the lines of a table that is `width` wide at most: its header in dim text, then its rows."""
     kept = list(columns)
 
     def room_for(widths: Sequence[int]) -> int:
@@ -60,8 +60,7 @@ def lay_out(columns: Sequence[Column], width: int, *, header: bool = True) -> li
         if not spare:
             break
         widths[max(spare)[1]] -= 1
-    rows = [[Text(column.title, "dim") for column in kept]] if header else []
-    rows += [list(row) for row in zip(*(column.cells for column in kept), strict=True)]
+    rows = [[Text(column.title, "dim") for column in kept], *zip(*(column.cells for column in kept), strict=True)]
     return [_line_of(row, widths, kept) for row in rows]
 
 

@@ -9,7 +9,6 @@ from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.text import format_number
 
 _PATH = keys.PLAYHEAD_PATH
-_LENGTH_PATH = f"{keys.PARAMS}.{keys.MEDIA_LENGTH}"
 _QUARTER_S = 900
 _NEARLY_S = 60
 # The minutes of the time zones next to UTC.

@@ -336,7 +336,7 @@ def test_the_real_url_of_a_roku_is_within_the_path(capsys: pytest.CaptureFixture
     ],
 )
 @pytest.mark.parametrize("command", ["audit", "show", "import"])
-def test_a_format_that_is_not_read_is_named_with_the_way_out(
+def test_a_format_that_is_not_read_is_named_with_advice(
     command: str, name: str, data: bytes, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path(name).write_bytes(data)

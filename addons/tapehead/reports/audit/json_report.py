@@ -120,9 +120,9 @@ def locate_findings(report: Report) -> Iterator[LocatedFinding]:
 
 
 def fails(finding: Mapping[str, Any], limit: str) -> bool:
-    """Return whether a finding fails the audit: it is in no baseline and as severe as `limit`, or worse.
+    """Return whether a finding fails the audit: it is in no baseline, and as severe as `limit` or worse.
 
-    Nothing is, if `limit` is `never`.
+    None fails if `limit` is `never`.
     """
     return limit != FailOn.NEVER and finding.get("new", True) and rank_of(finding["severity"]) <= rank_of(limit)
 

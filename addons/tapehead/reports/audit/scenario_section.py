@@ -34,7 +34,7 @@ def passes(report: Report) -> bool:
 
 
 def render_scenarios(report: Report, style: TextStyle) -> str:
-    """Render the checklists of all sessions as text; those that a session passes in one line, unless all is asked."""
+    """Render the checklists of all sessions as text; those that a session passes in one line, unless verbose."""
     parts: list[RenderableType] = []
     for session in report["sessions"]:
         for checklist in session.get("scenarios", []):

@@ -52,16 +52,16 @@ def calls_by_session(entries: Iterable[Entry], results: Iterable[SessionResult])
             named = read_event(entry.exchange.request.json())
             is_event = entry.exchange.call in (Call.SESSION, Call.EVENT)
             number = next(free.get(entry.exchange.session, iter(())), None) if is_event else None
-            told = findings.get(place, [])
+            found = findings.get(place, [])
             event_type = named.key.event_type if is_event else ""
-            session.append(ShownCall(entry, number, None, event_type, named.playhead, content, told))
+            session.append(ShownCall(entry, number, None, event_type, named.playhead, content, found))
             continue
         parts = split_array(content.decode("utf-8", "replace")) if len(events[place]) > 1 else []
         for count, (event, seconds) in enumerate(events[place]):
             body = bytes(parts[count]) if count < len(parts) else content
-            told = [each for each in findings.get(place, []) if not each.event or each.event.index == event.index]
+            found = [each for each in findings.get(place, []) if not each.event or each.event.index == event.index]
             number, event_type = event.index, event.key.event_type
-            session.append(ShownCall(entry, number, seconds, event_type, event.playhead, body, told))
+            session.append(ShownCall(entry, number, seconds, event_type, event.playhead, body, found))
     return calls
 
 

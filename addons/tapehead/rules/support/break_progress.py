@@ -8,7 +8,7 @@ from tapehead.rules.support.thresholds import Thresholds
 
 
 class BreakProgress:
-    """What happened in a session since its last adBreakStart or adStart.
+    """The events of a session since its last adBreakStart or adStart.
 
     Args:
         thresholds: the limits in use.

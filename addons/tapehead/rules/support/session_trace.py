@@ -20,7 +20,7 @@ _HOLDS = {"play": False, "pauseStart": True, "bufferStart": True}
 
 
 class Client(NamedTuple):
-    """What tells one player of one visitor from all others.
+    """The identity of one player of one visitor.
 
     Attributes:
         endpoint: the endpoint that it sends to.
@@ -156,7 +156,7 @@ class Overlap:
 
     @property
     def decided_ms(self) -> float | None:
-        """When enough of both is known; None as long as that waits for the later one to play."""
+        """The time when enough of both is known; None as long as that waits for the later one to play."""
         begun_ms = self.later.played_ms
         if begun_ms is None and self.same_content:
             begun_ms = self.later.start.arrived_ms
