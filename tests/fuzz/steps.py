@@ -16,12 +16,12 @@ from tapehead.cli.terminal import answer_line
 from tapehead.comparison.compare import diff
 from tapehead.comparison.differences import Diff, Scope
 from tapehead.errors import RecordingError
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import Call, sid_of_location
 from tapehead.protocol.schemas import Schemas
 from tapehead.proxy.flows import to_mitmproxy
-from tapehead.recording.reader import read_recordings
 from tapehead.replay.index import RecordingIndex, build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer

@@ -1,1 +1,1 @@
-"""The session audit: exchanges in, one result for each session out, with settings, expectations and scenarios. No I/O."""
+"""The session audit: exchanges in, a result for each session out, with settings, expectations and scenarios. No I/O."""

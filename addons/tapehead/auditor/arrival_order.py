@@ -8,11 +8,10 @@ import heapq
 from collections.abc import Iterable, Iterator
 from math import inf
 
+from tapehead.protocol.arrival import LONGEST_ANSWER_MS
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
 
-# Longer than a player, or a proxy, waits for an answer.
-MOST_MS = 120_000
 # The exchanges that wait for earlier ones.
 MOST_WAITING = 2000
 
@@ -48,7 +47,7 @@ def sort_by_arrival(entries: Iterable[Entry]) -> Iterator[Entry]:
         arrived_ms = arrived_ms if known_ms is None else known_ms
         latest_ms = max(latest_ms, arrived_ms)
         heapq.heappush(waiting, (arrived_ms, exchange.order or 0, exchange.elapsed_ms, _Content(entry)))
-        while waiting and (waiting[0][0] < latest_ms - MOST_MS or len(waiting) > MOST_WAITING):
+        while waiting and (waiting[0][0] < latest_ms - LONGEST_ANSWER_MS or len(waiting) > MOST_WAITING):
             yield heapq.heappop(waiting)[3].entry
     while waiting:
         yield heapq.heappop(waiting)[3].entry

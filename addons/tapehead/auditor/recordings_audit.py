@@ -19,6 +19,7 @@ from tapehead.auditor.settings import AuditSettings
 from tapehead.auditor.visitor_history import VisitorHistory
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol import keys
+from tapehead.protocol.arrival import LONGEST_ANSWER_MS
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Entry
 from tapehead.rules.support.rule import RuleHit
@@ -30,8 +31,6 @@ SILENT_MS = 25 * 60 * 60_000
 QUIET_MS = 30 * 60_000
 MOST_OPEN = 1000
 MOST_REMEMBERED = 100_000
-# Longer than a player, or a proxy, waits for an answer.
-HOLD_MS = 120_000
 CREATED = 201
 
 
@@ -76,7 +75,7 @@ class RecordingsAudit:
         self._measure = measure
         self._on_finding = on_finding
         # Where only results are wanted, sessions are evaluated when they close, which takes less memory.
-        self._hold_ms = HOLD_MS if on_finding else inf
+        self._hold_ms = LONGEST_ANSWER_MS if on_finding else inf
         self._running: OrderedDict[str, _OpenSession] = OrderedDict()
         self._ended: OrderedDict[str, _OpenSession] = OrderedDict()
         self._endings: OrderedDict[str, ClosedSession] = OrderedDict()

@@ -34,9 +34,6 @@ def _list_scenarios(names: list[str] | None) -> list[str] | None:
     return names
 
 
-Recordings = Annotated[
-    list[str], typer.Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
-]
 Formats = Annotated[
     list[Format] | None,
     typer.Option(
@@ -107,7 +104,7 @@ ShowSchema = Annotated[
 
 
 def audit(
-    recordings: Recordings,
+    recordings: option_types.Recordings,
     form: Formats = None,
     output: Outputs = None,
     order: SessionOrder = Order.WORST,

@@ -64,7 +64,7 @@ class AuditOptions(NamedTuple):
     write_baseline: bool = False
 
 
-def run(recordings: Sequence[str], targets: Sequence[Target], options: AuditOptions) -> int:
+def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOptions) -> int:
     """Audit recordings, write the report and return the exit code: 2 if a recording that was named cannot be read.
 
     Raises:

@@ -24,6 +24,9 @@ def _instead_of(other: str) -> Callable[[typer.Context, typer.CallbackParam, Any
     return drop
 
 
+Recordings = Annotated[
+    list[Path], typer.Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
+]
 # `command.CommandWithSettings` reads it.
 ConfigFile = Annotated[
     Path | None,

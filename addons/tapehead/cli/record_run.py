@@ -9,7 +9,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
-from tapehead.proxy.calls_elsewhere import ElsewhereAddon
+from tapehead.proxy.elsewhere_addon import ElsewhereAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings

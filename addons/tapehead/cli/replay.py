@@ -1,8 +1,6 @@
 """The command `replay`: its options. The work is in `replay_run`."""
 
 from functools import partial
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -12,7 +10,7 @@ from tapehead.replay.on_miss import OnMiss
 
 
 def replay(
-    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING", help="Recordings, HARs, folders, or -.")],
+    recordings: option_types.Recordings,
     mode: option_types.Mode = None,
     endpoint: option_types.Endpoints = None,
     allow: option_types.Allow = None,

@@ -13,7 +13,7 @@ from tapehead.reports.json_output import render_json
 from tapehead.reports.report_output import style_for, write_report
 from tapehead.reports.show.json_show import calls_object, session_object
 from tapehead.reports.show.recorded_calls import CallFilter, calls_by_session
-from tapehead.reports.show.text import render_calls, render_sessions, title_of
+from tapehead.reports.show.text_show import render_calls, render_sessions, title_of
 from tapehead.text import nearest
 
 

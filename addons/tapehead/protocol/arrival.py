@@ -10,6 +10,8 @@ from typing import NamedTuple
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry, Exchange
 
+# Longer than a player, or a proxy, waits for an answer.
+LONGEST_ANSWER_MS = 120_000
 # A later call with an earlier time, by more than this, shows that the clock was set back.
 CLOCK_STEP_MS = 1000.0
 

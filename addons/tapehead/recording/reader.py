@@ -3,7 +3,6 @@
 import contextlib
 import heapq
 import itertools
-import logging
 import math
 import os
 import sys
@@ -19,7 +18,6 @@ from tapehead.errors import RecordingError
 from tapehead.protocol.clock_reading import ClockReading, clocks_of, read_clocks
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
-from tapehead.recording.arrival_order import sort_by_arrival
 from tapehead.recording.clock_offsets import ClockComparison, ClockOffset, Recorder, correct_clock
 from tapehead.recording.documents import exchange_lines, is_appendable
 from tapehead.recording.duplicates import DuplicateFilter
@@ -27,9 +25,8 @@ from tapehead.recording.format_versions import BadLine, NewerFormatError, read_l
 from tapehead.recording.other_formats import OtherFormats
 from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line, name_of, unreadable
 from tapehead.recording.schema_check import SchemaCheck
+from tapehead.recording.source_order import sort_by_number
 from tapehead.recording.zstd_frames import MAGIC
-
-logger = logging.getLogger(__name__)
 
 # Bytes that are read at once.
 CHUNK_BYTES = 16 * 1024
@@ -46,37 +43,18 @@ PROGRESS_EVERY = 500
 _LINE_START = b'{"tapehead"'
 
 
-def read_recordings(
-    paths: Iterable[str | Path],
-    *,
-    warn: Callable[[str], None] = logger.warning,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Entry]:
-    """Yield the exchanges of some recordings in order of arrival.
-
-    Args:
-        paths: files, folders, shell-style patterns, and `-` for stdin; plain or compressed with zstd.
-        warn: called with one line about each bad line, and about each file of a folder that cannot be read.
-        on_progress: called with the number of files that are done, and of exchanges read so far.
-
-    Raises:
-        RecordingError: a file that was named cannot be read, or no file can.
-    """
-    return RecordingReader(paths, warn).entries(on_progress)
-
-
 class RecordingReader:
     """Recordings as one stream of entries in order of arrival.
 
     Files are merged by time; the calls of one source come in the order of their numbers, also where a source goes on in
-    another file (`sort_by_arrival` says within which bounds). The lines of files of format 1 keep their order.
+    another file (`sort_by_number` says within which bounds). The lines of files of format 1 keep their order.
     Files are opened when the time of their first exchange is reached. Files with equal times take turns in the order
     in which they were given. A file that is given twice is read once. Where recorders' clocks are apart, all times
     become those of one of them.
 
     Args:
-        paths: as for `read_recordings`.
-        warn: as for `read_recordings`.
+        paths: files, folders, shell-style patterns, and `-` for stdin; plain or compressed with zstd.
+        warn: called with one line about each bad line, and about each file of a folder that cannot be read.
         strict: whether a file that was named and cannot be read ends the reading; if not, `warn` gets the reason.
         other: reads files in other formats; None for recordings alone.
 
@@ -113,7 +91,7 @@ class RecordingReader:
         """Yield all entries; can be done once.
 
         Args:
-            on_progress: as for `read_recordings`.
+            on_progress: called with the number of files that are done, and of exchanges read so far.
 
         Raises:
             RecordingError: with `strict`, a file that was named cannot be read, or no file can.
@@ -121,7 +99,7 @@ class RecordingReader:
         self._on_progress = on_progress or self._on_progress
         self._load()
         schemas = SchemaCheck(self._warn)
-        for entry in sort_by_arrival(self._read(self._inputs[0])) if len(self._inputs) == 1 else self._unique():
+        for entry in sort_by_number(self._read(self._inputs[0])) if len(self._inputs) == 1 else self._unique():
             schemas.check(entry)
             yield entry
         if self._strict and not self.exchanges:
@@ -170,7 +148,7 @@ class RecordingReader:
         """Yield the entries of several files, of equal ones one, and say how many there were."""
         self._compare_clocks()
         duplicates = DuplicateFilter()
-        yield from (entry for entry in sort_by_arrival(self._merge()) if not duplicates.is_duplicate(entry))
+        yield from (entry for entry in sort_by_number(self._merge()) if not duplicates.is_duplicate(entry))
         if duplicates.count:
             self._warn(duplicates.summary())
 

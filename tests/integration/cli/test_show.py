@@ -16,7 +16,7 @@ from tapehead.protocol.routes import Call
 from tapehead.reports.json_output import render_json
 from tapehead.reports.show.json_show import body_object
 from tapehead.reports.show.recorded_calls import CallFilter, calls_by_session
-from tapehead.reports.show.text import format_body, render_calls, render_sessions
+from tapehead.reports.show.text_show import format_body, render_calls, render_sessions
 from tapehead.reports.terminal_text import TextStyle
 
 Captured = pytest.CaptureFixture[str]

@@ -15,8 +15,8 @@ from support.captured_traffic import read, rules
 from support.exchanges import START
 from support.processes import Command, run_tapehead, running
 from support.upstream_server import SID, free_port, garbage, half_an_answer, hang_up, raw_server, reset
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import Exchange
-from tapehead.recording.reader import read_recordings
 
 EVENTS = f"/api/v1/sessions/{SID}/events"
 ANSWER = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"

@@ -12,7 +12,7 @@ import pytest
 from bench.load import bare
 from support.load import LoadGenerator, numbers_in
 from support.processes import TIMEOUT_SECONDS, Command, running
-from tapehead.recording.reader import read_recordings
+from tapehead.interop.reader import read_recordings
 
 pytestmark = pytest.mark.slow
 

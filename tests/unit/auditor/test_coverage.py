@@ -22,11 +22,11 @@ from tapehead.auditor.tracking_plan import (
     plan_of,
 )
 from tapehead.demo.timelines import bodies
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.parameters import PARAMETERS
 from tapehead.protocol.schemas import build_schema
 from tapehead.protocol.transitions import TABLE
-from tapehead.recording.reader import read_recordings
 from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.terminal_text import TextStyle
 from unit.auditor.test_sdk_captures import CAPTURES, load_capture

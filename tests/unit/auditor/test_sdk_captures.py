@@ -12,9 +12,9 @@ from support.timelines import TIMELINES
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import Outcome
 from tapehead.demo.timelines import bodies
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.routes import Call, find_call, location_of
-from tapehead.recording.reader import read_recordings
 
 CAPTURES = sorted((DATA / "captures").glob("*.jsonl"))
 

@@ -18,8 +18,8 @@ from support.sessions import Timeline, entries, mix, run
 from tapehead.auditor.recordings_audit import RecordingsAudit, audit
 from tapehead.auditor.results import Outcome, SessionFinding, SessionResult
 from tapehead.auditor.session_audit import SessionAudit
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import Exchange
-from tapehead.recording.reader import read_recordings
 
 
 def stream(exchanges: Iterable[Exchange], session: SessionAudit) -> tuple[list[SessionFinding], SessionResult]:

@@ -12,9 +12,9 @@ from support.diff_variants import ACTS, CHAPTER, NAMED, Act, altered, compare, p
 from support.paths import RECORDINGS_FOLDER
 from support.sessions import BEGIN_MS, HOUR_MS, Timeline, ad, make_exchange, mix
 from tapehead.comparison.differences import Change, Verdict
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.routes import Call
-from tapehead.recording.reader import read_recordings
 
 BASE = play()
 C = Change

@@ -9,9 +9,10 @@ import pytest
 
 from support.paths import DATA
 from tapehead.errors import RecordingError
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, encode
 from tapehead.recording.format_versions import STEPS, Fields, convert
-from tapehead.recording.reader import read_recording, read_recordings
+from tapehead.recording.reader import read_recording
 
 FORMATS = DATA / "formats"
 LINE = b'{"tapehead":1,"started":"x","request":{"body":{"a": 1.0,"a":1e2}}}\n'

@@ -12,12 +12,12 @@ from support.exchanges import Player, Step, entries, event, exchange, request, r
 from support.paths import DATA, RECORDINGS_FOLDER
 from tapehead.auditor.recordings_audit import audit
 from tapehead.comparison.compare import diff
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import ClosedBy, Exchange, Finding, Severity, decode, encode
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
 from tapehead.recording.format_versions import convert
-from tapehead.recording.reader import read_recordings
 from tapehead.replay.index import build_index
 from tapehead.replay.replayer import Replayer
 

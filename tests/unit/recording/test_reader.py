@@ -15,9 +15,10 @@ import zstandard
 
 from support.exchanges import exchange, request, response, start
 from tapehead.errors import RecordingError
+from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import Entry, encode
 from tapehead.recording.format_versions import BadLine
-from tapehead.recording.reader import MOST_OPEN, RecordingReader, read_recording, read_recordings
+from tapehead.recording.reader import MOST_OPEN, RecordingReader, read_recording
 
 LINE = encode(exchange(request(start()), response(201)))
 
@@ -287,7 +288,9 @@ def test_a_file_that_was_named_has_to_be_readable(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"no file matches .*x\*\.jsonl$"):
         list(merged(good, tmp_path / "x*.jsonl"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RecordingError, match=r"there is no recording \(\*\.jsonl, \*\.jsonl\.zst\) in .*empty$"):
+    with pytest.raises(
+        RecordingError, match=r"there is no recording \(\*\.jsonl, \*\.jsonl\.zst\), HAR or flow file in .*empty$"
+    ):
         merged(good, tmp_path / "empty")
 
 

@@ -1,4 +1,4 @@
-"""Sorting of a stream of entries by arrival, in bounded memory.
+"""Sorting of a stream of entries by the numbers that their sources gave them, in bounded memory.
 
 Lines stand in the order of answers. An entry waits until all calls with lower numbers of its source have come. A call
 that is missing is either still in flight or not in the recording, which nobody can tell; so the wait ends once answers
@@ -10,11 +10,10 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tapehead.protocol.arrival import LONGEST_ANSWER_MS
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry, Exchange
 
-# Longer than a player, or a proxy, waits for an answer.
-HOLD_MS = 120_000.0
 MOST_HELD = 1000
 MOST_BYTES = 32_000_000
 
@@ -59,9 +58,9 @@ class _Places:
         return self._heap[0] if self._heap else None
 
 
-def sort_by_arrival(entries: Iterable[Entry]) -> Iterator[Entry]:
+def sort_by_number(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Yield entries with the calls of each source in the order of their numbers, and else as they come."""
-    sorter = _ArrivalSorter()
+    sorter = _NumberSorter()
     for place, entry in enumerate(entries):
         if sorter.is_due(entry.exchange):
             yield entry
@@ -71,7 +70,7 @@ def sort_by_arrival(entries: Iterable[Entry]) -> Iterator[Entry]:
     yield from sorter.rest()
 
 
-class _ArrivalSorter:
+class _NumberSorter:
     """The entries that wait, and those that are ready to be passed on.
 
     What comes after an entry that waits is passed on after it, so that other sources do not run ahead.
@@ -140,7 +139,7 @@ class _ArrivalSorter:
         """Pass on the calls of a source that are due, and those that waited too long."""
         released: list[_Held] = []
         while source.held and (
-            source.held[0].order <= source.due or source.answered_ms - source.held[0].answered_ms > HOLD_MS
+            source.held[0].order <= source.due or source.answered_ms - source.held[0].answered_ms > LONGEST_ANSWER_MS
         ):
             released.append(heapq.heappop(source.held))
             source.due = max(source.due, released[-1].order + 1)

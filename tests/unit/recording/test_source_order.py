@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from support.exchanges import event, opened, sent
 from support.sessions import run
-from tapehead.protocol.arrival import CLOCK_STEP_MS, ArrivalClock, in_order_of_arrival
+from tapehead.interop.reader import read_recordings
+from tapehead.protocol.arrival import CLOCK_STEP_MS, LONGEST_ANSWER_MS, ArrivalClock, in_order_of_arrival
 from tapehead.protocol.exchange import Entry, Exchange, encode
-from tapehead.recording.arrival_order import HOLD_MS, MOST_BYTES, MOST_HELD, sort_by_arrival
-from tapehead.recording.reader import read_recordings
+from tapehead.recording.source_order import MOST_BYTES, MOST_HELD, sort_by_number
 from tapehead.replay.index import build_index
 
 
@@ -29,7 +29,7 @@ def entries(exchanges: Sequence[Exchange]) -> Iterator[Entry]:
 
 
 def sorted_orders(exchanges: Sequence[Exchange]) -> list[int | None]:
-    return [entry.exchange.order for entry in sort_by_arrival(entries(exchanges))]
+    return [entry.exchange.order for entry in sort_by_number(entries(exchanges))]
 
 
 @given(st.permutations(range(1, 30)), st.lists(st.integers(0, 28)))
@@ -45,7 +45,7 @@ def test_calls_of_one_millisecond_come_by_their_numbers(stored: list[int], lost:
 def test_each_source_has_its_own_numbers(ones: list[int], others: list[int], chance: random.Random) -> None:
     calls = [*(call(order) for order in ones), *(call(order, source="two") for order in others)]
     chance.shuffle(calls)
-    out = [entry.exchange for entry in sort_by_arrival(entries(calls))]
+    out = [entry.exchange for entry in sort_by_number(entries(calls))]
 
     assert len(out) == len(calls)
     for source in ("one", "two"):
@@ -91,20 +91,27 @@ def test_a_call_that_comes_too_late_is_not_later_than_what_it_preceded() -> None
 def test_calls_without_numbers_keep_their_order() -> None:
     calls = [call(None, at) for at in (3, 1, 2)]
 
-    assert [entry.line for entry in sort_by_arrival(entries(calls))] == [1, 2, 3]
+    assert [entry.line for entry in sort_by_number(entries(calls))] == [1, 2, 3]
     assert [entry.line for entry in in_order_of_arrival(entries(calls))] == [2, 3, 1]
 
 
 def test_other_sources_do_not_run_ahead_of_one_that_waits() -> None:
     calls = [call(2, 10), call(None, 11, "old"), call(1, 12, "two"), call(1, 9)]
 
-    assert [entry.line for entry in sort_by_arrival(entries(calls))] == [4, 1, 2, 3]
+    assert [entry.line for entry in sort_by_number(entries(calls))] == [4, 1, 2, 3]
 
 
 def test_a_call_in_flight_for_minutes_is_passed_on_when_it_comes() -> None:
-    seconds = HOLD_MS / 1000
-    calls = [call(1), call(3, 2), call(4, 3), call(5, 3 + seconds), call(2, 1, elapsed_ms=2 * HOLD_MS), call(6, 300)]
-    stream = sort_by_arrival(entries(calls))
+    seconds = LONGEST_ANSWER_MS / 1000
+    calls = [
+        call(1),
+        call(3, 2),
+        call(4, 3),
+        call(5, 3 + seconds),
+        call(2, 1, elapsed_ms=2 * LONGEST_ANSWER_MS),
+        call(6, 300),
+    ]
+    stream = sort_by_number(entries(calls))
 
     assert sorted_orders(calls) == [1, 3, 4, 5, 2, 6]
     assert [next(stream).exchange.order for _ in range(3)] == [1, 3, 4]
@@ -112,9 +119,9 @@ def test_a_call_in_flight_for_minutes_is_passed_on_when_it_comes() -> None:
 
 def test_a_late_call_is_put_in_its_place_by_the_audit() -> None:
     start = msgspec.structs.replace(opened("s1", {"eventType": "sessionStart"}), order=1, source="one")
-    late = call(3, 20, elapsed_ms=3 * HOLD_MS)
-    calls = [start, call(2, 10), call(4, 30), call(5, 40 + HOLD_MS / 1000), call(6, 300), late, call(7, 310)]
-    (result,) = run([entry.exchange for entry in sort_by_arrival(entries(calls))])
+    late = call(3, 20, elapsed_ms=3 * LONGEST_ANSWER_MS)
+    calls = [start, call(2, 10), call(4, 30), call(5, 40 + LONGEST_ANSWER_MS / 1000), call(6, 300), late, call(7, 310)]
+    (result,) = run([entry.exchange for entry in sort_by_number(entries(calls))])
 
     assert [step.event.order for step in result.steps] == [1, 2, 3, 4, 5, 6, 7]
 
@@ -133,7 +140,7 @@ def test_memory_is_bounded(bound: str) -> None:
             body = b'{"a":"%s"}' % (b"x" * size)
             yield Entry(order, msgspec.structs.replace(made, request=made.request.with_content(body)))
 
-    for given_out, entry in enumerate(sort_by_arrival(stream())):
+    for given_out, entry in enumerate(sort_by_number(stream())):
         assert taken - given_out <= most + 1
         assert entry.exchange.order == given_out + 2
     assert given_out == 3 * most - 3
