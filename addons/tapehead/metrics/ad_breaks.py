@@ -47,8 +47,8 @@ class AdBreaks:
         self.is_ignored = False
 
     def begin(self, params: Mapping[str, Any]) -> None:
-        """Begin a break; one that is open is left so."""
-        if self._is_open:
+        """Begin a break; one that is open is left so, and its ads count unless content went on in it."""
+        if self._is_open and self._has_moved:
             self._mark(ignored=self._ignores_open)
         self._forget(is_open=True)
         index, second = number_of(params.get(AD_BREAK_INDEX)), number_of(params.get(AD_BREAK_SECOND))
@@ -86,10 +86,14 @@ class AdBreaks:
             return
         if self._rests_at is None:
             self._rests_at = playhead
-        moved = playhead is not None and self._rests_at is not None and playhead > self._rests_at + SLACK_S
-        if event.type == "play" or moved:
+        if event.type == "play" or self._has_moved:
             self.is_ignored = self._ignores_open
             self._mark(ignored=self.is_ignored)
+
+    @property
+    def _has_moved(self) -> bool:
+        """True if the playhead is beyond where it rested when the break began, or its last ad ended."""
+        return self._playhead is not None and self._rests_at is not None and self._playhead > self._rests_at + SLACK_S
 
     def pass_gap(self, elapsed_ms: int, clocks: Iterable[Clock]) -> bool:
         """Note time in a break without an ad, credited to `clocks`; return whether it may belong to the break."""

@@ -173,17 +173,20 @@ OPEN_BREAKS = [
         ad_time_spent=4.0,
         ad_completes=1,
     ),
-    case(
-        "the next break shows that the one before was not closed",
-        # content 10, the first ad's 4 s are content, the second ad 3 s: content 14, ads 3.
-        *NEVER_CLOSED[:-1],
-        at(14, "adBreakStart", 10, POD),
-        at(14, "adStart", 10, AD),
-        at(17, "adComplete", 10),
-        at(17, "adBreakComplete", 10),
-        content_time_spent=14.0,
-        ad_time_spent=3.0,
-        ad_starts=1,
+    *(
+        case(
+            f"a break for each ad, none of the first closed, with {seconds} s of content between them",
+            # Without: content 10, ads 4 + 3. With: the first ad and the seconds are content, too, and the ad is 3.
+            *NEVER_CLOSED[:-1],
+            at(14 + seconds, "adBreakStart", 10 + seconds, POD),
+            at(14 + seconds, "adStart", 10 + seconds, AD),
+            at(17 + seconds, "adComplete", 10 + seconds),
+            at(17 + seconds, "adBreakComplete", 10 + seconds),
+            content_time_spent=14.0 + seconds if seconds else 10.0,
+            ad_time_spent=3.0 if seconds else 7.0,
+            ad_starts=1 if seconds else 2,
+        )
+        for seconds in (0, 2)
     ),
     case(
         "a viewer who leaves in the ad",
