@@ -6,9 +6,9 @@ from tapehead.protocol import keys
 from tapehead.protocol.events import LIVE_LENGTH, Event, counts_day
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.session_machine import is_unknown
-from tapehead.protocol.transitions import Life
+from tapehead.protocol.transitions import Life, Playback
 from tapehead.rules.support.motion import plays_content
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.text import format_number
@@ -116,14 +116,25 @@ PLAYHEAD_IN_AD = Rule(
 def check_ads(session: SessionView, report: Report) -> StepCheck:
     """Report once each ad in which the playhead moves."""
     ad: Event | None = None
+    seek: RuleHit | None = None
     while step := (yield):
         event = step.event
+        # Observed: when a viewer seeks out of an ad, the vendor's SDKs send play at the new place, then adSkip.
+        if seek and event.type != "adSkip":
+            report(seek)
+        seek = None
         if event.type == "adStart":
             ad = event
         elif ad and step.before.in_ad and _has_moved(session, ad, event):
             message = f"{name_of(event)}: {_PATH} is {_playhead_of(event)} while the ad of event {ad.index} is open"
-            report(PLAYHEAD_IN_AD.hit(event, f"{message}; expected {_playhead_of(ad)} as at its start", _PATH))
+            hit = PLAYHEAD_IN_AD.hit(event, f"{message}; expected {_playhead_of(ad)} as at its start", _PATH)
+            if event.type == "play" and step.before.playback is Playback.PAUSED:
+                seek = hit
+            else:
+                report(hit)
             ad = None
+    if seek:
+        report(seek)
 
 
 PLAYHEAD_PAUSED = Rule(

@@ -37,6 +37,14 @@ def still(*, in_content: bool = False, outside_break: bool = False) -> Timeline:
     return played.at(40, "sessionEnd", playhead=10)
 
 
+def sought_in_ad(*ends: str, hold: str = "pauseStart") -> Timeline:
+    """Return a session whose viewer seeks in a pre-roll: the position is new with the play, before the ad's end."""
+    played = timeline().at(1, "adBreakStart").at(1.1, "adStart").at(3, hold).at(4, "play", playhead=300)
+    for end in ends:
+        played.at(4, end, playhead=300)
+    return played
+
+
 def paused(playhead: float, *, play: bool = False) -> Timeline:
     played = timeline().at(0, "play").at(5, "pauseStart")
     if play:
@@ -74,6 +82,9 @@ PAIRS = [
     Pair("playhead-frozen", still(in_content=True), still()),
     Pair("playhead-frozen", still(in_content=True), still(outside_break=True)),
     Pair("playhead-in-ad", in_ad(9), in_ad(6)),
+    Pair("playhead-in-ad", sought_in_ad("adComplete"), sought_in_ad("adSkip")),
+    Pair("playhead-in-ad", sought_in_ad(), sought_in_ad("adSkip")),
+    Pair("playhead-in-ad", sought_in_ad("adSkip", hold="ping"), sought_in_ad("adSkip")),
     Pair("playhead-paused", paused(9), paused(6)),
     Pair("playhead-paused", paused(30), paused(30, play=True)),
     Pair("buffer-not-ended", buffering(15, 25, 35), buffering(14, 24, 34, play=True)),
