@@ -206,7 +206,10 @@ POD_MISMATCH = Rule(
     bad="adBreakStart playhead 600 podIndex 1 podSecond 0",
     good="adBreakStart playhead 600 podIndex 1 podSecond 600",
     source="Reference: dimensions, ad-pod",
-    contradictions="Of a pre-roll before resumed content podSecond is 0: that is fine. Some pages count breaks from 1.",
+    contradictions=(
+        "Of a pre-roll before resumed content podSecond is 0: that is fine. Some pages count breaks from 1. Players "
+        "send -1 of a post-roll, which is a bad-value."
+    ),
     options=("position-slack-seconds",),
 )
 
@@ -231,7 +234,7 @@ def check_pods(session: SessionView, report: Report) -> StepCheck:
                 f"adBreakStart: params.{_INDEX} is {format_number(index or 0)}, as that of event {pod.event.index}"
             )
             twice.add(POD_MISMATCH.hit(event, f"{message}; expected another for each break", f"params.{_INDEX}"))
-        elif recorded and second is not None and event.playhead is not None:
+        elif recorded and second is not None and second >= 0 and event.playhead is not None:
             is_preroll = second == 0 and not way.has_played
             if not (is_preroll or way.lowest - slack <= second <= way.highest + slack):
                 message = f"adBreakStart: params.{_SECOND} is {format_number(second)}, and the playhead is"

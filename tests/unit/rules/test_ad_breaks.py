@@ -104,6 +104,8 @@ PAIRS = [
     Pair("pod-mismatch", midroll(597.9), midroll(598)),
     Pair("pod-mismatch", midroll(602.1), midroll(602)),
     Pair("pod-mismatch", midroll(0), midroll(0, **LIVE)),
+    # Of a post-roll it may be -1.
+    Pair("pod-mismatch", midroll(0), midroll(-1)),
     # A pre-roll before content that is resumed.
     Pair("pod-mismatch", midroll(0), Timeline().start(resume=True).at(1, "adBreakStart", POD_0, playhead=300)),
     Pair("pod-mismatch", breaks((600, 1, 600), (900, 1, 900)), breaks((600, 1, 600), (900, 2, 900))),
