@@ -42,7 +42,7 @@ def check_length(session: SessionView, report: Report) -> StepCheck:
 EXPIRED_IDLE = Rule(
     id="expired-idle",
     severity=Severity.ERROR,
-    when="More than 10 minutes of ts lie between two events.",
+    when="More than 10 minutes of ts lie between two events. A sessionEnd that comes so late is an information.",
     why="The back end closed the session in between: the second event is lost, and so is all that follows.",
     fix="Ping every 10 seconds, in pauses too; after 10 idle minutes open a new session.",
     bad="pauseStart at 100 s, play at 800 s",
@@ -63,7 +63,8 @@ def check_idle(session: SessionView, report: Report) -> StepCheck:
                 f"{name_of(step.event)}: {gap_ms / MINUTE_MS:.1f} minutes of ts after the event before it; "
                 f"expected {format_number(limit)} at most: the session had expired"
             )
-            report(EXPIRED_IDLE.hit(step.event, message, keys.TS_PATH))
+            severity = Severity.INFO if step.event.type == "sessionEnd" else None
+            report(EXPIRED_IDLE.hit(step.event, message, keys.TS_PATH, severity))
             return
 
 

@@ -26,7 +26,7 @@ PACKAGE = ROOT / "addons" / "tapehead"
 # The contract: one rule a line, with its grade; of two grades the worse one is the catalogue's.
 CONTRACT = dict(line.split() for line in (DATA / "rule_ids.txt").read_text().splitlines())
 LETTERS = {"E": Severity.ERROR, "W": Severity.WARNING, "I": Severity.INFO}
-GRADES = LETTERS | {"W/E": Severity.ERROR, "I/W": Severity.WARNING, "I/W/E": Severity.ERROR}
+GRADES = LETTERS | {grades: LETTERS[grades[-1]] for grades in ("I/W", "I/E", "W/E", "I/W/E")}
 LIMITS = {field.encode_name for field in msgspec.structs.fields(Thresholds)}
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from support.rule_pairs import HOUR, MINUTE, Pair, check_family, row, timeline
-from support.sessions import Timeline
+from support.sessions import Timeline, run
+from tapehead.protocol.exchange import Severity
 from tapehead.rules import timeouts
 
 
@@ -36,3 +37,10 @@ def test_rules_fire_once_and_not_next_door(pair: Pair) -> None:
 
 def test_every_rule_is_tried_and_has_the_grade_of_the_catalogue() -> None:
     check_family(timeouts, PAIRS)
+
+
+@pytest.mark.parametrize(("last", "grade"), [("sessionEnd", Severity.INFO), ("play", Severity.ERROR)])
+def test_an_end_after_the_timeout_is_an_information(last: str, grade: Severity) -> None:
+    """A device that was asleep: the session is over as it would be with the timeout."""
+    (result,) = run(timeline().at(1, "play").at(10, "pauseStart").at(3000, last, status=404).exchanges)
+    assert [(each.rule, each.severity) for each in result.findings] == [("expired-idle", grade)]
