@@ -13,7 +13,7 @@ from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.rules.support.tally import Tally
-from tapehead.rules.units import is_recorded
+from tapehead.rules.units import is_all_day, is_recorded
 from tapehead.text import count_of, format_number
 
 _INDEX, _SECOND = keys.AD_BREAK_INDEX, keys.AD_BREAK_SECOND
@@ -26,12 +26,16 @@ _MOMENT_S = 0.1
 AD_WHILE_PAUSED = Rule(
     id="ad-while-paused",
     severity=Severity.WARNING,
-    when="An ad ran while the content was paused or buffering, and no play came in the ad.",
+    when=(
+        "An ad ran while the content was paused or buffering, and no play came in the ad; also where the pause began "
+        "in the ad, which was complete in its time."
+    ),
     why="The ad's time counts as pause or buffer time: ad time spent is 0.",
     fix="Send play when the ad plays, after adStart; or send no pauseStart when an ad takes the content's place.",
     bad="pauseStart, adBreakStart, adStart, adComplete, adBreakComplete, play",
     good="pauseStart, adBreakStart, adStart, play, adComplete, adBreakComplete, play",
     source="Reference: metrics, ad-time-spent. Observed: media-sdks issue 13",
+    options=("ad-duration-seconds",),
 )
 
 
@@ -42,6 +46,7 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
     first: Event | None = None
     number = lost_ms = 0
     running_ms: int | None = None
+    late = _LatePause(session)
     while step := (yield):
         event, before = step.event, step.before
         if before.life is Life.ENDED:
@@ -51,9 +56,10 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
             running_ms += session.intervals.gap_ms or 0
             if event.type == "adStart" or not step.after.in_ad:
                 number, lost_ms, running_ms = number + 1, lost_ms + running_ms, None
+        if lost := late.add(event, plays=plays):
+            first, number, lost_ms = first or late.ad, number + 1, lost_ms + lost
         if plays:
-            if first and hold and lost_ms:
-                report(_paused_hit(first, hold, number, lost_ms))
+            _report_paused(report, first, hold, number, lost_ms)
             hold, first, number, lost_ms, running_ms = None, None, 0, 0, None
         elif event.type in ("pauseStart", "bufferStart"):
             hold = hold or event
@@ -61,21 +67,56 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
             # Where content went on, it is the play before the ad that is missing.
             moved = abs((event.playhead or 0) - (hold.playhead or 0)) > session.thresholds.playhead_slack_seconds
             first, running_ms = (first, running_ms) if moved else (first or event, 0)
-    if first and hold and lost_ms + (running_ms or 0):
-        report(_paused_hit(first, hold, number + (running_ms is not None), lost_ms + (running_ms or 0)))
+    _report_paused(report, first, hold, number + (running_ms is not None), lost_ms + (running_ms or 0))
 
 
-def _paused_hit(first: Event, hold: Event, number: int, lost_ms: int) -> RuleHit:
-    name = "pause" if hold.type == "pauseStart" else "buffer"
-    which = "the ad" if number == 1 else f"it and {count_of(number - 1, 'more ad')}"
-    message = f"adStart: {which} ran in the {name} of event {hold.index} without a play, so {lost_ms / 1000:.1f} s"
-    return AD_WHILE_PAUSED.hit(first, f"{message} of ad time count as {name} time; expected play after adStart")
+class _LatePause:
+    """The pause of content that is sent after the start of the ad which takes its place.
+
+    A viewer may pause an ad: then it is complete after a play, and later than its length.
+    """
+
+    def __init__(self, session: SessionView) -> None:
+        self._session = session
+        self._open_ms = 0
+        self._held_ms: int | None = None
+        self._plays = True
+        self.ad: Event | None = None
+
+    def add(self, event: Event, *, plays: bool) -> int:
+        """Take the next event; return the milliseconds that the ad which it completes in time has lost."""
+        gap_ms, slack_ms = self._session.intervals.gap_ms or 0, self._session.thresholds.ad_duration_seconds * 1000
+        self._open_ms += gap_ms
+        self._held_ms = None if self._held_ms is None or plays else self._held_ms + gap_ms
+        if event.type == "adStart":
+            self.ad, self._open_ms, self._held_ms = event, 0, None
+        elif event.type in ("pauseStart", "bufferStart"):
+            self._held_ms = 0 if self._plays else self._held_ms
+            self._plays = False
+        elif event.type == "adComplete" and self.ad and (self._held_ms or 0) > slack_ms:
+            length = self.ad.number(keys.AD_LENGTH)
+            return self._held_ms or 0 if length and abs(self._open_ms - length * 1000) <= slack_ms else 0
+        self._plays = self._plays or plays
+        return 0
+
+
+def _report_paused(report: Report, first: Event | None, hold: Event | None, number: int, lost_ms: int) -> None:
+    """Report the ads of a pause or buffer, if they lost time."""
+    if first and hold and lost_ms:
+        name = "pause" if hold.type == "pauseStart" else "buffer"
+        which = "the ad" if number == 1 else f"it and {count_of(number - 1, 'more ad')}"
+        message = f"adStart: {which} ran in the {name} of event {hold.index} without a play, so {lost_ms / 1000:.1f} s"
+        message += f" of ad time count as {name} time; expected play after adStart"
+        report(AD_WHILE_PAUSED.hit(first, message))
 
 
 PLAY_BEFORE_PREROLL = Rule(
     id="play-before-preroll",
     severity=Severity.WARNING,
-    when="The first play came at most 2 seconds before an adBreakStart, and the playhead did not move in between.",
+    when=(
+        "The first play came at most 2 seconds before an adBreakStart, and the playhead did not move in between; in a "
+        "channel that never ends: before one with podSecond 0."
+    ),
     why=(
         "The content counts as started before its pre-roll: viewers who leave in the ad are content starts and no "
         "drops before start."
@@ -101,6 +142,8 @@ def check_preroll(session: SessionView, report: Report) -> StepCheck:
         if first and last and last.ts is not None and event.ts is not None and not step.before.blind:
             seconds = (event.ts - last.ts) / 1000
             rests = _distance(first, event) <= _MOMENT_S and _distance(last, event) <= _MOMENT_S
+            # The second of the day moves on in any case.
+            rests = rests or (is_all_day(session) and event.number(_SECOND) == 0)
             if 0 <= seconds <= session.thresholds.preroll_seconds and rests:
                 message = f"play: it came {seconds:.1f} s before the adBreakStart of event {event.index}, at the same"
                 message += " playhead; expected it after the pre-roll, with the first frame of the main content"

@@ -18,6 +18,21 @@ def paused(*events: str, hold: str = "pauseStart") -> Timeline:
     return played.at(35, "ping").at(36, "sessionEnd")
 
 
+def paused_in_ad(seconds: float, *events: str, last: str = "adComplete") -> Timeline:
+    """Return a session with an ad of 15 seconds that is open for so long, with a pause from its first moment on."""
+    played = timeline().at(1, "play").at(10, "adBreakStart").at(10.1, "adStart", ad(length=15)).at(10.2, "pauseStart")
+    for event in events:
+        played.at(10.3, event)
+    return played.at(10.1 + seconds, last).at(26, "adBreakComplete").at(26.1, "play").at(27, "sessionEnd")
+
+
+def joined(second: float) -> Timeline:
+    """Return a session of a channel that plays for a second before a break of this second."""
+    pod = {"media.ad.podIndex": 1, "media.ad.podSecond": second}
+    opened = Timeline().start(**LIVE).at(1, "play", playhead=TEN + 1).at(2, "adBreakStart", pod, playhead=TEN + 2)
+    return opened.at(2.1, "adStart", playhead=TEN + 2).at(7.1, "adComplete", playhead=TEN + 2)
+
+
 def preroll(seconds: float, playhead: float = 0, origin: float = 0, **params: Any) -> Timeline:
     """Return a session whose break begins so many seconds after its first play."""
     opened = (
@@ -68,6 +83,8 @@ def sought(second: float) -> Timeline:
 
 POD_0 = {"media.ad.podIndex": 0, "media.ad.podSecond": 0}
 LIVE: dict[str, Any] = {"contentType": "live", "length": 86400}
+# The sessions of the tests begin at 10:00 UTC.
+TEN = 36_000
 
 PAIRS = [
     Pair("ad-while-paused", paused(), paused("play")),
@@ -78,6 +95,12 @@ PAIRS = [
     # It fires once a pause, and for an ad that never ends, too.
     Pair("ad-while-paused", row("pauseStart", "adBreakStart", "adStart", "adSkip", "adStart", "adSkip"), row("play")),
     Pair("ad-while-paused", row("bufferStart", "adBreakStart", "adStart", "ping"), row("adBreakStart", "adStart")),
+    # The second of the day moves on; where a channel goes to a mid-roll, its second is no 0.
+    Pair("play-before-preroll", joined(0), joined(TEN + 2)),
+    # The content's pause comes after the ad's start; an ad that a viewer pauses lasts longer.
+    Pair("ad-while-paused", paused_in_ad(15), paused_in_ad(17.1)),
+    Pair("ad-while-paused", paused_in_ad(15), paused_in_ad(15, "play")),
+    Pair("ad-while-paused", paused_in_ad(15), paused_in_ad(15, last="adSkip")),
     Pair("play-before-preroll", preroll(2), preroll(2.01)),
     Pair("play-before-preroll", preroll(0.1), preroll(1.9, playhead=1.9)),
     Pair("play-before-preroll", preroll(0.1), row("adBreakStart", "adStart", "play", "adComplete", "adBreakComplete")),
