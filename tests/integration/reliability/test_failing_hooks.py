@@ -19,7 +19,7 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, running
 from support.tunnels import trust_both
 from support.upstream_server import Upstream, free_port, upstream
-from tapehead.proxy import access_addons, addons, calls_elsewhere, hosts, login, script
+from tapehead.proxy import access_addons, addons, elsewhere_addon, hosts, login, script
 
 EVENTS = "/api/v1/sessions/abc/events"
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
@@ -43,9 +43,9 @@ RECORDING_HOOKS = {
     ("addons", "RecorderAddon", "error"): 0,
     ("addons", "RecorderAddon", "done"): 0,
     ("hosts", "TlsPassthrough", "tls_clienthello"): 0,
-    ("calls_elsewhere", "ElsewhereAddon", "requestheaders"): 0,
-    ("calls_elsewhere", "ElsewhereAddon", "next_layer"): 0,
-    ("calls_elsewhere", "ElsewhereAddon", "tls_clienthello"): 0,
+    ("elsewhere_addon", "ElsewhereAddon", "requestheaders"): 0,
+    ("elsewhere_addon", "ElsewhereAddon", "next_layer"): 0,
+    ("elsewhere_addon", "ElsewhereAddon", "tls_clienthello"): 0,
 }
 REPLAY_HOOKS = [
     ("addons", "ReplayAddon", "request"),
@@ -68,7 +68,7 @@ GUARDS = [
 
 def _hooks() -> Iterator[tuple[str, str, str]]:
     """Every hook of every addon of ours."""
-    for module in (addons, calls_elsewhere, access_addons, hosts, login, script):
+    for module in (addons, elsewhere_addon, access_addons, hosts, login, script):
         owners = (each for each in vars(module).values() if getattr(each, "__module__", "") == module.__name__)
         for owner in owners:
             for hook in (set(vars(owner)) & set(all_hooks)) - SETTING_UP if isinstance(owner, type) else ():
