@@ -20,10 +20,9 @@ from tapehead.protocol.backend_limits import Timeouts
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.routes import Call
+from tapehead.protocol.routes import SESSION_GONE, Call
 from tapehead.protocol.session_machine import Step
 from tapehead.rules.catalog import RULES
-from tapehead.rules.delivery import SESSION_GONE
 from tapehead.rules.lifecycle import late_checks
 from tapehead.rules.response import REJECTED
 from tapehead.rules.session_checks import SessionChecks

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from tapehead.auditor.received_events import ReceivedEvent
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Finding
+from tapehead.protocol.routes import SESSION_GONE
 from tapehead.protocol.transitions import Life
-from tapehead.rules.delivery import DOWNLOADED_FLAG, SESSION_GONE, SESSION_START_MISPLACED, UNKNOWN_SESSION
+from tapehead.rules.delivery import DOWNLOADED_FLAG, SESSION_START_MISPLACED, UNKNOWN_SESSION
 from tapehead.rules.lifecycle import EVENT_AFTER_END
 from tapehead.rules.session_checks import SessionChecks
 from tapehead.rules.support.rule import RuleHit

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from tapehead.protocol.exchange import Severity
+from tapehead.protocol.routes import SESSION_GONE
 from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import Life
-from tapehead.rules.delivery import SESSION_GONE
 from tapehead.rules.support.session_view import SessionView
 
 

@@ -129,7 +129,7 @@ def is_below(report: Report, fail_under: float | None) -> bool:
         return False
     percent = report["coverage"]["percent"]
     if percent is None:
-        warn("nothing is planned, so --fail-under has nothing to measure")
+        warn("the tracking plan is empty, so --fail-under cannot be met; add expectations to the settings")
     elif percent < fail_under:
         warn(f"coverage is {format_number(percent)} %, below --fail-under {format_number(fail_under)}")
     return percent is None or percent < fail_under

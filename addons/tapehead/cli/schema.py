@@ -33,7 +33,7 @@ def schema(
     """
     if from_ is not None:
         if event_type or settings:
-            raise UsageError("--from fetches the schemas of all event types; leave the others out")
+            raise UsageError("--from fetches the schemas of all event types; leave out EVENT_TYPE and --settings")
         from tapehead.cli.schema_run import fetch
         from tapehead.recording.stored_schemas import STORED_NAME
 

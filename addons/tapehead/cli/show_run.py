@@ -58,4 +58,4 @@ def show_recording(
         titled = ((title_of(session, shown), shown) for session, shown in selected.items())
         write_report(render_calls(titled, style, with_bodies=with_bodies), None)
     else:
-        warn("no call matches")
+        warn(f"no call in '{path}' matches --type or --findings")

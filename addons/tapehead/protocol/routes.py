@@ -35,6 +35,9 @@ DOCUMENTED_STATUSES: dict[Call, frozenset[int]] = {
     Call.DOWNLOADED: frozenset({201, 400, 500}),
 }
 
+# The answers by which the endpoint says that it does not know a session, or no longer.
+SESSION_GONE = (404, 410)
+
 # Adobe's own hosts; companies use names of their own for the same endpoint.
 ENDPOINT_DOMAIN = "hb-api.omtrdc.net"
 ENDPOINT_HOST = re.compile(rf"(?:^|\.){ENDPOINT_DOMAIN.replace('.', r'\.')}$", re.IGNORECASE)

@@ -69,7 +69,7 @@ class CallsElsewhere:
     def other_protocol_lines(self) -> list[str]:
         """Return a line for each other protocol in which calls came by."""
         return [
-            f"{protocol.value} came by ({', '.join(_names(counter))}), which tapehead does not read: "
+            f"{protocol.value} were seen ({', '.join(_names(counter))}), which tapehead does not read: "
             "the player has to send Media Collection calls"
             for protocol, counter in self._others.items()
             if counter
@@ -94,10 +94,10 @@ class CallsElsewhere:
             hint = "".join(f"; {name} is the host of {protocol}" for protocol, name in hints.items())
             count = count_of(self._tunnels.total(), "TLS connection")
             names = ", ".join(_names(self._tunnels))
-            lines.append(f"{count} passed through unopened, to {names}{hint}; {ENDPOINT_HINT}")
+            lines.append(f"{count} passed through without interception, to {names}{hint}; {ENDPOINT_HINT}")
         if not lines and self.requests:
-            lines.append(f"{count_of(self.requests, 'request')} came by, and no Media Collection call among them")
-        return lines or ["nothing came by; check that the player sends its calls to this proxy"]
+            lines.append(f"{count_of(self.requests, 'request')} arrived, but no Media Collection call")
+        return lines or ["no request arrived; check that the player sends its calls to this proxy"]
 
 
 def name_of_host(host: str, port: int) -> str:

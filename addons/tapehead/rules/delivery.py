@@ -3,7 +3,7 @@
 from tapehead.protocol import keys, routes
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.routes import Call
+from tapehead.protocol.routes import SESSION_GONE, Call
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import (
     Report,
@@ -15,10 +15,6 @@ from tapehead.rules.support.session_check import (
     step_check,
 )
 from tapehead.rules.support.session_view import SessionView, name_of
-
-# The answers by which the endpoint says that it does not know a session, or no longer.
-SESSION_GONE = (404, 410)
-
 
 SESSION_START_MISPLACED = Rule(
     id="session-start-misplaced",

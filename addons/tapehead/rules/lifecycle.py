@@ -3,6 +3,7 @@
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
+from tapehead.protocol.routes import SESSION_GONE
 from tapehead.protocol.session_machine import Step, is_unknown
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules import delivery
@@ -121,7 +122,7 @@ def check_end(session: SessionView, report: Report) -> StepCheck:
                 severity = Severity.INFO if _is_post_roll(step, violation.kind) else row.rule.severity
                 late.setdefault((violation.kind, severity), []).append(step.event)
     # A session that the back end no longer knows needs no end.
-    if session.end and not any(event.status in delivery.SESSION_GONE for event in session.arrived):
+    if session.end and not any(event.status in SESSION_GONE for event in session.arrived):
         for violation in session.end.violations:
             if row := VIOLATIONS.get(violation.kind):
                 late[violation.kind, row.rule.severity] = [session.end.event]

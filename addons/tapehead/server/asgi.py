@@ -37,8 +37,8 @@ STATUSES = range(100, 600)
 _OTHER_PROTOCOLS = (
     (b"\x16\x03", "a TLS handshake", "use http:// instead of https://"),
     (b"PRI * HTTP/2.0", "HTTP/2 without an upgrade", "let the client use HTTP/1.1"),
-    (b"\x05", "SOCKS", "call this server itself, not through it as a proxy"),
-    (b"\x04", "SOCKS", "call this server itself, not through it as a proxy"),
+    (b"\x05", "SOCKS", "this server is not a proxy: send requests to it directly"),
+    (b"\x04", "SOCKS", "this server is not a proxy: send requests to it directly"),
 )
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
@@ -69,7 +69,7 @@ class Protocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             if self._method == b"CONNECT":
-                self.send_400_response("this server is no proxy; call it itself")
+                self.send_400_response("this server is not a proxy; send requests to it directly")
                 return
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)

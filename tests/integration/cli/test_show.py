@@ -225,7 +225,7 @@ def test_calls_of_no_session_are_those_of_a_dash(tmp_path: Path, capsys: Capture
     ("arguments", "code", "line"),
     [
         (["--type", "adstart"], 2, "no call is a 'adstart'; did you mean adStart?"),
-        (["--type", "chapterSkip"], 0, "no call matches"),
+        (["--type", "chapterSkip"], 0, "matches --type or --findings"),
         (["nobody"], 2, "has no session nobody; tapehead show "),
     ],
 )

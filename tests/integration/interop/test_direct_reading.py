@@ -225,21 +225,21 @@ HEARTBEAT = "https://company.hb.omtrdc.net/?s:event:type=start&s:asset:type=main
         ),
         (
             HEARTBEAT,
-            "heartbeats of an older media SDK came by (company.hb.omtrdc.net (2)), which tapehead does not read",
+            "heartbeats of an older media SDK were seen (company.hb.omtrdc.net (2)), which tapehead does not read",
         ),
         (
             HEARTBEAT.replace("company.hb.omtrdc.net", "stats.example.com")
             .replace(":", "%3A")
             .replace("s%3A//", "s://"),
-            "heartbeats of an older media SDK came by (stats.example.com (2)), which tapehead does not read",
+            "heartbeats of an older media SDK were seen (stats.example.com (2)), which tapehead does not read",
         ),
         (
             "https://edge.adobedc.net/ee/or2/va/v1/ping?configId=1",
-            "calls of the Media Edge API came by (edge.adobedc.net (2)), which tapehead does not read",
+            "calls of the Media Edge API were seen (edge.adobedc.net (2)), which tapehead does not read",
         ),
         (
             "https://metrics.example.com/ee/va/v1/sessionStart?configId=1",
-            "calls of the Media Edge API came by (metrics.example.com (2)), which tapehead does not read",
+            "calls of the Media Edge API were seen (metrics.example.com (2)), which tapehead does not read",
         ),
     ],
 )
@@ -261,7 +261,7 @@ def test_calls_elsewhere_are_said_beside_those_that_are_read(capsys: pytest.Capt
 
     sessions, (line,) = audited(capsys, "a.har")
     assert sessions == {"s1": 4}
-    assert line.startswith("tapehead: heartbeats of an older media SDK came by (company.hb.omtrdc.net (1)), ")
+    assert line.startswith("tapehead: heartbeats of an older media SDK were seen (company.hb.omtrdc.net (1)), ")
 
 
 ENDPOINT = "https://company.hb-api.omtrdc.net"

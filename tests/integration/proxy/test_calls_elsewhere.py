@@ -45,7 +45,7 @@ def test_heartbeats_at_the_endpoint_are_told(tmp_path: Path) -> None:
         assert proxy.stop() == 1
 
     (line,) = (line for line in words(proxy) if line.startswith("tapehead: "))
-    assert line.startswith("tapehead: heartbeats of an older media SDK came by (127.0.0.1")
+    assert line.startswith("tapehead: heartbeats of an older media SDK were seen (127.0.0.1")
     assert line.endswith("which tapehead does not read: the player has to send Media Collection calls")
 
 
@@ -57,7 +57,7 @@ def test_calls_elsewhere_beside_recorded_ones_are_told_and_are_no_failure(tmp_pa
         assert proxy.stop() == 0
 
     assert any("recorded 1 exchange of 1 session in " in line for line in words(proxy))
-    assert any(line.startswith("tapehead: calls of the Media Edge API came by (127.0.0.1") for line in words(proxy))
+    assert any(line.startswith("tapehead: calls of the Media Edge API were seen (127.0.0.1") for line in words(proxy))
 
 
 def test_tunnels_that_were_not_opened_are_told(tmp_path: Path, authority: trustme.CA) -> None:
@@ -71,7 +71,7 @@ def test_tunnels_that_were_not_opened_are_told(tmp_path: Path, authority: trustm
     port = there.server.port
     (line,) = (line for line in words(proxy) if line.startswith("tapehead: "))
     assert line == (
-        f"tapehead: 3 TLS connections passed through unopened, to www.bank.example:{port} (2), "
+        f"tapehead: 3 TLS connections passed through without interception, to www.bank.example:{port} (2), "
         f"company.omtrdc.net:{port} (1); pass --endpoint HOST for those that are the endpoint"
     )
 
@@ -80,7 +80,7 @@ def test_where_nothing_came_by_that_is_said(tmp_path: Path) -> None:
     with running("record", "--mode", "regular", "--out", tmp_path / "a.jsonl") as proxy:
         assert proxy.stop() == 0
 
-    assert "tapehead: nothing came by; check that the player sends its calls to this proxy" in words(proxy)
+    assert "tapehead: no request arrived; check that the player sends its calls to this proxy" in words(proxy)
 
 
 def test_other_requests_alone_are_told(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_other_requests_alone_are_told(tmp_path: Path) -> None:
             player.get(f"{server.url}/video.ts")
         assert proxy.stop() == 1
 
-    assert "tapehead: 1 request came by, and no Media Collection call among them" in words(proxy)
+    assert "tapehead: 1 request arrived, but no Media Collection call" in words(proxy)
 
 
 def test_a_device_gets_the_certificate_from_the_proxy(tmp_path: Path, authority: trustme.CA) -> None:

@@ -121,7 +121,10 @@ def test_a_tls_handshake_is_named_once(address: tuple[str, int], caplog: pytest.
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             "HTTP/2 without an upgrade came to the plain HTTP port; let the client use ",
         ),
-        (b"\x05\x01\x00", "SOCKS came to the plain HTTP port; call this server itself, not through it as a proxy"),
+        (
+            b"\x05\x01\x00",
+            "SOCKS came to the plain HTTP port; this server is not a proxy: send requests to it directly",
+        ),
         (b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00", "SOCKS came to the plain HTTP port; "),
     ],
 )

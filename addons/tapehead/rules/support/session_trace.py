@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
+from tapehead.protocol.routes import SESSION_GONE
 from tapehead.text import shorten
 
 # What was under way when a session began counts as sent before.
@@ -15,7 +16,6 @@ WATCH_MS = 60_000
 # The events that are kept of a session's beginning, and of the time when it is watched.
 MOST_OPENING = 10
 MOST_WATCHED = 60
-_GONE = (404, 410)
 _HOLDS = {"play": False, "pauseStart": True, "bufferStart": True}
 
 
@@ -112,7 +112,7 @@ class SessionTrace:
                 self.played_ms = arrived_ms
             if event.type in ("sessionComplete", "sessionEnd"):
                 self._close(arrived_ms, ended=event.type == "sessionEnd")
-        if event.status in _GONE:
+        if event.status in SESSION_GONE:
             self._close(event.answered_ms, ended=True)
         for overlap in self.overlaps:
             if overlap.earlier is self:
