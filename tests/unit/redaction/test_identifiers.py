@@ -10,7 +10,9 @@ NAMES = IdentifyingKeys(["userId", "X-Who", "größe", "kid"])
 
 def stand_in(value: str) -> str:
     """Show a value that is cut wrongly."""
-    return "SOMEBODY" if value in (SECRET, "jane", "jane.doe") else f"CUT {value}" if "jane" in value else value
+    if value in (SECRET, "jane", "jane.doe", "SOMEBODY"):
+        return "SOMEBODY"
+    return f"CUT {value}" if "jane" in value or "SOMEBODY" in value else value
 
 
 def in_body(content: bytes) -> bytes:
