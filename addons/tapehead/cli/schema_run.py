@@ -6,7 +6,6 @@ It is the one command that calls an endpoint of its own accord.
 import http.client
 import os
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from tapehead.protocol.schema_changes import schema_changes
 from tapehead.protocol.schemas import Schema, served_schema
 from tapehead.recording.paths import private
 from tapehead.recording.stored_schemas import read_stored
-from tapehead.text import count_of, format_number, shorten
+from tapehead.text import count_of, escape_controls, format_number, shorten
 
 TIMEOUT_SECONDS = 10.0
 MOST_BYTES = 1_000_000
@@ -97,6 +96,21 @@ def report(before: dict[str, tuple[Entry, Schema]], fetched: dict[str, Schema]) 
     typer.echo("\n".join(lines) if lines else f"no schema has changed since {since} UTC")
 
 
+class _AnyStatus(urllib.request.HTTPErrorProcessor):
+    """Passes on answers of any status as they are; a redirect may lead to a host that nobody named."""
+
+    def http_response(
+        self, _request: urllib.request.Request, response: http.client.HTTPResponse
+    ) -> http.client.HTTPResponse:
+        """Return an answer as it is."""
+        return response
+
+    https_response = http_response
+
+
+_opener = urllib.request.build_opener(_AnyStatus)
+
+
 def fetch_one(url: str, order: int, timeout_seconds: float) -> Exchange:
     """Return the exchange of one schema call, whatever its status.
 
@@ -105,18 +119,14 @@ def fetch_one(url: str, order: int, timeout_seconds: float) -> Exchange:
     """
     began = time.time()
     try:
-        with urllib.request.urlopen(url, timeout=timeout_seconds) as answer:  # noqa: S310 - the URL was checked
-            status, headers, body = answer.status, answer.headers, answer.read(MOST_BYTES)
-    except urllib.error.HTTPError as error:
-        status, headers, body = error.code, error.headers, error.read(MOST_BYTES)
-    except TimeoutError as error:
-        raise UsageError(f"{url} did not answer within {format_number(timeout_seconds)} s") from error
+        with _opener.open(url, timeout=timeout_seconds) as answer:
+            status, headers, body = answer.status, answer.headers, read_body(answer, timeout_seconds)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, TimeoutError):
             raise UsageError(f"{url} did not answer within {format_number(timeout_seconds)} s") from error
         why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        raise UsageError(f"cannot fetch {url}: {shorten(why)}") from error
+        raise UsageError(f"cannot fetch {url}: {shorten(escape_controls(why))}") from error
     kept = [(name, value) for name in _KEPT_HEADERS if (value := headers.get(name))]
     return Exchange(
         tapehead=FORMAT_VERSION,
@@ -130,6 +140,20 @@ def fetch_one(url: str, order: int, timeout_seconds: float) -> Exchange:
         response=Response(status=status, headers=kept).with_content(body),
         findings=[],
     )
+
+
+def read_body(answer: http.client.HTTPResponse, timeout_seconds: float) -> bytes:
+    """Return the body of an answer, up to a bound.
+
+    Raises:
+        TimeoutError: it did not end in time, although bytes of it may have come all the while.
+    """
+    deadline, body = time.monotonic() + timeout_seconds, bytearray()
+    while len(body) < MOST_BYTES and (piece := answer.read1(MOST_BYTES - len(body))):
+        body += piece
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return bytes(body)
 
 
 def write(out: Path, exchanges: list[Exchange]) -> None:

@@ -3,7 +3,9 @@
 import http.server
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +173,54 @@ def test_an_endpoint_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
             fetch(url, tmp_path / "schemas.jsonl", pytest.fail, timeout_seconds=0.2)
 
     assert str(raised.value) == f"{url}/api/v1/schemas/sessionStart did not answer within 0.2 s"
+
+
+FAILURES = {
+    b"HTTP/1.1 404 \r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n": "cannot fetch {}: IncompleteRead(0 bytes read)",
+    b"HTTP/1.1 404 \r\nContent-Length: 9\r\n\r\nx": "{} did not answer within 0.5 s",
+    b"\x1b[31m\0": "cannot fetch {}: \ufffd[31m\ufffd",
+}
+
+
+@pytest.mark.parametrize("answer", FAILURES)
+def test_an_answer_that_breaks_is_named_in_a_line_whatever_its_status(answer: bytes, tmp_path: Path) -> None:
+    def send(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(answer + (b"\r\n" if b"HTTP" not in answer else b""))
+        if b"Content-Length" in answer:
+            time.sleep(1)
+
+    with raw_server(send) as url, pytest.raises(TapeheadError) as raised:
+        fetch(url, tmp_path / "schemas.jsonl", pytest.fail, timeout_seconds=0.5)
+
+    assert str(raised.value) == FAILURES[answer].format(f"{url}/api/v1/schemas/sessionStart")
+
+
+def test_an_answer_that_comes_byte_by_byte_is_given_up(tmp_path: Path) -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        with suppress(OSError):
+            for _ in range(100):
+                connection.sendall(b" ")
+                time.sleep(0.05)
+
+    with raw_server(drip) as url, pytest.raises(TapeheadError, match=r"did not answer within 0\.5 s"):
+        fetch(url, tmp_path / "schemas.jsonl", pytest.fail, timeout_seconds=0.5)
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:1/", "http://[::1/x", "file:///etc/passwd", "/again"])
+def test_a_redirect_leads_nowhere(location: str, tmp_path: Path) -> None:
+    def redirect(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    told: list[str] = []
+    with raw_server(redirect) as url, pytest.raises(TapeheadError, match="serves no schema that can be used"):
+        fetch(url, tmp_path / "schemas.jsonl", told.append)
+
+    assert told[0] == "the endpoint has no schema of sessionStart: it answered 302; the documented one counts"
+    assert len(told) == 20
 
 
 @pytest.mark.parametrize(
