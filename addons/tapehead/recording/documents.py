@@ -15,7 +15,15 @@ import msgspec
 
 # Bytes within which the form of a recording shows.
 _SAMPLE_BYTES = 4096
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# The beginnings of JSON in UTF-16, with a byte order mark and without.
+_UTF_16 = {
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"{\0": "utf-16-le",
+    b"[\0": "utf-16-le",
+    b"\0{": "utf-16-be",
+    b"\0[": "utf-16-be",
+}
 # An array, or an object whose first line has its brace alone; after a crash, such a line may stand before a whole one.
 _SPREAD = re.compile(rb'\s*(?:\[|\{[ \t\r]*\n\s*")')
 _DECIDED = re.compile(rb"\s*(?:[^\s{]|\{[ \t\r]*(?:[^ \t\r\n]|\n\s*\S))")
@@ -41,7 +49,12 @@ def exchange_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def is_appendable(start: bytes) -> bool:
     """Return whether lines can be added to a recording that begins so."""
-    return not start.startswith(_UTF_16) and not _SPREAD.match(start.removeprefix(codecs.BOM_UTF8))
+    return not utf_16_of(start) and not _SPREAD.match(start.removeprefix(codecs.BOM_UTF8))
+
+
+def utf_16_of(start: bytes) -> str | None:
+    """Return the encoding of JSON in UTF-16 that begins so; None for any other text."""
+    return next((encoding for begin, encoding in _UTF_16.items() if start.startswith(begin)), None)
 
 
 def _in_utf_8(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -49,11 +62,12 @@ def _in_utf_8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     start = b""
     while len(start) < len(codecs.BOM_UTF8) and (chunk := next(chunks, b"")):
         start += chunk
-    if not start.startswith(_UTF_16):
+    encoding = utf_16_of(start)
+    if not encoding:
         yield start.removeprefix(codecs.BOM_UTF8)
         yield from chunks
         return
-    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
     for chunk in itertools.chain([start], chunks):
         yield decoder.decode(chunk).encode()
     yield decoder.decode(b"", final=True).encode()

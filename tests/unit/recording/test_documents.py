@@ -30,11 +30,13 @@ FORMS: dict[str, Callable[[list[Any]], str]] = {
     "objects over lines": lambda values: "\n".join(json.dumps(value, indent=1) for value in values),
     "after blank lines": lambda values: "\n \n" + json.dumps(values, indent=1, ensure_ascii=False),
 }
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"]
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "le without a mark", "be without a mark"]
 
 
 def encoded(text: str, encoding: str) -> bytes:
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    if encoding.endswith("without a mark"):
+        return text.lstrip().encode(f"utf-16-{encoding[:2]}")
     return (mark + text).encode(encoding)
 
 
