@@ -124,6 +124,10 @@ class CallCollector:
         """Go on with the entries of a file within the file."""
         self._source = f"{PurePath(self._file).name}/{member}"
 
+    def drop_file(self) -> None:
+        """Leave out the calls of the file, which turned out to be unreadable."""
+        del self.calls[self._calls_before :]
+
     def add(self, call: CapturedCall) -> None:
         """Collect the call of the latest entry.
 

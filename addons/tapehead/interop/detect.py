@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tapehead.errors import RecordingError
-from tapehead.interop.attachments import ArchiveFolder, Folder, har_members, open_archive
+from tapehead.interop.attachments import MOST_OF_MEMBER, ArchiveFolder, Folder, har_members, open_archive
 from tapehead.interop.collector import CallCollector
 from tapehead.interop.har import no_attachments, read_har
 from tapehead.interop.har_bodies import Attachments
 from tapehead.interop.unsupported_formats import unsupported_format
 from tapehead.protocol.content_coding import CodingError, decode_content
+from tapehead.recording.documents import utf_16_of
 from tapehead.recording.paths import STDIN, name_of, unreadable
 from tapehead.recording.zstd_frames import MAGIC
 from tapehead.text import count_of
@@ -34,7 +35,6 @@ _HAR = re.compile(rb'\s*\{\s*"log"\s*:|\s*\{.*"log"\s*:\s*\{', re.DOTALL)
 _RECORDING = re.compile(rb'\s*\[?\s*\{\s*"tapehead"\s*:')
 # A dictionary of mitmproxy: its length, then the length of its first key, and that key.
 _FLOWS = re.compile(rb"\d{1,12}:\d{1,3}:[a-z_]+[;,]")
-_ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SAVE_HAR = "save the traffic as HAR, in a browser's developer tools with Network > Export HAR"
 _NO_HAR = f"{{name}} is a zip file without a HAR file in it; {SAVE_HAR}"
 
@@ -157,13 +157,27 @@ def _read_archive(name: str, data: bytes, collector: CallCollector, warn: Callab
         members = har_members(archive)
         if not members:
             raise RecordingError(_NO_HAR.format(name=name))
+        broken: list[RecordingError] = []
         for member in members:
             collector.start_member(member)
             folder = ArchiveFolder(archive, member)
-            read_har(f"{name}/{member}", _in_utf_8(folder.read_member(member) or b""), collector, folder.read)
+            try:
+                read_har(f"{name}/{member}", _in_utf_8(_har_of(folder, name, member)), collector, folder.read)
+            except RecordingError as error:
+                broken.append(error)
             if folder.damaged:
                 files = count_of(len(folder.damaged), "file")
                 warn(f"{name}: {files} with a wrong checksum ({min(folder.damaged)}), used all the same")
+        if len(broken) == len(members):
+            raise broken[0]
+        for error in broken:
+            warn(str(error))
+
+
+def _har_of(folder: ArchiveFolder, name: str, member: str) -> bytes:
+    if (data := folder.read_member(member)) is None:
+        raise RecordingError(f"{name}/{member} is damaged, or larger than {MOST_OF_MEMBER:,} bytes; save it again")
+    return data
 
 
 def _read_plain(
@@ -205,7 +219,5 @@ def is_text_of_no_kind(start: bytes) -> bool:
 
 def _in_utf_8(data: bytes) -> bytes:
     """Return text in UTF-8 without a byte order mark."""
-    for mark, encoding in _ENCODINGS.items():
-        if data.startswith(mark):
-            return data.removeprefix(mark) if encoding == "utf-8-sig" else data.decode(encoding, "replace").encode()
-    return data
+    encoding = utf_16_of(data)
+    return data.decode(encoding, "replace").encode() if encoding else data.removeprefix(codecs.BOM_UTF8)

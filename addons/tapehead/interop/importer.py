@@ -110,6 +110,7 @@ def collect_calls(
         try:
             read_file(path, collector, warn)
         except TapeheadError as error:
+            collector.drop_file()
             warn(str(error))
             unread.append(name)
             continue

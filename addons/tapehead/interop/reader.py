@@ -98,6 +98,7 @@ class SavedTraffic:
                 collector.finish_file()
                 loaded[path] = []
             except RecordingError as error:
+                collector.drop_file()
                 loaded[path] = error
         by_name = {name_of(path): path for path in paths}
         pipelines: dict[Path, ExchangePipeline] = {}

@@ -175,12 +175,12 @@ class RecordingReader:
 
     def _read(self, file: InputFile) -> Iterator[Entry]:
         """Yield the entries of a file, and warn of what cannot be read."""
-        hold_open = self._open < MOST_OPEN
+        hold_open, is_loaded = self._open < MOST_OPEN, file.path in self._loaded
         self._open += hold_open
         try:
             yield from self._warn_of_bad_lines(file.path, hold_open=hold_open)
         except RecordingError as error:
-            advice = self._other.advise(file.path) if self._other else None
+            advice = self._other.advise(file.path) if self._other and not is_loaded else None
             if self._strict and (file.named or len(self._inputs) == 1):
                 raise RecordingError(advice or str(error)) from error
             self._warn(advice or str(error))

@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from support.exchanges import exchange, opened, request, session, start, start_w
 from support.har_files import entry, flow_file, flow_of, har, har_of
 from tapehead.cli.app import run
 from tapehead.cli.offline_run import EngineRun, EngineSettings
+from tapehead.errors import RecordingError
+from tapehead.interop.collector import CallCollector
+from tapehead.interop.har import read_har
+from tapehead.interop.har_bodies import Attachments
 from tapehead.protocol.exchange import encode
 from tapehead.protocol.messages import Response
 
@@ -27,6 +32,8 @@ FORMS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "HAR over lines": ("a.har", lambda: orjson.dumps(orjson.loads(har_of(CALLS)), option=orjson.OPT_INDENT_2)),
     "HAR with a BOM": ("a.har", lambda: b"\xef\xbb\xbf" + har_of(CALLS)),
     "HAR in UTF-16": ("a.har", lambda: har_of(CALLS).decode().encode("utf-16")),
+    "HAR in UTF-16 without a BOM": ("a.har", lambda: har_of(CALLS).decode().encode("utf-16-le")),
+    "HAR in UTF-16 of the other order": ("a.har", lambda: har_of(CALLS).decode().encode("utf-16-be")),
     "gzip": ("a.har.gz", lambda: gzip.compress(har_of(CALLS))),
     "flows": ("a.flow", lambda: flow_file(*map(flow_of, CALLS))),
     "another suffix": ("a.txt", lambda: har_of(CALLS)),
@@ -132,6 +139,52 @@ def test_a_har_without_a_call_hides_nothing(capsys: pytest.CaptureFixture[str]) 
 
     assert audited(capsys, "in") == ({"s1": 4}, [line])
     assert audited(capsys, "in/a.har", "in/b.har", code=2) == ({"s1": 4}, [line])
+
+
+# ---- Files that cannot be read ----
+
+
+def zip_of(**members: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.har", data)
+    return packed.getvalue()
+
+
+def test_a_broken_har_costs_the_others_of_its_zip_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.zip").write_bytes(zip_of(a=har_of(CALLS), b=b"{nope", c=har_of(OTHER), d=b""))
+    found, lines = audited(capsys, "a.zip")
+
+    assert found == SESSIONS
+    assert [line.partition(" is ")[0] for line in lines] == ["tapehead: a.zip/b.har", "tapehead: a.zip/d.har"]
+    assert run(["import", "a.zip", "--out", "out.jsonl"]) == 0
+    assert "imported 7 exchanges of 2 sessions" in capsys.readouterr().out
+
+
+def test_a_file_that_breaks_in_its_middle_takes_no_call_from_another(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.har").write_bytes(har_of(CALLS))
+    Path("b.har").write_bytes(har_of(CALLS))
+
+    def break_off(name: str, data: bytes, collector: CallCollector, attachments: Attachments) -> None:
+        read_har(name, data, collector, attachments)
+        if name == "a.har":
+            raise RecordingError("a.har breaks off")
+
+    monkeypatch.setattr("tapehead.interop.detect.read_har", break_off)
+
+    assert audited(capsys, "a.har", "b.har", code=2) == ({"s1": 4}, ["tapehead: a.har breaks off"])
+    assert run(["import", "a.har", "b.har", "--out", "out.jsonl"]) == 2
+    assert {each.source for each in read(Path("out.jsonl"))} == {"b.har"}
+
+
+def test_a_zip_whose_har_files_are_broken_is_not_said_to_have_none(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.zip").write_bytes(zip_of(a=b"{nope"))
+    _, lines = audited(capsys, "a.zip", code=2)
+
+    assert lines[0].startswith("tapehead: a.zip/a.har is not a HAR file: JSON is malformed")
 
 
 # ---- Several saves ----
