@@ -58,6 +58,13 @@ _ENCODED = re.compile(
     r"(?P<authority>(?:(?!%2[0236f]|%3[cef]|%5c)[^\s\\/?#\"'<>,;()&])*)",
     re.IGNORECASE,
 )
+# Where a name in a text may begin: after an escape of JSON or of a URL, also one that is encoded twice, whose characters
+# are no part of it; or after anything that no name has.
+_NAME_START = (
+    r"(?:(?<=%[0-9a-f]{2})(?!(?<=%25)[0-9a-f]{2})|(?<=%25[0-9a-f]{2})"
+    r"|(?<=(?<!\\)\\u[0-9a-f]{4})|(?<=(?<!\\)\\[bfnrt])"
+    r"|(?<![\w.-])(?!(?<=%)[0-9a-f]{2})(?!(?<=(?<!\\)\\)(?:u[0-9a-f]{4}|[bfnrt])))"
+)
 _COOKIE_DOMAIN = re.compile(r"\s*;\s*domain\s*=\s*\.?([^;]*)", re.IGNORECASE)
 
 
@@ -95,8 +102,8 @@ class HostRewriter:
         dotted = "|".join([*(re.escape(name) for name in sorted(names, key=len, reverse=True) if "." in name), vendor])
         self._parts = (ENDPOINT_DOMAIN, *names)
         self._mention = re.compile(
-            rf"(?:(?P<scheme>\bhttps?:)?(?P<slashes>(?:\\?/){{2}})(?:[^\s\\/?#\"'<>@]*@)?(?P<host>{named})"
-            rf"|(?:(?<=%[0-9a-f]{{2}})|(?<![\w.-]))(?P<bare>{dotted}))(?P<port>:\d+)?(?![\w-]|\.\w)",
+            rf"(?:(?P<scheme>\bhttps?:)?(?P<slashes>(?:\\?/|\\u002f){{2}})(?:[^\s\\/?#\"'<>@]*@)?(?P<host>{named})"
+            rf"|{_NAME_START}(?P<bare>{dotted}))(?P<port>:\d+)?(?![\w-]|\.\w)",
             re.IGNORECASE,
         )
 

@@ -175,6 +175,15 @@ def test_urls_of_the_recorded_endpoint_in_a_body_name_the_called_host(body: str,
     assert rewritten([], body.encode()).content().decode() == expected
 
 
+@pytest.mark.parametrize("host", [RECORDED, "gateway.example", "cafe.hb-api.omtrdc.net"])
+@pytest.mark.parametrize(
+    "escape",
+    [r"\n", r"\t", r"\u0020", r"http:\u002f\u002F", r"http:\u002f/", "http%3A%2F%2f", "http%253A%252F%252F", r"\\"],
+)
+def test_an_escape_before_a_host_in_a_body_stays_whole(escape: str, host: str) -> None:
+    assert rewritten([], f'{{"a":"{escape}{host}/s"}}'.encode()).content().decode() == f'{{"a":"{escape}{CALLED}/s"}}'
+
+
 def test_a_body_in_an_unknown_coding_stays() -> None:
     answer = Response(status=200, headers=[]).with_content(RECORDED.encode(), coded=True)
 
