@@ -12,6 +12,7 @@ versions are included: rows whose note says "also" are on one page only.
 """
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 JsonType = Literal["string", "boolean", "integer", "number", "object", "array", "null"]
@@ -216,9 +217,10 @@ def belongs(parameter: Parameter, event_type: str) -> bool:
     return parameter.on == ANY or event_type in parameter.on
 
 
-def parameters_of(event_type: str, section: Section) -> list[Parameter]:
+@lru_cache(maxsize=64)
+def parameters_of(event_type: str, section: Section) -> tuple[Parameter, ...]:
     """Return the parameters that are documented with `event_type` in `section`."""
-    return [row for row in PARAMETERS if row.section == section and belongs(row, event_type)]
+    return tuple(row for row in PARAMETERS if row.section == section and belongs(row, event_type))
 
 
 def required_of(event_type: str) -> list[str]:

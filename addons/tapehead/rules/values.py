@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TypeGuard
 
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS
 from tapehead.protocol.exchange import Finding, Severity
-from tapehead.protocol.parameters import LOW_BITRATE, PLACEHOLDER, STREAM_TYPES, parameters_of
+from tapehead.protocol.parameters import LOW_BITRATE, PLACEHOLDER, STREAM_TYPES, Parameter, parameters_of
 from tapehead.rules.schema_errors import BAD_VALUE, METADATA_KEY
 from tapehead.rules.support.event_body import PERSON_KEYS, EventBody
 from tapehead.rules.support.rule import Rule
@@ -152,12 +153,18 @@ def check_placeholders(body: EventBody) -> Iterator[Finding]:
                 yield PLACEHOLDER_VALUE.finding(path, f"{body.name}: {path} is {quote(value)}, which says nothing")
 
 
+@lru_cache(maxsize=64)
+def _limited_parameters(event_type: str) -> tuple[Parameter, ...]:
+    """Return the parameters of an event that the SDKs have a minimum for."""
+    return tuple(row for row in parameters_of(event_type, keys.PARAMS) if row.sdk_minimum is not None)
+
+
 def check_minimums(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for each number below 0 that the vendor's SDKs would refuse, and the endpoint takes."""
     params = body.section("params")
-    for row in parameters_of(body.event_type or "", "params"):
+    for row in _limited_parameters(body.event_type or ""):
         value = params.get(row.key)
-        if row.sdk_minimum is not None and _is_number(value) and value < 0:
+        if _is_number(value) and value < 0:
             path = f"{body.prefix}params.{row.key}"
             message = f"{body.name}: {path} is {quote(value)}; the vendor's SDKs take {row.sdk_minimum} or more"
             yield BAD_VALUE.finding(path, message, Severity.INFO)
