@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -99,9 +100,7 @@ def report(before: dict[str, tuple[Entry, Schema]], fetched: dict[str, Schema]) 
 class _AnyStatus(urllib.request.HTTPErrorProcessor):
     """Passes on answers of any status as they are; a redirect may lead to a host that nobody named."""
 
-    def http_response(
-        self, _request: urllib.request.Request, response: http.client.HTTPResponse
-    ) -> http.client.HTTPResponse:
+    def http_response(self, request: urllib.request.Request, response: http.client.HTTPResponse) -> Any:
         """Return an answer as it is."""
         return response
 

@@ -170,8 +170,8 @@ def _read_archive(name: str, data: bytes, collector: CallCollector, warn: Callab
                 warn(f"{name}: {files} with a wrong checksum ({min(folder.damaged)}), used all the same")
         if len(broken) == len(members):
             raise broken[0]
-        for error in broken:
-            warn(str(error))
+        for each in broken:
+            warn(str(each))
 
 
 def _har_of(folder: ArchiveFolder, name: str, member: str) -> bytes:

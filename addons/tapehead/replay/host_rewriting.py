@@ -58,7 +58,7 @@ _ENCODED = re.compile(
     r"(?P<authority>(?:(?!%2[0236f]|%3[cef]|%5c)[^\s\\/?#\"'<>,;()&])*)",
     re.IGNORECASE,
 )
-# Where a name in a text may begin: after an escape of JSON or of a URL, also one that is encoded twice, whose characters
+# Where a name in a text may begin: after an escape of JSON or of a URL (also one encoded twice), whose characters
 # are no part of it; or after anything that no name has.
 _NAME_START = (
     r"(?:(?<=%[0-9a-f]{2})(?!(?<=%25)[0-9a-f]{2})|(?<=%25[0-9a-f]{2})"
