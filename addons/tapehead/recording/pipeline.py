@@ -102,7 +102,8 @@ class ExchangePipeline:
 
     def findings_summary(self) -> str:
         """Return the number of findings of each severity, in words."""
-        counts = ", ".join(count_of(count, severity) for severity, count in sorted(self.findings.items()))
+        found = ((severity, self.findings[severity]) for severity in Severity)
+        counts = ", ".join(count_of(count, severity) for severity, count in found if count)
         return counts or "no findings"
 
     def _count(self, stored: Exchange, _size: int) -> None:

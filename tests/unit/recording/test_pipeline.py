@@ -1,9 +1,10 @@
-"""The pipeline counts sessions, and remembers a limited number of them."""
+"""The pipeline counts findings and sessions, and remembers a limited number of them."""
 
 import pytest
 
 from support.exchanges import NOW, event, opened, sent, start
 from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.exchange import Severity
 from tapehead.recording import pipeline
 from tapehead.recording.pipeline import ExchangePipeline
 
@@ -20,3 +21,13 @@ def test_beyond_the_limit_the_session_that_was_silent_longest_is_forgotten(monke
     assert (list(counting.sessions), counting.session_count) == (["c", "a", "d"], 4)
     counting.process(sent("b", event("ping")), NOW)
     assert (list(counting.sessions), counting.session_count) == (["a", "d", "b"], 5)
+
+
+def test_findings_are_counted_from_the_worst_on() -> None:
+    counting = ExchangePipeline(None, InternalErrors())
+    assert counting.findings_summary() == "no findings"
+
+    counting.findings.update({Severity.INFO: 1, Severity.WARNING: 2})
+    assert counting.findings_summary() == "2 warnings, 1 info"
+    counting.findings.update({Severity.ERROR: 3})
+    assert counting.findings_summary() == "3 errors, 2 warnings, 1 info"
