@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tapehead.errors import UsageError
+from tapehead.protocol.hosts import is_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.recording.recorder_settings import Sync
 from tapehead.replay.on_miss import OnMiss
@@ -27,6 +29,21 @@ def _instead_of(other: str) -> Callable[[typer.Context, typer.CallbackParam, Any
 Recordings = Annotated[
     list[Path], typer.Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
 ]
+
+
+def _check_hosts(parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+    """Return hosts as they are, unless one of them is something else, such as a URL, which no host would match.
+
+    Raises:
+        UsageError: it is.
+    """
+    for host in value or ():
+        if not is_host(host):
+            option = f"--{parameter.name}"
+            raise UsageError(f"invalid {option} '{host}': expected HOST or HOST:PORT, such as collection.example.com")
+    return value
+
+
 # `command.CommandWithSettings` reads it.
 ConfigFile = Annotated[
     Path | None,
@@ -53,7 +70,10 @@ Mode = Annotated[
 Endpoints = Annotated[
     list[str] | None,
     typer.Option(
-        "--endpoint", metavar="HOST", help=f"Another host of the endpoint, besides *.{ENDPOINT_DOMAIN}; repeatable."
+        "--endpoint",
+        metavar="HOST",
+        callback=_check_hosts,
+        help=f"Another host of the endpoint, besides *.{ENDPOINT_DOMAIN}; repeatable.",
     ),
 ]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
@@ -148,7 +168,12 @@ class OverLimitStatus(StrEnum):
 
 Allow = Annotated[
     list[str] | None,
-    typer.Option("--allow", metavar="HOST", help="Let other requests to this host pass to the network; repeatable."),
+    typer.Option(
+        "--allow",
+        metavar="HOST",
+        callback=_check_hosts,
+        help="Let other requests to this host pass to the network; repeatable.",
+    ),
 ]
 Miss = Annotated[
     OnMiss,

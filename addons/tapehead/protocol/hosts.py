@@ -25,6 +25,17 @@ class EndpointHosts:
         return not self.named.isdisjoint({host.lower(), f"{host.lower()}:{port}"})
 
 
+# A name, an IPv4 address or an IPv6 one, and perhaps a port.
+_HOST = re.compile(
+    r"(?:[^\s:/\\?#@*\[\]]+|\[[0-9a-f:.]+\])(?::[0-9]+)?|[0-9a-f]*:[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE
+)
+
+
+def is_host(text: str) -> bool:
+    """Return whether `text` is a host, with or without a port, rather than a URL or a pattern."""
+    return bool(_HOST.fullmatch(text))
+
+
 def authority_of(url: str) -> str:
     """Return the host of an absolute URL in lower case, with its port unless that is its scheme's default."""
     scheme, _, rest = url.partition("://")

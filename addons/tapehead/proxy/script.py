@@ -15,6 +15,7 @@ from mitmproxy.addonmanager import Loader
 from tapehead.auditor.recordings_audit import audit
 from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.hosts import is_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
 from tapehead.proxy.called_host import name_upstream
@@ -108,6 +109,10 @@ class OptionsAddon:
         if ctx.options.tapehead_on_miss not in MISSES:
             value = ctx.options.tapehead_on_miss
             raise UsageError(f"tapehead_on_miss is {value}; expected one of {', '.join(MISSES)}")
+        if others := [host for host in ctx.options.tapehead_endpoint if not is_host(host)]:
+            raise UsageError(
+                f"tapehead_endpoint is '{others[0]}'; expected HOST or HOST:PORT, such as collection.example.com"
+            )
         self.internal_errors.add_identifying_keys(ctx.options.tapehead_redact_key)
         self._select = CallSelector(Hosts(ctx.options.tapehead_endpoint), internal_errors=self.internal_errors)
         self._set_record(updated)

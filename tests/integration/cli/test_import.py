@@ -19,6 +19,7 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import run_tapehead
 from tapehead.cli.app import run
 from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.hosts import is_host
 from tapehead.recording.paths import STDIN
 
 RECORDINGS = RECORDINGS_FOLDER
@@ -188,6 +189,26 @@ def test_other_hosts_count_where_they_are_named(capsys: pytest.CaptureFixture[st
     said, (line,) = told(capsys)
     assert "2 other requests left out" in said
     assert line == "tapehead: calls to u.example (1) are left out; pass --endpoint HOST for those that are the endpoint"
+
+
+@pytest.mark.parametrize(
+    "host", ["https://t.example/", "t.example/x", "*.example", "t.example:port", "me@t.example", ""]
+)
+def test_what_is_no_host_is_refused(capsys: pytest.CaptureFixture[str], host: str) -> None:
+    Path("a.har").write_bytes(har(entry("https://t.example/api/v1/sessions")))
+
+    assert run(["import", "a.har", "--endpoint", host, "--out", "out.jsonl"]) == 2
+    expected = f"tapehead: invalid --endpoint '{host}': expected HOST or HOST:PORT, such as collection.example.com"
+    assert told(capsys) == ("", [expected])
+    assert run(["replay", "a.har", "--allow", host]) == 2
+    assert f"invalid --allow '{host}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "host", ["t.example", "T.example:8443", "127.0.0.1:80", "::1", "[::1]:443", "a_b", "düsseldorf.example"]
+)
+def test_names_and_addresses_are_hosts(host: str) -> None:
+    assert is_host(host)
 
 
 def test_bodies_that_are_missing_are_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
