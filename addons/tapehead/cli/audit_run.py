@@ -98,9 +98,11 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
         report["coverage"] = results.coverage.report().report()
     for target in targets:
         write_report(_render(target, report, results, options), target.output)
+    baselines = [options.baseline] if options.write_baseline and not reader.unreadable else []
     if all(target.output for target in targets):
-        written = [*outputs, *([options.baseline] if options.write_baseline and not reader.unreadable else [])]
-        warn(f"{totals_of(report['summary'])}; wrote {', '.join(map(str, written))}")
+        warn(f"{totals_of(report['summary'])}; wrote {', '.join(map(str, [*outputs, *baselines]))}")
+    elif baselines:
+        warn(f"wrote the baseline '{options.baseline}'")
     if reader.unreadable:
         return 2
     has_failed = any(fails(located.finding, options.fail_on) for located in locate_findings(report))

@@ -18,12 +18,16 @@ class BaselineFile:
         write: whether the findings of the report become the baseline.
 
     Raises:
-        UsageError: there is no such file, or it cannot be used.
+        UsageError: there is no such file, it cannot be used, or another file would be overwritten.
     """
 
     def __init__(self, path: Path | None, *, write: bool) -> None:
         self._path = path
-        self._known = read_baseline(path) if path and not write else None
+        self._known = None
+        if path and write:
+            check_replaceable(path)
+        elif path:
+            self._known = read_baseline(path)
 
     def apply(self, report: Report, *, is_complete: bool) -> None:
         """Mark the findings of a report as new or known, having written the baseline first if that was asked for.
@@ -39,6 +43,24 @@ class BaselineFile:
                 warn(f"did not write '{self._path}': not all recordings could be read")
         if known is not None:
             mark_new(report, known)
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that writing a baseline overwrites nothing but a baseline or an empty file.
+
+    Raises:
+        UsageError: it would.
+    """
+    try:
+        content = path.read_bytes()
+        if content.strip():
+            parse_baseline(content)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot write the baseline '{path}': {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"'{path}' is not a baseline and would be overwritten; name another file") from error
 
 
 def read_baseline(path: Path) -> Counter[KnownFinding]:

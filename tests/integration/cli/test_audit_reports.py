@@ -26,7 +26,7 @@ def test_only_findings_that_the_baseline_has_not_make_it_exit_with_1(
     assert run(["audit", str(bad), "--baseline", str(baseline), "--write-baseline"]) == 0
     told = capsys.readouterr()
     count = sum(row["count"] for row in orjson.loads(baseline.read_bytes())["findings"])
-    assert told.err == ""
+    assert told.err == f"tapehead: wrote the baseline '{baseline}'\n"
     assert f"0 new errors, 0 new warnings, 0 new infos; {count} known, 0 gone" in told.out
     other = reports.write(tmp_path / "other.jsonl", reports.faulty("another-session"))
     assert run(["audit", str(other), "--baseline", str(baseline)]) == 0
@@ -80,6 +80,32 @@ def test_a_file_that_is_no_baseline_is_told(bad: Path, tmp_path: Path, capsys: C
     assert capsys.readouterr().err.startswith(f"tapehead: cannot use the baseline '{broken}': ")
     assert run(["audit", str(bad), "--baseline", str(bad)]) == 2
     assert "would be overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", ["<testsuites/>", '{"log": {"entries": []}}', '{"tapehead_baseline": 99, "findings": []}']
+)
+def test_a_baseline_overwrites_no_other_file(bad: Path, tmp_path: Path, capsys: Captured, content: str) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(content)
+
+    assert run(["audit", str(bad), "--baseline", str(other), "--write-baseline"]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err) == (
+        "",
+        f"tapehead: '{other}' is not a baseline and would be overwritten; name another file\n",
+    )
+    assert other.read_text() == content
+
+
+def test_a_baseline_replaces_one_and_an_empty_file(bad: Path, tmp_path: Path, capsys: Captured) -> None:
+    baseline = tmp_path / "known.json"
+    for content in ("", '{"tapehead_baseline": 1, "findings": []}'):
+        baseline.write_text(content)
+        assert run(["audit", str(bad), "--baseline", str(baseline), "--write-baseline"]) == 0
+        assert orjson.loads(baseline.read_bytes())["findings"]
+    assert run(["audit", str(bad), "--baseline", str(tmp_path), "--write-baseline"]) == 2
+    assert f"cannot write the baseline '{tmp_path}': Is a directory" in capsys.readouterr().err
 
 
 def test_a_plan_that_is_not_exercised_enough_makes_it_exit_with_1(tmp_path: Path, capsys: Captured) -> None:
