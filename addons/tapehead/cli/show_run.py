@@ -47,11 +47,14 @@ def show_recording(
     if sid is not None:
         calls = {session: listed for session, listed in calls.items() if (session or "-").startswith(sid)}
         if not calls:
-            raise UsageError(f"{path} has no session {sid}; tapehead show {path} lists them")
+            raise UsageError(f"{path} has no session '{sid}'; tapehead show {path} lists them")
     selected = {session: shown for session, listed in calls.items() if (shown := wanted.select(listed))}
     unknown = [name for name in wanted.types if name not in EVENT_TYPES and name not in Call]
     if not selected and unknown:
-        raise UsageError(f"no call is a '{unknown[0]}'{nearest(unknown[0], [*EVENT_TYPES, *Call])}")
+        known = [*EVENT_TYPES, *Call]
+        there = [name for name in known if any(map(CallFilter([name]).select, calls.values()))]
+        hint = nearest(unknown[0], known) or f"; there are calls of {', '.join(there)}"
+        raise UsageError(f"no call is a '{unknown[0]}'{hint if there else ''}")
     if as_json:
         write_report(render_json({"sessions": calls_object(selected, with_bodies=with_bodies)}), None)
     elif selected:

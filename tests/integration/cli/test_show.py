@@ -226,7 +226,8 @@ def test_calls_of_no_session_are_those_of_a_dash(tmp_path: Path, capsys: Capture
     [
         (["--type", "adstart"], 2, "no call is a 'adstart'; did you mean adStart?"),
         (["--type", "chapterSkip"], 0, "matches --type or --findings"),
-        (["nobody"], 2, "has no session nobody; tapehead show "),
+        (["nobody"], 2, "has no session 'nobody'; tapehead show "),
+        (["--type", "qwertz"], 2, "no call is a 'qwertz'; there are calls of "),
     ],
 )
 def test_what_is_not_there_is_told(
