@@ -54,7 +54,7 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
     silence = f"by {answer.note}" if answer.outcome is Outcome.FAULT else "as recorded"
     status = "forwarded" if answer.forward else _status(answer.response, silence)
     is_plain = answer.outcome in (Outcome.HIT, Outcome.SIMULATED)
-    if is_plain and not explain:
+    if not answer.note or (is_plain and not explain):
         return f"{line}  {status}"
     return f"{line}  {status}{typer.style(f'  {escape_controls(answer.note)}', fg=None if is_plain else 'yellow')}"
 

@@ -10,6 +10,7 @@ A body is refused for what the published schemas refuse: missing keys, wrong typ
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -59,6 +60,8 @@ _REFUSED = frozenset(
     rule.id for rule in (NOT_JSON, NOT_AN_OBJECT, UNKNOWN_EVENT_TYPE, MISSING_PARAMETER, WRONG_TYPE, METADATA_KEY)
 )
 _UNDOCUMENTED = frozenset(rule.id for rule in (UNKNOWN_PARAMETER, MISPLACED_PARAMETER, MISPLACED_METADATA))
+# Rules whose findings are at keys that no document names, which may identify a person.
+_OF_OTHER_KEYS = _UNDOCUMENTED | {METADATA_KEY.id}
 _OF_AN_ARRAY = re.compile(r"^\[\d+\]\.")
 
 
@@ -120,8 +123,8 @@ class SimulatedEndpoint:
         if request.method != allowed_method(route.call):
             allowed = [("Allow", f"{allowed_method(route.call)}, OPTIONS")]
             return failure(405, f"{request.method} is not allowed here", now, allowed)
-        if errors := self._validation_errors(route.call, request, now):
-            return failure(400, errors, now)
+        if refused := self._refusals(route.call, request, now):
+            return failure(400, "; ".join(finding.message for finding in refused), now)
         body = request.json()
         if route.sid is not None:
             return self._answer_event(route.sid, body, now)
@@ -196,8 +199,19 @@ class SimulatedEndpoint:
         self.note_event(sid, event, now)
         return respond(204, now)
 
-    def _validation_errors(self, call: Call, request: Request, now: float) -> str:
-        """Return the validation errors for which the endpoint rejects a body, in one line; empty if there are none."""
+    def explain(self, request: Request, status: int, now: float) -> str:
+        """Return why a call was refused with that status, without a word that the player sent; empty if it was not."""
+        route = find_route(request.path)
+        if route is None or status not in (400, 404, 410):
+            return ""
+        if status != 400:
+            return "the session is closed" if status == 410 else "no such session"
+        refused = self._refusals(route.call, request, now)
+        places = (f"{finding.rule} {'' if finding.rule in _OF_OTHER_KEYS else finding.path}" for finding in refused)
+        return ", ".join(place.rstrip() for place in places)
+
+    def _refusals(self, call: Call, request: Request, now: float) -> list[Finding]:
+        """Return the first findings for which the endpoint rejects a body."""
         recorded = self._schemas.recorded
         if recorded:
             body = request.json()
@@ -206,12 +220,12 @@ class SimulatedEndpoint:
         else:
             has_recorded = False
         strict = self._strict or has_recorded
-        errors = [
-            finding.message
+        refused = (
+            finding
             for finding in check_request(call, request, now * 1000, self._schemas)
             if is_refused(finding, strict=strict) or (has_recorded and finding.rule == BAD_VALUE.id)
-        ]
-        return "; ".join(errors[:MOST_COMPLAINTS])
+        )
+        return list(islice(refused, MOST_COMPLAINTS))
 
 
 def is_refused(finding: Finding, *, strict: bool) -> bool:
@@ -250,4 +264,5 @@ class Simulator:
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to `request`; `now` in seconds since 1970."""
-        return Answer(response=self._endpoint.answer(request, now))
+        response = self._endpoint.answer(request, now)
+        return Answer(response=response, note=self._endpoint.explain(request, response.status, now))

@@ -232,6 +232,17 @@ def test_a_path_before_the_api_counts_and_no_other_path_does(endpoint: httpx.Cli
     assert endpoint.post("/api/v2/sessions", json=start()).status_code == 404
 
 
+def test_explain_says_why_a_call_was_refused_and_no_more() -> None:
+    with running("serve", "--explain") as server, httpx.Client() as player:
+        player.post(f"{server.url}/api/v1/sessions", json={**start(), "eventType": "sesionStart"})
+        player.post(f"{server.url}/api/v1/sessions", json=start())
+        server.stop()
+
+    refused, taken = (line for line in server.lines if " 0.000  " in line)
+    assert refused.endswith("  400  unknown-event-type eventType")
+    assert taken.endswith("  201")
+
+
 def test_undocumented_parameters_pass_but_not_under_strict_schema(endpoint: httpx.Client) -> None:
     body = start(0, {**START, "media.invented": "x"})
     assert endpoint.post(SESSIONS, json=body).status_code == 201

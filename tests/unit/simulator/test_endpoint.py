@@ -53,6 +53,23 @@ def test_the_documented_timelines_are_taken(player: Player, timeline: int) -> No
     )
 
 
+def test_a_refusal_has_a_note_without_what_the_player_sent(player: Player) -> None:
+    player.open()
+    assert player.answer.note == ""
+    assert player.send("adStart", params={"media.ad.podPosition": "anna@example.com", "media.ad.id": 1}) == 400
+    assert "wrong-type params.media.ad.podPosition" in player.answer.note.split(", ")
+    assert "anna" not in player.answer.note
+    body = {**PING, "anna@example.com": 1}
+    assert player.call(request(body, f"/api/v1/sessions/{player.sid}/events")) == 400
+    assert player.answer.note == "unknown-parameter"
+
+    player.send("sessionEnd")
+    assert (player.send("play"), player.answer.note) == (410, "the session is closed")
+    player.sid = "anna"
+    assert (player.send("play"), player.answer.note) == (404, "no such session")
+    assert (player.call(request(path="/anna", method="GET")), player.answer.note) == (404, "")
+
+
 def test_an_unknown_id_is_answered_with_404(player: Player) -> None:
     player.sid = "abc"
 
