@@ -36,6 +36,8 @@ STDIN = Path("-")
 PATTERNS = ("*.jsonl", "*.jsonl.zst")
 # Other files in folders that are named.
 MOST_NAMED = 5
+# Names of saved traffic: where such a file is not read, it is named before others.
+TRAFFIC_SUFFIXES = {"har", "flow", "flows"}
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -107,15 +109,15 @@ def find_inputs(
             inside = [path]
             if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
                 inside, left = find_recordings(path, other)
-                ignored |= dict.fromkeys(left)
-                if not inside:
+                if inside or not (warn or path == given):
+                    ignored |= dict.fromkeys(left)
+                else:
                     kinds = f"recording ({', '.join(PATTERNS)}){f', {other.names}' if other else ''}"
                     left_line = ignored_line(left, other)
                     problem = f"there is no {kinds} in {path}{f'; {left_line}' if left_line else ''}"
-                    if warn:
-                        warn(problem)
-                    elif path == given:
+                    if not warn:
                         raise RecordingError(problem)
+                    warn(problem)
             for file in inside:
                 key = file if file == STDIN else file.resolve()
                 earlier = found.get(key, InputFile(file, named=False))
@@ -146,7 +148,10 @@ def ignored_line(paths: Sequence[Path], other: OtherFormats | None = None) -> st
     if not paths:
         return ""
     described = {path: other.describe_traffic(path) if other else None for path in paths}
-    ordered = sorted(paths, key=lambda path: described[path] is None)[:MOST_NAMED]
+    ordered = sorted(
+        paths, key=lambda path: (described[path] is None, TRAFFIC_SUFFIXES.isdisjoint(path.name.lower().split(".")))
+    )
+    ordered = ordered[:MOST_NAMED]
     names = ", ".join(f"{path.name} ({described[path]})" if described[path] else path.name for path in ordered)
     more = len(paths) - MOST_NAMED
     return f"{count_of(len(paths), 'other file')} not read: {names}{f' and {more} more' if more > 0 else ''}"
