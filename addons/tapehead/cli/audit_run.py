@@ -18,7 +18,7 @@ from tapehead.auditor.scenarios import Scenario
 from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.baseline_file import BaselineFile
 from tapehead.cli.config_file import load_config
-from tapehead.cli.messages import warn
+from tapehead.cli.messages import RECORD_A_PLAYER, warn
 from tapehead.cli.progress import progress
 from tapehead.errors import RecordingError, UsageError
 from tapehead.interop.reader import open_recordings
@@ -196,6 +196,8 @@ def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSet
             results.add(result)
     if not reader.exchanges:
         raise RecordingError("nothing to audit: no recording could be read")
+    if not results.rows:
+        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
 
 
 # ---- Writing ----

@@ -4,6 +4,8 @@ import typer
 
 from tapehead.text import escape_controls
 
+RECORD_A_PLAYER = "record or save traffic while the player plays"
+
 
 def warn(line: str) -> None:
     """Print one line on stderr, with control characters escaped; a traceback keeps its line breaks."""

@@ -11,6 +11,7 @@ from secrets import token_bytes
 import msgspec
 
 from tapehead.answers import Engine
+from tapehead.cli.messages import RECORD_A_PLAYER
 from tapehead.cli.option_parsing import SimulationSettings
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
@@ -170,6 +171,8 @@ class EngineRun:
         self.recordings = tuple(entries)
         self.names = tuple(map(str, entries))
         self._index = build_index(entries.values())
+        if settings.recordings and not (self._index.sessions or self._index.downloaded):
+            warn(f"no session to replay in {', '.join(self.names)}, so every call is a miss; {RECORD_A_PLAYER}")
         self._replayer: Replayer | None = None
         schemas = schemas_of(self._index, stored)
         engine: Engine

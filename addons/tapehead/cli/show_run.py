@@ -4,11 +4,12 @@ from pathlib import Path
 
 from tapehead.auditor.recordings_audit import audit
 from tapehead.cli.config_file import load_config
-from tapehead.cli.messages import warn
+from tapehead.cli.messages import RECORD_A_PLAYER, warn
 from tapehead.errors import UsageError
 from tapehead.interop.reader import read_recordings
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.routes import Call
+from tapehead.recording.paths import name_of
 from tapehead.reports.json_output import render_json
 from tapehead.reports.report_output import style_for, write_report
 from tapehead.reports.show.json_show import calls_object, session_object
@@ -40,8 +41,12 @@ def show_recording(
     results.sort(key=lambda result: (result.started, result.recording, result.line))
     style = style_for(None)
     if sid is None and not with_bodies and wanted == CallFilter():
-        sessions = [session_object(result) for result in results]
-        write_report(render_json({"sessions": sessions}) if as_json else render_sessions(results, style), None)
+        if not results:
+            warn(f"no session in {name_of(path)}; {RECORD_A_PLAYER}")
+        if as_json:
+            write_report(render_json({"sessions": [session_object(result) for result in results]}), None)
+        elif results:
+            write_report(render_sessions(results, style), None)
         return
     calls = calls_by_session(entries, results)
     if sid is not None:

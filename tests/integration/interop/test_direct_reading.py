@@ -131,6 +131,42 @@ def test_a_folder_without_anything_to_read_names_what_is_there(capsys: pytest.Ca
     assert "1 other file not read: session.saz (a Fiddler archive: in Fiddler, choose File > Export Sessions" in line
 
 
+def test_what_may_be_in_a_folder_without_a_recording_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    Path("in/notes.txt").write_text("<html>")
+
+    assert run(["audit", "in"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "tapehead: there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in in; "
+        "1 other file not read: notes.txt",
+        "tapehead: nothing to audit: no recording could be read",
+    ]
+
+
+def test_broken_files_of_saved_traffic_are_named_before_others(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    Path("in/good.har").write_bytes(har_of(CALLS))
+    for name in ("a.txt", "b.txt", "c.txt", "d.txt", "e.txt", "x.har.gz", "y.flow", "z.HAR"):
+        Path("in", name).write_text("<html>")
+
+    assert run(["show", "in"]) == 0
+    line = "tapehead: 8 other files not read: x.har.gz, y.flow, z.HAR, a.txt, b.txt and 3 more"
+    assert line in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("command", ["audit", "show"])
+def test_recordings_without_a_session_are_told_of(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = request(method="OPTIONS")
+    Path("a.jsonl").write_bytes(encode(exchange(asked, Response(status=200, headers=[]))))
+
+    assert run([command, "a.jsonl"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == "tapehead: no session in a.jsonl; record or save traffic while the player plays\n"
+    assert "outcome" not in shown.out
+    assert run([command, "a.jsonl", "--json" if command == "show" else "--format=json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["sessions"] == []
+
+
 def test_a_har_without_a_call_hides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("in").mkdir()
     Path("in/a.har").write_bytes(har_of(CALLS))

@@ -6,11 +6,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from support.exchanges import Player, request, session
+from support.exchanges import Player, exchange, request, session
 from support.resend import write
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, write_report
 from tapehead.errors import UsageError
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
+from tapehead.protocol.messages import Response
 from tapehead.replay.on_miss import OnMiss
 from tapehead.simulator.faults import parse_fault
 
@@ -45,6 +46,16 @@ def test_a_simulation_has_no_replay_to_report() -> None:
 
     assert result.report.replay is None
     assert (result.lines, result.has_failed) == ((OFFLINE,), False)
+
+
+def test_recordings_without_a_session_are_told_of(tmp_path: Path) -> None:
+    asked = request(method="OPTIONS")
+    path, warned = write(tmp_path / "a.jsonl", [exchange(asked, Response(status=200, headers=[]))]), list[str]()
+    EngineRun(EngineSettings(recordings=(path,)), warned.append)
+
+    assert warned == [
+        f"no session to replay in {path}, so every call is a miss; record or save traffic while the player plays"
+    ]
 
 
 def test_a_result_is_returned_and_not_printed(recording: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,8 @@ def render_text(report: Report, style: TextStyle) -> str:
 def session_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
     """Yield the table of sessions, the first of them unless all are asked for, each with the files that it is in."""
     sessions = report["sessions"]
+    if not sessions:
+        return
     shown = sessions if style.verbose else sessions[:MOST_SESSIONS]
     counts = [count_severities(session) for session in shown]
     files = [safe_text(", ".join(session["recordings"]), "dim") for session in shown]
