@@ -271,8 +271,8 @@ def check_durations(session: SessionView, report: Report) -> StepCheck:
 
 def _duration_message(ad: Event, step: Step, played_ms: int, limits: Thresholds) -> str:
     length, slack = ad.number(_LENGTH), limits.ad_duration_seconds
-    # A length in another unit is another mistake.
-    if length is None or length > limits.longest_ad_seconds or ad.ts is None or step.event.ts is None:
+    # A length in another unit, or below 0, is another mistake.
+    if length is None or not 0 <= length <= limits.longest_ad_seconds or ad.ts is None or step.event.ts is None:
         return ""
     if abs(played_ms / 1000 - length) <= slack:
         return ""

@@ -14,7 +14,7 @@ from tapehead.rules.schema_errors import BAD_VALUE, METADATA_KEY
 from tapehead.rules.support.event_body import PERSON_KEYS, EventBody
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.timestamps import CLOCK_SKEW
-from tapehead.text import quote, shorten
+from tapehead.text import find_nearest, quote, shorten
 
 SKEW_MS = 60_000
 
@@ -187,9 +187,10 @@ def check_stream_type(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for a sessionStart that does not say whether it is audio or video."""
     if body.event_type != "sessionStart" or not isinstance(body.event.get(keys.PARAMS), dict):
         return
-    named, path = body.section(keys.PARAMS).get(keys.STREAM_TYPE), f"{body.prefix}params.{keys.STREAM_TYPE}"
+    params, path = body.section(keys.PARAMS), f"{body.prefix}params.{keys.STREAM_TYPE}"
+    named = params.get(keys.STREAM_TYPE)
     wanted = f"expected {' or '.join(STREAM_TYPES)}"
-    if named is None:
+    if keys.STREAM_TYPE not in params:
         yield STREAM_TYPE.finding(path, f"sessionStart: {path} is missing; {wanted}", Severity.INFO)
     elif isinstance(named, str) and named not in STREAM_TYPES and not _is_placeholder(keys.STREAM_TYPE, named):
         yield STREAM_TYPE.finding(path, f"sessionStart: {path} is {quote(named)}; {wanted}")
@@ -250,7 +251,10 @@ BITRATE_MISSING = Rule(
 def check_bitrate(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for a bitrate in kilobits, or for none where it changes."""
     sections = [section for section in (keys.QUALITY, "params") if keys.BITRATE in body.section(section)]
-    if body.event_type == "bitrateChange" and not sections:
+    # A misspelled key has a finding of its own.
+    documented = [row.key for row in parameters_of("bitrateChange", "qoeData")]
+    sent = (find_nearest(key, documented) for section in (keys.QUALITY, "params") for key in body.section(section))
+    if body.event_type == "bitrateChange" and keys.BITRATE not in sent:
         path = f"{body.prefix}{keys.QUALITY}.{keys.BITRATE}"
         yield BITRATE_MISSING.finding(path, f"bitrateChange: {path} is missing; expected the new bitrate")
     for section in sections:

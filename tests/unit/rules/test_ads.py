@@ -60,6 +60,8 @@ PAIRS = [
         row("adBreakStart").at(6, "adStart", ad(0)).at(11, "adComplete").at(12, "adStart", ad(1)),
     ),
     Pair("ad-duration", ad_of(7.5), ad_of(7)),
+    # An unknown length is sent as -1.
+    Pair("ad-duration", ad_of(12), ad_of(-1)),
     Pair("ad-duration", ad_of(12, hold="pauseStart"), ad_of(5, hold="pauseStart")),
     Pair("ad-duration", ad_of(12, hold="bufferStart"), ad_of(5, hold="bufferStart")),
 ]

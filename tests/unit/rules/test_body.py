@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from support.exchanges import AD, BREAK, CHAPTER, NOW, event, request
-from support.rules import CONTRACT, EVENTS, NOW_MS, PING, at_time, findings_of, found_in, found_in_start
+from support.rules import CONTRACT, EVENTS, NOW_MS, PING, at_time, findings_of, found_in, found_in_start, start_with
 from support.timelines import TIMELINES
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
@@ -91,6 +91,8 @@ FAULTS: list[tuple[str, object, str]] = [
     ("bitrate-unit", event("play", params={"media.qoe.bitrate": 9999}), "params.media.qoe.bitrate"),
     ("ping-params", event("ping", params={"media.qoe.bitrate": 800_000}), "params"),
     ("bitrate-missing", event("bitrateChange"), "qoeData.media.qoe.bitrate"),
+    ("unknown-parameter", event("bitrateChange", qoeData={"bitrate": 800_000}), "qoeData.bitrate"),
+    ("unknown-parameter", event("bitrateChange", qoeData={"media.qoe.bitRate": 800_000}), "qoeData.media.qoe.bitRate"),
     ("bitrate-missing", event("bitrateChange", qoeData={"media.qoe.droppedFrames": 1}), "qoeData.media.qoe.bitrate"),
 ]
 
@@ -211,6 +213,12 @@ def test_a_fault_gives_one_finding_in_its_place(rule: str, body: object, place: 
 @pytest.mark.parametrize(("rule", "params", "place"), START_FAULTS)
 def test_a_start_with_a_fault_gives_one_finding(rule: str, params: dict[str, Any], place: str) -> None:
     assert found_in_start(params) == [(rule, place)]
+
+
+def test_a_value_of_null_is_no_missing_one_too() -> None:
+    sent = start_with({})
+    sent["params"]["media.streamType"] = None
+    assert found_in(sent, "/api/v1/sessions") == [("wrong-type", "params.media.streamType")]
 
 
 @pytest.mark.parametrize("body", SOUND)
