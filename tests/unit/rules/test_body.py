@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from support.exchanges import AD, BREAK, CHAPTER, NOW, event, request
-from support.rules import CONTRACT, EVENTS, NOW_MS, PING, at_time, findings_of, found_in, found_in_start, start_with
+from support.exchanges import AD, BREAK, CHAPTER, NOW, event, request, start_with
+from support.rules import CONTRACT, EVENTS, NOW_MS, PING, at_time, findings_of, found_in, found_in_start
 from support.timelines import TIMELINES
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
