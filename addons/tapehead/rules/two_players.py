@@ -1,5 +1,6 @@
 """The rule on one session that several players feed, such as two tabs that share a session id."""
 
+from collections import deque
 from typing import NamedTuple
 
 from tapehead.protocol import keys
@@ -13,13 +14,15 @@ from tapehead.text import format_number
 # A viewer may seek away and back by chance, but not again and again, each time to where playback would be.
 _RETURNS = 3
 _RETURN_EVENTS = 4
+# The other places that are remembered.
+_MOST_OTHERS = 3
 _LEAST_MS = 15_000
 _SLACK_SECONDS = 2
 
 TWO_PLAYERS = Rule(
     id="two-players",
     severity=Severity.WARNING,
-    when="The playhead of main content goes back and forth between two places, each of which goes on by itself.",
+    when="The playhead of main content goes back and forth between places, each of which goes on by itself.",
     why=(
         "Two players, such as two tabs, send to one session: their times are mixed, and each pause or end of one stops "
         "the other. Unique time and progress markers cover both places."
@@ -51,23 +54,25 @@ class _Place(NamedTuple):
 def check_places(_session: SessionView, report: Report) -> StepCheck:
     """Report once a playhead that leaves a place and comes back to where that has gone on to, again and again."""
     place: _Place | None = None
-    other: _Place | None = None
+    others: deque[tuple[int, _Place]] = deque(maxlen=_MOST_OTHERS)
     left: Event | None = None
-    returns = waited = 0
+    number = returns = 0
     while step := (yield):
         event = step.event
         if event.playhead is None or event.ts is None or not step.before.in_main_content:
             continue
-        now, waited = _Place(event.playhead, event.ts), waited + 1
+        now, number = _Place(event.playhead, event.ts), number + 1
         if place and not place.goes_on(now):
-            if left and other and waited <= _RETURN_EVENTS and other.went_on(now):
+            back = next((each for each in others if number - each[0] <= _RETURN_EVENTS and each[1].went_on(now)), None)
+            if left and back:
+                others.remove(back)
                 returns += 1
                 if returns >= _RETURNS and left.ts is not None and event.ts - left.ts >= _LEAST_MS:
                     report(_hit(left, place, event))
                     return
             else:
                 left, returns = event, 0
-            other, waited = place, 0
+            others.append((number, place))
         place = now
 
 

@@ -27,7 +27,11 @@ LONG_BETWEEN = tabs(*((second, second if second % 100 else second + 300) for sec
 TWICE = tabs((10, 10), (20, 320), (30, 30), (40, 340), (50, 350), (60, 360))
 # Two returns, a jump to a third place, and two returns between that and the second one.
 ELSEWHERE = tabs((8, 8), (16, 316), (24, 24), (32, 332), (40, 1000), (48, 348), (56, 1000), (64, 1008))
+THREE_TABS = tabs(
+    *((second + tab, (0, 300, 900)[tab // 3] + second + tab) for second in range(10, 70, 10) for tab in (0, 3, 6))
+)
 PAIRS = [
+    Pair("two-players", THREE_TABS, ELSEWHERE),
     Pair("two-players", BOTH_PLAY, ELSEWHERE),
     Pair("two-players", BOTH_PLAY, LONG_BETWEEN),
     Pair("two-players", BOTH_PLAY, TWICE),
@@ -89,3 +93,7 @@ def test_content_that_loops_is_one_player() -> None:
     for number, second in enumerate(range(10, 200, 10)):
         session.at(second, "ping", playhead=(0, 10, 20)[number % 3])
     assert "two-players" not in session.rules()
+
+
+def test_what_three_players_send_is_one_finding() -> None:
+    assert THREE_TABS.rules() == ["two-players"]
