@@ -252,7 +252,7 @@ def check_bitrate(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for a bitrate in kilobits, or for none where it changes."""
     sections = [section for section in (keys.QUALITY, "params") if keys.BITRATE in body.section(section)]
     # A misspelled key has a finding of its own.
-    documented = [row.key for row in parameters_of("bitrateChange", "qoeData")]
+    documented = [row.key for row in parameters_of("bitrateChange", "params")]
     sent = (find_nearest(key, documented) for section in (keys.QUALITY, "params") for key in body.section(section))
     if body.event_type == "bitrateChange" and keys.BITRATE not in sent:
         path = f"{body.prefix}{keys.QUALITY}.{keys.BITRATE}"
