@@ -11,10 +11,14 @@ from tapehead.rules.support.motion import plays_content
 from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
+from tapehead.rules.units import is_all_day
 from tapehead.text import format_number
 
 _PATH = keys.PLAYHEAD_PATH
 _FROZEN_EVENTS = 3
+_SECOND_OF_DAY = (
+    "Of a channel the reference wants the second of the day: one that goes on with the clock is an information."
+)
 # What ends a buffering, or says nothing of where playback is.
 _ENDS_BUFFER = ("play", "pauseStart", "sessionComplete", "sessionEnd")
 
@@ -107,7 +111,7 @@ PLAYHEAD_IN_AD = Rule(
     bad="adStart playhead 21, ping playhead 26",
     good="adStart playhead 21, ping playhead 21",
     source="Reference: ads, overview",
-    contradictions="The samples of adComplete and adSkip have playheads that ran with the ad.",
+    contradictions=(f"The samples of adComplete and adSkip have playheads that ran with the ad. {_SECOND_OF_DAY}"),
     options=("playhead-slack-seconds",),
 )
 
@@ -127,7 +131,8 @@ def check_ads(session: SessionView, report: Report) -> StepCheck:
             ad = event
         elif ad and step.before.in_ad and _has_moved(session, ad, event):
             message = f"{name_of(event)}: {_PATH} is {_playhead_of(event)} while the ad of event {ad.index} is open"
-            hit = PLAYHEAD_IN_AD.hit(event, f"{message}; expected {_playhead_of(ad)} as at its start", _PATH)
+            message += f"; expected {_playhead_of(ad)} as at its start"
+            hit = PLAYHEAD_IN_AD.hit(event, message, _PATH, _grade(session, ad, event))
             if event.type == "play" and step.before.playback is Playback.PAUSED:
                 seek = hit
             else:
@@ -146,6 +151,7 @@ PLAYHEAD_PAUSED = Rule(
     bad="pauseStart playhead 30, ping playhead 40",
     good="pauseStart playhead 30, ping playhead 30, play playhead 30, ping playhead 40",
     source="Reference: pause start; metrics, pause-events",
+    contradictions=_SECOND_OF_DAY,
     options=("playhead-slack-seconds",),
 )
 
@@ -163,7 +169,7 @@ def check_pauses(session: SessionView, report: Report) -> StepCheck:
         elif event.type == "ping" and pause and _has_moved(session, pause, event):
             message = f"ping: {_PATH} is {_playhead_of(event)} in the pause of event {pause.index}"
             message += f"; expected {_playhead_of(pause)}, or a play before it"
-            report(PLAYHEAD_PAUSED.hit(event, message, _PATH))
+            report(PLAYHEAD_PAUSED.hit(event, message, _PATH, _grade(session, pause, event)))
             pause = None
 
 
@@ -176,6 +182,7 @@ BUFFER_NOT_ENDED = Rule(
     bad="bufferStart playhead 12, ping playhead 22",
     good="bufferStart playhead 12, play playhead 12, ping playhead 22",
     source="Reference: track playback; metrics, total-buffer-duration",
+    contradictions=_SECOND_OF_DAY,
     options=("playhead-slack-seconds", "jump-seconds"),
 )
 
@@ -201,9 +208,21 @@ def check_buffers(session: SessionView, report: Report) -> StepCheck:
             if buffer and thresholds.playhead_slack_seconds < moved <= most:
                 message = f"{name_of(event)}: {_PATH} is {_playhead_of(event)} in the buffering of event {buffer.index}"
                 message += f"; expected {format_number(playhead)}, or a play before it"
-                report(BUFFER_NOT_ENDED.hit(event, message, _PATH))
+                report(BUFFER_NOT_ENDED.hit(event, message, _PATH, _grade(session, buffer, event)))
                 buffer = None
             playhead, elapsed_ms = event.playhead, 0
+
+
+def _grade(session: SessionView, earlier: Event, later: Event) -> Severity | None:
+    """Return the grade of a playhead that moved between two events; None for that of its rule.
+
+    Observed: players that take the second of the day for the position of a channel send it in pauses and ads, too.
+    """
+    if not is_all_day(session) or None in (earlier.playhead, later.playhead, earlier.ts, later.ts):
+        return None
+    moved = ((later.playhead or 0) - (earlier.playhead or 0)) % LIVE_LENGTH
+    off = abs(moved - ((later.ts or 0) - (earlier.ts or 0)) / 1000)
+    return Severity.INFO if off <= session.thresholds.playhead_slack_seconds else None
 
 
 def _has_moved(session: SessionView, earlier: Event, later: Event) -> bool:

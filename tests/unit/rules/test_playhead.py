@@ -143,3 +143,38 @@ def test_messages_name_event_value_and_place() -> None:
         "play: playerTime.playhead is 99; expected 60 at most, which is media.length (event 1, 1.0 s in)"
     )
     assert found.path == "playerTime.playhead"
+
+
+@pytest.mark.parametrize(
+    ("holds", "rule"),
+    [
+        (("pauseStart",), "playhead-paused"),
+        (("bufferStart",), "buffer-not-ended"),
+        (("adBreakStart", "adStart"), "playhead-in-ad"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("moved", "grade"),
+    [
+        (10, Severity.INFO),
+        (10.9, Severity.INFO),
+        (9.1, Severity.INFO),
+        (11.1, Severity.WARNING),
+        (8.9, Severity.WARNING),
+    ],
+)
+def test_a_second_of_the_day_may_go_on(holds: tuple[str, ...], rule: str, moved: float, grade: Severity) -> None:
+    """A channel whose playhead goes with the clock, give or take a second, ten seconds after a hold."""
+    assert grades_of_channel(holds, rule, 36_019, 36_019 + moved) == [grade]
+
+
+def test_a_second_of_the_day_may_go_on_over_midnight() -> None:
+    assert grades_of_channel(("pauseStart",), "playhead-paused", 86_395, 5) == [Severity.INFO]
+
+
+def grades_of_channel(holds: tuple[str, ...], rule: str, *playheads: float) -> list[Severity]:
+    played = Timeline().start(contentType="live", length=86_400).at(1, "play", playhead=playheads[0] - 19)
+    for hold in holds:
+        played.at(20, hold, playhead=playheads[0])
+    (result,) = run(played.at(30, "ping", playhead=playheads[1]).exchanges)
+    return [each.severity for each in result.findings if each.rule == rule]
