@@ -36,8 +36,8 @@ STDIN = Path("-")
 PATTERNS = ("*.jsonl", "*.jsonl.zst")
 # Other files in folders that are named.
 MOST_NAMED = 5
-# Names of saved traffic: where such a file is not read, it is named before others.
-TRAFFIC_SUFFIXES = {"har", "flow", "flows"}
+# Names of saved traffic: where such a file is not read, it is named before others; it has no lines, but entries.
+TRAFFIC_SUFFIXES = {"har", "flow", "flows", "zip"}
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:

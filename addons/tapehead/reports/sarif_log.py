@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tapehead import __version__
+from tapehead.recording.paths import TRAFFIC_SUFFIXES
 from tapehead.reports.json_output import render_json
 
 SCHEMA_URI = "https://raw.githubusercontent.com/oasis-tcs/sarif-spec/main/sarif-2.1/schema/sarif-schema-2.1.0.json"
@@ -26,12 +27,17 @@ def render_log(rules: list[dict[str, Any]], results: Iterable[dict[str, Any]], p
 
 
 def location_of(recording: str, line: int, sid: str | None, event_type: str | None) -> dict[str, Any]:
-    """Return a line, and the event there; a recording's URI is relative unless its path is absolute."""
+    """Return a line, and the event there; a recording's URI is relative unless its path is absolute.
+
+    HAR and flow files have entries and no lines: their number stands in a message, and the line is the first.
+    """
     path = PurePath(recording)
     uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
     name = f"{sid or 'no session'}/{event_type or ''}"
+    has_lines = TRAFFIC_SUFFIXES.isdisjoint(path.name.lower().split("."))
     return {
-        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": line}},
+        **({} if has_lines else {"message": {"text": f"entry {line}"}}),
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": line if has_lines else 1}},
         "logicalLocations": [{"name": event_type or "exchange", "fullyQualifiedName": name}],
     }
 

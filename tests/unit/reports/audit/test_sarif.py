@@ -12,6 +12,7 @@ from support.sarif_schema import official_schema
 from tapehead.reports.audit.baseline import count_known, identify, mark_new
 from tapehead.reports.audit.json_report import Report
 from tapehead.reports.audit.sarif import render_sarif
+from tapehead.reports.sarif_log import location_of
 from tapehead.rules.catalog import RULES
 
 REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(1, "documented-1"))
@@ -57,6 +58,17 @@ def test_a_result_points_to_its_rule_and_line() -> None:
     assert result["level"] == "error"
     assert place["artifactLocation"]["uri"] == "recording.jsonl"
     assert place["region"]["startLine"] > 1
+
+
+@pytest.mark.parametrize("name", ["a/session.har", "session.HAR.gz", "session.flow", "session.zip"])
+def test_a_place_in_saved_traffic_is_an_entry_and_no_line(name: str) -> None:
+    places = [location_of(each, 5, "s1", "play") for each in (name, "har/session.jsonl")]
+    log = parse(REPORT)
+    log["runs"][0]["results"][0]["locations"] = places
+
+    assert [place["physicalLocation"]["region"] for place in places] == [{"startLine": 1}, {"startLine": 5}]
+    assert [place.get("message") for place in places] == [{"text": "entry 5"}, None]
+    jsonschema_rs.Draft7Validator(official_schema()).validate(log)
 
 
 @pytest.mark.parametrize(("severity", "level"), [("error", "error"), ("warning", "warning"), ("info", "note")])
