@@ -24,7 +24,7 @@ from tapehead.text import format_number
 LEAST_MS = 1000
 # A larger one is another fault, such as a ts in another unit.
 MOST_MS = 24 * 3_600_000
-# Differences that lie this close together agree; and as much of all of them has to.
+# Differences that lie this close together agree; and as much of those of either side has to.
 AGREE_MS = 1000
 AGREE_SHARE = 0.6
 # Events that lie further apart by ts are no neighbours.
@@ -148,10 +148,18 @@ class ClockComparison:
                 continue
             middle = median(difference for difference, _ in found)
             agreeing = [side for difference, side in found if abs(difference - middle) <= AGREE_MS]
-            if len(agreeing) >= AGREE_SHARE * len(found) and min(agreeing.count(0), agreeing.count(1)) >= LEAST_EVENTS:
+            if all(_agree(agreeing.count(side), sum(each == side for _, each in found)) for side in (0, 1)):
                 differences[one, other] = middle
                 differences[other, one] = -middle
         return differences
+
+
+def _agree(agreeing: int, events: int) -> bool:
+    """Return whether enough of the events on one side agree.
+
+    Of the other side, they may all have the same one event for a neighbour.
+    """
+    return agreeing >= max(LEAST_EVENTS, AGREE_SHARE * events)
 
 
 def _compare(one: list[_Sample], other: list[_Sample]) -> Iterator[tuple[float, int]]:

@@ -186,6 +186,19 @@ def test_a_player_that_sets_its_clock_is_no_offset(tmp_path: Path) -> None:
     assert warnings == []
 
 
+def test_events_that_a_player_queued_and_sent_at_once_are_no_offset(tmp_path: Path) -> None:
+    """All that the second recorder has came in one burst, in order of what was played."""
+    timeline = Timeline().row("play").pings(15, 65).pings(66, 72, step=1)
+    exchanges = [
+        msgspec.structs.replace(each, started=format_time(BEGIN_MS / 1000 + 90 + number / 1000)) if number > 7 else each
+        for number, each in enumerate(timeline.exchanges)
+    ]
+    homes = [int(number > 7) for number in range(len(exchanges))]
+    warnings: list[str] = []
+    read(write_parts(tmp_path, exchanges, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
+    assert warnings == []
+
+
 def test_recorders_whose_sessions_do_not_agree_are_left_alone(tmp_path: Path) -> None:
     """Of five sessions, each says another offset: their players' clocks were set, not the recorders'."""
     exchanges, homes = [], []
