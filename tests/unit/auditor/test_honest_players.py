@@ -90,7 +90,40 @@ def jittering() -> Timeline:
     return played.at(second + 1, "sessionEnd", playhead=int(second))
 
 
+def connector() -> Timeline:
+    """A player vendor's connector: pings each second in ads, no play in them, a seek that buffers at its target."""
+    played = Timeline().start(length=600).at(0.4, "adBreakStart").at(0.45, "adStart")
+    played.pings(1.4, 5.4, 1).at(5.45, "adComplete").at(5.47, "adBreakComplete").at(5.9, "bufferStart")
+    played.at(6.3, "play").at(6.4, "bitrateChange", qoeData={"media.qoe.bitrate": 2_400_000}).pings(15.47, 55.47)
+    played.at(60, "bufferStart", playhead=300).at(60.7, "play", playhead=300).at(65.47, "ping", playhead=304.7)
+    played.at(75.47, "ping", playhead=314.7).at(80, "pauseStart", playhead=319.2).at(85.47, "ping", playhead=319.2)
+    return played.at(90, "play", playhead=319.2).at(95.47, "ping", playhead=324.7).at(96, "sessionEnd", playhead=325.2)
+
+
+def sought_out_of_an_ad() -> Timeline:
+    """The vendor's mobile SDKs: the position is new with the play, then the ad is skipped; a pause in the mid-roll."""
+    pod = {"media.ad.podIndex": 2, "media.ad.podSecond": 315}
+    played = Timeline().start(length=600, resume=False).at(0, "adBreakStart").at(0, "adStart", ad(length=15))
+    played.at(0, "play").at(5, "pauseStart").at(6, "play", playhead=300).at(6, "adSkip", playhead=300)
+    played.at(6, "adBreakComplete", playhead=300).at(6, "play", playhead=300).at(7, "play", playhead=301)
+    played.at(17, "ping", playhead=311).at(21, "adBreakStart", pod, playhead=315)
+    played.at(21, "adStart", ad(length=15), playhead=315).at(21, "play", playhead=315)
+    played.at(30, "pauseStart", playhead=315).pings(40, 60, playhead=315).at(65, "play", playhead=315)
+    played.at(71, "adComplete", playhead=315).at(71, "adBreakComplete", playhead=315).at(71, "play", playhead=315)
+    return played.at(81, "ping", playhead=325).at(82, "sessionEnd", playhead=326)
+
+
+def idle_for_half_an_hour() -> Timeline:
+    """The vendor's mobile SDKs: they end a session that was paused for 30 minutes, with what is open in it."""
+    played = Timeline().start(length=3600).at(0, "play").at(1, "play").at(6, "chapterStart")
+    played.pings(11, 51).at(55, "pauseStart").pings(65, 1845)
+    return played.at(1855, "chapterSkip").at(1855, "sessionEnd")
+
+
 HONEST = {
+    "connector": connector(),
+    "sought out of an ad": sought_out_of_an_ad(),
+    "idle for half an hour": idle_for_half_an_hour(),
     "browser": watched(),
     "seek over a break": skipped_to_a_break(),
     "resumed in a chapter": resumed_in_a_chapter(),
