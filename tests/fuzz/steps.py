@@ -38,7 +38,7 @@ from tapehead.reports.diff.json_diff import build_report as build_diff_report
 from tapehead.reports.diff.text_diff import render_text as render_diff_text
 from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
-from tapehead.reports.timeline import timeline_of
+from tapehead.reports.timeline import Timeline, timeline_of
 
 NAME = "recording.jsonl"
 SCHEMAS = Schemas()
@@ -75,20 +75,21 @@ def cover(results: Iterable[SessionResult], settings: AuditSettings | None = Non
 def report(results: Iterable[SessionResult], entries: Iterable[Entry]) -> Iterator[str]:
     """The report in every form."""
     listed = list(results)
-    told = build_report(map(session_of, listed))
+    sessions = list(map(session_of, listed))
+    timelines = {id(session): timeline_of(result) for session, result in zip(sessions, listed, strict=True)}
+    told = build_report(sessions)
     yield render_json(told)
     yield render_text(told, TextStyle(80, verbose=True))
     yield render_junit(told, "warning")
     yield render_sarif(told)
-    yield _page(told, listed, entries)
+    yield _page(told, [timelines[id(session)] for session in told["sessions"]], entries)
 
 
-def _page(told: Report, results: Iterable[SessionResult], entries: Iterable[Entry]) -> str:
+def _page(told: Report, timelines: Iterable[Timeline | None], entries: Iterable[Entry]) -> str:
     bodies = BodyStore()
     for entry in entries:
         bodies.keep(NAME, entry)
-    pictures = [timeline_of(result) for result in results]
-    return render_html(told, [Detail(each, bodies.of(each)) if each else Detail() for each in pictures])
+    return render_html(told, [Detail(each, bodies.of(each)) if each else Detail() for each in timelines])
 
 
 # ---- Diff ----

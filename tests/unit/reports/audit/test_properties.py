@@ -68,8 +68,10 @@ def test_every_format_can_be_rendered_for_anything(start: dict[str, Any], sent: 
     made = [type(made[0])(**first | {"request": made[0].request.with_content(opening)})]
     made += [reports.exchange("s", encode(body), number + 1) for number, body in enumerate(sent)]
     results = reports.results_of(made)
-    report = build_report(map(session_of, results))
-    pictures = [timeline_of(result) for result in results]
+    sessions = list(map(session_of, results))
+    timelines = {id(session): timeline_of(result) for session, result in zip(sessions, results, strict=True)}
+    report = build_report(sessions)
+    pictures = [timelines[id(session)] for session in report["sessions"]]
     page = render_html(report, [Detail(each, BodyStore().of(each)) if each else Detail() for each in pictures])
 
     VALIDATOR.validate(orjson.loads(render_json(report)))
