@@ -35,15 +35,15 @@ WRONG = [
     (["replay", "good.jsonl", "--on-miss", "nonsense"], "nonsense"),
     (["replay", "good.jsonl", "--keep-ids", "--redact-key", "userId"], "exclude each other"),
     (["show", "missing.jsonl"], "there is no file missing.jsonl"),
-    (["show", "good.jsonl", "nonsense"], "no session nonsense"),
+    (["show", "good.jsonl", "nonsense"], "no session 'nonsense'"),
     (["schema", "sessionStrat"], "did you mean sessionStart?"),
     (["serve", "--listen", "nowhere.invalid:1"], "nowhere.invalid"),
     (["nonsense"], "nonsense"),
 ]
 GOOD = (
-    b'{"tapehead":1,"started":"2026-11-23T05:00:00.000Z","elapsed_ms":1,"call":"preflight","session":null,'
-    b'"request":{"method":"OPTIONS","url":"https://x/api/v1/sessions","headers":[]},'
-    b'"response":{"status":200,"headers":[]},"findings":[]}\n'
+    b'{"tapehead":1,"started":"2026-11-23T05:00:00.000Z","elapsed_ms":1,"call":"event","session":"s1",'
+    b'"request":{"method":"POST","url":"https://x/api/v1/sessions/s1/events","headers":[]},'
+    b'"response":{"status":204,"headers":[]},"findings":[]}\n'
 )
 
 
