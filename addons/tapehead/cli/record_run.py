@@ -73,12 +73,22 @@ async def run_recorder(
             recorder.discard()
             raise
         recorder.close()
-    is_empty = not recorder.writer.written
     screen.show(recorder.summary() + unmatched.summary("passed on"))
     screen.close()
+    return conclude(recorder, elsewhere, warn)
+
+
+def conclude(recorder: Recorder, elsewhere: CallsElsewhere, warn: Callable[[str], None]) -> int:
+    """Return the exit code; say where calls went if they were not recorded.
+
+    Calls that were lost arrived, and have their own warning.
+    """
+    if not recorder.is_whole:
+        return 1
+    is_empty = not recorder.writer.written
     for line in elsewhere.lines_on_nothing() if is_empty else elsewhere.lines_on_more():
         warn(line)
-    return int(not recorder.is_whole or (is_empty and elsewhere.has_any))
+    return int(is_empty and elsewhere.has_any)
 
 
 def certificate_page() -> list[object]:

@@ -29,7 +29,8 @@ def test_the_installed_script_is_the_module() -> None:
 
 
 @pytest.mark.parametrize("arguments", ENDING, ids=lambda arguments: " ".join(map(str, arguments[:1])))
-def test_a_fork_ends_as_a_fresh_process_does(arguments: list[object]) -> None:
+def test_a_fork_ends_as_a_fresh_process_does(arguments: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795401600")  # the date of the report
     cold, forked = (run_tapehead(*arguments, cold=is_cold) for is_cold in (True, False))
 
     assert (forked.returncode, forked.stdout, forked.stderr) == (cold.returncode, cold.stdout, cold.stderr)

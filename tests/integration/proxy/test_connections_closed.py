@@ -145,14 +145,14 @@ def test_a_body_that_is_streamed_is_not_saved(tmp_path: Path) -> None:
 
 
 def test_calls_are_numbered_as_they_arrive_in_each_run(tmp_path: Path) -> None:
-    out, delays = tmp_path / "out.jsonl", [0.8, 0.5, 0.2]
+    out, delays = tmp_path / "out.jsonl", [1.2, 0.8, 0.4]
     types = ["play", "pauseStart", "bufferStart"]
 
     def answer_late(connection: socket.socket) -> None:
         asked = b""
         while not asked.endswith(b"}"):
             asked += connection.recv(65536)
-        time.sleep(next(delay for name, delay in zip(types, delays, strict=True) if name.encode() in asked))
+        time.sleep(next(delay for name, delay in zip(types, delays, strict=True) if f'"{name}"'.encode() in asked))
         connection.sendall(ANSWER)
 
     def play(proxy: Command) -> None:
@@ -160,7 +160,7 @@ def test_calls_are_numbered_as_they_arrive_in_each_run(tmp_path: Path) -> None:
             players = []
             for name in types:
                 players.append(stack.enter_context(connect(proxy, event(name))))
-                time.sleep(0.05)
+                time.sleep(0.1)
             for player in players:
                 assert player.recv(1000).startswith(b"HTTP/1.1 204")
 

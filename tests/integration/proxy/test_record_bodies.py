@@ -53,9 +53,10 @@ class Bench(NamedTuple):
     out: Path
 
     def recorded(self) -> list[Exchange]:
-        """Stop the proxy, and return what it recorded."""
-        assert self.proxy.stop() == 0
-        return read(self.out)
+        """Stop the proxy, and return what it recorded; it ends with 1 if requests came by, but no call."""
+        code, exchanges = self.proxy.stop(), read(self.out)
+        assert code == (0 if exchanges else 1)
+        return exchanges
 
 
 @pytest.fixture
@@ -76,12 +77,12 @@ def sample(**params: object) -> bytes:
     return json.dumps({**SAMPLE, "params": kept, "qoeData": {}, "customMetadata": {}}).encode()
 
 
-def test_the_sample_of_the_reference_has_warnings_only(bench: Bench) -> None:
+def test_the_sample_of_the_reference_has_no_error(bench: Bench) -> None:
     httpx.post(bench.proxy.url + SESSIONS, json=SAMPLE)
 
     (exchange,) = bench.recorded()
     assert errors([exchange]) == []
-    assert set(rules(exchange)) == {"placeholder-value", "unknown-parameter", "clock-skew"}
+    assert set(rules(exchange)) == {"placeholder-value", "unknown-parameter", "clock-skew", "stream-type"}
 
 
 FAULTY = [
@@ -213,7 +214,7 @@ def test_a_call_gone_astray_is_shown(bench: Bench, method: str, path: str, hint:
 
     assert hint in line
     assert bench.recorded() == []
-    assert "1 other request passed on" in bench.proxy.lines[-1]
+    assert any("1 other request passed on" in line for line in bench.proxy.lines)
 
 
 def test_an_http2_player_is_recorded_before_an_http2_endpoint(tmp_path: Path) -> None:
