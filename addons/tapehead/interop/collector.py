@@ -1,5 +1,6 @@
 """Collection calls out of files of any traffic, and counts of everything else in them."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -77,7 +78,8 @@ class CallCollector:
         self._warn = warn
         self._on_progress = on_progress
         self._hint = hint
-        self._file = self._source = ""
+        self._file = self._source = self._file_source = ""
+        self._names: Counter[str] = Counter()
         self._files = self._number = self._calls_before = self._malformed_in_file = 0
         self._elsewhere_in_file = CallsElsewhere()
 
@@ -116,13 +118,17 @@ class CallCollector:
 
     def start_file(self, name: str) -> None:
         """Begin with the entries of a file."""
-        self._file, self._source, self._number = name, PurePath(name).name, 0
+        self._file, self._number, base = name, 0, PurePath(name).name
+        # Files of one name, as browsers name them after the page, have numbers of their own.
+        self._names[base] += 1
+        self._source = f"{base} ({self._names[base]})" if self._names[base] > 1 else base
+        self._file_source = self._source
         self._calls_before, self._malformed_in_file = len(self.calls), 0
         self._elsewhere_in_file = CallsElsewhere()
 
     def start_member(self, member: str) -> None:
         """Go on with the entries of a file within the file."""
-        self._source = f"{PurePath(self._file).name}/{member}"
+        self._source = f"{self._file_source}/{member}"
 
     def drop_file(self) -> None:
         """Leave out the calls of the file, which turned out to be unreadable."""

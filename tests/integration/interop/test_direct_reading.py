@@ -15,12 +15,15 @@ import tapehead
 from support.captured_traffic import read
 from support.exchanges import exchange, opened, request, session, start, start_with
 from support.har_files import entry, flow_file, flow_of, har, har_of
+from tapehead.auditor.arrival_order import sort_by_arrival
 from tapehead.cli.app import run
 from tapehead.cli.offline_run import EngineRun, EngineSettings
 from tapehead.errors import RecordingError
 from tapehead.interop.collector import CallCollector
 from tapehead.interop.har import read_har
 from tapehead.interop.har_bodies import Attachments
+from tapehead.protocol.arrival import ArrivalClock
+from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import encode
 from tapehead.protocol.messages import Response
 
@@ -224,6 +227,21 @@ def test_a_zip_whose_har_files_are_broken_is_not_said_to_have_none(capsys: pytes
 
 
 # ---- Several saves ----
+
+
+def test_files_of_one_name_are_different_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    """Browsers name each HAR after the page. One player sends much at first, the other all the time."""
+    many = session("s1", [(1 + number / 10, 0, "bufferStart", {}) for number in range(40)])
+    few = session("s2", [(10.0 * number, 10.0 * number, "ping", {}) for number in range(1, 30)])
+    times: dict[str, list[float | None]] = {}
+    for name, folder, calls in (("page.har", "x", many), ("page.har", "y", few)):
+        Path(folder).mkdir()
+        Path(folder, name).write_bytes(har_of(calls))
+    clock = ArrivalClock()
+    for each in sort_by_arrival(tapehead.read_recordings(["x", "y"])):
+        times.setdefault(each.exchange.session or "", []).append(clock.arrived_ms(each.exchange))
+
+    assert times == {name: list(map(arrival_of, calls)) for name, calls in (("s1", many), ("s2", few))}
 
 
 def test_two_saves_of_one_capture_are_one(capsys: pytest.CaptureFixture[str]) -> None:
