@@ -37,7 +37,7 @@ class ArrivalClock:
         """Return when a call arrived, in milliseconds since 1970; None if the recording has no such time.
 
         Calls are taken in their order, as far as that is possible. One that comes too late is never later than those
-        that it preceded.
+        that it preceded; if its own time is, its number is of another count.
         """
         time = arrival_of(exchange)
         if time is None or exchange.order is None:
@@ -47,7 +47,11 @@ class ArrivalClock:
             latest = self._latest[exchange.source] = _Time(exchange.order, time, 0.0)
         shifted = time + latest.shift_ms
         if exchange.order < latest.order:
-            return min(shifted, latest.arrived_ms)
+            if time <= latest.arrived_ms + LONGEST_ANSWER_MS:
+                return min(shifted, latest.arrived_ms)
+            # Another file of that name, imported on its own, whose numbers begin again.
+            self._latest[exchange.source] = _Time(exchange.order, time, 0.0)
+            return time
         back = latest.arrived_ms - shifted
         shift = latest.shift_ms + (back if back > CLOCK_STEP_MS else 0.0)
         arrived = max(shifted, latest.arrived_ms)

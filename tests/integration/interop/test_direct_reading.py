@@ -229,6 +229,21 @@ def test_a_zip_whose_har_files_are_broken_is_not_said_to_have_none(capsys: pytes
 # ---- Several saves ----
 
 
+@pytest.mark.parametrize("outputs", [("a.jsonl", "a.jsonl"), ("a.jsonl", "b.jsonl")])
+def test_a_later_import_of_a_file_of_the_same_name_keeps_its_times(
+    outputs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    saves = CALLS, session("s2", [(1, 0, "play", {}), (12, 11, "sessionComplete", {})], began=3000)
+    for calls, out in zip(saves, outputs, strict=True):
+        Path("page.har").write_bytes(har_of(calls))
+        assert run(["import", "page.har", "--out", out, *(["--append"] if Path(out).exists() else [])]) == 0
+    clock, entries = ArrivalClock(), sort_by_arrival(tapehead.read_recordings(sorted(set(outputs))))
+
+    assert [clock.arrived_ms(each.exchange) for each in entries] == [
+        arrival_of(call) for calls in saves for call in calls
+    ]
+
+
 def test_files_of_one_name_are_different_sources(capsys: pytest.CaptureFixture[str]) -> None:
     """Browsers name each HAR after the page. One player sends much at first, the other all the time."""
     many = session("s1", [(1 + number / 10, 0, "bufferStart", {}) for number in range(40)])
