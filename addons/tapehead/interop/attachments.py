@@ -61,13 +61,13 @@ class ArchiveFolder:
         """
         try:
             member = copy.copy(self._archive.getinfo(name))
+            if member.file_size > most:  # no more than that is unpacked
+                return None
             checksum = member.CRC
             del member.CRC
             with self._archive.open(member) as file:
-                content = file.read(most + 1)
+                content = file.read()
         except (KeyError, *_DAMAGED):
-            return None
-        if len(content) > most:
             return None
         if zlib.crc32(content) != checksum:
             self.damaged.add(name)

@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -217,6 +218,25 @@ def test_a_file_that_breaks_in_its_middle_takes_no_call_from_another(
     assert audited(capsys, "a.har", "b.har", code=2) == ({"s1": 4}, ["tapehead: a.har breaks off"])
     assert run(["import", "a.har", "b.har", "--out", "out.jsonl"]) == 2
     assert {each.source for each in read(Path("out.jsonl"))} == {"b.har"}
+
+
+def test_a_har_that_is_too_large_is_named_and_not_unpacked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapehead.interop.attachments.ArchiveFolder.read_member.__defaults__", (40_000_000,))
+    monkeypatch.setattr("tapehead.interop.detect.MOST_OF_MEMBER", 40_000_000)
+    tracemalloc.start()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.har", b" " * 50_000_000)
+    Path("a.zip").write_bytes(packed.getvalue())
+    tracemalloc.reset_peak()
+    _, lines = audited(capsys, "a.zip", code=2)
+    peak = tracemalloc.get_traced_memory()[1] - tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert lines[0] == "tapehead: a.zip/a.har is damaged, or larger than 40,000,000 bytes; save it again"
+    assert peak < 20_000_000
 
 
 def test_a_zip_whose_har_files_are_broken_is_not_said_to_have_none(capsys: pytest.CaptureFixture[str]) -> None:
