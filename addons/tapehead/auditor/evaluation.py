@@ -18,7 +18,7 @@ from tapehead.auditor.settings import AuditSettings, Policy
 from tapehead.protocol import keys
 from tapehead.protocol.backend_limits import Timeouts
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import Event
+from tapehead.protocol.events import Event, seconds_in
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import SESSION_GONE, Call
 from tapehead.protocol.session_machine import Step
@@ -278,5 +278,6 @@ def with_place(message: str, event: Event, begun: int | None) -> str:
         begun: the first ts of the session, milliseconds since 1970.
     """
     named = f" {event.type}" if event.type in EVENT_TYPES and event.type not in message else ""
-    time = "" if event.ts is None or begun is None else f", {(event.ts - begun) / 1000:.1f} s in"
+    seconds = seconds_in(event, begun)
+    time = "" if seconds is None else f", {seconds:.1f} s in"
     return f"{message} (event {event.index}{named}{time})"

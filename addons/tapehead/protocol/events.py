@@ -285,3 +285,13 @@ def parse_body(request: Request) -> Any:
         coding = shorten(request.header("Content-Encoding") or "")
         raise ValueError(f"the body is no valid {coding}; expected JSON in it")
     raise ValueError(f"the body is not JSON: {error}")
+
+
+def seconds_in(event: Event, begun: int | None) -> float | None:
+    """Return the seconds of ts from `begun` (milliseconds since 1970) to an event.
+
+    It is None where one of the two is not known, or where they lie so far apart that one has another unit.
+    """
+    if event.ts is None or begun is None or abs(event.ts - begun) > TEN_YEARS_MS:
+        return None
+    return (event.ts - begun) / 1000

@@ -70,3 +70,10 @@ def test_a_body_that_cannot_be_read_has_the_number_alone() -> None:
     (found,) = result.findings
     assert found.event
     assert found.message.endswith(f"; the endpoint answered 400 (event {found.event.index})")
+
+
+def test_a_ts_of_another_unit_has_no_time_in_the_session() -> None:
+    (result,) = row("play").at(10, "ping", ts=1_795_428_010).at(11, "sessionEnd").audit()
+
+    (message,) = (each.message for each in result.findings if each.rule == "timestamp-unit")
+    assert message.endswith("(event 2)")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tapehead.auditor.results import SessionFinding, SessionResult
-from tapehead.protocol.events import Event, read_event
+from tapehead.protocol.events import Event, read_event, seconds_in
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.routes import Call
 from tapehead.reports.audit.body_store import split_array
@@ -81,8 +81,7 @@ def _index(
         taken = sorted((step.event for step in result.steps), key=lambda event: event.index)
         begun = next((event.ts for event in taken if event.ts is not None), None)
         for event in taken:
-            seconds = None if event.ts is None or begun is None else (event.ts - begun) / 1000
-            events.setdefault((event.recording, event.line), []).append((event, seconds))
+            events.setdefault((event.recording, event.line), []).append((event, seconds_in(event, begun)))
         for finding in result.findings:
             findings.setdefault((finding.recording, finding.line), []).append(finding)
         numbers = {event.index for event in taken}
