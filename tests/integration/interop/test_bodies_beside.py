@@ -166,6 +166,7 @@ def test_a_pipe_is_no_body(here: Path) -> None:
         (b"PK\x03\x04", "a.zip is a damaged zip file; save it again"),
         (zipped(b"{", {}), "a.zip/har.har is cut short"),
     ],
+    ids=["a cut file", "a signature", "a cut member"],  # a zip file has the time in it
 )
 def test_a_zip_file_that_cannot_be_read_is_refused_in_a_sentence(
     data: bytes, reason: str, capsys: pytest.CaptureFixture[str]
