@@ -141,6 +141,8 @@ class ClockComparison:
         votes: dict[tuple[Recorder, Recorder], list[tuple[float, int]]] = defaultdict(list)
         for recorders in self._sessions.values():
             for one, other in combinations(sorted(recorders), 2):
+                if one[1] and one[1] == other[1]:  # files of one run, which had one clock
+                    continue
                 votes[one, other] += _compare(recorders[one].all(), recorders[other].all())
         differences: dict[tuple[Recorder, Recorder], float] = {}
         for (one, other), found in votes.items():

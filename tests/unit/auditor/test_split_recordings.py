@@ -186,6 +186,22 @@ def test_a_player_that_sets_its_clock_is_no_offset(tmp_path: Path) -> None:
     assert warnings == []
 
 
+@pytest.mark.parametrize(("sources", "corrected"), [(["run", "run"], 0), (["run", "another run"], 1), (["", ""], 1)])
+def test_rotated_files_of_one_run_have_one_clock(sources: list[str], corrected: int, tmp_path: Path) -> None:
+    """The player sets its clock between the last event of one file and the first of the next."""
+    timeline = Timeline().row("play").pings(15, 65)
+    for second in range(75, 140, 10):
+        timeline.at(second, "ping", ts=second + 40)
+    homes = [int(number > 7) for number in range(len(timeline.exchanges))]
+    exchanges = [
+        msgspec.structs.replace(each, source=sources[home])
+        for each, home in zip(timeline.exchanges, homes, strict=True)
+    ]
+    warnings: list[str] = []
+    read(write_parts(tmp_path, exchanges, homes, ["a.jsonl", "b.jsonl"]).values(), warnings)
+    assert len(warnings) == corrected
+
+
 def test_events_that_a_player_queued_and_sent_at_once_are_no_offset(tmp_path: Path) -> None:
     """All that the second recorder has came in one burst, in order of what was played."""
     timeline = Timeline().row("play").pings(15, 65).pings(66, 72, step=1)
