@@ -205,6 +205,12 @@ def _try(work: tuple[Mutant, Sequence[str]]) -> Tried:
 class _FirstFailure:
     name = ""
 
+    def pytest_sessionstart(self) -> None:
+        from hypothesis import settings  # pytest has to come before it
+
+        settings.register_profile("mutants", max_examples=40, deadline=None, database=None)
+        settings.load_profile("mutants")
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self.name = self.name or report.nodeid
@@ -243,9 +249,6 @@ def _in_child(tests: Sequence[str], send: Callable[[str], None]) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] in ("tapehead", "support", "fuzz", "docs")]:
         del sys.modules[name]
     os.environ["PYTHONPATH"] = str(_copy / "addons")
-    hypothesis = __import__("hypothesis")
-    hypothesis.settings.register_profile("mutants", max_examples=40, deadline=None, database=None)
-    hypothesis.settings.load_profile("mutants")
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
