@@ -101,11 +101,15 @@ def test_a_stream_type_that_is_missing_is_an_information(stream: str | None, sev
     assert found.message.endswith("; expected audio or video")
 
 
-def test_params_of_a_ping_are_one_finding() -> None:
-    body = event("ping", params={"media.id": "x", "mine": 1})
-    (found,) = check_exchange(Call.EVENT, request(body, EVENTS), response(204), None, NOW_MS, Schemas())
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [({"media.id": "x"}, "media.id"), ({"media.id": "x", "media.name": "y", "media.length": 1}, "media.id and 2 more")],
+)
+def test_params_of_a_ping_are_one_finding(params: dict[str, object], named: str) -> None:
+    body = request(event("ping", params=params), EVENTS)
+    (found,) = check_exchange(Call.EVENT, body, response(204), None, NOW_MS, Schemas())
     assert (found.rule, found.path) == ("ping-params", "params")
-    assert found.message == "ping: params has media.id and 1 more; expected no params"
+    assert found.message == f"ping: params has {named}; expected no params"
 
 
 # ---- A refusal and its cause ----

@@ -14,6 +14,12 @@ def long_pause(minutes: float, last: str) -> Timeline:
 
 
 PAIRS = [
+    # A sessionEnd within a minute is that of an SDK that restarts.
+    Pair(
+        "session-too-long",
+        row("play").pings(300, 24 * HOUR - 300, 300).at(24 * HOUR + 60.001, "sessionEnd"),
+        row("play").pings(300, 24 * HOUR - 300, 300).at(24 * HOUR + 60, "sessionEnd"),
+    ),
     Pair(
         "session-too-long",
         row("play").pings(300, 24 * HOUR + 600, 300),
