@@ -84,7 +84,14 @@ def test_the_gap_of_a_session_that_ends_on_a_ping_has_all_its_pings() -> None:
     assert missing.message == (
         "nothing more comes after chapterComplete at 65 in the new recording; the base has 5 pings there"
     )
+    assert missing.base_event is None
+    assert missing.new_event is not None
+    assert missing.new_event.ts == BEGIN_MS + 75_000  # where the pings are missing
     assert differences(play(longer), play(acts), C.PINGS_ADDED, C.PING_RHYTHM) == []
+    (added,) = differences(play(acts), play(longer), C.PINGS_ADDED)
+    assert added.new_event is None
+    assert added.base_event is not None
+    assert added.base_event.ts == BEGIN_MS + 75_000
 
 
 @pytest.mark.parametrize("turned", [False, True])
