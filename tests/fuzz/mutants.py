@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha1
 from pathlib import Path
@@ -31,6 +32,8 @@ COPIED = ("addons", "tests", "recordings", ".github", ".ci", "pyproject.toml", "
 # Of the tests that run a line, so many are tried; those of the line's own package first.
 MOST_TESTS = 400
 SECONDS = 150
+# Of the cases of one test, so many are tried before those of others.
+MOST_CASES = 6
 # Changes of annotations and of messages' texts mean nothing, or are noticed by whatever imports the module.
 LEFT_OUT = ("BitOr_", "RemoveDecorator", "VariableReplacer", "VariableInserter")
 
@@ -190,7 +193,14 @@ def _try(work: tuple[Mutant, Sequence[str]]) -> Tried:
     own = f"tests/unit/{package}"
     if not tests and (_copy / own).exists():  # run at import
         tests = [own]
-    first = sorted(tests, key=lambda test: (not test.startswith(own), sha1(test.encode()).digest()))[:MOST_TESTS]
+    # A case of each test before further cases.
+    cases: Counter[str] = Counter()
+    ranked = []
+    for test in sorted(tests, key=lambda test: sha1(test.encode(), usedforsecurity=False).digest()):
+        function = test.partition("[")[0]
+        cases[function] += 1
+        ranked.append((cases[function] > MOST_CASES, not test.startswith(own), cases[function], test))
+    first = [test for *_, test in sorted(ranked)[:MOST_TESTS]]
     begun = time.monotonic()
     file.write_text(changed or source)
     shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
