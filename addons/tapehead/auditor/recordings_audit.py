@@ -22,6 +22,7 @@ from tapehead.protocol import keys
 from tapehead.protocol.arrival import LONGEST_ANSWER_MS
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Entry
+from tapehead.protocol.routes import SESSION_CREATED
 from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.support.session_trace import SessionTrace
 from tapehead.rules.support.thresholds import Thresholds
@@ -31,7 +32,6 @@ SILENT_MS = 25 * 60 * 60_000
 QUIET_MS = 30 * 60_000
 MOST_OPEN = 1000
 MOST_REMEMBERED = 100_000
-CREATED = 201
 
 
 class _OpenSession:
@@ -129,7 +129,7 @@ class RecordingsAudit:
             if opens:
                 self._endings.pop(sid, None)
             session = self._add(sid, session, received)
-            if event.type == "sessionStart" and event.status == CREATED:
+            if event.type == "sessionStart" and event.status == SESSION_CREATED:
                 session.trace = self._history.begin(entry.exchange, event)
             elif session.trace:
                 session.trace.add(event)

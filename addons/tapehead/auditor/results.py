@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.routes import SESSION_GONE
+from tapehead.protocol.routes import SESSION_CREATED, SESSION_GONE
 from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import Life
 from tapehead.rules.support.session_view import SessionView
@@ -105,7 +105,7 @@ def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) 
     """Return the outcome of a session; `expired` says that the back end had closed it before its last events came."""
     if session.start is not None and session.start.status is None:
         return Outcome.START_UNANSWERED
-    if session.start is not None and (session.start.status != 201 or not session.opened):
+    if session.start is not None and (session.start.status != SESSION_CREATED or not session.opened):
         return Outcome.START_REFUSED
     if expired:
         return Outcome.TIMED_OUT

@@ -29,7 +29,7 @@ UNSUPPORTED_FORMATS = (
         "a Charles session",
         "in Charles, choose File > Export Session and the type HTTP Archive (.har)",
         (".chlsj", ".chls", ".chlsx", ".chlz"),
-        re.compile(rb'\s*\[\s*\{\s*"status"\s*:\s*"(?:COMPLETE|FAILED|[A-Z_]+)"\s*,|<\?xml[^>]*>\s*<charles-session'),
+        re.compile(rb'\s*\[\s*\{\s*"status"\s*:\s*"[A-Z_]+"\s*,|<\?xml[^>]*>\s*<charles-session'),
     ),
     UnsupportedFormat(
         "a Fiddler archive",

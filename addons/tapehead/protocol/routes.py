@@ -35,6 +35,8 @@ DOCUMENTED_STATUSES: dict[Call, frozenset[int]] = {
     Call.DOWNLOADED: frozenset({201, 400, 500}),
 }
 
+# The answer to a sessionStart that opened a session.
+SESSION_CREATED = 201
 # The answers by which the endpoint says that it does not know a session, or no longer.
 SESSION_GONE = (404, 410)
 

@@ -22,7 +22,7 @@ from tapehead.protocol.exchange import Entry
 from tapehead.protocol.hosts import authority_of
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import CORS_HEADERS, Call, find_call, find_route, with_sid
+from tapehead.protocol.routes import CORS_HEADERS, SESSION_CREATED, Call, find_call, find_route, with_sid
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
@@ -62,7 +62,6 @@ from tapehead.replay.summary import (
 from tapehead.simulator.endpoint import SimulatedEndpoint
 from tapehead.text import shorten_value
 
-CREATED = 201
 # Beyond these, the oldest playback is dropped; its next event restores it by its id.
 MOST_PLAYBACKS = 50_000
 
@@ -359,7 +358,7 @@ class Replayer:
 def opens_session(session: RecordedSession) -> bool:
     """Return whether a recorded session's start was accepted: with an id, or without headers, which exporters drop."""
     response = session.start.exchange.response if session.start else None
-    return bool(response and (session.sid is not None or (response.status == CREATED and not response.headers)))
+    return bool(response and (session.sid is not None or (response.status == SESSION_CREATED and not response.headers)))
 
 
 def renew(response: Response, request: Request, now: float, sid: str | None = None) -> Response:
