@@ -3,6 +3,7 @@
 from tapehead.protocol import keys
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.parameters import STANDARD_SPELLINGS, STANDARD_STATES, STATE_NAME_PATTERN
+from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules.support.rule import Rule
 from tapehead.rules.support.session_check import Report, StepCheck, step_check
@@ -95,13 +96,18 @@ STATE_NAME = Rule(
 )
 
 
+def new_names(step: Step) -> list[str]:
+    """Return the names of states that a step is the first to have."""
+    before, after = step.before.known_states, step.after.known_states
+    return [] if after is before else sorted(after - before)
+
+
 @step_check(STATE_NAME, types=_STATE_EVENTS)
 def check_names(_session: SessionView, report: Report) -> StepCheck:
     """Report names that differ from a standard one in case or punctuation."""
     path = f"params.{keys.STATE_NAME}"
     while step := (yield):
-        known = step.after.known_states
-        for name in sorted(known - step.before.known_states) if known is not step.before.known_states else ():
+        for name in new_names(step):
             standard = _STANDARD.get("".join(letter for letter in name if letter.isalnum()).lower())
             if standard and name not in (standard, *STANDARD_SPELLINGS):
                 message = f"{name_of(step.event)}: {path} is {quote(name)}; expected the standard name {standard}"
@@ -125,8 +131,7 @@ def check_format(_session: SessionView, report: Report) -> StepCheck:
     """Report each name once that the vendor's SDKs would refuse; an empty one is for the schema."""
     path = f"params.{keys.STATE_NAME}"
     while step := (yield):
-        known = step.after.known_states
-        for name in sorted(known - step.before.known_states) if known is not step.before.known_states else ():
+        for name in new_names(step):
             if name and not STATE_NAME_PATTERN.fullmatch(name):
                 message = f"{name_of(step.event)}: {path} is {quote(name)}"
                 message += "; expected 1 to 64 letters, digits, _ and ."
