@@ -26,6 +26,16 @@ def test_a_call_in_flight_as_the_session_closes_may_be_refused(status: int, arri
     assert played.rules() == []
 
 
+def test_a_refusal_that_comes_late_waits_for_an_end_in_flight_with_it() -> None:
+    """The ping is answered after 20 s; the sessionEnd arrives before that, and is answered last."""
+    played = row("play").at(10, "ping", status=410, elapsed_ms=20_000).at(20, "ping").at(29, "bitrateChange")
+    played.at(29.5, "sessionEnd", elapsed_ms=3_000)
+    start, play, refused, ping, change, end = played.exchanges
+    audit = SessionAudit(hold_ms=1_000)
+    told = [found.rule for each in (start, play, ping, change, refused, end) for found in audit.add(each)]
+    assert [*told, *(found.rule for found in audit.close().findings)] == []
+
+
 def test_a_call_that_was_answered_before_the_end_may_not_be_refused() -> None:
     played = row("play").at(9.9, "ping", arrives=9.91, status=410, elapsed_ms=20).at(10, "sessionEnd", arrives=10)
     (found,) = findings(played)

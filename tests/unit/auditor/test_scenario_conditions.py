@@ -2,7 +2,14 @@
 
 import pytest
 
-from tapehead.auditor.scenario_conditions import is_live, is_second_of_day, lasts, pings, says
+from tapehead.auditor.scenario_conditions import (
+    follows_clock,
+    is_live,
+    is_second_of_day,
+    lasts,
+    pings,
+    says,
+)
 from tapehead.auditor.scenarios import Moment, Phase
 from tapehead.protocol.events import Event
 
@@ -10,8 +17,8 @@ DAY_MS = 86_400_000
 MIDNIGHT_MS = 20_000 * DAY_MS
 
 
-def moment(event: Event, lasted: float = 0, gap: float = 0) -> Moment:
-    return Moment(event, Phase.CONTENT, 0, lasted, gap, 0, ends=True)
+def moment(event: Event, lasted: float = 0, gap: float = 0, moved: float = 0) -> Moment:
+    return Moment(event, Phase.CONTENT, 0, lasted, gap, moved, ends=True)
 
 
 LIVE = moment(Event(type="sessionStart", params={"media.contentType": "live"}))
@@ -74,3 +81,11 @@ def test_a_duration_may_be_half_a_second_short(lasted: float, is_enough: bool) -
 @pytest.mark.parametrize(("gap", "is_fine"), [(12, True), (12.1, False)])
 def test_a_ping_may_be_two_seconds_late(gap: float, is_fine: bool) -> None:
     assert (pings(moment(Event(), gap=gap), {}) == "") == is_fine
+
+
+@pytest.mark.parametrize(
+    ("moved", "lasted", "is_fine"),
+    [(12, 10, True), (8, 10, True), (12.1, 10, False), (7.9, 10, False), (110, 100, True), (110.1, 100, False)],
+)
+def test_a_playhead_may_be_two_seconds_or_a_tenth_off(moved: float, lasted: float, is_fine: bool) -> None:
+    assert (follows_clock(moment(Event(), lasted, moved=moved), {}) == "") == is_fine

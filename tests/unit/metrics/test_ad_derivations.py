@@ -99,6 +99,19 @@ GAPS = [
     case("a gap of 250 ms", *two_ads(250), content_time_spent=10.0, ad_time_spent=10.0, media_time_spent=20.0),
     # One millisecond more, and all of it is content: 10 + 0.251.
     case("a gap of 251 ms", *two_ads(251), content_time_spent=10.251, ad_time_spent=10.0, media_time_spent=20.251),
+    # As long before the first ad: content 10, and with one millisecond more 10 + 0.251.
+    *(
+        case(
+            f"{gap_ms} ms before the first ad",
+            *two_ads(100)[:3],
+            at(10 + gap_ms / 1000, "adStart", 10, AD),
+            at(15 + gap_ms / 1000, "adComplete", 10),
+            at(15 + gap_ms / 1000, "adBreakComplete", 10),
+            content_time_spent=10.0 if gap_ms == 250 else 10.251,
+            ad_time_spent=5.0,
+        )
+        for gap_ms in (250, 251)
+    ),
     # A second of content in the break before its first ad; the gap between the ads is short all the same: 10 + 1.
     case(
         "content, then a short gap",

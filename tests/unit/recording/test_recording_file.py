@@ -77,6 +77,13 @@ def test_appending_adds_to_what_is_there(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_bytes().startswith(before)
 
 
+def test_appending_to_whole_lines_adds_no_empty_one(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", LINES[:2])
+    write(tmp_path / "a.jsonl", LINES[2:], append=True)
+
+    assert (tmp_path / "a.jsonl").read_bytes() == b"".join(LINES)
+
+
 @FORMS
 def test_appending_makes_a_file_that_is_missing(tmp_path: Path, name: str) -> None:
     write(tmp_path / name, append=True)

@@ -2,14 +2,15 @@
 
 from secrets import token_bytes
 
+import orjson
 import pytest
 
-from support.exchanges import AD, NOW, event, index_of, request, session, start_with
+from support.exchanges import AD, NOW, event, exchange, index_of, request, response, session, start_with
 from tapehead.protocol.events import read_event
 from tapehead.protocol.messages import Request
 from tapehead.protocol.schemas import Schemas
 from tapehead.redaction import excerpts
-from tapehead.redaction.excerpts import MOST_QUOTED, MOST_STARTS, ExcerptRedactor
+from tapehead.redaction.excerpts import MOST_QUOTED, MOST_STARTS, ExcerptRedactor, mask_exchange
 from tapehead.redaction.redactor import Redactor
 from tapehead.replay.replayer import Replayer
 
@@ -53,10 +54,23 @@ def test_plain_names_are_quoted_all_the_same(name: str) -> None:
     assert read_event(quoted.json()).key.names == (name,)
 
 
-def test_a_huge_body_is_not_quoted() -> None:
-    huge = asked(event("play", customMetadata={"x": "y" * MOST_QUOTED}))
+@pytest.mark.parametrize(("size", "is_quoted"), [(MOST_QUOTED, True), (MOST_QUOTED + 1, False)])
+def test_a_huge_body_is_not_quoted(size: int, is_quoted: bool) -> None:
+    empty = len(asked(event("play", customMetadata={"x": ""})).content())
+    huge = asked(event("play", customMetadata={"x": "y" * (size - empty)}))
 
-    assert ExcerptRedactor(REDACTOR).of(huge, "abc").content() == b""
+    assert len(huge.content()) == size
+    assert (ExcerptRedactor(REDACTOR).of(huge, "abc").content() != b"") == is_quoted
+
+
+def test_a_masked_exchange_keeps_no_telling_text_in_either_message() -> None:
+    refused = response(400, content=orjson.dumps({"reason": f"no visitor {VISITOR}"}))
+    masked = mask_exchange(exchange(START, refused), REDACTOR.pseudonym)
+
+    assert masked.response
+    assert masked.response.status == 400
+    assert VISITOR not in f"{masked.request.json()} {masked.response.json()}"
+    assert mask_exchange(exchange(START, None), REDACTOR.pseudonym).response is None
 
 
 def test_with_ids_kept_requests_are_quoted_as_they_are() -> None:

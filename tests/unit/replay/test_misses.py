@@ -93,6 +93,24 @@ def test_a_playback_survives_a_restart_anywhere(after: int) -> None:
     assert player.play(STEPS[after:]) == [204] * (len(STEPS) - after)
 
 
+def test_after_a_restart_what_lies_far_before_the_first_event_was_played() -> None:
+    recorded = [(at, at, "ping" if at % 20 else "pauseStart", {}) for at in range(5, 205, 5)]
+    steps: list[Step] = [(2, 2, "bufferStart", {}), *recorded]
+    player = player_of(*session("abc", steps), on_miss=OnMiss.ERROR)
+    player.open()
+    player.engine = replay_of(session("abc", steps), on_miss=OnMiss.ERROR)
+
+    assert player.play([(200, 200, "pauseStart", {}), (200, 200, "bufferStart", {})]) == [204, 502]
+    assert reasons_of(player) == [Reason.ALL_USED]
+
+
+def test_what_is_no_event_is_named_by_its_call() -> None:
+    player = player_of(on_miss=OnMiss.ERROR)
+    player.call(request({}, "/api/v1/sessions/unknown/events"))
+
+    assert [miss.call for miss in replay_summary(player).missed] == ["event"]
+
+
 def test_an_id_of_another_recording_is_unknown() -> None:
     player = player_of()
     player.open()

@@ -300,3 +300,16 @@ def test_a_ping_far_from_all_recorded_ones_gets_the_nearest_by_its_playhead() ->
 
     assert played_lines(player, [(500, 500, "ping", {})]) == [14]
     assert played_lines(player, [(500, -100, "ping", {})]) == [9]
+
+
+def test_pings_that_were_queued_are_found_by_their_own_time() -> None:
+    """Those of 10 and 20 s arrive last; the live ones have playheads far from the recorded ones."""
+    pings = [(at, 7) for at in (30, 40, 50, 10, 20)]
+    recorded = [
+        sent("abc", event("ping", playhead, at), 60 + number, response(204, [("X-Line", str(number))]))
+        for number, (at, playhead) in enumerate(pings)
+    ]
+    player = player_of(opened("abc", start()), *recorded)
+    player.open()
+
+    assert played_lines(player, [(at, 5000, "ping", {}) for at in (10, 20, 30, 40, 50)]) == [3, 4, 0, 1, 2]
