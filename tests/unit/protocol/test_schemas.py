@@ -74,6 +74,19 @@ def test_documented_choices_are_the_only_ones() -> None:
     }
 
 
+def test_the_smallest_values_are_those_that_the_sdks_take() -> None:
+    """Of ad breaks, ads and chapters: positions from 1 on, times from 0 on."""
+    smallest = {row.key: row.sdk_minimum for row in PARAMETERS if row.sdk_minimum is not None}
+
+    assert smallest == {
+        "media.ad.podIndex": 1,
+        "media.ad.podSecond": 0,
+        "media.ad.podPosition": 1,
+        "media.chapter.index": 1,
+        "media.chapter.offset": 0,
+    }
+
+
 def test_every_row_belongs_to_a_known_event_type() -> None:
     assert {name for row in PARAMETERS for name in row.on} <= {*EVENT_TYPES, *ANY}
 
@@ -121,6 +134,15 @@ def test_a_schema_is_draft_04_but_for_the_documented_form(event_type: str) -> No
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_a_schema_takes_the_least_that_an_event_needs(event_type: str) -> None:
     assert _complaints(event_type, event(event_type, params=NEEDED.get(event_type))) == []
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_only_strings_have_a_least_number_of_characters(event_type: str) -> None:
+    values = build_schema(event_type)["definitions"][event_type]["properties"]["params"]["properties"]
+
+    assert [key for key, value in values.items() if "minLength" in value and value["type"] != "string"] == []
+    required = {"media.id", "media.playerName"} if event_type == "sessionStart" else set()
+    assert required <= {key for key, value in values.items() if value.get("minLength") == 1}
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)

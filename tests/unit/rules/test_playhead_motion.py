@@ -92,6 +92,8 @@ PAIRS = [
     # A stall that was not reported, and a device that slept, are other mistakes.
     Pair("playhead-drift", at_rate(0.7), moving(0, 10, 13, 13, 20, 30, 40, 50)),
     Pair("playhead-drift", at_rate(0.7), moving(0, 3, 10, every=60)),
+    # What moves, however slowly, has not stalled.
+    Pair("playhead-drift", at_rate(0.05), at_rate(0)),
     # Whole seconds.
     Pair("playhead-drift", at_rate(0.7), moving(0, 9, 20, 29, 40, 49, 60, 69)),
     # A seek without a pause is one mistake.

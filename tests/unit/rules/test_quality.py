@@ -33,6 +33,7 @@ PAIRS = [
     Pair("dropped-frames-total", frames(5, 2, 3, 1), frames(0, 0)),
     Pair("dropped-frames-total", frames(12, 3, section="params"), frames(3, 12, section="params")),
     Pair("time-to-start-grows", started(1200, 11_200), started(1200, 1200)),
+    Pair("time-to-start-grows", started(1200, 1199), started(1200, 1200)),
     Pair("time-to-start-grows", started(None, 1200, 1300, 1400), started(None, 1200, 1200)),
     Pair("time-to-start-grows", started(49), started(50)),
     Pair("time-to-start-grows", started(1), started(0)),
