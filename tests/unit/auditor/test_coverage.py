@@ -185,6 +185,15 @@ def test_counts_and_first_places() -> None:
     assert (play.first.recording, play.first.line) == ("recording.jsonl", 3)
 
 
+def test_each_group_counts_what_was_exercised_of_it() -> None:
+    report = of(Timeline().row("play", "pauseStart", "play"))
+    groups = {group.name: group for kind in report.kinds for group in kind.groups}
+
+    assert all(group.exercised == sum(item.count > 0 for item in group.items) for group in groups.values())
+    assert (groups["playback"].exercised, groups["life"].exercised) == (3, 1)
+    assert 0 < groups["playback"].percent < 100
+
+
 def test_the_first_place_is_the_earliest_in_whatever_order_sessions_are_over() -> None:
     early = run(Timeline("a").start().at(1, "play").exchanges)
     late = run(Timeline("b", begin_ms=BEGIN_MS + 60_000).start().at(1, "ping").at(2, "play").exchanges)

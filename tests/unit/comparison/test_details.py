@@ -9,8 +9,11 @@ from msgspec import structs
 
 from support.diff_variants import ACTS, Act, altered, compare, play, told, with_act
 from support.sessions import BEGIN_MS, Timeline, ad, make_exchange, run
+from tapehead.auditor.results import SessionResult
 from tapehead.comparison.compare import CHANCE
 from tapehead.comparison.differences import Change, Difference, Scope
+from tapehead.comparison.metric_comparison import reach_differs
+from tapehead.comparison.ping_cadence import Cadence, differ
 from tapehead.comparison.session_pairing import MOST_COMPARED, KnownSession, pair_most_alike
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.routes import Call
@@ -118,6 +121,69 @@ def test_pings_answered_otherwise_name_the_ping_that_was_refused(turned: bool) -
     assert (refused.status, refused.ts) == (500, BEGIN_MS + 40_000)
     assert (sound.status, sound.ts) == (204, BEGIN_MS + 1_000)
     assert found.message == f"pings answered {'204 -> 204, 500' if turned else '204, 500 -> 204'}"
+
+
+def test_a_key_of_pings_that_is_ignored_hides_no_other() -> None:
+    """The ignored key is the first of those that only one side has."""
+    quality = {"qoeData": {"media.qoe.bitrate": 800, "media.qoe.droppedFrames": 1}}
+    new = [act._replace(more=quality) if act.type == "ping" else act for act in ACTS]
+    found = compare(BASE, play(new), ignore=("media.qoe.bitrate",))
+
+    assert [each.name for each in found.all_differences() if each.change is C.PARAMETER_ADDED] == [
+        "qoeData.media.qoe.droppedFrames"
+    ]
+
+
+def test_a_cadence_is_named_to_a_hundredth_of_a_second() -> None:
+    slow = [Act(20.25 + 10.25 * number, "ping") for number in range(4)]
+    fast = [Act(20.25 + 4.25 * number, "ping") for number in range(9)]
+    rest = [act for act in ACTS if act.type != "ping" or act.second < 10]
+
+    def of(pings: list[Act]) -> list[Exchange]:
+        return play(sorted([*rest, *pings], key=lambda act: act.second))
+
+    (found,) = differences(of(slow), of(fast), C.PING_RHYTHM)
+    assert "every 10.25 s (" in found.message
+    assert "every 4.25 s (" in found.message
+
+
+@pytest.mark.parametrize(("pings", "is_another"), [(4, True), (5, False)])
+def test_a_single_ping_has_a_cadence_by_the_time_that_it_covers(pings: int, is_another: bool) -> None:
+    """Four pings in a minute against one, or five in a minute against four in a minute of which no gap is known."""
+    one = Cadence(1, 60.0, ()) if is_another else Cadence(4, 60.0, ())
+    assert differ(one, Cadence(pings, 60.0, ())) is is_another
+    assert differ(Cadence(pings, 60.0, ()), one) is is_another
+    assert not differ(Cadence(8, 64.0, ()), Cadence(11, 64.0, ()))
+    assert differ(Cadence(8, 64.0, ()), Cadence(12, 64.0, ()))
+
+
+@pytest.mark.parametrize(("until", "differs"), [(70, True), (71, False)])
+def test_how_far_the_playhead_came_counts_beyond_the_tolerance(until: float, differs: bool) -> None:
+    def session(last: float) -> SessionResult:
+        (result,) = run(Timeline().start().at(1, "play").at(last, "ping").exchanges)
+        return result
+
+    assert reach_differs(session(80), session(until), 9.0) is differs
+    assert reach_differs(session(until), session(80), 9.0) is differs
+
+
+def test_a_longer_content_is_another_reach() -> None:
+    one, other = (run(Timeline().start(length=length).at(1, "play").exchanges)[0] for length in (100, 101))
+
+    assert reach_differs(one, other, 60.0)
+
+
+def test_of_equal_events_in_one_place_those_with_the_same_values_are_paired() -> None:
+    """Two errors of one id and playhead; the first of them is gone."""
+    errors = [
+        Act(60.5 + number, "error", {"media.errorId": "e", "media.errorSource": source})
+        for number, source in enumerate(("player", "external"))
+    ]
+    found = compare(play(with_act(*errors)), play(with_act(errors[1])))
+
+    assert [(each.change, each.base_event and each.base_event.ts) for each in found.all_differences()][:1] == [
+        (C.EVENT_MISSING, BEGIN_MS + 60_500)
+    ]
 
 
 # ---- What is no difference ----

@@ -20,6 +20,7 @@ VIEWING = [
     case("at double speed", start(), at(0, "play"), at(10, "ping", 20), unique_time_played=20.0),
     case("no length, no audience", start(length=0), at(0, "play"), at(9, "ping", 9), average_minute_audience=None),
     case("no length, no markers", start(length=0), at(0, "play"), at(9, "ping", 9), progress_10=0, progress_95=0),
+    case("a length below 0, no markers", start(length=-0.5), at(0, "play"), at(9, "ping", 9), progress_10=0),
     case("the audience", start(), at(0, "play"), at(9, "ping", 9), average_minute_audience=0.09),
     case("just before a marker", start(), at(0, "play"), at(10, "ping", 9.99), progress_10=0),
     case("at a marker", start(), at(0, "play"), at(10, "ping", 10), progress_10=1, progress_25=0),

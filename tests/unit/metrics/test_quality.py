@@ -51,6 +51,8 @@ QUALITY = [
         average_bitrate=3200,
         average_bitrate_bucket="3200-3299",
     ),
+    case("no error", start(), at(1, "play"), error_events=0, error_impacted_streams=0),
+    case("one error", start(), at(1, "error", errorID="a"), error_events=1, error_impacted_streams=1),
     case(
         "errors by source",
         start(),

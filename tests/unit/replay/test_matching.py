@@ -95,6 +95,13 @@ def test_far_from_every_unused_one_is_out_of_place() -> None:
     )
 
 
+@pytest.mark.parametrize(("playhead", "reason"), [(485, Reason.NEAREST), (484.9, Reason.OUT_OF_PLACE)])
+def test_out_of_place_is_what_lies_more_than_fifteen_seconds_away(playhead: float, reason: Reason) -> None:
+    steps: list[Step] = [(0, 0, "play", {}), *((at, at, "bufferStart", {}) for at in range(1, 9)), (9, 500, "play", {})]
+
+    assert choose(_session(steps), EventKey("play"), EventPosition(playhead, 9), {2}, 1).reason is reason
+
+
 def test_the_end_of_a_session_is_never_out_of_place() -> None:
     steps: list[Step] = [*((at, at, "bufferStart", {}) for at in range(1, 9)), (900, 900, "sessionComplete", {})]
     choice = choose(_session(steps), EventKey("sessionComplete"), EventPosition(9, 9), set(), 0)

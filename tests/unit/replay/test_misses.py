@@ -10,6 +10,7 @@ from support.exchanges import (
     AD,
     NOW,
     Player,
+    Step,
     event,
     exchange,
     opened,
@@ -94,8 +95,8 @@ def test_a_playback_survives_a_restart_anywhere(after: int) -> None:
 
 
 def test_after_a_restart_what_lies_far_before_the_first_event_was_played() -> None:
-    recorded = [(at, at, "ping" if at % 20 else "pauseStart", {}) for at in range(5, 205, 5)]
-    steps: list[Step] = [(2, 2, "bufferStart", {}), *recorded]
+    steps: list[Step] = [(2, 2, "bufferStart", {})]
+    steps += [(at, at, "ping" if at % 20 else "pauseStart", {}) for at in range(5, 205, 5)]
     player = player_of(*session("abc", steps), on_miss=OnMiss.ERROR)
     player.open()
     player.engine = replay_of(session("abc", steps), on_miss=OnMiss.ERROR)
@@ -211,6 +212,10 @@ def test_forward_sends_new_sessions_on() -> None:
     player.send("play")
 
     assert (new.forward, new.response, player.answer.forward) == (True, None, True)
+    assert [(miss.call, miss.answered) for miss in replay_summary(player).missed] == [
+        ("sessionStart of clip-9", "forwarded"),
+        ("play at 0", "forwarded"),
+    ]
 
 
 def test_forward_keeps_what_the_upstream_cannot_know() -> None:
@@ -219,6 +224,9 @@ def test_forward_keeps_what_the_upstream_cannot_know() -> None:
 
     assert player.send("bufferStart") == 204
     assert player.answer.forward is False
+    assert [miss.answered for miss in replay_summary(player).missed] == [
+        "simulated, since the endpoint does not know this session"
+    ]
 
 
 def test_two_hundred_misses_give_a_bounded_summary() -> None:

@@ -1,6 +1,7 @@
 """Recorded calls are answered as recorded, others are reported as misses."""
 
 import re
+from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -22,11 +23,12 @@ from support.exchanges import (
     start_with,
 )
 from support.replay import STEPS, marked, played_lines, player_of, reasons_of, replay_of, replay_summary, unused_lines
-from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.messages import Headers
 from tapehead.protocol.routes import CORS_HEADERS, location_of
 from tapehead.replay.matching import Reason
 from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplaySummary
 
 # ---- A playback ----
@@ -38,6 +40,16 @@ def test_the_same_player_gets_the_same_answers() -> None:
 
     assert player.play(STEPS) == [204] * len(STEPS)
     assert replay_summary(player) == ReplaySummary(1, len(STEPS) + 1, 0, [], [])
+
+
+def test_entries_of_recordings_can_be_replayed() -> None:
+    recorded = marked("abc", STEPS[:3])
+    numbered = [Entry(line, each, recording="a.jsonl") for line, each in enumerate(recorded, start=1)]
+    player = Player(Replayer.from_entries(numbered, random_bytes=token_bytes))
+    player.open()
+
+    assert played_lines(player, STEPS[:3]) == [2, 3, 4]
+    assert unused_lines(player) == []
 
 
 def test_every_playback_has_a_fresh_id() -> None:
