@@ -1,20 +1,32 @@
 """Responses as the documented endpoint gives them."""
 
 from email.utils import formatdate
-from http import HTTPStatus
 
 import orjson
 
 from tapehead.protocol.messages import Headers, Response
 from tapehead.protocol.routes import CORS_HEADERS
 
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+REASONS = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    410: "Gone",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
 
 
 def respond(status: int, now: float, headers: Headers | None = None) -> Response:
     """Return a response without a body, with the headers that every answer of the endpoint carries."""
     stamped = [("Date", formatdate(now, usegmt=True)), *(headers or []), *CORS_HEADERS]
-    return Response(status=status, reason=_REASONS.get(status, ""), headers=stamped)
+    return Response(status=status, reason=REASONS.get(status, ""), headers=stamped)
 
 
 # The message to players if tapehead itself fails.
