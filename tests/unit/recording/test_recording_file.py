@@ -77,6 +77,16 @@ def test_appending_adds_to_what_is_there(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_bytes().startswith(before)
 
 
+def test_a_line_of_equal_bytes_is_followed_by_others(tmp_path: Path) -> None:
+    """A block of equal bytes is stored as one byte."""
+    path, equal = tmp_path / "a.jsonl.zst", encode(sent("s", {"n": "0" * 1_000_000}))
+    write(path, [equal])
+    write(path, [LINE], append=True)
+    write(path, [equal, LINE], append=True)
+
+    assert read(path) == [equal, LINE, equal, LINE]
+
+
 def test_appending_to_whole_lines_adds_no_empty_one(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", LINES[:2])
     write(tmp_path / "a.jsonl", LINES[2:], append=True)
