@@ -14,6 +14,7 @@ from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener,
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.server.uvicorn_server import Server, listen
 from tapehead.server.workers import hold_signals, once, release_signals, run_workers
+from tapehead.text import count_of
 
 
 def serve(
@@ -61,12 +62,16 @@ def serve(
         else:
             # The same files in the same order in every process, even if a folder changes meanwhile.
             same = msgspec.structs.replace(settings, recordings=run.recordings)
-            parts = run_workers(workers, on_ready, work, same, display, listening, ClientFilter(clients, once(warn)))
-            if len(parts) < workers:
-                warn(f"{workers - len(parts)} of {workers} workers ended without their part of the summary")
+            client_filter = ClientFilter(clients, once(warn))
+            results, lost = run_workers(workers, on_ready, warn, work, same, display, listening, client_filter)
             counts = run.counts(OfflineGuard())
-            for part in parts:
+            for part in results:
                 counts.add(part)
+            if lost:
+                warn(
+                    f"{count_of(lost, 'worker')} ended without a part of the summary, which counts as an internal error"
+                )
+                counts.internal_errors += lost
     if line := refused_line(counts.refused_clients):
         warn(line)
     result = run.result(counts)

@@ -1,63 +1,212 @@
-"""Worker processes: several processes that accept from one listening socket, and what each of them returns.
-
-Processes are spawned, not forked, so target and arguments have to pickle. A worker ends with its parent, however that
-ends.
-"""
+"""Worker processes: started together, started again where one dies, stopped by a signal, and their results."""
 
 import functools
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
+from tapehead.errors import TapeheadError
 from tapehead.server.uvicorn_server import STOP_SIGNALS
 
 SPAWN = multiprocessing.get_context("spawn")
+# Time for workers to return after a signal, and to end once they have returned.
 TIMEOUT_SECONDS = 15
+ENDING_SECONDS = 2
+# The pause before another worker takes the place of a dead one. It doubles, up to the last, while they die young.
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 30.0
+YOUNG_SECONDS = 60.0
+
+
+class WorkerResults[T](NamedTuple):
+    """What the workers returned, and the number of those that ended without."""
+
+    results: list[T]
+    lost: int
+
+
+class _Problem(NamedTuple):
+    """What kept a worker from its work, in words."""
+
+    text: str
+
+
+class _Worker:
+    """The place of a worker, which one process after another takes.
+
+    Args:
+        name: names it in messages.
+        work: runs in the process; what it returns is the worker's result.
+
+    Attributes:
+        results: where the process sends what it returns; None if there is no process.
+        due: when the next process starts, by the monotonic clock.
+    """
+
+    def __init__(self, name: str, work: Callable[[], Any]) -> None:
+        self.results: Connection | None = None
+        self.due = 0.0
+        self._name = name
+        self._work = work
+        self._pause = FIRST_PAUSE_SECONDS
+
+    def start(self) -> str | None:
+        """Start a process; return what there is to say if that is impossible, such as for lack of memory."""
+        self._started = time.monotonic()
+        try:
+            results, theirs = SPAWN.Pipe(duplex=False)
+            with theirs:
+                self._process = SPAWN.Process(target=_work, args=(theirs, self._work), daemon=True)
+                self._process.start()
+        except OSError as error:
+            return self._schedule(f"did not start: {error.strerror}")
+        self.results = results
+        return None
+
+    def receive(self, results: Connection) -> tuple[list[Any], str | None]:
+        """Return the result of the process, which has ended, in a list; or none, and what there is to say."""
+        try:
+            received = results.recv()
+        except (EOFError, OSError):  # it died, maybe halfway
+            received = _Problem("")
+        self.end(ENDING_SECONDS)
+        if isinstance(received, _Problem):
+            return [], self._schedule(f"died: {received.text or _name_end(self._process.exitcode)}")
+        self._schedule("was stopped")
+        return [received], None
+
+    def terminate(self) -> None:
+        """Ask the process to return."""
+        self._process.terminate()
+
+    def end(self, patience_seconds: float) -> None:
+        """Wait for the end of the process, and kill it if it takes too long."""
+        self._process.join(patience_seconds)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+        if self.results:
+            self.results.close()
+        self.results = None
+
+    def _schedule(self, end: str) -> str:
+        now = time.monotonic()
+        pause = self._pause if now - self._started < YOUNG_SECONDS else FIRST_PAUSE_SECONDS
+        self.due, self._pause = now + pause, min(2 * pause, LAST_PAUSE_SECONDS)
+        return f"{self._name} {end}; another one starts in {pause:g} s"
 
 
 def run_workers[**P, T](
-    workers: int, on_ready: Callable[[], None], target: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-) -> list[T]:
+    workers: int,
+    on_ready: Callable[[], None],
+    warn: Callable[[str], None],
+    target: Callable[P, T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> WorkerResults[T]:
     """Run `target` in several processes until SIGINT or SIGTERM, and return what it returned in each.
 
     `target` begins with signals blocked. It has to call `release_signals` once it handles SIGTERM, and to return soon
-    after one. The result of a worker that dies, or takes more than 15 seconds to return, is left out.
+    after one. A worker that dies is followed by another, at a pace that slows down while they die young. The result of
+    one that died, or that takes more than 15 seconds to return, is lost.
 
     Args:
         workers: how many processes.
         on_ready: called once all are started.
+        warn: called with one line about each worker that died.
         target: a function of a module, which runs in each process.
         args: positional arguments of `target`.
         kwargs: its keyword arguments.
     """
+    from multiprocessing.resource_tracker import ensure_running
+
+    work = functools.partial(target, *args, **kwargs)
+    places = [_Worker(f"worker {number} of {workers}", work) for number in range(1, workers + 1)]
+    returned: list[T] = []
+    lost = 0
+    # multiprocessing's own helper process releases the signals when it starts, which has to be before.
+    ensure_running()
     hold_signals()
-    started = []
-    for _ in range(workers):
-        ours, theirs = SPAWN.Pipe(duplex=False)
-        process = SPAWN.Process(target=_work, args=(theirs, functools.partial(target, *args, **kwargs)), daemon=True)
-        process.start()
+    stop = _stop_pipe()
+    try:
+        for place in places:
+            if line := place.start():
+                warn(line)
+        on_ready()
+        is_stopped = False
+        while not is_stopped:
+            is_stopped, received, lines = _supervise(places, stop)
+            returned += received
+            lost += len(lines)
+            for line in lines:
+                warn(line)
+        received, unfinished = _stop(places)
+        return WorkerResults(returned + received, lost + unfinished)
+    finally:
+        for place in places:
+            if place.results:
+                place.end(0)
+
+
+def _supervise(places: list[_Worker], stop: Connection) -> tuple[bool, list[Any], list[str]]:
+    """Wait until something happens; return whether to stop, results, and a line on each worker that died."""
+    due = min((place.due for place in places if not place.results), default=None)
+    pipes = {place.results: place for place in places if place.results}
+    ready = connection.wait([stop, *pipes], None if due is None else max(0.0, due - time.monotonic()))
+    if stop in ready:
+        return True, [], []
+    received, lines = [], []
+    for pipe, place in pipes.items():
+        if pipe in ready:
+            result, line = place.receive(pipe)
+            received += result
+            lines += [line] if line else []
+    for place in places:
+        if not place.results and place.due <= time.monotonic() and (line := place.start()):
+            lines.append(line)
+    return False, received, lines
+
+
+def _stop(places: list[_Worker]) -> tuple[list[Any], int]:
+    """Stop all workers; return their results, and the number of those that returned none."""
+    running = {place.results: place for place in places if place.results}
+    for place in running.values():
+        place.terminate()
+    received: list[Any] = []
+    count, deadline = len(running), time.monotonic() + TIMEOUT_SECONDS
+    while running and (ready := connection.wait(list(running), max(0.0, deadline - time.monotonic()))):
+        for pipe in [pipe for pipe in running if pipe in ready]:
+            received += running.pop(pipe).receive(pipe)[0]
+    return received, count - len(received)
+
+
+def _stop_pipe() -> Connection:
+    """Return a pipe that ends with the first signal to stop."""
+    ours, theirs = SPAWN.Pipe(duplex=False)
+
+    def wait() -> None:
+        signal.sigwait(STOP_SIGNALS)
         theirs.close()
-        started.append((process, ours))
-    hold_signals()  # starting a process releases them
-    on_ready()
-    signal.sigwait(STOP_SIGNALS)
-    for process, _ in started:
-        process.terminate()
-    results = []
-    for _, pipe in started:
-        try:
-            if pipe.poll(TIMEOUT_SECONDS):
-                results.append(pipe.recv())
-        except EOFError:  # the worker died
-            continue
-    for process, _ in started:
-        process.join(TIMEOUT_SECONDS)
-    return results
+
+    threading.Thread(target=wait, daemon=True).start()
+    return ours
+
+
+def _name_end(code: int | None) -> str:
+    """Return how a process ended, in words."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
 
 
 def hold_signals() -> None:
@@ -82,7 +231,11 @@ def _pass_first(unused: Lock, warn: Callable[[str], None], line: str) -> None:
 
 def _work(results: Connection, target: Callable[[], Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    results.send(target())
+    try:
+        result = target()
+    except (TapeheadError, OSError) as error:
+        result = _Problem(str(error))
+    results.send(result)
 
 
 def _end_with_parent() -> None:
@@ -90,3 +243,6 @@ def _end_with_parent() -> None:
     if parent:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+        # One that hangs would be left behind.
+        time.sleep(TIMEOUT_SECONDS)
+        os._exit(1)

@@ -1,6 +1,7 @@
 """tapehead serve with no recording, through real sockets: the documented endpoint, its clock, its processes."""
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -311,6 +312,34 @@ def test_two_workers_answer_and_their_summaries_add_up(tmp_path: Path) -> None:
     assert [viewer.wrong for viewer in viewers if viewer.wrong] == []
     assert (told["hits"], told["misses"], told["unused"], told["playbacks"]) == (sent, 0, [], len(viewers))
     assert code == 0
+
+
+def workers_of(pid: int) -> list[int]:
+    """The worker processes of a command."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_a_session_goes_on_when_all_workers_were_killed(tmp_path: Path) -> None:
+    pings: list[tuple[float, float, str, dict[str, Any]]] = [(at, at, "ping", {}) for at in (10, 20, 30, 40)]
+    recording, summary = write(tmp_path / "one.jsonl", session("recorded", pings)), tmp_path / "summary.json"
+    with running("serve", recording, "--on-miss", "error", "--workers", 2, "--summary", summary) as opened:
+        with httpx.Client(base_url=opened.url, timeout=TIMEOUT_SECONDS) as player:
+            sid = open_session(player)
+            killed = workers_of(opened.process.pid)
+            assert send(player, sid, "ping", 10) == 204
+        for worker in killed:
+            os.kill(worker, signal.SIGKILL)
+        told = [opened.wait_for(lambda line: " died: " in line) for _ in killed]
+        with httpx.Client(base_url=opened.url, timeout=TIMEOUT_SECONDS) as player:
+            assert [send(player, sid, "ping", at) for at in (20, 30, 40)] == [204] * 3
+        code = opened.stop()
+
+    assert sorted(told) == [
+        f"tapehead: worker {number} of 2 died: killed by SIGKILL; another one starts in 0.5 s" for number in (1, 2)
+    ]
+    assert "tapehead: 2 workers ended without a part of the summary, which counts as an internal error" in opened.lines
+    assert (summary_of(summary)["failures"], summary_of(summary)["replay"]["hits"], code) == (2, 3, 1)
 
 
 def test_serving_imports_no_mitmproxy() -> None:

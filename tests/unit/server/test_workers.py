@@ -1,61 +1,189 @@
-"""Worker processes: what they return, and what happens to those that die."""
+"""Worker processes: what they return, what follows those that die, and that none is left behind."""
 
 import os
 import signal
 import subprocess
 import sys
-import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from tapehead.server.workers import _name_end
+
+TIMEOUT_SECONDS = 60
+# Workers answer to no one here: they run until they are told to stop, or do what their number of lives says.
 SCRIPT = """
-import os, signal, sys, threading
+import os, pathlib, signal, sys, time
+from tapehead.errors import UsageError
+from tapehead.server import workers
 from tapehead.server.workers import once, release_signals, run_workers
 
-def work(crash, warn):
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+mode, births = sys.argv[1], pathlib.Path("births")
+
+def work(warn):
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     release_signals()
     warn(f"a line of {os.getpid()}")
-    if crash:
+    with births.open("a") as file:
+        file.write(f"{os.getpid()}\\n")
+    if mode == "crash":
         os._exit(3)
-    stopped.wait()
-    return os.getpid()
-
-def on_ready():
-    print("ready", flush=True)
-    if sys.argv[1:] == ["crash"]:
-        os.kill(os.getpid(), signal.SIGTERM)
+    if mode == "fail":
+        raise UsageError("a file is gone")
+    while not stopped or mode == "hang":
+        time.sleep(0.01)
+    return os.getpid(), b"x" * (1_000_000 if mode == "large" else 1)
 
 def warn(line):
-    print("warned", flush=True)
+    print(line if line.startswith("worker") else "warned", flush=True)
 
+workers.TIMEOUT_SECONDS = 1 if mode == "hang" else 30
 if __name__ == "__main__":
-    results = run_workers(3, on_ready, work, sys.argv[1:] == ["crash"], once(warn))
-    print(len(set(results) - {os.getpid()}), flush=True)
+    results, lost = run_workers(3, lambda: print("ready", flush=True), warn, work, once(warn))
+    print("returned", *(pid for pid, _ in results), flush=True)
+    print("lost", lost, flush=True)
 """
 
 
-def run(tmp_path: Path, *arguments: str) -> "subprocess.Popen[str]":
-    (tmp_path / "script.py").write_text(textwrap.dedent(SCRIPT))
-    command = [sys.executable, str(tmp_path / "script.py"), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+class Run:
+    """A run of the script.
+
+    Attributes:
+        process: the parent of the workers.
+        lines: what it printed until its end.
+    """
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._births = folder / "births"
+
+    def born(self, number: int) -> list[int]:
+        """Wait until so many workers have been born; return their process ids."""
+        for _ in range(TIMEOUT_SECONDS * 100):
+            born = [int(line) for line in self._births.read_text().split()] if self._births.exists() else []
+            if len(born) >= number:
+                return born
+            time.sleep(0.01)
+        raise AssertionError(born)
+
+    def stop(self, number: int = signal.SIGTERM) -> list[str]:
+        """Stop it with a signal; return its lines but those of its first worker and its readiness."""
+        self.process.send_signal(number)
+        out, errors = self.process.communicate(timeout=TIMEOUT_SECONDS)
+        assert (self.process.returncode, errors) == (0, "")
+        first, *rest = [line for line in out.splitlines() if line != "ready"]
+        assert first == "warned"
+        return rest
 
 
-def test_every_worker_returns_its_result_and_one_of_them_warns(tmp_path: Path) -> None:
-    with run(tmp_path) as process:
-        assert process.stdout
-        lines = [process.stdout.readline().strip() for _ in range(2)]
-        os.kill(process.pid, signal.SIGTERM)
-        rest, errors = process.communicate(timeout=30)
+@contextmanager
+def run(folder: Path, mode: str) -> Iterator[Run]:
+    (folder / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py", mode]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = Run(process, folder)
+    try:
+        yield running
+    finally:
+        process.kill()
+        process.communicate()
+    assert [pid for pid in running.born(0) if is_alive(pid)] == []
 
-    assert sorted(lines) == ["ready", "warned"]
-    assert rest.splitlines() == ["3"]
-    assert (process.returncode, errors) == (0, "")
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
-def test_workers_that_die_are_left_out(tmp_path: Path) -> None:
-    with run(tmp_path, "crash") as process:
-        out, _ = process.communicate(timeout=30)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("mode", ["plain", "large"])
+def test_every_worker_returns_its_result_and_one_of_them_warns(mode: str, number: int, tmp_path: Path) -> None:
+    with run(tmp_path, mode) as running:
+        born = running.born(3)
+        returned, lost = running.stop(number)
 
-    assert out.splitlines()[-1] == "0"
-    assert process.returncode == 0
+    assert sorted(returned.split()[1:]) == sorted(map(str, born))
+    assert lost == "lost 0"
+
+
+def test_workers_that_are_stopped_before_they_are_up_return_all_the_same(tmp_path: Path) -> None:
+    with run(tmp_path, "plain") as running:
+        running.born(1)
+        returned, lost = running.stop()
+
+    assert (len(returned.split()), lost) == (4, "lost 0")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_dies_is_followed_by_another(number: int, tmp_path: Path) -> None:
+    with run(tmp_path, "plain") as running:
+        killed = running.born(3)[1]
+        os.kill(killed, number)
+        born = running.born(4)
+        told, returned, lost = running.stop()
+
+    assert told[:7] == "worker "
+    assert told[8:] == f" of 3 died: killed by {signal.Signals(number).name}; another one starts in 0.5 s"
+    assert sorted(returned.split()[1:]) == sorted(str(pid) for pid in born if pid != killed)
+    assert lost == "lost 1"
+
+
+def test_a_worker_that_was_stopped_alone_counts_and_is_followed_by_another(tmp_path: Path) -> None:
+    with run(tmp_path, "plain") as running:
+        os.kill(running.born(3)[0], signal.SIGTERM)
+        born = running.born(4)
+        returned, lost = running.stop()
+
+    assert sorted(returned.split()[1:]) == sorted(map(str, born))
+    assert lost == "lost 0"
+
+
+@pytest.mark.parametrize(("mode", "said"), [("crash", "exit code 3"), ("fail", "a file is gone")])
+def test_workers_that_die_at_once_are_followed_more_and_more_slowly(mode: str, said: str, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with run(tmp_path, mode) as running:
+        running.born(9)
+        took = time.monotonic() - begun
+        *told, returned, lost = running.stop()
+
+    # Three of each: at once, after half a second, and after another second.
+    assert took > 1.5
+    ends = [line.partition("died: ")[2] for line in told]
+    assert ends[:3] == [f"{said}; another one starts in 0.5 s"] * 3
+    assert f"{said}; another one starts in 1 s" in ends
+    assert f"{said}; another one starts in 0.5 s" not in ends[3:]
+    assert returned == "returned"
+    assert lost == f"lost {len(running.born(9))}"
+
+
+def test_workers_that_hang_are_killed_in_the_end(tmp_path: Path) -> None:
+    with run(tmp_path, "hang") as running:
+        running.born(3)
+        assert running.stop() == ["returned", "lost 3"]
+
+
+def test_workers_that_hang_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    with run(tmp_path, "hang") as running:
+        born = running.born(3)
+        running.process.kill()
+        for _ in range(TIMEOUT_SECONDS * 100):
+            if not any(map(is_alive, born)):
+                return
+            time.sleep(0.01)
+    raise AssertionError(born)
+
+
+def test_an_end_has_a_name() -> None:
+    assert [_name_end(code) for code in (0, 3, -9, -40)] == [
+        "exit code 0",
+        "exit code 3",
+        "killed by SIGKILL",
+        "killed by signal 40",
+    ]
