@@ -154,6 +154,7 @@ def test_a_file_without_a_flow_is_refused(data: bytes) -> None:
             "its time is not between",
         ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "flow",  # a flow has random ids in it
 )
 def test_a_damaged_flow_is_told_of_and_hides_no_other(damaged: bytes, reason: str) -> None:
     good = flow_file(flow_of(CALLS[0]))
