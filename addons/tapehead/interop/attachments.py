@@ -7,10 +7,12 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from tapehead.errors import RecordingError
+from tapehead.files import read_regular
 
-# The largest body, and the largest HAR in a zip file, in bytes.
+# The largest body, the largest HAR in a zip file, and the most that all of them may have, in bytes.
 MOST_OF_BODY = 64 * 1024 * 1024
-MOST_OF_MEMBER = 1024 * 1024 * 1024
+MOST_OF_MEMBER = 256 * 1024 * 1024
+MOST_OF_MEMBERS = 1024 * 1024 * 1024
 _DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 
 
@@ -29,9 +31,9 @@ class Folder:
         """Return the content of a file in the folder or below it; None if it is elsewhere or cannot be read."""
         try:
             path = (self._folder / name).resolve()
-            if not path.is_relative_to(self._folder) or not path.is_file() or path.stat().st_size > MOST_OF_BODY:
+            if not path.is_relative_to(self._folder):
                 return None
-            content = path.read_bytes()
+            content = read_regular(path, MOST_OF_BODY)
         except (OSError, ValueError):
             return None
         self.attached.add(path)
@@ -87,5 +89,5 @@ def open_archive(name: str, data: bytes) -> zipfile.ZipFile:
 
 
 def har_members(archive: zipfile.ZipFile) -> list[str]:
-    """Return the names of the HAR files in a zip file."""
-    return [name for name in archive.namelist() if name.lower().endswith(".har")]
+    """Return the names of the HAR files in a zip file, each once."""
+    return [name for name in archive.NameToInfo if name.lower().endswith(".har")]

@@ -22,6 +22,8 @@ from tapehead.text import count_of, escape_controls
 # The year 10000, where dates end, and the longest that a call takes; in seconds.
 _END = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _LONGEST = 7 * 86_400.0
+# The most that the calls of all files may take, in bytes as lines: a small file may name one large body many times.
+MOST_BYTES = 512 * 1024 * 1024
 _WITH_BODY = frozenset(call for call in Call if call is not Call.PREFLIGHT and allowed_method(call) == "POST")
 
 
@@ -81,6 +83,7 @@ class CallCollector:
         self._file = self._source = self._file_source = ""
         self._names: Counter[str] = Counter()
         self._files = self._number = self._calls_before = self._malformed_in_file = 0
+        self._bytes = self._bytes_before = 0
         self._elsewhere_in_file = CallsElsewhere()
 
     def count_entry(self) -> None:
@@ -124,6 +127,7 @@ class CallCollector:
         self._source = f"{base} ({self._names[base]})" if self._names[base] > 1 else base
         self._file_source = self._source
         self._calls_before, self._malformed_in_file = len(self.calls), 0
+        self._bytes_before = self._bytes
         self._elsewhere_in_file = CallsElsewhere()
 
     def start_member(self, member: str) -> None:
@@ -133,6 +137,7 @@ class CallCollector:
     def drop_file(self) -> None:
         """Leave out the calls of the file, which turned out to be unreadable."""
         del self.calls[self._calls_before :]
+        self._bytes = self._bytes_before
 
     def add(self, call: CapturedCall) -> None:
         """Collect the call of the latest entry.
@@ -142,6 +147,7 @@ class CallCollector:
 
         Raises:
             MalformedEntryError: no line of a recording can be made of it.
+            RecordingError: the calls take too much memory.
         """
         if not 0 <= call.started < _END:
             raise MalformedEntryError("its time is not between 1970 and 9999")
@@ -157,9 +163,14 @@ class CallCollector:
                     source=self._source,
                 )
             )
-            decode(encode(exchange))
+            line = encode(exchange)
+            decode(line)
         except (ValueError, TypeError, AttributeError) as error:
             raise MalformedEntryError(f"not an exchange: {error}") from error
+        self._bytes += len(line)
+        if self._bytes > MOST_BYTES:
+            problem = f"the calls up to entry {self._number} of {self._file} have more than {MOST_BYTES:,} bytes"
+            raise RecordingError(f"{problem}; read fewer files at once, or save less traffic")
         self.without_body += not is_saved
         self.calls.append(CollectedCall(call.started, exchange, self._file, self._number))
 

@@ -5,29 +5,37 @@ import re
 import stat
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from enum import Enum, auto
-from io import BytesIO
+from functools import partial
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from tapehead.errors import RecordingError
-from tapehead.interop.attachments import MOST_OF_MEMBER, ArchiveFolder, Folder, har_members, open_archive
+from tapehead.interop.attachments import (
+    MOST_OF_MEMBER,
+    MOST_OF_MEMBERS,
+    ArchiveFolder,
+    Folder,
+    har_members,
+    open_archive,
+)
 from tapehead.interop.collector import CallCollector
 from tapehead.interop.har import no_attachments, read_har
 from tapehead.interop.har_bodies import Attachments
 from tapehead.interop.unsupported_formats import unsupported_format
-from tapehead.protocol.content_coding import CodingError, decode_content
 from tapehead.recording.documents import utf_16_of
 from tapehead.recording.paths import STDIN, name_of, unreadable
+from tapehead.recording.unpacking import UNPACKING_ERRORS, StreamError, UnpackedFile, unpack
 from tapehead.recording.zstd_frames import MAGIC
 from tapehead.text import count_of
 
-# The largest size of a packed file's content, in bytes.
-MOST_UNPACKED = 1024 * 1024 * 1024
-_START_BYTES = 512
+# The largest HAR or zip file, and the largest HAR in a packed file, in bytes: all of it is in memory.
+MOST_BYTES = 1024 * 1024 * 1024
+MOST_UNPACKED = 256 * 1024 * 1024
+_START_BYTES, _PIECE_BYTES = 512, 1024 * 1024
 # The first bytes of packed files: people pack HAR with gzip, mitmproxy with zlib (.zhar).
 _PACKED = {b"\x1f\x8b": "gzip", MAGIC: "zstd"} | {bytes([0x78, level]): "deflate" for level in (0x01, 0x5E, 0x9C, 0xDA)}
 _ZIP = b"PK\x03\x04"
@@ -50,26 +58,36 @@ class Format(Enum):
 class PeekableFile:
     """A file whose first bytes are known before they are read.
 
+    Args:
+        file: the file.
+        most: the number of bytes that `read_whole` returns at most.
+
     Attributes:
         start: those bytes.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, most: int = MOST_BYTES) -> None:
         self.start = self._rest = file.read(_START_BYTES)
         self._file = file
+        self._most = most
 
-    def read(self, size: int = -1) -> bytes:
-        """Return so many bytes, or fewer at the end; all without a size."""
-        if size >= 0:
-            piece, self._rest = self._rest[:size], self._rest[size:]
-            return piece or self._file.read(size)
-        rest, self._rest = self._rest, b""
-        if not self._file.seekable():
-            return rest + self._file.read()
-        # Past the buffer, or else all of it would be in memory twice.
-        raw: BinaryIO = getattr(self._file, "raw", self._file)
-        raw.seek(self._file.tell() - len(rest))
-        return raw.read()
+    def read(self, size: int) -> bytes:
+        """Return so many bytes, or fewer at the end."""
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece or self._file.read(size)
+
+    def read_whole(self) -> bytes:
+        """Return all of it.
+
+        Raises:
+            StreamError: it is too large.
+        """
+        content = BytesIO()
+        while piece := self.read(_PIECE_BYTES):
+            if content.tell() + len(piece) > self._most:
+                raise StreamError(f"it has more than {self._most:,} bytes")
+            content.write(piece)
+        return content.getvalue()
 
 
 def coding_of(start: bytes) -> str | None:
@@ -99,15 +117,9 @@ def peek(path: Path) -> bytes:
             with path.open("rb") as file:
                 start = file.read(_START_BYTES)
     start = start[:_START_BYTES]
-    match coding_of(start):
-        case "gzip" | "deflate":
-            with suppress(zlib.error):
-                return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(start, _START_BYTES)
-        case "zstd":
-            import zstandard
-
-            with suppress(zstandard.ZstdError):
-                return zstandard.ZstdDecompressor().decompressobj().decompress(start)[:_START_BYTES]
+    if coding := coding_of(start):
+        with suppress(*UNPACKING_ERRORS):
+            return next(filter(None, unpack(coding, [start])), b"")[:_START_BYTES]
     return start
 
 
@@ -136,17 +148,21 @@ def read_file(path: Path, collector: CallCollector, warn: Callable[[str], None])
     name = name_of(path)
     folder = Folder(path.parent) if path != STDIN else None
     collector.start_file(name)
+    coding = None
     try:
         with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as opened:
             file = PeekableFile(opened)
             if coding := coding_of(file.start):
-                file = PeekableFile(BytesIO(decode_content(file.read(), coding, MOST_UNPACKED)))
+                packed = iter(partial(file.read, _PIECE_BYTES), b"")
+                file = PeekableFile(BufferedReader(UnpackedFile(coding, packed)), MOST_UNPACKED)
             if file.start.startswith(_ZIP) and not unsupported_format(name, b""):
-                _read_archive(name, file.read(), collector, warn)
+                _read_archive(name, file.read_whole(), collector, warn)
             else:
                 _read_plain(name, file, collector, warn, folder.read if folder else no_attachments)
-    except CodingError as error:
-        raise RecordingError(f"{name} is packed and cannot be unpacked: {error}; save it again") from error
+    except UNPACKING_ERRORS as error:
+        if coding:
+            raise RecordingError(f"{name} is packed and cannot be unpacked: {error}; save it again") from error
+        raise RecordingError(f"{name} cannot be read: {error}; save less traffic at once") from error
     except OSError as error:
         raise unreadable(path, error, "*.har") from error
     return folder.attached if folder else set()
@@ -157,6 +173,8 @@ def _read_archive(name: str, data: bytes, collector: CallCollector, warn: Callab
         members = har_members(archive)
         if not members:
             raise RecordingError(_NO_HAR.format(name=name))
+        if sum(archive.getinfo(member).file_size for member in members) > MOST_OF_MEMBERS:
+            raise RecordingError(f"{name} unpacks to more than {MOST_OF_MEMBERS:,} bytes; save less traffic at once")
         broken: list[RecordingError] = []
         for member in members:
             collector.start_member(member)
@@ -187,7 +205,7 @@ def _read_plain(
     if advice := advice_on(name, file.start):
         raise RecordingError(advice)
     if start[:1] in (b"{", b"["):
-        read_har(name, _in_utf_8(file.read()), collector, attachments)
+        read_har(name, _in_utf_8(file.read_whole()), collector, attachments)
     elif start[:1].isdigit():
         from tapehead.interop.flow_files import read_flow_file
 

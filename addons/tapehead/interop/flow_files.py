@@ -28,7 +28,7 @@ def read_flow_file(name: str, source: Source, collector: CallCollector, warn: Ca
         warn: called with one line if the file is cut short.
 
     Raises:
-        RecordingError: there is no flow in it.
+        RecordingError: there is no flow in it, or its calls take too much memory.
     """
     number = 0
     try:
@@ -38,6 +38,8 @@ def read_flow_file(name: str, source: Source, collector: CallCollector, warn: Ca
                 collect_flow(value, collector)
             except (NetstringError, MalformedEntryError) as error:
                 collector.skip_malformed(name, f"flow {number}", str(error))
+            except RecordingError:
+                raise
             except Exception as error:  # noqa: BLE001 - mitmproxy raises anything where a flow is not as it writes them
                 # Its message may quote the flow.
                 version = _VERSION.search(str(error)[:_MOST_SEARCHED])

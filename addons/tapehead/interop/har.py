@@ -39,6 +39,8 @@ _RECORDING = re.compile(rb'\s*\{\s*"tapehead"\s*:')
 _PORTS = {"http": 80, "https": 443}
 # Numbers that are times: of seconds since 1970 between these two, of milliseconds beyond.
 _LEAST_SECONDS, _MOST_SECONDS = 1e9, 1e11
+# Commas in a file: each may separate two values that take many times its size. A file of 400 MB has so many.
+MOST_COMMAS = 10_000_000
 
 
 class _RequestLine(msgspec.Struct):
@@ -103,6 +105,8 @@ class HarReader:
         Raises:
             RecordingError: the file is not a HAR file.
         """
+        if self._data.count(b",") > MOST_COMMAS:
+            raise RecordingError(f"{self._name} has more than {MOST_COMMAS:,} values; save less traffic at once")
         try:
             try:
                 har = _har_decoder.decode(self._data)

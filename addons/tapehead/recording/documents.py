@@ -1,7 +1,7 @@
 """Exchanges in the text of a recording: one a line, or as other tools rewrite them.
 
 Editors and shells add byte order marks or write UTF-16; `jq .` and `jq -s .` spread exchanges over lines or put them
-into one array. Each exchange comes out on one line.
+into one array. Each exchange comes out on one line, and no line takes more memory than a bound.
 """
 
 import codecs
@@ -13,6 +13,12 @@ from io import BytesIO
 
 import msgspec
 
+from tapehead.recording.unpacking import StreamError
+
+# The longest line that is read, in bytes: more than an exchange takes in a recorder's memory. One that goes on without
+# end, as in a device file, ends the reading.
+MOST_LINE_BYTES = 100_000_000
+_ENDLESS_BYTES = 10 * MOST_LINE_BYTES
 # Bytes within which the form of a recording shows.
 _SAMPLE_BYTES = 4096
 # The beginnings of JSON in UTF-16, with a byte order mark and without.
@@ -31,8 +37,12 @@ _OUTSIDE, _INSIDE = re.compile(rb'["\[\]{}]'), re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 
 
-def exchange_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each exchange of a recording as a line; the last one may lack its end."""
+def exchange_lines(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
+    """Yield each exchange of a recording as a line, None for one that is too long; the last one may lack its end.
+
+    Raises:
+        StreamError: a line does not end.
+    """
     chunks = filter(None, _in_utf_8(iter(chunks)))
     start = b""
     while len(start) < _SAMPLE_BYTES and not _DECIDED.match(start) and (chunk := next(chunks, b"")):
@@ -73,19 +83,33 @@ def _in_utf_8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode()
 
 
-def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    rest: list[bytes] = []
+def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes | None]:
+    parts: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        for line in BytesIO(chunk):
-            if not line.endswith(b"\n"):
-                rest.append(line)
-            elif rest:
-                yield b"".join((*rest, line))
-                rest.clear()
+        for part in BytesIO(chunk):
+            size += len(part)
+            if size <= MOST_LINE_BYTES:
+                parts.append(part)
             else:
-                yield line
-    if rest:
-        yield b"".join(rest)
+                parts.clear()
+                check_size(size)
+            if part.endswith(b"\n"):
+                yield b"".join(parts) if parts else None
+                parts.clear()
+                size = 0
+    if size:
+        yield b"".join(parts) if parts else None
+
+
+def check_size(size: int) -> None:
+    """Check that a line may still end.
+
+    Raises:
+        StreamError: it is longer than any.
+    """
+    if size > _ENDLESS_BYTES:
+        raise StreamError(f"a line is longer than {_ENDLESS_BYTES:,} bytes")
 
 
 class _DocumentSplitter:
@@ -94,10 +118,17 @@ class _DocumentSplitter:
     def __init__(self) -> None:
         self._text = bytearray()
         self._at = self._depth = 0
+        # The bytes of a document that is too long, which are no longer there.
+        self._dropped = 0
         self._in_string = self._in_array = False
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Take more text, and yield what is complete."""
+    def feed(self, chunk: bytes) -> Iterator[bytes | None]:
+        """Take more text, and yield what is complete; None for a document that is too long."""
+        if len(self._text) > MOST_LINE_BYTES:
+            self._dropped += self._at
+            del self._text[: self._at]
+            self._at = 0
+            check_size(self._dropped)
         self._text += chunk
         while match := (_INSIDE if self._in_string else _OUTSIDE).search(self._text, self._at):
             if match[0] == b"\\" and match.end() == len(self._text):
@@ -111,7 +142,7 @@ class _DocumentSplitter:
                 yield from self._take_bracket(match[0])
         self._at = len(self._text)
 
-    def _take_bracket(self, bracket: bytes) -> Iterator[bytes]:
+    def _take_bracket(self, bracket: bytes) -> Iterator[bytes | None]:
         opens = bracket in b"{["
         if not self._depth and bracket == (b"]" if self._in_array else b"["):
             self._in_array = opens
@@ -124,7 +155,11 @@ class _DocumentSplitter:
         elif self._depth:
             self._depth -= 1
             if not self._depth:
-                yield _on_one_line(self._take(self._at))
+                yield self._take_document(self._at)
+
+    def _take_document(self, end: int) -> bytes | None:
+        document, dropped, self._dropped = self._take(end), self._dropped, 0
+        return None if dropped else _on_one_line(document)
 
     def _take(self, end: int) -> bytes:
         taken = bytes(self._text[:end])
@@ -132,14 +167,15 @@ class _DocumentSplitter:
         self._at -= end
         return taken
 
-    def _take_text(self, end: int) -> Iterator[bytes]:
-        if text := self._take(end).strip(_BETWEEN):
-            yield _on_one_line(text)
+    def _take_text(self, end: int) -> Iterator[bytes | None]:
+        text, dropped, self._dropped = self._take(end).strip(_BETWEEN), self._dropped, 0
+        if text or dropped:
+            yield None if dropped else _on_one_line(text)
 
-    def close(self) -> Iterator[bytes]:
+    def close(self) -> Iterator[bytes | None]:
         """Yield what is left."""
         if self._depth:
-            yield self._take(len(self._text))
+            yield None if self._dropped else self._take(len(self._text))
         else:
             yield from self._take_text(len(self._text))
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, decode
+from tapehead.recording.documents import MOST_LINE_BYTES
 
 
 class BadLine(NamedTuple):
@@ -47,13 +48,18 @@ class _Version(msgspec.Struct):
     tapehead: int
 
 
-def read_lines(lines: Iterable[bytes], recording: str = "") -> Iterator[Entry | BadLine]:
+def read_lines(lines: Iterable[bytes | None], recording: str = "") -> Iterator[Entry | BadLine]:
     """Yield each line of the recording of that name as an entry or a bad line; blank lines are skipped.
+
+    A line that is None is one that is too long to be read.
 
     Raises:
         NewerFormatError: a line was written in a later format.
     """
     for number, line in enumerate(lines, start=1):
+        if line is None:
+            yield BadLine(number, f"longer than {MOST_LINE_BYTES:,} bytes", False)
+            continue
         if not line.strip():
             continue
         try:
@@ -87,6 +93,14 @@ def convert(
     for step in range(version, wanted):
         fields = {**steps[step](fields), "tapehead": msgspec.Raw(str(step + 1))}
     return msgspec.json.encode(fields) + b"\n"
+
+
+def is_whole(line: bytes) -> bool:
+    """Return whether a line is that of an exchange, and not cut short."""
+    try:
+        return version_of(line) > 0
+    except ValueError:
+        return False
 
 
 def version_of(line: bytes) -> int:

@@ -12,8 +12,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
-import zstandard
-
 from tapehead.errors import RecordingError
 from tapehead.protocol.clock_reading import ClockReading, clocks_of, read_clocks
 from tapehead.protocol.events import arrival_of
@@ -21,17 +19,16 @@ from tapehead.protocol.exchange import Entry
 from tapehead.recording.clock_offsets import ClockComparison, ClockOffset, Recorder, correct_clock
 from tapehead.recording.documents import exchange_lines, is_appendable
 from tapehead.recording.duplicates import DuplicateFilter
-from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
+from tapehead.recording.format_versions import BadLine, NewerFormatError, is_whole, read_lines
 from tapehead.recording.other_formats import OtherFormats
 from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line, name_of, unreadable
 from tapehead.recording.schema_check import SchemaCheck
 from tapehead.recording.source_order import sort_by_number
+from tapehead.recording.unpacking import UNPACKING_ERRORS, unpack
 from tapehead.recording.zstd_frames import MAGIC
 
 # Bytes that are read at once.
 CHUNK_BYTES = 16 * 1024
-# Compressed bytes that are unpacked at once; a few bytes may become a hundred thousand.
-COMPRESSED_CHUNK_BYTES = 4096
 # Files that are held open at the same time. Those beyond are opened for each chunk.
 MOST_OPEN = 16
 # Bad lines of one file with a warning each.
@@ -141,8 +138,9 @@ class RecordingReader:
         if isinstance(loaded, list):
             yield from filter(None, (clocks_of(entry.exchange) for entry in loaded))
         elif not loaded and os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
-            with contextlib.suppress(RecordingError, OSError, zstandard.ZstdError):  # reported once it is read
-                yield from filter(None, map(read_clocks, exchange_lines(_unpack(_chunks(path, hold_open=False)))))
+            with contextlib.suppress(RecordingError, OSError, *UNPACKING_ERRORS):  # reported once it is read
+                lines = filter(None, exchange_lines(_unpack(_chunks(path, hold_open=False))))
+                yield from filter(None, map(read_clocks, lines))
 
     def _unique(self) -> Iterator[Entry]:
         """Yield the entries of several files, of equal ones one, and say how many there were."""
@@ -273,7 +271,7 @@ def check_recording(path: Path) -> None:
     """
     sample = list(itertools.islice(_read_file(path), SAMPLE_LINES))
     start = b""
-    with suppress(zstandard.ZstdError):
+    with suppress(*UNPACKING_ERRORS):
         start = next(filter(None, _unpack(_chunks(path, hold_open=True))), b"")
     if sample and not is_appendable(start):
         raise RecordingError(f"{path} is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
@@ -284,13 +282,22 @@ def check_recording(path: Path) -> None:
         raise RecordingError(f"{path} is not a recording; name another file")
 
 
+def count_lines(file: int, start: int, end: int) -> int:
+    """Return the number of exchanges between two places of a file that is open."""
+    offsets = range(start, end, CHUNK_BYTES)
+    chunks = (os.pread(file, min(CHUNK_BYTES, end - offset), offset) for offset in offsets)
+    with suppress(*UNPACKING_ERRORS):
+        return sum(map(is_whole, filter(None, exchange_lines(_unpack(chunks)))))
+    return 0
+
+
 def _read_file(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
     line = 0
     try:
         for item in read_lines(exchange_lines(_unpack(_chunks(path, hold_open=hold_open))), name_of(path)):
             yield item
             line = item.line
-    except zstandard.ZstdError as error:
+    except UNPACKING_ERRORS as error:
         yield BadLine(line + 1, f"the file is damaged, and cannot be read from here on: {error}", False)
     except NewerFormatError as error:
         raise RecordingError(f"{name_of(path)}: {error}") from error
@@ -325,17 +332,4 @@ def _unpack(chunks: Iterator[bytes]) -> Iterator[bytes]:
     while len(start) < len(MAGIC) and (chunk := next(chunks, b"")):
         start += chunk
     chunks = itertools.chain([start], chunks)
-    return _decompress(chunks) if start.startswith(MAGIC) else chunks
-
-
-def _decompress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what zstd frames hold, as far as they go: a crash may have left the last one unfinished."""
-    decoder = zstandard.ZstdDecompressor().decompressobj()
-    for chunk in chunks:
-        for begin in range(0, len(chunk), COMPRESSED_CHUNK_BYTES):
-            piece = chunk[begin : begin + COMPRESSED_CHUNK_BYTES]
-            while piece:
-                if decoder.eof:
-                    decoder = zstandard.ZstdDecompressor().decompressobj()
-                yield decoder.decompress(piece)
-                piece = decoder.unused_data
+    return unpack("zstd", chunks) if start.startswith(MAGIC) else chunks

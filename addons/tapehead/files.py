@@ -1,0 +1,63 @@
+"""Files on disk: read within bounds, written for their owner alone, folders made one level at a time."""
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a regular file of at most `most` bytes.
+
+    Raises:
+        OSError: it cannot be read, is a device or a pipe, or is larger.
+        ValueError: the path has a NUL in it.
+    """
+    # Where the other end of a pipe is missing, opening does not wait.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
+    return content
+
+
+def private(path: str | os.PathLike[str], flags: int) -> int:
+    """Open a file with mode 0600, also one that is there, since it may identify people; an opener for `open`."""
+    file = os.open(path, flags, 0o600)
+    # The owner alone can change it, and file systems without modes do not.
+    with contextlib.suppress(OSError):
+        status = os.fstat(file)
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
+            os.chmod(file if os.chmod in os.supports_fd else path, 0o600)  # noqa: PTH101 - of the file that is open
+    return file
+
+
+def create_folder(path: Path, *, parents: bool = False) -> Path | None:
+    """Create a folder, with `parents` also those that it is in; return its path if it was missing.
+
+    Raises:
+        OSError: it cannot be created, or the folder that it is in is missing, as after a typo.
+    """
+    try:
+        path.mkdir(parents=parents)
+    except FileExistsError as error:
+        if path.is_dir():
+            return None
+        raise NotADirectoryError(error.errno, f"{path} is not a directory") from error
+    except FileNotFoundError:
+        check_folders(path)
+        raise
+    return path
+
+
+def check_folders(path: Path) -> None:
+    """Check that the folders that a path is in are there.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+    """
+    if missing := next((each for each in reversed(path.parents) if not each.exists()), None):
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder '{missing}'; create it first")

@@ -1,0 +1,94 @@
+"""Unpacking of files as a stream of pieces, each of bounded size, whatever the next packed bytes stand for."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from io import RawIOBase
+
+import zstandard
+
+PIECE_BYTES = 128 * 1024
+# The content of a packed file beyond which its size is compared with the packed one, and how many times that it may be.
+# Real traffic stays far below; files that are made to fill memory or time have up to 30,000 times their packed size.
+FREE_BYTES = 64 * 1024 * 1024
+MOST_RATIO = 1000
+# Both gzip and zlib, by their first bytes.
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+
+
+class StreamError(ValueError):
+    """The rest of a stream that cannot be read."""
+
+
+# Errors of packed content.
+UNPACKING_ERRORS = (StreamError, zlib.error, zstandard.ZstdError)
+
+
+class _Source:
+    """Packed chunks as a file, whose bytes are counted."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.size = 0
+        self._chunks = iter(chunks)
+
+    def read(self, _size: int = -1) -> bytes:
+        """Return the next chunk; empty at the end."""
+        chunk = next(self._chunks, b"")
+        self.size += len(chunk)
+        return chunk
+
+
+def unpack(coding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content of packed chunks, as soon as they come.
+
+    Args:
+        coding: `gzip`, `deflate` or `zstd`. What a crash cut short in zstd is read as far as it goes.
+        chunks: the packed bytes.
+
+    Raises:
+        StreamError: it is far larger than what is packed, or a gzip or deflate stream ends too early.
+        zlib.error, zstandard.ZstdError: it is damaged.
+    """
+    source, size = _Source(chunks), 0
+    for piece in _unpack_zstd(source) if coding == "zstd" else _unpack_zlib(source):
+        size += len(piece)
+        if size > FREE_BYTES and size > MOST_RATIO * source.size:
+            raise StreamError(f"it unpacks to more than {MOST_RATIO:,} times its size")
+        yield piece
+
+
+def _unpack_zstd(source: _Source) -> Iterator[bytes]:
+    reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)  # type: ignore[arg-type]
+    yield from iter(lambda: reader.read1(PIECE_BYTES), b"")
+
+
+def _unpack_zlib(source: _Source) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+    while chunk := source.read():
+        while chunk:
+            if decoder.eof:
+                decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+            yield decoder.decompress(chunk, PIECE_BYTES)
+            chunk = decoder.unconsumed_tail or decoder.unused_data
+    yield decoder.flush()
+    if not decoder.eof:
+        raise StreamError("it ends too early")
+
+
+class UnpackedFile(RawIOBase):
+    """The content of packed chunks as a file; its errors are those of `unpack`."""
+
+    def __init__(self, coding: str, chunks: Iterable[bytes]) -> None:
+        self._pieces = filter(None, unpack(coding, chunks))
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer, as far as the next piece goes."""
+        self._rest = self._rest or next(self._pieces, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
