@@ -15,10 +15,11 @@ from tapehead.cli.messages import RECORD_A_PLAYER
 from tapehead.cli.option_parsing import SimulationSettings
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
+from tapehead.files import create_folder, private
 from tapehead.internal_errors import InternalErrors
 from tapehead.interop.reader import open_recordings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
-from tapehead.recording.paths import check_outputs, private
+from tapehead.recording.paths import check_outputs
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.redaction.redactor import Redactor
@@ -161,6 +162,7 @@ class EngineRun:
         if settings.summary:
             check_outputs([settings.summary], reader.files)
             try:  # before the run, not after it
+                create_folder(settings.summary.parent)
                 open(settings.summary, "ab", opener=private).close()
             except OSError as error:
                 raise _summary_error(settings.summary, error) from error
@@ -274,7 +276,8 @@ def write_report(path: Path, report: RunReport) -> None:
         UsageError: the file cannot be written.
     """
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+        with open(path, "wb", opener=private) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     except OSError as error:
         raise _summary_error(path, error) from error
 

@@ -16,13 +16,14 @@ import typer
 from tapehead.cli.option_parsing import parse_target
 from tapehead.cli.progress import progress
 from tapehead.errors import RecordingError, UsageError
+from tapehead.files import create_folder, private
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode, format_time
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import SCHEMAS_PATH, Call
 from tapehead.protocol.schema_changes import schema_changes
 from tapehead.protocol.schemas import Schema, served_schema
-from tapehead.recording.paths import private
+from tapehead.recording.paths import check_outputs
 from tapehead.recording.stored_schemas import read_stored
 from tapehead.text import count_of, escape_controls, format_number, shorten
 
@@ -48,8 +49,9 @@ def fetch(url: str, out: Path, warn: Callable[[str], None], *, timeout_seconds: 
         RecordingError: the file cannot be read or written, or is none of stored schemas.
     """
     target = parse_target(url, "--from")
+    check_outputs([out], [])
     endpoint = target.mode.partition(":")[2] + target.prefix
-    stored = read_stored(out) if out.exists() else []
+    stored = read_stored(out) if out.is_file() and out.stat().st_size else []
     before = {event_type: (entry, schema) for entry in stored for event_type, schema in usable(entry.exchange)}
     kept: dict[str, Exchange] = {name: entry.exchange for name, (entry, _) in before.items()}
     fetched: dict[str, Schema] = {}
@@ -163,7 +165,7 @@ def write(out: Path, exchanges: list[Exchange]) -> None:
     """
     part = out.with_name(f"{out.name}.part")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(out.parent)
         with open(part, "wb", opener=private) as file:
             file.write(b"".join(map(encode, exchanges)))
         os.replace(part, out)  # noqa: PTH105 - as one step

@@ -24,6 +24,7 @@ from tapehead.demo.player import Sent, play
 from tapehead.demo.timelines import VIEW_TO_END
 from tapehead.errors import StartupError, UsageError
 from tapehead.protocol.schemas import Schemas
+from tapehead.recording.paths import check_outputs
 from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
 from tapehead.text import count_of, format_number
@@ -49,11 +50,12 @@ def run_demo(out: Path | None) -> int:
         out: where to keep the recording; None to keep none.
 
     Raises:
-        UsageError: the file exists already.
+        UsageError: the file exists already, or cannot be created.
         StartupError: a part does not start.
     """
     if out and out.exists():
         raise UsageError(f"{out} exists; name another file, or remove it first")
+    check_outputs([out] if out else [], [])
     console = Console(highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="tapehead-demo-") as scratch:
         recording = out or Path(scratch) / "demo.jsonl"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.errors import RecordingError, UsageError
+from tapehead.files import check_folders
 from tapehead.recording.other_formats import OtherFormats
 from tapehead.text import count_of
 
@@ -24,11 +25,6 @@ def compressed(path: Path) -> Path:
     return path if path.suffix == COMPRESSED_SUFFIX else path.with_name(path.name + COMPRESSED_SUFFIX)
 
 
-def private(path: str | os.PathLike[str], flags: int) -> int:
-    """Open a file, with mode 0600 if it is new, since recordings may identify people; an opener for `open`."""
-    return os.open(path, flags, 0o600)
-
-
 # The name of stdin where a recording is named.
 STDIN = Path("-")
 
@@ -41,15 +37,19 @@ TRAFFIC_SUFFIXES = {"har", "flow", "flows", "zip"}
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Check that no output would overwrite an input.
+    """Check that no output would overwrite an input, or ask for more than one new folder, before any work is done.
 
     Raises:
-        UsageError: an output is an input.
+        UsageError: it would.
     """
     read = {path.resolve() for path in inputs}
     for path in outputs:
         if path.resolve() in read:
             raise UsageError(f"{path} is an input and would be overwritten; name another file")
+        try:
+            check_folders(path.parent)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def name_of(path: Path) -> str:

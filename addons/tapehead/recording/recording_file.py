@@ -1,6 +1,7 @@
 """A recording file open for appending: locked, repaired where a crash cut it short, appended to.
 
-A write is there as a whole or not at all: one that the disk refuses halfway is undone. With the suffix .zst a recording
+A write is there as a whole or not at all: one that the disk refuses halfway is undone. What another program cuts off
+meanwhile is counted. With the suffix .zst a recording
 is a stream of zstd frames with a block that ends after each write, so that it can be read after a crash as plain text
 can.
 """
@@ -8,16 +9,17 @@ can.
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 import zstandard
 
 from tapehead.errors import RecordingError
-from tapehead.recording.paths import COMPRESSED_SUFFIX, private
-from tapehead.recording.reader import check_recording
-from tapehead.recording.zstd_frames import END, MAGIC, whole_extent
+from tapehead.files import create_folder, private
+from tapehead.recording.paths import COMPRESSED_SUFFIX
+from tapehead.recording.reader import check_recording, count_lines
+from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
 
 # The plain bytes after which a frame ends: the most that damage to the disk can cost, or has to be unpacked at once.
 FRAME_BYTES = 1_000_000
@@ -38,6 +40,10 @@ class PlainEncoding:
 
     def resume(self, *, is_open: bool) -> None:
         """Continue after the file's content, whose last frame may be unfinished."""
+
+    def intact_size(self, file: int) -> int:
+        """Return the size of what can be read of a file."""
+        return os.fstat(file).st_size
 
     def repair(self, file: int) -> None:
         """Repair the end of a file that another process has written, so that it can be appended to.
@@ -81,12 +87,19 @@ class ZstdEncoding(PlainEncoding):
         self.is_open = is_open
         self._lead = END if is_open else b""
 
-    def repair(self, file: int) -> None:
-        """Cut off a block that is not whole, and end the frame and the line, which may be incomplete."""
+    def intact_size(self, file: int) -> int:
+        """Return the size of the blocks that are whole."""
+        return self._extent(file).end
+
+    def _extent(self, file: int) -> Extent:
         try:
-            extent = whole_extent(lambda offset, size: os.pread(file, size, offset))
+            return whole_extent(lambda offset, size: os.pread(file, size, offset))
         except ValueError as error:
             raise ValueError(f"is not compressed with zstd, as its name says: {error}") from error
+
+    def repair(self, file: int) -> None:
+        """Cut off a block that is not whole, and end the frame and the line, which may be incomplete."""
+        extent = self._extent(file)
         is_torn = extent.end < os.fstat(file).st_size
         if is_torn:
             os.ftruncate(file, extent.end)
@@ -99,26 +112,31 @@ class RecordingFile:
     """A recording open for appending, by this process alone.
 
     Args:
-        path: the file, compressed if it ends in .zst; its directory is created if missing, the file has mode 0600.
+        path: the file, compressed if it ends in .zst; its folder is created if missing, the file has mode 0600.
         append: whether an existing recording may be added to.
         overwrite: whether it may be replaced, which happens with the first exchange. With neither, the file must not
             exist, or be empty.
+        parents: whether the folders that its folder is in are created, too.
 
     Attributes:
         path: the file.
         size: its size in bytes.
+        appended: the number of lines that were appended and are in it.
+        on_cut: called when another program cut off its end, with the number of appended lines in that.
 
     Raises:
         RecordingError: it cannot be opened, another process writes it, or it is not a recording.
     """
 
-    def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False, parents: bool = False) -> None:
         self.path = path
+        self.appended = 0
+        self.on_cut: Callable[[int], None] = lambda _lost: None
         self._encoding = ZstdEncoding() if path.suffix == COMPRESSED_SUFFIX else PlainEncoding()
         self._created: Path | None = None
         self._refused = False
         try:
-            self._created = create_directory(path.parent)
+            self._created = create_folder(path.parent, parents=parents)
             self._file = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._lock_and_check(append=append, overwrite=overwrite)
         except IsADirectoryError as error:
@@ -131,6 +149,7 @@ class RecordingFile:
             # The lock ends with the file's last descriptor, and so with this process.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.size = os.fstat(self._file).st_size
+            self._start = self.size
             self._replaces = bool(self.size) and overwrite
             if not self.size:
                 return
@@ -139,6 +158,7 @@ class RecordingFile:
             check_recording(self.path)
             if not self._replaces:
                 self._repair()
+                self._start = self.size
         except (OSError, RecordingError) as error:
             os.close(self._file)
             if isinstance(error, BlockingIOError):
@@ -161,11 +181,8 @@ class RecordingFile:
         """
         if self._replaces:  # only now, since until here the run may have failed
             os.ftruncate(self._file, 0)
-            self._replaces, self.size = False, 0
-        if self._refused:
-            self._undo_write()
-        if os.fstat(self._file).st_size != self.size:
-            self._repair()
+            self._replaces, self.size, self._start = False, 0, 0
+        self.notice_changes()
         was_open = self._encoding.is_open
         encoded = self._encoding.encode(lines)
         try:
@@ -177,11 +194,39 @@ class RecordingFile:
                 self._undo_write()
             raise
         self.size += len(encoded)
+        self.appended += len(lines)
 
     def _undo_write(self) -> None:
         """Cut off the rest of a refused write."""
-        os.ftruncate(self._file, self.size)
+        if os.fstat(self._file).st_size > self.size:
+            os.ftruncate(self._file, self.size)
         self._refused = False
+
+    def notice_changes(self) -> None:
+        """Repair the end if another program changed the file, and count what it cut off.
+
+        Raises:
+            OSError: the file cannot be read or repaired.
+            RecordingError: it is no longer a recording.
+        """
+        if self._refused:
+            self._undo_write()
+        size = os.fstat(self._file).st_size
+        if size == self.size or self._replaces:
+            return
+        if size < self.size:
+            kept = self._count_lines()
+            lost, self.appended = self.appended - kept, kept
+            self.size = -1  # counted, also if the repair has to be tried again
+            self.on_cut(lost)
+        self._repair()
+        self._start = min(self._start, self.size)
+
+    def _count_lines(self) -> int:
+        """Return the number of whole lines after what was there at the start."""
+        with contextlib.suppress(ValueError):
+            return count_lines(self._file, self._start, self._encoding.intact_size(self._file))
+        return 0
 
     def sync(self) -> None:
         """Have the disk confirm what was written.
@@ -235,17 +280,6 @@ class RecordingFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def create_directory(path: Path) -> Path | None:
-    """Create a directory; return its path if it was missing."""
-    try:
-        path.mkdir(parents=True)
-    except FileExistsError as error:
-        if path.is_dir():
-            return None
-        raise NotADirectoryError(error.errno, f"{path} is not a directory") from error
-    return path
 
 
 def write_all(file: int, content: bytes) -> None:

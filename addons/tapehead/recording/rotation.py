@@ -1,18 +1,26 @@
 """A recording file that rotates by size or age, and that begins anew when it was moved away.
 
 A full file is renamed, with the time (UTC) between its name and its suffix, so that the file being written always has
-the given name, and names in alphabetical order are in order of time.
+the given name, and names in alphabetical order are in order of time, also where the clock stands still or goes back.
 """
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tapehead.errors import RecordingError
 from tapehead.recording.paths import COMPRESSED_SUFFIX
 from tapehead.recording.recorder_settings import Rotation
 from tapehead.recording.recording_file import RecordingFile
+from tapehead.text import count_of
+
+_TIME_FORMAT = "%Y%m%dT%H%M%S.%fZ"
+_TICK = timedelta(microseconds=1)
+# Names beyond are none of ours, and would leave no time for later ones.
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class RotatingFile:
@@ -25,16 +33,21 @@ class RotatingFile:
 
     Attributes:
         path: the path of the file being written.
-        removed: the number of exchanges in files that were removed.
+        removed: the number of exchanges in files that were removed, or in parts that were cut off.
+        is_cut: whether another program cut a file short.
     """
 
     def __init__(self, file: RecordingFile, rotation: Rotation, warn: Callable[[str], None]) -> None:
         self.path = file.path
         self.removed = 0
+        self.is_cut = False
         self._file: RecordingFile | None = file
+        file.on_cut = self._count_cut
         self._rotation = rotation
         self._warn = warn
-        self._appended, self._since = 0, time.monotonic()
+        self._since = time.monotonic()
+        self._last_full: datetime | None = None
+        self._is_stuck = False
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Add lines: all of them or none.
@@ -46,32 +59,48 @@ class RotatingFile:
         if self._file and self._file.is_moved:
             event = "was moved away"
             if self._file.is_removed:
-                self.removed += self._appended
-                event = f"was removed, and with it {self._appended} exchanges of this run"
+                event = f"was removed, and with it {self._file.appended} exchanges of this run"
             self._warn(f"{self.path} {event}; the recording continues in a new file of that name")
             self._close_file(self._file)
         elif self._file and self._is_full(self._file):
-            try:
-                self.path.rename(full_path(self.path))
-            except OSError as error:
-                self._warn(f"cannot rename {self.path}, which is full: {error.strerror}; the recording continues in it")
-                self._rotation = Rotation()
-            else:
-                self._close_file(self._file)
+            self._begin_anew(self._file)
         if self._file is None:
-            self._file = RecordingFile(self.path, append=True)
-            self._appended, self._since = 0, time.monotonic()
+            # The folder was there, so it is no typo.
+            self._file = RecordingFile(self.path, append=True, parents=True)
+            self._file.on_cut = self._count_cut
+            self._since = time.monotonic()
         self._file.append(lines)
-        self._appended += len(lines)
+
+    def _begin_anew(self, file: RecordingFile) -> None:
+        """Rename a full file, and close it."""
+        try:
+            self._last_full = rename_full(self.path, self._last_full)
+        except OSError as error:
+            if not self._is_stuck:
+                self._is_stuck = True
+                reason = f"cannot rename {self.path}, which is full: {error.strerror}"
+                self._warn(f"{reason}; the recording continues in it until that is possible")
+        else:
+            self._is_stuck = False
+            self._close_file(file)
+
+    def _count_cut(self, lost: int) -> None:
+        self.is_cut = True
+        self.removed += lost
+        what = f"{count_of(lost, 'exchange')} of this run" if lost else "exchanges of earlier runs"
+        self._warn(f"another program cut {self.path} short: {what} LOST; the recording continues in it")
 
     def _close_file(self, file: RecordingFile) -> None:
         self._file = None
+        with contextlib.suppress(OSError, RecordingError):
+            file.notice_changes()
+        self.removed += file.appended if file.is_removed else 0
         with contextlib.suppress(OSError):  # what was appended is there; only the end of a frame may be missing
             file.close()
 
     def _is_full(self, file: RecordingFile) -> bool:
         size, seconds = self._rotation.size, self._rotation.seconds
-        if not self._appended:
+        if not file.appended:
             return False
         return bool((size and file.size >= size) or (seconds and time.monotonic() - self._since >= seconds))
 
@@ -96,11 +125,59 @@ class RotatingFile:
     def close(self) -> None:
         """Close the file; appending is over."""
         if self._file:
-            self.removed += self._appended if self._file.is_removed else 0
             self._close_file(self._file)
 
 
-def full_path(path: Path) -> Path:
-    """Return the new path of a file that is full: with the time before its suffixes."""
-    name = path.with_suffix("") if path.suffix == COMPRESSED_SUFFIX else path
-    return path.with_name(f"{name.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}{path.name.removeprefix(name.stem)}")
+def rename_full(path: Path, last: datetime | None) -> datetime:
+    """Rename a file that is full, to a name that no file has and that comes after those of earlier ones.
+
+    Args:
+        path: the file.
+        last: the time in the latest name; None to look for it.
+
+    Returns:
+        The time in the new name, which is later than the clock's where the clock went back.
+
+    Raises:
+        OSError: it cannot be renamed; it still has its name.
+    """
+    time = datetime.now(UTC)
+    last = last or max(times_of_full(path), default=None)
+    if last and last >= time:
+        time = last + _TICK
+    while True:
+        target = full_path(path, time)
+        try:
+            # Renaming replaces a file of that name, but this creates none where there is one.
+            target.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            time += _TICK
+            continue
+        try:
+            path.rename(target)
+        except OSError:
+            target.unlink()
+            raise
+        return time
+
+
+def full_path(path: Path, time: datetime) -> Path:
+    """Return the path of a file that is full: with a time before its suffixes."""
+    stem = stem_of(path)
+    return path.with_name(f"{stem}-{time:{_TIME_FORMAT}}{path.name.removeprefix(stem)}")
+
+
+def times_of_full(path: Path) -> Iterator[datetime]:
+    """Yield the times in the names of the full files of a recording."""
+    stem = stem_of(path)
+    form = f"{stem}-".replace("%", "%%") + _TIME_FORMAT + path.name.removeprefix(stem).replace("%", "%%")
+    for name in os.listdir(path.parent):  # noqa: PTH208 - names are enough
+        with contextlib.suppress(ValueError):  # another file
+            time = datetime.strptime(name, form).replace(tzinfo=UTC)
+            if time < _LATEST:
+                yield time
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a recording without its suffixes."""
+    return (path.with_suffix("") if path.suffix == COMPRESSED_SUFFIX else path).stem

@@ -13,6 +13,8 @@ from tapehead.protocol.routes import Call
 from tapehead.recording.reader import read_recording
 
 STORED_NAME = "schemas.jsonl"
+# Of each event type there is one; a recording of schema calls may have more.
+MOST_STORED = 1000
 
 
 def read_stored(path: Path) -> list[Entry]:
@@ -21,9 +23,15 @@ def read_stored(path: Path) -> list[Entry]:
     Raises:
         RecordingError: it cannot be read, or has other calls than those of schemas.
     """
-    entries = [item for item in read_recording(path) if isinstance(item, Entry)]
-    if any(entry.exchange.call is not Call.SCHEMA for entry in entries):
-        raise RecordingError(f"'{path}' is a recording with other calls; name a file for schemas alone with --out")
+    entries: list[Entry] = []
+    for item in read_recording(path):
+        if not isinstance(item, Entry):
+            continue
+        if item.exchange.call is not Call.SCHEMA:
+            raise RecordingError(f"'{path}' is a recording with other calls; name a file for schemas alone with --out")
+        entries.append(item)
+        if len(entries) > MOST_STORED:
+            raise RecordingError(f"'{path}' has more than {MOST_STORED} schemas; remove it, and fetch them again")
     return entries
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from tapehead.errors import TapeheadError
-from tapehead.recording.paths import private
+from tapehead.files import create_folder, private
 from tapehead.reports.terminal_text import TextStyle
 
 
@@ -20,7 +20,7 @@ def style_for(output: Path | None, *, verbose: bool = False) -> TextStyle:
 
 
 def write_report(text: str, output: Path | None) -> None:
-    """Print a report, or write it into a private file, since it holds bodies of recordings; make its directory.
+    """Print a report, or write it into a private file, since it holds bodies of recordings; create its folder.
 
     Raises:
         TapeheadError: the file cannot be written.
@@ -32,7 +32,7 @@ def write_report(text: str, output: Path | None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(output.parent)
         with open(output, "w", encoding="utf-8", errors="replace", newline="", opener=private) as file:
             file.write(text)
     except OSError as error:

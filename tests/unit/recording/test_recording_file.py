@@ -170,9 +170,19 @@ def test_compression_is_worth_it(tmp_path: Path) -> None:
 
 @FORMS
 def test_a_recording_is_its_owners_alone(tmp_path: Path, name: str) -> None:
-    write(tmp_path / "new" / "deep" / name)
+    write(tmp_path / "new" / name)
+    old = tmp_path / name
+    old.touch(mode=0o644)
+    write(old)
 
-    assert mode(tmp_path / "new" / "deep" / name) == 0o600
+    assert mode(tmp_path / "new" / name) == mode(old) == 0o600
+
+
+def test_no_more_than_one_folder_is_created(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=rf"there is no folder '{tmp_path}/mised'; create it first"):
+        RecordingFile(tmp_path / "mised" / "new" / "a.jsonl")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_recording_without_exchanges_is_discarded_with_the_folder_that_was_made_for_it(tmp_path: Path) -> None:
