@@ -11,6 +11,7 @@ from support.paths import ROOT
 from tapehead.metrics.assumptions import ASSUMPTIONS
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.transitions import TABLE
+from tapehead.proxy.mitmproxy_addons import ADDONS, DISPLAY_OPTIONS
 from tapehead.rules.catalog import VIOLATION_RULES
 
 RULE_IDS = {kind: rule.id for kind, rule in VIOLATION_RULES.items()}
@@ -25,6 +26,7 @@ def pages() -> dict[str, str]:
         + render_catalogue(),
         "session.md": "\n".join(_session_page()),
         "metrics.md": "\n".join(_metrics_page()),
+        "mitmproxy.md": "\n".join(_mitmproxy_page()),
     }
 
 
@@ -52,6 +54,21 @@ def _metrics_page() -> Iterator[str]:
     for choice in ASSUMPTIONS:
         yield f"| `{choice.key}` | {', '.join(choice.options)} | {choice.explanation} | {choice.source} |"
     yield ""
+
+
+def _mitmproxy_page() -> Iterator[str]:
+    yield "# mitmproxy's addons in tapehead\n"
+    yield "mitmdump loads all of its addons; `record` and `replay` load those that a mode or an option needs."
+    yield "`--set NAME=VALUE` takes the options of these, and those of mitmproxy's core; other options are refused."
+    yield "A request that an option changes is recorded as it went on, an answer as it came.\n"
+    yield "| Addon | Loaded | In tapehead | Options |\n| --- | --- | --- | --- |"
+    for entry in ADDONS:
+        modes = ", ".join(f"`{mode}`" for mode in entry.modes)
+        loaded = f"in {modes}" if entry.modes else str(entry.use)
+        options = ", ".join(f"`{option}`" for option in entry.options)
+        yield f"| `{entry.name.partition('.')[0]}` | {loaded} | {entry.reason} | {options} |"
+    names = ", ".join(f"`{name}`" for name in DISPLAY_OPTIONS)
+    yield f"\nOf the core's options, {names} are refused: they change what mitmproxy's own tools show.\n"
 
 
 def main() -> None:

@@ -66,7 +66,6 @@ async def run_recorder(
                 record,
                 LocationCheck(hosts, screen.show, internal_errors),
                 ElsewhereAddon(elsewhere, internal_errors),
-                *([] if proxy.is_reverse() else certificate_page()),
             ]
             await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
         except StartupError:
@@ -89,10 +88,3 @@ def conclude(recorder: Recorder, elsewhere: CallsElsewhere, warn: Callable[[str]
     for line in elsewhere.lines_on_nothing() if is_empty else elsewhere.lines_on_more():
         warn(line)
     return int(is_empty and elsewhere.has_any)
-
-
-def certificate_page() -> list[object]:
-    """Return an addon that serves the certificate authority to devices, on http://mitm.it."""
-    from mitmproxy.addons import onboarding  # it loads a web framework
-
-    return [onboarding.Onboarding()]

@@ -5,12 +5,14 @@ unchanged.
 """
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from mitmproxy import http
+from mitmproxy import dns, http
+from mitmproxy.net.dns import types
 from mitmproxy.proxy import mode_specs, server_hooks
 
 from tapehead.answers import Answer, Engine, Observer
@@ -28,6 +30,8 @@ from tapehead.recording.capture import CapturedCall
 # Time for an answer to be sent.
 SENDING_SECONDS = 0.1
 STOPPED = "tapehead was stopped before the answer came"
+# The address of every name offline; it is kept for documentation (RFC 5737), and no host has it.
+_NO_HOST = ipaddress.IPv4Address("192.0.2.1")
 NO_CALL = "not a Media Collection call: {request}; offline, other requests need --allow HOST"
 
 # Called with method, path and status of a request to the endpoint that is no collection call.
@@ -244,6 +248,8 @@ class ReplayAddon:
             flow.response = to_mitmproxy(failure(500, FAILED, time.time()))
 
     async def _answer(self, flow: http.HTTPFlow) -> None:
+        if flow.response:
+            return  # it was for the certificate page
         now = time.time()
         if find_route(flow.request.path) is None or not self._hosts.counts(flow):
             self._refuse(flow, now)
@@ -302,6 +308,18 @@ class ReplayAddon:
         host, port = flow.request.host, flow.request.port
         if flow.response is None and not self._allow.names(host, port):
             flow.response = to_mitmproxy(failure(501, NO_CALL.format(request=f"CONNECT {host}:{port}"), time.time()))
+
+    @contained
+    def dns_request(self, flow: dns.DNSFlow) -> None:
+        """Answer a look-up without the network: any address will do for a host that nothing connects to."""
+        question = flow.request.question
+        allowed = {part for name in self._allow.named for part in (name, name.rpartition(":")[0])}
+        if self._record or (question and question.name.lower() in allowed):
+            return
+        found = []
+        if question and question.type == types.A:
+            found = [dns.ResourceRecord.A(question.name, _NO_HOST, ttl=1)]
+        flow.response = flow.request.succeed(found)
 
     @contained
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:

@@ -1,6 +1,6 @@
-"""A lean mitmproxy: its core, its server, its protocol detection, its certificates, and our addons; nothing else.
+"""A lean mitmproxy: its core, its server, its protocol detection, its certificates, our addons, and few others.
 
-mitmdump's forty tool addons cost over half of each request, and tapehead needs none of them.
+mitmdump's forty addons cost over half of each request; `mitmproxy_addons` says which are loaded, and when.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.access_addons import access_addons, warnings_of
+from tapehead.proxy.mitmproxy_addons import certificate_page, device_hosts, needed_addons
 from tapehead.proxy.proxy_settings import ProxySettings
 
 logger = logging.getLogger(__name__)
@@ -45,10 +46,11 @@ async def run_proxy(
     Raises:
         StartupError: an option is wrong, an address is in use, or it would be an open proxy.
     """
-    guards = access_addons(settings, internal_errors)
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
-    proxy.addons.add(core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig(), *guards, *addons)
+    base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
+    guards = access_addons(settings, internal_errors)
+    proxy.addons.add(*base, *guards, *certificate_page(settings), *addons, *needed_addons(settings))
     configure(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
     stopping = asyncio.create_task(_stop_on_signal(proxy, drain))
@@ -98,7 +100,7 @@ def configure(opts: options.Options, settings: ProxySettings) -> None:
         "mode": list(settings.modes),
         "listen_host": settings.host,
         "listen_port": settings.port,
-        "allow_hosts": list(settings.tls_hosts),
+        "allow_hosts": [*settings.tls_hosts, *device_hosts(settings)] if settings.tls_hosts else [],
         "connection_strategy": "lazy" if lazy else "eager",
         "upstream_cert": not settings.offline,
         "keep_host_header": settings.keep_host,

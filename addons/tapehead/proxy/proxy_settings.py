@@ -33,3 +33,17 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     def is_reverse(self) -> bool:
         """Return whether every mode is a reverse one."""
         return all(mode.lower().startswith("reverse:") for mode in self.modes)
+
+    def option_names(self) -> set[str]:
+        """Return the names of the other options of mitmproxy."""
+        return {option.partition("=")[0] for option in self.extra}
+
+    def option(self, name: str) -> str | None:
+        """Return the last value of another option of mitmproxy; None if it is not set."""
+        values = [option.partition("=")[2] for option in self.extra if option.startswith(f"{name}=")]
+        return values[-1] if values else None
+
+    def effective_modes(self) -> tuple[str, ...]:
+        """Return the modes, which another option may have replaced."""
+        replaced = tuple(option.removeprefix("mode=") for option in self.extra if option.startswith("mode="))
+        return replaced or self.modes
