@@ -13,6 +13,7 @@ from tapehead.protocol.routes import Route
 from tapehead.recording.capture import CapturedCall, RawRequest, RawResponse, request_from, response_from
 
 _ROUTE = "tapehead.route"
+_LEFT = "tapehead.left"
 # What mitmproxy says if the client closed its connection, or cancelled its stream.
 _CLIENT_LEFT = ("Client disconnected.", "stream reset by client (CANCEL)")
 # And if the endpoint closed its connection, in a request that was whole.
@@ -28,6 +29,11 @@ def route_of(flow: http.HTTPFlow) -> Route | None:
     """Return the route that `flow` is marked with, or None."""
     route: Route | None = flow.metadata.get(_ROUTE)
     return route
+
+
+def mark_left(flow: http.HTTPFlow) -> None:
+    """Mark `flow` as one whose client closed the connection, or cancelled the stream, before the answer."""
+    flow.metadata[_LEFT] = True
 
 
 def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) -> CapturedCall:
@@ -53,7 +59,7 @@ def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) 
         error,
         flow.request.timestamp_start,
         ended,
-        closed_by=None if response else closed_by(flow),
+        closed_by=closed_by(flow) if error is not None else "client" if _LEFT in flow.metadata else None,
     )
 
 
@@ -63,7 +69,7 @@ def closed_by(flow: http.HTTPFlow) -> ClosedBy | None:
     Both connections of a flow that was saved are closed; what mitmproxy said has to tell then.
     """
     message, client, server = flow.error.msg if flow.error else "", flow.client_conn, flow.server_conn
-    if message.startswith(_CLIENT_LEFT):
+    if message.startswith(_CLIENT_LEFT) or (not message and _LEFT in flow.metadata):
         return "client"
     if not message or message == Error.KILLED_MESSAGE:
         return None

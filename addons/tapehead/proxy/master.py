@@ -17,6 +17,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.access_addons import access_addons, warnings_of
 from tapehead.proxy.mitmproxy_addons import certificate_page, device_hosts, needed_addons
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.proxy.whole_requests import WholeRequests
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,9 @@ async def run_proxy(
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
     base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
+    http = (WholeRequests(server, internal_errors),)
     guards = access_addons(settings, internal_errors)
-    proxy.addons.add(*base, *guards, *certificate_page(settings), *addons, *needed_addons(settings))
+    proxy.addons.add(*base, *http, *guards, *certificate_page(settings), *addons, *needed_addons(settings))
     configure(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
     stopping = asyncio.create_task(_stop_on_signal(proxy, drain))

@@ -87,11 +87,13 @@ def check_answer(
     call: Call, request: Request, response: Response | None, error: str | None, closed_by: ClosedBy | None = None
 ) -> Iterator[Finding]:
     """Yield the finding in the answer to a call, or for its absence."""
-    if response is None and closed_by == "client":
+    if closed_by == "client":
         sent = "its body is whole" if request.saved else "its body is not, or was not saved"
-        yield CLIENT_LEFT.finding("", f"the client closed the connection before the answer ({error}); {sent}")
-    elif response is None:
-        yield NO_RESPONSE.finding("", f"no answer: {error}")
+        instead = error if response is None else response.status
+        yield CLIENT_LEFT.finding("", f"the client closed the connection before the answer ({instead}); {sent}")
+    if response is None:
+        if closed_by != "client":
+            yield NO_RESPONSE.finding("", f"no answer: {error}")
     elif response.status >= 400:
         yield REJECTED.finding("", f"the endpoint answered {response.status}{_reason(response)}")
     elif response.status not in DOCUMENTED_STATUSES[call]:

@@ -188,7 +188,9 @@ def test_a_session_whose_end_nobody_waited_for_has_ended(tmp_path: Path) -> None
         if asked.startswith(b"POST /api/v1/sessions "):
             head = f"HTTP/1.1 201 Created\r\nLocation: /api/v1/sessions/{SID}\r\nContent-Length: 0\r\n\r\n"
             connection.sendall(head.encode())
-        time.sleep(1)
+        else:
+            time.sleep(1)
+            connection.sendall(ANSWER)
 
     def play(proxy: Command) -> None:
         with socket.create_connection(proxy.address) as player:

@@ -1,0 +1,144 @@
+"""Delivery of requests that arrived whole, although their client has left since.
+
+mitmproxy gives a request up as soon as its client closes the connection or cancels the stream. Without a proxy, the
+endpoint has the request by then: a player that sends its last event and closes does not wait for an answer. So what a
+client that leaves has sent whole goes on; that it left is told once its calls are answered and its other requests sent.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+from mitmproxy.addons import proxyserver
+from mitmproxy.connection import Client
+from mitmproxy.proxy import context, events, layer
+from mitmproxy.proxy.layer import CommandGenerator
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._events import RequestEndOfMessage, RequestProtocolError
+
+from tapehead.internal_errors import InternalErrors
+from tapehead.proxy.error_boundary import contained
+from tapehead.proxy.flows import mark_left, route_of
+
+
+class WholeRequestStream(HttpStream):
+    """One request with its answer; the news that its client left waits while `is_pending`.
+
+    Attributes:
+        is_whole: whether all of the request has arrived.
+        is_sent: whether all of it went to the server.
+    """
+
+    is_whole = False
+    is_sent = False
+    _left: RequestProtocolError | None = None
+
+    def handle_event(self, event: events.Event) -> CommandGenerator[None]:
+        """Handle an event, or keep the one by which the client cancels the request."""
+        if isinstance(event, RequestProtocolError) and self.is_pending:
+            self._left = event
+            mark_left(self.flow)
+            return
+        self.is_whole = self.is_whole or isinstance(event, RequestEndOfMessage)
+        yield from self._watched(event)
+        if self._left and not self.is_pending:
+            left, self._left = self._left, None
+            yield from self._watched(left)
+
+    def _watched(self, event: events.Event) -> CommandGenerator[None]:
+        for command in super().handle_event(event):
+            if isinstance(command, SendHttp) and isinstance(command.event, RequestEndOfMessage):
+                self.is_sent = True
+            yield command
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the request is whole, and has not gone to the server yet; with a call, whether it has no answer."""
+        is_over = self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored)
+        if not self.is_whole or self.child_layer or is_over:
+            return False
+        return route_of(self.flow) is not None or not self.is_sent
+
+
+class WholeRequestLayer(HttpLayer):
+    """A client's HTTP connection; the news that it was closed waits while requests are pending.
+
+    Args:
+        context: what mitmproxy knows of the connection.
+        mode: what the proxy is to the client.
+        on_left: called with the client if it closed its connection while requests are pending.
+    """
+
+    def __init__(self, context: context.Context, mode: HTTPMode, on_left: Callable[[Client], None]) -> None:
+        super().__init__(context, mode)
+        self._on_left = on_left
+        self._closed: events.Event | None = None
+
+    def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
+        client = self.context.client
+        if isinstance(event, events.ConnectionClosed) and event.connection == client:
+            self._closed = event
+            if self._mark_pending():
+                self._on_left(client)
+        else:
+            yield from super()._handle_event(event)
+        if self._closed and not self._mark_pending():
+            closed, self._closed = self._closed, None
+            yield from super()._handle_event(closed)
+
+    def _mark_pending(self) -> bool:
+        """Mark the flows of pending requests as left by their client, and return whether there are any."""
+        pending = [each for each in self.streams.values() if isinstance(each, WholeRequestStream) and each.is_pending]
+        for stream in pending:
+            mark_left(stream.flow)
+        return bool(pending)
+
+    def make_stream(self, stream_id: int) -> CommandGenerator[None]:
+        """Begin a request."""
+        stream = self.streams[stream_id] = WholeRequestStream(self.context.fork(), stream_id)
+        yield from self.event_to_child(stream, events.Start())
+
+
+class WholeRequests:
+    """An addon that has HTTP connections deliver whole requests.
+
+    Args:
+        server: mitmproxy's server.
+        internal_errors: records failures of the hook.
+    """
+
+    def __init__(self, server: proxyserver.Proxyserver, internal_errors: InternalErrors) -> None:
+        self.internal_errors = internal_errors
+        self._server = server
+
+    @contained
+    def next_layer(self, choice: layer.NextLayer) -> None:
+        """Put our layer in the place of an HTTP layer that mitmproxy chose."""
+        layers = cast(list[Any], choice.context.layers)
+        if choice.layer is None or type(layers[-1]) is not HttpLayer:
+            return
+        replaced = layers.pop()
+        ours = WholeRequestLayer(choice.context, replaced.mode, self._write_on)
+        if choice.layer is replaced:
+            choice.layer = ours
+        else:
+            layers[-2].child_layer = ours
+
+    def _write_on(self, client: Client) -> None:
+        """Let writing to a client fail without a word; mitmproxy would end its other connections with it."""
+        if (handler := self._server.connections.get(client.id)) and (opened := handler.transports.get(client)):
+            opened.writer = cast(Any, _WriterOfLeft(opened.writer))
+
+
+class _WriterOfLeft:
+    """The writer of a client that may be gone."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+    async def drain(self) -> None:
+        with suppress(OSError):
+            await self._writer.drain()
