@@ -16,6 +16,7 @@ from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.access_addons import access_addons, warnings_of
 from tapehead.proxy.mitmproxy_addons import certificate_page, device_hosts, needed_addons
+from tapehead.proxy.plain_http2 import PlainHttp2
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.whole_requests import WholeRequests
 
@@ -50,7 +51,7 @@ async def run_proxy(
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
     base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
-    http = (WholeRequests(server, internal_errors),)
+    http = PlainHttp2(internal_errors), WholeRequests(server, internal_errors)
     guards = access_addons(settings, internal_errors)
     proxy.addons.add(*base, *http, *guards, *certificate_page(settings), *addons, *needed_addons(settings))
     configure(proxy.options, settings)

@@ -19,6 +19,7 @@ from tapehead.network.access_policy import ClientFilter
 from tapehead.protocol.http_wire import header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import FAILED, failure
+from tapehead.server.http2_refusal import PREFACE, Http2Refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,10 +37,10 @@ STATUSES = range(100, 600)
 # What other protocols begin with, which clients speak that were given a wrong URL or setting; and what to do.
 _OTHER_PROTOCOLS = (
     (b"\x16\x03", "a TLS handshake", "use http:// instead of https://"),
-    (b"PRI * HTTP/2.0", "HTTP/2 without an upgrade", "let the client use HTTP/1.1"),
     (b"\x05", "SOCKS", "this server is not a proxy: send requests to it directly"),
     (b"\x04", "SOCKS", "this server is not a proxy: send requests to it directly"),
 )
+_HTTP2 = "HTTP/2 without an upgrade", "let the client use HTTP/1.1"
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -56,15 +57,23 @@ class Protocol(HttpToolsProtocol):
         """Begin a connection."""
         super().connection_made(transport)
         self._is_new = True
+        self._http2: Http2Refusal | None = None
 
     def data_received(self, data: bytes) -> None:
         """Receive some bytes of a request, or the first ones of another protocol."""
         if self._is_new:
             self._is_new = False
             if other := next((other for other in _OTHER_PROTOCOLS if data.startswith(other[0])), None):
-                self._refuse(*other[1:])
+                self.transport.abort()
+                self._warn(*other[1:])
                 return
+            if data.startswith(PREFACE[:14]):
+                self._http2 = Http2Refusal(self.transport)
+                self._warn(*_HTTP2)
         self._unset_keepalive_if_required()
+        if self._http2:
+            self._http2.feed(data)
+            return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -78,8 +87,7 @@ class Protocol(HttpToolsProtocol):
             self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("Invalid HTTP request received.")
 
-    def _refuse(self, protocol: str, remedy: str) -> None:
-        self.transport.abort()
+    def _warn(self, protocol: str, remedy: str) -> None:
         if protocol not in self._warned:
             self._warned.add(protocol)
             logger.warning("%s came to the plain HTTP port; %s", protocol, remedy)

@@ -5,6 +5,9 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+import h2.connection
+import h2.errors
+import h2.events
 import orjson
 import pytest
 
@@ -118,10 +121,6 @@ def test_a_tls_handshake_is_named_once(address: tuple[str, int], caplog: pytest.
     ("sent", "said"),
     [
         (
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-            "HTTP/2 without an upgrade came to the plain HTTP port; let the client use ",
-        ),
-        (
             b"\x05\x01\x00",
             "SOCKS came to the plain HTTP port; this server is not a proxy: send requests to it directly",
         ),
@@ -137,3 +136,30 @@ def test_other_protocols_are_named(
 
     assert [said in record.getMessage() for record in caplog.records if record.name == "tapehead.server.asgi"] == [True]
     assert engine.requests == []
+
+
+@pytest.mark.parametrize("size", [20, 1000])
+def test_who_begins_with_http2_is_told_to_use_http1(
+    size: int, address: tuple[str, int], engine: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    for stream in (1, 3):
+        client.send_headers(stream, [(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "a")])
+        client.send_data(stream, BODY, end_stream=True)
+    sent = client.data_to_send()
+    events: list[h2.events.Event] = []
+    with socket.create_connection(address, 10) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(sent), size):
+            line.sendall(sent[at : at + size])
+        while len(resets := [each for each in events if isinstance(each, h2.events.StreamReset)]) < 2:
+            events += client.receive_data(line.recv(1000))
+
+    assert [(each.stream_id, each.error_code) for each in resets] == [
+        (stream, h2.errors.ErrorCodes.HTTP_1_1_REQUIRED) for stream in (1, 3)
+    ]
+    assert engine.requests == []
+    assert [record.getMessage() for record in caplog.records if record.name == "tapehead.server.asgi"] == [
+        "HTTP/2 without an upgrade came to the plain HTTP port; let the client use HTTP/1.1"
+    ]
