@@ -6,6 +6,7 @@ from tapehead.protocol import routes
 from tapehead.protocol.exchange import ClosedBy, Finding, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import DOCUMENTED_STATUSES, Call, sid_of_location
+from tapehead.rules.cors import check_preflight
 from tapehead.rules.support.rule import Rule
 from tapehead.text import shorten_words
 
@@ -100,6 +101,8 @@ def check_answer(
         wanted = ", ".join(map(str, sorted(DOCUMENTED_STATUSES[call])))
         message = f"the answer's status is {response.status}; the {call} call has {wanted}"
         yield UNEXPECTED_STATUS.finding("", message)
+    elif call is Call.PREFLIGHT:
+        yield from check_preflight(request, response)
     # The answer to an array, the old form of downloaded content, opens no session to send events to.
     elif (
         call is Call.SESSION
