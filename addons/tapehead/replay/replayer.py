@@ -17,6 +17,7 @@ import msgspec
 import orjson
 
 from tapehead.answers import Answer, Outcome
+from tapehead.protocol.cors import allow_private_network
 from tapehead.protocol.events import Event, first_event, read_event
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.hosts import authority_of
@@ -322,7 +323,7 @@ class Replayer:
         if response is None and call.exchange.closed_by == "client":  # no failure of the endpoint
             response, note = self._endpoint.answer(request, now), f"{note}; simulated, since the recorded client left"
         elif response:
-            response = renew(response, request, now, sid)
+            response = allow_private_network(request, renew(response, request, now, sid))
             response, rewrites = self._rewriter.rewrite(response, request.url, request.header("Origin"))
             self._stats.rewrite(rewrites)
         return Answer(response=response, recorded_ms=took, outcome=Outcome.HIT, note=note)

@@ -18,6 +18,7 @@ import orjson
 
 from tapehead.answers import Answer
 from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
+from tapehead.protocol.cors import allow_private_network
 from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.events import Event, read_event
 from tapehead.protocol.exchange import Finding, Severity
@@ -117,7 +118,7 @@ class SimulatedEndpoint:
         if route is None:
             return failure(404, f"no such resource; the API has {', '.join(PATHS)}", now)
         if request.method == "OPTIONS":
-            return respond(200, now)
+            return allow_private_network(request, respond(200, now))
         if route.call is Call.SCHEMA and request.method in ("GET", "HEAD"):
             return self._answer_schema(route, request, now)
         if request.method != allowed_method(route.call):

@@ -363,3 +363,15 @@ def test_ids_from_elsewhere_find_no_playback() -> None:
 
     assert player.send("play") == 204
     assert reasons_of(player) == [Reason.NO_SUCH_SESSION]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_page_may_call_a_private_address_if_its_browser_asks(recorded: bool) -> None:
+    known = [exchange(request(b"", method="OPTIONS"), response(200))] if recorded else []
+    player = player_of(*known)
+    name = "Access-Control-Allow-Private-Network"
+
+    assert player.call(request(b"", method="OPTIONS", Access_Control_Request_Private_Network="true")) == 200
+    assert player.header(name) == "true"
+    assert player.call(request(b"", method="OPTIONS")) == 200
+    assert player.header(name) is None

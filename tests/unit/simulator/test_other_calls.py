@@ -168,3 +168,16 @@ def test_any_body_gets_an_answer(content: bytes) -> None:
 
     assert player.call(request(content)) == 400
     assert player.call(request(content, "/api/v1/downloaded")) == 400
+
+
+# ---- Preflights ----
+
+
+@pytest.mark.parametrize(("asked", "allowed"), [("true", "true"), (None, None)])
+def test_a_page_may_call_a_private_address_if_its_browser_asks(
+    player: Player, asked: str | None, allowed: str | None
+) -> None:
+    headers = {"Access_Control_Request_Private_Network": asked} if asked else {}
+
+    assert player.call(request(b"", method="OPTIONS", **headers)) == 200
+    assert player.header("Access-Control-Allow-Private-Network") == allowed
