@@ -26,6 +26,8 @@ BATCH_SECONDS = 0.05
 # Time for pages to read the last lines when the server stops.
 FAREWELL_SECONDS = 0.5
 MOST_HEAD = 32_000
+# Connections at a time; players need the rest of what the process may open.
+MOST_CONNECTIONS = 64
 BEAT = b"\n"
 
 _FILES = {
@@ -180,9 +182,21 @@ class QuietProtocol(Protocol):
         self._has_request = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept a connection; it is closed if no request arrives in time."""
+        """Accept a connection; it is closed if no request arrives in time, or if others need its place."""
         super().connection_made(transport)
-        asyncio.get_running_loop().call_later(SLOW_SECONDS, self._close_idle)
+        loop = asyncio.get_running_loop()
+        self._since = loop.time()
+        loop.call_later(SLOW_SECONDS, self._close_idle)
+        if len(self.connections) > MOST_CONNECTIONS:
+            open_ones = (each for each in self.connections if isinstance(each, QuietProtocol))
+            oldest = min((each for each in open_ones if each.is_idle), key=lambda each: each._since)
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _close_idle(self) -> None:
         if not self._has_request:

@@ -26,7 +26,6 @@ from tapehead.server.uvicorn_server import Server, listen
 HOST = "127.0.0.1"
 # Limits of what may wait to be shown, in calls and in bytes of their bodies.
 MOST_WAITING, MOST_WAITING_BYTES = 5_000, 16_000_000
-MOST_CONNECTIONS = 64
 TIMEOUT_SECONDS = 1
 _TOKEN_BYTES = 32
 _CALL_OVERHEAD = 4_000
@@ -66,7 +65,6 @@ class LiveServer:
             listening=listening,
             internal_errors=internal_errors,
             grace_seconds=TIMEOUT_SECONDS,
-            max_connections=MOST_CONNECTIONS,
             protocol=QuietProtocol,
             name="the live page",
         )

@@ -50,7 +50,6 @@ class Server:
         observers: called in turn with each request to an engine, its answer, and its arrival in seconds since 1970.
         internal_errors: records exceptions, of an engine or its observers, say; None to log them only.
         grace_seconds: how long calls in hand may take when the server stops.
-        max_connections: how many connections and requests there may be at a time; None for no limit.
         protocol: uvicorn's HTTP protocol.
         name: names the server in the log, and its thread.
     """
@@ -66,7 +65,6 @@ class Server:
         observers: Sequence[Observer] = (),
         internal_errors: InternalErrors | None = None,
         grace_seconds: int = 5,
-        max_connections: int | None = None,
         protocol: type[Protocol] = Protocol,
         name: str = "the server",
     ) -> None:
@@ -79,7 +77,6 @@ class Server:
         self._listening = listening
         self._protocol = filtered(protocol, client_filter) if client_filter else protocol
         self._grace_seconds = grace_seconds
-        self._max_connections = max_connections
         self._name = name
         self._address: tuple[str, int] | None = None
         self._server: _UvicornServer | None = None
@@ -169,7 +166,6 @@ class Server:
             date_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
-            limit_concurrency=self._max_connections,
             timeout_graceful_shutdown=self._grace_seconds,
         )
         self._address = listening.getsockname()[:2]

@@ -1,5 +1,6 @@
 """The live page never affects the traffic: pages that read nothing, floods, internal errors, the end."""
 
+import contextlib
 import select
 import signal
 import socket
@@ -99,6 +100,23 @@ def test_a_page_that_does_not_read_does_not_delay_the_end() -> None:
         for _ in range(100):
             player.post(opened.url + EVENTS, json=big)
         assert opened.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("asked", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"], ids=["silent", "answered"])
+def test_idle_connections_take_no_room_from_players_and_pages(asked: bytes) -> None:
+    with running("serve", "-q", *LIVE) as opened, httpx.Client() as player, contextlib.ExitStack() as stack:
+        link = link_of(opened)
+        files = Path(f"/proc/{opened.process.pid}/fd")
+        before = len(list(files.iterdir()))
+        for _ in range(300):
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", link.port), TIMEOUT_SECONDS))
+            if asked:
+                line.sendall(asked % link.port)
+                assert line.recv(12) == b"HTTP/1.1 200"
+        assert player.post(opened.url + EVENTS, json=PING).status_code == 404
+        with stream(link) as lines:
+            assert '"hello"' in next(lines)
+            assert len(list(files.iterdir())) - before < 100
 
 
 FAIL = "def fail(*_, **__): raise RuntimeError('broken on purpose')"
