@@ -1,6 +1,7 @@
 """Calls that a recording proxy does not record are named at its end: other hosts, other protocols, closed tunnels."""
 
 import socket
+import ssl
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,8 @@ import trustme
 
 from support.captured_traffic import read
 from support.certificates import proxy_options
-from support.exchanges import start
+from support.exchanges import event, start
+from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, running
 from support.tunnels import ask, at_home, connect, origin, trust_both
 from support.upstream_server import upstream
@@ -113,16 +115,19 @@ def post_within(proxy: Command, url: str) -> bytes:
         return line.recv(12)
 
 
-def test_a_real_url_within_the_path_is_called_in_regular_mode(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_a_real_url_within_the_path_is_called_in_regular_mode(
+    has_tls: bool, tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
+) -> None:
     out = tmp_path / "a.jsonl"
-    options = ("--mode", "regular", "--endpoint", "127.0.0.1", "--out", out)
-    with upstream() as server, running("record", *options) as proxy:
+    options = ("--mode", "regular", "--endpoint", "127.0.0.1", "--out", out, *proxy_options(tmp_path, authority))
+    with upstream(tls if has_tls else None) as server, running("record", *options) as proxy:
         url = f"{server.url}/api/v1/sessions?a=b"
         assert post_within(proxy, url) == b"HTTP/1.1 200"
         assert proxy.stop() == 0
 
     assert [each.path for each in server.received] == ["/api/v1/sessions?a=b"]
-    assert server.received[0].headers["Host"] == server.url.removeprefix("http://")
+    assert server.received[0].headers["Host"] == server.url.partition("://")[2]
     assert [each.request.url for each in read(out)] == [url]
 
 
@@ -142,6 +147,17 @@ def test_a_real_url_elsewhere_within_the_path_is_not_called_in_reverse_mode(tmp_
         post_within(proxy, f"{other.url}/video.ts")
 
     assert other.received == []
+
+
+@pytest.mark.parametrize(
+    "command", [("serve",), ("replay", RECORDINGS_FOLDER / "timeline-1.jsonl")], ids=["serve", "replay"]
+)
+def test_a_real_url_within_the_path_is_answered_offline(command: tuple[object, ...]) -> None:
+    with running(command, RECORDINGS_FOLDER / "timeline-1.jsonl") as server:
+        url = f"{server.url}/;https://company.hb-api.omtrdc.net"
+        opened = httpx.post(f"{url}/api/v1/sessions", json=start())
+        assert opened.status_code == 201
+        assert httpx.post(f"{url}{opened.headers['Location']}/events", json=event("play")).status_code == 204
 
 
 # ---- Bounds ----
