@@ -16,6 +16,7 @@ from tapehead.interop.detect import read_file
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.recording.duplicates import DuplicateFilter
+from tapehead.recording.identifier_file import IdentifierFile
 from tapehead.recording.paths import STDIN, check_outputs, name_of
 from tapehead.recording.pipeline import ExchangePipeline
 from tapehead.recording.pseudonym_keys import pseudonym_key
@@ -70,7 +71,10 @@ def run_import(
     collector = CallCollector(EndpointHosts(endpoints), warn, on_progress)
     with RecordingFile(store.out, append=store.append, overwrite=store.overwrite) as file:
         try:
-            redactor = None if store.keep_ids else Redactor(pseudonym_key(store.out.parent), store.redact_keys)
+            redactor = None
+            if not store.keep_ids:
+                key = pseudonym_key(store.out.parent)
+                redactor = Redactor(key, store.redact_keys, IdentifierFile(store.out.parent, warn).open(key))
             pipeline = ExchangePipeline(redactor, internal_errors)
             read, unread = collect_calls(files, collector, warn)
             calls = collector.finish()

@@ -14,14 +14,18 @@ def state_directory() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "tapehead"
 
 
+def key_path(directory: Path) -> Path:
+    """Return the path of the key for recordings in `directory`."""
+    return state_directory() / "keys" / hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
+
+
 def pseudonym_key(directory: Path) -> bytes:
     """Return the secret key of the pseudonyms in recordings in `directory`; 32 bytes, created (mode 0600) if missing.
 
     Raises:
         RecordingError: it can neither be read nor created.
     """
-    name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
-    path = state_directory() / "keys" / name
+    path = key_path(directory)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return create_key(path) or path.read_bytes()

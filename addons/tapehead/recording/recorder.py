@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from tapehead.internal_errors import InternalErrors
+from tapehead.recording.identifier_file import IdentifierFile
 from tapehead.recording.pipeline import ExchangePipeline, OnStored
 from tapehead.recording.pseudonym_keys import pseudonym_key
 from tapehead.recording.recorder_settings import StoreSettings
@@ -51,7 +52,10 @@ class Recorder:
         on_stored: Sequence[OnStored] = (),
     ) -> None:
         out = settings.out
-        redactor = None if settings.keep_ids else Redactor(pseudonym_key(out.parent), settings.redact_keys)
+        redactor = None
+        if not settings.keep_ids:
+            key = pseudonym_key(out.parent)
+            redactor = Redactor(key, settings.redact_keys, IdentifierFile(out.parent, warn).open(key))
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
         self._file = RotatingFile(file, settings.rotation, warn)
         self.internal_errors = internal_errors

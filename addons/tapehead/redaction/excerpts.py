@@ -12,7 +12,8 @@ from tapehead.protocol.events import read_event
 from tapehead.protocol.exchange import FORMAT_VERSION, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, find_call
-from tapehead.redaction.identifiers import IdentifyingKeys, Replace, decode_token, edit, scalars
+from tapehead.redaction.identifiers import Replace, edit, scalars
+from tapehead.redaction.identifying_keys import IdentifyingKeys, decode_token
 from tapehead.redaction.redactor import Redactor
 from tapehead.redaction.value_search import is_telling
 from tapehead.text import escape_controls

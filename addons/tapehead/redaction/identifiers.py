@@ -5,6 +5,8 @@ of the text keeps its bytes. Broken texts are redacted, too: JSON whose quotes d
 identifying key on.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
@@ -14,89 +16,15 @@ from urllib.parse import quote, unquote, unquote_plus
 
 import orjson
 
-from tapehead.protocol.parameters import PARAMETERS
+from tapehead.redaction.identifying_keys import BASE64_OF_JSON, IdentifyingKeys, decode_token
 
 # Returns the substitute of a value.
 Replace = Callable[[str], str]
-
-_HEADER_NAMES = """
-    authorization cf-access-authenticated-user-email cf-connecting-ip cf-connecting-ipv6 client-ip cookie
-    fastly-client-ip forwarded from proxy-authorization remote-addr set-cookie true-client-ip x-amzn-oidc-identity
-    x-api-key x-appengine-user-ip x-auth-request-email x-auth-request-user x-auth-token x-azure-clientip x-client-ip
-    x-cluster-client-ip x-envoy-external-address x-forwarded x-forwarded-email x-forwarded-for x-forwarded-user
-    x-original-forwarded-for x-originating-ip x-real-ip x-remote-addr x-remote-ip x-remote-user
-"""
-PERSON_HEADERS = frozenset(_HEADER_NAMES.split())
-
-# In lower case: a misspelt case identifies a person as well.
-_PERSON_KEYS = frozenset(row.key.lower() for row in PARAMETERS if row.person)
-_DOCUMENTED = frozenset(row.key.lower() for row in PARAMETERS) - _PERSON_KEYS
 # Texts within texts, such as a URL in a query, are followed this deep.
 MOST_LEVELS = 3
 
-
-class IdentifyingKeys:
-    """Names whose values identify people: those of the table, and more that the user gives; case does not matter.
-
-    A key that continues with `.` or `[` after such a name counts, too: that is how objects are flattened.
-
-    Args:
-        more: names of JSON keys, query keys and headers.
-
-    Attributes:
-        headers: the names of headers, in lower case.
-        in_path: searches the path of a finding for one of the keys.
-        read: returns a key of JSON, and whether values under it identify people.
-        tokens: finds the tokens of JSON in bytes. One that has a group is a key from which broken JSON is parsed anew.
-    """
-
-    def __init__(self, more: Iterable[str] = ()) -> None:
-        named = {name.strip().lower() for name in more} - {""}
-        self.headers = PERSON_HEADERS | named
-        self._keys = _PERSON_KEYS | named
-        self._stems = tuple(key + mark for key in self._keys for mark in ".[")
-        self._documented = _DOCUMENTED - named
-        longest_first = sorted(self._keys, key=len, reverse=True)
-        self._spelt = [key.encode() for key in longest_first]
-        keys = b"(?i:" + b"|".join(map(re.escape, self._spelt)) + b")"
-        self._embedded = re.compile(keys + rb'(?:[.\[%][^\s"\\=]{0,100}+)?(?:=|\\)').search
-        words = "|".join(map(re.escape, longest_first))
-        self.in_path = re.compile(rf"(?:^|[.\]])(?:{words})(?:$|[.\[])", re.IGNORECASE).search
-        self.tokens = re.compile(_TOKEN % keys, re.DOTALL).finditer
-        # Most bodies have the same keys.
-        self.read = lru_cache(maxsize=4096)(self._read)
-
-    def count(self, key: str) -> bool:
-        """Return whether values under `key` identify people."""
-        key = key.strip().lower()
-        return key in self._keys or (key.startswith(self._stems) and key not in self._documented)
-
-    def may_be_in(self, content: bytes) -> bool:
-        """Return whether a text spells one of the keys, or has an escape that may hide one."""
-        if b"\\" in content:
-            return True
-        # Bytes have no case beyond ASCII.
-        lowered = content.lower() if content.isascii() else content.decode("utf-8", "replace").lower().encode()
-        return any(key in lowered for key in self._spelt)
-
-    def are_embedded_in(self, content: bytes) -> bool:
-        """Return whether a text has such a key in a query, or within a string of JSON."""
-        return (b"=" in content or b"\\" in content) and self._embedded(content) is not None
-
-    def _read(self, token: bytes) -> tuple[str, bool]:
-        key = decode_token(token).strip("\"'\\: \t\r\n")
-        return key, self.count(key)
-
-
-# A string (cut short at the end of a broken body), a bracket or separator, an identifying key without its first quote,
-# a number or word. Single quotes are not JSON, but some players write them.
-_TOKEN = (
-    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|'
-    rb"'[^'\"\n]*+'|[{}\[\],:]|"
-    rb'(%s(?:[.\[][^\s:="\'\\{},]{0,100}+)?\\*+["\']?\s*+:)|'
-    rb'[^\s{}\[\],:"]++'
-)
 _NO_VALUES = (b"null", b"true", b"false")
+
 # The values of authState, which may be among identifiers and identifies no one.
 _STATES, _STATE_KEYS = (b"0", b"1", b"2"), ("authState", "authState]")
 
@@ -145,7 +73,7 @@ def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False) -> I
         elif token == b":":
             at_key = False
         elif at_key or match[1]:
-            key, counts = names.read(token)
+            key, counts = names.read(token, frames[-1][2])
             at_key, person = not match[1], frames[-1][1] or counts or match[1] is not None
         elif person and token not in _NO_VALUES and not (token in _STATES and key.endswith(_STATE_KEYS)):
             yield Scalar(*match.span(), ScalarKind.PERSON, key)
@@ -155,20 +83,6 @@ def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False) -> I
             yield Scalar(*match.span(), ScalarKind.OTHER, key)
 
 
-def decode_token(token: bytes) -> str:
-    """Return the value of a scalar; of a number its spelling."""
-    if token.startswith(b'"'):
-        try:
-            return str(orjson.loads(token))
-        except orjson.JSONDecodeError:
-            pass
-    bare = token.strip(b"\"'")
-    try:
-        return bare.decode()
-    except UnicodeDecodeError:
-        return bare.decode("latin-1")
-
-
 def encode_like(token: bytes, value: str) -> bytes:
     """Return `value` for the place of a scalar: a string for a string, a number for a number."""
     if token.startswith(b'"'):
@@ -176,11 +90,13 @@ def encode_like(token: bytes, value: str) -> bytes:
     if token.startswith(b"'"):
         return f"'{value}'".encode()
     if _NUMBER.fullmatch(token):
-        return (value.lstrip("0") if value.isdigit() else "").encode() or b"0"
+        return _NEEDLESS_ZEROS.sub(rb"\1", value.encode()) if _NUMBER.fullmatch(value.encode()) else b"0"
     return value.encode()
 
 
 _NUMBER = re.compile(rb"[-+.]?[0-9][-+.0-9eE]*")
+# No number of JSON begins with them.
+_NEEDLESS_ZEROS = re.compile(rb"\A(-?)0+(?=[0-9])")
 
 
 def edit(content: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
@@ -195,6 +111,7 @@ def edit(content: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
 
 # ---- Bodies ----
 
+_CODED = tuple(map(str.encode, BASE64_OF_JSON))
 # JSON as it is within a string of JSON, but without the string's quotes.
 _ESCAPED_ONCE_MORE = (b'{\\"', b'[{\\"')
 
@@ -205,11 +122,13 @@ def redact_body(content: bytes, names: IdentifyingKeys, substitute: Replace, lev
         return content
     if content.lstrip().startswith(_ESCAPED_ONCE_MORE):
         return _redact_escaped(content, names, substitute, level + 1)
+    if content.startswith(b"--") and b"name=" in content:
+        return _redact_multipart(content, names, substitute, level)
     redact = lru_cache(partial(_redact_token, names=names, substitute=substitute, level=level))
     content = edit(
         content, ((start, end, redact(content[start:end], kind)) for start, end, kind, _ in scalars(content, names))
     )
-    if content.lstrip().startswith((b"{", b"[", b'"')) or b"=" not in content:
+    if content.lstrip().startswith((b"{", b"[", b'"')) or not (b"=" in content or content.startswith(_CODED)):
         return content
     text = content.decode("utf-8", "surrogateescape")
     return redact_text(text, names, substitute, level).encode("utf-8", "surrogateescape")
@@ -222,6 +141,29 @@ def _redact_escaped(content: bytes, names: IdentifyingKeys, substitute: Replace,
     return redact_body(content.replace(b'\\"', b'"'), names, substitute, level).replace(b'"', b'\\"')
 
 
+_PART = re.compile(rb"\A(.*?\r?\n)\r?\n(.*?)(\r?\n?)\Z", re.DOTALL)
+_PART_NAME = re.compile(rb"[;\s]name\s*=\s*(?:\"([^\"\r\n]*)\"|([^\s;]+))", re.IGNORECASE)
+
+
+def _redact_multipart(content: bytes, names: IdentifyingKeys, substitute: Replace, level: int) -> bytes:
+    """Return a form of several parts, between lines of the boundary that its first line says."""
+    boundary = content[: len(content) - len(content.lstrip(b"-"))] + content.lstrip(b"-").split(maxsplit=1)[0]
+    parts = content.split(boundary)
+    for index, part in enumerate(parts):
+        match = _PART.match(part)
+        name = match and _PART_NAME.search(match[1])
+        if not match or not name:
+            continue
+        head, value = part[: match.start(2)], match[2]
+        if names.count((name[1] or name[2] or b"").decode("utf-8", "replace")):
+            plain = value.decode("utf-8", "surrogateescape")
+            value = substitute(plain).encode("utf-8", "surrogateescape")
+        else:
+            value = redact_body(value, names, substitute, level + 1)
+        parts[index] = head + value + match[3]
+    return boundary.join(parts)
+
+
 def _redact_token(token: bytes, kind: ScalarKind, *, names: IdentifyingKeys, substitute: Replace, level: int) -> bytes:
     value = decode_token(token)
     new = substitute(value) if kind is ScalarKind.PERSON else redact_text(value, names, substitute, level + 1)
@@ -231,18 +173,38 @@ def _redact_token(token: bytes, kind: ScalarKind, *, names: IdentifyingKeys, sub
 # ---- Queries, forms, and URLs in other texts ----
 
 # A key and its value; or the user and password before the host in a URL.
-_PAIR = re.compile(r"(?<![^\s?&;#])([^\s?&;#=]++)=([^\s&#]*+)|(?<=://)([^\s/?#@]++)(?=@)")
+_PAIR = re.compile(r"(?<![^\s?&;#|])([^\s?&;#=|]++)=((?:[^\s&#|]|\|(?!\w{1,40}=))*+)|(?<=://)([^\s/?#@]++)(?=@)")
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
+_BASE64 = re.compile(r"([A-Za-z0-9+/_-]{12,})(=*)")
 
 
 def redact_text(text: str, names: IdentifyingKeys, substitute: Replace, level: int = 0) -> str:
     """Return a text with substitutes for values under identifying keys: in `key=value`, or in JSON if it is JSON."""
     begins_json = text.startswith(("{", "[", " "))
+    if text.startswith(BASE64_OF_JSON) and level <= MOST_LEVELS:
+        return _redact_base64(text, names, substitute, level)
     if level > MOST_LEVELS or not (begins_json or "=" in text or "@" in text):
         return text
     if begins_json and text.lstrip().startswith(("{", "[")):
         content = text.encode("utf-8", "surrogatepass")
         return redact_body(content, names, substitute, level).decode("utf-8", "surrogatepass")
     return _PAIR.sub(lambda pair: _redact_pair(pair, names, substitute, level), text)
+
+
+def _redact_base64(text: str, names: IdentifyingKeys, substitute: Replace, level: int) -> str:
+    """Return JSON in base64 of either alphabet, with or without its padding, with substitutes in it."""
+    coded = _BASE64.fullmatch(text)
+    try:
+        plain = base64.urlsafe_b64decode(coded[1].translate(_URL_SAFE) + "==") if coded else b""
+    except binascii.Error:
+        plain = b""
+    new = redact_body(plain, names, substitute, level + 1)
+    if not coded or new == plain:
+        return text
+    written = base64.b64encode(new, b"-_" if "-" in text or "_" in text else None).decode()
+    return written if coded[2] else written.rstrip("=")
 
 
 def _redact_pair(pair: re.Match[str], names: IdentifyingKeys, substitute: Replace, level: int) -> str:

@@ -5,27 +5,28 @@ without the key nobody can reverse it or confirm a guess. Only the bytes of thos
 numbers, the order of keys and duplicate keys stay.
 
 The values are those of the parameters that the table marks, and of names that the user adds, in bodies, queries and
-forms; and the headers that identify. Then all of these are searched for in the rest of the exchange and, in a session,
-in its later exchanges. Keys, session ids and the API's own paths never change.
+forms; the headers that identify; and values of a shape that nothing else has, such as an ECID. Then all of these are
+searched for in the rest of the exchange and, in a session, in its later exchanges. Where the start of a session was not
+seen, whatever might identify is replaced in its events, except in values that audits and replay read. Keys, session ids
+and the API's own paths never change.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain, islice
 from json import detect_encoding
+from typing import NamedTuple
 
 import msgspec
 
 from tapehead.protocol.exchange import Exchange, Finding
-from tapehead.protocol.keys import EVENT_TYPE
 from tapehead.protocol.messages import Request, Response
-from tapehead.protocol.parameters import PARAMETERS, PLACEHOLDER
+from tapehead.protocol.parameters import PLACEHOLDER
 from tapehead.protocol.routes import API_PATH, Call, find_route, sid_of_location
+from tapehead.redaction.digit_permutation import substitute_digits
 from tapehead.redaction.identifiers import (
-    PERSON_HEADERS,
-    IdentifyingKeys,
     Scalar,
     ScalarKind,
     edit,
@@ -35,15 +36,18 @@ from tapehead.redaction.identifiers import (
     redact_text,
     scalars,
 )
+from tapehead.redaction.identifying_keys import IdentifyingKeys
+from tapehead.redaction.likely_identifiers import CONTENT_KEYS, likely_identifiers
+from tapehead.redaction.session_identifiers import MOST_SEARCHED, SessionIdentifiers
 from tapehead.redaction.value_search import Search, Spellings, replace, replace_cut, search_for
-
-__all__ = ["PERSON_HEADERS", "PREFIX", "Redactor"]
+from tapehead.redaction.value_shapes import values_by_shape
 
 PREFIX = "pseudonym-"
 _PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 
-# Keys that audits and replay read: values that only might identify a person are not replaced there.
-_CONTENT_KEYS = frozenset(row.key for row in PARAMETERS if not row.person) | {EVENT_TYPE, "playhead", "ts"}
+# A number as JSON writes it, or digits of any kind.
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?((?:[eE][+-]?[0-9]{1,3})?)")
+
 # Headers that describe the message and its destination.
 _MESSAGE_HEADERS = frozenset({"connection", "content-encoding", "content-length", "content-type", "date", "host"})
 _QUERY_VALUE = re.compile(rb"(?<==)[^&;#\s]+")
@@ -76,29 +80,41 @@ class _FoundValues:
         return pseudonym
 
 
+class _KnownSession(NamedTuple):
+    """A session: its identifiers with their pseudonyms, whether its start is known, and whether these are all."""
+
+    values: dict[str, str]
+    is_known: bool
+    is_whole: bool
+
+
 class Redactor:
     """Replace identifying values in exchanges with pseudonyms.
 
     Args:
         key: the secret key of the pseudonyms, any bytes.
         names: names of JSON keys, query keys and headers whose values identify people, besides those that always do.
+        identifiers: hashes of the identifiers of more sessions than are remembered; none of other runs if left out.
     """
 
-    def __init__(self, key: bytes, names: Iterable[str] = ()) -> None:
+    def __init__(self, key: bytes, names: Iterable[str] = (), identifiers: SessionIdentifiers | None = None) -> None:
         self._key = key
         self._names = IdentifyingKeys(names)
-        self._sessions: dict[str, dict[str, str]] = {}
+        self._identifiers = identifiers or SessionIdentifiers(key)
+        self._sessions: dict[str, _KnownSession] = {}
 
     def pseudonym(self, value: str) -> str:
-        """Return the pseudonym of `value`: the same for the same value and key; digits of the same length for digits.
+        """Return the pseudonym of `value`: the same for the same value and key; a number written alike for a number.
 
         Placeholders and empty values identify no one and stay, so that an audit still sees them.
         """
         if not value or PLACEHOLDER.fullmatch(value) or _PSEUDONYM.fullmatch(value):
             return value
+        if number := _NUMBER.fullmatch(value):
+            sign, whole, fraction, power = number.groups()
+            digits = substitute_digits(self._key, whole + (fraction or ""))
+            return f"{sign}{digits[: len(whole)]}{'.' if fraction else ''}{digits[len(whole) :]}{power}"
         digest = hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
-        if value.isascii() and value.isdigit():
-            return f"{int(digest, 16):078d}"[-len(value) :]
         return f"{PREFIX}{digest[:16]}"
 
     def redact(self, exchange: Exchange) -> Exchange:
@@ -112,19 +128,62 @@ class Redactor:
             has_none = is_schema_response(exchange)
             response_body = response.content() if has_none else self._redact_body(response, found)
         redacted = msgspec.structs.replace(exchange, request=request, response=response)
-        sure, sid = found.sure, exchange.session
-        if sid is not None:  # with the values that are known of the session, and remembered for it
-            known = self._sessions.pop(sid, {})
-            if known or sure:
-                self._sessions[sid] = dict(islice((known | sure).items(), MOST_REMEMBERED))
-                if len(self._sessions) > MOST_SESSIONS:
-                    del self._sessions[next(iter(self._sessions))]
-            sure = known | sure if known else sure
+        texts = (joined_texts(redacted, self._names), request_body, response_body)
+        self._find_by_shape(exchange.session, b"\n".join(texts), found)
+        sure = self._with_known(exchange, texts, found) if exchange.session is not None else found.sure
         search = search_for(sure, found.likely)
         if search.every:
-            return self._replace_known(redacted, request_body, response_body, search)
+            return self._replace_known(redacted, *texts, search)
         response = with_body(response, response_body) if response else None
         return msgspec.structs.replace(redacted, request=with_body(request, request_body), response=response)
+
+    def _find_by_shape(self, sid: str | None, text: bytes, found: _FoundValues) -> None:
+        if values := list(values_by_shape(text)):
+            known = self._sessions.get(sid) if sid else None
+            pseudonyms = {sid, *found.sure.values(), *(known.values.values() if known else ())}
+            for value in values:
+                if value not in pseudonyms:
+                    found.pseudonym(value)
+
+    def _with_known(self, exchange: Exchange, texts: tuple[bytes, ...], found: _FoundValues) -> dict[str, str]:
+        """Return what identifies a person in an exchange of a session, and what was found in the session before.
+
+        Of a session whose start was not seen, whatever might identify is likely.
+        """
+        sid, sure = exchange.session or "", found.sure
+        known = self._sessions.pop(sid, None)
+        if known is None:
+            is_known = exchange.call is not Call.EVENT or self._identifiers.knows(sid)
+            known = _KnownSession({}, is_known=is_known, is_whole=exchange.call is not Call.EVENT)
+            if is_known:
+                self._identifiers.add(sid, sure)
+        elif known.is_known and (new := sure.keys() - known.values.keys()):
+            self._identifiers.add(sid, new)
+        is_searched = known.is_known and max(map(len, texts)) <= MOST_SEARCHED
+        if known.is_whole:
+            pass
+        elif is_searched and self._identifiers.knows(sid):
+            for value in self._identifiers.find(sid, texts):
+                found.pseudonym(value)
+        else:
+            others = {sid, *sure.values(), *known.values.values()}
+            query = (
+                exchange.request.url.partition("?")[2].replace("&", " ").replace("=", " ").encode("utf-8", "replace")
+            )
+            found.likely.update(
+                value for text in (query, *texts[1:]) for value in likely_identifiers(text) if value not in others
+            )
+        if sure:
+            values = known.values | sure
+            sure = values
+            if len(values) > MOST_REMEMBERED:
+                values = dict(islice(values.items(), MOST_REMEMBERED))
+                known = known._replace(is_whole=False)
+            known = known._replace(values=values)
+        self._sessions[sid] = known
+        if len(self._sessions) > MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        return sure or known.values
 
     # ---- Values under identifying names ----
 
@@ -132,7 +191,7 @@ class Redactor:
         return message.with_headers((name, self._redact_header(name, value, found)) for name, value in message.headers)
 
     def _redact_header(self, name: str, value: str, found: _FoundValues) -> str:
-        if name.lower() not in self._names.headers:
+        if not self._names.are_headers(name):
             return redact_text(value, self._names, found.pseudonym)
         found.likely.update(parts_of_header(name, value))
         return found.pseudonym(value) if self._names.count(name) else self.pseudonym(value)
@@ -146,9 +205,11 @@ class Redactor:
 
     # ---- The same values anywhere else ----
 
-    def _replace_known(self, exchange: Exchange, request_body: bytes, response_body: bytes, search: Search) -> Exchange:
+    def _replace_known(
+        self, exchange: Exchange, texts: bytes, request_body: bytes, response_body: bytes, search: Search
+    ) -> Exchange:
         request, response = exchange.request, exchange.response
-        among = search.among(b"\n".join(searched_texts(exchange, self._names)))
+        among = search.among(texts)
         if among:
             request = request.with_url(self._replace_in_url(request.url, among))
         request = self._replace_in_message(request, request_body, search, among)
@@ -178,7 +239,7 @@ class Redactor:
 
     def _replace_in_header(self, name: str, value: str, search: Search) -> str:
         lowered, coding = name.lower(), header_encoding(value)
-        if lowered in self._names.headers:
+        if self._names.are_headers(lowered):
             return value
         if lowered in _MESSAGE_HEADERS:
             return self._replace_words(value, search.sure, coding)
@@ -245,7 +306,7 @@ class Redactor:
         return with_body(message, replace(replaced.content(), search.likely, self.pseudonym))
 
     def _replace_in_scalar(self, token: bytes, scalar: Scalar, search: Search, *, is_content: bool) -> bytes:
-        is_content = is_content or scalar.key in _CONTENT_KEYS
+        is_content = is_content or scalar.key in CONTENT_KEYS
         mark = token[:1] if token[:1] in (b'"', b"'") else b""
         closed = len(token) > 1 and token.endswith(mark)
         inner = token[len(mark) : len(token) - len(mark) * closed]
@@ -288,16 +349,19 @@ def is_opaque(content: bytes, *, coded: bool) -> bool:
     return False
 
 
-def searched_texts(exchange: Exchange, names: IdentifyingKeys) -> Iterator[bytes]:
-    """Yield the texts of an exchange that are searched besides bodies."""
-    messages = filter(None, (exchange.request, exchange.response))
-    for name, value in chain.from_iterable(message.headers for message in messages):
-        if name.lower() not in names.headers:
-            yield value.encode(header_encoding(value), "surrogatepass")
-    reason = exchange.response.reason if exchange.response else ""
-    yield reason.encode(header_encoding(reason), "surrogatepass")
-    for text in (exchange.request.url, exchange.error or "", *(finding.message for finding in exchange.findings)):
-        yield text.encode("utf-8", "surrogatepass")
+def joined_texts(exchange: Exchange, names: IdentifyingKeys) -> bytes:
+    """Return the texts of an exchange that are searched besides bodies, a line each."""
+    response = exchange.response
+    headers = chain(exchange.request.headers, response.headers if response else ())
+    wire = [value for name, value in headers if not names.are_headers(name)]
+    if response:
+        wire.append(response.reason)
+    others = [exchange.request.url, exchange.error or "", *(finding.message for finding in exchange.findings)]
+    joined = "\n".join((*wire, *others))
+    if joined.isascii():
+        return joined.encode()
+    encoded = (text.encode(header_encoding(text), "surrogatepass") for text in wire)
+    return b"\n".join((*encoded, *(text.encode("utf-8", "surrogatepass") for text in others)))
 
 
 def header_encoding(header: str) -> str:

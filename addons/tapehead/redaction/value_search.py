@@ -67,7 +67,8 @@ class Search(msgspec.Struct, frozen=True):
         if not self.whole:
             return None
         plains, most = list(unescaped(content)), most_values_for(content)
-        found = {word for plain in plains for word in islice(self.whole, most) if word in plain}
+        # `in` takes several times as long with bytes.
+        found = {word for plain in plains for word in islice(self.whole, most) if plain.find(word) >= 0}
         crowded = len(self.whole) > most
         if not found and not crowded:
             return None
@@ -163,7 +164,7 @@ def most_values_for(content: bytes) -> int:
 def find_spans(content: bytes, words: Spellings, *, json: bool) -> Iterator[tuple[int, int, str]]:
     """Yield the places of values: start, end, value."""
     for plain, places in unescaped_with_offsets(content, json=json):
-        found = frozenset(word for word in islice(words, most_values_for(plain)) if word in plain)
+        found = frozenset(word for word in islice(words, most_values_for(plain)) if plain.find(word) >= 0)
         match = _pattern(found).search(plain) if found else None
         while match:
             start, end = match.start(), end_of_value(plain, match, words[match[0]])
@@ -198,12 +199,17 @@ def _pattern(words: frozenset[bytes]) -> re.Pattern[bytes]:
 
 def unescaped(content: bytes) -> Iterator[bytes]:
     """Yield `content` in lower case, then with its escapes undone, and again, as long as there are any."""
-    yield content.lower()
+    return map(bytes.lower, unescaped_as_spelt(content))
+
+
+def unescaped_as_spelt(content: bytes) -> Iterator[bytes]:
+    """Yield the same in the case in which it is spelt."""
+    yield content
     for _ in range(MOST_LEVELS):
         content, count = _ESCAPE.subn(_undo, content)
         if not count:
             return
-        yield content.lower()
+        yield content
 
 
 def unescaped_with_offsets(content: bytes, *, json: bool) -> Iterator[tuple[bytes, Sequence[int] | None]]:

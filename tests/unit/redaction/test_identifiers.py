@@ -1,8 +1,13 @@
 """Where identifiers stand, in bodies however broken, in queries, forms and headers: they go, and not a byte else."""
 
+import base64
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
 import pytest
 
-from tapehead.redaction.identifiers import IdentifyingKeys, parts_of_header, redact_body, redact_text
+from tapehead.redaction.identifiers import parts_of_header, redact_body, redact_text
+from tapehead.redaction.identifying_keys import IdentifyingKeys
 
 SECRET = "jane.doe@example.com"
 NAMES = IdentifyingKeys(["userId", "X-Who", "größe", "kid"])
@@ -58,7 +63,62 @@ def test_only_the_bytes_of_the_value_change(what: str) -> None:
     assert_hidden(BODIES[what])
 
 
+PARTS = """--b-17\r
+Content-Disposition: form-data; name="userId"\r
+\r
+SECRET\r
+--b-17\r
+Content-Disposition: form-data; name=data; filename="userId"\r
+Content-Type: application/json\r
+\r
+{"user_id":"SECRET","n":1.50}\r
+--b-17\r
+Content-Disposition: form-data; name="x"\r
+\r
+kept\r
+--b-17--\r
+"""
+MORE_BODIES = {
+    "nested keys": b'{"visitor":{"marketingCloudUserId":"SECRET","x":"kept"},"analytics":{"aid":"SECRET"},"aid":"x"}',
+    "keys nested deeper": b'{"visitor":{"ids":[{"marketingCloudUserId":"SECRET"}]},"x":"kept"}',
+    "keys with underscores": b'{"analytics_visitorId":"SECRET","visitor_marketing_cloud_user_id":"SECRET","x_aid":"x"}',
+    "keys in camel case": b'{"analyticsVisitorId":"SECRET","visitorId":"SECRET","user-id":"SECRET","useridea":"kept"}',
+    "flattened with underscores": b'{"visitor_customerIDs_puuid_id":"SECRET","x":"kept"}',
+    "other names of an ECID": b'{"ecid":"SECRET","MCMID":"SECRET","d_mid":"SECRET","mid":"kept"}',
+    "a longer one": b'{"marketingCloudVisitorID":"SECRET","x":"kept"}',
+    "an identity map": b'{"identityMap":{"ECID":[{"id":"SECRET","primary":true}]},"x":"kept"}',
+    "without quotes, with underscores": b"{analytics_visitor_id: SECRET, x: kept}",
+    "a form with brackets": b"a=1&analytics[visitorId]=SECRET&user_id=SECRET&b=2",
+    "a form with encoded brackets": b"a=1&analytics%5Baid%5D=SECRET&b=2",
+    "a link of Adobe's": b'{"page":"https://example.com/?x=1&adobe_mc=TS=17|MCMID=SECRET|MCORGID=A@AdobeOrg|MCAID=SECRET&y=2"}',
+    "JSON in JSON in JSON": rb'{"x":"{\"y\":\"{\\\"userId\\\":\\\"SECRET\\\",\\\"n\\\":1.50}\"}","z":"kept"}',
+    "a form of parts": PARTS.encode(),
+    "a form of parts with plain line breaks": PARTS.replace("\r", "").encode(),
+}
+
+
+@pytest.mark.parametrize("what", MORE_BODIES)
+def test_other_spellings_of_keys_identify_as_well(what: str) -> None:
+    assert_hidden(MORE_BODIES[what])
+
+
+@pytest.mark.parametrize(
+    "encode", [base64.b64encode, base64.urlsafe_b64encode, lambda raw: base64.b64encode(raw).rstrip(b"=")]
+)
+@pytest.mark.parametrize("template", [b"%s", b'{"x":"%s","y":1.50}', b"a=1&x=%s", b'"%s"'])
+def test_json_in_base64_is_read(template: bytes, encode: Callable[[bytes], bytes]) -> None:
+    before, after = (
+        template % encode(b'{"userId":"%s","x":"\xc3\xbf?>~kept"}' % who) for who in (SECRET.encode(), b"SOMEBODY")
+    )
+
+    # In a query, `=` and others may be encoded anew.
+    assert unquote_to_bytes(in_body(before)) == after
+    assert in_body(template % encode(b'{"user":"jane","n":1.50}')) == template % encode(b'{"user":"jane","n":1.50}')
+
+
 KEPT = [
+    b'{"aid":"jane","mid":"jane","analytics":{"x":{"aid":"jane"}},"visitor":"jane"}',
+    b"--b\r\nContent-Disposition: form-data; name=x\r\n\r\nuserId jane\r\n--b--",
     b'{"user":"jane","userIds":"jane","myuserId":"jane"}',
     b'{"x":"userId","y":["userId","jane"]}',
     b'{"visitor.customerIDsExtra":"jane"}',

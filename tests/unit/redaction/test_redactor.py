@@ -16,7 +16,9 @@ from tapehead.protocol.content_coding import encode_content
 from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
 from tapehead.protocol.messages import Response
 from tapehead.protocol.parameters import PARAMETERS, PLACEHOLDER
-from tapehead.redaction.identifiers import PERSON_HEADERS, IdentifyingKeys, redact_body
+from tapehead.redaction.identifiers import redact_body
+from tapehead.redaction.identifying_headers import PERSON_HEADERS
+from tapehead.redaction.identifying_keys import IdentifyingKeys
 from tapehead.redaction.redactor import PREFIX, Redactor
 
 REDACTOR = Redactor(b"a key")
@@ -136,8 +138,8 @@ def test_identifiers_are_told_unescaped() -> None:
 def test_a_value_has_one_pseudonym_with_a_key(value: str, key: bytes) -> None:
     pseudonym = Redactor(key).pseudonym(value)
     assert Redactor(key).pseudonym(value) == pseudonym
-    if value.isascii() and value.isdigit():
-        assert re.fullmatch(rf"[0-9]{{{len(value)}}}", pseudonym)
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", value):
+        assert re.sub("[0-9]", "0", pseudonym) == re.sub("[0-9]", "0", value)
     elif not PLACEHOLDER.fullmatch(value):
         assert re.fullmatch(r"pseudonym-[0-9a-f]{16}", pseudonym)
         assert Redactor(key).pseudonym(pseudonym) == pseudonym

@@ -1,0 +1,62 @@
+"""Hashes of the identifiers of sessions in a file, beside the key that they are made with, for the next run."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tapehead.recording.pseudonym_keys import key_path
+from tapehead.redaction.session_identifiers import MOST_BYTES, RECORD, SessionIdentifiers
+
+
+class IdentifierFile:
+    """The file of the hashes for one directory of recordings, and of those before.
+
+    A failure never matters to a recording: it is warned of once, and later records are tried all the same.
+
+    Args:
+        directory: the directory of the recordings.
+        warn: called with one line about a file that cannot be read or written.
+    """
+
+    def __init__(self, directory: Path, warn: Callable[[str], None]) -> None:
+        path = key_path(directory)
+        self._path = path.parent.with_name("identifiers") / path.name
+        self._older = self._path.with_suffix(".older")
+        self._warn = warn
+        self._has_failed = False
+
+    def open(self, key: bytes) -> SessionIdentifiers:
+        """Return the hashes of earlier runs, to which those of this one are added in the file."""
+        identifiers = SessionIdentifiers(key, self._append)
+        for path in (self._older, self._path):
+            try:
+                with path.open("rb") as file:
+                    identifiers.load(file.read(MOST_BYTES))
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                self._fail("read", path, error)
+        return identifiers
+
+    def _append(self, records: bytes, is_next: bool) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if is_next and self._path.exists():
+                self._path.replace(self._older)
+            # Opened each time: another recorder may have begun the next file.
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                # What was cut short, by a crash or a full disk, must not shift what follows.
+                os.write(file, bytes(-os.fstat(file).st_size % RECORD) + records)
+            finally:
+                os.close(file)
+        except OSError as error:
+            self._fail("write", self._path, error)
+
+    def _fail(self, what: str, path: Path, error: OSError) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            self._warn(
+                f"cannot {what} '{path}': {error.strerror}; in sessions that continue after a restart, all that "
+                "might identify a person will be masked"
+            )
