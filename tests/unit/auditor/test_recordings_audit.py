@@ -249,7 +249,7 @@ def test_a_preflight_of_a_session_goes_with_it() -> None:
 def test_a_session_in_several_recordings_is_one_and_names_them_all() -> None:
     start, play, first, second, end = Timeline().row("play", "ping", "ping", "sessionEnd").exchanges
     path, came = "/api/v1/sessions/s1/events", BEGIN_MS + 30_000
-    preflight = make_exchange(path, b"", call=Call.PREFLIGHT, status=204, arrived_ms=came)
+    preflight = make_exchange(path, b"", call=Call.PREFLIGHT, status=302, arrived_ms=came)
     parts = {"a.jsonl": [start], "c.jsonl": [play, first], "b.jsonl": [second, end], "d.jsonl": [preflight]}
     result = only(list(audit(entry for name, part in parts.items() for entry in entries(part, name))))
     assert (result.recording, result.recordings) == ("a.jsonl", ("a.jsonl", "c.jsonl", "b.jsonl", "d.jsonl"))
