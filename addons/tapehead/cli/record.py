@@ -1,5 +1,7 @@
 """The command `record`: its options. The work is in `record_run`."""
 
+from typing import Annotated
+
 import typer
 
 from tapehead.cli import option_types
@@ -26,6 +28,7 @@ def record(
     allow_client: option_types.Clients = None,
     open_: option_types.Open = False,
     set_: option_types.ProxyOptions = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if no call came.")] = False,
     live: option_types.Live = None,
     quiet: option_types.Quiet = False,
     config: option_types.ConfigFile = None,
@@ -58,5 +61,7 @@ def record(
 
     prefix = target.prefix if target else ""
     library_warnings.log_to_stderr()
-    run = run_recorder(proxy, store, warn, endpoints=endpoint or (), prefix=prefix, quiet=quiet, live=live)
+    run = run_recorder(
+        proxy, store, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=live
+    )
     raise typer.Exit(asyncio.run(run))

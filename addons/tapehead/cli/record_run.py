@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
+from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
@@ -26,6 +27,7 @@ async def run_recorder(
     *,
     endpoints: Sequence[str] = (),
     prefix: str = "",
+    strict: bool = False,
     quiet: bool = False,
     live: int | None = None,
 ) -> int:
@@ -37,6 +39,7 @@ async def run_recorder(
         warn: prints a line on stderr, in any thread.
         endpoints: hosts that count as the endpoint besides the vendor's own.
         prefix: a path before the endpoint's own at the upstream.
+        strict: whether a run without a call has failed, even if nothing else came either.
         quiet: whether nothing is printed for each call.
         live: the port of the live page, 0 to pick one; None for no page.
 
@@ -48,6 +51,7 @@ async def run_recorder(
     screen, hosts, internal_errors = Screen(), Hosts(endpoints), InternalErrors(store.redact_keys)
     subscribers: list[OnStored] = [] if quiet else [screen.show_exchange]
     unmatched = UnmatchedRequests(None if quiet else screen.show)
+    missing = MissingCalls(proxy.modes, elsewhere)
     with live_page(live, "record", internal_errors) as page:
         if page:
             subscribers.append(page.show_stored)
@@ -56,6 +60,7 @@ async def run_recorder(
         select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+            missing.start(addresses, screen.show)
             record.source = source_of_run("record", addresses, time.time())
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             screen.show(f"recording into {store.out}")
@@ -65,26 +70,17 @@ async def run_recorder(
                 select,
                 record,
                 LocationCheck(hosts, screen.show, internal_errors),
-                ElsewhereAddon(elsewhere, internal_errors),
+                ElsewhereAddon(elsewhere, hosts, internal_errors),
             ]
             await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
         except StartupError:
-            recorder.discard()
+            recorder.close()
             raise
         recorder.close()
     screen.show(recorder.summary() + unmatched.summary("passed on"))
     screen.close()
-    return conclude(recorder, elsewhere, warn)
-
-
-def conclude(recorder: Recorder, elsewhere: CallsElsewhere, warn: Callable[[str], None]) -> int:
-    """Return the exit code; say where calls went if they were not recorded.
-
-    Calls that were lost arrived, and have their own warning.
-    """
     if not recorder.is_whole:
-        return 1
-    is_empty = not recorder.writer.written
-    for line in elsewhere.lines_on_nothing() if is_empty else elsewhere.lines_on_more():
+        return 1  # calls that were lost have their own warning
+    for line in missing.lines():
         warn(line)
-    return int(is_empty and elsewhere.has_any)
+    return int(not elsewhere.calls and (strict or elsewhere.has_any))

@@ -108,10 +108,7 @@ class CallCollector:
         route, is_endpoint = find_call(method, target), counts or any(self._endpoints.has(host, port) for host in hosts)
         if route and is_endpoint:
             return route
-        if is_endpoint:
-            self._elsewhere_in_file.add_to_endpoint(method, target)
-        else:
-            self._elsewhere_in_file.add(method, target, hosts[0], port)
+        self._elsewhere_in_file.add(method, target, hosts[0], port, is_endpoint=is_endpoint)
         self.others += 1
         return None
 

@@ -82,10 +82,8 @@ def run_import(
             written = write_calls(file, pipeline, new)
         finally:
             file.discard_if_empty()
-    summary = (
-        f"imported {count_of(written, 'exchange')} of {count_of(pipeline.session_count, 'session')} "
-        f"from {_name_list(read)} into {store.out}: {pipeline.findings_summary()}"
-    )
+    imported, findings = pipeline.exchanges_summary(written), pipeline.findings_summary()
+    summary = f"imported {imported} from {_name_list(read)} into {store.out}: {findings}"
     if known := len(calls) - len(new):
         summary += f"; {known} were in it already"
     if collector.others:

@@ -2,34 +2,49 @@
 
 from contextlib import suppress
 
-from mitmproxy import http, tls
+from mitmproxy import connection, http, tls
 from mitmproxy.proxy import context, layer, layers
 from mitmproxy.proxy.layers import tls as tls_layer
 
 from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.routes import Call
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.flows import route_of
+from tapehead.proxy.hosts import Hosts
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 
 
 class ElsewhereAddon:
-    """Counts requests that were not marked as calls, and TLS that was not opened.
+    """Counts requests that were not marked as calls, TLS that was not opened, and connections.
 
     Args:
         elsewhere: the counts.
+        hosts: the hosts that count as the endpoint.
         internal_errors: records failures of the hooks.
     """
 
-    def __init__(self, elsewhere: CallsElsewhere, internal_errors: InternalErrors) -> None:
+    def __init__(self, elsewhere: CallsElsewhere, hosts: Hosts, internal_errors: InternalErrors) -> None:
         self.internal_errors = internal_errors
         self._elsewhere = elsewhere
+        self._hosts = hosts
+
+    @contained
+    def client_connected(self, client: connection.Client) -> None:
+        """Count a connection that is not refused."""
+        self._elsewhere.connections += client.error is None
 
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Count a request that is not recorded."""
+        """Count a call, and a request that is none."""
         request = flow.request
-        if route_of(flow) is None:
-            self._elsewhere.add(request.method, request.path, request.pretty_host, request.port)
+        if route := route_of(flow):
+            # A browser asks first whether it may call; no call may follow.
+            self._elsewhere.calls += route.call is not Call.PREFLIGHT
+        else:
+            is_endpoint = self._hosts.counts(flow)
+            self._elsewhere.add(
+                request.method, request.path, request.pretty_host, request.port, is_endpoint=is_endpoint
+            )
 
     @contained
     def next_layer(self, choice: layer.NextLayer) -> None:

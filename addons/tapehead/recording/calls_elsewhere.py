@@ -17,28 +17,26 @@ class CallsElsewhere:
     """Counts, by host, of the tracking calls that are not recorded.
 
     Attributes:
-        requests: the number of requests that came by.
+        calls: the number of calls that are recorded or answered, without preflights.
+        requests: the number of other requests that came by.
+        connections: the number of connections over which all of them came.
     """
 
     def __init__(self) -> None:
-        self.requests = 0
+        self.calls = self.requests = self.connections = 0
         self._similar: Counter[str] = Counter()
         self._tunnels: Counter[str] = Counter()
         self._near: Counter[str] = Counter()
         self._others: dict[OtherProtocol, Counter[str]] = {protocol: Counter() for protocol in OtherProtocol}
 
-    def add(self, method: str, target: str, host: str, port: int) -> None:
-        """Count a request to another host, and what it is if it resembles a call."""
+    def add(self, method: str, target: str, host: str, port: int, *, is_endpoint: bool = False) -> None:
+        """Count a request to another host, or one to the endpoint that is no call; and what it resembles."""
         self.requests += 1
-        if find_call(method, target):
+        if not is_endpoint and find_call(method, target):
             _count(self._similar, name_of_host(host, port))
         elif protocol := protocol_of_request(host, target):
             _count(self._others[protocol], name_of_host(host, port))
-
-    def add_to_endpoint(self, method: str, target: str) -> None:
-        """Count a request to the endpoint that is no call, and which call it was meant to be."""
-        self.requests += 1
-        if hint := near_path_hint(method, target):
+        elif is_endpoint and (hint := near_path_hint(method, target)):
             _count(self._near, hint)
 
     def add_tunnel(self, host: str, port: int) -> None:
@@ -77,32 +75,61 @@ class CallsElsewhere:
 
     @property
     def has_any(self) -> bool:
-        """True if anything came by."""
+        """True if a request or a tunnel came by; a connection alone may be somebody who looks at what listens."""
         return bool(self.requests or self._tunnels)
 
     def lines_on_more(self) -> list[str]:
-        """Return lines on the calls that came by a proxy beside those that it recorded."""
+        """Return lines on the calls that came by a proxy beside those that it recorded or answered."""
         similar = ", ".join(self.similar_hosts)
-        lines = [f"calls to {similar} were not recorded; {ENDPOINT_HINT}"] if similar else []
-        return [*lines, *self.other_protocol_lines()]
+        lines = [f"calls to {similar} are not recorded; {_endpoint_hint(self._similar)}"] if similar else []
+        return [*lines, *self.other_protocol_lines(), *self.near_lines()]
 
-    def lines_on_nothing(self) -> list[str]:
-        """Return lines on what came by a proxy that recorded nothing."""
-        lines = self.lines_on_more()
-        if self._tunnels:
-            hints = {protocol.value: name for name in self._tunnels if (protocol := protocol_of_host(name))}
-            hint = "".join(f"; {name} is the host of {protocol}" for protocol, name in hints.items())
-            count = count_of(self._tunnels.total(), "TLS connection")
-            names = ", ".join(_names(self._tunnels))
-            lines.append(f"{count} passed through without interception, to {names}{hint}; {ENDPOINT_HINT}")
-        if not lines and self.requests:
-            lines.append(f"{count_of(self.requests, 'request')} arrived, but no Media Collection call")
-        return lines or ["no request arrived; check that the player sends its calls to this proxy"]
+    def lines_on_nothing(self, setting: str, when: str = "") -> list[str]:
+        """Return lines on what came by where no call came.
+
+        Args:
+            setting: what to set in the player, as an imperative.
+            when: since when or until when, with a space before it.
+        """
+        return [
+            f"no Media Collection call came{when}, {self._arrivals()}; {setting}",
+            *self.lines_on_more(),
+            *self._tunnel_lines(),
+        ]
+
+    def _arrivals(self) -> str:
+        counts = [(self.requests, "other request"), (self._tunnels.total(), "TLS connection")]
+        if came := [count_of(count, noun) for count, noun in counts if count]:
+            return f"only {' and '.join(came)}"
+        return (
+            f"only {count_of(self.connections, 'connection')} without a request"
+            if self.connections
+            else "and nothing else"
+        )
+
+    def _tunnel_lines(self) -> list[str]:
+        if not self._tunnels:
+            return []
+        hints = {protocol.value: name for name in self._tunnels if (protocol := protocol_of_host(name))}
+        hint = "".join(f"; {name} is the host of {protocol}" for protocol, name in hints.items())
+        count, names = count_of(self._tunnels.total(), "TLS connection"), ", ".join(_names(self._tunnels))
+        return [f"{count} passed through without interception, to {names}{hint}; {_endpoint_hint(self._tunnels)}"]
 
 
 def name_of_host(host: str, port: int) -> str:
     """Return a host in messages, with its port where that is not the usual one."""
-    return host if port in (80, 443) else f"{host}:{port}"
+    if port in (80, 443):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _endpoint_hint(hosts: Counter[str]) -> str:
+    """Return how to name the endpoint, if it is one of some hosts."""
+    return (
+        f"pass --endpoint {escape_controls(next(iter(hosts)))} if that is the endpoint"
+        if len(hosts) == 1
+        else ENDPOINT_HINT
+    )
 
 
 def _count(counter: Counter[str], name: str) -> None:

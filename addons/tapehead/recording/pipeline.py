@@ -100,6 +100,15 @@ class ExchangePipeline:
             self._record_failure("checking a call", error, exchange)
             return []
 
+    def exchanges_summary(self, count: int) -> str:
+        """Return the number of exchanges that were stored, and of their sessions, in words."""
+        exchanges = count_of(count, "exchange")
+        return (
+            f"{exchanges} of {count_of(self.session_count, 'session')}"
+            if self.session_count
+            else f"{exchanges} without a session"
+        )
+
     def findings_summary(self) -> str:
         """Return the number of findings of each severity, in words."""
         found = ((severity, self.findings[severity]) for severity in Severity)

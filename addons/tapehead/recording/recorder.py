@@ -65,12 +65,7 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Store what waits; no more calls come."""
-        self.writer.close()
-
-    def discard(self) -> None:
-        """Close the recording of a run that did not begin, and remove the file if it is empty."""
-        self._file.discard_if_empty()
+        """Store what waits, and remove the file if that is nothing; no more calls come."""
         self.writer.close()
 
     @property
@@ -80,13 +75,13 @@ class Recorder:
 
     def summary(self) -> str:
         """Return what was recorded, in one line."""
-        writer, pipeline = self.writer, self.pipeline
-        stored = f"{count_of(writer.written, 'exchange')} of {count_of(pipeline.session_count, 'session')}"
-        if not writer.written:
-            stored = "no exchange"
-        summary = f"recorded {stored} in {self._file.path}"
+        writer, pipeline, path = self.writer, self.pipeline, self._file.path
         if writer.written:
-            summary += f": {pipeline.findings_summary()}"
+            stored = pipeline.exchanges_summary(writer.written)
+            summary = f"recorded {stored} in {path}: {pipeline.findings_summary()}"
+        else:
+            place = f"; removed the empty file {path}" if self._file.is_discarded else f" in {path}"
+            summary = f"recorded no exchange{place}"
         if writer.lost:
             summary += f"; {count_of(writer.lost, 'exchange')} LOST"
         if writer.unconfirmed:

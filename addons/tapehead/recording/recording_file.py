@@ -137,6 +137,7 @@ class RecordingFile:
         self._refused = False
         try:
             self._created = create_folder(path.parent, parents=parents)
+            self._is_new = not path.exists()
             self._file = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._lock_and_check(append=append, overwrite=overwrite)
         except IsADirectoryError as error:
@@ -255,12 +256,19 @@ class RecordingFile:
         """True if no path leads to this file any longer."""
         return os.fstat(self._file).st_nlink == 0
 
-    def discard_if_empty(self) -> None:
-        """Remove the file if it is empty, and the directory if it was created for it."""
-        if not os.fstat(self._file).st_size:
-            self.path.unlink(missing_ok=True)
+    def discard_if_empty(self) -> bool:
+        """Remove the file if it is empty and was not there before, and the directory if it was created for it.
+
+        Returns:
+            Whether it was removed.
+        """
+        if self.appended or os.fstat(self._file).st_size or not self._is_new or self.is_moved:
+            return False
+        with contextlib.suppress(OSError):  # the directory may have got other files
+            self.path.unlink()
             if self._created:
                 self._created.rmdir()
+        return not self.path.exists()
 
     def close(self) -> None:
         """End an unfinished frame, have the disk confirm it, and close the file; appending is over.

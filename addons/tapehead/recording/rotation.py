@@ -35,12 +35,14 @@ class RotatingFile:
         path: the path of the file being written.
         removed: the number of exchanges in files that were removed, or in parts that were cut off.
         is_cut: whether another program cut a file short.
+        is_discarded: whether the file was removed at the end, because nothing came into it.
     """
 
     def __init__(self, file: RecordingFile, rotation: Rotation, warn: Callable[[str], None]) -> None:
         self.path = file.path
         self.removed = 0
         self.is_cut = False
+        self.is_discarded = False
         self._file: RecordingFile | None = file
         file.on_cut = self._count_cut
         self._rotation = rotation
@@ -117,14 +119,11 @@ class RotatingFile:
         """Return a new descriptor of the file, which the caller closes; None while there is no file."""
         return self._file.handle() if self._file else None
 
-    def discard_if_empty(self) -> None:
-        """Remove the file if it is empty."""
-        if self._file:
-            self._file.discard_if_empty()
-
     def close(self) -> None:
-        """Close the file; appending is over."""
+        """Close the file, and remove it if nothing came into it; appending is over."""
         if self._file:
+            with contextlib.suppress(OSError):  # it is left where it is
+                self.is_discarded = self._file.discard_if_empty()
             self._close_file(self._file)
 
 

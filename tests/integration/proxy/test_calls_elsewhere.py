@@ -1,7 +1,8 @@
-"""Calls that a recording proxy does not record are named at its end: other hosts, other protocols, closed tunnels."""
+"""Calls that a recording proxy does not record are named: other hosts and protocols, closed tunnels; or silence."""
 
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import httpx
@@ -33,11 +34,13 @@ def test_a_call_to_a_host_that_nobody_named_is_told(tmp_path: Path) -> None:
         assert proxy.stop() == 1
 
     host = server.url.removeprefix("http://")
-    hint = "pass --endpoint HOST for those that are the endpoint"
     assert sorted(words(proxy)) == [
-        f"recorded no exchange in {out}",
-        f"tapehead: calls to {host} (1) were not recorded; {hint}",
+        f"recorded no exchange; removed the empty file {out}",
+        f"tapehead: calls to {host} (1) are not recorded; pass --endpoint {host} if that is the endpoint",
+        "tapehead: no Media Collection call came, only 1 other request; "
+        f"set the player's HTTP proxy to 127.0.0.1:{proxy.port}",
     ]
+    assert not out.exists()
 
 
 def test_heartbeats_at_the_endpoint_are_told(tmp_path: Path) -> None:
@@ -46,7 +49,8 @@ def test_heartbeats_at_the_endpoint_are_told(tmp_path: Path) -> None:
             player.get(f"{proxy.url}/?s:event:type=start&l:event:playhead=0")
         assert proxy.stop() == 1
 
-    (line,) = (line for line in words(proxy) if line.startswith("tapehead: "))
+    (nothing, line) = (line for line in words(proxy) if line.startswith("tapehead: "))
+    assert nothing.endswith(f"only 1 other request; set the player's endpoint to {proxy.url}")
     assert line.startswith("tapehead: heartbeats of an older media SDK were seen (127.0.0.1")
     assert line.endswith("which tapehead does not read: the player has to send Media Collection calls")
 
@@ -71,18 +75,23 @@ def test_tunnels_that_were_not_opened_are_told(tmp_path: Path, authority: trustm
         assert proxy.stop() == 1
 
     port = there.server.port
-    (line,) = (line for line in words(proxy) if line.startswith("tapehead: "))
+    (nothing, line) = (line for line in words(proxy) if line.startswith("tapehead: "))
+    assert "no Media Collection call came, only 3 TLS connections; " in nothing
     assert line == (
         f"tapehead: 3 TLS connections passed through without interception, to www.bank.example:{port} (2), "
         f"company.omtrdc.net:{port} (1); pass --endpoint HOST for those that are the endpoint"
     )
 
 
-def test_where_nothing_came_by_that_is_said(tmp_path: Path) -> None:
-    with running("record", "--mode", "regular", "--out", tmp_path / "a.jsonl") as proxy:
-        assert proxy.stop() == 0
+@pytest.mark.parametrize("options", [(), ("--strict",)])
+def test_where_nothing_came_by_that_is_said(tmp_path: Path, options: tuple[str, ...]) -> None:
+    out = tmp_path / "new" / "a.jsonl"
+    with running("record", "--mode", "regular", "--out", out, *options) as proxy:
+        assert proxy.stop() == len(options)
 
-    assert "tapehead: no request arrived; check that the player sends its calls to this proxy" in words(proxy)
+    line = "tapehead: no Media Collection call came, and nothing else; set the player's HTTP proxy to 127.0.0.1:"
+    assert f"{line}{proxy.port}" in words(proxy)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_requests_alone_are_told(tmp_path: Path) -> None:
@@ -91,7 +100,73 @@ def test_other_requests_alone_are_told(tmp_path: Path) -> None:
             player.get(f"{server.url}/video.ts")
         assert proxy.stop() == 1
 
-    assert "tapehead: 1 request arrived, but no Media Collection call" in words(proxy)
+    assert any(
+        line.startswith("tapehead: no Media Collection call came, only 1 other request;") for line in words(proxy)
+    )
+
+
+def test_requests_that_are_almost_calls_are_told_at_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as server, running("record", "--to", server.url, "--out", out, "--quiet") as proxy:
+        httpx.post(f"{proxy.url}/api/v1/session", json=start())
+        assert proxy.stop() == 1
+
+    hint = "not a Media Collection call; did you mean /api/v1/sessions?"
+    assert f"tapehead: 1 request to the endpoint left out: {hint}" in words(proxy)
+
+
+def test_a_player_that_does_not_get_in_is_told_from_none(tmp_path: Path) -> None:
+    options = ("--mode", "regular", "--proxyauth", "jane:secret", "--out", tmp_path / "a.jsonl")
+    with upstream() as server, running("record", *options) as proxy:
+        with httpx.Client(proxy=proxy.url) as player:
+            assert player.post(f"{server.url}/api/v1/sessions", json=start()).status_code == 407
+        assert proxy.stop() == 0
+
+    assert any("came, only 1 connection without a request; set the player" in line for line in words(proxy))
+
+
+def test_preflights_alone_are_no_calls(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
+        httpx.options(f"{proxy.url}/api/v1/sessions")
+        assert proxy.stop() == 0
+
+    assert any(f"recorded 1 exchange without a session in {out}: " in line for line in words(proxy))
+    assert any("tapehead: no Media Collection call came, only 1 connection" in line for line in words(proxy))
+
+
+SOON = "import tapehead.cli.missing_calls as calls; calls.SILENCE_SECONDS = 0.5"
+
+
+def test_silence_is_told_while_it_lasts(tmp_path: Path) -> None:
+    options = ("--mode", "regular", "--out", tmp_path / "a.jsonl")
+    with upstream() as server, running("record", *options, broken=SOON) as proxy:
+        with httpx.Client(proxy=proxy.url) as player:
+            player.post(f"{server.url}/api/v1/sessions", json=start())
+        proxy.wait_for(
+            lambda line: line.startswith("no Media Collection call came in 0.5 seconds, only 1 other request")
+        )
+        proxy.wait_for(lambda line: line.startswith("calls to 127.0.0.1:"))
+
+
+def test_silence_is_not_told_once_a_call_came(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as server, running("record", "--to", server.url, "--out", out, broken=SOON) as proxy:
+        httpx.post(f"{proxy.url}/api/v1/sessions", json=start())
+        time.sleep(1)
+        assert proxy.stop() == 0
+
+    assert not [line for line in proxy.lines if "no Media Collection call" in line]
+
+
+def test_an_empty_file_that_was_there_before_stays(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    out.touch()
+    with running("record", "--mode", "regular", "--out", out) as proxy:
+        assert proxy.stop() == 0
+
+    assert f"recorded no exchange in {out}" in words(proxy)
+    assert out.read_bytes() == b""
 
 
 def test_a_device_gets_the_certificate_from_the_proxy(tmp_path: Path, authority: trustme.CA) -> None:
@@ -172,5 +247,5 @@ def test_hosts_that_are_remembered_are_bounded(is_tunnel: bool) -> None:
         else:
             elsewhere.add("POST", SESSIONS_PATH, f"h{number}.example", 443)
 
-    (line,) = elsewhere.lines_on_nothing()
+    line = elsewhere.lines_on_nothing("")[-1]
     assert f"h4.example (1), {MOST_HOSTS - 5} more" in line

@@ -43,6 +43,7 @@ RECORDING_HOOKS = {
     ("addons", "RecorderAddon", "error"): 0,
     ("addons", "RecorderAddon", "done"): 0,
     ("hosts", "TlsPassthrough", "tls_clienthello"): 0,
+    ("elsewhere_addon", "ElsewhereAddon", "client_connected"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "requestheaders"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "next_layer"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "tls_clienthello"): 0,
@@ -113,7 +114,8 @@ def test_a_bug_in_recording_leaves_the_traffic_as_it_is(
             assert_goes_on(player, plain, secured)
         assert proxy.stop() == 1
 
-    assert len(out.read_bytes().splitlines()) == 3 - RECORDING_HOOKS[hook]
+    stored = out.read_bytes().splitlines() if out.exists() else []
+    assert len(stored) == 3 - RECORDING_HOOKS[hook]
     assert_told_once(proxy, f"{owner}.{name}")
     (summary,) = (line for line in proxy.lines if line.startswith("recorded "))
     assert "internal error" in summary

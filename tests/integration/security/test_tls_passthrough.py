@@ -289,7 +289,7 @@ def test_other_plain_requests_pass_unrecorded(tmp_path: Path) -> None:
         proxy.stop()
 
     assert len(other.received) == 1
-    assert out.read_bytes() == b""
+    assert not out.exists()
 
 
 def test_a_tunnel_whose_server_speaks_first_works(tmp_path: Path) -> None:
