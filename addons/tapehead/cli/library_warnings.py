@@ -4,6 +4,9 @@ import logging
 
 from tapehead.cli.messages import warn
 
+# `CertificateCheck` says it once, and what to do; mitmproxy with each connection.
+_TOLD_ELSEWHERE = "Client TLS handshake failed. The client "
+
 
 class _LineHandler(logging.Handler):
     def __init__(self) -> None:
@@ -12,7 +15,10 @@ class _LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record; with its traceback, if it is one of tapehead's own."""
-        warn(self.format(record) if record.name.startswith("tapehead") else record.getMessage())
+        if record.name.startswith("tapehead"):
+            warn(self.format(record))
+        elif not (message := record.getMessage()).startswith(_TOLD_ELSEWHERE):
+            warn(message)
 
 
 def log_to_stderr() -> None:

@@ -1,7 +1,7 @@
 """The command `record`: the recorder's addons in a lean mitmproxy, a recording, and the screen."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
@@ -14,6 +14,7 @@ from tapehead.proxy.elsewhere_addon import ElsewhereAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.proxy.untrusted_certificate import CertificateCheck
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.pipeline import OnStored
 from tapehead.recording.recorder import Recorder, source_of_run
@@ -66,12 +67,7 @@ async def run_recorder(
             screen.show(f"recording into {store.out}")
 
         try:
-            addons = [
-                select,
-                record,
-                LocationCheck(hosts, screen.show, internal_errors),
-                ElsewhereAddon(elsewhere, hosts, internal_errors),
-            ]
+            addons = [select, record, *observing_addons(proxy, hosts, elsewhere, screen, internal_errors)]
             await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
         except StartupError:
             recorder.close()
@@ -84,3 +80,12 @@ async def run_recorder(
     for line in missing.lines():
         warn(line)
     return int(not elsewhere.calls and (strict or elsewhere.has_any))
+
+
+def observing_addons(
+    proxy: ProxySettings, hosts: Hosts, elsewhere: CallsElsewhere, screen: Screen, internal_errors: InternalErrors
+) -> Iterator[object]:
+    """Yield the addons that tell why calls do not come."""
+    yield LocationCheck(hosts, screen.show, internal_errors)
+    yield CertificateCheck(elsewhere, screen.show, internal_errors, has_page=not proxy.is_reverse())
+    yield ElsewhereAddon(elsewhere, hosts, internal_errors)

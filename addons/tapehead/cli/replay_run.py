@@ -3,17 +3,22 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tapehead.answers import Observer
-from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, publish
+from tapehead.cli.missing_calls import MissingCalls
+from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunResult, publish
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
 from tapehead.proxy.called_host import LocationCheck
+from tapehead.proxy.elsewhere_addon import ElsewhereAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.proxy.untrusted_certificate import CertificateCheck
+from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.recorder import Recorder, source_of_run
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.replay.on_miss import OnMiss
@@ -53,6 +58,7 @@ def run_replay(
     errors = run.internal_errors
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
+    missing = MissingCalls(proxy.modes, elsewhere := CallsElsewhere())
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
     with live_page(display.live, "replay", errors, engine.redact_keys) as page:
         if page:
@@ -63,13 +69,15 @@ def run_replay(
         select = CallSelector(hosts, prefix, stream=False, internal_errors=errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+            missing.start(addresses, screen.show)
             if guard:
                 guard.enable()
             if record:
                 record.source = source_of_run("replay", addresses, time.time())
             announce(screen.show, addresses, [*notes, *link_lines(page)])
 
-        addons: list[object] = [select, replay]
+        addons: list[object] = [select, replay, ElsewhereAddon(elsewhere, hosts, errors)]
+        addons.append(CertificateCheck(elsewhere, screen.show, errors))
         if record:
             addons += [record, LocationCheck(hosts, screen.show, errors)]
         try:
@@ -77,8 +85,22 @@ def run_replay(
         finally:
             if recorder:
                 recorder.close()
+    notices = missing.lines()
+    return conclude(run.result(run.counts(guard), unmatched.count), recorder, screen, engine.summary, notices, warn)
+
+
+def conclude(
+    result: RunResult,
+    recorder: Recorder | None,
+    screen: Screen,
+    path: Path | None,
+    notices: Sequence[str],
+    warn: Callable[[str], None],
+) -> int:
+    """Show the result, write it as JSON if it has a path, print the notices, and return the exit code."""
     if recorder:
         screen.show(recorder.summary())
-    result = run.result(run.counts(guard), unmatched.count)
-    publish(result, screen, engine.summary)
+    publish(result, screen, path)
+    for line in notices:
+        warn(line)
     return int(result.has_failed or not (recorder is None or recorder.is_whole))

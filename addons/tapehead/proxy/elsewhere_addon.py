@@ -1,6 +1,7 @@
 """Tracking calls that a recording proxy sees and does not record, counted while they pass."""
 
 from contextlib import suppress
+from http import HTTPStatus
 
 from mitmproxy import connection, http, tls
 from mitmproxy.proxy import context, layer, layers
@@ -45,6 +46,12 @@ class ElsewhereAddon:
             self._elsewhere.add(
                 request.method, request.path, request.pretty_host, request.port, is_endpoint=is_endpoint
             )
+
+    @contained
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Count a tunnel that is refused."""
+        if flow.response and flow.response.status_code >= HTTPStatus.BAD_REQUEST:
+            self._elsewhere.add_tunnel(flow.request.host, flow.request.port)
 
     @contained
     def next_layer(self, choice: layer.NextLayer) -> None:

@@ -27,6 +27,7 @@ class CallsElsewhere:
         self._similar: Counter[str] = Counter()
         self._tunnels: Counter[str] = Counter()
         self._near: Counter[str] = Counter()
+        self._untrusted: dict[str, str] = {}
         self._others: dict[OtherProtocol, Counter[str]] = {protocol: Counter() for protocol in OtherProtocol}
 
     def add(self, method: str, target: str, host: str, port: int, *, is_endpoint: bool = False) -> None:
@@ -42,6 +43,13 @@ class CallsElsewhere:
     def add_tunnel(self, host: str, port: int) -> None:
         """Count a tunnel that was not opened."""
         _count(self._tunnels, name_of_host(host, port))
+
+    def add_untrusted(self, host: str, line: str) -> bool:
+        """Note a host whose certificate a player refused, with a line about it; return whether it is the first time."""
+        if host in self._untrusted or len(self._untrusted) >= MOST_NAMED:
+            return False
+        self._untrusted[host] = line
+        return True
 
     def add_all(self, other: "CallsElsewhere") -> None:
         """Add the counts of other requests."""
@@ -81,8 +89,8 @@ class CallsElsewhere:
     def lines_on_more(self) -> list[str]:
         """Return lines on the calls that came by a proxy beside those that it recorded or answered."""
         similar = ", ".join(self.similar_hosts)
-        lines = [f"calls to {similar} are not recorded; {_endpoint_hint(self._similar)}"] if similar else []
-        return [*lines, *self.other_protocol_lines(), *self.near_lines()]
+        lines = [f"calls to {similar} are left out; {_endpoint_hint(self._similar)}"] if similar else []
+        return [*self._untrusted.values(), *lines, *self.other_protocol_lines(), *self.near_lines()]
 
     def lines_on_nothing(self, setting: str, when: str = "") -> list[str]:
         """Return lines on what came by where no call came.
@@ -113,7 +121,7 @@ class CallsElsewhere:
         hints = {protocol.value: name for name in self._tunnels if (protocol := protocol_of_host(name))}
         hint = "".join(f"; {name} is the host of {protocol}" for protocol, name in hints.items())
         count, names = count_of(self._tunnels.total(), "TLS connection"), ", ".join(_names(self._tunnels))
-        return [f"{count} passed through without interception, to {names}{hint}; {_endpoint_hint(self._tunnels)}"]
+        return [f"{count} to {names} not intercepted{hint}; {_endpoint_hint(self._tunnels)}"]
 
 
 def name_of_host(host: str, port: int) -> str:

@@ -11,9 +11,10 @@ import trustme
 
 from support.captured_traffic import read
 from support.certificates import proxy_options
-from support.exchanges import event, start
+from support.exchanges import event, session, start
 from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, running
+from support.resend import write
 from support.tunnels import ask, at_home, connect, origin, trust_both
 from support.upstream_server import upstream
 from tapehead.protocol.routes import SESSIONS_PATH
@@ -36,7 +37,7 @@ def test_a_call_to_a_host_that_nobody_named_is_told(tmp_path: Path) -> None:
     host = server.url.removeprefix("http://")
     assert sorted(words(proxy)) == [
         f"recorded no exchange; removed the empty file {out}",
-        f"tapehead: calls to {host} (1) are not recorded; pass --endpoint {host} if that is the endpoint",
+        f"tapehead: calls to {host} (1) are left out; pass --endpoint {host} if that is the endpoint",
         "tapehead: no Media Collection call came, only 1 other request; "
         f"set the player's HTTP proxy to 127.0.0.1:{proxy.port}",
     ]
@@ -78,8 +79,8 @@ def test_tunnels_that_were_not_opened_are_told(tmp_path: Path, authority: trustm
     (nothing, line) = (line for line in words(proxy) if line.startswith("tapehead: "))
     assert "no Media Collection call came, only 3 TLS connections; " in nothing
     assert line == (
-        f"tapehead: 3 TLS connections passed through without interception, to www.bank.example:{port} (2), "
-        f"company.omtrdc.net:{port} (1); pass --endpoint HOST for those that are the endpoint"
+        f"tapehead: 3 TLS connections to www.bank.example:{port} (2), company.omtrdc.net:{port} (1) not intercepted; "
+        f"pass --endpoint HOST for those that are the endpoint"
     )
 
 
@@ -167,6 +168,25 @@ def test_an_empty_file_that_was_there_before_stays(tmp_path: Path) -> None:
 
     assert f"recorded no exchange in {out}" in words(proxy)
     assert out.read_bytes() == b""
+
+
+def test_a_replay_without_a_call_says_what_came(tmp_path: Path) -> None:
+    recording = write(tmp_path / "a.jsonl", session("s1", [(0, 0, "play", {})]))
+    with running("replay", recording, "--mode", "regular") as proxy:
+        with httpx.Client(proxy=proxy.url) as player:
+            player.post("http://company.hb.example/api/v1/sessions", json=start())
+            with pytest.raises(httpx.ProxyError):
+                player.get("https://edge.adobedc.net/ee/va/v1/ping")
+        assert proxy.stop() == 0
+
+    assert [line for line in proxy.lines if line.startswith("tapehead: ")] == [
+        "tapehead: no Media Collection call came, only 1 other request and 1 TLS connection; "
+        f"set the player's HTTP proxy to 127.0.0.1:{proxy.port}",
+        "tapehead: calls to company.hb.example (1) are left out; "
+        "pass --endpoint company.hb.example if that is the endpoint",
+        "tapehead: 1 TLS connection to edge.adobedc.net (1) not intercepted; edge.adobedc.net is the host of "
+        "calls of the Media Edge API; pass --endpoint edge.adobedc.net if that is the endpoint",
+    ]
 
 
 def test_a_device_gets_the_certificate_from_the_proxy(tmp_path: Path, authority: trustme.CA) -> None:

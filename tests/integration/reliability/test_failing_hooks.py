@@ -19,7 +19,7 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, running
 from support.tunnels import trust_both
 from support.upstream_server import Upstream, free_port, upstream
-from tapehead.proxy import access_addons, addons, elsewhere_addon, hosts, login, script
+from tapehead.proxy import access_addons, addons, elsewhere_addon, hosts, login, script, untrusted_certificate
 
 EVENTS = "/api/v1/sessions/abc/events"
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
@@ -44,9 +44,11 @@ RECORDING_HOOKS = {
     ("addons", "RecorderAddon", "done"): 0,
     ("hosts", "TlsPassthrough", "tls_clienthello"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "client_connected"): 0,
+    ("elsewhere_addon", "ElsewhereAddon", "http_connect"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "requestheaders"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "next_layer"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "tls_clienthello"): 0,
+    ("untrusted_certificate", "CertificateCheck", "tls_failed_client"): 0,
 }
 REPLAY_HOOKS = [
     ("addons", "ReplayAddon", "request"),
@@ -69,7 +71,7 @@ GUARDS = [
 
 def _hooks() -> Iterator[tuple[str, str, str]]:
     """Every hook of every addon of ours."""
-    for module in (addons, elsewhere_addon, access_addons, hosts, login, script):
+    for module in (addons, elsewhere_addon, untrusted_certificate, access_addons, hosts, login, script):
         owners = (each for each in vars(module).values() if getattr(each, "__module__", "") == module.__name__)
         for owner in owners:
             for hook in (set(vars(owner)) & set(all_hooks)) - SETTING_UP if isinstance(owner, type) else ():
@@ -112,6 +114,8 @@ def test_a_bug_in_recording_leaves_the_traffic_as_it_is(
     with upstream() as plain, upstream(tls) as secured, running("record", *options, broken=broken) as proxy:
         with player_of(proxy, trust_both(tmp_path, authority)) as player:
             assert_goes_on(player, plain, secured)
+        with httpx.Client(proxy=proxy.url) as distrustful, pytest.raises(httpx.ConnectError):
+            distrustful.get(secured.url)
         assert proxy.stop() == 1
 
     stored = out.read_bytes().splitlines() if out.exists() else []
