@@ -17,9 +17,12 @@ from tapehead.recording.paths import STDIN, compressed, find_inputs, new_recordi
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation, parse_size
 from tapehead.replay.on_miss import OnMiss
 
-# A host in visible ASCII, in brackets where it is an IPv6 address; an empty one would mean every interface.
-_ADDRESS = re.compile(r"(?:(?P<host>[!-Z^-~]+)|\[(?P<bracketed>[!-Z^-~]+)\]):(?P<port>[0-9]{1,5})")
+# A port, behind a host in visible ASCII if there is one, which is in brackets where it is an IPv6 address.
+_ADDRESS = re.compile(r"(?:(?:(?P<host>[!-Z^-~]+)|\[(?P<bracketed>[!-Z^-~]+)\])?:)?(?P<port>[0-9]{1,5})")
+# What ends a URL of the API.
+_API = re.compile(rf"{API_PATH}(?:/(?:sessions|downloaded|schemas)(?:/.*)?)?$")
 
+LOOPBACK = "127.0.0.1"
 _EXAMPLE_URL = f"https://company.{ENDPOINT_DOMAIN}"
 # mitmproxy splits a login at its colon, and takes no second one.
 _LOGIN = re.compile(f"{ANY_LOGIN}|@.+|[^:]+:[^:]+", re.DOTALL)
@@ -33,7 +36,7 @@ class Target(NamedTuple):
 
 
 def parse_target(url: str, option: str = "--to") -> Target:
-    """Return the target that `--to URL` names, or another option.
+    """Return the target that `--to URL` names, or another option; the URL may be that of a call.
 
     Raises:
         UsageError: it is not an http or https URL.
@@ -43,23 +46,27 @@ def parse_target(url: str, option: str = "--to") -> Target:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+    path = parts.path.rstrip("/")
+    prefix = _API.sub("", path)
+    has_rest = bool(parts.query or parts.fragment) and prefix == path
+    if parts.scheme not in ("http", "https") or not parts.hostname or has_rest or parts.username:
         raise UsageError(f"invalid {option} '{url}': expected an http or https URL, such as {_EXAMPLE_URL}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    prefix = parts.path.rstrip("/").removesuffix(API_PATH)
     return Target(f"reverse:{parts.scheme}://{host}{f':{port}' if port else ''}", prefix)
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
-    """Return the host and port of `--listen HOST:PORT`; brackets stand around an IPv6 address.
+    """Return the host and port of `--listen HOST:PORT`; without a host, loopback, and never every interface.
+
+    Brackets stand around an IPv6 address.
 
     Raises:
         UsageError: it is malformed.
     """
     match = _ADDRESS.fullmatch(listen)
     if not match or int(match["port"]) > 65535:
-        raise UsageError(f"invalid --listen '{listen}': expected HOST:PORT, such as 127.0.0.1:8080")
-    return match["host"] or match["bracketed"], int(match["port"])
+        raise UsageError(f"invalid --listen '{listen}': expected HOST:PORT or PORT, such as 127.0.0.1:8080")
+    return match["host"] or match["bracketed"] or LOOPBACK, int(match["port"])
 
 
 def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[str]:
@@ -69,7 +76,9 @@ def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[s
         UsageError: neither or both were given.
     """
     if mode and target:
-        raise UsageError("--to and --mode exclude each other; pass one of them")
+        raise UsageError(
+            "--to and --mode exclude each other: --to URL is a reverse proxy; in other modes, --endpoint HOST names it"
+        )
     if not mode and not target:
         raise UsageError("missing endpoint: pass --to URL (reverse proxy) or --mode regular (forward proxy)")
     return mode or [target.mode if target else ""]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tapehead.errors import UsageError
-from tapehead.protocol.hosts import is_host
+from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.recording.recorder_settings import Sync
 from tapehead.replay.on_miss import OnMiss
@@ -31,17 +31,19 @@ Recordings = Annotated[
 ]
 
 
-def _check_hosts(parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
-    """Return hosts as they are, unless one of them is something else, such as a URL, which no host would match.
+def _parse_hosts(parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+    """Return the hosts that texts name.
 
     Raises:
-        UsageError: it is.
+        UsageError: one names none.
     """
-    for host in value or ():
-        if not is_host(host):
-            option = f"--{parameter.name}"
-            raise UsageError(f"invalid {option} '{host}': expected HOST or HOST:PORT, such as collection.example.com")
-    return value
+    hosts = []
+    for text in value or ():
+        try:
+            hosts.append(parse_host(text))
+        except ValueError as error:
+            raise UsageError(f"invalid --{parameter.name} '{text}': {error}") from error
+    return hosts or None
 
 
 # `command.CommandWithSettings` reads it.
@@ -72,8 +74,8 @@ Endpoints = Annotated[
     typer.Option(
         "--endpoint",
         metavar="HOST",
-        callback=_check_hosts,
-        help=f"Another host of the endpoint, besides *.{ENDPOINT_DOMAIN}; repeatable.",
+        callback=_parse_hosts,
+        help=f"Another host or *.DOMAIN of the endpoint, besides *.{ENDPOINT_DOMAIN}; repeatable.",
     ),
 ]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
@@ -82,7 +84,7 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the en
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 Listen = Annotated[
-    str, typer.Option("--listen", metavar="HOST:PORT", help="Address to listen on; port 0 picks a free one.")
+    str, typer.Option("--listen", metavar="HOST:PORT", help="Address or port to listen on; port 0 picks a free one.")
 ]
 Login = Annotated[
     str | None,
@@ -171,7 +173,7 @@ Allow = Annotated[
     typer.Option(
         "--allow",
         metavar="HOST",
-        callback=_check_hosts,
+        callback=_parse_hosts,
         help="Let other requests to this host pass to the network; repeatable.",
     ),
 ]

@@ -39,7 +39,7 @@ class OfflineGuard:
     """Refuse and count connections and look-ups, from `enable` on.
 
     Args:
-        allow: hosts that may be reached, each with or without a port.
+        allow: hosts that may be reached, or `*.` and a domain for all below it; each with or without a port.
 
     Attributes:
         attempts: the refused attempts.
@@ -49,6 +49,7 @@ class OfflineGuard:
         self.attempts = OfflineAttempts()
         # A look-up has the name alone.
         self._allow = frozenset(part.lower() for name in allow for part in (name, name.rpartition(":")[0]) if part)
+        self._domains = tuple(part.removeprefix("*") for part in self._allow if part.startswith("*."))
         self._is_enabled = False
 
     def enable(self) -> None:
@@ -63,9 +64,10 @@ class OfflineGuard:
         connects = event == "socket.connect"
         target = arguments[1] if connects else arguments[0]
         host = target[0] if isinstance(target, tuple) and target else target
-        named = host.lower() if isinstance(host, str) else host
+        named = host.lower() if isinstance(host, str) else ""
         # A connection to a host that is allowed by name shows its address alone: the look-up was checked.
-        if named in self._allow or (connects and (self._allow or not isinstance(target, tuple))):
+        is_allowed = named in self._allow or named.endswith(self._domains)
+        if is_allowed or (connects and (self._allow or not isinstance(target, tuple))):
             return
         self.attempts.count += 1
         if len(self.attempts.examples) < MOST_EXAMPLES:

@@ -10,11 +10,12 @@ class EndpointHosts:
     """The endpoint's hosts: Adobe's own, and those that the user names.
 
     Args:
-        named: additional host names, each with or without a port.
+        named: additional host names, or `*.` and a domain for all below it; each with or without a port.
     """
 
     def __init__(self, named: Iterable[str] = ()) -> None:
         self.named = frozenset(name.lower() for name in named)
+        self._domains = tuple(name.removeprefix("*") for name in self.named if name.startswith("*."))
 
     def has(self, host: str, port: int) -> bool:
         """Return whether `host` is the endpoint's."""
@@ -22,7 +23,8 @@ class EndpointHosts:
 
     def names(self, host: str, port: int) -> bool:
         """Return whether `host` is one of the additional names, alone or with `port`."""
-        return not self.named.isdisjoint({host.lower(), f"{host.lower()}:{port}"})
+        forms = host.lower(), f"{host.lower()}:{port}"
+        return not self.named.isdisjoint(forms) or any(form.endswith(self._domains) for form in forms)
 
 
 # A name, an IPv4 address or an IPv6 one, and perhaps a port.
@@ -31,9 +33,17 @@ _HOST = re.compile(
 )
 
 
-def is_host(text: str) -> bool:
-    """Return whether `text` is a host, with or without a port, rather than a URL or a pattern."""
-    return bool(_HOST.fullmatch(text))
+def parse_host(text: str) -> str:
+    """Return the host that a text names, with its port if it has one: a host, `*.` and a domain, or a URL of a host.
+
+    Raises:
+        ValueError: it names none, or `*.` and a top-level domain, which would be too many.
+    """
+    named = authority_of(text) if re.match("https?://", text, re.IGNORECASE) else text
+    domain = named.removeprefix("*.")
+    if not _HOST.fullmatch(domain) or (domain != named and "." not in domain):
+        raise ValueError("expected HOST, HOST:PORT, *.DOMAIN or a URL, such as collection.example.com")
+    return named
 
 
 def authority_of(url: str) -> str:

@@ -42,8 +42,9 @@ class Hosts(EndpointHosts):
         named = tuple(sorted({*self.named, *filter(None, map(reverse_target, proxy.modes))}))
         if proxy.is_reverse():
             return msgspec.structs.replace(proxy, endpoints=named)
-        exact = (f"^{re.escape(name)}{'' if ':' in name else _PORT}$" for name in named)
-        limits = (f"{ENDPOINT_HOST.pattern.removesuffix('$')}{_PORT}$", *exact)
+        patterns = (re.escape(name).replace(r"\*", ".+") for name in named)
+        more = (f"^{pattern}{'' if ':' in pattern else _PORT}$" for pattern in patterns)
+        limits = (f"{ENDPOINT_HOST.pattern.removesuffix('$')}{_PORT}$", *more)
         return msgspec.structs.replace(proxy, tls_hosts=limits, endpoints=named)
 
 

@@ -15,7 +15,7 @@ from mitmproxy.addonmanager import Loader
 from tapehead.auditor.recordings_audit import audit
 from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
-from tapehead.protocol.hosts import is_host
+from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
 from tapehead.proxy.called_host import name_upstream
@@ -68,6 +68,7 @@ class OptionsAddon:
         self._select = CallSelector(Hosts(), internal_errors=self.internal_errors)
         self._replayer: Replayer | None = None
         self._names: tuple[str, ...] = ()
+        self._endpoints: Sequence[str] = ()
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
@@ -109,12 +110,9 @@ class OptionsAddon:
         if ctx.options.tapehead_on_miss not in MISSES:
             value = ctx.options.tapehead_on_miss
             raise UsageError(f"tapehead_on_miss is {value}; expected one of {', '.join(MISSES)}")
-        if others := [host for host in ctx.options.tapehead_endpoint if not is_host(host)]:
-            raise UsageError(
-                f"tapehead_endpoint is '{others[0]}'; expected HOST or HOST:PORT, such as collection.example.com"
-            )
+        self._endpoints = parse_endpoints(ctx.options.tapehead_endpoint)
         self.internal_errors.add_identifying_keys(ctx.options.tapehead_redact_key)
-        self._select = CallSelector(Hosts(ctx.options.tapehead_endpoint), internal_errors=self.internal_errors)
+        self._select = CallSelector(Hosts(self._endpoints), internal_errors=self.internal_errors)
         self._set_record(updated)
         self._set_replay(updated)
 
@@ -164,7 +162,7 @@ class OptionsAddon:
             excerpts=ExcerptRedactor(redactor),
             warn=logger.warning,
         )
-        hosts = Hosts(ctx.options.tapehead_endpoint)
+        hosts = Hosts(self._endpoints)
         self._replay_addon = ReplayAddon(self._replayer, hosts, internal_errors=self.internal_errors)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here. Answers
         # name the host that the player called.
@@ -235,6 +233,18 @@ class OptionsAddon:
             for result in results
             for finding in result.findings
         ]
+
+
+def parse_endpoints(texts: Sequence[str]) -> list[str]:
+    """Return the hosts that tapehead_endpoint names.
+
+    Raises:
+        UsageError: a text names none.
+    """
+    try:
+        return [parse_host(text) for text in texts]
+    except ValueError as error:
+        raise UsageError(f"tapehead_endpoint is '{', '.join(texts)}'; {error}") from error
 
 
 def _warn(message: str) -> None:

@@ -19,8 +19,9 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import run_tapehead
 from tapehead.cli.app import run
 from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.hosts import is_host
+from tapehead.protocol.hosts import parse_host
 from tapehead.recording.paths import STDIN
+from tapehead.text import count_of
 
 RECORDINGS = RECORDINGS_FOLDER
 CALLS = session("s1", [(1, 0, "play", {}), (9, 8, "ping", {}), (12, 11, "sessionComplete", {})])
@@ -192,23 +193,41 @@ def test_other_hosts_count_where_they_are_named(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    "host", ["https://t.example/", "t.example/x", "*.example", "t.example:port", "me@t.example", ""]
+    "host", ["ftp://t.example/", "t.example/x", "*.example", "*", "t.example:port", "me@t.example", ""]
 )
 def test_what_is_no_host_is_refused(capsys: pytest.CaptureFixture[str], host: str) -> None:
     Path("a.har").write_bytes(har(entry("https://t.example/api/v1/sessions")))
 
     assert run(["import", "a.har", "--endpoint", host, "--out", "out.jsonl"]) == 2
-    expected = f"tapehead: invalid --endpoint '{host}': expected HOST or HOST:PORT, such as collection.example.com"
-    assert told(capsys) == ("", [expected])
+    forms = "HOST, HOST:PORT, *.DOMAIN or a URL, such as collection.example.com"
+    assert told(capsys) == ("", [f"tapehead: invalid --endpoint '{host}': expected {forms}"])
     assert run(["replay", "a.har", "--allow", host]) == 2
     assert f"invalid --allow '{host}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("named", "count"),
+    [
+        ("https://T.example/api/v1/sessions?a=b", 1),
+        ("http://t.example:8443/", 0),
+        ("*.t.example", 2),
+        ("*.u.t.example", 1),
+        ("*.t.example:443", 2),
+    ],
+)
+def test_an_endpoint_is_named_by_a_url_or_a_pattern(capsys: pytest.CaptureFixture[str], named: str, count: int) -> None:
+    hosts = ("t.example", "u.t.example", "v.u.t.example", "not-t.example")
+    Path("a.har").write_bytes(har(*(entry(f"https://{host}/api/v1/sessions") for host in hosts)))
+
+    assert run(["import", "a.har", "--endpoint", named, "--out", "out.jsonl"]) == (0 if count else 2)
+    assert (f"imported {count_of(count, 'exchange')} " in told(capsys)[0]) == bool(count)
 
 
 @pytest.mark.parametrize(
     "host", ["t.example", "T.example:8443", "127.0.0.1:80", "::1", "[::1]:443", "a_b", "düsseldorf.example"]
 )
 def test_names_and_addresses_are_hosts(host: str) -> None:
-    assert is_host(host)
+    assert parse_host(host) == host
 
 
 def test_bodies_that_are_missing_are_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,8 +35,8 @@ def tool(script: OptionsAddon) -> Iterator[taddons.context]:
         ({"tapehead_replay": ["/nowhere.jsonl"]}, "there is no file /nowhere.jsonl"),
         ({"tapehead_on_miss": "forward"}, "expected one of simulate, error"),
         (
-            {"tapehead_endpoint": ["a.example", "https://b.example"]},
-            "is 'https://b.example'; expected HOST or HOST:PORT",
+            {"tapehead_endpoint": ["a.example", "b.example/x"]},
+            "is 'a.example, b.example/x'; expected HOST, HOST:PORT",
         ),
         ({"tapehead_record": "/tmp/a.jsonl", "tapehead_replay": ["/tmp/a.jsonl"]}, "exclude each other"),
     ],
