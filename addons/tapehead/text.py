@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
@@ -47,6 +48,21 @@ def format_number(value: float, *, grouped: bool = False, significant: int = 2) 
 def escape_controls(text: str) -> str:
     """Replace every character that could steer a terminal, break its line or turn the direction of the text."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def local_time(moment: str | datetime, zone: tzinfo | None = None, timespec: str = "seconds") -> str:
+    """Return a time with its offset from UTC, such as `2026-11-29 19:40:00+01:00`; a text that is no time as it is.
+
+    Args:
+        moment: the time, or its text in ISO 8601.
+        zone: the zone; None for that of the system.
+        timespec: the unit of the last digits, as in `datetime.isoformat`.
+    """
+    try:
+        time = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        return time.astimezone(zone).isoformat(" ", timespec)
+    except (ValueError, OverflowError, OSError):
+        return str(moment)
 
 
 def nearest(name: str, known: Iterable[str], usual: Mapping[str, str] = _NO_NAMES) -> str:

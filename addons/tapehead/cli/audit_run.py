@@ -39,7 +39,7 @@ from tapehead.reports.audit.scenario_section import checklists_of, passes, rende
 from tapehead.reports.audit.text_report import render_text
 from tapehead.reports.json_output import render_json
 from tapehead.reports.report_formats import FailOn, Format, Order, Target
-from tapehead.reports.report_output import style_for, write_report
+from tapehead.reports.report_output import report_zone, style_for, write_report
 from tapehead.reports.report_wording import totals_of
 from tapehead.reports.timeline import Timeline, timeline_of
 from tapehead.text import format_number
@@ -212,7 +212,7 @@ def _render(target: Target, report: Report, results: _Results, options: AuditOpt
         case Format.SARIF:
             return render_sarif(report)
         case Format.HTML:
-            return render_html(report, results.details(report))
+            return render_html(report, results.details(report), report_zone())
         case Format.CSV:
             return render_sessions(report)
         case Format.CSV_FINDINGS:

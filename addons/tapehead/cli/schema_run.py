@@ -25,7 +25,7 @@ from tapehead.protocol.schema_changes import schema_changes
 from tapehead.protocol.schemas import Schema, served_schema
 from tapehead.recording.paths import check_outputs
 from tapehead.recording.stored_schemas import read_stored
-from tapehead.text import count_of, escape_controls, format_number, shorten
+from tapehead.text import count_of, escape_controls, format_number, local_time, shorten
 
 TIMEOUT_SECONDS = 10.0
 MOST_BYTES = 1_000_000
@@ -91,12 +91,12 @@ def usable(exchange: Exchange) -> Iterator[tuple[str, Schema]]:
 
 def report(before: dict[str, tuple[Entry, Schema]], fetched: dict[str, Schema]) -> None:
     """Print what changed in each schema since it was stored."""
-    since = min(entry.exchange.started for entry, _ in before.values())[:16].replace("T", " ")
+    since = local_time(min(entry.exchange.started for entry, _ in before.values()), timespec="minutes")
     lines = [f"{name}: not stored before" for name in fetched if name not in before]
     for name, schema in fetched.items():
         if name in before:
             lines += [f"{name}: {change}" for change in schema_changes(before[name][1], schema)]
-    typer.echo("\n".join(lines) if lines else f"no schema has changed since {since} UTC")
+    typer.echo("\n".join(lines) if lines else f"no schema has changed since {since}")
 
 
 class _AnyStatus(urllib.request.HTTPErrorProcessor):

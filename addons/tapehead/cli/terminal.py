@@ -21,7 +21,7 @@ from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.near_calls import near_path_hint
 from tapehead.protocol.routes import find_call, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, named_event
-from tapehead.text import count_of, escape_controls, http_url
+from tapehead.text import count_of, escape_controls, http_url, local_time
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 # Lines that may wait for a terminal that takes none, such as one in a stopped window.
@@ -33,7 +33,9 @@ MIN_WIDTH = 40
 
 def lines_of(exchange: Exchange, width: int | None = None) -> Iterator[str]:
     """Yield a line for an exchange, and one for each of its findings or more, where `width` columns do not suffice."""
-    line = _call_line(exchange.started[11:23], exchange.session, exchange.call, exchange.request)
+    line = _call_line(
+        local_time(exchange.started, timespec="milliseconds")[11:], exchange.session, exchange.call, exchange.request
+    )
     took = typer.style(f"{exchange.elapsed_ms:.0f} ms", dim=True)
     yield f"{line}  {_status(exchange.response, exchange.error)}  {took}"
     for finding in exchange.findings:
@@ -49,7 +51,7 @@ def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) 
     call = find_call(request.method, request.path)
     location = answer.response.header("Location") if answer.response else None
     sid = (call.sid if call else None) or sid_of_location(location)
-    clock = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[11:23]
+    clock = local_time(datetime.fromtimestamp(now, UTC), timespec="milliseconds")[11:]
     line = _call_line(clock, sid, call.call if call else request.method, request, discreet=True)
     silence = f"by {answer.note}" if answer.outcome is Outcome.FAULT else "as recorded"
     status = "forwarded" if answer.forward else _status(answer.response, silence)
@@ -83,7 +85,7 @@ def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], 
 
 def unmatched_line(method: str, path: str, status: int, hint: str) -> str:
     """Return the line for an unmatched request, without the parts of its path that may identify a person."""
-    clock = datetime.now(UTC).isoformat(timespec="milliseconds")[11:23]
+    clock = local_time(datetime.now(UTC), timespec="milliseconds")[11:]
     request = escape_controls(f"{method} {discreet_path(path)}")
     return f"{clock}  {'-':<{SHORT_SID}}  {request}  {status}  {typer.style(hint, fg='yellow')}"
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 import typer
@@ -15,8 +16,13 @@ from tapehead.reports.terminal_text import TextStyle
 def style_for(output: Path | None, *, verbose: bool = False) -> TextStyle:
     """Return the style of a text: as wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
     if output or not sys.stdout.isatty():
-        return TextStyle(verbose=verbose)
-    return TextStyle(Console().width, colour="NO_COLOR" not in os.environ, verbose=verbose)
+        return TextStyle(verbose=verbose, zone=report_zone())
+    return TextStyle(Console().width, "NO_COLOR" not in os.environ, verbose, report_zone())
+
+
+def report_zone() -> tzinfo | None:
+    """Return the zone of the times in reports: the system's (None), or UTC for reports equal to the byte."""
+    return UTC if "SOURCE_DATE_EPOCH" in os.environ else None
 
 
 def write_report(text: str, output: Path | None) -> None:

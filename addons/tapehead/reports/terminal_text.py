@@ -1,6 +1,7 @@
 """Text for a terminal: its style, and Rich tables rendered as text."""
 
 from collections.abc import Iterable
+from datetime import tzinfo
 from io import StringIO
 from typing import NamedTuple
 
@@ -18,11 +19,12 @@ COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
 
 
 class TextStyle(NamedTuple):
-    """The layout of a text: columns, whether in colour, whether in full."""
+    """The layout of a text: columns, whether in colour, whether in full, the zone of times (None: the system's)."""
 
     width: int = WIDE
     colour: bool = False
     verbose: bool = False
+    zone: tzinfo | None = None
 
 
 def safe_text(text: str, style: str = "") -> Text:

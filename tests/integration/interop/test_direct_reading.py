@@ -69,7 +69,7 @@ def test_every_command_reads_a_file_as_if_it_had_been_imported(form: str, capsys
         assert run(["show", path]) == 0
         assert run(["show", path, "s1"]) == 0
         told = capsys.readouterr()
-        outputs.append((re.sub(r", [-\d]+ [:\d]+ UTC", "", told.out.replace(path, "FILE"), count=1), told.err))
+        outputs.append((re.sub(r", [-\d]+ [:\d]+[-+][:\d]+", "", told.out.replace(path, "FILE"), count=1), told.err))
 
     assert outputs[0] == outputs[1]
     assert "completed" in outputs[0][0]

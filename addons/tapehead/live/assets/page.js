@@ -31,6 +31,12 @@
     return button;
   }
 
+  const localTime = (at) => {
+    const ahead = -new Date(at).getTimezoneOffset();
+    const shifted = new Date(Date.parse(at) + ahead * 60_000).toISOString();
+    const [hours, minutes] = [Math.trunc(Math.abs(ahead) / 60), Math.abs(ahead) % 60].map((part) => String(part).padStart(2, "0"));
+    return `${shifted.slice(0, 23).replace("T", " ")}${ahead < 0 ? "-" : "+"}${hours}:${minutes}`;
+  };
   const plural = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
   // ---- The token: out of the address bar at once, and never in a URL again ----
@@ -249,7 +255,7 @@
     const line = make(
       "summary",
       "",
-      make("time", "", call.at.slice(11, 23)),
+      make("time", "", localTime(call.at).slice(11, 23)),
       make("span", "sid", (call.sid || "–").slice(0, 8)),
       make("b", "type", call.type),
       make("span", "playhead", call.playhead === null ? "–" : call.playhead.toFixed(3)),
@@ -257,7 +263,7 @@
       make("span", "ms", `${Math.round(call.ms)} ms`),
     );
     line.querySelector(".type").title = call.type;
-    line.querySelector("time").title = `${call.at} (UTC)`;
+    line.querySelector("time").title = localTime(call.at);
     line.querySelector(".playhead").title = "playhead, in seconds";
     opened.append(line);
     opened.addEventListener("toggle", () => open(opened, call), { once: true });

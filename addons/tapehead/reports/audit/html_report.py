@@ -5,6 +5,7 @@ security policy lets no other script run and no request go out.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from tapehead.reports.timeline import Timeline
 from tapehead.reports.timeline_svg import Strip, TimelineLayout, draw, draw_strip
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import sections_of
+from tapehead.text import local_time
 from tapehead.web.pages import build_environment, embed_json, render_page
 
 ASSETS = "reports/assets/audit"
@@ -74,8 +76,14 @@ class SessionView(NamedTuple):
     search: str
 
 
-def render_html(report: Report, details: Sequence[Detail]) -> str:
-    """Render the page for a report; `details` has one item for each of its sessions."""
+def render_html(report: Report, details: Sequence[Detail], zone: tzinfo | None = None) -> str:
+    """Render the page for a report.
+
+    Args:
+        report: the report.
+        details: one item for each of its sessions.
+        zone: the zone of times; None for that of the system.
+    """
     views = [view_of(n, *each) for n, each in enumerate(zip(report["sessions"], details, strict=True))]
     return render_page(
         _environment(),
@@ -83,7 +91,8 @@ def render_html(report: Report, details: Sequence[Detail]) -> str:
         styles=STYLES,
         scripts=SCRIPTS,
         report=report,
-        headline=headline(report),
+        headline=headline(report, zone),
+        zone=zone,
         views=views,
         rules=rank_rules(report),
         groups=[(title, report["totals"][key]) for title, key in GROUPS if len(report["totals"][key]) > 1],
@@ -95,7 +104,7 @@ def render_html(report: Report, details: Sequence[Detail]) -> str:
 @cache
 def _environment() -> Environment:
     environment = build_environment(ASSETS)
-    words = (baseline_totals_of, clock, group_name, last_part, moment, short_id, title_of, value_of)
+    words = (baseline_totals_of, clock, group_name, last_part, local_time, moment, short_id, title_of, value_of)
     environment.filters.update({word.__name__: word for word in words} | {"number": number, "plural": plural})
     environment.globals.update(severities=list(Severity), sections_of=sections_of)
     return environment

@@ -5,7 +5,7 @@ Its shape is published as `assets/audit/report.schema.json`; within a major vers
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from tapehead import __version__
@@ -13,6 +13,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.reports.audit.totals import PARTIAL, build_totals, count_severities, rank_of, severity_key
 from tapehead.reports.report_formats import FailOn, Order
 from tapehead.reports.report_wording import plural, title_of
+from tapehead.text import local_time
 from tapehead.web.asset_files import read_asset
 
 Report = dict[str, Any]
@@ -106,11 +107,11 @@ def sort_by_time(sessions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(sessions, key=lambda session: (session["started"], session["recording"], session["line"]))
 
 
-def headline(report: Report) -> str:
-    """Return what was audited, and when."""
+def headline(report: Report, zone: tzinfo | None = None) -> str:
+    """Return what was audited, and when, in a zone: None for that of the system."""
     recordings = report["recordings"]
     named = recordings[0] if len(recordings) == 1 else plural(len(recordings), "recording")
-    date = f", {report['date'][:16].replace('T', ' ')} UTC" if report["date"] else ""
+    date = f", {local_time(report['date'], zone, 'minutes')}" if report["date"] else ""
     return f"audit of {named}{date}"
 
 

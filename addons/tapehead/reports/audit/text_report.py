@@ -35,7 +35,7 @@ WIDE_TABLE = 120
 
 def render_text(report: Report, style: TextStyle) -> str:
     """Render the report as text."""
-    parts: list[RenderableType] = [safe_text(headline(report), "dim")]
+    parts: list[RenderableType] = [safe_text(headline(report, style.zone), "dim")]
     parts += [safe_text(f"  {name}", "dim") for name in report["recordings"] if style.verbose]
     parts.append(Text())
     parts += [*session_parts(report, style), *total_parts(report, style), *rule_parts(report, style)]

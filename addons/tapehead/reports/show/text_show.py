@@ -15,7 +15,7 @@ from tapehead.reports.report_wording import last_part, plural, short_id
 from tapehead.reports.show.recorded_calls import ShownCall
 from tapehead.reports.terminal_text import COLOURS, TextStyle, count_cell, render, safe_text
 from tapehead.reports.text_columns import Column, lay_out
-from tapehead.text import escape_controls, format_number
+from tapehead.text import escape_controls, format_number, local_time
 
 INDENT = 4
 REDIRECT, CLIENT_ERROR = 300, 400
@@ -27,7 +27,7 @@ def render_sessions(results: Sequence[SessionResult], style: TextStyle) -> str:
     recordings = {name for result in results for name in result.recordings}
     columns = [
         Column("session", [safe_text(short_id(result.id) if result.id else "-") for result in results]),
-        Column("started (UTC)", [safe_text(result.started[5:19].replace("T", " ")) for result in results], rank=3),
+        Column("started", [safe_text(local_time(result.started, style.zone)[5:]) for result in results], rank=3),
         Column("content", [safe_text(result.media_name or result.media_id or "-") for result in results], least=6),
         Column("player", [safe_text(result.player or "-") for result in results], rank=2, least=12),
         Column("outcome", [safe_text(result.outcome) for result in results], rank=1),
@@ -62,10 +62,15 @@ def call_parts(calls: Sequence[ShownCall], style: TextStyle, *, with_bodies: boo
     lines = [str(call.entry.line) for call in calls]
     if has_files:
         lines = [f"{last_part(call.entry.recording)}:{line}" for call, line in zip(calls, lines, strict=True)]
+    times = [local_time(exchange.started, style.zone, "milliseconds")[11:] for exchange in exchanges]
     header, *rows = lay_out(
         [
             Column("event", [Text(_plain(call.number)) for call in calls], is_number=True),
-            Column("time (UTC)", [safe_text(exchange.started[11:23]) for exchange in exchanges], rank=2),
+            Column(
+                "time",
+                list(map(safe_text, times)),
+                rank=2,
+            ),
             Column("seconds", [Text(_decimals(call.seconds, 1)) for call in calls], is_number=True),
             Column("type", [safe_text(call.name) for call in calls], least=8),
             Column("playhead", [Text(_decimals(call.playhead, 3)) for call in calls], is_number=True),

@@ -113,7 +113,7 @@ def test_text_has_the_totals_of_groups_with_several_rows() -> None:
     text = render_text(report, TextStyle(80))
     lines = text.splitlines()
 
-    assert lines[0] == "audit of 2 recordings, 2026-11-29 18:30 UTC"
+    assert lines[0] == "audit of 2 recordings, 2026-11-29 18:30+00:00"
     told = [line.split() for line in lines if line.startswith(("web-player ", "tv "))]
     assert [(name, sessions, *times) for name, sessions, _, _, _, *times in told] == [
         ("web-player", "2", "0:11", "0:00", "2"),
@@ -158,14 +158,14 @@ def test_all_recordings_are_listed_also_those_without_sessions() -> None:
     assert report["recordings"] == ["one.jsonl", "two.jsonl", "nothing.jsonl"]
     assert "  nothing.jsonl\n" in render_text(report, TextStyle(80, verbose=True))
     assert "nothing.jsonl" not in render_text(report, TextStyle(80))
-    assert "<li>nothing.jsonl</li>" in render_html(report, [Detail()] * 3)
+    assert "<li>nothing.jsonl</li>" in render_html(report, [Detail()] * 3, UTC)
 
 
 def test_the_page_has_totals_date_and_files() -> None:
     report = build_report(results(), date=datetime(2026, 11, 29, 18, 30, tzinfo=UTC))
-    page = render_html(report, [Detail()] * 3)
+    page = render_html(report, [Detail()] * 3, UTC)
 
-    assert "audit of 2 recordings, 2026-11-29 18:30 UTC, by tapehead" in page
+    assert "audit of 2 recordings, 2026-11-29 18:30+00:00, by tapehead" in page
     assert page.count('aria-label="Totals by ') == 3
     assert 'data-text="clip-2"' in page
     assert "<td>0:11</td>" in page
