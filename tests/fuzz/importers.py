@@ -38,6 +38,6 @@ def _sift(read: Callable[[CallCollector, Callable[[str], None]], None]) -> list[
     with contextlib.suppress(RecordingError):
         collector.finish_file()
     assert len(told) <= MOST_WARNINGS + 2
-    assert all(line.isprintable() and len(line) < MOST_TOLD for line in [*told, *collector.elsewhere.similar_hosts])
+    assert all(line.isprintable() and len(line) < MOST_TOLD for line in [*told, *collector.elsewhere.lines_on_more()])
     assert len(collector.calls) + collector.others + collector.malformed == collector.entries
     return [call.exchange for call in collector.calls]

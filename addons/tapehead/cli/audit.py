@@ -105,6 +105,7 @@ ShowSchema = Annotated[
 
 def audit(
     recordings: option_types.Recordings,
+    endpoint: option_types.Endpoints = None,
     form: Formats = None,
     output: Outputs = None,
     order: SessionOrder = Order.WORST,
@@ -132,6 +133,7 @@ def audit(
     from tapehead.cli.audit_run import AuditOptions, run
 
     options = AuditOptions(
+        endpoints=endpoint or (),
         fail_on=fail_on,
         assume=assume or (),
         config=config,

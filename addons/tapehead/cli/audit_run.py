@@ -51,6 +51,7 @@ MOST_EVENTS_DRAWN = 80_000
 class AuditOptions(NamedTuple):
     """The options of an audit besides recordings and reports; the command's help describes them."""
 
+    endpoints: Sequence[str] = ()
     fail_on: FailOn = FailOn.ERROR
     assume: Iterable[str] = ()
     config: Path | None = None
@@ -80,7 +81,7 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
     except ValueError as error:
         raise UsageError(f"--scenario: {error}") from error
     date = report_date()
-    reader = open_recordings(recordings, warn, strict=False)
+    reader = open_recordings(recordings, warn, strict=False, endpoints=options.endpoints)
     outputs = [target.output for target in targets if target.output]
     check_outputs([*outputs, *([options.baseline] if options.baseline else [])], reader.files)
     baseline = BaselineFile(options.baseline, write=options.write_baseline)
@@ -106,6 +107,7 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
     if reader.unreadable:
         return 2
     has_failed = any(fails(located.finding, options.fail_on) for located in locate_findings(report))
+    has_failed |= not results.rows and options.fail_on is not FailOn.NEVER
     lacks_steps = bool(scenarios) and not passes(report)
     return int(is_below(report, options.fail_under) or has_failed or lacks_steps)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapehead.cli.messages import warn
+from tapehead.cli import option_types
+from tapehead.cli.messages import RECORD_A_PLAYER, warn
 from tapehead.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,9 +40,22 @@ def print_schema(value: bool) -> None:
         raise typer.Exit
 
 
+ShowSchema = Annotated[
+    bool,
+    typer.Option(
+        "--schema",
+        callback=print_schema,
+        is_eager=True,
+        allow_from_autoenv=False,
+        help="Print the JSON format's schema.",
+    ),
+]
+
+
 def diff(
     base: Annotated[Path, typer.Argument(metavar="BASE", help="Recording or folder to compare with; - for stdin.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Recording or folder to compare; - for stdin.")],
+    endpoint: option_types.Endpoints = None,
     form: Annotated[
         DiffFormat | None,
         typer.Option(
@@ -65,16 +79,7 @@ def diff(
         float,
         typer.Option("--tolerance", metavar="SECONDS", min=0, help="How far playheads and durations may be apart."),
     ] = 1.0,
-    schema: Annotated[
-        bool,
-        typer.Option(
-            "--schema",
-            callback=print_schema,
-            is_eager=True,
-            allow_from_autoenv=False,
-            help="Print the JSON format's schema.",
-        ),
-    ] = False,
+    schema: ShowSchema = False,
 ) -> None:
     """Compare two recordings; exit with 1 if tracking changed.
 
@@ -90,21 +95,26 @@ def diff(
     if not math.isfinite(tolerance):
         raise UsageError(f"invalid --tolerance '{tolerance}': expected a number of seconds, such as 1.5")
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
-    before, after = open_recordings([base], warn), open_recordings([new], warn)
+    before, after = (open_recordings([path], warn, endpoints=endpoint or ()) for path in (base, new))
     check_outputs([output] if output else [], [*before.files, *after.files])
-    result = compare(_audit(before), _audit(after), scope)
+    audited = _audit(before), _audit(after)
+    result = compare(*audited, scope)
     names = [str(path) for path in before.files], [str(path) for path in after.files]
     chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", DiffFormat.TEXT)
     write_report(_render(result, chosen, names, scope, output), output)
     if output:
         warn(f"{totals_of(result)}; wrote {output}")
-    raise typer.Exit(0 if result.same else 1)
+    raise typer.Exit(0 if result.same and all(audited) else 1)
 
 
 def _audit(reader: "RecordingReader") -> "list[SessionResult]":
     from tapehead.auditor.recordings_audit import audit
+    from tapehead.recording.paths import name_of
 
-    return list(audit(reader.entries()))
+    results = list(audit(reader.entries()))
+    if not results:
+        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
+    return results
 
 
 def _render(

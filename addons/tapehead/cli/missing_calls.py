@@ -39,13 +39,16 @@ class MissingCalls:
         self._setting = ""
 
     def start(self, addresses: Sequence[tuple[str, int]], show: Callable[[str], None]) -> None:
-        """Begin to wait for a call, on the event loop.
+        """Take the addresses, and begin to wait."""
+        self.locate(addresses)
+        self.wait(show)
 
-        Args:
-            addresses: where the proxy listens.
-            show: shows a line if none comes for a while.
-        """
+    def locate(self, addresses: Sequence[tuple[str, int]]) -> None:
+        """Take the addresses on which it listens; this comes before nothing may connect any longer."""
         self._setting = player_setting(self._modes, addresses)
+
+    def wait(self, show: Callable[[str], None]) -> None:
+        """Begin to wait for a call, on the event loop; `show` shows a line if none comes for a while."""
         asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._show_silence, show)
 
     def _show_silence(self, show: Callable[[str], None]) -> None:

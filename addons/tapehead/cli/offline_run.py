@@ -19,6 +19,7 @@ from tapehead.files import create_folder, private
 from tapehead.internal_errors import InternalErrors
 from tapehead.interop.reader import open_recordings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
+from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.paths import check_outputs
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
 from tapehead.redaction.excerpts import ExcerptRedactor
@@ -37,6 +38,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         recordings: the recordings to replay; none to simulate everything.
+        endpoints: hosts that count as the endpoint in HAR and flow files, besides Adobe's own.
         on_miss: how to answer calls that are not in the recordings.
         faults: the faults to inject.
         latency: how long answers are delayed; None for not at all.
@@ -49,6 +51,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     recordings: tuple[Path, ...] = ()
+    endpoints: tuple[str, ...] = ()
     on_miss: OnMiss = OnMiss.SIMULATE
     faults: tuple[Fault, ...] = ()
     latency: Latency | None = None
@@ -100,12 +103,14 @@ class RunCounts(msgspec.Struct, kw_only=True):
         faults: how many answers a fault changed.
         internal_errors: failures of tapehead itself.
         offline: connections and look-ups that were refused; None where misses are forwarded.
+        elsewhere: what came instead of calls, and the number of calls.
         refused_clients: connections that the client filter refused.
     """
 
     replay: ReplayCounts | None
     faults: int
     internal_errors: int
+    elsewhere: CallsElsewhere
     offline: OfflineAttempts | None = None
     refused_clients: int = 0
 
@@ -115,6 +120,7 @@ class RunCounts(msgspec.Struct, kw_only=True):
             self.replay.add(other.replay)
         if self.offline and other.offline:
             self.offline.add(other.offline)
+        self.elsewhere.add_all(other.elsewhere)
         self.faults += other.faults
         self.internal_errors += other.internal_errors
         self.refused_clients += other.refused_clients
@@ -146,6 +152,7 @@ class EngineRun:
         engine: answers the calls.
         recordings, names: the files that are replayed, and their names.
         internal_errors: failures of tapehead itself.
+        elsewhere: what comes instead of calls, and the number of calls.
 
     Raises:
         RecordingError: a recording cannot be read.
@@ -158,7 +165,7 @@ class EngineRun:
         self._settings = settings
         self._show = show
         self._shown: set[str] = set()
-        reader = open_recordings(settings.recordings, warn)
+        reader = open_recordings(settings.recordings, warn, endpoints=settings.endpoints)
         if settings.summary:
             check_outputs([settings.summary], reader.files)
             try:  # before the run, not after it
@@ -198,6 +205,7 @@ class EngineRun:
         self._faulty = FaultInjector(engine, settings.faults, settings.latency, chance)
         self.engine: Engine = self._faulty
         self.internal_errors = InternalErrors(settings.redact_keys)
+        self.elsewhere = CallsElsewhere()
 
     def _show_once(self, line: str) -> None:
         line = escape_controls(line)
@@ -216,6 +224,7 @@ class EngineRun:
             replay=self._replayer.counts() if self._replayer else None,
             faults=self._faulty.faults_injected,
             internal_errors=self.internal_errors.count,
+            elsewhere=self.elsewhere,
             offline=guard.attempts if guard else None,
             refused_clients=refused_clients,
         )

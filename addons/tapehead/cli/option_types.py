@@ -211,7 +211,7 @@ OverLimit = Annotated[
         "--over-limit", metavar="204|404|410", help="Status for events of a simulated session of more than 24 hours."
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges, or no call.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Print why each answer was chosen.")]
 SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write a summary as JSON.")]
 Workers = Annotated[int, typer.Option("--workers", metavar="COUNT", min=1, max=64, help="Number of processes.")]

@@ -51,6 +51,7 @@ def replay(
     proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=not target, keep_host=True)
     engine = offline_run.EngineSettings(
         recordings=tuple(recordings),
+        endpoints=tuple(endpoint or ()),
         on_miss=on_miss,
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,
@@ -63,9 +64,8 @@ def replay(
         keep_ids=keep_ids,
         redact_keys=redact_keys,
     )
-    display = offline_run.DisplaySettings(quiet=quiet, live=live)
     store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
     library_warnings.log_to_stderr()
     prefix = target.prefix if target else ""
     run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), prefix=prefix, store=store)
-    raise typer.Exit(run(proxy, engine, display, warn))
+    raise typer.Exit(run(proxy, engine, offline_run.DisplaySettings(quiet=quiet, live=live), warn))

@@ -18,7 +18,6 @@ from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.untrusted_certificate import CertificateCheck
-from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.recorder import Recorder, source_of_run
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.replay.on_miss import OnMiss
@@ -58,7 +57,7 @@ def run_replay(
     errors = run.internal_errors
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
-    missing = MissingCalls(proxy.modes, elsewhere := CallsElsewhere())
+    missing = MissingCalls(proxy.modes, run.elsewhere)
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
     with live_page(display.live, "replay", errors, engine.redact_keys) as page:
         if page:
@@ -76,8 +75,8 @@ def run_replay(
                 record.source = source_of_run("replay", addresses, time.time())
             announce(screen.show, addresses, [*notes, *link_lines(page)])
 
-        addons: list[object] = [select, replay, ElsewhereAddon(elsewhere, hosts, errors)]
-        addons.append(CertificateCheck(elsewhere, screen.show, errors))
+        addons: list[object] = [select, replay, ElsewhereAddon(run.elsewhere, hosts, errors)]
+        addons.append(CertificateCheck(run.elsewhere, screen.show, errors))
         if record:
             addons += [record, LocationCheck(hosts, screen.show, errors)]
         try:

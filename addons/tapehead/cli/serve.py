@@ -20,6 +20,7 @@ def serve(
             help="Recordings, HAR or flow files, folders, or - for stdin; none to simulate the endpoint.",
         ),
     ] = None,
+    endpoint: option_types.Endpoints = None,
     on_miss: option_types.Miss = OnMiss.SIMULATE,
     fault: option_types.Faults = None,
     latency: option_types.LatencyOption = None,
@@ -53,6 +54,7 @@ def serve(
         raise UsageError("--workers needs recordings in files: each worker reads them, and stdin can be read once")
     engine = offline_run.EngineSettings(
         recordings=tuple(recordings or ()),
+        endpoints=tuple(endpoint or ()),
         on_miss=on_miss,
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,

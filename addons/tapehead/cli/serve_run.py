@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tapehead.answers import Observer
+from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, publish
 from tapehead.cli.terminal import Screen, announce, observer
 from tapehead.live.live_page import link_lines, live_page
@@ -49,7 +50,10 @@ def serve(
         listener = Listener("serve", host, (listening.getsockname()[0],))
         if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):
             warn(line)
-        on_ready = functools.partial(announce, screen.show, [listening.getsockname()[:2]])
+        addresses = [listening.getsockname()[:2]]
+        on_ready = functools.partial(announce, screen.show, addresses)
+        missing = MissingCalls(["reverse"], run.elsewhere)
+        missing.locate(addresses)
         if workers == 1:
             with live_page(display.live, "serve", run.internal_errors, settings.redact_keys) as page:
                 counts = answer_calls(
@@ -57,26 +61,23 @@ def serve(
                     listening,
                     ClientFilter(clients, warn),
                     _observers(settings, display, screen) + ([page.show_answer] if page else []),
-                    functools.partial(on_ready, link_lines(page)),
+                    functools.partial(begin, missing, screen, addresses, link_lines(page)),
                 )
         else:
-            # The same files in the same order in every process, even if a folder changes meanwhile.
-            same = msgspec.structs.replace(settings, recordings=run.recordings)
-            client_filter = ClientFilter(clients, once(warn))
-            results, lost = run_workers(workers, on_ready, warn, work, same, display, listening, client_filter)
-            counts = run.counts(OfflineGuard())
-            for part in results:
-                counts.add(part)
-            if lost:
-                warn(
-                    f"{count_of(lost, 'worker')} ended without a part of the summary, which counts as an internal error"
-                )
-                counts.internal_errors += lost
+            counts = answer_in_workers(run, workers, on_ready, warn, settings, display, listening, clients)
     if line := refused_line(counts.refused_clients):
         warn(line)
     result = run.result(counts)
     publish(result, screen, settings.summary)
-    return int(result.has_failed)
+    for line in missing.lines():
+        warn(line)
+    return int(result.has_failed or (settings.strict and not run.elsewhere.calls))
+
+
+def begin(missing: MissingCalls, screen: Screen, addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+    """Say that calls can come, and wait for them."""
+    missing.wait(screen.show)
+    announce(screen.show, addresses, notes)
 
 
 def answer_calls(
@@ -93,11 +94,35 @@ def answer_calls(
         run.engine,
         listening=listening,
         client_filter=client_filter,
-        observers=observers,
+        observers=[run.elsewhere.observe, *observers],
         internal_errors=run.internal_errors,
     )
     server.run(on_ready)
     return run.counts(guard, client_filter.refused)
+
+
+def answer_in_workers(
+    run: EngineRun,
+    workers: int,
+    on_ready: Callable[[], None],
+    warn: Callable[[str], None],
+    settings: EngineSettings,
+    display: DisplaySettings,
+    listening: socket.socket,
+    clients: Sequence[Network],
+) -> RunCounts:
+    """Answer on a socket in several processes until SIGINT or SIGTERM, and return the sum of their counts."""
+    # The same files in the same order in every process, even if a folder changes meanwhile.
+    same = msgspec.structs.replace(settings, recordings=run.recordings)
+    client_filter = ClientFilter(clients, once(warn))
+    results, lost = run_workers(workers, on_ready, warn, work, same, display, listening, client_filter)
+    counts = run.counts(OfflineGuard())
+    for part in results:
+        counts.add(part)
+    if lost:
+        warn(f"{count_of(lost, 'worker')} ended without a part of the summary, which counts as an internal error")
+        counts.internal_errors += lost
+    return counts
 
 
 def work(

@@ -22,6 +22,7 @@ def show(
     findings: Annotated[bool, typer.Option("--findings", help="Show calls with findings only.")] = False,
     bodies: Annotated[bool, typer.Option("--bodies", help="Show what was sent and answered, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    endpoint: option_types.Endpoints = None,
     config: option_types.ConfigFile = None,
 ) -> None:
     """Show the sessions of a recording, or its calls.
@@ -35,4 +36,4 @@ def show(
     from tapehead.reports.show.recorded_calls import CallFilter
 
     calls = CallFilter(tuple(types or ()), findings)
-    show_recording(recording, sid, calls, with_bodies=bodies, as_json=as_json, config=config)
+    show_recording(recording, sid, calls, endpoints=endpoint or (), with_bodies=bodies, as_json=as_json, config=config)

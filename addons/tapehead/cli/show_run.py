@@ -1,5 +1,6 @@
 """A recording in the terminal: its sessions, or their calls."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tapehead.auditor.recordings_audit import audit
@@ -19,7 +20,14 @@ from tapehead.text import nearest
 
 
 def show_recording(
-    path: Path, sid: str | None, wanted: CallFilter, *, with_bodies: bool, as_json: bool, config: Path | None
+    path: Path,
+    sid: str | None,
+    wanted: CallFilter,
+    *,
+    endpoints: Sequence[str] = (),
+    with_bodies: bool,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
     """Print the sessions of the recording at `path`, or calls.
 
@@ -28,6 +36,7 @@ def show_recording(
         sid: what the ids of the sessions begin with whose calls are printed; `-` for calls of no session; None for
             those of all sessions if there is a filter or bodies are asked for, or else for the table of sessions.
         wanted: which calls are printed.
+        endpoints: hosts that count as the endpoint in HAR and flow files, besides Adobe's own.
         with_bodies: whether bodies are printed.
         as_json: whether JSON is printed.
         config: the settings file; None to look for it.
@@ -36,7 +45,7 @@ def show_recording(
         RecordingError: it cannot be read.
         UsageError: it has no such session, or no such event type.
     """
-    entries = list(read_recordings([path], warn=warn))
+    entries = list(read_recordings([path], endpoints=endpoints, warn=warn))
     results = list(audit(entries, load_config(config).settings, measure=None))
     results.sort(key=lambda result: (result.started, result.recording, result.line))
     style = style_for(None)

@@ -13,7 +13,7 @@ from tapehead.interop.missing_locations import join_sessions
 from tapehead.protocol.exchange import Entry, Exchange, decode, encode
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.protocol.routes import Call, Route, allowed_method, find_call
-from tapehead.recording.calls_elsewhere import ENDPOINT_HINT, CallsElsewhere
+from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.capture import CapturedCall, build_exchange
 from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.reader import MOST_WARNINGS, PROGRESS_EVERY
@@ -54,7 +54,6 @@ class CallCollector:
         endpoints: the hosts that count as the endpoint.
         warn: called with one line about each malformed entry, up to a bound for each file.
         on_progress: called with the number of files that are done, and of entries read so far.
-        hint: what to do where calls went to other hosts.
 
     Attributes:
         calls: the collection calls, in the order in which they were read.
@@ -70,8 +69,6 @@ class CallCollector:
         endpoints: EndpointHosts,
         warn: Callable[[str], None],
         on_progress: Callable[[int, int], None] = lambda _done, _read: None,
-        *,
-        hint: str = ENDPOINT_HINT,
     ) -> None:
         self.calls: list[CollectedCall] = []
         self.elsewhere = CallsElsewhere()
@@ -79,7 +76,6 @@ class CallCollector:
         self._endpoints = endpoints
         self._warn = warn
         self._on_progress = on_progress
-        self._hint = hint
         self._file = self._source = self._file_source = ""
         self._names: Counter[str] = Counter()
         self._files = self._number = self._calls_before = self._malformed_in_file = 0
@@ -193,8 +189,8 @@ class CallCollector:
 
     def _explain_emptiness(self) -> str:
         where = f"among {count_of(self._number, 'request')} in {self._file}"
-        if similar := ", ".join(self._elsewhere_in_file.similar_hosts):
-            return f"no call to the endpoint {where}, but similar ones to {similar}; {self._hint}"
+        if similar := self._elsewhere_in_file.similar_hosts():
+            return f"no call to the endpoint {where}, but similar ones to {similar}"
         if lines := [*self._elsewhere_in_file.near_lines(), *self._elsewhere_in_file.other_protocol_lines()]:
             return f"no Media Collection call {where}; {lines[0]}"
         malformed = f", {self._malformed_in_file} of them malformed" if self._malformed_in_file else ""
@@ -220,8 +216,6 @@ class CallCollector:
         if self.without_body:
             bodies = count_of(self.without_body, "body", "bodies")
             lines.append(f"the exporter did not save {bodies}; those calls are read without; record with tapehead")
-        if similar := ", ".join(self.elsewhere.similar_hosts):
-            lines.append(f"calls to {similar} are left out; {self._hint}")
-        for line in (*lines, *self.elsewhere.near_lines(), *self.elsewhere.other_protocol_lines()):
+        for line in (*lines, *self.elsewhere.lines_on_more()):
             self._warn(line)
         return [call._replace(exchange=exchange) for call, exchange in zip(calls, exchanges, strict=True)]

@@ -29,12 +29,11 @@ from tapehead.redaction.redactor import Redactor
 
 logger = logging.getLogger(__name__)
 
-_HINT = "if one of them is the endpoint, pass --endpoint HOST to tapehead import"
-
 
 def read_recordings(
     paths: Iterable[str | Path],
     *,
+    endpoints: Iterable[str] = (),
     warn: Callable[[str], None] = logger.warning,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Entry]:
@@ -42,20 +41,28 @@ def read_recordings(
 
     Args:
         paths: files, folders, shell-style patterns, and `-` for stdin; plain or compressed.
+        endpoints: hosts that count as the endpoint in HAR and flow files, besides Adobe's own.
         warn: called with one line about each bad line, and about each file of a folder that cannot be read.
         on_progress: called with the number of files that are done, and of exchanges read so far.
 
     Raises:
         RecordingError: a file that was named cannot be read, or no file can.
     """
-    return open_recordings(paths, warn).entries(on_progress)
+    return open_recordings(paths, warn, endpoints=endpoints).entries(on_progress)
 
 
 def open_recordings(
-    paths: Iterable[str | Path], warn: Callable[[str], None], *, strict: bool = True
+    paths: Iterable[str | Path],
+    warn: Callable[[str], None],
+    *,
+    strict: bool = True,
+    endpoints: Iterable[str] = (),
 ) -> RecordingReader:
-    """Return a reader of recordings, HAR and flow files; its arguments are those of `RecordingReader`."""
-    return RecordingReader(paths, warn, strict=strict, other=SavedTraffic(warn))
+    """Return a reader of recordings, HAR and flow files; its arguments are those of `RecordingReader`.
+
+    In HAR and flow files, `endpoints` are hosts of the endpoint, besides Adobe's own.
+    """
+    return RecordingReader(paths, warn, strict=strict, other=SavedTraffic(warn, endpoints))
 
 
 class SavedTraffic:
@@ -67,8 +74,9 @@ class SavedTraffic:
 
     names = "HAR or flow file"
 
-    def __init__(self, warn: Callable[[str], None]) -> None:
+    def __init__(self, warn: Callable[[str], None], endpoints: Iterable[str] = ()) -> None:
         self.attached: set[Path] = set()
+        self._endpoints = EndpointHosts(endpoints)
         self._warn = warn
 
     def recognises(self, path: Path) -> bool:
@@ -91,7 +99,7 @@ class SavedTraffic:
     def load(self, paths: Sequence[Path]) -> Mapping[Path, list[Entry] | RecordingError]:
         """Return the calls in files as entries in order of time, or why a file has none."""
         loaded: dict[Path, list[Entry] | RecordingError] = {}
-        collector = CallCollector(EndpointHosts(), self._warn, hint=_HINT)
+        collector = CallCollector(self._endpoints, self._warn)
         for path in paths:
             try:
                 self.attached |= read_file(path, collector, self._warn)

@@ -8,7 +8,6 @@ from mitmproxy.proxy import context, layer, layers
 from mitmproxy.proxy.layers import tls as tls_layer
 
 from tapehead.internal_errors import InternalErrors
-from tapehead.protocol.routes import Call
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.flows import route_of
 from tapehead.proxy.hosts import Hosts
@@ -39,8 +38,7 @@ class ElsewhereAddon:
         """Count a call, and a request that is none."""
         request = flow.request
         if route := route_of(flow):
-            # A browser asks first whether it may call; no call may follow.
-            self._elsewhere.calls += route.call is not Call.PREFLIGHT
+            self._elsewhere.count_call(route)
         else:
             is_endpoint = self._hosts.counts(flow)
             self._elsewhere.add(

@@ -1,10 +1,12 @@
 """Tracking calls that came by and were not recorded: to other hosts, in other protocols, in closed tunnels."""
 
 from collections import Counter
+from urllib.parse import urlsplit
 
+from tapehead.protocol.messages import Request
 from tapehead.protocol.near_calls import near_path_hint
 from tapehead.protocol.other_protocols import OtherProtocol, protocol_of_host, protocol_of_request
-from tapehead.protocol.routes import find_call
+from tapehead.protocol.routes import Call, Route, find_call
 from tapehead.text import count_of, escape_controls
 
 # Hosts that are remembered, and that are named.
@@ -44,6 +46,19 @@ class CallsElsewhere:
         """Count a tunnel that was not opened."""
         _count(self._tunnels, name_of_host(host, port))
 
+    def observe(self, request: Request, _answer: object, _now: float) -> None:
+        """Count a request to a server, which is the endpoint: a call, or another one."""
+        if route := find_call(request.method, request.path):
+            self.count_call(route)
+        else:
+            parts = urlsplit(request.url)
+            target = request.url.partition("://")[2].removeprefix(parts.netloc)
+            self.add(request.method, target, parts.hostname or "", 80, is_endpoint=True)
+
+    def count_call(self, route: Route) -> None:
+        """Count a call, unless it is a browser's question whether it may call: no call may follow."""
+        self.calls += route.call is not Call.PREFLIGHT
+
     def add_untrusted(self, host: str, line: str) -> bool:
         """Note a host whose certificate a player refused, with a line about it; return whether it is the first time."""
         if host in self._untrusted or len(self._untrusted) >= MOST_NAMED:
@@ -53,17 +68,19 @@ class CallsElsewhere:
 
     def add_all(self, other: "CallsElsewhere") -> None:
         """Add the counts of other requests."""
+        self.calls += other.calls
         self.requests += other.requests
+        self.connections += other.connections
         self._similar += other._similar
         self._tunnels += other._tunnels
         self._near += other._near
         for protocol, counter in other._others.items():
             self._others[protocol] += counter
 
-    @property
-    def similar_hosts(self) -> list[str]:
-        """Hosts that got requests like calls, the most frequent first, each with the number of requests."""
-        return _names(self._similar)
+    def similar_hosts(self, verb: str = "") -> str:
+        """Return the hosts that got requests like calls, and what to do about them; empty if there are none."""
+        names = ", ".join(_names(self._similar))
+        return f"{names}{verb}; {_endpoint_hint(self._similar)}" if names else ""
 
     def near_lines(self) -> list[str]:
         """Return a line for each of the most frequent mistakes in requests to the endpoint."""
@@ -88,9 +105,9 @@ class CallsElsewhere:
 
     def lines_on_more(self) -> list[str]:
         """Return lines on the calls that came by a proxy beside those that it recorded or answered."""
-        similar = ", ".join(self.similar_hosts)
-        lines = [f"calls to {similar} are left out; {_endpoint_hint(self._similar)}"] if similar else []
-        return [*self._untrusted.values(), *lines, *self.other_protocol_lines(), *self.near_lines()]
+        similar = self.similar_hosts(" are left out")
+        lines = [f"calls to {similar}"] if similar else []
+        return [*self._untrusted.values(), *lines, *self.near_lines(), *self.other_protocol_lines()]
 
     def lines_on_nothing(self, setting: str, when: str = "") -> list[str]:
         """Return lines on what came by where no call came.

@@ -159,7 +159,10 @@ def test_what_cannot_be_read_is_told_and_hides_no_other(saved: Path, capsys: pyt
         (har(entry("https://example.com/")), "no Media Collection call among 1 request in a.har"),
         (har({}), "1 of them malformed"),
         (b"{}", "nothing to import"),
-        (har(entry("https://t.example:8443/x/api/v1/sessions")), "to t.example:8443 (1); pass --endpoint HOST"),
+        (
+            har(entry("https://t.example:8443/x/api/v1/sessions")),
+            "to t.example:8443 (1); pass --endpoint t.example:8443",
+        ),
     ],
 )
 def test_where_there_is_no_call_nothing_is_left_behind(
@@ -189,7 +192,7 @@ def test_other_hosts_count_where_they_are_named(capsys: pytest.CaptureFixture[st
     assert [each.request.url for each in read(Path("out.jsonl"))] == urls[:1]
     said, (line,) = told(capsys)
     assert "2 other requests left out" in said
-    assert line == "tapehead: calls to u.example (1) are left out; pass --endpoint HOST for those that are the endpoint"
+    assert line == "tapehead: calls to u.example (1) are left out; pass --endpoint u.example if that is the endpoint"
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,7 @@ def call_parts(calls: Sequence[ShownCall], style: TextStyle, *, with_bodies: boo
     header, *rows = lay_out(
         [
             Column("event", [Text(_plain(call.number)) for call in calls], is_number=True),
-            Column(
-                "time",
-                list(map(safe_text, times)),
-                rank=2,
-            ),
+            Column("time", list(map(safe_text, times)), rank=2),
             Column("seconds", [Text(_decimals(call.seconds, 1)) for call in calls], is_number=True),
             Column("type", [safe_text(call.name) for call in calls], least=8),
             Column("playhead", [Text(_decimals(call.playhead, 3)) for call in calls], is_number=True),
