@@ -1,11 +1,18 @@
 """Secret keys of pseudonyms: one for each directory of recordings, stored outside of it."""
 
+import contextlib
 import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from tapehead.errors import RecordingError
+from tapehead.files import read_regular
+
+KEY_BYTES = 32
+# Read of a file that should be a key, so that its size can be told.
+MOST_BYTES = 1_000_000
 
 
 def state_directory() -> Path:
@@ -23,28 +30,48 @@ def pseudonym_key(directory: Path) -> bytes:
     """Return the secret key of the pseudonyms in recordings in `directory`; 32 bytes, created (mode 0600) if missing.
 
     Raises:
-        RecordingError: it can neither be read nor created.
+        RecordingError: it can neither be read nor created, or is no key.
     """
     path = key_path(directory)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return create_key(path) or path.read_bytes()
+        key = create_key(path) or read_regular(path, MOST_BYTES)
     except OSError as error:
         message = f"cannot keep the pseudonyms' key in {path}: {error.strerror}; set XDG_STATE_HOME or pass --keep-ids"
         raise RecordingError(message) from error
+    if len(key) != KEY_BYTES:  # pseudonyms that anybody could compute
+        raise RecordingError(
+            f"the pseudonyms' key in '{path}' has {len(key)} bytes instead of {KEY_BYTES}; restore it, or remove it, "
+            "which gives everybody new pseudonyms"
+        )
+    return key
 
 
 def create_key(path: Path) -> bytes | None:
-    """Create a key at `path`; None if there is one. It is linked once it is whole, so that no half is ever read."""
+    """Create a key at `path`; None if there is one.
+
+    It gets its name once it is whole and on the disk, so that neither a crash nor another process finds a half.
+    """
     if path.exists():
         return None
-    key, aside = secrets.token_bytes(32), path.with_suffix(f".{os.getpid()}")
-    aside.touch(mode=0o600)
-    aside.write_bytes(key)
-    try:
-        path.hardlink_to(aside)
-    except FileExistsError:
-        return None
-    finally:
-        aside.unlink()
+    key = secrets.token_bytes(KEY_BYTES)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as aside:  # with mode 0600
+        aside.write(key)
+        aside.flush()
+        os.fsync(aside.fileno())
+        try:
+            path.hardlink_to(aside.name)
+        except FileExistsError:
+            return None
+    sync_folder(path.parent)
     return key
+
+
+def sync_folder(path: Path) -> None:
+    """Have the disk confirm the names in a folder, where the system can."""
+    with contextlib.suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

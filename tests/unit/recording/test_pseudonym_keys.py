@@ -1,12 +1,15 @@
 """The keys of pseudonyms: private, outside of the recordings, one for each directory."""
 
+import errno
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from support.processes import run_tapehead
 from tapehead.errors import RecordingError
 from tapehead.recording.pseudonym_keys import pseudonym_key, state_directory
 
@@ -48,3 +51,57 @@ def test_a_key_that_cannot_be_kept_is_a_problem(tmp_path: Path, monkeypatch: pyt
 
     with pytest.raises(RecordingError, match=r"cannot keep the pseudonyms' key in .*; set XDG_STATE_HOME or pass"):
         pseudonym_key(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 64, 2_000_000])
+def test_a_file_that_is_no_key_is_refused_and_kept(tmp_path: Path, size: int) -> None:
+    """With an empty key, everybody could compute the pseudonyms."""
+    pseudonym_key(tmp_path)
+    (path,) = (state_directory() / "keys").iterdir()
+    path.write_bytes(bytes(size))
+
+    with pytest.raises(RecordingError, match=re.escape(str(path))):
+        pseudonym_key(tmp_path)
+    assert path.stat().st_size == size
+    done = run_tapehead("record", "--to", "http://127.0.0.1:9", "--out", tmp_path / "a.jsonl")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"'{path}' has {size} bytes instead of 32; " in line or size > 1_000_000
+    assert not (tmp_path / "a.jsonl").exists()
+
+
+def test_a_pipe_in_place_of_a_key_is_refused_at_once(tmp_path: Path) -> None:
+    pseudonym_key(tmp_path)
+    (path,) = (state_directory() / "keys").iterdir()
+    path.unlink()
+    os.mkfifo(path)
+
+    with pytest.raises(RecordingError, match="it is not a regular file"):
+        pseudonym_key(tmp_path)
+
+
+def test_a_key_gets_its_name_once_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, fsync = list[bytes](), os.fsync
+
+    def note(file: int) -> None:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            assert not any(len(path.name) == 32 for path in keys.iterdir())
+            synced.append(os.pread(file, 100, 0))
+        fsync(file)
+
+    keys = state_directory() / "keys"
+    monkeypatch.setattr(os, "fsync", note)
+    key = pseudonym_key(tmp_path)
+
+    assert synced == [key]
+    assert [path.read_bytes() for path in keys.iterdir()] == [key]
+
+
+def test_a_disk_that_takes_no_key_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(RecordingError, match="Input/output error"):
+        pseudonym_key(tmp_path)
+    assert list((state_directory() / "keys").iterdir()) == []
