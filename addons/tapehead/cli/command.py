@@ -6,13 +6,26 @@ from typing import Any
 from typer.core import TyperCommand
 
 from tapehead.cli.messages import warn
+from tapehead.errors import UsageError
 
 # Where a command's context keeps the path of the settings file.
 SOURCE = "tapehead.settings-file"
+# The words for values that are paths, or end in one.
+PATHS = ("FILE", "RECORDING", "BASE", "NEW")
 
 
 class Command(TyperCommand):
-    """A command whose help names arguments as RECORDING... or [RULE], where Typer adds the Python type."""
+    """A command whose help names arguments as RECORDING... or [RULE], where Typer adds the Python type.
+
+    It takes no empty path, which would be the current folder: that is what an unset variable of the shell gives.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        parameter: Any
+        for parameter in self.params:
+            if str(parameter.metavar).rpartition("]")[2] in PATHS:
+                refuse_empty(parameter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the command's name in its usage."""
@@ -72,6 +85,19 @@ def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path
 
     context.meta[SOURCE], context.default_map = load_options(context.info_name, config)
     return config
+
+
+def refuse_empty(parameter: Any) -> None:
+    """Have a parameter refuse an empty path."""
+    process = parameter.process_value
+
+    def process_path(context: Any, value: Any) -> Any:
+        if "" in (value if isinstance(value, list | tuple) else [value]):
+            name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+            raise UsageError(f"{name} is empty; expected a path (is a variable of the shell not set?)")
+        return process(context, value)
+
+    parameter.process_value = process_path
 
 
 def usage_of(argument: Any) -> str:

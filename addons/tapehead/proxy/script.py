@@ -144,7 +144,7 @@ class OptionsAddon:
     def _set_replay(self, updated: set[str]) -> None:
         if updated.isdisjoint(_OF_REPLAY):
             return
-        paths = [Path(path) for path in ctx.options.tapehead_replay]
+        paths = ctx.options.tapehead_replay
         self._replay_addon = self._replayer = None
         if not paths:
             return

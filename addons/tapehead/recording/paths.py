@@ -99,10 +99,14 @@ def find_inputs(
 
     Raises:
         RecordingError: a folder that was named holds no recording, and there is no `warn`.
+        UsageError: a path is empty.
     """
     found: dict[Path, InputFile] = {}
     ignored: dict[Path, None] = {}
-    for given in map(Path, paths):
+    for named in paths:
+        if not str(named):
+            raise UsageError("the path of a recording is empty")
+        given = Path(named)
         exists = glob.glob(glob.escape(str(given)))  # noqa: PTH207 - Path.glob takes no absolute patterns
         matches = exists or sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207
         for path in map(Path, matches or [str(given)]):
