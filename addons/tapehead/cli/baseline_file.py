@@ -5,9 +5,13 @@ from pathlib import Path
 
 from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
+from tapehead.files import read_regular
 from tapehead.reports.audit.baseline import KnownFinding, count_known, mark_new, parse_baseline, render_baseline
 from tapehead.reports.audit.json_report import Report
 from tapehead.reports.report_output import write_report
+
+# The largest baseline, in bytes: some hundred thousand findings.
+MOST_BYTES = 100_000_000
 
 
 class BaselineFile:
@@ -52,7 +56,7 @@ def check_replaceable(path: Path) -> None:
         UsageError: it would.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MOST_BYTES)
         if content.strip():
             parse_baseline(content)
     except FileNotFoundError:
@@ -70,7 +74,7 @@ def read_baseline(path: Path) -> Counter[KnownFinding]:
         UsageError: there is none, or it cannot be used.
     """
     try:
-        return parse_baseline(path.read_bytes())
+        return parse_baseline(read_regular(path, MOST_BYTES))
     except FileNotFoundError as error:
         raise UsageError(f"there is no baseline '{path}'; --write-baseline writes it") from error
     except OSError as error:

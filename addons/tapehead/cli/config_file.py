@@ -16,7 +16,11 @@ from tapehead.auditor.expectations import schemas_in
 from tapehead.auditor.settings import AuditSettings, SettingsError, convert, read_settings
 from tapehead.cli.config_search import find_table, unreadable
 from tapehead.cli.option_defaults import COMMANDS, check_table, resolve_options
+from tapehead.files import read_regular
 from tapehead.protocol.schemas import Schema
+
+# The largest file of schemas, in bytes: more than those of all event types take.
+MOST_OF_SCHEMAS = 10_000_000
 
 
 class Config(NamedTuple):
@@ -108,7 +112,7 @@ def _at(place: object) -> Iterator[None]:
 
 def _read_json(path: Path) -> object:
     try:
-        return orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        return orjson.loads(read_regular(path, MOST_OF_SCHEMAS).removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise SettingsError(f"'{path}' is not JSON: {error}") from error
     except (OSError, ValueError) as error:

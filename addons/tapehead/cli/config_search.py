@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import UsageError
+from tapehead.files import read_regular
 
 OWN_FILE = "tapehead.toml"
 PROJECT_FILE = "pyproject.toml"
-# A key of more parts than these, which the parser takes the square of the time and the memory for.
-_DEEP_KEY = re.compile(rb"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
+# The largest settings file, in bytes.
+MOST_BYTES = 1_000_000
+# A key of more parts than these, which the parser takes the square of the time and the memory for. It is searched where
+# a key can begin, so that no byte is looked at for more than one of them.
+_DEEP_KEY = re.compile(rb"""(?<![^\s\[{,])(?:(?:[\w-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}""")
 
 
 def find_table(config: Path | None, folder: Path | None = None) -> tuple[Path | None, Mapping[str, Any]]:
@@ -61,7 +65,7 @@ def _own_table(document: Mapping[str, Any], path: Path) -> Mapping[str, Any] | N
 
 def _read_toml(path: Path) -> Mapping[str, Any]:
     try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        content = read_regular(path, MOST_BYTES).removeprefix(codecs.BOM_UTF8)
     except (OSError, ValueError) as error:
         raise UsageError(unreadable(path, error)) from error
     try:

@@ -16,6 +16,7 @@ from mitmproxy.proxy.layers.modes import Socks5AuthData
 from mitmproxy.utils.htpasswd import HtpasswdFile
 
 from tapehead.errors import StartupError
+from tapehead.files import read_regular
 from tapehead.network.access_policy import ANY_LOGIN
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ Check = Callable[[str, str], bool]
 _REFUSED = "tapehead.refused"
 # A bcrypt hash is slow to check on purpose, and players log in with each call.
 _REMEMBERED = 256
+# The largest file of users, in bytes.
+MOST_BYTES = 10_000_000
 
 
 class _Validator(Validator):
@@ -123,7 +126,7 @@ def read_htpasswd(name: str) -> HtpasswdFile:
         StartupError: the file cannot be used.
     """
     try:
-        users = HtpasswdFile(Path(name).expanduser().read_text("utf-8"))
+        users = HtpasswdFile(read_regular(Path(name).expanduser(), MOST_BYTES).decode())
     except (OSError, RuntimeError) as error:
         raise StartupError(f"--proxyauth @{name} cannot be read: {getattr(error, 'strerror', error)}") from None
     except ValueError:  # mitmproxy's message quotes the line

@@ -9,7 +9,7 @@ import zstandard
 PIECE_BYTES = 128 * 1024
 # The content of a packed file beyond which its size is compared with the packed one, and how many times that it may be.
 # Real traffic stays far below; files that are made to fill memory or time have up to 30,000 times their packed size.
-FREE_BYTES = 64 * 1024 * 1024
+FREE_BYTES = 16 * 1024 * 1024
 MOST_RATIO = 1000
 # Both gzip and zlib, by their first bytes.
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
