@@ -1,12 +1,24 @@
 """The command line's entry: runs a command, and says in one line what keeps it from its work."""
 
 import sys
+import threading
+import traceback
+from types import TracebackType
 
 from tapehead.cli.app import run
+from tapehead.text import escape_controls
+
+
+def print_exception(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """Print an exception that nobody caught on stderr: it may quote what a stranger sent."""
+    lines = "".join(traceback.format_exception(kind, error, trace)).split("\n")
+    print("\n".join(map(escape_controls, lines)), file=sys.stderr, end="")
 
 
 def main() -> None:
     """Run the command that the arguments name, and exit by its code."""
+    sys.excepthook = print_exception
+    threading.excepthook = lambda thrown: print_exception(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -65,6 +65,36 @@ def local_time(moment: str | datetime, zone: tzinfo | None = None, timespec: str
         return str(moment)
 
 
+# Colours and weights, which tapehead and Rich set: besides line breaks and tabs, all that a terminal gets to see.
+_STYLE = r"\x1b\[(?:[0-4]|2[2-4]|[39][0-7]|39)?(?:;(?:[0-4]|2[2-4]|[39][0-7]|39))*m"
+_OUTPUT = re.compile(rf"{_STYLE}|\r?\n|\t|({_CONTROLS.pattern})")
+_BREAKS = ("\n", "\r\n", "\t")
+
+
+def escape_output(text: str, *, styled: bool = False) -> str:
+    """Return what is printed as it may reach a terminal: its lines and tabs, and no other control character.
+
+    It is the last of all, at the output. JSON keeps its value: there, controls are written as escapes.
+
+    Args:
+        text: what is to be printed.
+        styled: whether it has styles of tapehead's own, which stay; strangers' are gone, by `escape_controls`.
+    """
+    if not _CONTROLS.search(text):
+        return text
+    if text.startswith(("{", "[")):
+        return _OUTPUT.sub(lambda match: match[0] if match[0] in _BREAKS else _escape_in_json(match[0]), text)
+    return _OUTPUT.sub(lambda match: match[0] if styled and not match[1] else _escape_but_breaks(match[0]), text)
+
+
+def _escape_but_breaks(characters: str) -> str:
+    return characters if characters in _BREAKS else escape_controls(characters)
+
+
+def _escape_in_json(characters: str) -> str:
+    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in characters)
+
+
 def nearest(name: str, known: Iterable[str], usual: Mapping[str, str] = _NO_NAMES) -> str:
     """Return `; did you mean X?` for what `find_nearest` finds; else empty."""
     found = find_nearest(name, known, usual)

@@ -1,5 +1,6 @@
 """Plurals, numbers, escaped control characters, suggestions and shortened values."""
 
+import json
 import re
 
 import pytest
@@ -8,6 +9,7 @@ from support.paths import ROOT
 from tapehead.text import (
     count_of,
     escape_controls,
+    escape_output,
     format_number,
     json_type,
     json_type_of,
@@ -80,6 +82,25 @@ def test_thousands_stand_apart_where_asked() -> None:
 @pytest.mark.parametrize("control", ["\x1b", "\x00", "\n", "\r", "\t", "\x7f", "\x9b", "\u200e", "\u202e", "\u2066"])
 def test_characters_that_steer_a_terminal_are_escaped(control: str) -> None:
     assert escape_controls(f"a{control}b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+@pytest.mark.parametrize(
+    "control", ["\x1b", "\x1b[2J", "\x1b[8m", "\x00", "\r", "\x7f", "\x9b31m", "\u200e", "\u202e", "\x85"]
+)
+def test_of_what_is_printed_only_breaks_and_own_styles_stay(control: str) -> None:
+    escaped = escape_controls(control)
+
+    assert escape_output(f"a\n\tb{control}c\r\n") == f"a\n\tb{escaped}c\r\n"
+    assert escape_output(f"\x1b[1;31mb{control}\x1b[0m", styled=True) == f"\x1b[1;31mb{escaped}\x1b[0m"
+    assert escape_output(f"\x1b[31mb{control}") == f"\ufffd[31mb{escaped}"
+
+
+def test_json_that_is_printed_keeps_its_value() -> None:
+    value = {"a\x9b": "\x1b[2J\x85\u202e\n\r\x1b[31m"}
+    printed = escape_output(json.dumps(value, ensure_ascii=False, indent=2), styled=True)
+
+    assert [line for line in printed.split("\n") if escape_controls(line) != line] == []
+    assert json.loads(printed) == value
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
     if results.coverage:
         report["coverage"] = results.coverage.report().report()
     for target in targets:
-        write_report(_render(target, report, results, options), target.output)
+        styled = target.form is Format.TEXT
+        write_report(_render(target, report, results, options), target.output, styled=styled)
     baselines = [options.baseline] if options.write_baseline and not reader.unreadable else []
     if all(target.output for target in targets):
         warn(f"{totals_of(report['summary'])}; wrote {', '.join(map(str, [*outputs, *baselines]))}")

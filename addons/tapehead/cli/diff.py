@@ -101,7 +101,7 @@ def diff(
     result = compare(*audited, scope)
     names = [str(path) for path in before.files], [str(path) for path in after.files]
     chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", DiffFormat.TEXT)
-    write_report(_render(result, chosen, names, scope, output), output)
+    write_report(_render(result, chosen, names, scope, output), output, styled=chosen is DiffFormat.TEXT)
     if output:
         warn(f"{totals_of(result)}; wrote {output}")
     raise typer.Exit(0 if result.same and all(audited) else 1)

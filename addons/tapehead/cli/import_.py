@@ -7,6 +7,7 @@ import typer
 
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
+from tapehead.text import escape_output
 
 
 def import_(
@@ -36,5 +37,5 @@ def import_(
     log_to_stderr()
     with progress(len(files), "files, {task.fields[read]:,} requests") as show:
         result = run_import(files, endpoint or (), store, warn, show)
-    typer.echo(result.summary)
+    typer.echo(escape_output(result.summary))
     raise typer.Exit(2 if result.unread else int(result.lost > 0))

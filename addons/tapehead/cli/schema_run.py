@@ -25,7 +25,7 @@ from tapehead.protocol.schema_changes import schema_changes
 from tapehead.protocol.schemas import Schema, served_schema
 from tapehead.recording.paths import check_outputs
 from tapehead.recording.stored_schemas import read_stored
-from tapehead.text import count_of, escape_controls, format_number, local_time, shorten
+from tapehead.text import count_of, escape_controls, escape_output, format_number, local_time, shorten
 
 TIMEOUT_SECONDS = 10.0
 MOST_BYTES = 1_000_000
@@ -71,9 +71,8 @@ def fetch(url: str, out: Path, warn: Callable[[str], None], *, timeout_seconds: 
         raise UsageError(f"nothing is stored: {endpoint} serves no schema that can be used")
     write(out, [kept[name] for name in EVENT_TYPES if name in kept])
     count = count_of(len(fetched), "schema")
-    typer.echo(
-        f"stored {count} of {endpoint} in '{out}'; audit, replay and serve use them for recordings in its folder"
-    )
+    told = f"stored {count} of {endpoint} in '{out}'; audit, replay and serve use them for recordings in its folder"
+    typer.echo(escape_output(told))
     if before:
         report(before, fetched)
     return int(len(fetched) < len(EVENT_TYPES))
@@ -96,7 +95,7 @@ def report(before: dict[str, tuple[Entry, Schema]], fetched: dict[str, Schema]) 
     for name, schema in fetched.items():
         if name in before:
             lines += [f"{name}: {change}" for change in schema_changes(before[name][1], schema)]
-    typer.echo("\n".join(lines) if lines else f"no schema has changed since {since}")
+    typer.echo(escape_output("\n".join(lines) if lines else f"no schema has changed since {since}"))
 
 
 class _AnyStatus(urllib.request.HTTPErrorProcessor):

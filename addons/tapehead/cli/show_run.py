@@ -55,7 +55,7 @@ def show_recording(
         if as_json:
             write_report(render_json({"sessions": [session_object(result) for result in results]}), None)
         elif results:
-            write_report(render_sessions(results, style), None)
+            write_report(render_sessions(results, style), None, styled=style.colour)
         return
     calls = calls_by_session(entries, results)
     if sid is not None:
@@ -73,6 +73,6 @@ def show_recording(
         write_report(render_json({"sessions": calls_object(selected, with_bodies=with_bodies)}), None)
     elif selected:
         titled = ((title_of(session, shown), shown) for session, shown in selected.items())
-        write_report(render_calls(titled, style, with_bodies=with_bodies), None)
+        write_report(render_calls(titled, style, with_bodies=with_bodies), None, styled=style.colour)
     else:
         warn(f"no call in '{path}' matches --type or --findings")

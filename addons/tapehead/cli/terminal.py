@@ -21,7 +21,7 @@ from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.near_calls import near_path_hint
 from tapehead.protocol.routes import find_call, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, named_event
-from tapehead.text import count_of, escape_controls, http_url, local_time
+from tapehead.text import count_of, escape_controls, escape_output, http_url, local_time
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 # Lines that may wait for a terminal that takes none, such as one in a stopped window.
@@ -65,12 +65,13 @@ def _call_line(clock: str, sid: str | None, call: str, request: Request, *, disc
     """Return the beginning of a line; `discreet` if the request still has its identifiers."""
     event_type, playhead = named_event(call, request, discreet=discreet)
     position = "-" if playhead is None else f"{playhead:.3f}"
-    return f"{clock}  {escape_controls(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} {position:>10}"
+    session = escape_controls(sid or "-")[:SHORT_SID]
+    return f"{escape_controls(clock)}  {session:<{SHORT_SID}}  {event_type:<16} {position:>10}"
 
 
 def _status(response: Response | None, error: str | None) -> str:
     if response is None:
-        return typer.style(f"no answer: {error}", fg="red")
+        return typer.style(f"no answer: {escape_controls(error or '')}", fg="red")
     status = response.status
     return typer.style(str(status), fg="green" if status < 300 else "yellow" if status < 400 else "red")
 
@@ -87,7 +88,7 @@ def unmatched_line(method: str, path: str, status: int, hint: str) -> str:
     """Return the line for an unmatched request, without the parts of its path that may identify a person."""
     clock = local_time(datetime.now(UTC), timespec="milliseconds")[11:]
     request = escape_controls(f"{method} {discreet_path(path)}")
-    return f"{clock}  {'-':<{SHORT_SID}}  {request}  {status}  {typer.style(hint, fg='yellow')}"
+    return f"{clock}  {'-':<{SHORT_SID}}  {request}  {status}  {typer.style(escape_controls(hint), fg='yellow')}"
 
 
 class Screen:
@@ -137,7 +138,7 @@ class Screen:
         while (line := self._lines.get()) is not None:
             try:
                 if is_open:
-                    typer.echo(line, file=self._stream, color=colour)
+                    typer.echo(escape_output(line, styled=True), file=self._stream, color=colour)
             except (OSError, ValueError):
                 is_open = False
 

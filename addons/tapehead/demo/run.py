@@ -27,7 +27,7 @@ from tapehead.protocol.schemas import Schemas
 from tapehead.recording.paths import check_outputs
 from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
-from tapehead.text import count_of, format_number
+from tapehead.text import count_of, escape_controls, format_number
 
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
 LEAD_MS = 44_000
@@ -72,7 +72,7 @@ def run_demo(out: Path | None) -> int:
         console.print("[bold]4.[/] the audit of the recording, and what Adobe would report")
         show_audit(console, recording)
     if out:
-        console.print(f"recording kept in {escape(str(out))}")
+        console.print(f"recording kept in {escape(escape_controls(str(out)))}")
     return 0 if is_alike else 1
 
 

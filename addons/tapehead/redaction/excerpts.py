@@ -104,7 +104,8 @@ def named_event(call: str, request: Request, *, discreet: bool = False) -> tuple
     event = read_event(request.json() if call in (Call.SESSION, Call.EVENT) else None)
     event_type = event.key.event_type
     hidden = discreet and _TELLING.search(event_type)
-    return f"({call})" if hidden or not event_type else escape_controls(event_type), event.position(None).playhead
+    name = f"({call})" if hidden or not event_type else event_type
+    return escape_controls(name), event.position(None).playhead
 
 
 _VERSION = re.compile(r"v\d{1,2}")

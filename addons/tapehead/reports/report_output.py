@@ -11,6 +11,7 @@ from rich.console import Console
 from tapehead.errors import TapeheadError
 from tapehead.files import create_folder, private
 from tapehead.reports.terminal_text import TextStyle
+from tapehead.text import escape_output
 
 
 def style_for(output: Path | None, *, verbose: bool = False) -> TextStyle:
@@ -25,15 +26,20 @@ def report_zone() -> tzinfo | None:
     return UTC if "SOURCE_DATE_EPOCH" in os.environ else None
 
 
-def write_report(text: str, output: Path | None) -> None:
+def write_report(text: str, output: Path | None, *, styled: bool = False) -> None:
     """Print a report, or write it into a private file, since it holds bodies of recordings; create its folder.
+
+    Args:
+        text: the report.
+        output: the file; None for stdout.
+        styled: whether it is a text that may have styles for a terminal.
 
     Raises:
         TapeheadError: the file cannot be written.
     """
     if output is None:
         try:
-            typer.echo(text.encode("utf-8", "replace"), nl=False)
+            typer.echo(escape_output(text, styled=styled).encode("utf-8", "replace"), nl=False)
         except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return

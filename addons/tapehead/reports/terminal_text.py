@@ -6,6 +6,7 @@ from io import StringIO
 from typing import NamedTuple
 
 from rich.console import Console, Group, RenderableType
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -55,5 +56,10 @@ def render(parts: Iterable[RenderableType], style: TextStyle) -> str:
         emoji=False,
         markup=False,
     )
-    console.print(Group(*parts))
+    # What a stranger sent has no style of its own, whatever part of a report forgot to escape it.
+    segments = [
+        segment if segment.control else segment._replace(text="\n".join(map(escape_controls, segment.text.split("\n"))))
+        for segment in console.render(Group(*parts))
+    ]
+    console.print(Segments(segments), end="")
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())

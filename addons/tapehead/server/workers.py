@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
 from tapehead.server.uvicorn_server import STOP_SIGNALS
+from tapehead.text import format_number
 
 SPAWN = multiprocessing.get_context("spawn")
 # Time for workers to return after a signal, and to end once they have returned.
@@ -99,7 +100,7 @@ class _Worker:
         now = time.monotonic()
         pause = self._pause if now - self._started < YOUNG_SECONDS else FIRST_PAUSE_SECONDS
         self.due, self._pause = now + pause, min(2 * pause, LAST_PAUSE_SECONDS)
-        return f"{self._name} {end}; another one starts in {pause:g} s"
+        return f"{self._name} {end}; another one starts in {format_number(pause)} s"
 
 
 def run_workers[**P, T](
