@@ -31,6 +31,7 @@ NOT_IN_FILES = {
     "overwrite": "replaces files",
     "proxyauth": "decides who may connect",
     "set": "can make mitmproxy run code",
+    "upstream-proxy": "may hold a login",
 }
 SCHEMA_ASSET = "cli/assets/settings.schema.json"
 

@@ -10,6 +10,7 @@ from tapehead.cli.config_search import find_table
 from tapehead.cli.option_types import DEFAULT_BACKLOG
 from tapehead.errors import UsageError
 from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, parse_network
+from tapehead.network.upstream_proxy import find_upstream_proxy, modes_through
 from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.protocol.routes import API_PATH, ENDPOINT_DOMAIN
 from tapehead.proxy.proxy_settings import ProxySettings
@@ -200,6 +201,7 @@ def proxy_settings(
     extra: Sequence[str],
     access: AccessPolicy,
     *,
+    upstream_proxy: str | None = None,
     insecure: bool = False,
     offline: bool = False,
     keep_host: bool = False,
@@ -207,23 +209,30 @@ def proxy_settings(
     """Return how the proxy runs; `extra` are options of mitmproxy, the other ones as in `ProxySettings`.
 
     Raises:
-        UsageError: an option is malformed.
+        UsageError: an option is malformed, or they exclude each other.
     """
     host, port = parse_listen(listen)
+    if upstream_proxy and offline:
+        raise UsageError("--upstream-proxy needs --on-miss forward; nothing else leaves this machine")
+    endpoints = [mode.partition(":")[2] for mode in modes if mode.startswith("reverse:")]
+    through = find_upstream_proxy(upstream_proxy, endpoints) if upstream_proxy else None
     for option in extra:
         if "=" not in option:
             raise UsageError(f"invalid --set '{option}': expected NAME=VALUE, such as ssl_insecure=true")
         if option.startswith("proxyauth="):
             raise UsageError("use --proxyauth instead of --set proxyauth")
+        if through and option.startswith(("mode=", "connection_strategy=")):
+            raise UsageError(f"--upstream-proxy and --set {option} exclude each other; leave one of them out")
     more = ("ssl_insecure=true",) if insecure else ()
     return ProxySettings(
-        modes=tuple(modes),
+        modes=modes_through(through, modes) if through else tuple(modes),
         host=host,
         port=port,
         offline=offline,
         keep_host=keep_host,
         extra=(*more, *extra),
         access=access,
+        upstream_proxy=through,
     )
 
 
@@ -237,11 +246,17 @@ class SimulationSettings(NamedTuple):
     over_limit: int = 204
 
 
-def load_timeouts(config: Path | None) -> Timeouts:
-    """Return the back end's timeouts: those among the thresholds of the settings file, which is known to be valid."""
-    _, table = find_table(config)
-    if "thresholds" not in table:
-        return TIMEOUTS
-    from tapehead.auditor.settings import read_settings
+def simulation_settings(
+    config: Path | None, strict: bool, time_scale: float, second_end: str, over_limit: str
+) -> SimulationSettings:
+    """Return how the endpoint is simulated.
 
-    return read_settings({"thresholds": table["thresholds"]}).policy().thresholds.timeouts
+    The timeouts are those among the thresholds of the settings file, which is known to be valid.
+    """
+    _, table = find_table(config)
+    timeouts = TIMEOUTS
+    if "thresholds" in table:
+        from tapehead.auditor.settings import read_settings
+
+        timeouts = read_settings({"thresholds": table["thresholds"]}).policy().thresholds.timeouts
+    return SimulationSettings(strict, time_scale, timeouts, int(second_end), int(over_limit))

@@ -78,6 +78,14 @@ Endpoints = Annotated[
         help=f"Another host or *.DOMAIN of the endpoint, besides *.{ENDPOINT_DOMAIN}; repeatable.",
     ),
 ]
+ThroughProxy = Annotated[
+    str | None,
+    typer.Option(
+        "--upstream-proxy",
+        metavar="URL|env",
+        help="Proxy on the way to the endpoint, http://USER:PASS@HOST:PORT with a login; env: as HTTPS_PROXY says.",
+    ),
+]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
 
 # ---- Listening ----

@@ -12,6 +12,7 @@ from tapehead.recording.recorder_settings import Sync
 def record(
     to: option_types.Upstream = None,
     mode: option_types.Mode = None,
+    upstream_proxy: option_types.ThroughProxy = None,
     endpoint: option_types.Endpoints = None,
     out: option_types.NewRecording = None,
     append: option_types.Append = False,
@@ -44,7 +45,9 @@ def record(
     target = option_parsing.parse_target(to) if to else None
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     modes = option_parsing.proxy_modes(mode, target)
-    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, insecure=insecure)
+    proxy = option_parsing.proxy_settings(
+        listen, modes, set_ or (), access, upstream_proxy=upstream_proxy, insecure=insecure
+    )
     store = option_parsing.store_settings(
         out,
         append=append,

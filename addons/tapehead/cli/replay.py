@@ -12,6 +12,7 @@ from tapehead.replay.on_miss import OnMiss
 def replay(
     recordings: option_types.Recordings,
     mode: option_types.Mode = None,
+    upstream_proxy: option_types.ThroughProxy = None,
     endpoint: option_types.Endpoints = None,
     allow: option_types.Allow = None,
     on_miss: option_types.Miss = OnMiss.SIMULATE,
@@ -48,16 +49,16 @@ def replay(
     modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
     redact_keys = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
-    proxy = option_parsing.proxy_settings(listen, modes, set_ or (), access, offline=not target, keep_host=True)
+    proxy = option_parsing.proxy_settings(
+        listen, modes, set_ or (), access, upstream_proxy=upstream_proxy, offline=not target, keep_host=True
+    )
     engine = offline_run.EngineSettings(
         recordings=tuple(recordings),
         endpoints=tuple(endpoint or ()),
         on_miss=on_miss,
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,
-        simulation=option_parsing.SimulationSettings(
-            strict_schema, time_scale, option_parsing.load_timeouts(config), int(second_end), int(over_limit)
-        ),
+        simulation=option_parsing.simulation_settings(config, strict_schema, time_scale, second_end, over_limit),
         explain=explain,
         strict=strict,
         summary=summary,
@@ -66,6 +67,5 @@ def replay(
     )
     store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
     library_warnings.log_to_stderr()
-    prefix = target.prefix if target else ""
-    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), prefix=prefix, store=store)
+    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), target=target, store=store)
     raise typer.Exit(run(proxy, engine, offline_run.DisplaySettings(quiet=quiet, live=live), warn))

@@ -8,6 +8,7 @@ from pathlib import Path
 from tapehead.answers import Observer
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunResult, publish
+from tapehead.cli.option_parsing import Target
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
@@ -34,7 +35,7 @@ def run_replay(
     *,
     endpoints: Sequence[str] = (),
     allow: Sequence[str] = (),
-    prefix: str = "",
+    target: Target | None = None,
     store: StoreSettings | None = None,
 ) -> int:
     """Answer players until SIGINT or SIGTERM, print the summary, and return the exit code.
@@ -46,7 +47,7 @@ def run_replay(
         warn: prints a line on stderr, in any thread.
         endpoints: hosts that count as the endpoint besides the vendor's own.
         allow: hosts whose requests may pass through to the network.
-        prefix: a path before the endpoint's own at the upstream that misses are forwarded to.
+        target: the upstream that misses are forwarded to; None if they are not.
         store: the recording of forwarded exchanges; None where nothing is forwarded.
 
     Raises:
@@ -65,7 +66,7 @@ def run_replay(
         recorder = Recorder(store, warn, errors) if store else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
         replay = ReplayAddon(run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=errors)
-        select = CallSelector(hosts, prefix, stream=False, internal_errors=errors)
+        select = CallSelector(hosts, target.prefix if target else "", stream=False, internal_errors=errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             missing.start(addresses, screen.show)

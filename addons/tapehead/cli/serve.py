@@ -58,9 +58,7 @@ def serve(
         on_miss=on_miss,
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,
-        simulation=option_parsing.SimulationSettings(
-            strict_schema, time_scale, option_parsing.load_timeouts(config), int(second_end), int(over_limit)
-        ),
+        simulation=option_parsing.simulation_settings(config, strict_schema, time_scale, second_end, over_limit),
         explain=explain,
         strict=strict,
         summary=summary,

@@ -14,6 +14,8 @@ from tapehead.recording.capture import CapturedCall, RawRequest, RawResponse, re
 
 _ROUTE = "tapehead.route"
 _LEFT = "tapehead.left"
+# It is between the player or tapehead and a proxy; the endpoint never gets it.
+_PROXY_LOGIN = b"proxy-authorization"
 # What mitmproxy says if the client closed its connection, or cancelled its stream.
 _CLIENT_LEFT = ("Client disconnected.", "stream reset by client (CANCEL)")
 # And if the endpoint closed its connection, in a request that was whole.
@@ -82,9 +84,10 @@ def closed_by(flow: http.HTTPFlow) -> ClosedBy | None:
 
 
 def raw_request_of(request: http.Request) -> RawRequest:
-    """Return the bytes of a request; a body that was streamed or cut was not saved."""
+    """Return the bytes of a request without a login for a proxy; a body that was streamed or cut was not saved."""
     body = request.raw_content
-    return RawRequest(request.method, request.pretty_url, request.headers.fields, body or b"", saved=body is not None)
+    headers = tuple(field for field in request.headers.fields if field[0].lower() != _PROXY_LOGIN)
+    return RawRequest(request.method, request.pretty_url, headers, body or b"", saved=body is not None)
 
 
 def raw_response_of(response: http.Response) -> RawResponse:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mitmproxy import exceptions, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
+from mitmproxy.proxy import mode_specs
 
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
@@ -18,6 +19,7 @@ from tapehead.proxy.access_addons import access_addons, warnings_of
 from tapehead.proxy.mitmproxy_addons import certificate_page, device_hosts, needed_addons
 from tapehead.proxy.plain_http2 import PlainHttp2
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.proxy.upstream_proxy_addon import UpstreamProxyAddon
 from tapehead.proxy.whole_requests import WholeRequests
 
 logger = logging.getLogger(__name__)
@@ -52,8 +54,10 @@ async def run_proxy(
     server = proxyserver.Proxyserver()
     base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
     http = PlainHttp2(internal_errors), WholeRequests(server, internal_errors)
-    guards = access_addons(settings, internal_errors)
-    proxy.addons.add(*base, *http, *guards, *certificate_page(settings), *addons, *needed_addons(settings))
+    before = (*http, *access_addons(settings, internal_errors), *certificate_page(settings))
+    upstream = settings.upstream_proxy
+    behind = (*needed_addons(settings), *([UpstreamProxyAddon(upstream, internal_errors)] if upstream else []))
+    proxy.addons.add(*base, *before, *addons, *behind)
     configure(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
     stopping = asyncio.create_task(_stop_on_signal(proxy, drain))
@@ -61,7 +65,18 @@ async def run_proxy(
     stopping.cancel()
     for instance in server.servers:
         if error := instance.last_exception:
-            raise StartupError.of_listening(settings.host, settings.port, error)
+            raise startup_error(instance.mode, settings, error)
+
+
+def startup_error(mode: mode_specs.ProxyMode, settings: ProxySettings, error: Exception) -> StartupError:
+    """Return the error of a mode that did not start, in one line."""
+    if mode.default_port is not None:
+        return StartupError.of_listening(settings.host, settings.port, error)
+    # mitmproxy's native part adds the causes and its stack, in lines of their own.
+    message, _, causes = str(error).partition("Stack backtrace:")[0].partition("Caused by:")
+    reason = ": ".join(part.strip().rstrip(".") for part in (message, *causes.splitlines()) if part.strip())
+    remedy = "it needs administrator rights, for which it uses sudo" if mode.type_name == "local" else "it needs root"
+    return StartupError(f"mode '{mode.full_spec}' cannot start: {reason}; {remedy}")
 
 
 class _Start:

@@ -3,6 +3,7 @@
 import msgspec
 
 from tapehead.network.access_policy import AccessPolicy
+from tapehead.network.upstream_proxy import UpstreamProxy
 
 
 class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
         keep_host: whether requests keep the Host that players called; otherwise, reverse mode names its upstream.
         extra: other options of mitmproxy, as `name=value`.
         access: the limits on who may connect.
+        upstream_proxy: the proxy on the way to the endpoint, if there is one.
     """
 
     modes: tuple[str, ...]
@@ -29,6 +31,7 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_host: bool = False
     extra: tuple[str, ...] = ()
     access: AccessPolicy = AccessPolicy()
+    upstream_proxy: UpstreamProxy | None = None
 
     def is_reverse(self) -> bool:
         """Return whether every mode is a reverse one."""

@@ -90,6 +90,6 @@ def test_a_device_is_answered_by_a_replay(home: Namespace, tmp_path: Path) -> No
         certificate = device.run("curl", "-sS", "http://mitm.it/cert/pem")
         proxy.stop()
 
-    assert "Location: /api/v1/sessions/" in answer
+    assert "\nlocation: /api/v1/sessions/" in answer.lower()
     assert certificate == (tmp_path / "confdir" / "mitmproxy-ca-cert.pem").read_text()
     assert "offline: 0 connections and look-ups attempted" in proxy.lines
