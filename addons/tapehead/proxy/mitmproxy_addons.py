@@ -4,7 +4,6 @@ mitmdump loads them all, which costs over half of each request. Here an addon is
 it; the same table tells users what to do about the options of the others.
 """
 
-import asyncio
 import importlib
 import re
 from collections.abc import Iterable, Iterator
@@ -12,13 +11,13 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from mitmproxy import ctx, http
-from mitmproxy.addonmanager import Loader
+from mitmproxy import http
 
 from tapehead.errors import StartupError
 from tapehead.proxy.proxy_settings import ProxySettings
 
 CERTIFICATE_HOST = "mitm.it"
+_CERTIFICATE_PAGE = "onboarding.Onboarding"
 # Modes that see everything that a device sends, its DNS queries among it.
 DEVICE_MODES = ("wireguard", "local", "transparent", "tun")
 
@@ -74,9 +73,9 @@ ADDONS = (
     MitmproxyAddon("anticache.AntiCache", Use.OPTION, "asks for answers that are not cached", ("anticache",)),
     MitmproxyAddon("anticomp.AntiComp", Use.OPTION, "asks for answers that are not compressed", ("anticomp",)),
     MitmproxyAddon(
-        "onboarding.Onboarding",
+        _CERTIFICATE_PAGE,
         Use.MODE,
-        "gives devices the certificate at `http://mitm.it`; its web framework is loaded with the first request",
+        "gives devices the certificate at `http://mitm.it`",
         ("onboarding", "onboarding_host"),
         ("regular", "upstream", "socks5", *DEVICE_MODES),
     ),
@@ -180,32 +179,11 @@ class WholeMessages:
             flow.response.stream = False
 
 
-class CertificatePage:
-    """mitmproxy's own certificate page, whose web framework is loaded with the first request for it."""
-
-    def __init__(self) -> None:
-        self._page: Any = None
-
-    def load(self, loader: Loader) -> None:
-        """Declare the options, as mitmproxy does."""
-        loader.add_option("onboarding", bool, True, "Whether to serve the certificate page.")
-        loader.add_option("onboarding_host", str, CERTIFICATE_HOST, "The host of the certificate page.")
-
-    async def request(self, flow: http.HTTPFlow) -> None:
-        """Answer a request for the page."""
-        if not ctx.options.onboarding or flow.request.pretty_host != ctx.options.onboarding_host:
-            return
-        if self._page is None:
-            self._page = await asyncio.to_thread(_make, "onboarding.Onboarding")
-            self._page.configure({"onboarding_host", "confdir"})
-        await self._page.request(flow)
-
-
 def certificate_page(settings: ProxySettings) -> Iterator[object]:
     """Yield the addon with the certificate page, if a mode or an option asks for it."""
-    entry = next(each for each in ADDONS if each.name == "onboarding.Onboarding")
+    entry = next(each for each in ADDONS if each.name == _CERTIFICATE_PAGE)
     if _is_needed(entry, settings):
-        yield CertificatePage()
+        yield _make(entry.name)
 
 
 def needed_addons(settings: ProxySettings) -> Iterator[object]:
@@ -216,7 +194,7 @@ def needed_addons(settings: ProxySettings) -> Iterator[object]:
     """
     _check_options(settings)
     names = [entry.name for entry in ADDONS if entry.use is not Use.ALWAYS and _is_needed(entry, settings)]
-    addons = [_make(name) for name in names if name != "onboarding.Onboarding"]
+    addons = [_make(name) for name in names if name != _CERTIFICATE_PAGE]
     yield from addons
     if any(hasattr(addon, hook) for addon in addons for hook in ("request", "response")):
         yield WholeMessages()

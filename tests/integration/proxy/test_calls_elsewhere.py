@@ -12,7 +12,7 @@ import trustme
 from support.captured_traffic import read
 from support.certificates import proxy_options
 from support.exchanges import event, session, start
-from support.paths import RECORDINGS_FOLDER
+from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import Command, running
 from support.resend import write
 from support.tunnels import ask, at_home, connect, origin, trust_both
@@ -189,9 +189,14 @@ def test_a_replay_without_a_call_says_what_came(tmp_path: Path) -> None:
     ]
 
 
-def test_a_device_gets_the_certificate_from_the_proxy(tmp_path: Path, authority: trustme.CA) -> None:
-    options = ("--mode", "regular", "--out", tmp_path / "a.jsonl", *proxy_options(tmp_path, authority))
-    with running("record", *options) as proxy, httpx.Client(proxy=proxy.url) as device:
+@pytest.mark.parametrize(
+    "command", [("record", "--out", "a.jsonl"), ("replay", ROOT / "recordings" / "timeline-1.jsonl")]
+)
+def test_a_device_gets_the_certificate_from_the_proxy(
+    command: tuple[object, ...], tmp_path: Path, authority: trustme.CA
+) -> None:
+    options = ("--mode", "regular", *proxy_options(tmp_path, authority))
+    with running(*command, *options, cwd=tmp_path) as proxy, httpx.Client(proxy=proxy.url) as device:
         page, certificate = (device.get(f"http://mitm.it/{path}") for path in ("", "cert/pem"))
 
     assert page.status_code == certificate.status_code == 200
