@@ -3,8 +3,9 @@
 import re
 from enum import StrEnum
 
-_HEARTBEAT_HOST = re.compile(r"(?:^|\.)hb\.omtrdc\.net$", re.IGNORECASE)
-_HEARTBEAT_QUERY = re.compile(r"[?&]s:event:type=")
+_HEARTBEAT_HOST = re.compile(r"(?:^|\.)(?:hb|heartbeats)\.omtrdc\.net$", re.IGNORECASE)
+# Such as s:event:type, s:sp:channel, l:event:playhead.
+_HEARTBEAT_QUERY = re.compile(r"[?&][sl]:[a-z]+:[a-z_]+=")
 _EDGE_HOST = re.compile(r"(?:^|\.)edge\.adobedc\.net$", re.IGNORECASE)
 _EDGE_PATH = re.compile(r"/ee[^/]*/(?:[^/]+/)?va/v1/\w+")
 

@@ -51,6 +51,14 @@ HEARTBEAT = "https://company.hb.omtrdc.net/?s:event:type=start&s:asset:type=main
             "heartbeats of an older media SDK were seen (stats.example.com (2)), which tapehead does not read",
         ),
         (
+            "https://stats.example.com/?s%3Asp%3Achannel=news",
+            "heartbeats of an older media SDK were seen (stats.example.com (2)), which tapehead does not read",
+        ),
+        (
+            "https://heartbeats.omtrdc.net/settings/company.xml?r=1",
+            "heartbeats of an older media SDK were seen (heartbeats.omtrdc.net (2)), which tapehead does not read",
+        ),
+        (
             "https://edge.adobedc.net/ee/or2/va/v1/ping?configId=1",
             "calls of the Media Edge API were seen (edge.adobedc.net (2)), which tapehead does not read",
         ),
