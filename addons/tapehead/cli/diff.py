@@ -99,6 +99,8 @@ def diff(
     check_outputs([output] if output else [], [*before.files, *after.files])
     audited = _audit(before), _audit(after)
     result = compare(*audited, scope)
+    for pattern in scope.unmatched():
+        warn(f"--ignore '{pattern}' matches nothing: no parameter, event type, metric or rule")
     names = [str(path) for path in before.files], [str(path) for path in after.files]
     chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", DiffFormat.TEXT)
     write_report(_render(result, chosen, names, scope, output), output, styled=chosen is DiffFormat.TEXT)

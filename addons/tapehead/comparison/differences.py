@@ -8,7 +8,12 @@ from typing import Any
 import msgspec
 
 from tapehead.auditor.results import SessionResult
+from tapehead.metrics.catalog import METRICS
+from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event
+from tapehead.protocol.keys import PARAMS
+from tapehead.protocol.parameters import PARAMETERS
+from tapehead.rules.catalog import RULES
 
 
 class Change(StrEnum):
@@ -45,14 +50,25 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tolerance: how far playheads, durations and offsets may be apart, in seconds.
         ignore: names or glob patterns of parameters, event types, metrics and rules that are not compared.
+        matched: those of them that matched something in the recordings so far.
     """
 
     tolerance: float = 1.0
     ignore: tuple[str, ...] = ()
+    matched: set[str] = msgspec.field(default_factory=set)
 
     def ignores(self, *names: str) -> bool:
         """Return whether any of the names of a parameter, event, metric or rule is ignored."""
-        return any(fnmatchcase(name, pattern) for pattern in self.ignore for name in names)
+        found = [pattern for pattern in self.ignore if any(fnmatchcase(name, pattern) for name in names)]
+        self.matched.update(found)
+        return bool(found)
+
+    def unmatched(self) -> list[str]:
+        """Return the names and patterns that match nothing in the recordings and nothing that there is, as typos do."""
+        parameters = [name for each in PARAMETERS for name in (each.key, f"{PARAMS}.{each.key}")]
+        known = (*parameters, *EVENT_TYPES, *RULES, *(metric.key for metric in METRICS))
+        left = [pattern for pattern in self.ignore if pattern not in self.matched]
+        return [pattern for pattern in left if not any(fnmatchcase(name, pattern) for name in known)]
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

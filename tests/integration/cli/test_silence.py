@@ -74,6 +74,27 @@ def test_a_diff_of_no_session_fails(sessionless: str, recording: str, capsys: py
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("pattern", "is_told"),
+    [
+        ("media.adpod.*", True),
+        ("pings", True),
+        ("ping", False),
+        ("media.ad.*", False),
+        ("params.media.id", False),
+        ("a-rule-of-none", True),
+        ("ping-gap", False),
+        ("content_*", False),
+    ],
+)
+def test_what_a_diff_ignores_in_vain_is_told(
+    pattern: str, is_told: bool, recording: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["diff", recording, recording, "--ignore", pattern]) == 0
+    line = f"tapehead: --ignore '{pattern}' matches nothing: no parameter, event type, metric or rule\n"
+    assert capsys.readouterr().err == (line if is_told else "")
+
+
 def test_show_says_that_there_is_no_session(sessionless: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["show", sessionless]) == 0
     assert f"tapehead: no session in {sessionless}; record or save traffic" in capsys.readouterr().err
