@@ -105,6 +105,27 @@ def test_a_recorder_opens_the_tls_of_the_endpoint(host: str, sni: str | None, re
     assert recorder.sees(recorder.tunnel(host), sni) == "the proxy 204"
 
 
+def test_a_pattern_opens_the_tls_of_what_is_below_its_domain(tmp_path: Path, authority: trustme.CA) -> None:
+    below = [f"www.{NAMED}"]
+    others = [NAMED, f"x{NAMED}", f"{NAMED}.evil.example", OTHER]
+    options = ["--mode", "regular", "--endpoint", f"*.{NAMED}", "--out", "out.jsonl"]
+    with scene(tmp_path, authority, "record", *options) as recorder:
+        seen = {host: recorder.sees(recorder.tunnel(host), host) for host in (*below, *others, VENDOR)}
+        mixed = [recorder.sees(recorder.tunnel(each), sni) for each, sni in ((OTHER, below[0]), (below[0], OTHER))]
+
+    assert seen == {**dict.fromkeys([*below, VENDOR], "the proxy 204"), **dict.fromkeys(others, "its own 204")}
+    assert mixed == ["its own 204"] * 2
+
+
+def test_a_replay_passes_what_is_below_an_allowed_domain(tmp_path: Path, authority: trustme.CA) -> None:
+    # All names are this machine here.
+    options = ["--mode", "regular", "--allow", f"*.{NAMED}", "--allow", "127.0.0.1"]
+    with scene(tmp_path, authority, "replay", RECORDING, *options) as player:
+        assert player.sees(player.tunnel(f"www.{NAMED}"), f"www.{NAMED}") == "its own 204"
+        with pytest.raises(ConnectionRefusedError):
+            player.tunnel(NAMED)
+
+
 @pytest.mark.parametrize(("host", "sni"), [*PASSED, *LURED])
 def test_a_recorder_leaves_other_tls_as_it_is(host: str, sni: str | None, recorder: Scene) -> None:
     assert recorder.sees(recorder.tunnel(host), sni) == "its own 204"
