@@ -37,13 +37,14 @@ class Namespace(NamedTuple):
 def need_namespaces(*tools: str) -> None:
     """Skip a test where there can be no namespaces, or tools are missing; in CI it fails."""
     missing = [TOOLS[tool] for tool in ("ip", *tools) if not shutil.which(tool)]
+    trial = f"tapehead-{os.getpid()}-trial"
     reason = f"missing packages: {', '.join(missing)}" if missing else ""
     if os.geteuid() != 0:
         reason = "network namespaces need root"
-    elif not missing and subprocess.run(["ip", "netns", "add", "tapehead-try"], capture_output=True).returncode:
+    elif not missing and subprocess.run(["ip", "netns", "add", trial], capture_output=True).returncode:
         reason = "this system allows no network namespaces"
-    else:
-        subprocess.run(["ip", "netns", "del", "tapehead-try"], capture_output=True)
+    elif not missing:
+        subprocess.run(["ip", "netns", "del", trial], check=True)
     if reason and os.environ.get("CI") == "true":
         pytest.fail(reason)
     if reason:
