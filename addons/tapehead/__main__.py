@@ -6,6 +6,7 @@ import traceback
 from types import TracebackType
 
 from tapehead.cli.app import run
+from tapehead.cli.printer import open_closed_streams
 from tapehead.text import escape_controls
 
 
@@ -17,6 +18,7 @@ def print_exception(kind: type[BaseException], error: BaseException | None, trac
 
 def main() -> None:
     """Run the command that the arguments name, and exit by its code."""
+    open_closed_streams()
     sys.excepthook = print_exception
     threading.excepthook = lambda thrown: print_exception(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
     sys.exit(run(sys.argv[1:]))

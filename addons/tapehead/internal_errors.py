@@ -4,6 +4,7 @@ Reports go into logs, so identifiers are replaced in them: in the exchange, and 
 Where even that fails, only the shape of the request is reported.
 """
 
+import contextlib
 import logging
 import re
 import secrets
@@ -29,6 +30,19 @@ MOST_REPORTED = 20
 MOST_SHOWN = 8_000
 
 
+def harmless(warn: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that warns, and never raises if the warning cannot be printed.
+
+    Not even SystemExit, by which mitmproxy's log ends a thread that cannot print.
+    """
+
+    def warn_harmlessly(line: str) -> None:
+        with contextlib.suppress(Exception, SystemExit):
+            warn(line)
+
+    return warn_harmlessly
+
+
 class InternalErrors:
     """Count internal errors, and report each kind once.
 
@@ -42,7 +56,7 @@ class InternalErrors:
 
     def __init__(self, names: Iterable[str] = (), report: Callable[[str], None] = logger.error) -> None:
         self.count = 0
-        self._report = report
+        self._report = harmless(report)
         self._reported: set[tuple[str, str]] = set()
         self.add_identifying_keys(names)
 
@@ -50,7 +64,7 @@ class InternalErrors:
         """Replace the values of these names in reports from now on, besides those that always are."""
         self._redactor = Redactor(secrets.token_bytes(32), names)
 
-    def record(self, where: str, error: Exception, messages: Messages | None = None) -> None:
+    def record(self, where: str, error: BaseException, messages: Messages | None = None) -> None:
         """Count an error, and report it if it is the first of its kind.
 
         Args:
@@ -77,7 +91,7 @@ class InternalErrors:
         """Return the number of errors as the end of a summary line; empty if there were none."""
         return f"; {count_of(self.count, 'internal error')}, see the log" if self.count else ""
 
-    def _describe(self, error: Exception, request: Request | None, response: Response | None) -> str:
+    def _describe(self, error: BaseException, request: Request | None, response: Response | None) -> str:
         """Return the traceback and the exchange, with pseudonyms in both.
 
         An error's message may quote any identifier. Only a sessionStart tells which values identify its user, so of
@@ -94,7 +108,7 @@ class InternalErrors:
         return f"{redacted.error}to reproduce it: {shown.strip()}"
 
 
-def frames_of(error: Exception) -> str:
+def frames_of(error: BaseException) -> str:
     """Return the frames and the type of an error, without its message."""
     return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 

@@ -1,30 +1,56 @@
 """Log messages of tapehead and of mitmproxy on stderr, a line each; tracebacks only for internal errors."""
 
+import contextlib
 import logging
+import time
+from collections.abc import Iterator
 
-from tapehead.cli.messages import warn
+from tapehead.cli.messages import warn, warning_in_background
+from tapehead.network.open_files import is_shortage, room_for_players
+
+# A shortage lasts, and is met once a second.
+_SHORTAGE_SECONDS = 60
 
 # `CertificateCheck` says it once, and what to do; mitmproxy with each connection.
 _TOLD_ELSEWHERE = "Client TLS handshake failed. The client "
 
 
 class _LineHandler(logging.Handler):
-    def __init__(self) -> None:
+    def __init__(self, room: str) -> None:
         super().__init__(logging.WARNING)
+        self._room = f"; {room}" if room else ""
+        self._silent_until = 0.0
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record; with its traceback, if it is one of tapehead's own."""
-        if record.name.startswith("tapehead"):
+        if record.exc_info and is_shortage(record.exc_info[1]):
+            if time.monotonic() >= self._silent_until:
+                self._silent_until = time.monotonic() + _SHORTAGE_SECONDS
+                warn(f"{record.exc_info[1]}: new players wait, and calls may fail{self._room}")
+        elif record.name.startswith("tapehead"):
             warn(self.format(record))
         elif not (message := record.getMessage()).startswith(_TOLD_ELSEWHERE):
             warn(message)
 
 
-def log_to_stderr() -> None:
-    """Send the warnings of all loggers to stderr, a line each."""
+@contextlib.contextmanager
+def logging_in_background(connections: int) -> Iterator[None]:
+    """Send warnings to stderr in a thread, for commands that players call, and make room for many players.
+
+    Args:
+        connections: the number that each player takes: the limit of open files is raised, and where it is met or low,
+            a warning says how many players fit.
+    """
+    with warning_in_background():
+        log_to_stderr(room_for_players(connections, warn))
+        yield
+
+
+def log_to_stderr(room: str = "") -> None:
+    """Send the warnings of all loggers to stderr, a line each; those of too many players with the `room` for them."""
     root = logging.getLogger()
     # mitmproxy logs there why a server did not start, which the command itself reports.
     logging.getLogger("mitmproxy.addons.proxyserver").disabled = True
-    root.handlers[:] = [_LineHandler()]
+    root.handlers[:] = [_LineHandler(room)]
     root.setLevel(logging.WARNING)

@@ -66,6 +66,6 @@ def replay(
         redact_keys=redact_keys,
     )
     store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
-    library_warnings.log_to_stderr()
     run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), target=target, store=store)
-    raise typer.Exit(run(proxy, engine, offline_run.DisplaySettings(quiet=quiet, live=live), warn))
+    with library_warnings.logging_in_background(2 if store else 1):
+        raise typer.Exit(run(proxy, engine, offline_run.DisplaySettings(quiet=quiet, live=live), warn))

@@ -66,6 +66,6 @@ def serve(
     )
     display = offline_run.DisplaySettings(quiet=quiet, live=live)
     clients = option_parsing.parse_clients(allow_client)
-    library_warnings.log_to_stderr()
     address = option_parsing.parse_listen(listen)
-    raise typer.Exit(serve_run.serve(engine, display, *address, warn, workers=workers, clients=clients))
+    with library_warnings.logging_in_background(1):
+        raise typer.Exit(serve_run.serve(engine, display, *address, warn, workers=workers, clients=clients))

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tapehead.answers import Observer
+from tapehead.cli import library_warnings
+from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, publish
+from tapehead.cli.printer import open_closed_streams
 from tapehead.cli.terminal import Screen, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
@@ -129,9 +132,12 @@ def work(
     settings: EngineSettings, display: DisplaySettings, listening: socket.socket, client_filter: ClientFilter
 ) -> RunCounts:
     """Answer on a socket in a worker process, and return its counts."""
+    open_closed_streams()
+    library_warnings.log_to_stderr()
     screen = Screen()
-    run = EngineRun(settings, lambda _line: None)  # the parent has warned about the recordings already
-    counts = answer_calls(run, listening, client_filter, _observers(settings, display, screen), release_signals)
+    with warning_in_background():
+        run = EngineRun(settings, lambda _line: None)  # the parent has warned about the recordings already
+        counts = answer_calls(run, listening, client_filter, _observers(settings, display, screen), release_signals)
     screen.close()
     return counts
 

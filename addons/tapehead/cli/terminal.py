@@ -1,31 +1,25 @@
-"""Lines for the terminal: calls, answers and findings; and the thread that prints them.
+"""Lines for the terminal: calls, answers and findings.
 
 Colours are left out where the output is not a terminal, or NO_COLOR is set.
 """
 
-import os
-import queue
-import shutil
 import sys
 import textwrap
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TextIO
 
 import typer
 
 from tapehead.answers import Answer, Outcome
+from tapehead.cli.printer import Printer
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.near_calls import near_path_hint
 from tapehead.protocol.routes import find_call, sid_of_location
 from tapehead.redaction.excerpts import discreet_path, named_event
-from tapehead.text import count_of, escape_controls, escape_output, http_url, local_time
+from tapehead.text import count_of, escape_controls, http_url, local_time
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-# Lines that may wait for a terminal that takes none, such as one in a stopped window.
-MOST_WAITING = 10_000
 SHORT_SID = 8
 INDENT = 10
 MIN_WIDTH = 40
@@ -91,56 +85,16 @@ def unmatched_line(method: str, path: str, status: int, hint: str) -> str:
     return f"{clock}  {'-':<{SHORT_SID}}  {request}  {status}  {typer.style(escape_controls(hint), fg='yellow')}"
 
 
-class Screen:
-    """Printing in a thread of its own, so that a slow terminal stalls no traffic.
+class Screen(Printer):
+    """Printing of calls on stdout."""
 
-    Args:
-        stream: where to print; stdout if left out.
-
-    Attributes:
-        width: the terminal's columns; None if the stream is not a terminal.
-    """
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self.width = shutil.get_terminal_size().columns if self._stream.isatty() else None
-        self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
-        self._left_out = 0
-        self._thread = threading.Thread(target=self._print, name="tapehead-screen", daemon=True)
-        self._thread.start()
-
-    def show(self, line: str) -> None:
-        """Print `line` soon; if too many wait, leave it out and count it."""
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            self._left_out += 1
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
 
     def show_exchange(self, exchange: Exchange, _size: int) -> None:
         """Print the lines of an exchange soon."""
         for line in lines_of(exchange, self.width):
             self.show(line)
-
-    def close(self, timeout_seconds: float = 2.0) -> None:
-        """Print the lines that wait, at most for `timeout_seconds`."""
-        if self._left_out:
-            self.show(f"({self._left_out} lines were left out: the terminal was too slow)")
-        try:
-            self._lines.put(None, timeout=timeout_seconds)
-        except queue.Full:
-            return
-        self._thread.join(timeout_seconds)
-
-    def _print(self) -> None:
-        """Print lines; once the stream is closed, drop them."""
-        colour = False if "NO_COLOR" in os.environ else None
-        is_open = True
-        while (line := self._lines.get()) is not None:
-            try:
-                if is_open:
-                    typer.echo(escape_output(line, styled=True), file=self._stream, color=colour)
-            except (OSError, ValueError):
-                is_open = False
 
 
 def observer(screen: Screen, *, explain: bool = False) -> Callable[[Request, Answer, float], None]:

@@ -27,7 +27,7 @@ from tapehead.proxy.flows import can_cut, capture, cut, mark, route_of, to_mitmp
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.capture import CapturedCall
 
-# Time for an answer to be sent.
+# Time for an answer to be sent, and for a call to come that was sent before the stop.
 SENDING_SECONDS = 0.1
 STOPPED = "tapehead was stopped before the answer came"
 # The address of every name offline; it is kept for documentation (RFC 5737), and no host has it.
@@ -36,6 +36,17 @@ NO_CALL = "not a Media Collection call: {request}; offline, other requests need 
 
 # Called with method, path and status of a request to the endpoint that is no collection call.
 OnUnmatched = Callable[[str, str, int], None]
+
+
+async def wait_until_idle(is_busy: Callable[[], bool], timeout_seconds: float) -> None:
+    """Wait until nothing was in hand for `SENDING_SECONDS`, at most for `timeout_seconds`."""
+    now = busy_at = time.monotonic()
+    deadline = now + timeout_seconds
+    while now < min(deadline, busy_at + SENDING_SECONDS):
+        await asyncio.sleep(0.02)
+        now = time.monotonic()
+        if is_busy():
+            busy_at = now
 
 
 class CallSink(Protocol):
@@ -171,11 +182,7 @@ class RecorderAddon:
 
     async def drain(self, timeout_seconds: float) -> None:
         """Wait until the calls in hand are answered, at most for `timeout_seconds`."""
-        deadline = time.monotonic() + timeout_seconds
-        while (self._open or self._storing) and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        # An answer is sent once it is stored.
-        await asyncio.sleep(SENDING_SECONDS)
+        await wait_until_idle(lambda: bool(self._open or self._storing), timeout_seconds)
 
     @contained
     def done(self) -> None:
@@ -281,8 +288,7 @@ class ReplayAddon:
     async def drain(self, timeout_seconds: float) -> None:
         """Wait until delayed and forwarded answers are given, at most for `timeout_seconds`."""
         deadline = time.monotonic() + timeout_seconds
-        while self._waiting and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        await wait_until_idle(lambda: bool(self._waiting), timeout_seconds)
         if self._record:
             await self._record.drain(deadline - time.monotonic())
 

@@ -6,10 +6,12 @@ mitmdump's forty addons cost over half of each request; `mitmproxy_addons` says 
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from mitmproxy import exceptions, master, options
+from mitmproxy import exceptions, http, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.proxy import mode_specs
 
@@ -25,6 +27,8 @@ from tapehead.proxy.whole_requests import WholeRequests
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 5.0
+# As many names can be looked up at a time.
+LOOKUP_THREADS = 16
 
 Address = tuple[str, int]
 # Called with the addresses that are listened on, and lines for the user.
@@ -50,17 +54,19 @@ async def run_proxy(
     Raises:
         StartupError: an option is wrong, an address is in use, or it would be an open proxy.
     """
+    start_lookup_threads()
+    last_answers = LastAnswers()
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
     base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
-    http = PlainHttp2(internal_errors), WholeRequests(server, internal_errors)
-    before = (*http, *access_addons(settings, internal_errors), *certificate_page(settings))
+    http1 = PlainHttp2(internal_errors), WholeRequests(server, internal_errors)
+    before = (*http1, *access_addons(settings, internal_errors), *certificate_page(settings))
     upstream = settings.upstream_proxy
     behind = (*needed_addons(settings), *([UpstreamProxyAddon(upstream, internal_errors)] if upstream else []))
-    proxy.addons.add(*base, *before, *addons, *behind)
+    proxy.addons.add(*base, *before, *addons, *behind, last_answers)
     configure(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
-    stopping = asyncio.create_task(_stop_on_signal(proxy, drain))
+    stopping = asyncio.create_task(_stop_on_signal(proxy, drain, last_answers))
     await proxy.run()
     stopping.cancel()
     for instance in server.servers:
@@ -105,6 +111,38 @@ class _Start:
         self._on_ready(addresses, notes)
 
 
+class LastAnswers:
+    """An addon that, once the proxy stops, ends each HTTP/1 connection with its answer (RFC 9112, section 9.6).
+
+    A player that sends call after call would otherwise be cut in the middle of one. It comes after the addons that
+    record answers.
+
+    Attributes:
+        are_given: whether the proxy stops.
+    """
+
+    def __init__(self) -> None:
+        self.are_given = False
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """End a connection whose answer is streamed."""
+        if flow.response and flow.response.stream:
+            self.response(flow)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """End a connection."""
+        if self.are_given and flow.response and flow.response.status_code >= 200 and flow.request.is_http11:
+            flow.response.headers["Connection"] = "close"
+
+
+def start_lookup_threads() -> None:
+    """Start the threads in which the event loop looks up names, all of them, before there may be none to be had."""
+    threads, started = ThreadPoolExecutor(LOOKUP_THREADS, "tapehead-lookup"), threading.Barrier(LOOKUP_THREADS)
+    for _ in range(LOOKUP_THREADS):
+        threads.submit(started.wait)
+    asyncio.get_running_loop().set_default_executor(threads)
+
+
 def configure(opts: options.Options, settings: ProxySettings) -> None:
     """Set mitmproxy's options.
 
@@ -130,12 +168,15 @@ def configure(opts: options.Options, settings: ProxySettings) -> None:
         raise StartupError(str(error).strip("'")) from error
 
 
-async def _stop_on_signal(proxy: master.Master, drain: Callable[[float], Awaitable[None]]) -> None:
+async def _stop_on_signal(
+    proxy: master.Master, drain: Callable[[float], Awaitable[None]], last_answers: "LastAnswers"
+) -> None:
     signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lambda: proxy.should_exit.set() if signalled.is_set() else signalled.set())
     await signalled.wait()
+    last_answers.are_given = True
     proxy.options.update(server=False)
     await drain(DRAIN_SECONDS)
     proxy.should_exit.set()

@@ -11,6 +11,7 @@ from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas, served_schema
 from tapehead.recording.capture import CapturedCall, build_exchange
+from tapehead.recording.writer import LARGE_BYTES, Prepared
 from tapehead.redaction.redactor import Redactor
 from tapehead.rules.exchange_checks import check_exchange
 from tapehead.text import count_of
@@ -52,19 +53,36 @@ class ExchangePipeline:
         self._internal_errors = internal_errors
         self._subscribers = (self._count, *on_stored)
 
-    def process_captured(self, call: CapturedCall) -> bytes | None:
-        """Return the line to be stored; None if there is none."""
+    def process_captured(self, call: CapturedCall) -> Prepared:
+        """Return the line to be stored, or None if there is none.
+
+        A large body takes long to check, and others need not wait for that: its checks are for another thread.
+        """
         try:
             exchange = build_exchange(call)
+            if call.size >= LARGE_BYTES:
+                return self._check_elsewhere(exchange, call.started)
         except Exception as error:  # noqa: BLE001 - an internal error costs this line, and no other
             self._record_failure("storing a call", error, None)
             return None
         return self.process(exchange, call.started)
 
+    def _check_elsewhere(self, exchange: Exchange, arrived: float) -> Callable[[], Callable[[], bytes | None]]:
+        if self._redactor:  # what identifies a person here has to be known to the session's next calls
+            self._redactor.redact(exchange)
+
+        def check() -> Callable[[], bytes | None]:
+            findings = self._check(exchange, arrived)
+            return lambda: self._store(msgspec.structs.replace(exchange, findings=findings))
+
+        return check
+
     def process(self, exchange: Exchange, arrived: float) -> bytes | None:
         """Return the line to be stored of an exchange that arrived at that time (seconds since 1970), or None."""
+        return self._store(msgspec.structs.replace(exchange, findings=self._check(exchange, arrived)))
+
+    def _store(self, exchange: Exchange) -> bytes | None:
         try:
-            exchange = msgspec.structs.replace(exchange, findings=self._check(exchange, arrived))
             stored = self._redactor.redact(exchange) if self._redactor else exchange
             line = encode(stored)
         except Exception as error:  # noqa: BLE001 - an internal error costs this line, and no other

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from tapehead.internal_errors import InternalErrors
+from tapehead.internal_errors import InternalErrors, harmless
 from tapehead.recording.identifier_file import IdentifierFile
 from tapehead.recording.pipeline import ExchangePipeline, OnStored
 from tapehead.recording.pseudonym_keys import pseudonym_key
@@ -51,7 +51,7 @@ class Recorder:
         internal_errors: InternalErrors,
         on_stored: Sequence[OnStored] = (),
     ) -> None:
-        out = settings.out
+        out, warn = settings.out, harmless(warn)
         redactor = None
         if not settings.keep_ids:
             key = pseudonym_key(out.parent)
@@ -61,7 +61,12 @@ class Recorder:
         self.internal_errors = internal_errors
         self.pipeline = ExchangePipeline(redactor, internal_errors, on_stored)
         self.writer = BackgroundWriter(
-            self._file, self.pipeline.process_captured, warn, sync=settings.sync, backlog=settings.backlog
+            self._file,
+            self.pipeline.process_captured,
+            warn,
+            internal_errors,
+            sync=settings.sync,
+            backlog=settings.backlog,
         )
 
     def close(self) -> None:

@@ -13,16 +13,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from tapehead.errors import TapeheadError
+from tapehead.internal_errors import InternalErrors
 from tapehead.recording.recorder_settings import Sync
 from tapehead.recording.rotation import RotatingFile
 from tapehead.text import count_of
 
 TIMEOUT_SECONDS = 0.5
 RETRY_SECONDS = 0.5
+# The size of an item that others should not wait for, and the time that its own response waits.
+LARGE_BYTES = 200_000
+LARGE_TIMEOUT_SECONDS = 5.0
+# The pause after an internal error, which may come again at once.
+PAUSE_SECONDS = 0.05
 SYNC_SECONDS = 1.0
 # The time that the end of a run waits for a disk that does not respond.
 CLOSE_SECONDS = 10.0
@@ -31,10 +38,16 @@ _MOST_LINES = 64
 _MOST_JOBS = 256
 
 
-class _Job[T](NamedTuple):
-    item: T
+# A line, or None for an item that cannot be stored; or slow work for another thread, whose result makes the line.
+Line = bytes | None
+Prepared = Line | Callable[[], Callable[[], Line]]
+
+
+class _Job(NamedTuple):
+    prepare: Callable[[], Prepared]
     size: int
     stored: "asyncio.Future[None]"
+    is_slow: bool = False
 
 
 class BackgroundWriter[T]:
@@ -42,8 +55,10 @@ class BackgroundWriter[T]:
 
     Args:
         file: the recording.
-        prepare: returns an item's line, in the writer's thread; None for an item that cannot be stored.
+        prepare: returns an item's line, in the writer's thread, or None for an item that cannot be stored. Where it
+            would hold up others, it returns a function for another thread, whose result makes the line here.
         warn: called with one line about each problem, in any thread.
+        internal_errors: records what else fails in the thread, which goes on.
         sync: when the disk has to confirm.
         backlog: the number of bytes that may wait in memory.
 
@@ -56,8 +71,9 @@ class BackgroundWriter[T]:
     def __init__(
         self,
         file: RotatingFile,
-        prepare: Callable[[T], bytes | None],
+        prepare: Callable[[T], Prepared],
         warn: Callable[[str], None],
+        internal_errors: InternalErrors,
         *,
         sync: Sync,
         backlog: int,
@@ -66,6 +82,7 @@ class BackgroundWriter[T]:
         self.received = self.written = self.unconfirmed = 0
         self._prepare = prepare
         self._warn = warn
+        self._internal_errors = internal_errors
         self._sync = sync
         self._backlog = backlog
         # Bytes that came in and that went out; each is changed by one thread only.
@@ -74,13 +91,18 @@ class BackgroundWriter[T]:
         self._to_confirm = 0
         self._is_late = False
         self._is_down = False
+        self._is_preparing = False
         self._retry_at = 0.0
         self._closing = False
         self._lines: deque[bytes] = deque()
-        self._jobs: queue.SimpleQueue[_Job[T] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        # Slow work, and how much of it has not come back.
+        self._slow: queue.SimpleQueue[tuple[_Job, Callable[[], Callable[[], Line]]]] = queue.SimpleQueue()
+        self._slow_jobs = 0
         self._syncer = Syncer(self._count_unconfirmed)
         self._thread = threading.Thread(target=self._run, name="tapehead-writer", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._work_slowly, name="tapehead-large", daemon=True).start()
 
     @property
     def lost(self) -> int:
@@ -100,14 +122,15 @@ class BackgroundWriter[T]:
         if stored is None or self._is_late:
             return
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS if size < LARGE_BYTES else LARGE_TIMEOUT_SECONDS):
                 await stored
         except TimeoutError:
             if not self._is_late:
                 self._is_late = True
+                cause = "calls come faster than they are checked" if self._is_preparing else "the disk is slow"
                 self._warn(
-                    f"{self._file.path}: the disk is slow; responses no longer wait for it, and exchanges wait in "
-                    f"memory until it has caught up"
+                    f"{self._file.path}: {cause}; responses no longer wait for it, and exchanges wait in memory "
+                    f"until it has caught up"
                 )
 
     def put(self, item: T, size: int) -> "asyncio.Future[None] | None":
@@ -118,7 +141,7 @@ class BackgroundWriter[T]:
             return None
         self._bytes_in += size
         stored = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(item, size, stored))
+        self._jobs.put(_Job(partial(self._prepare, item), size, stored))
         return stored
 
     def close(self) -> None:
@@ -126,40 +149,72 @@ class BackgroundWriter[T]:
         self._jobs.put(None)
         self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
-            self._file.close()
+            try:
+                self._file.close()
+            except Exception as error:  # noqa: BLE001 - the summary comes in any case
+                self._internal_errors.record("closing the recording", error)
 
     # ---- In the thread ----
 
     def _run(self) -> None:
-        while not self._closing:
-            jobs = self._take()
-            for job in jobs:
-                line = self._prepare(job.item)
-                self._bytes_out += job.size - (len(line) if line else 0)
-                if line:
-                    self._lines.append(line)
-            self._flush()
-            self._confirm()
+        """Store what comes until the end; whatever fails costs at most the items at hand."""
+        while not self._closing or self._slow_jobs:
+            jobs: list[_Job] = []
+            for step in (self._take, self._prepare_all, self._flush, self._confirm):
+                try:
+                    step(jobs)
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - a bug, or no memory
+                    self._internal_errors.record("writing the recording", error)
+                    time.sleep(PAUSE_SECONDS)
             if jobs:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
                     jobs[0].stored.get_loop().call_soon_threadsafe(finish_all, [job.stored for job in jobs])
             if not self._lines and self._jobs.empty():
                 self._is_late = False
 
-    def _take(self) -> list[_Job[T]]:
-        """Return the jobs that wait; if there are none, wait for one, or until it is time to try the disk again."""
-        jobs: list[_Job[T]] = []
+    def _prepare_all(self, jobs: list[_Job]) -> None:
+        self._is_preparing = True
+        for job in jobs.copy():
+            line: Prepared = None
+            self._slow_jobs -= job.is_slow
+            try:
+                line = job.prepare()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it costs this item alone
+                self._internal_errors.record("storing a call", error)
+            if callable(line):
+                self._slow_jobs += 1
+                self._slow.put((job, line))
+                jobs.remove(job)
+                continue
+            self._bytes_out += job.size - (len(line) if line else 0)
+            if line:
+                self._lines.append(line)
+        self._is_preparing = False
+
+    def _work_slowly(self) -> None:
+        """Do the work that would hold up others, in a thread of its own, and hand its result to the writer's."""
+        while True:
+            job, work = self._slow.get()
+            finish: Callable[[], Line] = lambda: None  # noqa: E731
+            try:
+                finish = work()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it costs this item alone
+                self._internal_errors.record("storing a call", error)
+            self._jobs.put(job._replace(prepare=finish, is_slow=True))
+
+    def _take(self, jobs: list[_Job]) -> None:
+        """Take the jobs that wait; if there are none, wait for one, or until it is time to try the disk again."""
         with contextlib.suppress(queue.Empty):
-            job = self._jobs.get(timeout=RETRY_SECONDS if self._lines or self._to_confirm else None)
+            is_waiting = self._lines or self._to_confirm or self._closing
+            job = self._jobs.get(timeout=RETRY_SECONDS if is_waiting else None)
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == _MOST_JOBS:
-                    return jobs
+                    return
                 job = self._jobs.get_nowait()
             self._closing = True
-        return jobs
 
-    def _flush(self) -> None:
+    def _flush(self, _jobs: object) -> None:
         """Write the lines that wait, unless the disk refused just now."""
         if self._is_down and time.monotonic() < self._retry_at and not self._closing:
             return
@@ -187,16 +242,17 @@ class BackgroundWriter[T]:
                 lost = f"; {count_of(self._dropped, 'exchange')} did not fit and LOST" if self._dropped else ""
                 self._warn(f"{self._file.path} can be written again, and the exchanges in memory are in it{lost}")
 
-    def _confirm(self) -> None:
+    def _confirm(self, _jobs: object) -> None:
         """Have the disk confirm what was written, as often as `sync` asks for."""
         if not self._to_confirm or self._sync is Sync.NONE:
             self._to_confirm = 0
         elif self._sync is Sync.EACH:
             self._count_unconfirmed(self._to_confirm, os_error_of(self._file.sync))
             self._to_confirm = 0
-        elif self._syncer.is_due and (handle := self._file.handle()) is not None:
-            self._syncer.sync(handle, self._to_confirm)
-            self._to_confirm = 0
+        elif self._syncer.is_due:
+            count, self._to_confirm = self._to_confirm, 0
+            if not self._syncer.start(self._file.handle, count):  # no descriptor or no thread: it happens here
+                self._count_unconfirmed(count, os_error_of(self._file.sync))
 
     def _count_unconfirmed(self, count: int, error: OSError | None) -> None:
         if error is None:
@@ -244,12 +300,27 @@ class Syncer:
         """True if the last sync began a second ago or more, and is done."""
         return not self._running and time.monotonic() - self._last >= SYNC_SECONDS
 
-    def sync(self, handle: int, count: int) -> None:
-        """Begin to sync a descriptor, which is closed at the end."""
-        self._running, self._last = True, time.monotonic()
-        threading.Thread(target=self._sync, args=(handle, count), name="tapehead-sync", daemon=True).start()
+    def start(self, open_handle: Callable[[], int | None], count: int) -> bool:
+        """Begin to sync a descriptor; return False if there is no descriptor or no thread for it.
+
+        Args:
+            open_handle: returns the descriptor, which is closed at the end; None while there is no file.
+            count: the number of lines that are to be confirmed.
+        """
+        self._running, self._last, handle = True, time.monotonic(), None
+        try:
+            if (handle := open_handle()) is not None:
+                threading.Thread(target=self._sync, args=(handle, count), name="tapehead-sync", daemon=True).start()
+                return True
+        except (OSError, RuntimeError, MemoryError):
+            if handle is not None:
+                os.close(handle)
+        self._running = False
+        return False
 
     def _sync(self, handle: int, count: int) -> None:
-        self._on_done(count, os_error_of(lambda: os.fdatasync(handle)))
-        os.close(handle)
-        self._running = False
+        try:
+            self._on_done(count, os_error_of(lambda: os.fdatasync(handle)))
+        finally:
+            os.close(handle)
+            self._running = False

@@ -70,7 +70,7 @@ def test_a_recorded_body_is_parsed_once_as_sent_and_once_as_stored(parsed: Count
     )
 
     line = pipeline.process_captured(captured(start()))
-    assert line
+    assert isinstance(line, bytes)
     assert shown[0].media == START["media.name"]
     assert counts_of(parsed) == [1, 1]
     assert START["visitor.marketingCloudUserId"].encode() not in line

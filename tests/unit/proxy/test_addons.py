@@ -47,7 +47,7 @@ class CallList:
     def lines(self) -> list[Exchange]:
         """Return the exchanges of a recording of these calls."""
         pipeline = ExchangePipeline(None, InternalErrors())
-        return [decode(line) for line in map(pipeline.process_captured, self.calls) if line]
+        return [decode(line) for line in map(pipeline.process_captured, self.calls) if isinstance(line, bytes)]
 
 
 def record(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tapehead.internal_errors import InternalErrors
 from tapehead.recording import writer as writer_module
 from tapehead.recording.recorder_settings import Rotation, Sync
 from tapehead.recording.recording_file import RecordingFile
 from tapehead.recording.rotation import RotatingFile
-from tapehead.recording.writer import BackgroundWriter
+from tapehead.recording.writer import BackgroundWriter, Prepared
 
 SIZE = 100
 
@@ -50,7 +51,9 @@ def test_as_many_calls_wait_in_memory_as_fit(fitting: int, tmp_path: Path) -> No
         return line
 
     file = RotatingFile(RecordingFile(path), Rotation(), lambda _: None)
-    writer = BackgroundWriter[bytes](file, prepare, lambda _: None, sync=Sync.NONE, backlog=SIZE * (fitting + 1))
+    writer = BackgroundWriter[bytes](
+        file, prepare, lambda _: None, InternalErrors(), sync=Sync.NONE, backlog=SIZE * (fitting + 1)
+    )
 
     async def put_all() -> list[bool]:
         taken = [writer.put(b"0\n", SIZE) is not None]
@@ -68,7 +71,7 @@ def test_as_many_calls_wait_in_memory_as_fit(fitting: int, tmp_path: Path) -> No
 def test_a_disk_that_refuses_is_tried_again_after_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.4)
     file, warnings = StubbornFile(tmp_path / "a.jsonl"), list[str]()
-    writer = BackgroundWriter[bytes](file, bytes, warnings.append, sync=Sync.NONE, backlog=10_000)
+    writer = BackgroundWriter[bytes](file, bytes, warnings.append, InternalErrors(), sync=Sync.NONE, backlog=10_000)
 
     async def put_often() -> None:
         for number in range(60):
@@ -87,3 +90,60 @@ def test_a_disk_that_refuses_is_tried_again_after_a_pause(tmp_path: Path, monkey
         f"{tmp_path / 'a.jsonl'} can be written again, and the exchanges in memory are in it",
     ]
     assert (writer.written, writer.lost) == (60, 0)
+
+
+@pytest.mark.parametrize("step", ["_prepare", "_flush", "_confirm", "_take"])
+@pytest.mark.parametrize("kind", [KeyError, MemoryError, SystemExit])
+def test_the_thread_outlives_whatever_fails_in_it(
+    step: str, kind: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step fails once in the middle; the failure is counted, and costs at most the item at hand."""
+    reports, path, fails = list[str](), tmp_path / "a.jsonl", [True]
+    file = RotatingFile(RecordingFile(path), Rotation(), lambda _: None)
+    internal_errors = InternalErrors(report=reports.append)
+    writer = BackgroundWriter[bytes](file, bytes, lambda _: None, internal_errors, sync=Sync.EACH, backlog=10_000)
+    whole = getattr(writer, step)
+
+    def break_once(argument: list[object]) -> object:
+        if fails:
+            fails.clear()
+            raise kind("planted")
+        return whole(argument)
+
+    async def store_all() -> None:
+        for number in range(3):
+            await writer.store(b"%d\n" % number, 10)
+            monkeypatch.setattr(writer, step, break_once)
+
+    asyncio.run(store_all())
+    writer.close()
+
+    lost = step == "_prepare"
+    assert (internal_errors.count, writer.lost) == (1, lost)
+    assert path.read_bytes() == (b"0\n2\n" if lost else b"0\n1\n2\n")
+
+
+def test_slow_work_is_waited_for_at_the_end(tmp_path: Path) -> None:
+    path, go_on, internal_errors = tmp_path / "a.jsonl", threading.Event(), InternalErrors(report=lambda _: None)
+
+    def prepare(line: bytes) -> Prepared:
+        def work() -> Callable[[], bytes]:
+            go_on.wait()
+            if line == b"1\n":
+                raise KeyError("planted")
+            return lambda: line
+
+        return line if line == b"2\n" else work
+
+    file = RotatingFile(RecordingFile(path), Rotation(), lambda _: None)
+    writer = BackgroundWriter(file, prepare, lambda _: None, internal_errors, sync=Sync.NONE, backlog=1000)
+
+    async def put_all() -> None:
+        for number in range(3):
+            writer.put(b"%d\n" % number, 10)
+
+    asyncio.run(put_all())
+    threading.Timer(0.2, go_on.set).start()
+    writer.close()
+    assert path.read_bytes() == b"2\n0\n"
+    assert (writer.lost, internal_errors.count) == (1, 1)
