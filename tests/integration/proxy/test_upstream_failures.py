@@ -116,22 +116,26 @@ def test_a_server_that_comes_back_is_used_again(tmp_path: Path) -> None:
     assert [each.response and each.response.status for each in read(out)] == [None, 204]
 
 
-def test_a_player_that_leaves_before_the_answer_is_recorded(tmp_path: Path) -> None:
+def test_a_player_that_leaves_before_the_answer_is_recorded_with_its_answer(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
 
-    def silent(connection: socket.socket) -> None:
+    def slow(connection: socket.socket) -> None:
         connection.recv(65536)
-        time.sleep(3)
+        time.sleep(2)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n")
+        time.sleep(0.2)
+        connection.sendall(b"{}")
 
-    with raw_server(silent) as url, running("record", "--to", url, "--out", out) as proxy:
+    with raw_server(slow) as url, running("record", "--to", url, "--out", out) as proxy:
         with pytest.raises(httpx.ReadTimeout):
             post_play(proxy, timeout=0.5)
-        proxy.wait_for(lambda line: "no answer" in line)
+        proxy.wait_for(lambda line: line.endswith(" ms"))
         proxy.stop()
 
     (exchange,) = read(out)
-    assert exchange.error
-    assert "disconnect" in exchange.error.lower()
+    assert exchange.closed_by == "client"
+    assert exchange.response
+    assert (exchange.response.status, exchange.response.content()) == (400, b"{}")
 
 
 def test_calls_in_hand_at_the_end_are_recorded_as_unanswered(tmp_path: Path) -> None:

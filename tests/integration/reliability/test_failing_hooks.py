@@ -19,7 +19,17 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, running
 from support.tunnels import trust_both
 from support.upstream_server import Upstream, free_port, upstream
-from tapehead.proxy import access_addons, addons, elsewhere_addon, hosts, login, script, untrusted_certificate
+from tapehead.proxy import (
+    access_addons,
+    addons,
+    elsewhere_addon,
+    hosts,
+    login,
+    plain_http2,
+    script,
+    untrusted_certificate,
+    whole_requests,
+)
 
 EVENTS = "/api/v1/sessions/abc/events"
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
@@ -49,6 +59,9 @@ RECORDING_HOOKS = {
     ("elsewhere_addon", "ElsewhereAddon", "next_layer"): 0,
     ("elsewhere_addon", "ElsewhereAddon", "tls_clienthello"): 0,
     ("untrusted_certificate", "CertificateCheck", "tls_failed_client"): 0,
+    ("plain_http2", "PlainHttp2", "next_layer"): 0,
+    ("plain_http2", "PlainHttp2", "requestheaders"): 0,
+    ("whole_requests", "WholeRequests", "next_layer"): 0,
 }
 REPLAY_HOOKS = [
     ("addons", "ReplayAddon", "request"),
@@ -71,7 +84,8 @@ GUARDS = [
 
 def _hooks() -> Iterator[tuple[str, str, str]]:
     """Every hook of every addon of ours."""
-    for module in (addons, elsewhere_addon, untrusted_certificate, access_addons, hosts, login, script):
+    recording = (addons, elsewhere_addon, untrusted_certificate, hosts, plain_http2, whole_requests)
+    for module in (*recording, access_addons, login, script):
         owners = (each for each in vars(module).values() if getattr(each, "__module__", "") == module.__name__)
         for owner in owners:
             for hook in (set(vars(owner)) & set(all_hooks)) - SETTING_UP if isinstance(owner, type) else ():
