@@ -12,6 +12,7 @@ from typing import Any, cast
 from mitmproxy.addons import proxyserver
 from mitmproxy.connection import Client
 from mitmproxy.proxy import context, events, layer
+from mitmproxy.proxy.commands import RequestWakeup
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import RequestEndOfMessage, RequestProtocolError
@@ -20,6 +21,9 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.flows import mark_left, route_of
 
+# Time for the answer to a call whose client has left; its connections are files that other players need.
+MOST_SECONDS = 30.0
+
 
 class WholeRequestStream(HttpStream):
     """One request with its answer; the news that its client left waits while `is_pending`.
@@ -27,10 +31,12 @@ class WholeRequestStream(HttpStream):
     Attributes:
         is_whole: whether all of the request has arrived.
         is_sent: whether all of it went to the server.
+        is_given_up: whether the answer took too long.
     """
 
     is_whole = False
     is_sent = False
+    is_given_up = False
     _left: RequestProtocolError | None = None
 
     def handle_event(self, event: events.Event) -> CommandGenerator[None]:
@@ -55,7 +61,7 @@ class WholeRequestStream(HttpStream):
     def is_pending(self) -> bool:
         """Whether the request is whole, and has not gone to the server yet; with a call, whether it has no answer."""
         is_over = self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored)
-        if not self.is_whole or self.child_layer or is_over:
+        if not self.is_whole or self.is_given_up or self.child_layer or is_over:
             return False
         return route_of(self.flow) is not None or not self.is_sent
 
@@ -73,6 +79,7 @@ class WholeRequestLayer(HttpLayer):
         super().__init__(context, mode)
         self._on_left = on_left
         self._closed: events.Event | None = None
+        self._timer: RequestWakeup | None = None
 
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
         client = self.context.client
@@ -80,6 +87,11 @@ class WholeRequestLayer(HttpLayer):
             self._closed = event
             if self._mark_pending():
                 self._on_left(client)
+                self._timer = RequestWakeup(MOST_SECONDS)
+                yield self._timer
+        elif isinstance(event, events.Wakeup) and event.command is self._timer:
+            for stream in self._pending():
+                stream.is_given_up = True
         else:
             yield from super()._handle_event(event)
         if self._closed and not self._mark_pending():
@@ -88,10 +100,12 @@ class WholeRequestLayer(HttpLayer):
 
     def _mark_pending(self) -> bool:
         """Mark the flows of pending requests as left by their client, and return whether there are any."""
-        pending = [each for each in self.streams.values() if isinstance(each, WholeRequestStream) and each.is_pending]
-        for stream in pending:
+        for stream in self._pending():
             mark_left(stream.flow)
-        return bool(pending)
+        return bool(self._pending())
+
+    def _pending(self) -> list[WholeRequestStream]:
+        return [each for each in self.streams.values() if isinstance(each, WholeRequestStream) and each.is_pending]
 
     def make_stream(self, stream_id: int) -> CommandGenerator[None]:
         """Begin a request."""

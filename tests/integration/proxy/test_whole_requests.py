@@ -174,6 +174,24 @@ def test_an_endpoint_that_cannot_be_reached_is_an_error_although_the_player_left
     assert [rules(each)[-1] for each in read(out)] == ["no-response"]
 
 
+def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    out, ended = tmp_path / "a.jsonl", threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            pass
+        ended.set()
+
+    soon = "import tapehead.proxy.whole_requests; tapehead.proxy.whole_requests.MOST_SECONDS = 0.5"
+    with raw_server(serve) as url, running("record", "--to", url, "--out", out, broken=soon) as proxy:
+        send_and_leave(socket.create_connection(proxy.address), http1(SESSIONS_PATH))
+        assert ended.wait(TIMEOUT_SECONDS)
+        assert proxy.stop() == 0
+
+    (exchange,) = read(out)
+    assert (exchange.response, exchange.closed_by, rules(exchange)[-1]) == (None, "client", "client-left")
+
+
 def test_other_requests_are_sent_and_their_answers_not_waited_for(tmp_path: Path) -> None:
     arrived: list[bytes] = []
     ended = threading.Event()
