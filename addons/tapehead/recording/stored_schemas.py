@@ -13,8 +13,9 @@ from tapehead.protocol.routes import Call
 from tapehead.recording.reader import read_recording
 
 STORED_NAME = "schemas.jsonl"
-# Of each event type there is one; a recording of schema calls may have more.
-MOST_STORED = 1000
+# Of each event type there is one, of a megabyte at most, of which all are in memory; a recording of schema calls may
+# have more.
+MOST_STORED, MOST_BYTES = 1000, 50_000_000
 
 
 def read_stored(path: Path) -> list[Entry]:
@@ -24,14 +25,17 @@ def read_stored(path: Path) -> list[Entry]:
         RecordingError: it cannot be read, or has other calls than those of schemas.
     """
     entries: list[Entry] = []
+    size = 0
     for item in read_recording(path):
         if not isinstance(item, Entry):
             continue
         if item.exchange.call is not Call.SCHEMA:
             raise RecordingError(f"'{path}' is a recording with other calls; name a file for schemas alone with --out")
         entries.append(item)
-        if len(entries) > MOST_STORED:
-            raise RecordingError(f"'{path}' has more than {MOST_STORED} schemas; remove it, and fetch them again")
+        size += len(item.exchange.response.content()) if item.exchange.response else 0
+        if len(entries) > MOST_STORED or size > MOST_BYTES:
+            limits = f"{MOST_STORED:,} schemas or {MOST_BYTES:,} bytes of them"
+            raise RecordingError(f"'{path}' has more than {limits}; remove it, and fetch them again")
     return entries
 
 

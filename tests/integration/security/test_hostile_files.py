@@ -13,13 +13,18 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from msgspec import structs
 
 from support.har_files import entry, har
 from support.paths import RECORDINGS_FOLDER
 from support.processes import run_program
+from support.sessions import make_exchange
 from tapehead.cli import config_search
 from tapehead.errors import RecordingError, UsageError
 from tapehead.interop.reader import read_recordings
+from tapehead.protocol.exchange import encode
+from tapehead.protocol.messages import Response
+from tapehead.protocol.routes import Call
 
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
 MEGABYTE, GIGABYTE = 10**6, 10**9
@@ -169,6 +174,19 @@ def test_a_file_for_an_option_is_a_small_regular_one(option: str, kind: str, tmp
     (line,) = told.splitlines()
     assert "is larger than" in line if kind == "large" else "is not a regular file" in line
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_stored_schemas_are_bounded_together(tmp_path: Path) -> None:
+    """Schemas that are found beside a recording, of which nobody named the file."""
+    body = b'{"x":"' + b"a" * MEGABYTE + b'"}'
+    call = make_exchange("/api/v1/schemas/play", b"", call=Call.SCHEMA, sid=None)
+    served = structs.replace(call, response=Response(status=200, headers=[]).with_content(body))
+    (tmp_path / "a.jsonl").write_bytes(LINES)
+    (tmp_path / "schemas.jsonl").write_bytes(encode(served) * 51)
+
+    code, told = run_limited("audit", "a.jsonl", cwd=tmp_path)
+    assert code == 0
+    assert told.startswith("tapehead: stored schemas are not used: 'schemas.jsonl' has more than 1,000 schemas or ")
 
 
 # ---- Time ----
