@@ -15,14 +15,17 @@ _NO_NAMES = IdentifyingKeys()
 _WORD = re.compile(r"[^\s\"'<>(){}\[\],;]+")
 
 
-def likely_identifiers(content: bytes) -> Iterator[str]:
-    """Yield the telling strings and numbers of a body, and the telling words of its texts, except in CONTENT_KEYS."""
+def likely_identifiers(content: bytes, *, whole: bool) -> Iterator[str]:
+    """Yield the telling words and numbers of a body except in CONTENT_KEYS; if `whole`, also the strings with them."""
     if not content.lstrip().startswith((b"{", b"[", b'"')):
         yield from _telling_words(content.decode("utf-8", "replace"))
         return
     for scalar in scalars(content, _NO_NAMES, every=True):
         if scalar.key not in CONTENT_KEYS:
-            yield from _telling_words(decode_token(content[scalar.start : scalar.end]))
+            value = decode_token(content[scalar.start : scalar.end])
+            if whole and is_telling(value):
+                yield value
+            yield from _telling_words(value)
 
 
 def _telling_words(text: str) -> Iterator[str]:

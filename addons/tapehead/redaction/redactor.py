@@ -171,7 +171,10 @@ class Redactor:
                 exchange.request.url.partition("?")[2].replace("&", " ").replace("=", " ").encode("utf-8", "replace")
             )
             found.likely.update(
-                value for text in (query, *texts[1:]) for value in likely_identifiers(text) if value not in others
+                value
+                for text in (query, *texts[1:])
+                for value in likely_identifiers(text, whole=text is texts[1])
+                if value not in others
             )
         if sure:
             values = known.values | sure

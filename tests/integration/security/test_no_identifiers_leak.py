@@ -1,13 +1,28 @@
 """No identifier leaks: no byte that tapehead writes or prints has one in it, wherever that was planted."""
 
+import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from support.exchanges import event
 from support.paths import ROOT
-from support.planted_identifiers import NAMED, PEOPLE, PLANTED, Repeating, leaks, leaks_in, play, spellings
+from support.planted_identifiers import (
+    NAMED,
+    PEOPLE,
+    PLANTED,
+    Repeating,
+    headers,
+    leaks,
+    leaks_in,
+    opening,
+    play,
+    spellings,
+)
 from support.processes import Command, run_tapehead, running, start_program, web_server
 
 NAMES = [word for name in NAMED for word in ("--redact-key", name)]
@@ -95,6 +110,28 @@ REPORTS = [
     ["show", "a.jsonl"],
     ["show", "a.jsonl", "a-s"],
 ]
+
+
+NOTED = ("analytics.visitorId", "analytics.aid", "visitor.marketingCloudUserId", "visitor.customerIDs", "householdId")
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["with its state", "without its state"])
+def test_after_a_crash_a_session_that_goes_on_names_nobody(kept: bool, world: Path, endpoint: str) -> None:
+    command = ["record", "--to", endpoint, "--out", world / "a.jsonl", *NAMES]
+    with running(*command) as proxy, httpx.Client(base_url=proxy.url, headers=headers(PLANTED)) as player:
+        path = player.post("/api/v1/sessions?x", json=opening(PLANTED)).headers["Location"]
+        proxy.process.kill()
+    if not kept:
+        shutil.rmtree(world / "home" / "xdg_state_home")
+    noted = {"note": ", ".join(PLANTED[name] for name in NOTED), "who": PLANTED["appInstallationId"], "page": "p-4711"}
+    with running(*command, "--append") as proxy, httpx.Client(base_url=proxy.url) as player:
+        device = {"X-Device": PLANTED["X-Device"]}
+        player.post(f"{path}/events", json=event("ping", 7, 6, customMetadata=noted), headers=device)
+        proxy.stop()
+
+    *_, line = (world / "a.jsonl").read_bytes().splitlines()
+    assert ("p-4711" in json.loads(line)["request"]["body"]["customMetadata"]["page"]) == kept
+    assert_unexposed(world, *proxy.lines)
 
 
 def test_no_report_names_anybody(world: Path, endpoint: str) -> None:
