@@ -7,6 +7,8 @@ from pathlib import Path
 from tapehead.recording.pseudonym_keys import key_path
 from tapehead.redaction.session_identifiers import MOST_BYTES, RECORD, SessionIdentifiers
 
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
 
 class IdentifierFile:
     """The file of the hashes for one directory of recordings, and of those before.
@@ -21,6 +23,7 @@ class IdentifierFile:
     def __init__(self, directory: Path, warn: Callable[[str], None]) -> None:
         path = key_path(directory)
         self._path = path.parent.with_name("identifiers") / path.name
+        self._name = os.fspath(self._path)
         self._older = self._path.with_suffix(".older")
         self._warn = warn
         self._has_failed = False
@@ -40,11 +43,14 @@ class IdentifierFile:
 
     def _append(self, records: bytes, is_next: bool) -> None:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if is_next and self._path.exists():
                 self._path.replace(self._older)
             # Opened each time: another recorder may have begun the next file.
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                file = os.open(self._name, _APPEND, 0o600)
+            except FileNotFoundError:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                file = os.open(self._name, _APPEND, 0o600)
             try:
                 # What was cut short, by a crash or a full disk, must not shift what follows.
                 os.write(file, bytes(-os.fstat(file).st_size % RECORD) + records)

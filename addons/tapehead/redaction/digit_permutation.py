@@ -18,8 +18,6 @@ ROUNDS = 6
 MOST_DIGITS = 19
 
 
-# The calls of a session repeat its identifiers.
-@lru_cache(maxsize=4096)
 def permute_digits(key: bytes, digits: str) -> str:
     """Return the string of as many digits that stands for `digits` with `key`; only `0` stands for itself."""
     size = len(digits)
@@ -47,6 +45,8 @@ def permute_digits(key: bytes, digits: str) -> str:
     return f"{walk((position + 1) % count, range(ROUNDS - 1, -1, -1)) + least:0{size}d}"
 
 
+# The calls of a session repeat its identifiers.
+@lru_cache(maxsize=4096)
 def substitute_digits(key: bytes, digits: str) -> str:
     """Return the digits that stand for `digits`: as many, and the first is a zero only if theirs is."""
     if len(digits) <= MOST_DIGITS:

@@ -138,7 +138,7 @@ class Redactor:
         return msgspec.structs.replace(redacted, request=with_body(request, request_body), response=response)
 
     def _find_by_shape(self, sid: str | None, text: bytes, found: _FoundValues) -> None:
-        if values := list(values_by_shape(text)):
+        if values := set(values_by_shape(text)) - found.sure.keys():
             known = self._sessions.get(sid) if sid else None
             pseudonyms = {sid, *found.sure.values(), *(known.values.values() if known else ())}
             for value in values:

@@ -26,7 +26,8 @@ _IDENTIFIER = 3 * _HASH
 RECORD = _HASH + _IDENTIFIER
 _NONE = bytes(_IDENTIFIER)
 _WORD = re.compile(rb"(?<![a-z\x80-\xff])[a-z\x80-\xff]|(?<![0-9])[0-9]")
-_EDGES = re.compile(rb"\A[^0-9a-z\x80-\xff]+|[^0-9a-z\x80-\xff]+\Z")
+# Values are compared without what is at their ends but letters and digits.
+_EDGES = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 _REST = re.compile(rb"[^\s\"'<>&,;]*")
 
 
@@ -64,7 +65,7 @@ class SessionIdentifiers:
         new = [_NONE] if known is None else []
         room = MOST_IDENTIFIERS + 1 - len(known or b"") // _IDENTIFIER
         for value in values:
-            core = _EDGES.sub(b"", value.encode("utf-8", "surrogatepass").lower())[:_MOST_LENGTH]
+            core = value.encode("utf-8", "surrogatepass").lower().strip(_EDGES)[:_MOST_LENGTH]
             if len(core) >= LEAST and room > 0:
                 record = _hash(keyed, core[:LEAST]) + len(core).to_bytes(_HASH) + _hash(keyed, core)
                 if record not in (known or b""):

@@ -33,7 +33,7 @@ def test_two_thousand_ids_have_as_many_pseudonyms(size: int) -> None:
 def test_pseudonyms_are_stable_for_a_key_and_follow_no_order() -> None:
     ordered = [REDACTOR.pseudonym(str(number)) for number in range(100_000, 100_200)]
 
-    assert [permute_digits.__wrapped__(b"a key", str(number)) for number in range(100_000, 100_200)] == ordered
+    assert [permute_digits(b"a key", str(number)) for number in range(100_000, 100_200)] == ordered
     assert ordered != sorted(ordered)
     assert set(ordered) != {Redactor(b"another key").pseudonym(str(number)) for number in range(100_000, 100_200)}
     assert len({int(b) - int(a) for a, b in pairwise(ordered)}) > 190
