@@ -1,6 +1,7 @@
 """The table of mitmproxy's addons: complete for the installed mitmproxy, and true for each of its options."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,12 +37,18 @@ LEFT_OUT = {name for entry in ADDONS if entry.use in (Use.REPLACED, Use.NEVER) f
 
 
 def in_loop(make: Any) -> Any:
-    """The result of a function that needs a running loop."""
+    """The result of a function that needs a running loop, without the log handlers that mitmproxy leaves behind."""
 
     async def run() -> Any:
         return make()
 
-    return asyncio.run(run())
+    log = logging.getLogger()
+    handlers, level = log.handlers[:], log.level
+    try:
+        return asyncio.run(run())
+    finally:
+        log.handlers[:] = handlers
+        log.setLevel(level)
 
 
 def mitmdump_addons() -> dict[str, set[str]]:
