@@ -6,7 +6,4 @@
 tapehead has to be installed where the mitmproxy tool is.
 """
 
-from tapehead.interop.reader import open_recordings
-from tapehead.proxy.script import OptionsAddon
-
-addons = [OptionsAddon(open_recordings)]
+from tapehead.interop.collection import addons as addons

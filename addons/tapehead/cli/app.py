@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 
 from tapehead import __version__
+from tapehead.cli.addon_path import addon_path
 from tapehead.cli.audit import audit
 from tapehead.cli.command import Command, CommandWithSettings
 from tapehead.cli.demo import demo
@@ -40,8 +41,8 @@ _DEFAULTS = (
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="record", variable="RECORD_TO"))(record)
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="replay", variable="REPLAY_ON_MISS"))(replay)
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="serve", variable="SERVE_LISTEN"))(serve)
-for _command in (audit, diff, show, rules, schema, import_, demo):
-    app.command(_command.__name__.rstrip("_"), cls=Command)(_command)
+for _command in (audit, diff, show, rules, schema, import_, demo, addon_path):
+    app.command(_command.__name__.rstrip("_").replace("_", "-"), cls=Command)(_command)
 
 
 def _show_version(value: bool) -> None:

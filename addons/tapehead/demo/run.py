@@ -32,6 +32,8 @@ from tapehead.text import count_of, escape_controls, format_number
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
 LEAD_MS = 44_000
 TIMEOUT_SECONDS = 10
+# A clone's folder may hold recordings of one's own, too.
+SAMPLES = ("mistakes", "timeline-1", "timeline-2", "timeline-3")
 # The audit's metrics that are shown: key, name, unit.
 _SHOWN_METRICS = (
     ("content_time_spent", "content time", " s"),
@@ -41,6 +43,13 @@ _SHOWN_METRICS = (
     ("ad_completes", "ads completed", ""),
     ("content_completes", "content completed", ""),
 )
+
+
+def sample_recordings() -> list[Path]:
+    """Return the sample recordings: those in the installed package, or those of the clone that it is in."""
+    here = Path(__file__).parent
+    folders = here / "recordings", here.parents[2] / "recordings"
+    return sorted(path for path in next(filter(Path.is_dir, folders)).glob("*.jsonl") if path.stem in SAMPLES)
 
 
 def run_demo(out: Path | None) -> int:

@@ -7,7 +7,6 @@ can.
 """
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -147,8 +146,7 @@ class RecordingFile:
 
     def _lock_and_check(self, *, append: bool, overwrite: bool) -> None:
         try:
-            # The lock ends with the file's last descriptor, and so with this process.
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file)
             self.size = os.fstat(self._file).st_size
             self._start = self.size
             self._replaces = bool(self.size) and overwrite
@@ -288,6 +286,23 @@ class RecordingFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def lock(file: int) -> None:
+    """Lock an open file for this process.
+
+    The lock is the file's own, and goes with it to another name, unlike one on a file beside it. It ends with the
+    file's last descriptor, and so with the process.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+        RecordingError: this system has no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError as error:
+        raise RecordingError("recording needs the file locks of a POSIX system, such as Linux or macOS") from error
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_all(file: int, content: bytes) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, cast
 
 import uvicorn
-import uvloop
 
 from tapehead.answers import Engine, Observer
 from tapehead.errors import StartupError
@@ -17,6 +16,11 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
 from tapehead.server.asgi import App, AsgiApp, Protocol, filtered
 from tapehead.text import http_url
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # there is none for Windows
+    from asyncio import new_event_loop
 
 BACKLOG = 2048
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
@@ -126,7 +130,7 @@ class Server:
             await server.serve(sockets=[listening])
 
         try:
-            with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with listening, asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(serve_until_signal())
         finally:
             self._server = self._address = None
@@ -174,7 +178,7 @@ class Server:
 
     def _run_thread(self, server: uvicorn.Server, listening: socket.socket) -> None:
         try:
-            with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with listening, asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(server.serve(sockets=[listening]))
         except Exception as error:  # noqa: BLE001 - a thread has no caller that could handle it
             self._internal_errors.record(self._name, error)

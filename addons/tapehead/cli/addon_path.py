@@ -1,0 +1,14 @@
+"""The command `addon-path`."""
+
+import importlib.util
+
+import typer
+
+
+def addon_path() -> None:
+    """Print the path of the script that brings tapehead into mitmproxy, mitmweb and mitmdump.
+
+    Example: mitmdump -s "$(tapehead addon-path)"
+    """
+    spec = importlib.util.find_spec("tapehead.interop.collection")
+    typer.echo(spec and spec.origin)

@@ -1,0 +1,9 @@
+"""tapehead for stock mitmproxy tools, which load this file as a script; `tapehead addon-path` prints its path.
+
+tapehead has to be installed where the mitmproxy tool is.
+"""
+
+from tapehead.interop.reader import open_recordings
+from tapehead.proxy.script import OptionsAddon
+
+addons = [OptionsAddon(open_recordings)]
