@@ -6,7 +6,7 @@ import typer
 
 
 def addon_path() -> None:
-    """Print the path of the script that brings tapehead into mitmproxy, mitmweb and mitmdump.
+    """Print the path of the script for mitmproxy and mitmdump.
 
     Example: mitmdump -s "$(tapehead addon-path)"
     """

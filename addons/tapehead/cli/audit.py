@@ -121,7 +121,7 @@ def audit(
     verbose: Verbose = False,
     schema: ShowSchema = False,
 ) -> None:
-    """Find errors in recordings, and compute what Adobe would report.
+    """Find errors in recordings, and what Adobe would report.
 
     Example: tapehead audit recordings --format text --format html --output report.html
     """

@@ -22,7 +22,7 @@ def import_(
     redact_key: option_types.RedactKeys = None,
     compress: option_types.Compress = False,
 ) -> None:
-    """Convert HAR and flow files of browsers and proxies to a recording.
+    """Convert HAR and flow files to a recording.
 
     Example: tapehead import session.har --out session.jsonl
     """

@@ -38,7 +38,7 @@ def replay(
     quiet: option_types.Quiet = False,
     config: option_types.ConfigFile = None,
 ) -> None:
-    """Answer players in a proxy, from recordings; nothing is sent on.
+    """Answer players from recordings, in a proxy.
 
     Example: tapehead replay session.jsonl
     """

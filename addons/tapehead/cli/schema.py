@@ -27,7 +27,7 @@ def schema(
         typer.Option("--out", metavar="FILE", help="Where to store them; by default recordings/schemas.jsonl."),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of an event type, or fetch an endpoint's.
+    """Print the JSON Schema of an event type, or fetch schemas.
 
     Example: tapehead schema sessionStart
     """
