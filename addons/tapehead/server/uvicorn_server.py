@@ -17,11 +17,6 @@ from tapehead.network.access_policy import ClientFilter
 from tapehead.server.asgi import App, AsgiApp, Protocol, filtered
 from tapehead.text import http_url
 
-try:
-    from uvloop import new_event_loop
-except ImportError:  # there is none for Windows
-    from asyncio import new_event_loop
-
 BACKLOG = 2048
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 
@@ -182,6 +177,15 @@ class Server:
                 runner.run(server.serve(sockets=[listening]))
         except Exception as error:  # noqa: BLE001 - a thread has no caller that could handle it
             self._internal_errors.record(self._name, error)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop, of uvloop where there is one for this system."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def listen(host: str, port: int, option: str | None = None) -> socket.socket:
