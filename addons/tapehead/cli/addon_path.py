@@ -8,7 +8,7 @@ import typer
 def addon_path() -> None:
     """Print the path of the script for mitmproxy and mitmdump.
 
-    Example: mitmdump -s "$(tapehead addon-path)"
+    Example: tapehead addon-path
     """
     spec = importlib.util.find_spec("tapehead.interop.collection")
     typer.echo(spec and spec.origin)
