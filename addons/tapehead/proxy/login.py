@@ -3,15 +3,19 @@
 As a proxy it asks for `Proxy-Authorization`, in reverse mode as a server for `Authorization`, in SOCKS5 as that does.
 """
 
+import asyncio
+import contextlib
 import functools
 import hmac
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import bcrypt
 from mitmproxy import exceptions, http
 from mitmproxy.addonmanager import Loader
-from mitmproxy.addons.proxyauth import ProxyAuth, Validator
+from mitmproxy.addons.proxyauth import ProxyAuth, Validator, http_auth_header, is_http_proxy, parse_http_basic_auth
 from mitmproxy.proxy.layers.modes import Socks5AuthData
 from mitmproxy.utils.htpasswd import HtpasswdFile
 
@@ -35,10 +39,28 @@ class _Validator(Validator):
     """A validator that remembers the results of `check`."""
 
     def __init__(self, check: Check) -> None:
-        self._check = functools.lru_cache(_REMEMBERED)(check)
+        self._check = check
+        self._known: dict[tuple[str, str], bool] = {}
+        # One check at a time: a flood of wrong logins takes one core at most.
+        self._thread = ThreadPoolExecutor(1, "logins")
 
     def __call__(self, username: str, password: str) -> bool:
-        return self._check(username, password)
+        known = self._known.get((username, password))
+        return self._remember(username, password) if known is None else known
+
+    def _remember(self, username: str, password: str) -> bool:
+        result = self._check(username, password)
+        self._known[username, password] = result
+        while len(self._known) > _REMEMBERED:
+            self._known.pop(next(iter(self._known)), None)
+        return result
+
+    async def prepare(self, username: str, password: str) -> None:
+        """Check a login in a thread, so that other traffic flows meanwhile; a failure comes again with the call."""
+        if (username, password) not in self._known:
+            with contextlib.suppress(Exception):
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, self._remember, username, password)
 
 
 class Login(ProxyAuth):
@@ -53,7 +75,7 @@ class Login(ProxyAuth):
 
     def __init__(self, login: str) -> None:
         super().__init__()
-        self.validator = _Validator(check_of(login))
+        self._logins = self.validator = _Validator(check_of(login))
         self._has_failed = False
 
     def load(self, loader: Loader) -> None:
@@ -63,21 +85,31 @@ class Login(ProxyAuth):
     def configure(self, updated: set[str]) -> None:
         """Take nothing from options."""
 
-    def socks5_auth(self, data: Socks5AuthData) -> None:
+    async def socks5_auth(self, data: Socks5AuthData) -> None:  # type: ignore[override]
         """Check a login of SOCKS5; a failure refuses it."""
+        await self._logins.prepare(data.username, data.password)
         try:
             super().socks5_auth(data)
         except Exception:  # noqa: BLE001 - a failure never grants access
             data.valid = False
             self._log_failure()
 
-    def http_connect(self, f: http.HTTPFlow) -> None:
+    async def http_connect(self, f: http.HTTPFlow) -> None:  # type: ignore[override]
         """Check the login of a tunnel."""
+        await self._prepare(f)
         self._check_flow(f, super().http_connect)
 
-    def requestheaders(self, f: http.HTTPFlow) -> None:
+    async def requestheaders(self, f: http.HTTPFlow) -> None:  # type: ignore[override]
         """Check the login of a request."""
+        if f.client_conn not in self.authenticated:
+            await self._prepare(f)
         self._check_flow(f, super().requestheaders)
+
+    async def _prepare(self, flow: http.HTTPFlow) -> None:
+        with contextlib.suppress(Exception):  # what is no login is refused as such
+            header = flow.request.headers.get(http_auth_header(is_http_proxy(flow)), "")
+            _, username, password = parse_http_basic_auth(header)
+            await self._logins.prepare(username, password)
 
     def _check_flow(self, flow: http.HTTPFlow, check: Callable[[http.HTTPFlow], None]) -> None:
         try:
@@ -112,11 +144,22 @@ def check_of(login: str) -> Check:
     if login == ANY_LOGIN:
         return lambda _user, _password: True
     if login.startswith("@"):
-        return read_htpasswd(login[1:]).check_password
+        return functools.partial(check_user, read_htpasswd(login[1:]))
     credentials = login.encode("utf-8", "surrogateescape")
     return lambda user, password: hmac.compare_digest(
         f"{user}:{password}".encode("utf-8", "surrogateescape"), credentials
     )
+
+
+def check_user(users: HtpasswdFile, username: str, password: str) -> bool:
+    """Check a password, an unknown user's in the time that the slowest hash of the file takes: names stay secret."""
+    if username not in users.users:
+        slow = [each.encode() for each in users.users.values() if not each.startswith("{SHA}")]
+        if slow:
+            # The cost stands first: "$2b$12$".
+            bcrypt.checkpw(password.encode(), max(slow, key=lambda each: each[4:6]))
+        return False
+    return users.check_password(username, password)
 
 
 def read_htpasswd(name: str) -> HtpasswdFile:

@@ -3,7 +3,10 @@
 import base64
 import socket
 import ssl
+import statistics
 import sys
+import threading
+import time
 from pathlib import Path
 
 import bcrypt
@@ -175,6 +178,49 @@ def test_a_file_of_htpasswd_is_read_where_it_lies(tmp_path: Path) -> None:
             proxy.stop()
 
     assert statuses == [200, 200, 407, 407, 407]
+
+
+def test_a_slow_check_holds_no_other_player_up(tmp_path: Path) -> None:
+    """A hash of cost 14 takes about a second."""
+    (tmp_path / "users").write_text(f"user:{bcrypt.hashpw(LOGIN[1].encode(), bcrypt.gensalt(14)).decode()}\n")
+    with upstream() as server:
+        options = ["--mode", "regular", "--out", tmp_path / "out.jsonl", "--proxyauth", "@users"]
+        with running("record", *options, cwd=tmp_path) as proxy, through(proxy, LOGIN) as player:
+            assert player.post(server.url + "/page.html").status_code == 200
+            attack = threading.Thread(target=greet_wrong, args=(proxy, server, ("user", "nobody")))
+            attack.start()
+            waits = []
+            while attack.is_alive():
+                begun = time.monotonic()
+                assert player.post(server.url + "/page.html").status_code == 200
+                waits.append(time.monotonic() - begun)
+            proxy.stop()
+
+    assert len(waits) > 4
+    assert statistics.median(waits) < 0.3
+
+
+def greet_wrong(proxy: Command, server: Upstream, names: tuple[str, ...]) -> None:
+    for name in names:
+        with through(proxy, (name, "wrong-word")) as player:
+            assert player.post(server.url + "/page.html").status_code == 407
+
+
+def test_an_unknown_user_takes_as_long_as_a_known_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = [bcrypt.hashpw(b"word", bcrypt.gensalt(cost)).decode() for cost in (4, 6)]
+    (tmp_path / "users").write_text(f"quick:{hashes[0]}\nslow:{hashes[1]}\nold:{SHA}\n")
+    checked: list[bytes] = []
+    real = bcrypt.checkpw
+
+    def note(word: bytes, hashed: bytes) -> bool:
+        checked.append(hashed)
+        return real(word, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", note)
+    check = check_of(f"@{tmp_path / 'users'}")
+
+    assert [check(name, "word") for name in ("slow", "nobody", "")] == [True, False, False]
+    assert checked == [hashes[1].encode()] * 3
 
 
 FILES = [
