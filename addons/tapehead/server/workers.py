@@ -26,20 +26,20 @@ YOUNG_SECONDS = 60.0
 
 
 class WorkerResults[T](NamedTuple):
-    """What the workers returned, and the number of those that ended without."""
+    """Results of the workers, and the number of those that ended without one."""
 
     results: list[T]
     lost: int
 
 
 class _Problem(NamedTuple):
-    """What kept a worker from its work, in words."""
+    """An error that a worker reports instead of a result."""
 
     text: str
 
 
 class _Worker:
-    """The place of a worker, which one process after another takes.
+    """A worker, whose process is followed by another one where it dies.
 
     Args:
         name: names it in messages.
@@ -58,7 +58,7 @@ class _Worker:
         self._pause = FIRST_PAUSE_SECONDS
 
     def start(self) -> str | None:
-        """Start a process; return what there is to say if that is impossible, such as for lack of memory."""
+        """Start a process; return a warning if that is impossible, such as for lack of memory."""
         self._started = time.monotonic()
         try:
             results, theirs = SPAWN.Pipe(duplex=False)
@@ -71,7 +71,7 @@ class _Worker:
         return None
 
     def receive(self, results: Connection) -> tuple[list[Any], str | None]:
-        """Return the result of the process, which has ended, in a list; or none, and what there is to say."""
+        """Return the result of the process, which has ended, in a list; or none, and a warning."""
         try:
             received = results.recv()
         except (EOFError, OSError):  # it died, maybe halfway
@@ -86,9 +86,9 @@ class _Worker:
         """Ask the process to return."""
         self._process.terminate()
 
-    def end(self, patience_seconds: float) -> None:
+    def end(self, timeout_seconds: float) -> None:
         """Wait for the end of the process, and kill it if it takes too long."""
-        self._process.join(patience_seconds)
+        self._process.join(timeout_seconds)
         if self._process.exitcode is None:
             self._process.kill()
             self._process.join()
@@ -129,7 +129,7 @@ def run_workers[**P, T](
     from multiprocessing.resource_tracker import ensure_running
 
     work = functools.partial(target, *args, **kwargs)
-    places = [_Worker(f"worker {number} of {workers}", work) for number in range(1, workers + 1)]
+    started = [_Worker(f"worker {number} of {workers}", work) for number in range(1, workers + 1)]
     returned: list[T] = []
     lost = 0
     # multiprocessing's own helper process releases the signals when it starts, which has to be before.
@@ -137,49 +137,49 @@ def run_workers[**P, T](
     hold_signals()
     stop = _stop_pipe()
     try:
-        for place in places:
-            if line := place.start():
+        for worker in started:
+            if line := worker.start():
                 warn(line)
         on_ready()
         is_stopped = False
         while not is_stopped:
-            is_stopped, received, lines = _supervise(places, stop)
+            is_stopped, received, lines = _supervise(started, stop)
             returned += received
             lost += len(lines)
             for line in lines:
                 warn(line)
-        received, unfinished = _stop(places)
+        received, unfinished = _stop(started)
         return WorkerResults(returned + received, lost + unfinished)
     finally:
-        for place in places:
-            if place.results:
-                place.end(0)
+        for worker in started:
+            if worker.results:
+                worker.end(0)
 
 
-def _supervise(places: list[_Worker], stop: Connection) -> tuple[bool, list[Any], list[str]]:
-    """Wait until something happens; return whether to stop, results, and a line on each worker that died."""
-    due = min((place.due for place in places if not place.results), default=None)
-    pipes = {place.results: place for place in places if place.results}
+def _supervise(workers: list[_Worker], stop: Connection) -> tuple[bool, list[Any], list[str]]:
+    """Wait for a signal, a result or a restart; return whether to stop, results, and a line on each dead worker."""
+    due = min((worker.due for worker in workers if not worker.results), default=None)
+    pipes = {worker.results: worker for worker in workers if worker.results}
     ready = connection.wait([stop, *pipes], None if due is None else max(0.0, due - time.monotonic()))
     if stop in ready:
         return True, [], []
     received, lines = [], []
-    for pipe, place in pipes.items():
+    for pipe, worker in pipes.items():
         if pipe in ready:
-            result, line = place.receive(pipe)
+            result, line = worker.receive(pipe)
             received += result
             lines += [line] if line else []
-    for place in places:
-        if not place.results and place.due <= time.monotonic() and (line := place.start()):
+    for worker in workers:
+        if not worker.results and worker.due <= time.monotonic() and (line := worker.start()):
             lines.append(line)
     return False, received, lines
 
 
-def _stop(places: list[_Worker]) -> tuple[list[Any], int]:
+def _stop(workers: list[_Worker]) -> tuple[list[Any], int]:
     """Stop all workers; return their results, and the number of those that returned none."""
-    running = {place.results: place for place in places if place.results}
-    for place in running.values():
-        place.terminate()
+    running = {worker.results: worker for worker in workers if worker.results}
+    for worker in running.values():
+        worker.terminate()
     received: list[Any] = []
     count, deadline = len(running), time.monotonic() + TIMEOUT_SECONDS
     while running and (ready := connection.wait(list(running), max(0.0, deadline - time.monotonic()))):
