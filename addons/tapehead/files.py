@@ -14,7 +14,7 @@ def read_regular(path: Path, most: int) -> bytes:
         OSError: it cannot be read, is a device or a pipe, or is larger.
         ValueError: the path has a NUL in it.
     """
-    # Where the other end of a pipe is missing, opening does not wait.
+    # Opening a pipe without a writer would wait for one.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
@@ -24,7 +24,7 @@ def read_regular(path: Path, most: int) -> bytes:
     return content
 
 
-def private(path: str | os.PathLike[str], flags: int) -> int:
+def open_private(path: str | os.PathLike[str], flags: int) -> int:
     """Open a file with mode 0600, also one that is there, since it may identify people; an opener for `open`."""
     file = os.open(path, flags, 0o600)
     # The owner alone can change it, and file systems without modes do not.

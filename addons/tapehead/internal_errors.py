@@ -30,17 +30,17 @@ MOST_REPORTED = 20
 MOST_SHOWN = 8_000
 
 
-def harmless(warn: Callable[[str], None]) -> Callable[[str], None]:
+def suppress_errors(warn: Callable[[str], None]) -> Callable[[str], None]:
     """Return a function that warns, and never raises if the warning cannot be printed.
 
     Not even SystemExit, by which mitmproxy's log ends a thread that cannot print.
     """
 
-    def warn_harmlessly(line: str) -> None:
+    def warn_or_ignore(line: str) -> None:
         with contextlib.suppress(Exception, SystemExit):
             warn(line)
 
-    return warn_harmlessly
+    return warn_or_ignore
 
 
 class InternalErrors:
@@ -56,7 +56,7 @@ class InternalErrors:
 
     def __init__(self, names: Iterable[str] = (), report: Callable[[str], None] = logger.error) -> None:
         self.count = 0
-        self._report = harmless(report)
+        self._report = suppress_errors(report)
         self._reported: set[tuple[str, str]] = set()
         self.add_identifying_keys(names)
 

@@ -15,7 +15,7 @@ from tapehead.cli.messages import RECORD_A_PLAYER
 from tapehead.cli.option_parsing import SimulationSettings
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
-from tapehead.files import create_folder, private
+from tapehead.files import create_folder, open_private
 from tapehead.internal_errors import InternalErrors
 from tapehead.interop.reader import open_recordings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
@@ -170,7 +170,7 @@ class EngineRun:
             check_outputs([settings.summary], reader.files)
             try:  # before the run, not after it
                 create_folder(settings.summary.parent)
-                open(settings.summary, "ab", opener=private).close()
+                open(settings.summary, "ab", opener=open_private).close()
             except OSError as error:
                 raise _summary_error(settings.summary, error) from error
         entries = reader.by_file() if settings.recordings else {}
@@ -285,7 +285,7 @@ def write_report(path: Path, report: RunReport) -> None:
         UsageError: the file cannot be written.
     """
     try:
-        with open(path, "wb", opener=private) as file:
+        with open(path, "wb", opener=open_private) as file:
             file.write(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     except OSError as error:
         raise _summary_error(path, error) from error

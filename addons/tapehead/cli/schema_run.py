@@ -16,7 +16,7 @@ import typer
 from tapehead.cli.option_parsing import parse_target
 from tapehead.cli.progress import progress
 from tapehead.errors import RecordingError, UsageError
-from tapehead.files import create_folder, private
+from tapehead.files import create_folder, open_private
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, encode, format_time
 from tapehead.protocol.messages import Request, Response
@@ -165,7 +165,7 @@ def write(out: Path, exchanges: list[Exchange]) -> None:
     part = out.with_name(f"{out.name}.part")
     try:
         create_folder(out.parent)
-        with open(part, "wb", opener=private) as file:
+        with open(part, "wb", opener=open_private) as file:
             file.write(b"".join(map(encode, exchanges)))
         os.replace(part, out)  # noqa: PTH105 - as one step
     except OSError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from tapehead.internal_errors import InternalErrors, harmless
+from tapehead.internal_errors import InternalErrors, suppress_errors
 from tapehead.recording.identifier_file import IdentifierFile
 from tapehead.recording.pipeline import ExchangePipeline, OnStored
 from tapehead.recording.pseudonym_keys import pseudonym_key
@@ -51,7 +51,7 @@ class Recorder:
         internal_errors: InternalErrors,
         on_stored: Sequence[OnStored] = (),
     ) -> None:
-        out, warn = settings.out, harmless(warn)
+        out, warn = settings.out, suppress_errors(warn)
         redactor = None
         if not settings.keep_ids:
             key = pseudonym_key(out.parent)

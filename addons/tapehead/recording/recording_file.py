@@ -1,9 +1,8 @@
 """A recording file open for appending: locked, repaired where a crash cut it short, appended to.
 
-A write is there as a whole or not at all: one that the disk refuses halfway is undone. What another program cuts off
-meanwhile is counted. With the suffix .zst a recording
-is a stream of zstd frames with a block that ends after each write, so that it can be read after a crash as plain text
-can.
+A write is there as a whole or not at all: one that the disk refuses halfway is undone. Lines that another program cuts
+off meanwhile are counted. With the suffix .zst a recording is a stream of zstd frames with a block that ends after each
+write, so that it can be read after a crash as plain text can.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ from typing import Self
 import zstandard
 
 from tapehead.errors import RecordingError
-from tapehead.files import create_folder, private
+from tapehead.files import create_folder, open_private
 from tapehead.recording.paths import COMPRESSED_SUFFIX
 from tapehead.recording.reader import check_recording, count_lines
 from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
@@ -137,7 +136,7 @@ class RecordingFile:
         try:
             self._created = create_folder(path.parent, parents=parents)
             self._is_new = not path.exists()
-            self._file = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._file = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._lock_and_check(append=append, overwrite=overwrite)
         except IsADirectoryError as error:
             raise RecordingError(f"{path} is a directory; name a file in it") from error

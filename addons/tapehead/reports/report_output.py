@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from tapehead.errors import TapeheadError
-from tapehead.files import create_folder, private
+from tapehead.files import create_folder, open_private
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.text import escape_output
 
@@ -45,7 +45,7 @@ def write_report(text: str, output: Path | None, *, styled: bool = False) -> Non
         return
     try:
         create_folder(output.parent)
-        with open(output, "w", encoding="utf-8", errors="replace", newline="", opener=private) as file:
+        with open(output, "w", encoding="utf-8", errors="replace", newline="", opener=open_private) as file:
             file.write(text)
     except OSError as error:
         raise TapeheadError(f"cannot write {output}: {error.strerror}") from error
