@@ -201,7 +201,7 @@ def needed_addons(settings: ProxySettings) -> Iterator[object]:
 
 
 def device_hosts(settings: ProxySettings) -> list[str]:
-    """Return regular expressions over `host:port` of what a device sends that is looked into besides endpoint's TLS.
+    """Return regular expressions over `host:port` for what is intercepted of a device besides the endpoint's TLS.
 
     That is DNS and the requests for the certificate page, in modes that see everything that a device sends.
     """
@@ -241,4 +241,4 @@ def _check_options(settings: ProxySettings) -> None:
         if use is Use.REPLACED:
             raise StartupError(f"--set {name} has no effect here; {reason.replace('`', '')}")
         if use is Use.NEVER:
-            raise StartupError(f"--set {name} has no effect here; use mitmdump -s addons/collection.py for it")
+            raise StartupError(f'--set {name} has no effect here; use mitmdump -s "$(tapehead addon-path)" for it')

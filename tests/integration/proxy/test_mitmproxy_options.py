@@ -107,7 +107,7 @@ def test_players_are_not_sent_to_another_service(options: tuple[str, ...], wante
     ("option", "message"),
     [
         ("save_stream_file=a", "--set save_stream_file has no effect here; use --out; a flow file has no pseudonyms"),
-        ("scripts=a.py", "--set scripts has no effect here; use mitmdump -s addons/collection.py for it"),
+        ("scripts=a.py", '--set scripts has no effect here; use mitmdump -s "$(tapehead addon-path)" for it'),
         ("showhost=true", "--set showhost has no effect here: it is about what mitmproxy's own tools show"),
         ("stickyaut=x", "Unknown option(s): stickyaut"),
     ],
