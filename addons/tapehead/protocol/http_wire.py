@@ -5,6 +5,8 @@ import re
 from tapehead.protocol.content_coding import CodingError, decode_content, encode_content
 from tapehead.protocol.messages import Headers, Request, Response
 
+# The connection preface of a client that knows its server to speak HTTP/2 (RFC 9113, section 3.4).
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # Headers of a connection, not of the message (RFC 9110, section 7.6.1), and Content-Length, which each sender computes.
 _PER_CONNECTION = frozenset(
     {

@@ -55,18 +55,18 @@ async def run_proxy(
         StartupError: an option is wrong, an address is in use, or it would be an open proxy.
     """
     start_lookup_threads()
-    last_answers = LastAnswers()
+    closer = ConnectionCloser()
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
     base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
-    http1 = PlainHttp2(internal_errors), WholeRequests(server, internal_errors)
-    before = (*http1, *access_addons(settings, internal_errors), *certificate_page(settings))
+    protocols = PlainHttp2(internal_errors), WholeRequests(server, internal_errors)
+    before = (*protocols, *access_addons(settings, internal_errors), *certificate_page(settings))
     upstream = settings.upstream_proxy
     behind = (*needed_addons(settings), *([UpstreamProxyAddon(upstream, internal_errors)] if upstream else []))
-    proxy.addons.add(*base, *before, *addons, *behind, last_answers)
+    proxy.addons.add(*base, *before, *addons, *behind, closer)
     configure(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
-    stopping = asyncio.create_task(_stop_on_signal(proxy, drain, last_answers))
+    stopping = asyncio.create_task(_stop_on_signal(proxy, drain, closer))
     await proxy.run()
     stopping.cancel()
     for instance in server.servers:
@@ -111,27 +111,27 @@ class _Start:
         self._on_ready(addresses, notes)
 
 
-class LastAnswers:
-    """An addon that, once the proxy stops, ends each HTTP/1 connection with its answer (RFC 9112, section 9.6).
+class ConnectionCloser:
+    """An addon that, once the proxy stops, closes HTTP/1 connections with their next answer (RFC 9112, section 9.6).
 
     A player that sends call after call would otherwise be cut in the middle of one. It comes after the addons that
     record answers.
 
     Attributes:
-        are_given: whether the proxy stops.
+        is_stopping: whether the proxy stops.
     """
 
     def __init__(self) -> None:
-        self.are_given = False
+        self.is_stopping = False
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """End a connection whose answer is streamed."""
+        """Close a connection whose answer is streamed."""
         if flow.response and flow.response.stream:
             self.response(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
-        """End a connection."""
-        if self.are_given and flow.response and flow.response.status_code >= 200 and flow.request.is_http11:
+        """Close a connection after its answer."""
+        if self.is_stopping and flow.response and flow.response.status_code >= 200 and flow.request.is_http11:
             flow.response.headers["Connection"] = "close"
 
 
@@ -169,14 +169,14 @@ def configure(opts: options.Options, settings: ProxySettings) -> None:
 
 
 async def _stop_on_signal(
-    proxy: master.Master, drain: Callable[[float], Awaitable[None]], last_answers: "LastAnswers"
+    proxy: master.Master, drain: Callable[[float], Awaitable[None]], closer: ConnectionCloser
 ) -> None:
     signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lambda: proxy.should_exit.set() if signalled.is_set() else signalled.set())
     await signalled.wait()
-    last_answers.are_given = True
+    closer.is_stopping = True
     proxy.options.update(server=False)
     await drain(DRAIN_SECONDS)
     proxy.should_exit.set()

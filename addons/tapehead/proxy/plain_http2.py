@@ -1,4 +1,4 @@
-"""HTTP/2 without TLS: the offer to switch to it is taken out of requests, and who begins with it is understood.
+"""HTTP/2 without TLS: prior knowledge is supported, offers to upgrade to it are removed from requests.
 
 An upstream that took the offer would turn the connection into a tunnel, in which no call is seen.
 """
@@ -10,10 +10,9 @@ from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
 from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.http_wire import HTTP2_PREFACE
 from tapehead.proxy.error_boundary import contained
 
-# What a client begins with that knows its server to speak HTTP/2 (RFC 9113, section 3.4).
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # Protocols that carry HTTP requests, as Upgrade has them (RFC 9110, section 16.7).
 _CARRIES_HTTP = re.compile(r"h2c?|(?:HTTP|TLS)(?:/.*)?", re.IGNORECASE)
 _SETTINGS = "http2-settings"
@@ -35,16 +34,16 @@ class PlainHttp2:
         client, layers, begun = choice.context.client, choice.context.layers, choice.data_client()
         if choice.layer is None or client.tls or not begun or not isinstance(layers[-1], HttpLayer):
             return
-        if begun.startswith(PREFACE):
+        if begun.startswith(HTTP2_PREFACE):
             client.alpn = b"h2"
-        elif PREFACE.startswith(begun):
+        elif HTTP2_PREFACE.startswith(begun):
             # The first bytes do not tell yet; mitmproxy asks again with the next ones.
             del layers[layers.index(choice.layer) :]
             choice.layer = None
 
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Take offers of protocols that carry HTTP out of a request."""
+        """Remove offers of protocols that carry HTTP from a request."""
         headers = flow.request.headers
         if "upgrade" not in headers:
             return

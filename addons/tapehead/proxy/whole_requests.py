@@ -2,7 +2,8 @@
 
 mitmproxy gives a request up as soon as its client closes the connection or cancels the stream. Without a proxy, the
 endpoint has the request by then: a player that sends its last event and closes does not wait for an answer. So what a
-client that leaves has sent whole goes on; that it left is told once its calls are answered and its other requests sent.
+client that leaves has sent whole goes on; mitmproxy gets the event of its leaving once its calls are answered and its
+other requests sent.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ MOST_SECONDS = 30.0
 
 
 class WholeRequestStream(HttpStream):
-    """One request with its answer; the news that its client left waits while `is_pending`.
+    """One request with its answer; the event that its client left is held back while `is_pending`.
 
     Attributes:
         is_whole: whether all of the request has arrived.
@@ -40,18 +41,18 @@ class WholeRequestStream(HttpStream):
     _left: RequestProtocolError | None = None
 
     def handle_event(self, event: events.Event) -> CommandGenerator[None]:
-        """Handle an event, or keep the one by which the client cancels the request."""
+        """Handle an event, or hold back the one by which the client cancels the request."""
         if isinstance(event, RequestProtocolError) and self.is_pending:
             self._left = event
             mark_left(self.flow)
             return
         self.is_whole = self.is_whole or isinstance(event, RequestEndOfMessage)
-        yield from self._watched(event)
+        yield from self._note_sent(event)
         if self._left and not self.is_pending:
             left, self._left = self._left, None
-            yield from self._watched(left)
+            yield from self._note_sent(left)
 
-    def _watched(self, event: events.Event) -> CommandGenerator[None]:
+    def _note_sent(self, event: events.Event) -> CommandGenerator[None]:
         for command in super().handle_event(event):
             if isinstance(command, SendHttp) and isinstance(command.event, RequestEndOfMessage):
                 self.is_sent = True
@@ -59,7 +60,7 @@ class WholeRequestStream(HttpStream):
 
     @property
     def is_pending(self) -> bool:
-        """Whether the request is whole, and has not gone to the server yet; with a call, whether it has no answer."""
+        """True if the request is whole, and has not gone to the server yet, or, if it is a call, has no answer."""
         is_over = self.client_state == self.state_errored or self.server_state in (self.state_done, self.state_errored)
         if not self.is_whole or self.is_given_up or self.child_layer or is_over:
             return False
@@ -67,7 +68,7 @@ class WholeRequestStream(HttpStream):
 
 
 class WholeRequestLayer(HttpLayer):
-    """A client's HTTP connection; the news that it was closed waits while requests are pending.
+    """A client's HTTP connection; the event that it was closed is held back while requests are pending.
 
     Args:
         context: what mitmproxy knows of the connection.
@@ -127,25 +128,25 @@ class WholeRequests:
 
     @contained
     def next_layer(self, choice: layer.NextLayer) -> None:
-        """Put our layer in the place of an HTTP layer that mitmproxy chose."""
+        """Replace an HTTP layer that mitmproxy chose by ours."""
         layers = cast(list[Any], choice.context.layers)
         if choice.layer is None or type(layers[-1]) is not HttpLayer:
             return
         replaced = layers.pop()
-        ours = WholeRequestLayer(choice.context, replaced.mode, self._write_on)
+        ours = WholeRequestLayer(choice.context, replaced.mode, self._ignore_write_errors)
         if choice.layer is replaced:
             choice.layer = ours
         else:
             layers[-2].child_layer = ours
 
-    def _write_on(self, client: Client) -> None:
-        """Let writing to a client fail without a word; mitmproxy would end its other connections with it."""
+    def _ignore_write_errors(self, client: Client) -> None:
+        """Ignore errors of writing to a client that left; mitmproxy would end its other connections with them."""
         if (handler := self._server.connections.get(client.id)) and (opened := handler.transports.get(client)):
-            opened.writer = cast(Any, _WriterOfLeft(opened.writer))
+            opened.writer = cast(Any, _ErrorIgnoringWriter(opened.writer))
 
 
-class _WriterOfLeft:
-    """The writer of a client that may be gone."""
+class _ErrorIgnoringWriter:
+    """A stream writer whose `drain` ignores that the client is gone."""
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer

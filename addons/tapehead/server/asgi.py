@@ -16,10 +16,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tapehead.answers import Answer, Engine, Observer
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
-from tapehead.protocol.http_wire import header_bytes, pack, unpack
+from tapehead.protocol.http_wire import HTTP2_PREFACE, header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import FAILED, failure
-from tapehead.server.http2_refusal import PREFACE, Http2Refusal
+from tapehead.server.http2_refusal import Http2Refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -67,7 +67,7 @@ class Protocol(HttpToolsProtocol):
                 self.transport.abort()
                 self._warn(*other[1:])
                 return
-            if data.startswith(PREFACE[:14]):
+            if data.startswith(HTTP2_PREFACE[:14]):
                 self._http2 = Http2Refusal(self.transport)
                 self._warn(*_HTTP2)
         self._unset_keepalive_if_required()

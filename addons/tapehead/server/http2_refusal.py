@@ -6,8 +6,9 @@ A client that understands it, such as curl, sends its request again in HTTP/1.1.
 import asyncio
 from collections.abc import Iterator
 
-# Frames, their types and the code: RFC 9113, sections 3.4, 4.1, 6 and 7.
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+from tapehead.protocol.http_wire import HTTP2_PREFACE
+
+# Frames, their types and the code: RFC 9113, sections 4.1, 6 and 7.
 _HEAD_SIZE, _MOST_PAYLOAD = 9, 16_384
 _HEADERS, _RST_STREAM, _SETTINGS = 1, 3, 4
 _ACK = 1
@@ -15,7 +16,7 @@ _HTTP_1_1_REQUIRED = 13
 
 
 class Http2Refusal:
-    """A connection in HTTP/2 on which every request is refused; it stays open for the client to read that.
+    """An HTTP/2 connection on which every request is refused; it stays open for the client to read that.
 
     Args:
         transport: the connection.
@@ -30,9 +31,9 @@ class Http2Refusal:
     def feed(self, data: bytes) -> None:
         """Receive some bytes, beginning with those that told the protocol."""
         self._received += data
-        if self._is_new and len(self._received) >= len(PREFACE):
+        if self._is_new and len(self._received) >= len(HTTP2_PREFACE):
             self._is_new = False
-            del self._received[: len(PREFACE)]
+            del self._received[: len(HTTP2_PREFACE)]
         for kind, flags, stream in self._frames() if not self._is_new else ():
             if kind == _SETTINGS and not flags & _ACK:
                 self._transport.write(_frame(_SETTINGS, _ACK, 0))
