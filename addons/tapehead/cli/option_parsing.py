@@ -78,7 +78,8 @@ def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[s
     """
     if mode and target:
         raise UsageError(
-            "--to and --mode exclude each other: --to URL is a reverse proxy; in other modes, --endpoint HOST names it"
+            "--to and --mode exclude each other: pass --to URL (reverse proxy), or --mode, with --endpoint HOST for an "
+            f"endpoint other than *.{ENDPOINT_DOMAIN}"
         )
     if not mode and not target:
         raise UsageError("missing endpoint: pass --to URL (reverse proxy) or --mode regular (forward proxy)")
