@@ -1,4 +1,4 @@
-"""What is built works away from the repository: the wheel, its page in an index, the tests of the source archive."""
+"""Built distributions away from the repository: the wheel, its page in an index, the tests of the source archive."""
 
 import os
 import re

@@ -195,7 +195,7 @@ class QuietProtocol(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is being answered."""
+        """True if no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _close_idle(self) -> None:

@@ -1,19 +1,19 @@
-"""Hashes of the identifiers of sessions in a file, beside the key that they are made with, for the next run."""
+"""The file in which the hashes of sessions' identifiers are kept for the next run, beside the pseudonyms' key."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from tapehead.recording.pseudonym_keys import key_path
-from tapehead.redaction.session_identifiers import MOST_BYTES, RECORD, SessionIdentifiers
+from tapehead.redaction.session_identifiers import MOST_BYTES, RECORD_BYTES, SessionIdentifiers
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class IdentifierFile:
-    """The file of the hashes for one directory of recordings, and of those before.
+    """Storage of the hashes for one directory of recordings: a file, and the one before it, which was full.
 
-    A failure never matters to a recording: it is warned of once, and later records are tried all the same.
+    A failure never stops a recording: it is warned of once, and later records are tried all the same.
 
     Args:
         directory: the directory of the recordings.
@@ -53,7 +53,7 @@ class IdentifierFile:
                 file = os.open(self._name, _APPEND, 0o600)
             try:
                 # What was cut short, by a crash or a full disk, must not shift what follows.
-                os.write(file, bytes(-os.fstat(file).st_size % RECORD) + records)
+                os.write(file, bytes(-os.fstat(file).st_size % RECORD_BYTES) + records)
             finally:
                 os.close(file)
         except OSError as error:

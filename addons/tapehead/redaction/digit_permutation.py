@@ -27,17 +27,17 @@ def permute_digits(key: bytes, digits: str) -> str:
     mask = (1 << half) - 1
     keyed = blake2b(b"%d %d " % (size, least), digest_size=8, key=blake2b(key).digest())
 
-    def noise(turn: int, part: int) -> int:
+    def round_value(number_of_round: int, part: int) -> int:
         one = keyed.copy()
-        one.update(b"%d %d" % (turn, part))
+        one.update(b"%d %d" % (number_of_round, part))
         return int.from_bytes(one.digest()) & mask
 
-    def walk(number: int, turns: range) -> int:
+    def walk(number: int, rounds: range) -> int:
         while True:
             left, right = number >> half, number & mask
-            for turn in turns:
-                left, right = right, left ^ noise(turn, right)
-            number = right << half | left  # the halves change places, so that the turns undo themselves backwards
+            for number_of_round in rounds:
+                left, right = right, left ^ round_value(number_of_round, right)
+            number = right << half | left  # the halves change places, so that the rounds undo themselves backwards
             if number < count:
                 return number
 

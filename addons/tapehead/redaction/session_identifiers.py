@@ -23,7 +23,7 @@ _MOST_LENGTH = 255
 _HASH = 8
 # A session, and of one identifier the beginning, the length and the whole; these are zeros where a session begins.
 _IDENTIFIER = 3 * _HASH
-RECORD = _HASH + _IDENTIFIER
+RECORD_BYTES = _HASH + _IDENTIFIER
 _NONE = bytes(_IDENTIFIER)
 _WORD = re.compile(rb"(?<![a-z\x80-\xff])[a-z\x80-\xff]|(?<![0-9])[0-9]")
 # Values are compared without what is at their ends but letters and digits.
@@ -49,8 +49,8 @@ class SessionIdentifiers:
 
     def load(self, records: bytes) -> None:
         """Add records that were stored; a part of one at their end is left out."""
-        for at in range(0, len(records) - RECORD + 1, RECORD):
-            self._keep(records[at : at + _HASH], [records[at + _HASH : at + RECORD]])
+        for at in range(0, len(records) - RECORD_BYTES + 1, RECORD_BYTES):
+            self._keep(records[at : at + _HASH], [records[at + _HASH : at + RECORD_BYTES]])
 
     def knows(self, sid: str) -> bool:
         """Return whether a session was added, with all of its identifiers."""

@@ -118,7 +118,7 @@ class Terminal:
 
 
 def assert_clean(output: str) -> None:
-    """What was printed has lines and colours, and no other control."""
+    """Assert that the only controls are line breaks and colours."""
     lines = STYLES.sub("", output.replace("\r\r\n", "\n").replace("\r\n", "\n")).split("\n")
     assert [line for line in lines if escape_controls(line) != line] == []
     assert "\x1b[31mz" not in output

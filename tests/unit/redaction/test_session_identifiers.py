@@ -12,7 +12,7 @@ from tapehead.recording.pseudonym_keys import pseudonym_key, state_directory
 from tapehead.redaction import redactor as redactor_module
 from tapehead.redaction import session_identifiers
 from tapehead.redaction.redactor import MOST_REMEMBERED, Redactor
-from tapehead.redaction.session_identifiers import MOST_IDENTIFIERS, RECORD, SessionIdentifiers
+from tapehead.redaction.session_identifiers import MOST_IDENTIFIERS, RECORD_BYTES, SessionIdentifiers
 
 VISITOR = "jane.doe@example.com"
 VALUES = [VISITOR, "4711-0815-77", "Jürgen Müller-7", 'customer "0815" Zoë & Söhne', "{7c9e6679-7425}", "v-7" * 200]
@@ -80,7 +80,7 @@ def test_a_record_that_was_cut_short_costs_that_one_only(tmp_path: Path) -> None
     again = run_in(tmp_path)
     assert not has(VISITOR, again.redact(ping_of("abc", VISITOR)))
     assert not has("another-4711", again.redact(ping_of("def", "another-4711")))
-    assert path.stat().st_size % RECORD == 0
+    assert path.stat().st_size % RECORD_BYTES == 0
 
 
 def test_a_store_that_fails_is_told_of_once_and_costs_nothing(tmp_path: Path) -> None:

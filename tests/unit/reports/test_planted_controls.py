@@ -74,7 +74,7 @@ def write(path: Path, whole: list[Any]) -> Path:
 
 
 def assert_clean(printed: str, command: list[str]) -> None:
-    """What a command printed has no control but line breaks; tests print to no terminal, so there are no styles."""
+    """Assert that the only controls are line breaks; tests print to no terminal, so there are no styles."""
     found = [line for line in printed.replace("\r\n", "\n").split("\n") if escape_controls(line) != line]
     assert found == [], (command, found[0])
 
