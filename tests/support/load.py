@@ -12,10 +12,19 @@ import orjson
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.recording.reader import read_recording
 
+# Hexadecimal digits as letters, and the characters of a word.
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+_WORD = 40
+
 
 def event_of(number: int, size: int = 0) -> bytes:
-    """The body of the event with a number; `size` bytes of metadata, which do not compress well, make it longer."""
-    metadata = {"number": str(number), "filler": random.Random(number).randbytes(size // 2).hex()}
+    """The body of the event with a number; `size` bytes of metadata, which do not compress well, make it longer.
+
+    They are words, since whatever may identify a person gets a short pseudonym.
+    """
+    letters = random.Random(number).randbytes(size // 2).hex().translate(_LETTERS)
+    words = {f"word{place}": letters[place : place + _WORD] for place in range(0, size, _WORD)}
+    metadata = {"number": str(number), **words}
     place = {"playhead": number, "ts": 1_795_401_600_000 + number}
     return orjson.dumps({"eventType": "ping", "playerTime": place, "customMetadata": metadata})
 

@@ -41,7 +41,7 @@ def through(proxy: Command, login: tuple[str, str] | None, trust: ssl.SSLContext
 def assert_without_a_trace(proxy: Command, server: Upstream, *files: Path) -> None:
     """No word of a login is printed, stored, or sent on."""
     leaks = ("s3cret-word", "wrong-word", BASIC, "roxy-auth", "roxy-Auth")
-    seen = ["\n".join(proxy.lines), *(path.read_text() for path in files), str(server.received)]
+    seen = ["\n".join(proxy.lines), *(path.read_text() for path in files if path.exists()), str(server.received)]
     assert [(trace, where[:80]) for trace in leaks for where in seen if trace in where] == []
 
 

@@ -150,5 +150,5 @@ def test_a_report_is_written_as_json(recording: Path, tmp_path: Path) -> None:
 
 
 def test_a_report_that_cannot_be_written_is_said_before_the_run(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot write the summary to .*no/summary\.json: No such file"):
-        EngineRun(EngineSettings(summary=tmp_path / "no" / "summary.json"), no_warning)
+    with pytest.raises(UsageError, match=r"there is no folder '.*/no'; create it first"):
+        EngineRun(EngineSettings(summary=tmp_path / "no" / "such" / "summary.json"), no_warning)
