@@ -11,7 +11,7 @@ from tapehead.errors import UsageError
 # Where a command's context keeps the path of the settings file.
 SOURCE = "tapehead.settings-file"
 # The words for values that are paths, or end in one.
-PATHS = ("FILE", "RECORDING", "BASE", "NEW")
+PATHS = ("FILE", "FOLDER", "RECORDING", "BASE", "NEW")
 
 
 class Command(TyperCommand):

@@ -87,7 +87,7 @@ def test_the_endpoint_that_was_recorded_sees_no_packet(command: str, recorded: t
     assert_as_recorded(exchanges, answers)
     assert set(lost) <= {404, 501}
     assert listener.connections == 0
-    assert opened.lines[-1] == SUMMARY_LINE
+    assert SUMMARY_LINE in opened.lines
 
 
 def connect(proxy: int, to: str) -> str:
@@ -127,7 +127,7 @@ def test_a_regular_proxy_refuses_every_way_out(recorded: tuple[Path, int], tmp_p
     assert all("offline" in each.json()["message"] and "--allow" in each.json()["message"] for each in refused)
     assert all(each.startswith("HTTP/1.1 501 ") and "offline" in each for each in tunnels)
     assert (endpoint.connections, other.connections) == (0, 0)
-    assert proxy.lines[-1] == SUMMARY_LINE
+    assert SUMMARY_LINE in proxy.lines
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
@@ -149,7 +149,7 @@ def test_a_host_that_is_allowed_is_reached_and_no_other(
     assert foreign.status_code == 501
     assert other_port is None or other_port.status_code == 501
     assert other.connections == 0
-    assert proxy.lines[-1] == SUMMARY_LINE
+    assert SUMMARY_LINE in proxy.lines
 
 
 def test_https_to_a_host_that_is_allowed_passes_as_a_tunnel(
