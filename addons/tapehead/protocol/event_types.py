@@ -85,6 +85,8 @@ _ROWS = (
     EventType("statesUpdate", "states", "state", naming=(STATES_START, STATES_END), needs_params=True),
 )
 EVENT_TYPES: dict[str, EventType] = {row.name: row for row in _ROWS}
+# The events that a session ends with.
+LAST_TYPES = frozenset({"sessionComplete", "sessionEnd"})
 # What players call event types that the API names otherwise, in lower case: the words of other APIs and of players.
 MISNOMERS: dict[str, str] = {
     "contentcomplete": "sessionComplete",

@@ -39,6 +39,7 @@ class Recorder:
     Attributes:
         pipeline: turns calls into lines.
         writer: takes the calls.
+        lines_before: returns the number of lines that were in the file at the start.
 
     Raises:
         RecordingError: the recording cannot be written.
@@ -57,6 +58,7 @@ class Recorder:
             key = pseudonym_key(out.parent)
             redactor = Redactor(key, settings.redact_keys, IdentifierFile(out.parent, warn).open(key))
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
+        self.lines_before = file.count_lines_before
         self._file = RotatingFile(file, settings.rotation, warn)
         self.internal_errors = internal_errors
         self.pipeline = ExchangePipeline(redactor, internal_errors, on_stored)

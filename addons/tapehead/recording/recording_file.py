@@ -220,6 +220,10 @@ class RecordingFile:
         self._repair()
         self._start = min(self._start, self.size)
 
+    def count_lines_before(self) -> int:
+        """Return the number of whole lines that were there at the start."""
+        return count_lines(self._file, 0, self._start)
+
     def _count_lines(self) -> int:
         """Return the number of whole lines after what was there at the start."""
         with contextlib.suppress(ValueError):

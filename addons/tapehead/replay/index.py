@@ -18,7 +18,7 @@ from tapehead.protocol.events import Event, EventKey, EventPosition, read_event
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.hosts import authority_of
 from tapehead.protocol.messages import parse_json
-from tapehead.protocol.routes import Call, find_route
+from tapehead.protocol.routes import SESSION_CREATED, Call, find_route
 from tapehead.protocol.schemas import Schema, Schemas, served_schema
 from tapehead.protocol.session_id import fingerprint
 
@@ -82,6 +82,13 @@ class RecordedSession(msgspec.Struct, eq=False):
     preflights: list[RecordedCall] = msgspec.field(default_factory=list)
 
     @property
+    def is_opened(self) -> bool:
+        """Whether its start was accepted: with an id, or without headers, which exporters drop."""
+        response = self.start.exchange.response if self.start else None
+        is_bare = response is not None and response.status == SESSION_CREATED and not response.headers
+        return response is not None and (self.sid is not None or is_bare)
+
+    @property
     def started(self) -> str:
         """The time of its sessionStart, UTC in ISO 8601; empty if that was not recorded."""
         return self.start.exchange.started if self.start else ""
@@ -120,15 +127,30 @@ def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
     for file, entries in by_time:
         builder.add_calls(file, entries)
     for session in builder.index.sessions:
-        for call in session.calls:
-            session.by_key.setdefault(call.key, []).append(call)
-        session.landmarks = [call for call in session.calls if not is_ping(call)]
-        pings = [call for call in session.calls if is_ping(call)]
-        timed = (call for call in pings if call.position.elapsed is not None)
-        placed = (call for call in pings if call.position.playhead is not None)
-        session.pings_by_time = sorted(timed, key=lambda call: call.position.elapsed or 0)
-        session.pings_by_playhead = sorted(placed, key=lambda call: call.position.playhead or 0)
+        _sort_calls(session)
     return builder.index
+
+
+def extend_index(index: RecordingIndex, file: int, entries: Iterable[Entry]) -> list[RecordedSession]:
+    """Add whole sessions and other calls of a recording to an index, and return the sessions."""
+    builder, before, arrived = IndexBuilder(index), len(index.sessions), in_order_of_arrival(entries)
+    builder.add_starts(file, arrived)
+    builder.add_calls(file, arrived)
+    added = index.sessions[before:]
+    for session in added:
+        _sort_calls(session)
+    return added
+
+
+def _sort_calls(session: RecordedSession) -> None:
+    for call in session.calls:
+        session.by_key.setdefault(call.key, []).append(call)
+    session.landmarks = [call for call in session.calls if not is_ping(call)]
+    pings = [call for call in session.calls if is_ping(call)]
+    timed = (call for call in pings if call.position.elapsed is not None)
+    placed = (call for call in pings if call.position.playhead is not None)
+    session.pings_by_time = sorted(timed, key=lambda call: call.position.elapsed or 0)
+    session.pings_by_playhead = sorted(placed, key=lambda call: call.position.playhead or 0)
 
 
 def is_ping(call: RecordedCall) -> bool:
@@ -151,14 +173,17 @@ def schemas_of(index: RecordingIndex, stored: Iterable[Exchange] = ()) -> Schema
 
 
 class IndexBuilder:
-    """Assigns exchanges to sessions.
+    """Assigns exchanges to sessions, all of which it adds itself.
+
+    Args:
+        index: an index to be added to; an empty one if left out.
 
     Attributes:
         index: the index so far.
     """
 
-    def __init__(self) -> None:
-        self.index = RecordingIndex([], {}, {}, [], {})
+    def __init__(self, index: RecordingIndex | None = None) -> None:
+        self.index = index or RecordingIndex([], {}, {}, [], {})
         # By file, session id and host; None stands for any file and any host.
         self._by_sid: dict[tuple[int | None, str, str | None], list[RecordedSession]] = {}
 

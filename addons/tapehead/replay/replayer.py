@@ -8,9 +8,10 @@ session) are replayed, too.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
-from heapq import heapreplace
+from heapq import heappush, heapreplace
+from itertools import chain
 from typing import Self
 
 import msgspec
@@ -23,16 +24,18 @@ from tapehead.protocol.exchange import Entry
 from tapehead.protocol.hosts import authority_of
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import CORS_HEADERS, SESSION_CREATED, Call, find_call, find_route, with_sid
+from tapehead.protocol.routes import CORS_HEADERS, Call, find_call, find_route, with_sid
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
+from tapehead.replay.forwarded_calls import ForwardedCalls
 from tapehead.replay.host_rewriting import HostRewriter
 from tapehead.replay.index import (
     RecordedCall,
     RecordedSession,
     RecordingIndex,
     build_index,
+    extend_index,
     of_host,
     parse_body_of,
     schemas_of,
@@ -112,6 +115,7 @@ class Replayer:
         files: the recordings' names, for messages; recordings without a name are numbered.
         excerpts: redacts quotations of live requests in messages; not redacted if left out.
         warn: called with one line about each kind of place in which recorded answers name other hosts, if given.
+        forwarded: the calls that this run forwards and records, to be played as well; None to play none of them.
         explain: whether the note of a sessionStart says which values tied it to its recording.
     """
 
@@ -126,6 +130,7 @@ class Replayer:
         files: tuple[str, ...] = (),
         excerpts: ExcerptRedactor | None = None,
         warn: Callable[[str], None] | None = None,
+        forwarded: ForwardedCalls | None = None,
         explain: bool = False,
     ) -> None:
         self._explain = explain
@@ -137,6 +142,7 @@ class Replayer:
         self._excerpts = excerpts or ExcerptRedactor()
         self._stats = ReplayStats(warn)
         self._rewriter = HostRewriter(index.hosts)
+        self._forwarded = forwarded
         self._by_mark = {session.mark: session for session in index.sessions}
         self._by_sid: dict[str, list[RecordedSession]] = {}
         for session in index.sessions:
@@ -144,14 +150,10 @@ class Replayer:
                 self._by_sid.setdefault(session.sid, []).append(session)
         # By content and host.
         self._turns: dict[tuple[object, str], dict[tuple[object, ...], _Heap]] = {}
-        for content, sessions in index.by_content.items():
-            for session in sessions:
-                for host in (session.host, _ANY_HOST):
-                    turns = self._turns.setdefault((content, host), {})
-                    turns.setdefault(session.identity, []).append((0, session.number))
+        for session in chain.from_iterable(index.by_content.values()):
+            self._offer(session)
         self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
-        for call in index.downloaded:
-            self._downloaded.setdefault(first_event(parse_body_of(call.exchange)).identity, []).append(call)
+        self._offer_downloaded(index.downloaded)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, _Playback] = {}
 
@@ -190,6 +192,8 @@ class Replayer:
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to `request`; `now` in seconds since 1970."""
+        if self._forwarded and (others := self._forwarded.take_others(now)):
+            self._offer_forwarded(self._forwarded, others)
         route = find_route(request.path)
         if route is None or find_call(request.method, request.path) is None:
             return Answer(response=self._endpoint.answer(request, now), note="no collection call")
@@ -209,21 +213,42 @@ class Replayer:
 
     # ---- Sessions ----
 
+    def _offer(self, session: RecordedSession) -> None:
+        for host in (session.host, _ANY_HOST):
+            turns = self._turns.setdefault((session.identity[0], host), {})
+            heappush(turns.setdefault(session.identity, []), (0, session.number))
+
+    def _offer_downloaded(self, calls: Iterable[RecordedCall]) -> None:
+        for call in calls:
+            self._downloaded.setdefault(first_event(parse_body_of(call.exchange)).identity, []).append(call)
+
+    def _offer_forwarded(self, forwarded: ForwardedCalls, entries: Sequence[Entry]) -> None:
+        """Play calls that this run recorded. Their own sessions stay with the endpoint, which knows their ids."""
+        downloaded = len(self._index.downloaded)
+        for session in extend_index(self._index, forwarded.file, entries):
+            self._by_mark[session.mark] = session
+            self._offer(session)
+        self._offer_downloaded(self._index.downloaded[downloaded:])
+        self._rewriter = HostRewriter(self._index.hosts)
+        self._stats.counts.used.update((forwarded.file, entry.line) for entry in entries)
+
     def _answer_session(self, event: Event, request: Request, now: float) -> Answer:
         host = authority_of(request.url)
+        if self._forwarded and (ended := self._forwarded.take_ended(event.identity[0], now)):
+            self._offer_forwarded(self._forwarded, ended)
         turn = self._next_turn(event.identity, host)
         if turn is None or turn.session.start is None:
             return self._miss(
                 request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(self._index.sessions, live.identity)
             )
         session = turn.session
-        self._stats.hit(turn.session.start, opens=opens_session(session))
+        self._stats.hit(turn.session.start, opens=session.is_opened)
         note = explain_choice(Choice(turn.session.start, Reason.SESSION))
         if self._explain:
             shown = read_event(self._excerpts.of(request, None).json()).identity
             note = f"{note}; {explain_turn(turn, event.identity, shown, host)}"
         sid = None
-        if opens_session(session):
+        if session.is_opened:
             sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES))
             self._excerpts.remember(sid, request)
             self._keep(sid, _Playback(session, event.ts))
@@ -274,7 +299,8 @@ class Replayer:
         if playback is None:
             # The session was simulated, or its id came from elsewhere.
             minted = read(sid)
-            simulated = minted is not None and minted.recorded == NO_RECORDED_SESSION
+            # Where misses are forwarded, the simulation is that of another tapehead, which is the endpoint.
+            simulated = minted and minted.recorded == NO_RECORDED_SESSION and self._on_miss is not OnMiss.FORWARD
             return self._miss(request, now, Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID)
         key, position = event.key, event.position(playback.started_ts)
         choice = choose(playback.session, key, position, playback.used, playback.reached)
@@ -354,12 +380,6 @@ class Replayer:
         body = {"message": message, "reason": miss.reason, "nearest": list(near_lines(miss.nearest, self._files))}
         response = failure(502, message, now).with_content(orjson.dumps(body))
         return Answer(response=response, outcome=Outcome.MISS, note=note)
-
-
-def opens_session(session: RecordedSession) -> bool:
-    """Return whether a recorded session's start was accepted: with an id, or without headers, which exporters drop."""
-    response = session.start.exchange.response if session.start else None
-    return bool(response and (session.sid is not None or (response.status == SESSION_CREATED and not response.headers)))
 
 
 def renew(response: Response, request: Request, now: float, sid: str | None = None) -> Response:
