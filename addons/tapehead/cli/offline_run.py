@@ -24,6 +24,7 @@ from tapehead.recording.paths import check_outputs
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.redaction.redactor import Redactor
+from tapehead.replay.forwarded_calls import ForwardedCalls
 from tapehead.replay.index import build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
@@ -37,7 +38,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of an engine and of its run.
 
     Attributes:
-        recordings: the recordings to replay; none to simulate everything.
+        recordings: the recordings to replay; none to simulate everything, or to forward it.
         endpoints: hosts that count as the endpoint in HAR and flow files, besides Adobe's own.
         on_miss: how to answer calls that are not in the recordings.
         faults: the faults to inject.
@@ -146,6 +147,7 @@ class EngineRun:
     Args:
         settings: the settings.
         warn: prints a line on stderr.
+        added: the recording of forwarded calls, if this run plays them as well; None for no such recording.
         show: shows a line while calls are answered; left out, what it would say stands in the result.
 
     Attributes:
@@ -153,6 +155,7 @@ class EngineRun:
         recordings, names: the files that are replayed, and their names.
         internal_errors: failures of tapehead itself.
         elsewhere: what comes instead of calls, and the number of calls.
+        forwarded: the forwarded calls that this run plays as well; None if it plays none.
 
     Raises:
         RecordingError: a recording cannot be read.
@@ -160,7 +163,12 @@ class EngineRun:
     """
 
     def __init__(
-        self, settings: EngineSettings, warn: Callable[[str], None], show: Callable[[str], None] | None = None
+        self,
+        settings: EngineSettings,
+        warn: Callable[[str], None],
+        show: Callable[[str], None] | None = None,
+        *,
+        added: Path | None = None,
     ) -> None:
         self._settings = settings
         self._show = show
@@ -179,13 +187,18 @@ class EngineRun:
             entries = {path: each for path, each in entries.items() if path.name != STORED_NAME}
         self.recordings = tuple(entries)
         self.names = tuple(map(str, entries))
+        self.forwarded: ForwardedCalls | None = None
+        if added:
+            numbers = {Path(path).resolve(): number for number, path in enumerate(entries)}
+            self.forwarded = ForwardedCalls(numbers.get(added.resolve(), len(entries)), warn)
+            self.names = (*self.names, str(added))[: max(len(entries), self.forwarded.file + 1)]
         self._index = build_index(entries.values())
         if settings.recordings and not (self._index.sessions or self._index.downloaded):
             warn(f"no session to replay in {', '.join(self.names)}, so every call is a miss; {RECORD_A_PLAYER}")
         self._replayer: Replayer | None = None
         schemas = schemas_of(self._index, stored)
         engine: Engine
-        if settings.recordings:
+        if settings.recordings or settings.on_miss is OnMiss.FORWARD:
             redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)
             engine = self._replayer = Replayer(
                 self._index,
@@ -196,6 +209,7 @@ class EngineRun:
                 files=self.names,
                 excerpts=ExcerptRedactor(redactor),
                 warn=self._show_once,
+                forwarded=self.forwarded,
                 explain=settings.explain,
             )
         else:

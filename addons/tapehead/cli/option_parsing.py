@@ -86,39 +86,65 @@ def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[s
     return mode or [target.mode if target else ""]
 
 
-def forward_target(on_miss: OnMiss, to: str | None, mode: Sequence[str] | None) -> Target | None:
-    """Return the endpoint that misses are forwarded to; None if they are not.
+class MissHandling(NamedTuple):
+    """How calls that are not in the recordings are answered.
+
+    Attributes:
+        on_miss: the answer, with ONCE resolved.
+        recordings: the recordings to be played; none if there is no recording yet.
+        target: the endpoint that misses are forwarded to; None if they are not.
+        out: the recording of forwarded calls; None if none are forwarded.
+        proxy_url: the proxy on the way to the endpoint, as `--upstream-proxy` gives it; None for none.
+    """
+
+    on_miss: OnMiss
+    recordings: tuple[Path, ...]
+    target: Target | None = None
+    out: Path | None = None
+    proxy_url: str | None = None
+
+
+def parse_misses(
+    on_miss: OnMiss,
+    recordings: Sequence[Path],
+    to: str | None,
+    mode: Sequence[str] | None,
+    out: Path | None,
+    upstream_proxy: str | None,
+) -> MissHandling:
+    """Return how misses are answered; forwarded ones are recorded in the recording itself, without `--out`.
 
     Raises:
-        UsageError: the options exclude each other.
+        UsageError: the options exclude each other, or there is not one recording in a file.
     """
-    if on_miss is not OnMiss.FORWARD:
-        if to:
-            raise UsageError("--to needs --on-miss forward; pass it, too, or leave --to out")
-        return None
+    if on_miss not in (OnMiss.FORWARD, OnMiss.ONCE):
+        for option, value in (("--to", to), ("--out", out), ("--upstream-proxy", upstream_proxy)):
+            if value:
+                raise UsageError(f"{option} needs --on-miss forward; pass it, too, or leave {option} out")
+        return MissHandling(on_miss, tuple(recordings))
     if not to or mode:
-        raise UsageError("--on-miss forward needs --to URL, the endpoint, and no --mode")
-    return parse_target(to)
-
-
-def forwarded_store(
-    target: Target | None, out: Path | None, recordings: Sequence[Path], *, keep_ids: bool, redact_keys: tuple[str, ...]
-) -> StoreSettings | None:
-    """Return where forwarded calls are recorded, by default in the recording itself; None if none are forwarded.
-
-    Raises:
-        UsageError: there is not one recording in a file, or `--out` was given without need.
-    """
-    if target is None:
-        if out:
-            raise UsageError("--out needs --on-miss forward; replay records nothing else")
-        return None
+        raise UsageError(f"--on-miss {on_miss} needs --to URL, the endpoint, and no --mode")
+    target = parse_target(to)
+    if on_miss is OnMiss.ONCE:
+        path = _recording_of_once(recordings, out)
+        if path.exists() and path.stat().st_size:
+            return MissHandling(OnMiss.ERROR, (path,))
+        return MissHandling(OnMiss.FORWARD, (), target, path, upstream_proxy)
     if out is None:
         files = find_inputs(recordings).files
         if len(files) != 1 or not files[0].named or files[0].path == STDIN:
             raise UsageError("forwarded calls need a recording; pass --out FILE, unless one file is replayed")
         out = files[0].path
-    return StoreSettings(out=out, append=True, keep_ids=keep_ids, redact_keys=redact_keys)
+    return MissHandling(on_miss, tuple(recordings), target, out, upstream_proxy)
+
+
+def _recording_of_once(recordings: Sequence[Path], out: Path | None) -> Path:
+    if out:
+        raise UsageError("--out needs --on-miss forward; with once, the recording itself is made")
+    path, *others = recordings
+    if others or path == STDIN or path.is_dir():
+        raise UsageError("--on-miss once needs one RECORDING, the file to be made or played")
+    return path
 
 
 def store_settings(
@@ -213,8 +239,6 @@ def proxy_settings(
         UsageError: an option is malformed, or they exclude each other.
     """
     host, port = parse_listen(listen)
-    if upstream_proxy and offline:
-        raise UsageError("--upstream-proxy needs --on-miss forward; nothing else leaves this machine")
     endpoints = [mode.partition(":")[2] for mode in modes if mode.startswith("reverse:")]
     through = find_upstream_proxy(upstream_proxy, endpoints) if upstream_proxy else None
     for option in extra:

@@ -188,10 +188,12 @@ Allow = Annotated[
 Miss = Annotated[
     OnMiss,
     typer.Option(
-        "--on-miss", metavar="simulate|error|forward", help="How to answer calls that are not in the recording."
+        "--on-miss", metavar="simulate|error|forward|once", help="How to answer calls that are not in the recording."
     ),
 ]
-ForwardTo = Annotated[str | None, typer.Option("--to", metavar="URL", help="The endpoint for --on-miss forward.")]
+ForwardTo = Annotated[
+    str | None, typer.Option("--to", metavar="URL", help="The endpoint for --on-miss forward and once.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Where to record forwarded calls; by default in the recording itself."),

@@ -45,27 +45,26 @@ def replay(
     from tapehead.cli import library_warnings, offline_run, option_parsing, replay_run
     from tapehead.simulator.faults import parse_fault, parse_latency
 
-    target = option_parsing.forward_target(on_miss, to, mode)
-    modes = mode or [target.mode if target else replay_run.OFFLINE_MODE]
+    misses = option_parsing.parse_misses(on_miss, recordings, to, mode, out, upstream_proxy)
+    modes = mode or [misses.target.mode if misses.target else replay_run.OFFLINE_MODE]
     redact_keys = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     proxy = option_parsing.proxy_settings(
-        listen, modes, set_ or (), access, upstream_proxy=upstream_proxy, offline=not target, keep_host=True
+        listen, modes, set_ or (), access, upstream_proxy=misses.proxy_url, offline=not misses.target, keep_host=True
     )
     engine = offline_run.EngineSettings(
-        recordings=tuple(recordings),
+        recordings=misses.recordings,
         endpoints=tuple(endpoint or ()),
-        on_miss=on_miss,
+        on_miss=misses.on_miss,
         faults=tuple(map(parse_fault, fault or ())),
         latency=parse_latency(latency) if latency is not None else None,
         simulation=option_parsing.simulation_settings(config, strict_schema, time_scale, second_end, over_limit),
         explain=explain,
-        strict=strict,
+        strict=strict and bool(misses.recordings),
         summary=summary,
         keep_ids=keep_ids,
         redact_keys=redact_keys,
     )
-    store = option_parsing.forwarded_store(target, out, recordings, keep_ids=keep_ids, redact_keys=redact_keys)
-    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), target=target, store=store)
-    with library_warnings.logging_in_background(2 if store else 1):
+    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), misses=misses)
+    with library_warnings.logging_in_background(2 if misses.out else 1):
         raise typer.Exit(run(proxy, engine, offline_run.DisplaySettings(quiet=quiet, live=live), warn))

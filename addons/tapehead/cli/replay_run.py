@@ -8,7 +8,7 @@ from pathlib import Path
 from tapehead.answers import Observer
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunResult, publish
-from tapehead.cli.option_parsing import Target
+from tapehead.cli.option_parsing import MissHandling
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
@@ -35,8 +35,7 @@ def run_replay(
     *,
     endpoints: Sequence[str] = (),
     allow: Sequence[str] = (),
-    target: Target | None = None,
-    store: StoreSettings | None = None,
+    misses: MissHandling,
 ) -> int:
     """Answer players until SIGINT or SIGTERM, print the summary, and return the exit code.
 
@@ -47,14 +46,13 @@ def run_replay(
         warn: prints a line on stderr, in any thread.
         endpoints: hosts that count as the endpoint besides the vendor's own.
         allow: hosts whose requests may pass through to the network.
-        target: the upstream that misses are forwarded to; None if they are not.
-        store: the recording of forwarded exchanges; None where nothing is forwarded.
+        misses: where misses are forwarded to, and recorded.
 
     Raises:
         TapeheadError: a recording cannot be read or written, or the proxy cannot start.
     """
-    screen, hosts = Screen(), Hosts(endpoints)
-    run = EngineRun(engine, warn, screen.show)
+    screen, hosts, out, target = Screen(), Hosts(endpoints), misses.out, misses.target
+    run = EngineRun(engine, warn, screen.show, added=out if engine.recordings else None)
     errors = run.internal_errors
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
@@ -63,7 +61,7 @@ def run_replay(
     with live_page(display.live, "replay", errors, engine.redact_keys) as page:
         if page:
             observers.append(page.show_answer)
-        recorder = Recorder(store, warn, errors) if store else None
+        recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
         replay = ReplayAddon(run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=errors)
         select = CallSelector(hosts, target.prefix if target else "", stream=False, internal_errors=errors)
@@ -87,6 +85,19 @@ def run_replay(
                 recorder.close()
     notices = missing.lines()
     return conclude(run.result(run.counts(guard), unmatched.count), recorder, screen, engine.summary, notices, warn)
+
+
+def open_recorder(
+    out: Path, engine: EngineSettings, run: EngineRun, screen: Screen, warn: Callable[[str], None]
+) -> Recorder:
+    """Return the recorder of the calls that a run forwards, and plays later if it has `forwarded`."""
+    if not engine.recordings:
+        screen.show(f"no recording yet: every call is forwarded, and recorded in {out}")
+    store = StoreSettings(out=out, append=True, keep_ids=engine.keep_ids, redact_keys=engine.redact_keys)
+    recorder = Recorder(store, warn, run.internal_errors, [run.forwarded.add] if run.forwarded else [])
+    if run.forwarded:
+        run.forwarded.lines_before = recorder.lines_before()
+    return recorder
 
 
 def conclude(

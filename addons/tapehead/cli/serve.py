@@ -46,8 +46,8 @@ def serve(
     from tapehead.cli import library_warnings, offline_run, option_parsing, serve_run
     from tapehead.simulator.faults import parse_fault, parse_latency
 
-    if on_miss is OnMiss.FORWARD:
-        raise UsageError("serve cannot forward; use tapehead replay --on-miss forward --to URL")
+    if on_miss in (OnMiss.FORWARD, OnMiss.ONCE):
+        raise UsageError(f"serve cannot forward; use tapehead replay --on-miss {on_miss} --to URL")
     if workers > 1 and live is not None:
         raise UsageError("--live and --workers exclude each other: the page shows the calls of one process")
     if workers > 1 and STDIN in (recordings or ()):

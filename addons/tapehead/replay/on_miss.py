@@ -9,3 +9,5 @@ class OnMiss(StrEnum):
     SIMULATE = "simulate"
     ERROR = "error"
     FORWARD = "forward"
+    # A recording that is missing or empty is made; one that is there is played, and a miss is an error.
+    ONCE = "once"

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 import trustme
 
-from support.captured_traffic import read
 from support.certificates import proxy_options, trust_proxy
 from support.exchanges import CHAPTER, Step, event, exchange, request, sent, session, start_with
 from support.paths import RECORDINGS_FOLDER
@@ -27,7 +26,6 @@ from support.resend import (
     summary_of,
     write,
 )
-from support.upstream_server import upstream
 from tapehead.protocol.exchange import Exchange
 
 RECORDINGS = RECORDINGS_FOLDER
@@ -271,36 +269,3 @@ def test_explain_says_of_each_hit_why_it_was_chosen(command: str) -> None:
     assert "line 1 (sessionStart at 0), session" in lines
     assert "line 14 (bufferStart at 11), in-order" in lines
     assert "line 13 (ping at 8), absorbed" in lines
-
-
-# ---- Misses forwarded ----
-
-
-@pytest.mark.parametrize("to_another_file", [False, True])
-def test_new_episodes_are_forwarded_recorded_and_hits_the_next_time(to_another_file: bool, tmp_path: Path) -> None:
-    old, new = session("sid-1", STEPS, "clip-1"), session("sid-2", STEPS, "clip-2", began=100)
-    recording = write(tmp_path / "recording.jsonl", old)
-    before = recording.read_bytes()
-    out = tmp_path / "new.jsonl" if to_another_file else recording
-    options = ["--out", out] if to_another_file else []
-    with (
-        upstream(sid="live-sid") as server,
-        running("replay", recording, "--on-miss", "forward", "--to", server.url, *options) as proxy,
-        httpx.Client() as player,
-    ):
-        first = resend(player, proxy.url, [*old, *new])
-        assert proxy.stop() == 0
-
-    assert [answer and answer.status_code for answer in first] == [201, *[204] * 4] * 2
-    assert [json.loads(each.body)["eventType"] for each in server.received] == [
-        json.loads(each.request.content())["eventType"] for each in new
-    ]
-    assert (recording.read_bytes() == before) is to_another_file
-    assert [each.session for each in read(out)][-5:] == ["live-sid"] * 5
-
-    summary = tmp_path / "summary.json"
-    with running("replay", *dict.fromkeys((recording, out)), "--strict", "--summary", summary) as proxy:
-        with httpx.Client() as player:
-            resend(player, proxy.url, [*old, *new])
-        assert proxy.stop() == 0
-    assert_all_hits(summary, len(old) + len(new))
