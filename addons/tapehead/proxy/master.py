@@ -165,7 +165,16 @@ def configure(opts: options.Options, settings: ProxySettings) -> None:
         opts.update(**wanted)
         opts.set(*settings.extra)
     except (exceptions.OptionsError, ValueError, KeyError) as error:
-        raise StartupError(str(error).strip("'")) from error
+        raise StartupError(explain(str(error).strip("'"))) from error
+
+
+def explain(problem: str) -> str:
+    """Return what is wrong with an option, in mitmproxy's words, with what to do."""
+    if problem.startswith("Invalid proxy mode"):
+        return f"{problem}; --mode takes the modes of mitmproxy, such as regular, socks5 or wireguard"
+    if problem.startswith("Unknown option"):
+        return f"{problem}; mitmdump --options lists mitmproxy's options"
+    return problem
 
 
 async def _stop_on_signal(

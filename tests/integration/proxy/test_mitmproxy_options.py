@@ -109,7 +109,7 @@ def test_players_are_not_sent_to_another_service(options: tuple[str, ...], wante
         ("save_stream_file=a", "--set save_stream_file has no effect here; use --out; a flow file has no pseudonyms"),
         ("scripts=a.py", '--set scripts has no effect here; use mitmdump -s "$(tapehead addon-path)" for it'),
         ("showhost=true", "--set showhost has no effect here: it is about what mitmproxy's own tools show"),
-        ("stickyaut=x", "Unknown option(s): stickyaut"),
+        ("stickyaut=x", "Unknown option(s): stickyaut; mitmdump --options lists mitmproxy's options"),
     ],
 )
 def test_an_option_without_effect_is_refused(option: str, message: str, tmp_path: Path) -> None:
