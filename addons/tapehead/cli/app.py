@@ -86,13 +86,20 @@ def run(argv: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(message)
         else:
-            path = getattr(getattr(error, "ctx", None), "command_path", "tapehead")
-            message = " ".join(message.split()).rstrip(".").replace("Value error, ", "")
+            path = getattr(getattr(error, "ctx", None), "command_path", None) or command_path(argv)
+            message = " ".join(message.split()).rstrip(".")
+            message = message.replace("Value error, ", "").replace(". Did you", "; did you")
             if variable := variable_behind(error, argv):
                 message = f"{variable}: {message}"
-            warn(f"{message}; see {path} --help")
+            warn(f"{message}{' See' if message.endswith('?') else '; see'} {path} --help")
         return 2
     return code if isinstance(code, int) else 0
+
+
+def command_path(argv: Sequence[str]) -> str:
+    """Return the words that call the command that arguments name."""
+    name = next(iter(argv), "")
+    return f"tapehead {name}" if name in getattr(get_command(app), "commands", ()) else "tapehead"
 
 
 def variable_behind(error: Exception, argv: Sequence[str]) -> str | None:

@@ -28,18 +28,21 @@ WRONG = [
     (["record", "--to", "http://x", "--set", "nonsense=1"], "nonsense"),
     (["record", "--nonsense"], "--nonsense"),
     (["replay"], "RECORDING"),
-    (["replay", "missing.jsonl"], "there is no file missing.jsonl"),
+    (["replay", "missing.jsonl"], "there is no file 'missing.jsonl'"),
     (["replay", "foreign.jsonl"], "foreign.jsonl is not a recording"),
     (["replay", "empty.jsonl"], "empty.jsonl is empty"),
     (["replay", "folder"], "folder"),
     (["replay", "newer.jsonl"], "update tapehead"),
     (["replay", "good.jsonl", "--on-miss", "nonsense"], "nonsense"),
     (["replay", "good.jsonl", "--keep-ids", "--redact-key", "userId"], "exclude each other"),
-    (["show", "missing.jsonl"], "there is no file missing.jsonl"),
+    (["show", "missing.jsonl"], "there is no file 'missing.jsonl'"),
     (["show", "good.jsonl", "nonsense"], "no session 'nonsense'"),
     (["schema", "sessionStrat"], "did you mean sessionStart?"),
     (["serve", "--listen", "nowhere.invalid:1"], "nowhere.invalid"),
     (["nonsense"], "nonsense"),
+    (["recrd"], "did you mean 'record'? See tapehead --help"),
+    (["replay", "good.jsonl", "--on-miss"], "see tapehead replay --help"),
+    (["record", "--mode", "nonsense"], "--mode takes the modes of mitmproxy"),
 ]
 GOOD = (
     b'{"tapehead":1,"started":"2026-11-23T05:00:00.000Z","elapsed_ms":1,"call":"event","session":"s1",'
