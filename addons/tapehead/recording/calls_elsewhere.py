@@ -85,7 +85,7 @@ class CallsElsewhere:
     def near_lines(self) -> list[str]:
         """Return a line for each of the most frequent mistakes in requests to the endpoint."""
         return [
-            f"{count_of(count, 'request')} to the endpoint left out: {hint}"
+            f"{count_of(count, 'other request')} to the endpoint: {hint}"
             for hint, count in self._near.most_common(MOST_NAMED)
         ]
 
@@ -129,7 +129,7 @@ class CallsElsewhere:
         return (
             f"only {count_of(self.connections, 'connection')} without a request"
             if self.connections
-            else "and nothing else"
+            else "nor anything else"
         )
 
     def _tunnel_lines(self) -> list[str]:

@@ -110,11 +110,11 @@ def test_near_misses_at_the_endpoint_are_told(
     near = entry(ENDPOINT + path, request={"method": method})
     Path("a.har").write_bytes(har(*orjson.loads(har_of(CALLS))["log"]["entries"], near, near))
     Path("b.har").write_bytes(har(near, entry(f"{ENDPOINT}/crossdomain.xml")))
-    line = f"2 requests to the endpoint left out: {hint}"
+    line = f"2 other requests to the endpoint: {hint}"
 
     assert audited(capsys, "a.har") == ({"s1": 4}, [f"tapehead: {line}"])
     assert run(["import", "b.har"]) == 2
-    told = f"no Media Collection call among 2 requests in b.har; {line.replace('2 requests', '1 request')}"
+    told = f"no Media Collection call among 2 requests in b.har; {line.replace('2 other requests', '1 other request')}"
     assert capsys.readouterr().err == f"tapehead: {told}\n"
 
 

@@ -90,7 +90,7 @@ def test_where_nothing_came_by_that_is_said(tmp_path: Path, options: tuple[str, 
     with running("record", "--mode", "regular", "--out", out, *options) as proxy:
         assert proxy.stop() == len(options)
 
-    line = "tapehead: no Media Collection call came, and nothing else; set the player's HTTP proxy to 127.0.0.1:"
+    line = "tapehead: no Media Collection call came, nor anything else; set the player's HTTP proxy to 127.0.0.1:"
     assert f"{line}{proxy.port}" in words(proxy)
     assert list(tmp_path.iterdir()) == []
 
@@ -113,7 +113,7 @@ def test_requests_that_are_almost_calls_are_told_at_the_end(tmp_path: Path) -> N
         assert proxy.stop() == 1
 
     hint = "not a Media Collection call; did you mean /api/v1/sessions?"
-    assert f"tapehead: 1 request to the endpoint left out: {hint}" in words(proxy)
+    assert f"tapehead: 1 other request to the endpoint: {hint}" in words(proxy)
 
 
 def test_a_player_that_does_not_get_in_is_told_from_none(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_preflights_alone_are_no_calls(tmp_path: Path) -> None:
     assert any("tapehead: no Media Collection call came, only 1 connection" in line for line in words(proxy))
 
 
-SOON = "import tapehead.cli.missing_calls as calls; calls.SILENCE_SECONDS = 0.5"
+SOON = "import tapehead.cli.missing_calls as calls; calls.SILENCE_SECONDS = 3"
 
 
 def test_silence_is_told_while_it_lasts(tmp_path: Path) -> None:
@@ -144,9 +144,7 @@ def test_silence_is_told_while_it_lasts(tmp_path: Path) -> None:
     with upstream() as server, running("record", *options, broken=SOON) as proxy:
         with httpx.Client(proxy=proxy.url) as player:
             player.post(f"{server.url}/api/v1/sessions", json=start())
-        proxy.wait_for(
-            lambda line: line.startswith("no Media Collection call came in 0.5 seconds, only 1 other request")
-        )
+        proxy.wait_for(lambda line: line.startswith("no Media Collection call came in 3 seconds, only 1 other request"))
         proxy.wait_for(lambda line: line.startswith("calls to 127.0.0.1:"))
 
 
@@ -154,7 +152,7 @@ def test_silence_is_not_told_once_a_call_came(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     with upstream() as server, running("record", "--to", server.url, "--out", out, broken=SOON) as proxy:
         httpx.post(f"{proxy.url}/api/v1/sessions", json=start())
-        time.sleep(1)
+        time.sleep(4)
         assert proxy.stop() == 0
 
     assert not [line for line in proxy.lines if "no Media Collection call" in line]
