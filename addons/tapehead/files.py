@@ -46,7 +46,7 @@ def create_folder(path: Path, *, parents: bool = False) -> Path | None:
     except FileExistsError as error:
         if path.is_dir():
             return None
-        raise NotADirectoryError(error.errno, f"{path} is not a directory") from error
+        raise NotADirectoryError(error.errno, f"'{path}' is not a directory") from error
     except FileNotFoundError:
         check_folders(path)
         raise

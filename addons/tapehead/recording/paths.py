@@ -49,7 +49,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         try:
             check_folders(path.parent)
         except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+            raise UsageError(f"cannot write '{path}': {error.strerror}") from error
 
 
 def name_of(path: Path) -> str:
@@ -61,9 +61,9 @@ def unreadable(path: Path, error: OSError, pattern: str = "*.jsonl") -> Recordin
     """Return the error of a file that cannot be read; `pattern` matches files of its kind."""
     match error:
         case FileNotFoundError() if glob.has_magic(str(path)):
-            return RecordingError(f"no file matches {path}")
+            return RecordingError(f"no file matches '{path}'")
         case FileNotFoundError():
-            return RecordingError(f"there is no file {path}")
+            return RecordingError(f"there is no file '{path}'")
         case IsADirectoryError():
             return RecordingError(f"{path} is a directory; name the files in it, such as {path}/{pattern}")
     return RecordingError(f"cannot read {name_of(path)}: {error.strerror}")

@@ -141,7 +141,7 @@ class RecordingFile:
         except IsADirectoryError as error:
             raise RecordingError(f"{path} is a directory; name a file in it") from error
         except OSError as error:
-            raise RecordingError(f"cannot write {path}: {error.strerror}") from error
+            raise RecordingError(f"cannot write '{path}': {error.strerror}") from error
 
     def _lock_and_check(self, *, append: bool, overwrite: bool) -> None:
         try:

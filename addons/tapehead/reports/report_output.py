@@ -48,4 +48,4 @@ def write_report(text: str, output: Path | None, *, styled: bool = False) -> Non
         with open(output, "w", encoding="utf-8", errors="replace", newline="", opener=open_private) as file:
             file.write(text)
     except OSError as error:
-        raise TapeheadError(f"cannot write {output}: {error.strerror}") from error
+        raise TapeheadError(f"cannot write '{output}': {error.strerror}") from error

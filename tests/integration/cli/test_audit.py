@@ -187,7 +187,7 @@ def test_a_folder_without_recordings_is_told(tmp_path: Path, good: Path, capsys:
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", str(tmp_path / "none.jsonl")]) == 2
-    assert capsys.readouterr().err.startswith(f"tapehead: there is no file {tmp_path / 'none.jsonl'}\n")
+    assert capsys.readouterr().err.startswith(f"tapehead: there is no file '{tmp_path / 'none.jsonl'}'\n")
 
 
 # ---- Where reports go ----

@@ -72,14 +72,14 @@ def test_a_difference_is_1(base: Path, new: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["missing.jsonl", "missing.jsonl"], "there is no file missing.jsonl"),
+        (["missing.jsonl", "missing.jsonl"], "there is no file 'missing.jsonl'"),
         (["empty", "empty"], "there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in empty"),
         (["foreign.jsonl", "foreign.jsonl"], "foreign.jsonl is not a recording: line 1: "),
         (["base.jsonl"], "Missing argument 'NEW'"),
         (["base.jsonl", "base.jsonl", "--tolerance", "-1"], "--tolerance"),
         (["base.jsonl", "base.jsonl", "--tolerance", "inf"], "invalid --tolerance 'inf'"),
         (["base.jsonl", "base.jsonl", "--format", "xml"], "xml"),
-        (["base.jsonl", "base.jsonl", "--output", "base.jsonl/x.html"], "cannot write base.jsonl/x.html: "),
+        (["base.jsonl", "base.jsonl", "--output", "base.jsonl/x.html"], "cannot write 'base.jsonl/x.html': "),
     ],
 )
 def test_what_cannot_be_done_is_2_with_one_line(base: Path, arguments: list[str], line: str) -> None:

@@ -248,7 +248,7 @@ def test_a_disk_that_is_full_is_told_of(saved: Path) -> None:
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("tapehead: cannot write out.jsonl: ")
+    assert line.startswith("tapehead: cannot write 'out.jsonl': ")
     assert "; it holds " in line
     assert line.endswith(" of 2000 exchanges")
 

@@ -32,7 +32,7 @@ def tool(script: OptionsAddon) -> Iterator[taddons.context]:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"tapehead_replay": ["/nowhere.jsonl"]}, "there is no file /nowhere.jsonl"),
+        ({"tapehead_replay": ["/nowhere.jsonl"]}, "there is no file '/nowhere.jsonl'"),
         ({"tapehead_on_miss": "forward"}, "expected one of simulate, error"),
         (
             {"tapehead_endpoint": ["a.example", "b.example/x"]},

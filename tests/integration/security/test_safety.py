@@ -137,7 +137,7 @@ def test_an_audit_that_could_not_read_what_was_named_says_so_by_its_exit(recordi
     done = run_tapehead("audit", "kept.jsonl", "missing.jsonl", "--format", "json", cwd=recording.parent)
 
     assert done.returncode == 2
-    assert "there is no file missing.jsonl" in done.stderr
+    assert "there is no file 'missing.jsonl'" in done.stderr
     assert json.loads(done.stdout)["summary"]["sessions"] == 1
 
 

@@ -32,7 +32,7 @@ def _problem(path: Path) -> str:
 
 
 def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
-    assert _problem(tmp_path / "a.jsonl") == f"there is no file {tmp_path / 'a.jsonl'}"
+    assert _problem(tmp_path / "a.jsonl") == f"there is no file '{tmp_path / 'a.jsonl'}'"
 
 
 def test_a_directory_is_no_recording(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_what_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
     assert len(list(reader.entries())) == 2
     assert sorted(told) == [
         f"{tmp_path / 'in' / 'b.jsonl'} is empty: no exchange was recorded",
-        f"there is no file {missing}",
+        f"there is no file '{missing}'",
     ]
     assert reader.unreadable == [missing]
     assert (reader.exchanges, len(reader.files)) == (2, 3)
@@ -285,7 +285,7 @@ def test_a_file_that_was_named_has_to_be_readable(tmp_path: Path) -> None:
 
     with pytest.raises(RecordingError, match="there is no file"):
         list(merged(good, tmp_path / "missing.jsonl"))
-    with pytest.raises(RecordingError, match=r"no file matches .*x\*\.jsonl$"):
+    with pytest.raises(RecordingError, match=r"no file matches '.*x\*\.jsonl'$"):
         list(merged(good, tmp_path / "x*.jsonl"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(
