@@ -3,7 +3,8 @@
 mitmproxy gives a request up as soon as its client closes the connection or cancels the stream. Without a proxy, the
 endpoint has the request by then: a player that sends its last event and closes does not wait for an answer. So what a
 client that leaves has sent whole goes on; mitmproxy gets the event of its leaving once its calls are answered and its
-other requests sent.
+other requests sent. Once the proxy stops, a client that speaks HTTP/2 gets a GOAWAY frame behind an answer; its later
+requests are not taken, so that it may repeat them elsewhere.
 """
 
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from typing import Any, cast
 from mitmproxy.addons import proxyserver
 from mitmproxy.connection import Client
 from mitmproxy.proxy import context, events, layer
-from mitmproxy.proxy.commands import RequestWakeup
+from mitmproxy.proxy.commands import RequestWakeup, SendData
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream, SendHttp
-from mitmproxy.proxy.layers.http._events import RequestEndOfMessage, RequestProtocolError
+from mitmproxy.proxy.layers.http._events import RequestEndOfMessage, RequestProtocolError, ResponseEndOfMessage
+from mitmproxy.proxy.layers.http._http2 import Http2Server
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.error_boundary import contained
@@ -24,6 +26,8 @@ from tapehead.proxy.flows import mark_left, route_of
 
 # Time for the answer to a call whose client has left; its connections are files that other players need.
 MOST_SECONDS = 30.0
+# The head of a GOAWAY frame, behind which come the last stream and no error (RFC 9113, section 6.8).
+GOAWAY, NO_ERROR = bytes.fromhex("000008 07 00 00000000"), bytes(4)
 
 
 class WholeRequestStream(HttpStream):
@@ -81,6 +85,13 @@ class WholeRequestLayer(HttpLayer):
         self._on_left = on_left
         self._closed: events.Event | None = None
         self._timer: RequestWakeup | None = None
+        self._last_stream = 0
+        self._is_ending = False
+
+    @property
+    def _is_stopping(self) -> bool:
+        """Whether the proxy no longer listens."""
+        return not self.context.options.server
 
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
         client = self.context.client
@@ -88,8 +99,9 @@ class WholeRequestLayer(HttpLayer):
             self._closed = event
             if self._mark_pending():
                 self._on_left(client)
-                self._timer = RequestWakeup(MOST_SECONDS)
-                yield self._timer
+                if not self._is_stopping:  # nothing would wait for it
+                    self._timer = RequestWakeup(MOST_SECONDS)
+                    yield self._timer
         elif isinstance(event, events.Wakeup) and event.command is self._timer:
             for stream in self._pending():
                 stream.is_given_up = True
@@ -98,6 +110,14 @@ class WholeRequestLayer(HttpLayer):
         if self._closed and not self._mark_pending():
             closed, self._closed = self._closed, None
             yield from super()._handle_event(closed)
+
+    def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> CommandGenerator[None]:
+        """Pass an event on, and end a connection behind an answer if the proxy stops."""
+        yield from super().event_to_child(child, event)
+        is_answered = isinstance(child, Http2Server) and isinstance(event, ResponseEndOfMessage)
+        if is_answered and self._is_stopping and not self._is_ending:
+            self._is_ending = True
+            yield SendData(self.context.client, GOAWAY + self._last_stream.to_bytes(4) + NO_ERROR)
 
     def _mark_pending(self) -> bool:
         """Mark the flows of pending requests as left by their client, and return whether there are any."""
@@ -109,7 +129,10 @@ class WholeRequestLayer(HttpLayer):
         return [each for each in self.streams.values() if isinstance(each, WholeRequestStream) and each.is_pending]
 
     def make_stream(self, stream_id: int) -> CommandGenerator[None]:
-        """Begin a request."""
+        """Begin a request, unless the client was told that it is left out."""
+        if self._is_ending:
+            return
+        self._last_stream = stream_id
         stream = self.streams[stream_id] = WholeRequestStream(self.context.fork(), stream_id)
         yield from self.event_to_child(stream, events.Start())
 
