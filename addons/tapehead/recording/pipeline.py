@@ -3,6 +3,7 @@
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -28,8 +29,8 @@ OnStored = Callable[[Exchange, int], None]
 class ExchangePipeline:
     """Turn captured calls into recording lines: checked, redacted, encoded.
 
-    It runs in the writer's thread. A failure of any part costs that part alone and is reported; a line whose
-    identifiers could not be replaced is not stored.
+    It runs in the writer's thread, and in another one for large bodies. A failure of any part costs that part alone and
+    is reported; a line whose identifiers could not be replaced is not stored.
 
     Args:
         redactor: makes the pseudonyms; None to keep identifiers.
@@ -52,42 +53,52 @@ class ExchangePipeline:
         self._redactor = redactor
         self._internal_errors = internal_errors
         self._subscribers = (self._count, *on_stored)
+        # The calls of sessions that are processed in the other thread.
+        self._elsewhere: Counter[str] = Counter()
 
     def process_captured(self, call: CapturedCall) -> Prepared:
         """Return the line to be stored, or None if there is none.
 
-        A large body takes long to check, and others need not wait for that: its checks are for another thread.
+        A large body takes long, and others need not wait for that: the work is for another thread, and so is that for
+        the session's next calls, which have to know what identifies a person in it.
         """
         try:
             exchange = build_exchange(call)
-            if call.size >= LARGE_BYTES:
-                return self._check_elsewhere(exchange, call.started)
         except Exception as error:  # noqa: BLE001 - an internal error costs this line, and no other
             self._record_failure("storing a call", error, None)
             return None
-        return self.process(exchange, call.started)
+        if call.size < LARGE_BYTES and exchange.session not in self._elsewhere:
+            return self.process(exchange, call.started)
+        if exchange.session:
+            self._elsewhere[exchange.session] += 1
+        return partial(self._process_elsewhere, exchange, call.started)
 
-    def _check_elsewhere(self, exchange: Exchange, arrived: float) -> Callable[[], Callable[[], bytes | None]]:
-        if self._redactor:  # what identifies a person here has to be known to the session's next calls
-            self._redactor.redact(exchange)
+    def _process_elsewhere(self, exchange: Exchange, arrived: float) -> Callable[[], bytes | None]:
+        encoded = self._encode(exchange, arrived)
 
-        def check() -> Callable[[], bytes | None]:
-            findings = self._check(exchange, arrived)
-            return lambda: self._store(msgspec.structs.replace(exchange, findings=findings))
+        def finish() -> bytes | None:
+            if exchange.session:
+                self._elsewhere[exchange.session] -= 1
+                self._elsewhere += Counter()  # which leaves out those without any
+            return self._publish(*encoded) if encoded else None
 
-        return check
+        return finish
 
     def process(self, exchange: Exchange, arrived: float) -> bytes | None:
         """Return the line to be stored of an exchange that arrived at that time (seconds since 1970), or None."""
-        return self._store(msgspec.structs.replace(exchange, findings=self._check(exchange, arrived)))
+        encoded = self._encode(exchange, arrived)
+        return self._publish(*encoded) if encoded else None
 
-    def _store(self, exchange: Exchange) -> bytes | None:
+    def _encode(self, exchange: Exchange, arrived: float) -> tuple[Exchange, bytes] | None:
+        exchange = msgspec.structs.replace(exchange, findings=self._check(exchange, arrived))
         try:
             stored = self._redactor.redact(exchange) if self._redactor else exchange
-            line = encode(stored)
+            return stored, encode(stored)
         except Exception as error:  # noqa: BLE001 - an internal error costs this line, and no other
             self._record_failure("storing a call", error, exchange)
             return None
+
+    def _publish(self, stored: Exchange, line: bytes) -> bytes:
         for subscriber in self._subscribers:
             try:
                 subscriber(stored, len(line))

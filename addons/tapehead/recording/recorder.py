@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from threading import Lock
 
 from tapehead.internal_errors import InternalErrors, suppress_errors
 from tapehead.recording.identifier_file import IdentifierFile
@@ -56,7 +57,7 @@ class Recorder:
         redactor = None
         if not settings.keep_ids:
             key = pseudonym_key(out.parent)
-            redactor = Redactor(key, settings.redact_keys, IdentifierFile(out.parent, warn).open(key))
+            redactor = Redactor(key, settings.redact_keys, IdentifierFile(out.parent, warn).open(key), Lock())
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
         self.lines_before = file.count_lines_before
         self._file = RotatingFile(file, settings.rotation, warn)

@@ -26,13 +26,14 @@ from tapehead.text import count_of
 TIMEOUT_SECONDS = 0.5
 RETRY_SECONDS = 0.5
 # The size of an item that others should not wait for, and the time that its own response waits.
-LARGE_BYTES = 200_000
+LARGE_BYTES = 50_000
 LARGE_TIMEOUT_SECONDS = 5.0
 # The pause after an internal error, which may come again at once.
 PAUSE_SECONDS = 0.05
 SYNC_SECONDS = 1.0
-# The time that the end of a run waits for a disk that does not respond.
+# The time that the end of a run waits for a disk that does not respond, and for large items.
 CLOSE_SECONDS = 10.0
+LARGE_CLOSE_SECONDS = 90.0
 # Lines that are written at once.
 _MOST_LINES = 64
 _MOST_JOBS = 256
@@ -89,7 +90,7 @@ class BackgroundWriter[T]:
         self._bytes_in = self._bytes_out = 0
         self._dropped = 0
         self._to_confirm = 0
-        self._is_late = False
+        self._is_late = self._is_large_late = False
         self._is_down = False
         self._is_preparing = False
         self._retry_at = 0.0
@@ -125,13 +126,19 @@ class BackgroundWriter[T]:
             async with asyncio.timeout(TIMEOUT_SECONDS if size < LARGE_BYTES else LARGE_TIMEOUT_SECONDS):
                 await stored
         except TimeoutError:
-            if not self._is_late:
-                self._is_late = True
-                cause = "calls come faster than they are checked" if self._is_preparing else "the disk is slow"
-                self._warn(
-                    f"{self._file.path}: {cause}; responses no longer wait for it, and exchanges wait in memory "
-                    f"until it has caught up"
-                )
+            self._note_delay()
+
+    def _note_delay(self) -> None:
+        """Say, once until it has caught up, why an item is not stored yet; with one that is large, others still are."""
+        path, waits = self._file.path, "wait for it, and exchanges wait in memory until it has caught up"
+        if self._slow_jobs and not (self._is_preparing or self._lines):
+            if not self._is_large_late:
+                self._is_large_late = True
+                self._warn(f"{path}: a large call takes long to check; responses of its session do not {waits}")
+        elif not self._is_late:
+            self._is_late = True
+            cause = "calls come faster than they are checked" if self._is_preparing else "the disk is slow"
+            self._warn(f"{path}: {cause}; responses no longer {waits}")
 
     def put(self, item: T, size: int) -> "asyncio.Future[None] | None":
         """Have an item stored; return a future that is done once it is, or None if the backlog is full."""
@@ -147,7 +154,10 @@ class BackgroundWriter[T]:
     def close(self) -> None:
         """Write the backlog, as far as the disk takes it, and close the recording."""
         self._jobs.put(None)
-        self._thread.join(CLOSE_SECONDS)
+        deadline, written = time.monotonic() + LARGE_CLOSE_SECONDS, -1
+        while self._thread.is_alive() and time.monotonic() < deadline and (self._slow_jobs or written != self.written):
+            written = self.written
+            self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
             try:
                 self._file.close()
@@ -171,6 +181,7 @@ class BackgroundWriter[T]:
                     jobs[0].stored.get_loop().call_soon_threadsafe(finish_all, [job.stored for job in jobs])
             if not self._lines and self._jobs.empty():
                 self._is_late = False
+            self._is_large_late = self._is_large_late and self._slow_jobs > 0
 
     def _prepare_all(self, jobs: list[_Job]) -> None:
         self._is_preparing = True
@@ -206,10 +217,11 @@ class BackgroundWriter[T]:
         """Take the jobs that wait; if there are none, wait for one, or until it is time to try the disk again."""
         with contextlib.suppress(queue.Empty):
             is_waiting = self._lines or self._to_confirm or self._closing
-            job = self._jobs.get(timeout=RETRY_SECONDS if is_waiting else None)
+            job, size = self._jobs.get(timeout=RETRY_SECONDS if is_waiting else None), 0
             while job is not None:
                 jobs.append(job)
-                if len(jobs) == _MOST_JOBS:
+                size += job.size
+                if len(jobs) == _MOST_JOBS or size >= LARGE_BYTES:  # what is prepared is not written yet
                     return
                 job = self._jobs.get_nowait()
             self._closing = True

@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, islice
 from json import detect_encoding
 from typing import NamedTuple
@@ -89,19 +90,27 @@ class _KnownSession(NamedTuple):
 
 
 class Redactor:
-    """Replace identifying values in exchanges with pseudonyms.
+    """Replace identifying values in exchanges with pseudonyms; in several threads, if each has its own sessions.
 
     Args:
         key: the secret key of the pseudonyms, any bytes.
         names: names of JSON keys, query keys and headers whose values identify people, besides those that always do.
         identifiers: hashes of the identifiers of more sessions than are remembered; none of other runs if left out.
+        lock: guards what is remembered, where several threads redact.
     """
 
-    def __init__(self, key: bytes, names: Iterable[str] = (), identifiers: SessionIdentifiers | None = None) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        names: Iterable[str] = (),
+        identifiers: SessionIdentifiers | None = None,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._key = key
         self._names = IdentifyingKeys(names)
         self._identifiers = identifiers or SessionIdentifiers(key)
         self._sessions: dict[str, _KnownSession] = {}
+        self._lock: AbstractContextManager[object] = lock or nullcontext()
 
     def pseudonym(self, value: str) -> str:
         """Return the pseudonym of `value`: the same for the same value and key; a number written alike for a number.
@@ -151,31 +160,22 @@ class Redactor:
         Of a session whose start was not seen, whatever might identify is likely.
         """
         sid, sure = exchange.session or "", found.sure
-        known = self._sessions.pop(sid, None)
-        if known is None:
-            is_known = exchange.call is not Call.EVENT or self._identifiers.knows(sid)
-            known = _KnownSession({}, is_known=is_known, is_whole=exchange.call is not Call.EVENT)
-            if is_known:
-                self._identifiers.add(sid, sure)
-        elif known.is_known and (new := sure.keys() - known.values.keys()):
-            self._identifiers.add(sid, new)
-        is_searched = known.is_known and max(map(len, texts)) <= MOST_SEARCHED
-        if known.is_whole:
-            pass
-        elif is_searched and self._identifiers.knows(sid):
-            for value in self._identifiers.find(sid, texts):
-                found.pseudonym(value)
-        else:
-            others = {sid, *sure.values(), *known.values.values()}
-            query = (
-                exchange.request.url.partition("?")[2].replace("&", " ").replace("=", " ").encode("utf-8", "replace")
-            )
-            found.likely.update(
-                value
-                for text in (query, *texts[1:])
-                for value in likely_identifiers(text, whole=text is texts[1])
-                if value not in others
-            )
+        with self._lock:
+            known = self._sessions.pop(sid, None)
+            if known is None:
+                is_known = exchange.call is not Call.EVENT or self._identifiers.knows(sid)
+                known = _KnownSession({}, is_known=is_known, is_whole=exchange.call is not Call.EVENT)
+                if is_known:
+                    self._identifiers.add(sid, sure)
+            elif known.is_known and (new := sure.keys() - known.values.keys()):
+                self._identifiers.add(sid, new)
+            is_searched = known.is_known and max(map(len, texts)) <= MOST_SEARCHED
+            is_found = known.is_whole or (is_searched and self._identifiers.knows(sid))
+            if is_found and not known.is_whole:
+                for value in self._identifiers.find(sid, texts):
+                    found.pseudonym(value)
+        if not is_found:
+            found.likely.update(likely_in(exchange.request.url, texts) - {sid, *sure.values(), *known.values.values()})
         if sure:
             values = known.values | sure
             sure = values
@@ -183,9 +183,10 @@ class Redactor:
                 values = dict(islice(values.items(), MOST_REMEMBERED))
                 known = known._replace(is_whole=False)
             known = known._replace(values=values)
-        self._sessions[sid] = known
-        if len(self._sessions) > MOST_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
+        with self._lock:
+            self._sessions[sid] = known
+            if len(self._sessions) > MOST_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
         return sure or known.values
 
     # ---- Values under identifying names ----
@@ -322,6 +323,12 @@ class Redactor:
         if b"..." in inner and len(inner) <= MOST_CUT:
             inner = replace_cut(inner, words, self.pseudonym, ended=False)
         return mark + inner + mark * closed
+
+
+def likely_in(url: str, texts: tuple[bytes, ...]) -> set[str]:
+    """Return what might identify a person in the query of a URL and in an exchange's texts, the second one JSON."""
+    query = url.partition("?")[2].replace("&", " ").replace("=", " ").encode("utf-8", "replace")
+    return {value for text in (query, *texts[1:]) for value in likely_identifiers(text, whole=text is texts[1])}
 
 
 def with_body[M: (Request, Response)](message: M, content: bytes) -> M:
