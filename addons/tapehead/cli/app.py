@@ -27,6 +27,9 @@ from tapehead.cli.serve import serve
 from tapehead.cli.show import show
 from tapehead.errors import TapeheadError
 
+# What Python says where the limit of threads and processes is reached.
+_NO_THREAD = "can't start new thread"
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -80,6 +83,9 @@ def run(argv: Sequence[str]) -> int:
     except Exception as error:
         # Typer bundles click, or depends on it, by its version: their errors are known by what they can do.
         format_message = getattr(error, "format_message", None)
+        if str(error) == _NO_THREAD:
+            warn("the system does not let another thread start; raise the limit of processes, as with ulimit -u")
+            return 2
         if format_message is None:
             raise
         message = str(format_message())

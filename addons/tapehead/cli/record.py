@@ -63,8 +63,8 @@ def record(
     from tapehead.cli.record_run import run_recorder
 
     prefix = target.prefix if target else ""
-    run = run_recorder(
-        proxy, store, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=live
-    )
     with library_warnings.logging_in_background(2):
+        run = run_recorder(
+            proxy, store, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=live
+        )
         raise typer.Exit(asyncio.run(run))

@@ -136,10 +136,18 @@ class ConnectionCloser:
 
 
 def start_lookup_threads() -> None:
-    """Start the threads in which the event loop looks up names, all of them, before there may be none to be had."""
+    """Start the threads in which the event loop looks up names, before there may be none to be had.
+
+    Raises:
+        RuntimeError: the system does not let all of them start.
+    """
     threads, started = ThreadPoolExecutor(LOOKUP_THREADS, "tapehead-lookup"), threading.Barrier(LOOKUP_THREADS)
-    for _ in range(LOOKUP_THREADS):
-        threads.submit(started.wait)
+    try:
+        for _ in range(LOOKUP_THREADS):
+            threads.submit(started.wait)
+    except RuntimeError:
+        started.abort()  # the process waits for them at its end
+        raise
     asyncio.get_running_loop().set_default_executor(threads)
 
 

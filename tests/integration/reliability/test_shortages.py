@@ -3,6 +3,7 @@
 import re
 import resource
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ import pytest
 from bench.load import bare
 from support.load import LoadGenerator, event_of, numbers_in
 from support.paths import RECORDINGS_FOLDER
-from support.processes import TIMEOUT_SECONDS, Command, running
+from support.processes import TIMEOUT_SECONDS, Command, run_program, running
 
 EVENTS = "/api/v1/sessions/abc/events"
 # Room for a few descriptors besides those that the process has.
@@ -98,6 +99,36 @@ def test_all_is_answered_and_recorded_without_new_threads(sync: str, server: Com
         flag.unlink()
         assert proxy.stop() == 0
     assert sorted(numbers_in(out)) == list(range(60))
+
+
+FEW_THREADS = """
+import threading
+left, whole = [{count}], threading.Thread.start
+def start(self):
+    left[0] -= 1
+    if left[0] < 0:
+        raise RuntimeError("can't start new thread")
+    whole(self)
+threading.Thread.start = start
+from tapehead.__main__ import main
+main()
+"""
+
+
+RECORD, REPLAY = "record --to http://localhost:1 --out a.jsonl", "replay {recording}"
+
+
+@pytest.mark.parametrize(
+    ("command", "count"), [*((each, count) for each in (RECORD, REPLAY) for count in (0, 1, 3, 8)), ("serve", 0)]
+)
+def test_too_few_threads_at_the_start_are_told(command: str, count: int, tmp_path: Path) -> None:
+    """Some of them are started already where the next one cannot be."""
+    words = command.format(recording=RECORDINGS_FOLDER / "timeline-1.jsonl").split()
+    code = FEW_THREADS.format(count=count)
+    ended = run_program(sys.executable, "-c", code, *words, "--listen", "127.0.0.1:0", cwd=tmp_path)
+    assert ended.returncode == 2
+    (told,) = ended.stderr.splitlines()
+    assert told.startswith("tapehead: the system does not let another thread start; raise the limit of processes")
 
 
 def test_the_limit_is_raised_at_the_start_and_told_if_it_is_low(server: Command, tmp_path: Path) -> None:
