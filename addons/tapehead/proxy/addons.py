@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from mitmproxy import dns, http
-from mitmproxy.net.dns import types
+from mitmproxy.net.dns import response_codes, types
 from mitmproxy.proxy import mode_specs, server_hooks
 
 from tapehead.answers import Answer, Engine, Observer
@@ -315,9 +315,16 @@ class ReplayAddon:
         if flow.response is None and not self._allow.names(host, port):
             flow.response = to_mitmproxy(failure(501, NO_CALL.format(request=f"CONNECT {host}:{port}"), time.time()))
 
-    @contained
     def dns_request(self, flow: dns.DNSFlow) -> None:
-        """Answer a look-up without the network: any address will do for a host that nothing connects to."""
+        """Answer a look-up without the network; where that fails, with a failure, since mitmproxy would ask others."""
+        try:
+            self._answer_look_up(flow)
+        except Exception as error:  # noqa: BLE001 - nothing leaves this machine in any case
+            self.internal_errors.record("answering a look-up", error)
+            flow.response = flow.request.fail(response_codes.SERVFAIL)
+
+    def _answer_look_up(self, flow: dns.DNSFlow) -> None:
+        """Answer a look-up: any address will do for a host that nothing connects to."""
         question = flow.request.question
         allowed = {part for name in self._allow.named for part in (name, name.rpartition(":")[0])}
         if self._record or (question and question.name.lower() in allowed):

@@ -63,3 +63,22 @@ def test_a_replay_answers_names_without_the_network(network: Namespace, tmp_path
         replay.stop()
 
     assert "offline: 0 connections and look-ups attempted" in replay.lines
+
+
+BREAK = """
+from tapehead.proxy.addons import ReplayAddon
+def broken(*_):
+    raise KeyError("planted")
+ReplayAddon._answer_look_up.__code__ = broken.__code__
+from tapehead.__main__ import main
+main()
+"""
+
+
+def test_a_bug_in_answering_names_lets_nothing_out(network: Namespace, tmp_path: Path) -> None:
+    command = ["replay", RECORDING, "--mode", "dns", "--listen", "127.0.0.1:5353", "--set", f"confdir={tmp_path}"]
+    with started(network, "-c", BREAK, *command) as replay:
+        assert look_up(network, ENDPOINT) == {"code": 2, "records": []}
+        assert replay.stop() == 1
+    (told,) = (line for line in replay.lines if "tapehead failed in" in line)
+    assert "failed in answering a look-up;" in told

@@ -93,7 +93,9 @@ def _hooks() -> Iterator[tuple[str, str, str]]:
 
 
 def test_every_hook_is_broken_here() -> None:
-    assert set(_hooks()) == {*RECORDING_HOOKS, *REPLAY_HOOKS, *SCRIPT_HOOKS, *GUARDS}
+    # A failing answer to a look-up lets nothing out: `proxy/test_dns.py`.
+    look_up = ("addons", "ReplayAddon", "dns_request")
+    assert set(_hooks()) == {*RECORDING_HOOKS, *REPLAY_HOOKS, look_up, *SCRIPT_HOOKS, *GUARDS}
 
 
 def post(player: httpx.Client, url: str, number: int) -> int:
