@@ -5,6 +5,22 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises:
+        OSError: it cannot be read, or is a device or a pipe.
+        ValueError: the path has a NUL in it.
+    """
+    # Opening a pipe without a writer would wait for one.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return file
 
 
 def read_regular(path: Path, most: int) -> bytes:
@@ -14,10 +30,7 @@ def read_regular(path: Path, most: int) -> bytes:
         OSError: it cannot be read, is a device or a pipe, or is larger.
         ValueError: the path has a NUL in it.
     """
-    # Opening a pipe without a writer would wait for one.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
+    with open_regular(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
@@ -61,3 +74,13 @@ def check_folders(path: Path) -> None:
     """
     if missing := next((each for each in reversed(path.parents) if not each.exists()), None):
         raise FileNotFoundError(errno.ENOENT, f"there is no folder '{missing}'; create it first")
+
+
+def write_all(file: int, content: bytes) -> None:
+    """Write all bytes to a descriptor.
+
+    Raises:
+        OSError: not all of them could be written.
+    """
+    while content:
+        content = content[os.write(file, content) :]

@@ -1,19 +1,25 @@
 """The file in which the hashes of sessions' identifiers are kept for the next run, beside the pseudonyms' key."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tapehead.files import open_regular, write_all
 from tapehead.recording.pseudonym_keys import key_path
-from tapehead.redaction.session_identifiers import MOST_BYTES, RECORD_BYTES, SessionIdentifiers
+from tapehead.redaction.session_identifiers import RECORD_BYTES, SessionIdentifiers
 
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+# Read at once.
+_PIECE_BYTES = 32_768 * RECORD_BYTES
+# A pipe that nobody reads is an error at once.
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
 
 
 class IdentifierFile:
     """Storage of the hashes for one directory of recordings: a file, and the one before it, which was full.
 
-    A failure never stops a recording: it is warned of once, and later records are tried all the same.
+    A failure never stops a recording: it is warned of once, and later records are tried all the same. But a file
+    that lacks a record is removed: a session would count as one whose identifiers are all known.
 
     Args:
         directory: the directory of the recordings.
@@ -33,8 +39,9 @@ class IdentifierFile:
         identifiers = SessionIdentifiers(key, self._append)
         for path in (self._older, self._path):
             try:
-                with path.open("rb") as file:
-                    identifiers.load(file.read(MOST_BYTES))
+                with open_regular(path) as file:
+                    for piece in iter(lambda: file.read(_PIECE_BYTES), b""):
+                        identifiers.load(piece)
             except FileNotFoundError:
                 pass
             except OSError as error:
@@ -53,11 +60,14 @@ class IdentifierFile:
                 file = os.open(self._name, _APPEND, 0o600)
             try:
                 # What was cut short, by a crash or a full disk, must not shift what follows.
-                os.write(file, bytes(-os.fstat(file).st_size % RECORD_BYTES) + records)
+                write_all(file, bytes(-os.fstat(file).st_size % RECORD_BYTES) + records)
             finally:
                 os.close(file)
         except OSError as error:
             self._fail("write", self._path, error)
+            for path in (self._path, self._older):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def _fail(self, what: str, path: Path, error: OSError) -> None:
         if not self._has_failed:

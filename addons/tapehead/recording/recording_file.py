@@ -14,7 +14,7 @@ from typing import Self
 import zstandard
 
 from tapehead.errors import RecordingError
-from tapehead.files import create_folder, open_private
+from tapehead.files import create_folder, open_private, write_all
 from tapehead.recording.paths import COMPRESSED_SUFFIX
 from tapehead.recording.reader import check_recording, count_lines
 from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
@@ -306,9 +306,3 @@ def lock(file: int) -> None:
     except ImportError as error:
         raise RecordingError("recording needs the file locks of a POSIX system, such as Linux or macOS") from error
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def write_all(file: int, content: bytes) -> None:
-    """Write all bytes to a descriptor."""
-    while content:
-        content = content[os.write(file, content) :]

@@ -163,8 +163,9 @@ class Redactor:
         with self._lock:
             known = self._sessions.pop(sid, None)
             if known is None:
-                is_known = exchange.call is not Call.EVENT or self._identifiers.knows(sid)
-                known = _KnownSession({}, is_known=is_known, is_whole=exchange.call is not Call.EVENT)
+                is_start = names_its_user(exchange)
+                is_known = is_start or self._identifiers.knows(sid)
+                known = _KnownSession({}, is_known=is_known, is_whole=is_start)
                 if is_known:
                     self._identifiers.add(sid, sure)
             elif known.is_known and (new := sure.keys() - known.values.keys()):
@@ -334,6 +335,13 @@ def likely_in(url: str, texts: tuple[bytes, ...]) -> set[str]:
 def with_body[M: (Request, Response)](message: M, content: bytes) -> M:
     """Return `message` with that body."""
     return message if message.content() == content else message.with_content(content, coded=message.coded)
+
+
+def names_its_user(exchange: Exchange) -> bool:
+    """Return whether an exchange opens a session and tells the identifiers of its user: its body can be searched."""
+    request = exchange.request
+    opens = exchange.call in (Call.SESSION, Call.DOWNLOADED) and request.saved
+    return opens and bool(content := request.content()) and not is_opaque(content, coded=request.coded)
 
 
 def is_schema_response(exchange: Exchange) -> bool:

@@ -48,9 +48,14 @@ class SessionIdentifiers:
         self._by_beginning = lru_cache(maxsize=64)(_by_beginning)
 
     def load(self, records: bytes) -> None:
-        """Add records that were stored; a part of one at their end is left out."""
+        """Add records that were stored; a part of one at their end is left out.
+
+        So are those of a session whose first record is missing: it would count as one whose identifiers are all known.
+        """
         for at in range(0, len(records) - RECORD_BYTES + 1, RECORD_BYTES):
-            self._keep(records[at : at + _HASH], [records[at + _HASH : at + RECORD_BYTES]])
+            session, record = records[at : at + _HASH], records[at + _HASH : at + RECORD_BYTES]
+            if record == _NONE or session in self._newer or session in self._older:
+                self._keep(session, [record])
 
     def knows(self, sid: str) -> bool:
         """Return whether a session was added, with all of its identifiers."""
@@ -105,11 +110,14 @@ class SessionIdentifiers:
     def _keep(self, session: bytes, records: list[bytes]) -> bool:
         """Keep records, and return whether they are the first after the older ones were forgotten."""
         known = self._newer.get(session)
-        self._size += len(records) * _IDENTIFIER + _SESSION_OVERHEAD * (known is None)
+        if known is None:
+            known = self._older.pop(session, None)
+            self._size += _SESSION_OVERHEAD + len(known or b"")
+        self._size += len(records) * _IDENTIFIER
         is_next = self._size > MOST_BYTES
         if is_next:
             self._older, self._newer, self._size = self._newer, {}, 0
-            known = self._older.pop(session, None)
+            self._older.pop(session, None)
         self._newer[session] = (known or b"") + b"".join(record for record in records if record != _NONE)
         return is_next
 
