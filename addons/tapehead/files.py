@@ -15,12 +15,17 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: it cannot be read, or is a device or a pipe.
         ValueError: the path has a NUL in it.
     """
-    # Opening a pipe without a writer would wait for one.
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+
+    def open_at_once(name: str, flags: int) -> int:
+        # Opening a pipe without a writer would wait for one.
+        opened = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        mode = os.fstat(opened).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # which has an error of its own
+            return opened
+        os.close(opened)
         raise OSError(errno.EINVAL, "it is not a regular file")
-    return file
+
+    return open(path, "rb", opener=open_at_once)
 
 
 def read_regular(path: Path, most: int) -> bytes:

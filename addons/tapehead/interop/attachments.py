@@ -13,6 +13,8 @@ from tapehead.files import read_regular
 MOST_OF_BODY = 64 * 1024 * 1024
 MOST_OF_MEMBER = 256 * 1024 * 1024
 MOST_OF_MEMBERS = 1024 * 1024 * 1024
+# Packed bytes that are unpacked at once, whatever they stand for: the sizes that an archive states may be wrong.
+_PIECE_BYTES = 4096
 _DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 
 
@@ -68,7 +70,7 @@ class ArchiveFolder:
             checksum = member.CRC
             del member.CRC
             with self._archive.open(member) as file:
-                content = file.read()
+                content = b"".join(iter(lambda: file.read(_PIECE_BYTES), b""))
         except (KeyError, *_DAMAGED):
             return None
         if zlib.crc32(content) != checksum:

@@ -18,7 +18,7 @@ from tapehead.recording.unpacking import StreamError
 # The longest line that is read, in bytes: more than an exchange takes in a recorder's memory. One that goes on without
 # end, as in a device file, ends the reading.
 MOST_LINE_BYTES = 100_000_000
-_ENDLESS_BYTES = 10 * MOST_LINE_BYTES
+ENDLESS_BYTES = 10 * MOST_LINE_BYTES
 # Bytes within which the form of a recording shows.
 _SAMPLE_BYTES = 4096
 # The beginnings of JSON in UTF-16, with a byte order mark and without.
@@ -108,8 +108,8 @@ def check_size(size: int) -> None:
     Raises:
         StreamError: it is longer than any.
     """
-    if size > _ENDLESS_BYTES:
-        raise StreamError(f"a line is longer than {_ENDLESS_BYTES:,} bytes")
+    if size > ENDLESS_BYTES:
+        raise StreamError(f"a line is longer than {ENDLESS_BYTES:,} bytes")
 
 
 class _DocumentSplitter:

@@ -14,7 +14,11 @@ from typing import NamedTuple
 import msgspec
 
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, decode
-from tapehead.recording.documents import MOST_LINE_BYTES
+from tapehead.recording.documents import ENDLESS_BYTES, MOST_LINE_BYTES
+from tapehead.recording.unpacking import StreamError
+
+# What the reading of a line costs, in bytes of a long one.
+_LINE_BYTES = 250
 
 
 class BadLine(NamedTuple):
@@ -55,8 +59,13 @@ def read_lines(lines: Iterable[bytes | None], recording: str = "") -> Iterator[E
 
     Raises:
         NewerFormatError: a line was written in a later format.
+        StreamError: no exchange comes for longer than any recording has none.
     """
+    without = 0  # bytes since the last exchange
     for number, line in enumerate(lines, start=1):
+        without += _LINE_BYTES + (MOST_LINE_BYTES if line is None else len(line))
+        if without > ENDLESS_BYTES:
+            raise StreamError(f"no exchange in about {ENDLESS_BYTES:,} bytes")
         if line is None:
             yield BadLine(number, f"longer than {MOST_LINE_BYTES:,} bytes", False)
             continue
@@ -64,6 +73,7 @@ def read_lines(lines: Iterable[bytes | None], recording: str = "") -> Iterator[E
             continue
         try:
             yield Entry(number, decode(convert(line, version_of(line))), recording)
+            without = 0
         except NewerFormatError:
             raise
         except ValueError as error:

@@ -332,4 +332,4 @@ def _unpack(chunks: Iterator[bytes]) -> Iterator[bytes]:
     while len(start) < len(MAGIC) and (chunk := next(chunks, b"")):
         start += chunk
     chunks = itertools.chain([start], chunks)
-    return unpack("zstd", chunks) if start.startswith(MAGIC) else chunks
+    return unpack("zstd", chunks, math.inf) if start.startswith(MAGIC) else chunks

@@ -7,8 +7,9 @@ from io import RawIOBase
 import zstandard
 
 PIECE_BYTES = 128 * 1024
-# The content of a packed file beyond which its size is compared with the packed one, and how many times that it may be.
-# Real traffic stays far below; files that are made to fill memory or time have up to 30,000 times their packed size.
+# The content of a packed HAR or flow file beyond which its size is compared with the packed one, and how many times
+# that it may be. Real traffic stays far below; files that are made to fill memory have up to 30,000 times their packed
+# size. So have recordings of a single large body, which are read line by line and need no such bound.
 FREE_BYTES = 16 * 1024 * 1024
 MOST_RATIO = 1000
 # Both gzip and zlib, by their first bytes.
@@ -37,12 +38,13 @@ class _Source:
         return chunk
 
 
-def unpack(coding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def unpack(coding: str, chunks: Iterable[bytes], most_ratio: float = MOST_RATIO) -> Iterator[bytes]:
     """Yield the content of packed chunks, as soon as they come.
 
     Args:
         coding: `gzip`, `deflate` or `zstd`. What a crash cut short in zstd is read as far as it goes.
         chunks: the packed bytes.
+        most_ratio: how many times their size the content may have.
 
     Raises:
         StreamError: it is far larger than what is packed, or a gzip or deflate stream ends too early.
@@ -51,8 +53,8 @@ def unpack(coding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
     source, size = _Source(chunks), 0
     for piece in _unpack_zstd(source) if coding == "zstd" else _unpack_zlib(source):
         size += len(piece)
-        if size > FREE_BYTES and size > MOST_RATIO * source.size:
-            raise StreamError(f"it unpacks to more than {MOST_RATIO:,} times its size")
+        if size > FREE_BYTES and size > most_ratio * source.size:
+            raise StreamError(f"it unpacks to more than {most_ratio:,} times its size")
         yield piece
 
 

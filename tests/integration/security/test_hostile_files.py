@@ -25,6 +25,7 @@ from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import encode
 from tapehead.protocol.messages import Response
 from tapehead.protocol.routes import Call
+from tapehead.recording.recording_file import RecordingFile
 
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
 MEGABYTE, GIGABYTE = 10**6, 10**9
@@ -100,6 +101,37 @@ def test_a_zip_file_is_read_in_little_memory(tmp_path: Path) -> None:
     code, told = run_limited("audit", "a.zip", cwd=tmp_path)
     assert code == 2
     assert "a.zip/0.har is damaged, or larger than 268,435,456 bytes" in told
+
+
+def test_a_zip_file_that_lies_about_its_size_is_read_in_little_memory(tmp_path: Path) -> None:
+    packer = zlib.compressobj(wbits=-15)
+    piece = packer.compress(BLANKS) + packer.flush(zlib.Z_FULL_FLUSH)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.har", piece * 1500 + packer.flush())
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    entry_at = content.rindex(b"PK\x01\x02")
+    content[8] = content[entry_at + 10] = zipfile.ZIP_DEFLATED
+    content[entry_at + 24 : entry_at + 28] = (1000).to_bytes(4, "little")  # the size of the content
+    (tmp_path / "a.zip").write_bytes(content)
+
+    code, told = run_limited("audit", "a.zip", cwd=tmp_path)
+    assert code == 2
+    assert "its JSON ends in the middle, after 1,000 bytes" in told
+
+
+def test_a_recording_of_a_large_body_is_read_to_its_end(tmp_path: Path) -> None:
+    """However small it is when packed, as tapehead packs it."""
+    large = make_exchange("/api/v1/sessions/abc/events", b'{"eventType":"' + b"a" * (40 * MEGABYTE) + b'"}')
+    line = encode(make_exchange("/api/v1/sessions/abc/events", b"{}"))
+    with RecordingFile(tmp_path / "a.jsonl.zst") as file:
+        for lines in ([encode(large)], [line], [line]):
+            file.append(lines)
+    assert (tmp_path / "a.jsonl.zst").stat().st_size < MEGABYTE / 50
+
+    assert len(list(read_recordings([tmp_path / "a.jsonl.zst"]))) == 3
+    with RecordingFile(tmp_path / "a.jsonl.zst", append=True) as file:
+        file.append([line])
+    assert len(list(read_recordings([tmp_path / "a.jsonl.zst"]))) == 4
 
 
 def test_the_parts_of_a_zip_file_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

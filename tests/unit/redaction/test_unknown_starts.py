@@ -157,4 +157,3 @@ def test_a_pipe_in_the_place_of_the_records_stalls_nothing(tmp_path: Path) -> No
 
     assert len(warnings) == 1
     assert not ping_has(VISITOR, redactor)
-
