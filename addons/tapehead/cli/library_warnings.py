@@ -42,9 +42,14 @@ def logging_in_background(connections: int) -> Iterator[None]:
         connections: the number that each player takes: the limit of open files is raised, and where it is met or low,
             a warning says how many players fit.
     """
+    root = logging.getLogger()
+    before = root.handlers.copy()
     with warning_in_background():
         log_to_stderr(room_for_players(connections, warn))
-        yield
+        try:
+            yield
+        finally:
+            root.handlers[:] = before
 
 
 def log_to_stderr(room: str = "") -> None:
