@@ -24,6 +24,8 @@ _NAMES = """
     x-auth-request-preferred-username x-forwarded-email x-forwarded-preferred-username x-forwarded-user
     x-goog-authenticated-user-email x-goog-authenticated-user-id x-remote-user x-webauth-user
 
+    x-auth x-auth-key x-ip x-ip-address x-login x-guid x-uid x-adid
+
     msisdn x-acr x-hts-clid x-imei x-imsi x-msisdn x-nokia-msisdn x-uidh x-up-calling-line-id x-up-subno x-wap-msisdn
 """
 PERSON_HEADERS = frozenset(_NAMES.split())
@@ -38,7 +40,8 @@ _KINDS = re.compile(
     r"[-_]?token|jwt|jwt[-_]assertion|api[-_]?key|(?:access|subscription)[-_]?key|secret|password|passwd|credentials?"
     r"|client[-_]principal(?:[-_](?:id|name))?"
     r"|(?:user|visitor|account|customer|subscriber|member|profile|device|advertising|session|installation|household)"
-    r"[-_]?(?:id|name|email)|user|username|email|e-mail|idfa|gaid|ecid|imei|imsi|msisdn|uidh"
+    r"[-_]?(?:id|name|email)|(?:client|device|user|visitor)[-_]identifier|(?:phone|serial)(?:[-_]number)?|mac[-_]address"
+    r"|user|username|email|e-mail|idfa|idfv|gaid|ecid|imei|imsi|msisdn|uidh"
     r")$"
     r"|(?:^|[-_])(?:mtls|tls|ssl)?[-_]?client[-_]?cert|cookie",
     re.IGNORECASE,

@@ -94,6 +94,8 @@ IDENTIFYING = """
     Fly-Client-IP DO-Connecting-IP X-Azure-ClientIP X-Azure-SocketIP X-Appengine-User-IP
     X-Appengine-Remote-Addr X-Envoy-External-Address X-NF-Client-Connection-IP X-Vercel-Forwarded-For
     CloudFront-Viewer-Address Akamai-Client-IP Ali-CDN-Real-IP CDN-Src-IP Incap-Client-IP X-Sucuri-ClientIP
+    X-Auth X-Auth-Key X-IP X-IP-Address X-Login X-GUID X-UID X-Phone X-Phone-Number X-Serial-Number X-MAC-Address X-IDFV
+    X-Plex-Client-Identifier X-Device-Identifier
     X-Original-Remote-Addr X-MS-Forwarded-Client-IP X-Remote-Addr X-Access-Token X-Auth-Token X-CSRF-Token
     X-XSRF-TOKEN X-Refresh-Token X-Id-Token X-Session-Token X-User-Token Token X-Amz-Security-Token
     X-Amzn-Oidc-Accesstoken X-Amzn-Oidc-Data X-Amzn-Oidc-Identity X-Goog-Iap-Jwt-Assertion
