@@ -27,15 +27,14 @@ def import_(
     Example: tapehead import session.har --out session.jsonl
     """
     from tapehead.cli import option_parsing
-    from tapehead.cli.library_warnings import log_to_stderr
+    from tapehead.cli.library_warnings import logging_to_stderr
     from tapehead.cli.progress import progress
     from tapehead.interop.importer import run_import
 
     store = option_parsing.store_settings(
         out, append=append, overwrite=overwrite, keep_ids=keep_ids, redact_key=redact_key, compress=compress
     )
-    log_to_stderr()
-    with progress(len(files), "files, {task.fields[read]:,} requests") as show:
+    with logging_to_stderr(), progress(len(files), "files, {task.fields[read]:,} requests") as show:
         result = run_import(files, endpoint or (), store, warn, show)
     typer.echo(escape_output(result.summary))
     raise typer.Exit(2 if result.unread else int(result.lost > 0))

@@ -42,20 +42,20 @@ def logging_in_background(connections: int) -> Iterator[None]:
         connections: the number that each player takes: the limit of open files is raised, and where it is met or low,
             a warning says how many players fit.
     """
-    root = logging.getLogger()
-    before = root.handlers.copy()
-    with warning_in_background():
-        log_to_stderr(room_for_players(connections, warn))
-        try:
-            yield
-        finally:
-            root.handlers[:] = before
+    with warning_in_background(), logging_to_stderr(room_for_players(connections, warn)):
+        yield
 
 
-def log_to_stderr(room: str = "") -> None:
+@contextlib.contextmanager
+def logging_to_stderr(room: str = "") -> Iterator[None]:
     """Send the warnings of all loggers to stderr, a line each; those of too many players with the `room` for them."""
     root = logging.getLogger()
+    before = root.handlers.copy()
     # mitmproxy logs there why a server did not start, which the command itself reports.
     logging.getLogger("mitmproxy.addons.proxyserver").disabled = True
     root.handlers[:] = [_LineHandler(room)]
     root.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before

@@ -133,9 +133,8 @@ def work(
 ) -> RunCounts:
     """Answer on a socket in a worker process, and return its counts."""
     open_closed_streams()
-    library_warnings.log_to_stderr()
     screen = Screen()
-    with warning_in_background():
+    with library_warnings.logging_to_stderr(), warning_in_background():
         run = EngineRun(settings, lambda _line: None)  # the parent has warned about the recordings already
         counts = answer_calls(run, listening, client_filter, _observers(settings, display, screen), release_signals)
     screen.close()

@@ -154,7 +154,7 @@ def write_calls(file: RecordingFile, pipeline: ExchangePipeline, calls: Sequence
             written += len(batch)
     except OSError as error:
         part = f"it holds {written} of {count_of(len(calls), 'exchange')}"
-        raise RecordingError(f"cannot write {file.path}: {error.strerror}; {part}") from error
+        raise RecordingError(f"cannot write '{file.path}': {error.strerror}; {part}") from error
     return written
 
 

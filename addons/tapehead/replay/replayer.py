@@ -135,7 +135,7 @@ class Replayer:
     ) -> None:
         self._explain = explain
         self._index = index
-        self._on_miss = on_miss
+        self._on_miss = OnMiss.ERROR if on_miss is OnMiss.ONCE else on_miss
         self._random_bytes = random_bytes
         self._endpoint = endpoint or SimulatedEndpoint(schemas, random_bytes=random_bytes)
         self._files = files
