@@ -98,7 +98,12 @@ def test_a_file_is_known_by_what_is_in_it(pack: Callable[[bytes], bytes]) -> Non
     assert len(read(Path("out.jsonl"))) == len(CALLS)
 
 
-@pytest.mark.parametrize("data", [har_of(CALLS), flow_file(*map(flow_of, CALLS)), gzip.compress(har_of(CALLS))])
+# Names, since times and random ids in the data would name the cases differently in each process.
+@pytest.mark.parametrize(
+    "data",
+    [har_of(CALLS), flow_file(*map(flow_of, CALLS)), gzip.compress(har_of(CALLS))],
+    ids=["har", "flow", "gzip"],
+)
 def test_a_dash_is_stdin(data: bytes) -> None:
     command = [sys.executable, "-m", "tapehead", "import", str(STDIN), "--out", "out.jsonl"]
     done = subprocess.run(command, input=data, capture_output=True, check=True, timeout=60)
@@ -296,7 +301,9 @@ def test_pseudonyms_join_with_those_of_other_recordings_in_the_directory(saved: 
 # ---- What is loaded ----
 
 
-@pytest.mark.parametrize(("data", "loaded"), [(har_of(CALLS), False), (flow_file(*map(flow_of, CALLS)), True)])
+@pytest.mark.parametrize(
+    ("data", "loaded"), [(har_of(CALLS), False), (flow_file(*map(flow_of, CALLS)), True)], ids=["har", "flow"]
+)
 def test_mitmproxy_is_loaded_for_flow_files_only(data: bytes, loaded: bool) -> None:
     Path("a.saved").write_bytes(data)
     script = (
