@@ -31,7 +31,7 @@ from tapehead.text import count_of, escape_controls, format_number
 
 # Half of the timeline's 88 s lie before now and half after it, so that no ts is a minute off.
 LEAD_MS = 44_000
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 120.0
 # A clone's folder may hold recordings of one's own, too.
 SAMPLES = ("mistakes", "timeline-1", "timeline-2", "timeline-3")
 # The audit's metrics that are shown: key, name, unit.
