@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 import tapehead
+from support.audits import audited
 from support.captured_traffic import read
 from support.exchanges import exchange, opened, request, session, start, start_with
 from support.har_files import entry, flow_file, flow_of, har, har_of
@@ -47,14 +48,6 @@ FORMS: dict[str, tuple[str, Callable[[], bytes]]] = {
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def audited(capsys: pytest.CaptureFixture[str], *paths: str, code: int = 0) -> tuple[dict[str, int], list[str]]:
-    """Return the sessions that an audit finds, each with its number of events, and the lines on stderr."""
-    assert run(["audit", *paths, "--format", "json", "--fail-on", "never"]) == code
-    told = capsys.readouterr()
-    found = orjson.loads(told.out)["sessions"] if told.out else []
-    return {each["id"]: each["events"] for each in found}, told.err.splitlines()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 import tapehead
+from support.audits import audited
 from support.exchanges import session
 from support.har_files import entry, har, har_of
 from tapehead.cli.app import run
@@ -18,14 +19,6 @@ CALLS = session("s1", [(1, 0, "play", {}), (9, 8, "ping", {}), (12, 11, "session
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def audited(capsys: pytest.CaptureFixture[str], *paths: str, code: int = 0) -> tuple[dict[str, int], list[str]]:
-    """Return the sessions that an audit finds, each with its number of events, and the lines on stderr."""
-    assert run(["audit", *paths, "--format", "json", "--fail-on", "never"]) == code
-    told = capsys.readouterr()
-    found = orjson.loads(told.out)["sessions"] if told.out else []
-    return {each["id"]: each["events"] for each in found}, told.err.splitlines()
 
 
 # ---- Elsewhere, or another protocol ----
