@@ -28,12 +28,23 @@ class Received(NamedTuple):
 
 
 class Upstream:
-    """The server and what it received."""
+    """The server and what it received; it answers while `answers` is set."""
 
     def __init__(self, server: ThreadingHTTPServer, scheme: str) -> None:
         self.received: list[Received] = []
         self.port: int = server.server_address[1]
         self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self.answers = threading.Event()
+        self.answers.set()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold answers back, while requests are received, until the block ends."""
+        self.answers.clear()
+        try:
+            yield
+        finally:
+            self.answers.set()
 
 
 @contextlib.contextmanager
@@ -48,6 +59,7 @@ def upstream(
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             found.received.append(Received(self.command, self.path, dict(self.headers), body))
+            found.answers.wait()
             status, headers, content = _answer(self.command, self.path, sid)
             if location and status == 201:
                 headers["Location"] = location()

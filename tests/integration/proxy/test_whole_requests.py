@@ -69,8 +69,9 @@ def check_recorded(out: Path, count: int = COUNT) -> None:
 def test_calls_of_players_that_leave_reach_the_endpoint(linger: bytes | None, tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
-        for _ in range(COUNT):
-            send_and_leave(socket.create_connection(proxy.address), http1(SESSIONS_PATH), linger)
+        with server.held():
+            for _ in range(COUNT):
+                send_and_leave(socket.create_connection(proxy.address), http1(SESSIONS_PATH), linger)
         until(lambda: len(server.received) == COUNT)
         assert proxy.stop() == 0
 
@@ -82,9 +83,10 @@ def test_also_with_tls(tmp_path: Path, authority: trustme.CA) -> None:
     out = tmp_path / "a.jsonl"
     options = proxy_options(tmp_path, authority)
     with upstream() as server, running("record", "--to", server.url, "--out", out, *options) as proxy:
-        for _ in range(COUNT):
-            line = trust_nobody().wrap_socket(socket.create_connection(proxy.address), server_hostname="localhost")
-            send_and_leave(line, http1(SESSIONS_PATH))
+        with server.held():
+            for _ in range(COUNT):
+                line = socket.create_connection(proxy.address)
+                send_and_leave(trust_nobody().wrap_socket(line, server_hostname="localhost"), http1(SESSIONS_PATH))
         until(lambda: len(server.received) == COUNT)
         assert proxy.stop() == 0
 
@@ -95,9 +97,10 @@ def test_also_through_a_tunnel(tmp_path: Path, authority: trustme.CA) -> None:
     out, name = tmp_path / "a.jsonl", "company.hb-api.omtrdc.net"
     with origin(authority) as there, at_home(tmp_path, authority, "record", "--mode", "regular", "--out", out) as proxy:
         trust = trust_both(tmp_path, authority)
-        for _ in range(COUNT):
-            tunnel = connect(proxy, name, there.server.port)
-            send_and_leave(trust.wrap_socket(tunnel, server_hostname=name), http1(SESSIONS_PATH, name))
+        with there.server.held():
+            for _ in range(COUNT):
+                tunnel = connect(proxy, name, there.server.port)
+                send_and_leave(trust.wrap_socket(tunnel, server_hostname=name), http1(SESSIONS_PATH, name))
         until(lambda: len(there.server.received) == COUNT)
         assert proxy.stop() == 0
 
@@ -115,25 +118,31 @@ def test_also_in_http2(cancels: bool, tmp_path: Path) -> None:
         client.send_headers(stream, [*names, ("content-type", "application/json")])
         client.send_data(stream, BODY, end_stream=True)
 
-    def answer_late(connection: socket.socket) -> None:
+    def answer_once_left(connection: socket.socket) -> None:
         received = b""
         while more := connection.recv(65536):
             received += more
             if received.endswith(BODY):
                 arrived.append(received)
-                time.sleep(0.5)
+                left.wait()
                 connection.sendall(ANSWER)
 
     arrived: list[bytes] = []
-    with raw_server(answer_late) as url, running("record", "--to", url, "--out", out) as proxy:
+    left = threading.Event()
+    with raw_server(answer_once_left) as url, running("record", "--to", url, "--out", out) as proxy:
         with socket.create_connection(proxy.address) as player:
+            # What is sent is there at once, not only once the proxy has acknowledged what came before.
+            player.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             player.sendall(client.data_to_send())
-            time.sleep(0.1)
             if cancels:
+                # mitmproxy does not notice a cancellation that it reads together with its request.
+                until(lambda: bool(arrived))
                 for stream in streams:
                     client.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
                 player.sendall(client.data_to_send())
+                left.set()
                 until(lambda: out.read_bytes().count(b"\n") == COUNT)
+        left.set()
         until(lambda: out.read_bytes().count(b"\n") == COUNT)
         assert proxy.stop() == 0
 
@@ -144,7 +153,8 @@ def test_also_in_http2(cancels: bool, tmp_path: Path) -> None:
 def test_requests_behind_each_other_reach_the_endpoint(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     with upstream() as server, running("record", "--to", server.url, "--out", out) as proxy:
-        send_and_leave(socket.create_connection(proxy.address), http1(SESSIONS_PATH) * 3)
+        with server.held():
+            send_and_leave(socket.create_connection(proxy.address), http1(SESSIONS_PATH) * 3)
         until(lambda: len(server.received) == 3)
         assert proxy.stop() == 0
 
