@@ -26,6 +26,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         delay_ms: how long to wait before it, in milliseconds.
         cut: whether the connection breaks in the middle of the response.
         forward: whether the request goes on to the real endpoint instead.
+        replaces: of a forwarded sessionStart, the id of the recorded session that it is recorded anew for, or None.
         recorded_ms: how long the recorded answer took, in milliseconds; 0 for any other.
         outcome: where the answer comes from.
         note: the reason for this answer, one line for the log; empty if there is none.
@@ -35,6 +36,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: float = 0
     cut: bool = False
     forward: bool = False
+    replaces: str | None = None
     recorded_ms: float = 0
     outcome: Outcome = Outcome.SIMULATED
     note: str = ""

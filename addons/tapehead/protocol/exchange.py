@@ -61,6 +61,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         response: the endpoint's response, or None with `error`.
         error: the reason why there was no response, or None.
         closed_by: who closed the connection before the answer was complete; None if nobody did, or it is not known.
+        replaces: of a sessionStart, the id of the recorded session that lacked calls, so that this one was recorded
+            anew and is replayed in its place; None for any other.
         findings: the findings on this exchange alone.
     """
 
@@ -75,6 +77,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     response: Response | None
     error: str | None = None
     closed_by: ClosedBy | None = None
+    replaces: str | None = None
     findings: list[Finding]
 
 

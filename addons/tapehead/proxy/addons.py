@@ -131,11 +131,19 @@ class CallSelector:
 
 
 class _OpenCall(NamedTuple):
-    """A call in flight: its flow, the number of its arrival, and when it began by a clock that is never set."""
+    """A call in flight.
+
+    Attributes:
+        flow: its flow.
+        order: the number of its arrival.
+        begun: when it began, by a clock that is never set.
+        replaces: as `CapturedCall.replaces`.
+    """
 
     flow: http.HTTPFlow
     order: int
     begun: float
+    replaces: str | None
 
 
 class RecorderAddon:
@@ -165,10 +173,10 @@ class RecorderAddon:
         if route_of(flow) and not self._forwarded_only:
             self.begin(flow)
 
-    def begin(self, flow: http.HTTPFlow) -> None:
-        """Remember a call whose answer is to be recorded."""
+    def begin(self, flow: http.HTTPFlow, replaces: str | None = None) -> None:
+        """Remember a call whose answer is to be recorded; `replaces` as `CapturedCall.replaces`."""
         self._begun += 1
-        self._open[flow.id] = _OpenCall(flow, self._begun, time.monotonic())
+        self._open[flow.id] = _OpenCall(flow, self._begun, time.monotonic(), replaces)
 
     @contained_async
     async def response(self, flow: http.HTTPFlow) -> None:
@@ -201,7 +209,7 @@ class RecorderAddon:
         captured = capture(call.flow, error)
         # The clock of the machine may be set in the meantime.
         ended = captured.started + time.monotonic() - call.begun
-        return captured._replace(order=call.order, source=self.source, ended=ended)
+        return captured._replace(order=call.order, source=self.source, ended=ended, replaces=call.replaces)
 
     async def _store(self, flow: http.HTTPFlow, error: str | None) -> None:
         if (call := self._open.pop(flow.id, None)) is not None:
@@ -271,7 +279,7 @@ class ReplayAddon:
                 self._waiting -= 1
         if answer.forward and self._record:
             name_upstream(flow)
-            self._record.begin(flow)
+            self._record.begin(flow, answer.replaces)
         elif answer.response is None or (answer.cut and not can_cut(flow, answer.response)):
             flow.kill()
         else:

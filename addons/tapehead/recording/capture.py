@@ -49,6 +49,7 @@ class CapturedCall(NamedTuple):
         order: the number of its arrival within `source`, or None.
         source: the file or proxy that it came from, as `Exchange.source`.
         closed_by: who closed the connection before the answer was complete, or None.
+        replaces: the id of the recorded session that this one is recorded anew for, or None.
     """
 
     route: Route
@@ -60,6 +61,7 @@ class CapturedCall(NamedTuple):
     order: int | None = None
     source: str = ""
     closed_by: ClosedBy | None = None
+    replaces: str | None = None
 
     @property
     def size(self) -> int:
@@ -88,6 +90,7 @@ def build_exchange(call: CapturedCall) -> Exchange:
         response=response,
         error=None if call.error is None else call.error.encode("utf-8", "replace").decode(),
         closed_by=call.closed_by,
+        replaces=call.replaces,
         findings=[],
     )
 

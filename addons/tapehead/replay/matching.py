@@ -55,6 +55,7 @@ class Reason(StrEnum):
     NO_SUCH_SESSION = "no-such-session"
     UNKNOWN_SID = "unknown-sid"
     NOT_RECORDED = "not-recorded"
+    OUTDATED = "outdated"
 
 
 class Choice(NamedTuple):

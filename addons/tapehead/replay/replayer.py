@@ -10,8 +10,6 @@ session) are replayed, too.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
-from heapq import heappush, heapreplace
-from itertools import chain
 from typing import Self
 
 import msgspec
@@ -45,9 +43,7 @@ from tapehead.replay.matching import (
     Choice,
     NearMiss,
     Reason,
-    Turn,
     choose,
-    likeness,
     near_events,
     near_sessions,
 )
@@ -63,6 +59,7 @@ from tapehead.replay.summary import (
     near_lines,
     summarise,
 )
+from tapehead.replay.turns import ANY_HOST, SessionTurns
 from tapehead.simulator.endpoint import SimulatedEndpoint
 from tapehead.text import shorten_value
 
@@ -77,12 +74,6 @@ _DONE = {
     OnMiss.FORWARD: "forwarded",
 }
 NOT_FORWARDED = "simulated, since the endpoint does not know this session"
-
-
-# The sessions of one identity as a heap of (number of playbacks, session number); the first is played next.
-_Heap = list[tuple[int, int]]
-# In the place of a host: any.
-_ANY_HOST = ""
 
 
 class _Playback(msgspec.Struct, eq=False):
@@ -148,10 +139,9 @@ class Replayer:
         for session in index.sessions:
             if session.sid:
                 self._by_sid.setdefault(session.sid, []).append(session)
-        # By content and host.
-        self._turns: dict[tuple[object, str], dict[tuple[object, ...], _Heap]] = {}
-        for session in chain.from_iterable(index.by_content.values()):
-            self._offer(session)
+        self._turns = SessionTurns(index)
+        self._stats.counts.used |= self._turns.replaced
+        self._stats.counts.outdated = self._turns.outdated
         self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
         self._offer_downloaded(index.downloaded)
         self._lists: Counter[object] = Counter()
@@ -213,11 +203,6 @@ class Replayer:
 
     # ---- Sessions ----
 
-    def _offer(self, session: RecordedSession) -> None:
-        for host in (session.host, _ANY_HOST):
-            turns = self._turns.setdefault((session.identity[0], host), {})
-            heappush(turns.setdefault(session.identity, []), (0, session.number))
-
     def _offer_downloaded(self, calls: Iterable[RecordedCall]) -> None:
         for call in calls:
             self._downloaded.setdefault(first_event(parse_body_of(call.exchange)).identity, []).append(call)
@@ -225,23 +210,25 @@ class Replayer:
     def _offer_forwarded(self, forwarded: ForwardedCalls, entries: Sequence[Entry]) -> None:
         """Play calls that this run recorded. Their own sessions stay with the endpoint, which knows their ids."""
         downloaded = len(self._index.downloaded)
-        for session in extend_index(self._index, forwarded.file, entries):
-            self._by_mark[session.mark] = session
-            self._offer(session)
+        sessions = extend_index(self._index, forwarded.file, entries)
+        self._by_mark |= {session.mark: session for session in sessions}
+        self._turns.offer(sessions)
         self._offer_downloaded(self._index.downloaded[downloaded:])
         self._rewriter = HostRewriter(self._index.hosts)
-        self._stats.counts.used.update((forwarded.file, entry.line) for entry in entries)
+        self._stats.counts.used.update(self._turns.replaced, ((forwarded.file, entry.line) for entry in entries))
 
     def _answer_session(self, event: Event, request: Request, now: float) -> Answer:
         host = authority_of(request.url)
         if self._forwarded and (ended := self._forwarded.take_ended(event.identity[0], now)):
             self._offer_forwarded(self._forwarded, ended)
-        turn = self._next_turn(event.identity, host)
+        turn = self._turns.next(event.identity, host)
         if turn is None or turn.session.start is None:
             return self._miss(
                 request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(self._index.sessions, live.identity)
             )
         session = turn.session
+        if self._turns.is_outdated(session):
+            return self._miss(request, now, Reason.OUTDATED, replaces=session.sid)
         self._stats.hit(turn.session.start, opens=session.is_opened)
         note = explain_choice(Choice(turn.session.start, Reason.SESSION))
         if self._explain:
@@ -254,20 +241,6 @@ class Replayer:
             self._keep(sid, _Playback(session, event.ts))
             self._endpoint.open_session(sid, now)
         return self._answer_as_recorded(turn.session.start, request, now, note, sid)
-
-    def _next_turn(self, identity: tuple[object, ...], host: str) -> Turn | None:
-        """Return the recorded session that fits best; of equally good ones the least played, in recorded order."""
-        turns = self._turns.get((identity[0], host)) or self._turns.get((identity[0], _ANY_HOST), {})
-        equals = turns.get(identity)
-        if equals is None:
-            fits = [(likeness(other, identity), heap) for other, heap in turns.items()]
-            best = max((fit for fit, _ in fits), default=())
-            equals = min((heap for fit, heap in fits if fit == best), default=None)
-        if equals is None:
-            return None
-        played, number = equals[0]
-        heapreplace(equals, (played + 1, number))
-        return Turn(self._index.sessions[number], len(equals), played)
 
     def _keep(self, sid: str, playback: _Playback) -> _Playback:
         if len(self._playbacks) >= MOST_PLAYBACKS:
@@ -312,6 +285,8 @@ class Replayer:
             def near(live: Event) -> list[NearMiss]:
                 return near_events(playback.session, live.key, live.position(playback.started_ts), playback.used)
 
+            if self._on_miss is OnMiss.FORWARD:
+                self._turns.note_miss(playback.session)
             return self._miss(request, now, choice.reason, near)
         if isinstance(body, dict):
             self._endpoint.note_event(sid, event, now)
@@ -335,7 +310,7 @@ class Replayer:
             return self._miss(request, now, Reason.NOT_RECORDED)
         host = authority_of(request.url)
         calls = of_host(recorded, host)
-        turn = (turn, host if calls[0].host == host else _ANY_HOST)
+        turn = (turn, host if calls[0].host == host else ANY_HOST)
         call = calls[min(self._lists[turn], len(calls) - 1)]
         self._lists[turn] += 1
         self._stats.hit(call)
@@ -357,9 +332,22 @@ class Replayer:
     # ---- Misses ----
 
     def _miss(
-        self, request: Request, now: float, reason: Reason, near: Callable[[Event], list[NearMiss]] | None = None
+        self,
+        request: Request,
+        now: float,
+        reason: Reason,
+        near: Callable[[Event], list[NearMiss]] | None = None,
+        replaces: str | None = None,
     ) -> Answer:
-        """Answer a call that is not recorded; `near` returns the recorded exchanges that are nearest to its event."""
+        """Answer a call that is not recorded.
+
+        Args:
+            request: the call.
+            now: its arrival, in seconds since 1970.
+            reason: the reason for the miss.
+            near: returns the recorded exchanges that are nearest to its event.
+            replaces: the id of the recorded session that is recorded anew, if it is forwarded.
+        """
         route = find_route(request.path)
         sid = route.sid if route else None
         event = read_event(self._excerpts.of(request, sid).json())
@@ -373,7 +361,7 @@ class Replayer:
         self._stats.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
-            return Answer(forward=True, outcome=Outcome.MISS, note=note)
+            return Answer(forward=True, replaces=replaces, outcome=Outcome.MISS, note=note)
         if self._on_miss is not OnMiss.ERROR:
             return Answer(response=self._endpoint.answer(request, now), outcome=Outcome.MISS, note=note)
         message = f"tapehead has no recorded answer to {miss.call}: {miss.explain()}"

@@ -24,6 +24,7 @@ _WHY = {
     Reason.NO_SUCH_SESSION: "no recorded session has this content",
     Reason.UNKNOWN_SID: "no session with this id was opened here or recorded",
     Reason.NOT_RECORDED: "the recording has no such call",
+    Reason.OUTDATED: "the recorded session lacks calls of a player who followed it",
 }
 
 
@@ -68,6 +69,8 @@ class ReplaySummary(msgspec.Struct, frozen=True):
         unused: the recorded exchanges that were not used, without preflights.
         absorbed: number of hits that were pings beyond those recorded, answered as the nearest of them.
         rewritten: the places in which recorded answers named other hosts than the called one.
+        outdated: the sessionStarts of sessions that lack calls, and were not recorded anew; only where misses are
+            forwarded.
     """
 
     playbacks: int
@@ -77,6 +80,7 @@ class ReplaySummary(msgspec.Struct, frozen=True):
     unused: list[Unused]
     absorbed: int = 0
     rewritten: list[Rewrite] = []
+    outdated: list[Unused] = []
 
 
 class ReplayCounts(msgspec.Struct):
@@ -84,7 +88,8 @@ class ReplayCounts(msgspec.Struct):
 
     Attributes:
         playbacks, hits, misses, missed, absorbed, rewritten: as in `ReplaySummary`.
-        used: the recorded exchanges that were used: number of the recording, and line.
+        used: the recorded exchanges that were used, or recorded anew: number of the recording, and line.
+        outdated: the sessionStarts of sessions that lack calls; likewise.
     """
 
     playbacks: int = 0
@@ -94,6 +99,7 @@ class ReplayCounts(msgspec.Struct):
     used: set[tuple[int, int]] = msgspec.field(default_factory=set)
     absorbed: int = 0
     rewritten: set[Rewrite] = msgspec.field(default_factory=set)
+    outdated: set[tuple[int, int]] = msgspec.field(default_factory=set)
 
     def add(self, other: "ReplayCounts") -> None:
         """Add the counts of another process."""
@@ -104,6 +110,7 @@ class ReplayCounts(msgspec.Struct):
         self.used |= other.used
         self.absorbed += other.absorbed
         self.rewritten |= other.rewritten
+        self.outdated |= other.outdated
 
 
 class ReplayStats:
@@ -163,6 +170,7 @@ def summarise(index: RecordingIndex, counts: ReplayCounts) -> ReplaySummary:
         unused,
         counts.absorbed,
         sorted(counts.rewritten),
+        [Unused(*place, name_call(call)) for call in calls if (place := (call.file, call.line)) in counts.outdated],
     )
 
 
@@ -238,6 +246,11 @@ def summary_lines(summary: ReplaySummary, files: Sequence[str]) -> Iterator[str]
         yield from (f"    nearest {line}" for line in near_lines(miss.nearest, files))
     if summary.misses > MOST_SHOWN:
         yield f"  ... and {summary.misses - MOST_SHOWN} more misses"
+    for start in summary.outdated[:MOST_SHOWN]:
+        place = locate(files, start.file, start.line)
+        yield f"  outdated: {place} lacks calls; to record the session anew, play it twice in one run"
+    if len(summary.outdated) > MOST_SHOWN:
+        yield f"  ... and {len(summary.outdated) - MOST_SHOWN} more outdated sessions"
     runs = list(_runs(summary.unused))
     for run in runs[:MOST_SHOWN]:
         first, last = run[0], run[-1]

@@ -114,6 +114,37 @@ def test_a_miss_in_a_new_episode_names_its_line_and_file(tmp_path: Path) -> None
     assert any(f"nearest {out}:4  playhead 12 there, 40 here" in line for line in run.proxy.lines)
 
 
+def test_an_episode_that_lacks_calls_is_recorded_anew_and_a_hit_the_next_time(tmp_path: Path) -> None:
+    recording, summary = write(tmp_path / "recording.jsonl", [*OLD, *NEW]), tmp_path / "summary.json"
+    changed = session("sid-1", OTHER_STEPS, "clip-1")
+    with forwarding(recording) as run:
+        run.send([*changed, *NEW])
+        assert run.server.received == []
+        assert run.send(changed) == ["live-1"]
+        assert run.send(changed) != ["live-1"]
+        assert run.proxy.stop() == 0
+    assert types_of(run.server) == ["sessionStart", *(step[2] for step in OTHER_STEPS)]
+    recorded = list(read(recording))[len(OLD) + len(NEW) :]
+    assert [(each.session, each.replaces) for each in recorded] == [("live-1", "sid-1"), *[("live-1", None)] * 3]
+    assert not any("outdated" in line for line in run.proxy.lines)
+
+    with running("replay", recording, "--strict", "--summary", summary) as proxy, httpx.Client() as player:
+        resend(player, proxy.url, [*changed, *NEW])
+        assert proxy.stop() == 0
+    assert_all_hits(summary, len(changed) + len(NEW))
+
+
+def test_an_episode_that_was_not_recorded_anew_is_named_at_the_end(tmp_path: Path) -> None:
+    recording = write(tmp_path / "recording.jsonl", OLD)
+    with forwarding(recording) as run:
+        run.send(session("sid-1", OTHER_STEPS, "clip-1"))
+        assert run.proxy.stop() == 0
+
+    wanted = f"  outdated: {recording}:1 lacks calls; to record the session anew, play it twice in one run"
+    assert wanted in run.proxy.lines
+    assert len(list(read(recording))) == len(OLD)
+
+
 def test_an_episode_that_still_runs_is_forwarded_to_another_player(tmp_path: Path) -> None:
     recording = write(tmp_path / "recording.jsonl", OLD)
     with forwarding(recording) as run:

@@ -144,12 +144,12 @@ def test_a_line_has_the_documented_fields() -> None:
 
 def test_a_line_has_every_field_that_is_known_in_the_documented_order() -> None:
     whole = exchange(msgspec.structs.replace(request(), saved=False), None)
-    whole = msgspec.structs.replace(whole, order=3, source="player.har", closed_by="client")
+    whole = msgspec.structs.replace(whole, order=3, source="player.har", closed_by="client", replaces="sid-1")
 
     stored = _stored(whole)
     assert list(stored) == [
         *("tapehead", "started", "order", "elapsed_ms", "call", "session", "source"),
-        *("request", "response", "error", "closed_by", "findings"),
+        *("request", "response", "error", "closed_by", "replaces", "findings"),
     ]
     assert stored["request"]["saved"] is False
     assert decode(encode(whole)) == whole
