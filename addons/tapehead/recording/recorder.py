@@ -79,7 +79,7 @@ class Recorder:
     @property
     def is_whole(self) -> bool:
         """True if all captured calls are in the recording, checked and confirmed."""
-        return not (self.writer.lost or self.writer.unconfirmed or self._file.is_cut or self.internal_errors.count)
+        return not (self.writer.lost or self.writer.unconfirmed or self._file.is_changed or self.internal_errors.count)
 
     def summary(self) -> str:
         """Return what was recorded, in one line."""

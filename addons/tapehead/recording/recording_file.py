@@ -21,6 +21,8 @@ from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
 
 # The plain bytes after which a frame ends: the most that damage to the disk can cost, or has to be unpacked at once.
 FRAME_BYTES = 1_000_000
+# The bytes at both ends of what was appended by which it is recognised.
+_KNOWN_BYTES = 64
 
 
 class PlainEncoding:
@@ -120,7 +122,8 @@ class RecordingFile:
         path: the file.
         size: its size in bytes.
         appended: the number of lines that were appended and are in it.
-        on_cut: called when another program cut off its end, with the number of appended lines in that.
+        on_loss: called when another program cut off its end or overwrote it, with which of them, and the number of
+            appended lines that this costs.
 
     Raises:
         RecordingError: it cannot be opened, another process writes it, or it is not a recording.
@@ -129,7 +132,8 @@ class RecordingFile:
     def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False, parents: bool = False) -> None:
         self.path = path
         self.appended = 0
-        self.on_cut: Callable[[int], None] = lambda _lost: None
+        self.on_loss: Callable[[str, int], None] = lambda _deed, _lost: None
+        self._first = self._last = b""
         self._encoding = ZstdEncoding() if path.suffix == COMPRESSED_SUFFIX else PlainEncoding()
         self._created: Path | None = None
         self._refused = False
@@ -191,6 +195,9 @@ class RecordingFile:
             with contextlib.suppress(OSError):  # the next write tries again
                 self._undo_write()
             raise
+        if not self.appended:
+            self._start, self._first = self.size, encoded[:_KNOWN_BYTES]
+        self._last = encoded[-_KNOWN_BYTES:]
         self.size += len(encoded)
         self.appended += len(lines)
 
@@ -210,15 +217,24 @@ class RecordingFile:
         if self._refused:
             self._undo_write()
         size = os.fstat(self._file).st_size
-        if size == self.size or self._replaces:
+        is_overwritten = not self._is_known(size)
+        if self._replaces or (size == self.size and not is_overwritten):
             return
-        if size < self.size:
-            kept = self._count_lines()
+        if size < self.size or is_overwritten:
+            kept = 0 if is_overwritten else self._count_lines()
             lost, self.appended = self.appended - kept, kept
-            self.size = -1  # counted, also if the repair has to be tried again
-            self.on_cut(lost)
+            self.size, self._last = -1, b""  # counted, also if the repair has to be tried again
+            self.on_loss("overwrote" if is_overwritten else "cut short", lost)
         self._repair()
         self._start = min(self._start, self.size)
+
+    def _is_known(self, size: int) -> bool:
+        """Return whether the file still begins, and unless it is shorter, ends with what was appended."""
+        if not self.appended or self.size < 0:
+            return True
+        first = os.pread(self._file, len(self._first), self._start)
+        last = os.pread(self._file, len(self._last), self.size - len(self._last)) if size >= self.size else self._last
+        return self._first.startswith(first) and last == self._last
 
     def count_lines_before(self) -> int:
         """Return the number of whole lines that were there at the start."""

@@ -32,19 +32,19 @@ class RotatingFile:
         warn: called with one line about each problem, in any thread.
 
     Attributes:
-        path: the path of the file being written.
-        removed: the number of exchanges in files that were removed, or in parts that were cut off.
-        is_cut: whether another program cut a file short.
+        path: the path of the file being written; another one than at first where that cannot be added to any more.
+        removed: the number of exchanges in files that were removed, or in parts that were cut off or overwritten.
+        is_changed: whether another program cut a file short or overwrote it.
         is_discarded: whether the file was removed at the end, because nothing came into it.
     """
 
     def __init__(self, file: RecordingFile, rotation: Rotation, warn: Callable[[str], None]) -> None:
         self.path = file.path
         self.removed = 0
-        self.is_cut = False
+        self.is_changed = False
         self.is_discarded = False
         self._file: RecordingFile | None = file
-        file.on_cut = self._count_cut
+        file.on_loss = self._count_loss
         self._rotation = rotation
         self._warn = warn
         self._since = time.monotonic()
@@ -66,12 +66,37 @@ class RotatingFile:
             self._close_file(self._file)
         elif self._file and self._is_full(self._file):
             self._begin_anew(self._file)
-        if self._file is None:
+        file = self._file or self._open_next()
+        try:
+            file.append(lines)
+        except RecordingError as error:  # another program wrote something else into it
+            self._close_file(file)
+            self._open_beside(error).append(lines)
+
+    def _open_next(self) -> RecordingFile:
+        """Open a file of the recording's name; of another one if that name has been taken."""
+        try:
             # The folder was there, so it is no typo.
-            self._file = RecordingFile(self.path, append=True, parents=True)
-            self._file.on_cut = self._count_cut
-            self._since = time.monotonic()
-        self._file.append(lines)
+            return self._continue_in(RecordingFile(self.path, append=True, parents=True))
+        except RecordingError as error:
+            if not os.path.lexists(self.path):
+                raise
+            return self._open_beside(error)
+
+    def _open_beside(self, error: RecordingError) -> RecordingFile:
+        """Open a file with the time in its name, because nothing can be added to the one at `path`."""
+        try:
+            file = self._continue_in(RecordingFile(full_path(self.path, datetime.now(UTC))))
+        except RecordingError:
+            raise error from None
+        self._warn(f"{str(error).removesuffix('; name another file')}; the recording continues in {file.path}")
+        self.path = file.path
+        return file
+
+    def _continue_in(self, file: RecordingFile) -> RecordingFile:
+        self._file, self._since = file, time.monotonic()
+        file.on_loss = self._count_loss
+        return file
 
     def _begin_anew(self, file: RecordingFile) -> None:
         """Rename a full file, and close it."""
@@ -86,11 +111,12 @@ class RotatingFile:
             self._is_stuck = False
             self._close_file(file)
 
-    def _count_cut(self, lost: int) -> None:
-        self.is_cut = True
+    def _count_loss(self, deed: str, lost: int) -> None:
+        self.is_changed = True
         self.removed += lost
         what = f"{count_of(lost, 'exchange')} of this run" if lost else "exchanges of earlier runs"
-        self._warn(f"another program cut {self.path} short: {what} LOST; the recording continues in it")
+        done = f"overwrote {self.path}" if deed == "overwrote" else f"cut {self.path} short"
+        self._warn(f"another program {done}: {what} LOST; the recording continues in it")
 
     def _close_file(self, file: RecordingFile) -> None:
         self._file = None

@@ -1,8 +1,9 @@
-"""Recordings that rotate while the clock does as it likes, or that another program cuts short meanwhile."""
+"""Recordings that rotate while the clock does as it likes, or that another program changes meanwhile."""
 
+import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,62 @@ def test_a_last_newline_that_is_cut_off_costs_nothing(name: str, server: Command
 
     assert numbers_in(out) == list(range(9))
     assert lost_by(proxy) == 0
+
+
+@FORMS
+@pytest.mark.parametrize("others", [5, 20, 60])
+def test_a_recording_that_is_overwritten_is_told_and_counted(
+    others: int, name: str, server: Command, tmp_path: Path
+) -> None:
+    """By a file that is shorter, about as long, or longer."""
+    out, other = tmp_path / name, tmp_path / f"other-{name}"
+    with running(*record(server, other)) as proxy:
+        send(proxy, range(100, 100 + others))
+        assert proxy.stop() == 0
+    with running(*record(server, out)) as proxy:
+        send(proxy, range(20))
+        out.write_bytes(other.read_bytes())
+        send(proxy, range(20, 30))
+        assert proxy.stop() == 1
+
+    assert numbers_in(out) == [*range(100, 100 + others), *range(20, 30)]
+    assert lost_by(proxy) == 20
+    told = f"another program overwrote {out}: 20 exchanges of this run LOST; the recording continues in it"
+    assert [line for line in proxy.lines if "another program" in line] == [f"tapehead: {told}"]
+
+
+def overwrite(out: Path) -> None:
+    out.write_bytes(b"\x28\xb5\x2f\xfd" if out.suffix == ".jsonl" else b"hello")
+
+
+def replace(out: Path) -> None:
+    (out.parent / "other").write_text("hello\n")
+    (out.parent / "other").replace(out)
+
+
+def replace_by_folder(out: Path) -> None:
+    out.unlink()
+    out.mkdir()
+
+
+def replace_and_lock(out: Path) -> None:
+    out.unlink()
+    fcntl.flock(os.open(out, os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)  # until the tests end
+
+
+@FORMS
+@pytest.mark.parametrize("take", [overwrite, replace, replace_by_folder, replace_and_lock])
+def test_a_recording_whose_name_is_taken_continues_in_a_file_beside(
+    take: Callable[[Path], None], name: str, server: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / name
+    with running(*record(server, out, "--rotate", "1h")) as proxy:
+        send(proxy, range(20))
+        take(out)
+        send(proxy, range(20, 60))
+        assert proxy.stop() == 1
+
+    (beside,) = tmp_path.glob("a-*")
+    assert numbers_in(beside) == list(range(20, 60))
+    assert lost_by(proxy) == 20
+    assert len([line for line in proxy.lines if line.endswith(f"; the recording continues in {beside}")]) == 1
