@@ -220,11 +220,10 @@ class SessionEvaluation:
             self.findings, key=lambda finding: (finding.event.index if finding.event else -1, ranks[finding.rule])
         )
         outcome, start = Outcome.NONE, checks.view.start if checks else None
+        steps = tuple(as_sent(step, self._events) for step in checks.view.steps) if checks else ()
         if checks:
             late = self._after is not None
-            outcome = (
-                Outcome.LATE_EVENTS if late else find_outcome(checks.view, checks.view.steps, expired=self._has_expired)
-            )
+            outcome = Outcome.LATE_EVENTS if late else find_outcome(checks.view, steps, expired=self._has_expired)
         named = {key: (start.text(f"{keys.MEDIA_PREFIX}{key}") if start else None) or "" for key in _NAMES}
         return SessionResult(
             id=self._events[0].sid if checks else None,
@@ -240,7 +239,7 @@ class SessionEvaluation:
             outcome=outcome,
             findings=findings,
             metrics=self._metrics(measure, outcome, checks) if checks and measure else {},
-            steps=tuple(as_sent(step, self._events) for step in checks.view.steps) if checks else (),
+            steps=steps,
             events=len(self._events),
         )
 

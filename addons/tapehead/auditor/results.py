@@ -9,7 +9,7 @@ import msgspec
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import SESSION_CREATED, SESSION_GONE
 from tapehead.protocol.session_machine import Step
-from tapehead.protocol.transitions import Life
+from tapehead.protocol.transitions import Life, find_transition
 from tapehead.rules.support.session_view import SessionView
 
 
@@ -102,7 +102,13 @@ class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) -> Outcome:
-    """Return the outcome of a session; `expired` says that the back end had closed it before its last events came."""
+    """Return the outcome of a session, to which refused events do not count, as they do not to its metrics.
+
+    Args:
+        session: the session.
+        steps: its events, with their types as the player sent them.
+        expired: whether the back end had closed it before its last events came.
+    """
     if session.start is not None and session.start.status is None:
         return Outcome.START_UNANSWERED
     if session.start is not None and (session.start.status != SESSION_CREATED or not session.opened):
@@ -111,9 +117,13 @@ def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) 
         return Outcome.TIMED_OUT
     if any(step.event.status in SESSION_GONE and step.before.life is not Life.ENDED for step in steps):
         return Outcome.UNKNOWN_SESSION
-    if any(step.after.life is Life.COMPLETED for step in steps):
-        return Outcome.COMPLETED
-    last = steps[-1].after
-    if last.life is Life.ENDED:
-        return Outcome.ENDED
-    return Outcome.END_NOT_SAVED if last.may_be_over else Outcome.SILENT
+    life: StrEnum = Life.OPEN
+    for step in steps:
+        if (step.event.status or 0) < 400:
+            life = find_transition("life", life, step.event.type or "").to
+        if life in _LAST:
+            return _LAST[life]
+    return Outcome.END_NOT_SAVED if steps[-1].after.may_be_over else Outcome.SILENT
+
+
+_LAST: dict[StrEnum, Outcome] = {Life.COMPLETED: Outcome.COMPLETED, Life.ENDED: Outcome.ENDED}

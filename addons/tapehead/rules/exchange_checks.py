@@ -72,7 +72,7 @@ def check_exchange(
             # An endpoint such as ours says just what the finding says.
             said = answer.message.partition(": ")
             detail = said[0] if said[2] and cause.message.startswith(said[2]) else answer.message
-            found[found.index(cause)] = msgspec.structs.replace(cause, message=f"{cause.message}; {detail}")
+            found[found.index(cause)] = msgspec.structs.replace(cause, message=_join(cause.message, detail))
     return found
 
 
@@ -124,3 +124,8 @@ def find_cause(findings: Iterable[Finding], answer: str) -> Finding | None:
     errors = [finding for finding in listed if finding.severity is Severity.ERROR]
     refused = [finding for finding in listed if finding.rule in _REFUSED_WARNINGS]
     return next(iter([*named, *errors, *refused]), None)
+
+
+def _join(message: str, detail: str) -> str:
+    """Return two parts of a message as one; a spelling hint, which the first may end with, is a question."""
+    return f"{message} {detail[:1].upper()}{detail[1:]}" if message.endswith("?") else f"{message}; {detail}"

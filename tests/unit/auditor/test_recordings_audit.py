@@ -54,6 +54,12 @@ OUTCOMES = [
         Outcome.START_REFUSED,
     ),
     (Timeline().at(1, "play"), Outcome.SILENT),
+    # Refused events count for nothing, and neither do misspelt ones.
+    (Timeline().row("play").at(9, "sessionComplete", status=400).at(10, "sessionEnd"), Outcome.ENDED),
+    (Timeline().row("play").at(9, "sessionComplet", status=400).at(10, "sessionEnd"), Outcome.ENDED),
+    (Timeline().row("play").at(9, "sessionComplet").at(10, "sessionEnd"), Outcome.ENDED),
+    (Timeline().row("play").at(9, "sessionEnd", status=400), Outcome.SILENT),
+    (Timeline().row("play").at(9, "sessionEnd", status=400).at(10, "sessionComplete"), Outcome.COMPLETED),
 ]
 
 

@@ -136,6 +136,11 @@ def test_the_cause_of_a_refusal_has_the_answer_as_a_detail() -> None:
     assert stream == ("stream-type", 'sessionStart: params.media.streamType is "hls"; expected audio or video')
 
 
+def test_the_answer_to_a_misspelt_type_is_a_sentence_of_its_own() -> None:
+    ((_, message),) = refused(PING | {"eventType": "pign"}, said="no such type")
+    assert message.endswith("did you mean ping? The endpoint answered 400: no such type")
+
+
 def test_an_answer_that_says_what_the_finding_says_is_not_repeated() -> None:
     said = 'ping: playerTime.playhead is a string, "1"; expected a number'
     ((_, message),) = refused(at_time(round(NOW_MS), "1"), said=said)
@@ -163,7 +168,7 @@ def test_the_finding_whose_key_the_answer_names_is_the_cause() -> None:
 )
 def test_a_refused_body_has_one_finding(body: object, rule: str) -> None:
     ((found, message),) = refused(body)
-    assert (found, message.endswith("; the endpoint answered 400: no")) == (rule, True)
+    assert (found, message.lower().endswith(" the endpoint answered 400: no")) == (rule, True)
 
 
 @pytest.mark.parametrize(
