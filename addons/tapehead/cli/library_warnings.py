@@ -13,6 +13,8 @@ _SHORTAGE_SECONDS = 60
 
 # `CertificateCheck` says it once, and what to do; mitmproxy with each connection.
 _TOLD_ELSEWHERE = "Client TLS handshake failed. The client "
+# asyncio tries to listen again after a shortage, also where the command has stopped meanwhile.
+_AFTER_STOP = "Exception in callback BaseSelectorEventLoop._start_serving()"
 
 
 class _LineHandler(logging.Handler):
@@ -30,7 +32,7 @@ class _LineHandler(logging.Handler):
                 warn(f"{record.exc_info[1]}: new players wait, and calls may fail{self._room}")
         elif record.name.startswith("tapehead"):
             warn(self.format(record))
-        elif not (message := record.getMessage()).startswith(_TOLD_ELSEWHERE):
+        elif not (message := record.getMessage()).startswith((_TOLD_ELSEWHERE, _AFTER_STOP)):
             warn(message)
 
 

@@ -32,6 +32,16 @@ def raise_limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
+def connections_that_fit() -> int | None:
+    """Return the number of connections that fit into the limit of open files, or None where there is none."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - OWN_FILES)
+
+
 def room_for_players(connections: int, warn: Callable[[str], None]) -> str:
     """Raise the limit of open files; return a text that says how many players fit, which is a warning if they are few.
 

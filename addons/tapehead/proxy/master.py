@@ -18,6 +18,8 @@ from mitmproxy.proxy import mode_specs
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.access_addons import access_addons, warnings_of
+from tapehead.proxy.error_boundary import contained
+from tapehead.proxy.idle_connections import IdleConnections
 from tapehead.proxy.mitmproxy_addons import certificate_page, device_hosts, needed_addons
 from tapehead.proxy.plain_http2 import PlainHttp2
 from tapehead.proxy.proxy_settings import ProxySettings
@@ -55,15 +57,17 @@ async def run_proxy(
         StartupError: an option is wrong, an address is in use, or it would be an open proxy.
     """
     start_lookup_threads()
-    closer = ConnectionCloser()
+    closer = ConnectionCloser(internal_errors)
     proxy = master.Master(options.Options())
     server = proxyserver.Proxyserver()
     base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
-    protocols = PlainHttp2(internal_errors), WholeRequests(server, internal_errors)
+    whole = WholeRequests(server, internal_errors)
+    protocols = PlainHttp2(internal_errors), whole
     before = (*protocols, *access_addons(settings, internal_errors), *certificate_page(settings))
     upstream = settings.upstream_proxy
     behind = (*needed_addons(settings), *([UpstreamProxyAddon(upstream, internal_errors)] if upstream else []))
-    proxy.addons.add(*base, *before, *addons, *behind, closer)
+    idle = IdleConnections(server, whole.layer_of, internal_errors)
+    proxy.addons.add(*base, *before, *addons, *behind, closer, idle)
     configure(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
     stopping = asyncio.create_task(_stop_on_signal(proxy, drain, closer))
@@ -117,18 +121,24 @@ class ConnectionCloser:
     A player that sends call after call would otherwise be cut in the middle of one. It comes after the addons that
     record answers.
 
+    Args:
+        internal_errors: records failures of the hooks.
+
     Attributes:
         is_stopping: whether the proxy stops.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, internal_errors: InternalErrors) -> None:
+        self.internal_errors = internal_errors
         self.is_stopping = False
 
+    @contained
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Close a connection whose answer is streamed."""
         if flow.response and flow.response.stream:
             self.response(flow)
 
+    @contained
     def response(self, flow: http.HTTPFlow) -> None:
         """Close a connection after its answer."""
         if self.is_stopping and flow.response and flow.response.status_code >= 200 and flow.request.is_http11:

@@ -10,6 +10,7 @@ requests are not taken, so that it may repeat them elsewhere.
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from mitmproxy.addons import proxyserver
 from mitmproxy.connection import Client
@@ -89,6 +90,18 @@ class WholeRequestLayer(HttpLayer):
         self._is_ending = False
 
     @property
+    def is_idle(self) -> bool:
+        """True if no request is in hand, nor a part of one."""
+        received = getattr(self.connections.get(self.context.client), "buf", b"")
+        return not self.streams and not received and self._closed is None
+
+    @property
+    def is_tunnel(self) -> bool:
+        """True if all that is in hand is a tunnel that the client asked for."""
+        requests = [each.flow.request for each in self.streams.values() if hasattr(each, "flow")]
+        return bool(self.streams) and [each.method for each in requests] == ["CONNECT"] * len(self.streams)
+
+    @property
     def _is_stopping(self) -> bool:
         """Whether the proxy no longer listens."""
         return not self.context.options.server
@@ -148,6 +161,11 @@ class WholeRequests:
     def __init__(self, server: proxyserver.Proxyserver, internal_errors: InternalErrors) -> None:
         self.internal_errors = internal_errors
         self._server = server
+        self._layers: WeakValueDictionary[str, WholeRequestLayer] = WeakValueDictionary()
+
+    def layer_of(self, client: Client) -> WholeRequestLayer | None:
+        """Return the innermost HTTP layer of a client's connection, or None if it speaks something else so far."""
+        return self._layers.get(client.id)
 
     @contained
     def next_layer(self, choice: layer.NextLayer) -> None:
@@ -157,6 +175,7 @@ class WholeRequests:
             return
         replaced = layers.pop()
         ours = WholeRequestLayer(choice.context, replaced.mode, self._ignore_write_errors)
+        self._layers[choice.context.client.id] = ours
         if choice.layer is replaced:
             choice.layer = ours
         else:

@@ -5,17 +5,21 @@ transport into the scope's extensions. Under another server a broken connection 
 """
 
 import asyncio
+import heapq
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from tapehead.answers import Answer, Engine, Observer
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
+from tapehead.network.connection_reserve import LEAST_IDLE_SECONDS, ConnectionReserve, readable
 from tapehead.protocol.http_wire import HTTP2_PREFACE, header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import FAILED, failure
@@ -52,12 +56,27 @@ class Protocol(HttpToolsProtocol):
     """
 
     _warned: ClassVar[set[str]] = set()
+    _reserves: ClassVar[WeakKeyDictionary[ServerState, ConnectionReserve]] = WeakKeyDictionary()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection."""
+        """Begin a connection, and close idle ones if few more fit."""
         super().connection_made(transport)
         self._is_new = True
         self._http2: Http2Refusal | None = None
+        self._idle_since = self.loop.time()
+        if self.server_state not in self._reserves:
+            self._reserves[self.server_state] = reserve_of(self.connections)
+        self._reserves[self.server_state].add()
+
+    def idle_since(self) -> float | None:
+        """Return the time of the event loop since which no request is in hand; None while one is."""
+        is_waiting = self._is_new or self.timeout_keep_alive_task is not None
+        return self._idle_since if is_waiting and not self.transport.is_closing() else None
+
+    def on_response_complete(self) -> None:
+        """End a request with its response."""
+        super().on_response_complete()
+        self._idle_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Receive some bytes of a request, or the first ones of another protocol."""
@@ -118,6 +137,25 @@ class Protocol(HttpToolsProtocol):
         """End a request."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+
+def reserve_of(connections: set[Any]) -> ConnectionReserve:
+    """Return the reserve of a server that has those connections."""
+
+    def count() -> int:
+        return sum(not each.transport.is_closing() for each in connections)
+
+    def close_idle(wanted: int) -> int:
+        latest = asyncio.get_running_loop().time() - LEAST_IDLE_SECONDS
+        idle = [(since, each) for each in connections if (since := each.idle_since()) is not None and since <= latest]
+        oldest = [each for _, each in heapq.nsmallest(wanted, idle, key=lambda pair: pair[0])]
+        sockets = {each.transport.get_extra_info("socket").fileno(): each for each in oldest}
+        closed = sockets.keys() - readable(sockets)
+        for descriptor in closed:
+            sockets[descriptor].transport.close()
+        return len(closed)
+
+    return ConnectionReserve(count, close_idle)
 
 
 def filtered(protocol: type[Protocol], client_filter: ClientFilter) -> type[Protocol]:

@@ -3,6 +3,8 @@
 The bug takes the place of the hook's own code, so that what stands around it is what stands around it in earnest.
 """
 
+import importlib
+import pkgutil
 import ssl
 import time
 from collections.abc import Iterator
@@ -14,22 +16,14 @@ import trustme
 from mitmproxy.hooks import all_hooks
 
 from support.certificates import mitmdump, proxy_options
+from support.forward_proxy import forward_proxy
 from support.load import event_of
 from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, running
 from support.tunnels import trust_both
 from support.upstream_server import Upstream, free_port, upstream
-from tapehead.proxy import (
-    access_addons,
-    addons,
-    elsewhere_addon,
-    hosts,
-    login,
-    plain_http2,
-    script,
-    untrusted_certificate,
-    whole_requests,
-)
+from tapehead import proxy
+from tapehead.proxy import login, upstream_proxy_addon
 
 EVENTS = "/api/v1/sessions/abc/events"
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
@@ -62,6 +56,12 @@ RECORDING_HOOKS = {
     ("plain_http2", "PlainHttp2", "next_layer"): 0,
     ("plain_http2", "PlainHttp2", "requestheaders"): 0,
     ("whole_requests", "WholeRequests", "next_layer"): 0,
+    ("idle_connections", "IdleConnections", "client_connected"): 0,
+    ("idle_connections", "IdleConnections", "next_layer"): 0,
+    ("idle_connections", "IdleConnections", "server_connect"): 0,
+    ("master", "ConnectionCloser", "response"): 0,
+    ("master", "ConnectionCloser", "responseheaders"): 0,
+    ("called_host", "LocationCheck", "response"): 0,
 }
 REPLAY_HOOKS = [
     ("addons", "ReplayAddon", "request"),
@@ -74,6 +74,13 @@ WITHIN = {"request": "_answer"}
 SCRIPT_HOOKS = [("script", "OptionsAddon", hook) for hook in ("requestheaders", "request", "response", "error", "done")]
 # They are called before there is any traffic.
 SETTING_UP = {"load", "configure", "running"}
+# `test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are`.
+PROXY_HOOKS = [
+    ("upstream_proxy_addon", "UpstreamProxyAddon", name)
+    for name in set(vars(upstream_proxy_addon.UpstreamProxyAddon)) & set(all_hooks)
+]
+# They assign a constant, and come with mitmproxy's own addons.
+CONSTANT_HOOKS = [("mitmproxy_addons", "WholeMessages", name) for name in ("requestheaders", "responseheaders")]
 # A guard that fails lets nobody in: `security/test_client_access.py` and `security/test_login.py`.
 GUARDS = [
     ("access_addons", "ClientFilterAddon", "client_connected"),
@@ -84,8 +91,8 @@ GUARDS = [
 
 def _hooks() -> Iterator[tuple[str, str, str]]:
     """Every hook of every addon of ours."""
-    recording = (addons, elsewhere_addon, untrusted_certificate, hosts, plain_http2, whole_requests)
-    for module in (*recording, access_addons, login, script):
+    for found in pkgutil.iter_modules(proxy.__path__, f"{proxy.__name__}."):
+        module = importlib.import_module(found.name)
         owners = (each for each in vars(module).values() if getattr(each, "__module__", "") == module.__name__)
         for owner in owners:
             for hook in (set(vars(owner)) & set(all_hooks)) - SETTING_UP if isinstance(owner, type) else ():
@@ -95,7 +102,15 @@ def _hooks() -> Iterator[tuple[str, str, str]]:
 def test_every_hook_is_broken_here() -> None:
     # A failing answer to a look-up lets nothing out: `proxy/test_dns.py`.
     look_up = ("addons", "ReplayAddon", "dns_request")
-    assert set(_hooks()) == {*RECORDING_HOOKS, *REPLAY_HOOKS, look_up, *SCRIPT_HOOKS, *GUARDS}
+    assert set(_hooks()) == {
+        *RECORDING_HOOKS,
+        *REPLAY_HOOKS,
+        look_up,
+        *SCRIPT_HOOKS,
+        *GUARDS,
+        *PROXY_HOOKS,
+        *CONSTANT_HOOKS,
+    }
 
 
 def post(player: httpx.Client, url: str, number: int) -> int:
@@ -163,6 +178,22 @@ def test_a_bug_in_replay_lets_nothing_out(
     assert allowed.content == b"hello " * 1000
     assert [each.path for each in (*plain.received, *secured.received)] == ["/other"]
     assert_told_once(proxy, "answering a call" if name == "request" else f"{owner}.{name}")
+
+
+@pytest.mark.parametrize("hook", PROXY_HOOKS, ids=".".join)
+def test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are(hook: tuple[str, str, str], tmp_path: Path) -> None:
+    """A call is answered, by the endpoint or with a 502, and recorded."""
+    module, owner, name = hook
+    broken, out = BREAK.format(module=module, owner=owner, hook=name), tmp_path / "a.jsonl"
+    with upstream() as server, forward_proxy(None, server.port) as company:
+        options = ["--to", server.url, "--out", out, "--upstream-proxy", f"http://127.0.0.1:{company.port}"]
+        with running("record", *options, broken=broken) as command:
+            statuses = [httpx.post(command.url + EVENTS, content=event_of(number)).status_code for number in range(2)]
+            command.stop()
+    assert statuses == [204, 204]
+    assert len(out.read_bytes().splitlines()) == len(statuses)
+    if name in {"next_layer", "requestheaders", "request", "response"}:
+        assert_told_once(command, f"{owner}.{name}")
 
 
 @pytest.mark.parametrize("hook", SCRIPT_HOOKS, ids=".".join)
