@@ -3,7 +3,7 @@
 from contextlib import suppress
 from http import HTTPStatus
 
-from mitmproxy import connection, http, tls
+from mitmproxy import connection, ctx, http, tls
 from mitmproxy.proxy import context, layer, layers
 from mitmproxy.proxy.layers import tls as tls_layer
 
@@ -39,6 +39,8 @@ class ElsewhereAddon:
         request = flow.request
         if route := route_of(flow):
             self._elsewhere.count_call(route)
+        elif "onboarding_host" in ctx.options and request.pretty_host == ctx.options.onboarding_host:
+            self._elsewhere.page_requests += 1
         else:
             is_endpoint = self._hosts.counts(flow)
             self._elsewhere.add(

@@ -8,12 +8,13 @@ import contextlib
 import functools
 import hmac
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bcrypt
-from mitmproxy import exceptions, http
+from mitmproxy import connection, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.addons.proxyauth import ProxyAuth, Validator, http_auth_header, is_http_proxy, parse_http_basic_auth
 from mitmproxy.proxy.layers.modes import Socks5AuthData
@@ -22,6 +23,7 @@ from mitmproxy.utils.htpasswd import HtpasswdFile
 from tapehead.errors import StartupError
 from tapehead.files import read_regular
 from tapehead.network.access_policy import ANY_LOGIN
+from tapehead.text import count_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ Check = Callable[[str, str], bool]
 _REFUSED = "tapehead.refused"
 # A bcrypt hash is slow to check on purpose, and players log in with each call.
 _REMEMBERED = 256
+# Addresses whose refused requests are counted, and that are named.
+_MOST_ADDRESSES, _MOST_NAMED = 1000, 5
 # The largest file of users, in bytes.
 MOST_BYTES = 10_000_000
 
@@ -77,6 +81,8 @@ class Login(ProxyAuth):
         super().__init__()
         self._logins = self.validator = _Validator(check_of(login))
         self._has_failed = False
+        # By address, until a login of a client there is right: browsers send none in their first request.
+        self._refused: Counter[str] = Counter()
 
     def load(self, loader: Loader) -> None:
         """Declare the option that makes SOCKS5 ask for a login; the login itself is in no option."""
@@ -93,6 +99,7 @@ class Login(ProxyAuth):
         except Exception:  # noqa: BLE001 - a failure never grants access
             data.valid = False
             self._log_failure()
+        self._count(data.client_conn, accepted=data.valid)
 
     async def http_connect(self, f: http.HTTPFlow) -> None:  # type: ignore[override]
         """Check the login of a tunnel."""
@@ -120,7 +127,24 @@ class Login(ProxyAuth):
         flow.metadata.pop("proxyauth", None)
         flow.request.headers.pop("proxy-authorization", None)
         flow.metadata[_REFUSED] = flow.response is not None
+        self._count(flow.client_conn, accepted=flow.response is None)
         self._stop_refused(flow)
+
+    def _count(self, client: connection.Client, *, accepted: bool) -> None:
+        address = client.peername[0]
+        if accepted:
+            self._refused.pop(address, None)
+        elif address in self._refused or len(self._refused) < _MOST_ADDRESSES:
+            self._refused[address] += 1
+
+    def done(self) -> None:
+        """Log how many requests were refused from addresses without a single right login."""
+        for address, count in self._refused.most_common(_MOST_NAMED):
+            logger.warning(
+                "refused %s from '%s' with a missing or wrong login; set that of --proxyauth in the player",
+                count_of(count, "request"),
+                address,
+            )
 
     def _stop_refused(self, flow: http.HTTPFlow) -> None:
         if flow.metadata.get(_REFUSED):

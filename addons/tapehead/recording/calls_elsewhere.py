@@ -21,11 +21,12 @@ class CallsElsewhere:
     Attributes:
         calls: the number of calls that are recorded or answered, without preflights.
         requests: the number of other requests that came by.
+        page_requests: the number of requests for the certificate page, which may precede calls.
         connections: the number of connections over which all of them came.
     """
 
     def __init__(self) -> None:
-        self.calls = self.requests = self.connections = 0
+        self.calls = self.requests = self.page_requests = self.connections = 0
         self._similar: Counter[str] = Counter()
         self._tunnels: Counter[str] = Counter()
         self._near: Counter[str] = Counter()
@@ -70,6 +71,7 @@ class CallsElsewhere:
         """Add the counts of other requests."""
         self.calls += other.calls
         self.requests += other.requests
+        self.page_requests += other.page_requests
         self.connections += other.connections
         self._similar += other._similar
         self._tunnels += other._tunnels
@@ -123,7 +125,11 @@ class CallsElsewhere:
         ]
 
     def _arrivals(self) -> str:
-        counts = [(self.requests, "other request"), (self._tunnels.total(), "TLS connection")]
+        counts = [
+            (self.page_requests, "certificate request"),
+            (self.requests, "other request"),
+            (self._tunnels.total(), "TLS connection"),
+        ]
         if came := [count_of(count, noun) for count, noun in counts if count]:
             return f"only {' and '.join(came)}"
         return (

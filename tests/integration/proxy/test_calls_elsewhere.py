@@ -201,6 +201,19 @@ def test_a_device_gets_the_certificate_from_the_proxy(
     assert certificate.content == (tmp_path / "confdir" / "mitmproxy-ca-cert.pem").read_bytes()
 
 
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--strict"], 1)])
+def test_a_device_that_only_got_the_certificate_is_no_failure(
+    options: list[str], code: int, tmp_path: Path, authority: trustme.CA
+) -> None:
+    arguments = ("--mode", "regular", "--out", tmp_path / "a.jsonl", *proxy_options(tmp_path, authority), *options)
+    with running("record", *arguments) as proxy, httpx.Client(proxy=proxy.url) as device:
+        for path in ("", "cert/pem"):
+            device.get(f"http://mitm.it/{path}")
+        assert proxy.stop() == code
+
+    assert any("no Media Collection call came, only 2 certificate requests; set" in line for line in words(proxy))
+
+
 # ---- Roku: the real URL is within the path ----
 
 

@@ -65,6 +65,17 @@ def test_only_who_logs_in_is_recorded(tmp_path: Path) -> None:
     assert_without_a_trace(proxy, server, out)
 
 
+def test_refused_logins_are_counted_where_none_was_right(tmp_path: Path) -> None:
+    with running("record", "--mode", "regular", "--out", tmp_path / "out.jsonl", *SAID) as proxy:
+        for login in WRONG_LOGINS:
+            with through(proxy, login) as player:
+                player.post(f"http://127.0.0.1:9{EVENTS}", json=PING)
+        proxy.stop()
+
+    wanted = "refused 4 requests from '127.0.0.1' with a missing or wrong login; set that of --proxyauth in the player"
+    assert warnings_in(proxy) == [wanted]
+
+
 def test_a_tunnel_takes_a_login_too(tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext) -> None:
     """Credentials repeated within the tunnel are not passed on either."""
     out = tmp_path / "out.jsonl"
