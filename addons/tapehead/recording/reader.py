@@ -311,19 +311,21 @@ def _chunks(path: Path, *, hold_open: bool) -> Iterator[bytes]:
         # Whatever is there: another program may still be writing.
         stdin = cast(BufferedReader, sys.stdin.buffer)
         yield from iter(lambda: stdin.read1(CHUNK_BYTES), b"")
-    elif hold_open or not path.is_file():
+    elif not path.is_file():
         with path.open("rb", buffering=0) as file:
             yield from iter(lambda: file.read(CHUNK_BYTES), b"")
     else:
-        position = 0
-        while True:
-            with path.open("rb", buffering=0) as file:
-                file.seek(position)
-                chunk = file.read(CHUNK_BYTES)
-            if not chunk:
-                return
-            position += len(chunk)
-            yield chunk
+        # What is added while it is read is left out: there may be no end of it.
+        position, size = 0, path.stat().st_size or sys.maxsize  # "or" for those of /proc
+        with path.open("rb", buffering=0) if hold_open else contextlib.nullcontext() as held:
+            while position < size:
+                with contextlib.nullcontext(held) if held else path.open("rb", buffering=0) as file:
+                    file.seek(position)
+                    chunk = file.read(min(CHUNK_BYTES, size - position))
+                if not chunk:
+                    return
+                position += len(chunk)
+                yield chunk
 
 
 def _unpack(chunks: Iterator[bytes]) -> Iterator[bytes]:

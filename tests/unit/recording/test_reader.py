@@ -200,6 +200,20 @@ def test_a_recording_is_closed_once_it_ends(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
+@pytest.mark.parametrize("hold_open", [True, False])
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.zst"])
+def test_a_recording_that_grows_while_it_is_read_has_an_end(tmp_path: Path, suffix: str, hold_open: bool) -> None:
+    path = write(tmp_path / f"a{suffix}", [0])
+    content, lines = path.read_bytes(), 0
+    for _ in read_recording(path, hold_open=hold_open):
+        lines += 1
+        with path.open("ab") as file:
+            file.write(content * 3)
+        assert lines < 10
+
+    assert lines == 1
+
+
 # ---- Folders, patterns, stdin ----
 
 
