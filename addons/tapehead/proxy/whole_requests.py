@@ -8,12 +8,11 @@ requests are not taken, so that it may repeat them elsewhere.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from mitmproxy.addons import proxyserver
-from mitmproxy.connection import Client
+from mitmproxy.connection import Client, ConnectionState
 from mitmproxy.proxy import context, events, layer
 from mitmproxy.proxy.commands import RequestWakeup, SendData
 from mitmproxy.proxy.layer import CommandGenerator
@@ -176,6 +175,7 @@ class WholeRequests:
         replaced = layers.pop()
         ours = WholeRequestLayer(choice.context, replaced.mode, self._ignore_write_errors)
         self._layers[choice.context.client.id] = ours
+        self._writer_to(choice.context.client)
         if choice.layer is replaced:
             choice.layer = ours
         else:
@@ -183,19 +183,37 @@ class WholeRequests:
 
     def _ignore_write_errors(self, client: Client) -> None:
         """Ignore errors of writing to a client that left; mitmproxy would end its other connections with them."""
-        if (handler := self._server.connections.get(client.id)) and (opened := handler.transports.get(client)):
-            opened.writer = cast(Any, _ErrorIgnoringWriter(opened.writer))
+        if writer := self._writer_to(client):
+            writer.is_left = True
+
+    def _writer_to(self, client: Client) -> "_ClientWriter | None":
+        """Return the writer to a client, which takes the place of mitmproxy's; None if the connection is over."""
+        handler = self._server.connections.get(client.id)
+        opened = handler.transports.get(client) if handler else None
+        if opened is None or opened.writer is None:
+            return None
+        if not isinstance(opened.writer, _ClientWriter):
+            opened.writer = cast(Any, _ClientWriter(opened.writer, client))
+        return cast(_ClientWriter, opened.writer)
 
 
-class _ErrorIgnoringWriter:
-    """A stream writer whose `drain` ignores that the client is gone."""
+class _ClientWriter:
+    """A stream writer whose `drain` ignores that the client is gone, if it has left or its connection is still read.
 
-    def __init__(self, writer: Any) -> None:
+    Who reads notices a reset, too, and what was read before it goes on; mitmproxy would end all connections at once.
+    """
+
+    def __init__(self, writer: Any, client: Client) -> None:
+        self.is_left = False
         self._writer = writer
+        self._client = client
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)
 
     async def drain(self) -> None:
-        with suppress(OSError):
+        try:
             await self._writer.drain()
+        except OSError:
+            if not self.is_left and not self._client.state & ConnectionState.CAN_READ:
+                raise

@@ -107,6 +107,35 @@ def test_also_through_a_tunnel(tmp_path: Path, authority: trustme.CA) -> None:
     check_recorded(out)
 
 
+LATE_WRITES = """
+import asyncio
+from mitmproxy.proxy import server
+
+drain = server.ConnectionHandler.drain_writers
+
+async def drain_late(self):
+    reader = self.transports[self.client].reader
+    while self.client in self.transports and not reader.at_eof() and not reader.exception():
+        await asyncio.sleep(0.01)
+    await drain(self)
+    print("drained", flush=True)
+
+server.ConnectionHandler.drain_writers = drain_late
+"""
+
+
+def test_also_if_a_reset_is_noticed_by_writing(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with upstream() as server, running("record", "--to", server.url, "--out", out, broken=LATE_WRITES) as proxy:
+        with server.held():
+            send_and_leave(socket.create_connection(proxy.address), http1(SESSIONS_PATH), LEAVES["reset"])
+            proxy.wait_for(lambda line: line == "drained")
+        until(lambda: bool(out.read_bytes()))
+        assert proxy.stop() == 0
+
+    check_recorded(out, 1)
+
+
 @pytest.mark.parametrize("cancels", [True, False], ids=["stream cancelled", "connection closed"])
 def test_also_in_http2(cancels: bool, tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
