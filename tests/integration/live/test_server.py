@@ -174,7 +174,7 @@ def test_bad_requests_print_nothing(tmp_path: Path) -> None:
 
 
 def test_an_idle_connection_is_closed() -> None:
-    hasty = "import tapehead.live.app as app; app.SLOW_SECONDS = 0.3"
+    hasty = "import tapehead.live.app as app; app.SLOW_SECONDS = 2.0"
     with (
         running("serve", "-q", *LIVE, broken=hasty) as opened,
         stream(link_of(opened)) as lines,

@@ -92,7 +92,15 @@ def run(folder: Path, mode: str) -> Iterator[Run]:
     finally:
         process.kill()
         process.communicate()
-    assert [pid for pid in running.born(0) if is_alive(pid)] == []
+        # A process closes its files, and so ends the output, before it ends itself.
+        left = running.born(0)
+        for _ in range(TIMEOUT_SECONDS * 100):
+            if not (left := [pid for pid in left if is_alive(pid)]):
+                break
+            time.sleep(0.01)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    assert left == []
 
 
 def is_alive(pid: int) -> bool:
