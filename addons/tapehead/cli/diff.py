@@ -94,12 +94,13 @@ def diff(
 
     if not math.isfinite(tolerance):
         raise UsageError(f"invalid --tolerance '{tolerance}': expected a number of seconds, such as 1.5")
-    scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()))
+    matched: set[str] = set()
+    scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()), on_match=matched.add)
     before, after = (open_recordings([path], warn, endpoints=endpoint or ()) for path in (base, new))
     check_outputs([output] if output else [], [*before.files, *after.files])
     audited = _audit(before), _audit(after)
     result = compare(*audited, scope)
-    for pattern in scope.unmatched():
+    for pattern in scope.unmatched(matched):
         warn(f"--ignore '{pattern}' matches nothing: no parameter, event type, metric or rule")
     names = [str(path) for path in before.files], [str(path) for path in after.files]
     chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", DiffFormat.TEXT)

@@ -1,6 +1,6 @@
 """The differences between two recordings as data."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -50,24 +50,26 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tolerance: how far playheads, durations and offsets may be apart, in seconds.
         ignore: names or glob patterns of parameters, event types, metrics and rules that are not compared.
-        matched: those of them that matched something in the recordings so far.
+        on_match: called with each of them that matches something in the recordings.
     """
 
     tolerance: float = 1.0
     ignore: tuple[str, ...] = ()
-    matched: set[str] = msgspec.field(default_factory=set)
+    on_match: Callable[[str], None] | None = None
 
     def ignores(self, *names: str) -> bool:
         """Return whether any of the names of a parameter, event, metric or rule is ignored."""
         found = [pattern for pattern in self.ignore if any(fnmatchcase(name, pattern) for name in names)]
-        self.matched.update(found)
+        if self.on_match:
+            for pattern in found:
+                self.on_match(pattern)
         return bool(found)
 
-    def unmatched(self) -> list[str]:
-        """Return the names and patterns that match nothing in the recordings and nothing that there is, as typos do."""
+    def unmatched(self, matched: Container[str]) -> list[str]:
+        """Return the names and patterns that match nothing that there is, as typos do, and are not among `matched`."""
         parameters = [name for each in PARAMETERS for name in (each.key, f"{PARAMS}.{each.key}")]
         known = (*parameters, *EVENT_TYPES, *RULES, *(metric.key for metric in METRICS))
-        left = [pattern for pattern in self.ignore if pattern not in self.matched]
+        left = [pattern for pattern in self.ignore if pattern not in matched]
         return [pattern for pattern in left if not any(fnmatchcase(name, pattern) for name in known)]
 
 
