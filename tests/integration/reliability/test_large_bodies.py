@@ -11,8 +11,8 @@ from bench.load import bare
 from support.load import LoadGenerator, event_of, numbers_in
 from support.processes import TIMEOUT_SECONDS, Command, running
 
-# The checks of a large body, or the search for identifiers in it, begin, and take until the flag is gone. No answer goes
-# out before its call is stored: on a busy machine that would be no proof that the others do not wait.
+# The checks of a large body, or the search for identifiers in it, begin, and take until the flag is gone. Answers wait
+# until their calls are stored, on a busy machine, too: other calls that waited for the large one would be noticed.
 SLOW_CHECKS = """
 import time
 from tapehead.recording import writer
