@@ -71,15 +71,16 @@ def run_import(
     collector = CallCollector(EndpointHosts(endpoints), warn, on_progress)
     with RecordingFile(store.out, append=store.append, overwrite=store.overwrite) as file:
         try:
-            redactor = None
+            redactor, identifiers = None, IdentifierFile(store.out.parent, warn)
             if not store.keep_ids:
                 key = pseudonym_key(store.out.parent)
-                redactor = Redactor(key, store.redact_keys, IdentifierFile(store.out.parent, warn).open(key))
+                redactor = Redactor(key, store.redact_keys, identifiers.open(key))
             pipeline = ExchangePipeline(redactor, internal_errors)
             read, unread = collect_calls(files, collector, warn)
             calls = collector.finish()
             new = leave_out_known(calls, store.out) if store.append and file.size else calls
             written = write_calls(file, pipeline, new)
+            identifiers.sync()
         finally:
             file.discard_if_empty()
     imported, findings = pipeline.exchanges_summary(written), pipeline.findings_summary()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tapehead.files import open_regular, write_all
-from tapehead.recording.pseudonym_keys import key_path
+from tapehead.recording.pseudonym_keys import key_path, sync_folder
 from tapehead.redaction.session_identifiers import RECORD_BYTES, SessionIdentifiers
 
 # Read at once.
@@ -33,6 +33,8 @@ class IdentifierFile:
         self._older = self._path.with_suffix(".older")
         self._warn = warn
         self._has_failed = False
+        # Set after a write and unset before the disk is asked, so that what is added meanwhile is confirmed next time.
+        self._is_unconfirmed = self._are_names_unconfirmed = False
 
     def open(self, key: bytes) -> SessionIdentifiers:
         """Return the hashes of earlier runs, to which those of this one are added in the file."""
@@ -59,15 +61,46 @@ class IdentifierFile:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file = os.open(self._name, _APPEND, 0o600)
             try:
+                size = os.fstat(file).st_size
                 # What was cut short, by a crash or a full disk, must not shift what follows.
-                write_all(file, bytes(-os.fstat(file).st_size % RECORD_BYTES) + records)
+                write_all(file, bytes(-size % RECORD_BYTES) + records)
+                self._are_names_unconfirmed |= not size
+                self._is_unconfirmed = True
             finally:
                 os.close(file)
         except OSError as error:
-            self._fail("write", self._path, error)
-            for path in (self._path, self._older):
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
+            self._remove(error)
+
+    def sync(self) -> None:
+        """Have the disk confirm what was added since the last time; in any thread.
+
+        A session of which the disk has the first hashes alone would count as one whose identifiers are all known.
+        """
+        if not self._is_unconfirmed:
+            return
+        are_names, self._is_unconfirmed, self._are_names_unconfirmed = self._are_names_unconfirmed, False, False
+        for path in (self._older, self._path) if are_names else (self._path,):
+            try:
+                file = open_regular(path)
+            except FileNotFoundError:  # another recorder has begun the next file, or removed this one
+                continue
+            except OSError:  # no descriptor: it is tried again
+                self._are_names_unconfirmed |= are_names
+                self._is_unconfirmed = True
+                continue
+            with file:
+                try:
+                    os.fdatasync(file.fileno())
+                except OSError as error:
+                    self._remove(error)
+        if are_names:
+            sync_folder(self._path.parent)
+
+    def _remove(self, error: OSError) -> None:
+        self._fail("write", self._path, error)
+        for path in (self._path, self._older):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def _fail(self, what: str, path: Path, error: OSError) -> None:
         if not self._has_failed:

@@ -54,10 +54,10 @@ class Recorder:
         on_stored: Sequence[OnStored] = (),
     ) -> None:
         out, warn = settings.out, suppress_errors(warn)
-        redactor = None
+        redactor, identifiers = None, IdentifierFile(out.parent, warn)
         if not settings.keep_ids:
             key = pseudonym_key(out.parent)
-            redactor = Redactor(key, settings.redact_keys, IdentifierFile(out.parent, warn).open(key), Lock())
+            redactor = Redactor(key, settings.redact_keys, identifiers.open(key), Lock())
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
         self.lines_before = file.count_lines_before
         self._file = RotatingFile(file, settings.rotation, warn)
@@ -70,6 +70,7 @@ class Recorder:
             internal_errors,
             sync=settings.sync,
             backlog=settings.backlog,
+            sync_before=identifiers.sync,
         )
 
     def close(self) -> None:

@@ -62,6 +62,7 @@ class BackgroundWriter[T]:
         internal_errors: records what else fails in the thread, which goes on.
         sync: when the disk has to confirm.
         backlog: the number of bytes that may wait in memory.
+        sync_before: called before the disk confirms lines, to have it confirm what they depend on.
 
     Attributes:
         received: the number of items received.
@@ -78,8 +79,10 @@ class BackgroundWriter[T]:
         *,
         sync: Sync,
         backlog: int,
+        sync_before: Callable[[], None] = lambda: None,
     ) -> None:
         self._file = file
+        self._sync_before = sync_before
         self.received = self.written = self.unconfirmed = 0
         self._prepare = prepare
         self._warn = warn
@@ -100,7 +103,7 @@ class BackgroundWriter[T]:
         # Slow work, and how much of it has not come back.
         self._slow: queue.SimpleQueue[tuple[_Job, Callable[[], Callable[[], Line]]]] = queue.SimpleQueue()
         self._slow_jobs = 0
-        self._syncer = Syncer(self._count_unconfirmed)
+        self._syncer = Syncer(self._count_unconfirmed, sync_before)
         self._thread = threading.Thread(target=self._run, name="tapehead-writer", daemon=True)
         self._thread.start()
         threading.Thread(target=self._work_slowly, name="tapehead-large", daemon=True).start()
@@ -160,6 +163,7 @@ class BackgroundWriter[T]:
             self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
             try:
+                self._sync_before()
                 self._file.close()
             except Exception as error:  # noqa: BLE001 - the summary comes in any case
                 self._internal_errors.record("closing the recording", error)
@@ -259,12 +263,16 @@ class BackgroundWriter[T]:
         if not self._to_confirm or self._sync is Sync.NONE:
             self._to_confirm = 0
         elif self._sync is Sync.EACH:
-            self._count_unconfirmed(self._to_confirm, os_error_of(self._file.sync))
+            self._confirm_here(self._to_confirm)
             self._to_confirm = 0
         elif self._syncer.is_due:
             count, self._to_confirm = self._to_confirm, 0
             if not self._syncer.start(self._file.handle, count):  # no descriptor or no thread: it happens here
-                self._count_unconfirmed(count, os_error_of(self._file.sync))
+                self._confirm_here(count)
+
+    def _confirm_here(self, count: int) -> None:
+        self._sync_before()
+        self._count_unconfirmed(count, os_error_of(self._file.sync))
 
     def _count_unconfirmed(self, count: int, error: OSError | None) -> None:
         if error is None:
@@ -300,10 +308,12 @@ class Syncer:
 
     Args:
         on_done: called with the number of lines that were to be confirmed, and the disk's error if it refused.
+        sync_before: called before each sync, in its thread.
     """
 
-    def __init__(self, on_done: Callable[[int, OSError | None], None]) -> None:
+    def __init__(self, on_done: Callable[[int, OSError | None], None], sync_before: Callable[[], None]) -> None:
         self._on_done = on_done
+        self._sync_before = sync_before
         self._last = 0.0
         self._running = False
 
@@ -332,6 +342,7 @@ class Syncer:
 
     def _sync(self, handle: int, count: int) -> None:
         try:
+            self._sync_before()
             self._on_done(count, os_error_of(lambda: os.fdatasync(handle)))
         finally:
             os.close(handle)
