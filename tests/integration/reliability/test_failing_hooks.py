@@ -77,7 +77,7 @@ SETTING_UP = {"load", "configure", "running"}
 # `test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are`.
 PROXY_HOOKS = [
     ("upstream_proxy_addon", "UpstreamProxyAddon", name)
-    for name in set(vars(upstream_proxy_addon.UpstreamProxyAddon)) & set(all_hooks)
+    for name in sorted(set(vars(upstream_proxy_addon.UpstreamProxyAddon)) & set(all_hooks))
 ]
 # They assign a constant, and come with mitmproxy's own addons.
 CONSTANT_HOOKS = [("mitmproxy_addons", "WholeMessages", name) for name in ("requestheaders", "responseheaders")]
