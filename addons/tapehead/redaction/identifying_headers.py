@@ -29,6 +29,8 @@ _NAMES = """
     msisdn x-acr x-hts-clid x-imei x-imsi x-msisdn x-nokia-msisdn x-uidh x-up-calling-line-id x-up-subno x-wap-msisdn
 """
 PERSON_HEADERS = frozenset(_NAMES.split())
+# Headers that describe the message and its destination.
+MESSAGE_HEADERS = frozenset({"connection", "content-encoding", "content-length", "content-type", "date", "host"})
 
 # The same kinds by the words at the end of a name, or, of certificates, anywhere in it.
 _KINDS = re.compile(

@@ -14,7 +14,7 @@ and the API's own paths never change.
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, islice
 from json import detect_encoding
@@ -37,8 +37,10 @@ from tapehead.redaction.identifiers import (
     redact_text,
     scalars,
 )
+from tapehead.redaction.identifying_headers import MESSAGE_HEADERS
 from tapehead.redaction.identifying_keys import IdentifyingKeys
-from tapehead.redaction.likely_identifiers import CONTENT_KEYS, likely_identifiers
+from tapehead.redaction.likely_identifiers import CONTENT_KEYS, add_likely
+from tapehead.redaction.masking import mask
 from tapehead.redaction.session_identifiers import MOST_SEARCHED, SessionIdentifiers
 from tapehead.redaction.value_search import Search, Spellings, replace, replace_cut, search_for
 from tapehead.redaction.value_shapes import values_by_shape
@@ -49,8 +51,6 @@ _PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 # A number as JSON writes it, or digits of any kind.
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?((?:[eE][+-]?[0-9]{1,3})?)")
 
-# Headers that describe the message and its destination.
-_MESSAGE_HEADERS = frozenset({"connection", "content-encoding", "content-length", "content-type", "date", "host"})
 _QUERY_VALUE = re.compile(rb"(?<==)[^&;#\s]+")
 _SCHEMA_KEYS = frozenset({"$ref", "$schema", "allOf", "definitions", "properties"})
 # The first bytes of compressed data: gzip, zstd, zlib.
@@ -66,11 +66,12 @@ MOST_SESSIONS, MOST_REMEMBERED = 10_000, 50
 
 
 class _FoundValues:
-    """Values of one exchange that identify a person, with their pseudonyms; and those that might."""
+    """Values of one exchange that identify a person, with their pseudonyms; and those that might, unless too many."""
 
     def __init__(self, redactor: "Redactor") -> None:
         self.sure: dict[str, str] = {}
         self.likely: set[str] = set()
+        self.is_crowded = False
         self._redactor = redactor
 
     def pseudonym(self, value: str) -> str:
@@ -123,6 +124,15 @@ class Redactor:
             sign, whole, fraction, power = number.groups()
             digits = substitute_digits(self._key, whole + (fraction or ""))
             return f"{sign}{digits[: len(whole)]}{'.' if fraction else ''}{digits[len(whole) :]}{power}"
+        return self._hashed(value)
+
+    def _mask(self, value: str, kept: Container[str | None]) -> str:
+        """Return what stands for a value that might identify a person, unless it is a pseudonym or the session's id."""
+        if value in kept or PLACEHOLDER.fullmatch(value) or _PSEUDONYM.fullmatch(value):
+            return value
+        return self._hashed(value)
+
+    def _hashed(self, value: str) -> str:
         digest = hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
         return f"{PREFIX}{digest[:16]}"
 
@@ -140,9 +150,16 @@ class Redactor:
         texts = (joined_texts(redacted, self._names), request_body, response_body)
         self._find_by_shape(exchange.session, b"\n".join(texts), found)
         sure = self._with_known(exchange, texts, found) if exchange.session is not None else found.sure
+        if found.is_crowded:
+            kept = {exchange.session, *sure.values()}
+            redacted, request_body, response_body = mask(
+                redacted, request_body, response_body, self._names, lambda value: self._mask(value, kept)
+            )
+            texts = (joined_texts(redacted, self._names), request_body, response_body)
         search = search_for(sure, found.likely)
         if search.every:
             return self._replace_known(redacted, *texts, search)
+        request, response = redacted.request, redacted.response
         response = with_body(response, response_body) if response else None
         return msgspec.structs.replace(redacted, request=with_body(request, request_body), response=response)
 
@@ -176,7 +193,8 @@ class Redactor:
                 for value in self._identifiers.find(sid, texts):
                     found.pseudonym(value)
         if not is_found:
-            found.likely.update(likely_in(exchange.request.url, texts) - {sid, *sure.values(), *known.values.values()})
+            of_session = {sid, *sure.values(), *known.values.values()}
+            found.is_crowded = not add_likely(found.likely, exchange.request.url, texts, of_session)
         if sure:
             values = known.values | sure
             sure = values
@@ -246,7 +264,7 @@ class Redactor:
         lowered, coding = name.lower(), header_encoding(value)
         if self._names.are_headers(lowered):
             return value
-        if lowered in _MESSAGE_HEADERS:
+        if lowered in MESSAGE_HEADERS:
             return self._replace_words(value, search.sure, coding)
         if lowered == "location":
             return self._replace_in_url(value, search, coding)
@@ -259,7 +277,7 @@ class Redactor:
             return self._replace_in_text(url, search, coding)
         own = address.rindex(f"{API_PATH}/")
         before, rest = self._replace_words(address[:own], search.sure, coding), url[len(address) :]
-        return before + address[own:] + (self._replace_in_text(rest, search, coding) if rest else "")
+        return before + address[own:] + rest[:1] + (self._replace_in_text(rest[1:], search, coding) if rest[1:] else "")
 
     def _replace_in_finding(self, finding: Finding, search: Search, among: Search | None) -> Finding:
         message = finding.message
@@ -269,7 +287,8 @@ class Redactor:
             message = self._replace_in_text(message, among)
         if _CUT.search(message):
             cut = message.encode("utf-8", "surrogatepass")
-            message = replace_cut(cut, search.likely, self.pseudonym).decode("utf-8", "replace")
+            cut = replace_cut(cut, search.likely, self.pseudonym, most=len(search.likely))
+            message = cut.decode("utf-8", "replace")
         return finding if message == finding.message else msgspec.structs.replace(finding, message=message)
 
     def _replace_in_text(self, text: str, search: Search, coding: str = "utf-8") -> str:
@@ -324,12 +343,6 @@ class Redactor:
         if b"..." in inner and len(inner) <= MOST_CUT:
             inner = replace_cut(inner, words, self.pseudonym, ended=False)
         return mark + inner + mark * closed
-
-
-def likely_in(url: str, texts: tuple[bytes, ...]) -> set[str]:
-    """Return what might identify a person in the query of a URL and in an exchange's texts, the second one JSON."""
-    query = url.partition("?")[2].replace("&", " ").replace("=", " ").encode("utf-8", "replace")
-    return {value for text in (query, *texts[1:]) for value in likely_identifiers(text, whole=text is texts[1])}
 
 
 def with_body[M: (Request, Response)](message: M, content: bytes) -> M:

@@ -15,8 +15,8 @@ A plain search comes first and decides whether there is anything to do, which th
 import html
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from itertools import islice
 
 import msgspec
@@ -32,8 +32,8 @@ _NO_WORD = re.compile(rf"[^\s/.]{{{_UNMISTAKABLE},}}")
 MOST_LEVELS = 3
 # Places where a text may have been cut.
 _CUT = re.compile(rb"\.\.\.|\Z")
-# Values that are searched for within texts, in the order given, and bytes that may be read for them, so that the work
-# grows with the text only. The last number of values is always searched for.
+# Values that are searched for one by one within a text, and bytes that may be read for them, so that the work grows
+# with the text only. The last number of values is always searched for like that.
 MOST_VALUES, _MOST_READ, _ALWAYS = 1000, 20_000_000, 50
 # A longer value is searched for by its beginning.
 MOST_SPELT = 256
@@ -43,8 +43,38 @@ _JSON_ESCAPE = re.compile(_JSON_ESCAPES)
 _HTML_ESCAPES = rb"&(?i:#[0-9]{1,7}|#x[0-9a-f]{1,6}|amp|apos|commat|gt|lt|period|quot);"
 _ESCAPE = re.compile(_JSON_ESCAPES + rb"|%(?i:[0-9a-f]{2})|" + _HTML_ESCAPES)
 
-# Spellings in lower case, and the values that they spell.
-Spellings = Mapping[bytes, str]
+# Of longer spellings, the beginning is looked up.
+_MOST_INDEXED = 32
+
+
+class Spellings(dict[bytes, str]):
+    """Spellings in lower case, and the values that they spell."""
+
+    @cached_property
+    def _index(self) -> tuple[dict[bytes, list[int]], list[int], dict[bytes, list[bytes]]]:
+        """Lengths of beginnings by their first LEAST bytes, those of shorter words, and spellings by beginning."""
+        words: dict[bytes, list[bytes]] = {}
+        for word in self:
+            words.setdefault(word[:_MOST_INDEXED], []).append(word)
+        lengths: dict[bytes, set[int]] = {}
+        for beginning in words:
+            lengths.setdefault(beginning[:LEAST], set()).add(len(beginning))
+        short = {len(word) for word in words if len(word) < LEAST}
+        return {first: sorted(each) for first, each in lengths.items()}, sorted(short), words
+
+    def within(self, plain: bytes) -> frozenset[bytes]:
+        """Return the spellings that are in a text; of those that begin alike, perhaps more."""
+        if len(self) <= most_values_for(plain):
+            # `in` takes several times as long with bytes.
+            return frozenset(word for word in self if plain.find(word) >= 0)
+        lengths, short, words = self._index
+        found = set[bytes]()
+        for at in range(len(plain)):
+            if plain[at : at + LEAST] in lengths:
+                found.update([plain[at : at + length] for length in lengths[plain[at : at + LEAST]]])
+            if short:
+                found.update([plain[at : at + length] for length in short])
+        return frozenset(word for beginning in found for word in words.get(beginning, ()))
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -66,17 +96,14 @@ class Search(msgspec.Struct, frozen=True):
         """Return the search for only those values that are somewhere in `content`; None if there are none."""
         if not self.whole:
             return None
-        plains, most = list(unescaped(content)), most_values_for(content)
-        # `in` takes several times as long with bytes.
-        found = {word for plain in plains for word in islice(self.whole, most) if plain.find(word) >= 0}
-        crowded = len(self.whole) > most
-        if not found and not crowded:
+        found = frozenset[bytes]().union(*map(self.whole.within, unescaped(content)))
+        if not found:
             return None
         sure, likely, whole = (
-            {word: value for word, value in words.items() if word in found}
+            Spellings((word, value) for word, value in words.items() if word in found)
             for words in (self.sure, self.likely, self.whole)
         )
-        return Search(sure, likely, self.whole if crowded else whole, self.every)
+        return Search(sure, likely, whole, self.every)
 
     def value_of(self, content: bytes) -> str | None:
         """Return the value that `content` spells as a whole; None if it spells none."""
@@ -99,15 +126,16 @@ def search_for(sure: Iterable[str], likely: Iterable[str] = ()) -> Search:
 
 @lru_cache(maxsize=1024)
 def _search_for(sure: frozenset[str], likely: frozenset[str]) -> Search:
-    every: dict[bytes, str] = {}
+    every = Spellings()
     for value in [*sorted(sure, key=len, reverse=True), *sorted(likely, key=len, reverse=True)]:
         for spelling in spellings(value):
             every.setdefault(spelling[:MOST_SPELT], value)
     telling = {word: value for word, value in every.items() if is_telling(value)}
     long = {word: value for word, value in every.items() if _LONG.fullmatch(value)}
-    whole = {word: value for word, value in every.items() if len(value) >= LEAST}
+    whole = Spellings((word, value) for word, value in every.items() if len(value) >= LEAST)
     certain = {word: value for word, value in every.items() if _NO_WORD.fullmatch(value)} | telling
-    return Search({word: value for word, value in certain.items() if value in sure}, telling | long, whole, every)
+    of_sure = Spellings((word, value) for word, value in certain.items() if value in sure)
+    return Search(of_sure, Spellings(telling | long), whole, every)
 
 
 def replace(content: bytes, words: Spellings, substitute: Callable[[str], str], *, json: bool = False) -> bytes:
@@ -120,7 +148,9 @@ def replace(content: bytes, words: Spellings, substitute: Callable[[str], str], 
     return b"".join([*pieces, content[copied:]]) if pieces else content
 
 
-def replace_cut(content: bytes, words: Spellings, substitute: Callable[[str], str], *, ended: bool = True) -> bytes:
+def replace_cut(
+    content: bytes, words: Spellings, substitute: Callable[[str], str], *, ended: bool = True, most: int = _ALWAYS
+) -> bytes:
     """Return `content`, which was cut somewhere, with substitutes for those of `words` that lost their end there.
 
     Args:
@@ -128,10 +158,11 @@ def replace_cut(content: bytes, words: Spellings, substitute: Callable[[str], st
         words: the words that may have lost their end.
         substitute: returns the substitute of a value.
         ended: whether it may have been cut at its own end, with no dots.
+        most: the number of words that are tried, the longest first.
     """
     for at in [match.start() for match in _CUT.finditer(content) if ended or match[0]][::-1]:
         tail = content[max(0, at - MOST_SPELT) : at].lower()
-        for word, value in islice(words.items(), _ALWAYS):
+        for word, value in islice(words.items(), most):
             if word[:LEAST] not in tail:
                 continue
             lengths = range(len(word) - 1, LEAST - 1, -1)
@@ -157,14 +188,17 @@ def is_telling(value: str) -> bool:
 
 
 def most_values_for(content: bytes) -> int:
-    """Return the number of values that are searched for in a text of this size."""
+    """Return the number of values that are searched for one by one in a text of this size, and replaced in it."""
     return min(MOST_VALUES, max(_ALWAYS, _MOST_READ // (len(content) + 1)))
 
 
 def find_spans(content: bytes, words: Spellings, *, json: bool) -> Iterator[tuple[int, int, str]]:
-    """Yield the places of values: start, end, value."""
+    """Yield the places of values: start, end, value. A text of more of them than can be replaced is a value itself."""
     for plain, places in unescaped_with_offsets(content, json=json):
-        found = frozenset(word for word in islice(words, most_values_for(plain)) if plain.find(word) >= 0)
+        found = words.within(plain)
+        if len(found) > most_values_for(plain):
+            yield 0, len(content), content.decode("utf-8", "replace")
+            return
         match = _pattern(found).search(plain) if found else None
         while match:
             start, end = match.start(), end_of_value(plain, match, words[match[0]])

@@ -126,12 +126,31 @@ def test_an_endless_value_is_found_by_its_beginning_and_replaced_to_its_end() ->
     assert search.value_of(value.encode()) == value
 
 
-def test_values_beyond_the_most_are_still_found_as_a_whole() -> None:
-    search = search_for([f"customer-{number:06d}" for number in range(2 * MOST_VALUES)])
-    among = search.among(b"nobody")
+MANY = [f"customer-{number:06d}" for number in range(2 * MOST_VALUES)]
 
+
+@pytest.mark.parametrize("value", [MANY[0], MANY[-1]])
+@pytest.mark.parametrize("text", ["{}", "a={}", "by {}, who left", "%7B%22{}%22"])
+def test_of_more_values_than_are_searched_for_one_by_one_each_is_found(value: str, text: str) -> None:
+    search = search_for(MANY, ["longer-than-others-" + "x" * 60 + "-4711", "ab-12"])
+
+    assert search.among(b"by customer-002000") is None
+    assert replace(text.format(value).encode(), search.sure, lambda _: "*").decode() == text.format("*")
+    among = search.among(text.format(value).encode())
     assert among is not None
-    assert among.value_of(b"customer-001999") == "customer-001999"
+    assert among.value_of(value.encode()) == value
+
+
+def test_a_text_with_more_values_than_can_be_replaced_is_replaced_as_a_whole() -> None:
+    text = " ".join(MANY).encode()
+
+    assert replace(b"by " + text, search_for(MANY).sure, lambda _: "*") == b"*"
+
+
+def test_many_short_values_are_found() -> None:
+    search = search_for([f"{number:04d}" for number in range(2 * MOST_VALUES)])
+
+    assert replace(b"from 1999 on", search.every, lambda _: "*") == b"from * on"
 
 
 @pytest.mark.parametrize("text", ['x is "jane.doe@e...; expected', "no visitor jane.doe@exam", "jane.d..."])
