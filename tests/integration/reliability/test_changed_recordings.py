@@ -47,8 +47,8 @@ def send(proxy: Command, numbers: range, players: int = 1) -> None:
 
 def lost_by(proxy: Command) -> int:
     """Return the number of lost exchanges in the summary."""
-    found = re.search(r"(\d+) exchanges? LOST$", proxy.lines[-1])
-    return int(found[1]) if found else 0
+    found = filter(None, (re.search(r"^recorded .* (\d+) exchanges? LOST$", line) for line in proxy.lines))
+    return sum(int(match[1]) for match in found)
 
 
 @FORMS

@@ -35,7 +35,7 @@ WRONG_LOGINS = [None, ("user", "wrong-word"), ("other", LOGIN[1]), ("user", "")]
 
 def through(proxy: Command, login: tuple[str, str] | None, trust: ssl.SSLContext | None = None) -> httpx.Client:
     """A player behind the proxy."""
-    return httpx.Client(proxy=httpx.Proxy(proxy.url, auth=login), verify=trust or False)
+    return httpx.Client(proxy=httpx.Proxy(proxy.url, auth=login), verify=trust or False, timeout=TIMEOUT_SECONDS)
 
 
 def assert_without_a_trace(proxy: Command, server: Upstream, *files: Path) -> None:
