@@ -44,6 +44,20 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
 
 
+class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The origin of an answer that tapehead gave in the endpoint's place.
+
+    Attributes:
+        outcome: `hit`, `miss`, `simulated` or `fault`; `forwarded` if the endpoint answered a miss.
+        reason: the reason for this answer, one line; empty if there is none.
+        key: the key of the test that sent the call; empty if there is none.
+    """
+
+    outcome: str
+    reason: str = ""
+    key: str = ""
+
+
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a recording.
 
@@ -63,6 +77,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         closed_by: who closed the connection before the answer was complete; None if nobody did, or it is not known.
         replaces: of a sessionStart, the id of the recorded session that lacked calls, so that this one was recorded
             anew and is replayed in its place; None for any other.
+        answered: where the answer came from, in `replay` and `serve`; None if a real endpoint was called directly.
         findings: the findings on this exchange alone.
     """
 
@@ -78,6 +93,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     closed_by: ClosedBy | None = None
     replaces: str | None = None
+    answered: Answered | None = None
     findings: list[Finding]
 
 

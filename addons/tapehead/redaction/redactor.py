@@ -242,10 +242,14 @@ class Redactor:
             if among:
                 reason = self._replace_in_text(response.reason, among, header_encoding(response.reason))
                 response = msgspec.structs.replace(response, reason=reason)
-        error = exchange.error and among and self._replace_in_text(exchange.error, among)
+        error, answered = exchange.error, exchange.answered
+        if among:
+            error = error and self._replace_in_text(error, among)
+            if answered and answered.reason:
+                answered = msgspec.structs.replace(answered, reason=self._replace_in_text(answered.reason, among))
         findings = [self._replace_in_finding(finding, search, among) for finding in exchange.findings]
         return msgspec.structs.replace(
-            exchange, request=request, response=response, error=error or exchange.error, findings=findings
+            exchange, request=request, response=response, error=error, answered=answered, findings=findings
         )
 
     def _replace_in_message[M: (Request, Response)](
@@ -387,7 +391,8 @@ def joined_texts(exchange: Exchange, names: IdentifyingKeys) -> bytes:
     wire = [value for name, value in headers if not names.are_headers(name)]
     if response:
         wire.append(response.reason)
-    others = [exchange.request.url, exchange.error or "", *(finding.message for finding in exchange.findings)]
+    reason = exchange.answered.reason if exchange.answered else ""
+    others = [exchange.request.url, exchange.error or "", reason, *(each.message for each in exchange.findings)]
     joined = "\n".join((*wire, *others))
     if joined.isascii():
         return joined.encode()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.exchanges import exchange, request, response, start
-from tapehead.protocol.exchange import FORMAT_VERSION, Exchange, Finding, Severity, decode, encode
+from tapehead.protocol.exchange import FORMAT_VERSION, Answered, Exchange, Finding, Severity, decode, encode
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 
@@ -145,12 +145,14 @@ def test_a_line_has_the_documented_fields() -> None:
 def test_a_line_has_every_field_that_is_known_in_the_documented_order() -> None:
     whole = exchange(msgspec.structs.replace(request(), saved=False), None)
     whole = msgspec.structs.replace(whole, order=3, source="player.har", closed_by="client", replaces="sid-1")
+    whole = msgspec.structs.replace(whole, answered=Answered("miss", "not recorded", "test-1"))
 
     stored = _stored(whole)
     assert list(stored) == [
         *("tapehead", "started", "order", "elapsed_ms", "call", "session", "source"),
-        *("request", "response", "error", "closed_by", "replaces", "findings"),
+        *("request", "response", "error", "closed_by", "replaces", "answered", "findings"),
     ]
+    assert list(stored["answered"]) == ["outcome", "reason", "key"]
     assert stored["request"]["saved"] is False
     assert decode(encode(whole)) == whole
 

@@ -13,7 +13,7 @@ from support.paths import DATA, RECORDINGS_FOLDER
 from tapehead.auditor.recordings_audit import audit
 from tapehead.comparison.compare import diff
 from tapehead.interop.reader import read_recordings
-from tapehead.protocol.exchange import ClosedBy, Exchange, Finding, Severity, decode, encode
+from tapehead.protocol.exchange import Answered, ClosedBy, Exchange, Finding, Severity, decode, encode
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
@@ -108,6 +108,7 @@ EXCHANGES = st.builds(
     response=st.none() | st.builds(lambda message, body: message.with_content(body), RESPONSES, BODIES),
     error=st.none() | TEXT,
     closed_by=st.sampled_from([None, "client", "endpoint"]),
+    answered=st.none() | st.builds(Answered, TEXT, TEXT, TEXT),
     findings=st.lists(st.builds(Finding, TEXT, st.sampled_from(Severity), TEXT, TEXT)),
 )
 

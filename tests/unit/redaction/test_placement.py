@@ -16,7 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from support.exchanges import exchange, request, response
-from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
+from tapehead.protocol.exchange import Answered, Exchange, Finding, Severity, encode
 from tapehead.protocol.messages import Headers
 from tapehead.redaction.redactor import PREFIX, Redactor
 
@@ -42,6 +42,7 @@ class Planted(NamedTuple):
     answered: Headers = []  # noqa: RUF012
     reason: str = "Recorded"
     error: str | None = None
+    why: str = ""
     message: str = "a message"
 
     def exchange(self) -> Exchange:
@@ -52,6 +53,7 @@ class Planted(NamedTuple):
             whole,
             response=msgspec.structs.replace(whole.response, reason=self.reason),
             error=self.error,
+            answered=Answered("miss", self.why),
             findings=[Finding("rejected", Severity.ERROR, "", self.message)],
         )
 
@@ -114,6 +116,7 @@ SPOTS: dict[str, Callable[[str], dict[str, Any]]] = {
     "answer's Location": lambda v: {"answered": [("Location", f"/api/v1/sessions/abc?z={_query(v)}")]},
     "reason": lambda v: {"reason": f"No {_wire(v)}"},
     "error": lambda v: {"error": f"invalid header: {v}"},
+    "reason of the answer": lambda v: {"why": f"miss: no sessionStart of {v}"},
     "finding": lambda v: {"message": f"the endpoint answered 400: no visitor {v}"},
     "finding that quotes": lambda v: {"message": f"eventType is {orjson.dumps(v).decode()}; expected another"},
     "finding that cuts": lambda v: {"message": f"the endpoint answered 400: {'x ' * 90}{v[: max(6, len(v) - 3)]}"},
@@ -219,7 +222,7 @@ def test_any_telling_value_is_gone_from_everywhere(pair: tuple[str, str], value:
 @given(st.binary(), st.text(), st.sampled_from(sorted(SOURCES)))
 def test_any_exchange_can_be_redacted(content: bytes, text: str, source: str) -> None:
     wire = _wire(text.encode("utf-8", "replace").decode())
-    parts = SOURCES[source](VALUES[0]) | {"reason": wire, "message": wire, "error": wire}
+    parts = SOURCES[source](VALUES[0]) | {"reason": wire, "message": wire, "error": wire, "why": wire}
 
     whole = redacted(**{"body": content, "answer": VALUES[0].encode() + b" " + content, **parts})
 

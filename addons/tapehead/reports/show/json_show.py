@@ -43,6 +43,7 @@ def call_object(call: ShownCall, *, with_bodies: bool) -> dict[str, Any]:
         "status": exchange.response.status if exchange.response else None,
         "error": exchange.error,
         "closed_by": exchange.closed_by,
+        "answered": msgspec.to_builtins(exchange.answered),
         "elapsed_ms": exchange.elapsed_ms,
         "source": exchange.source,
         "recording": call.entry.recording,

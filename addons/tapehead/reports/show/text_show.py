@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from tapehead.answers import Outcome
 from tapehead.auditor.results import SessionResult
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.messages import Message, Response
@@ -82,6 +83,8 @@ def call_parts(calls: Sequence[ShownCall], style: TextStyle, *, with_bodies: boo
         exchange = call.entry.exchange
         if exchange.error:
             yield Padding(safe_text(f"no answer: {exchange.error}", "red"), (0, 0, 0, INDENT))
+        if (answered := exchange.answered) and answered.outcome in (Outcome.MISS, Outcome.FAULT):
+            yield Padding(safe_text(answered.reason or answered.outcome, "yellow"), (0, 0, 0, INDENT))
         for finding in call.findings:
             head = (f"{finding.severity} {finding.rule}", COLOURS[finding.severity])
             yield Padding(Text.assemble(head, f": {escape_controls(finding.message)}"), (0, 0, 0, INDENT))
