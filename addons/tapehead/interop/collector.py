@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -14,7 +14,7 @@ from tapehead.protocol.exchange import Entry, Exchange, decode, encode
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.protocol.routes import Call, Route, allowed_method, find_call
 from tapehead.recording.calls_elsewhere import CallsElsewhere
-from tapehead.recording.capture import CapturedCall, build_exchange
+from tapehead.recording.capture import CapturedCall, RawRequest, build_exchange
 from tapehead.recording.duplicates import DuplicateFilter
 from tapehead.recording.reader import MOST_WARNINGS, PROGRESS_EVERY
 from tapehead.text import count_of, escape_controls
@@ -145,14 +145,14 @@ class CallCollector:
         if not 0 <= call.started < _END:
             raise MalformedEntryError("its time is not between 1970 and 9999")
         elapsed = call.ended - call.started
-        headers = call.request.headers
-        sent_empty = any(name.lower() == b"content-length" and value.strip() == b"0" for name, value in headers)
-        is_saved = call.request.saved or sent_empty or call.route.call not in _WITH_BODY
+        raw = cast(RawRequest, call.request)  # importers unpack nothing
+        sent_empty = any(name.lower() == b"content-length" and value.strip() == b"0" for name, value in raw.headers)
+        is_saved = raw.saved or sent_empty or call.route.call not in _WITH_BODY
         try:
             exchange = build_exchange(
                 call._replace(
                     ended=call.started + (elapsed if 0 <= elapsed <= _LONGEST else 0),
-                    request=call.request._replace(saved=is_saved),
+                    request=raw._replace(saved=is_saved),
                     source=self._source,
                 )
             )

@@ -4,7 +4,7 @@ import string
 from typing import NamedTuple
 from urllib.parse import quote
 
-from tapehead.protocol.exchange import FORMAT_VERSION, ClosedBy, Exchange, format_time
+from tapehead.protocol.exchange import FORMAT_VERSION, Answered, ClosedBy, Exchange, format_time
 from tapehead.protocol.http_wire import unpack
 from tapehead.protocol.messages import Headers, Request, Response
 from tapehead.protocol.routes import Route, sid_of_location
@@ -42,19 +42,20 @@ class CapturedCall(NamedTuple):
 
     Attributes:
         route: the call of the API.
-        request: the request.
-        response: the response; None with `error`.
+        request: the request, as it came or unpacked already.
+        response: the response, likewise; None with `error`.
         error: why there is no response.
         started, ended: when the request's first and the response's last byte came, seconds since 1970.
         order: the number of its arrival within `source`, or None.
         source: the file or proxy that it came from, as `Exchange.source`.
         closed_by: who closed the connection before the answer was complete, or None.
         replaces: the id of the recorded session that this one is recorded anew for, or None.
+        answered: where the answer came from; None if a real endpoint gave it.
     """
 
     route: Route
-    request: RawRequest
-    response: RawResponse | None
+    request: RawRequest | Request
+    response: RawResponse | Response | None
     error: str | None
     started: float
     ended: float
@@ -62,11 +63,12 @@ class CapturedCall(NamedTuple):
     source: str = ""
     closed_by: ClosedBy | None = None
     replaces: str | None = None
+    answered: Answered | None = None
 
     @property
     def size(self) -> int:
         """The approximate size in memory, in bytes."""
-        return _OVERHEAD + len(self.request.body) + (len(self.response.body) if self.response else 0)
+        return _OVERHEAD + size_of_message(self.request) + (size_of_message(self.response) if self.response else 0)
 
 
 # The size of a call without its bodies, in bytes.
@@ -91,6 +93,7 @@ def build_exchange(call: CapturedCall) -> Exchange:
         error=None if call.error is None else call.error.encode("utf-8", "replace").decode(),
         closed_by=call.closed_by,
         replaces=call.replaces,
+        answered=call.answered,
         findings=[],
     )
 
@@ -100,16 +103,27 @@ def quote_beyond_ascii(text: str) -> str:
     return quote(text.encode("utf-8", "surrogateescape"), safe=string.punctuation)
 
 
-def request_from(raw: RawRequest) -> Request:
+def size_of_message(message: RawRequest | RawResponse | Request | Response) -> int:
+    """Return the size of a message's body as it is kept, in bytes."""
+    if isinstance(message, RawRequest | RawResponse):
+        return len(message.body)
+    return len(message.body) + len(message.text or "") + len(message.base64 or "")
+
+
+def request_from(raw: RawRequest | Request) -> Request:
     """Return a request as the core represents it."""
+    if isinstance(raw, Request):
+        return raw
     url = quote_beyond_ascii(raw.url)
     method, headers = quote_beyond_ascii(raw.method), decode_headers(raw.headers)
     message = Request(method=method, url=url, headers=headers, saved=raw.saved)
     return message.with_content(raw.body) if raw.bare else unpack(message, raw.body)
 
 
-def response_from(raw: RawResponse) -> Response:
+def response_from(raw: RawResponse | Response) -> Response:
     """Return a response as the core represents it."""
+    if isinstance(raw, Response):
+        return raw
     headers = decode_headers(raw.headers)
     message = Response(status=raw.status, reason=raw.reason, headers=headers, saved=raw.saved)
     return message.with_content(raw.body) if raw.bare else unpack(message, raw.body)

@@ -1,0 +1,373 @@
+"""The journal of a run: calls, sessions and findings in bounded memory, for any number of readers in any thread.
+
+The writer's thread adds each call, the audit's thread the findings. A call's rows stay until there is no room: those of
+the sessions that ended first go first, then the oldest; counts stay. A reader is told of each change, and gets rows
+that changed by the number of the last change that it has seen.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+from copy import copy
+from itertools import islice
+from typing import Protocol
+
+import msgspec
+
+from tapehead.auditor.results import SessionResult
+from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals, request_row, response_row
+from tapehead.journal.store import JournalStore, Limits
+from tapehead.journal.stored_rows import NewFinding, StoredCall, StoredFinding
+from tapehead.journal.tracked_session import TrackedSession
+from tapehead.journal.waiting import ChangeSignal, Condition, Counts, Subscriber
+from tapehead.protocol.exchange import Exchange, decode
+
+# The longest time that a query waits for what came before it.
+SETTLE_SECONDS = 2.0
+# Calls that a reader gets at once, and rows that a query returns if it does not say how many.
+MOST_AT_ONCE, DEFAULT_LIMIT = 500, 1_000
+# Sessions that were left out and are named.
+MOST_NAMED = 20
+_WITHOUT = "withdrawn"
+
+
+class Audit(Protocol):
+    """The audit of the calls of a journal, in a thread of its own."""
+
+    def put(self, number: int, exchange: Exchange, size: int) -> None:
+        """Audit a call soon."""
+        ...
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Wait until what came so far is audited, and return whether it is."""
+        ...
+
+    def result(self, sid: str) -> SessionResult | None:
+        """Return the result of a session as if it ended now."""
+        ...
+
+    def forget(self, sids: Iterable[str] | None) -> None:
+        """Forget sessions; None for all."""
+        ...
+
+
+class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that a query asks for; None for any.
+
+    Attributes:
+        key, session, type, severity, rule, state: what a row must have; of a call the severity and the rule of one of
+            its findings.
+        after: the number that rows come after.
+        limit: the most rows.
+    """
+
+    key: str | None = None
+    session: str | None = None
+    type: str | None = None
+    severity: str | None = None
+    rule: str | None = None
+    state: str | None = None
+    after: int = 0
+    limit: int = DEFAULT_LIMIT
+
+    def takes(self, **fields: object) -> bool:
+        """Return whether the filter asks for a row with these fields."""
+        return all(getattr(self, name) in (None, value) for name, value in fields.items())
+
+    def takes_call(self, row: CallRow) -> bool:
+        """Return whether the filter asks for a call."""
+        if not self.takes(key=row.key, session=row.session, type=row.type):
+            return False
+        if self.rule is None and self.severity is None:
+            return True
+        return any(self.takes(rule=found.rule, severity=found.severity) for found in row.findings)
+
+
+ALL = RowFilter()
+
+
+class Journal:
+    """The calls, sessions and findings of a run.
+
+    Args:
+        limits: what is kept at most.
+        is_audited: whether an audit is going to be attached; without one, findings are those of single calls.
+        clock: returns the time in seconds; it is never set back.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        is_audited: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._store = JournalStore(limits or Limits(), clock())
+        self._is_audited = is_audited
+        self._audit: Audit | None = None
+        self._changed = threading.Condition(threading.RLock())
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._left_out: dict[str, None] = {}
+        self._left_out_calls = self._left_out_sessions = self._resets = 0
+        self._is_closed = False
+
+    def attach(self, audit: Audit) -> None:
+        """Have the calls audited from now on."""
+        self._audit, self._is_audited = audit, True
+
+    # ---- In the threads of the writer and the audit ----
+
+    def add(self, exchange: Exchange, size: int) -> None:
+        """Add an exchange as it is stored; it subscribes to a pipeline."""
+        with self._changed:
+            call = self._store.add(exchange, self._clock(), is_audited=self._is_audited)
+        self._tell()
+        if self._audit:
+            self._audit.put(call.number, exchange, size)
+
+    def apply(self, findings: Iterable[NewFinding], audited: int | None = None) -> None:
+        """Add findings of the audit, or change their state; `audited` is the number of the call that was audited."""
+        with self._changed:
+            before = self._store.change
+            if audited is not None:
+                self._store.note_audited(audited)
+            for finding in findings:
+                self._store.apply(finding, self._clock())
+            has_changed = self._store.change != before
+        if has_changed:
+            self._tell()
+
+    def leave_out(self, sid: str | None, calls: int = 1) -> None:
+        """Count calls that the audit leaves out, and their session, of which no further calls are audited."""
+        with self._changed:
+            self._left_out_calls += calls
+            if sid and sid not in self._left_out:
+                self._left_out_sessions += 1
+                if len(self._left_out) < MOST_NAMED:
+                    self._left_out[sid] = None
+            if sid and (session := self._store.session(sid)) and session.is_audited:
+                session.is_audited = False
+                self._store.change += 1
+                self._store.touch(session)
+
+    def note_silence(self) -> None:
+        """Count it as a change that sessions have fallen silent; called now and then."""
+        now, found = self._clock(), False
+        with self._changed:
+            for session in list(self._store.sessions.values()):
+                if not session.was_silent and session.is_silent(now):
+                    session.was_silent = found = True
+                    self._store.change += 1
+                    self._store.touch(session)
+        if found:
+            self._tell()
+
+    # ---- Readers: rows ----
+
+    def totals(self, key: str | None = None) -> Totals:
+        """Return the counts; of the calls with a key, if one is given."""
+        with self._changed:
+            counts = self._counts_of(None, key) or Counts(latest=0)
+            store = self._store
+            sessions = sum(each.key == key for each in store.sessions.values()) if key else store.session_count
+            return Totals(
+                calls=counts.calls,
+                refused=counts.refused,
+                sessions=sessions,
+                misses=counts.misses,
+                findings=copy(counts.findings),
+                left_out_calls=self._left_out_calls,
+                left_out_sessions=self._left_out_sessions,
+                left_out=list(self._left_out),
+                gone=store.gone,
+                resets=self._resets,
+            )
+
+    def sessions(self, rows: RowFilter = ALL) -> list[SessionRow]:
+        """Return sessions in the order in which they began."""
+        now = self._clock()
+        with self._changed:
+            chosen = sorted(self._store.sessions.values(), key=lambda session: session.number)
+            chosen = [each for each in chosen if each.number > rows.after]
+            made = (each.row(now) for each in chosen if rows.takes(key=each.key, session=each.sid))
+            return list(islice((row for row in made if rows.takes(state=row.state)), rows.limit))
+
+    def session(self, sid: str) -> SessionRow | None:
+        """Return the latest session with that id."""
+        with self._changed:
+            session = self._store.session(sid)
+            return session.row(self._clock()) if session else None
+
+    def calls(self, rows: RowFilter = ALL, *, with_bodies: bool = False) -> list[CallRow]:
+        """Return calls in the order in which they came, with what was sent and answered if that is asked for."""
+        with self._changed:
+            stored = [each for number, each in self._store.calls.items() if number > rows.after]
+            made = ((call, self._store.row_of(call)) for call in stored)
+            chosen = list(islice((pair for pair in made if rows.takes_call(pair[1])), rows.limit))
+        return [with_messages(call, row) if with_bodies else row for call, row in chosen]
+
+    def call(self, number: int) -> CallRow | None:
+        """Return a call with what was sent and answered; None if it is not in memory."""
+        with self._changed:
+            call = self._store.calls.get(number)
+            row = self._store.row_of(call) if call else None
+        return with_messages(call, row) if call and row else None
+
+    def findings(self, rows: RowFilter = ALL) -> list[FindingRow]:
+        """Return findings by their numbers, those that were withdrawn only if the filter asks for that state."""
+        with self._changed:
+            found = sorted(self._store.findings.items())
+        chosen = (each.row for number, each in found if number > rows.after)
+        return list(islice((row for row in chosen if takes_finding(rows, row)), rows.limit))
+
+    def exchanges(self, sid: str) -> list[tuple[int, Exchange]]:
+        """Return the exchanges of the latest session with that id, as far as they are in memory, by calls' numbers."""
+        with self._changed:
+            session = self._store.session(sid)
+            numbers = list(session.calls) if session else []
+            lines = [(each, self._store.calls[each].line) for each in numbers if each in self._store.calls]
+        return [(number, decode(line)) for number, line in lines]
+
+    def result(self, sid: str) -> SessionResult | None:
+        """Return the audit of a session as if it ended now; None without an audit or a session."""
+        return self._audit.result(sid) if self._audit else None
+
+    # ---- Readers: changes ----
+
+    @property
+    def change(self) -> int:
+        """The number of the latest change."""
+        return self._store.change
+
+    def since(self, change: int, limit: int = MOST_AT_ONCE) -> Changes:
+        """Return the rows that are new or have changed after a change, of calls at most `limit`."""
+        now = self._clock()
+        with self._changed:
+            store = self._store
+            if change > store.change:
+                change = 0
+            calls = list(islice(store.calls_after(change), limit + 1))
+            is_last = len(calls) <= limit
+            calls = calls[:limit]
+            latest = store.change if is_last else calls[-1].change
+            sessions = latest_of(store.sessions.values(), change, latest)
+            found = latest_of(store.findings.values(), change, latest)
+            return Changes(
+                sessions=[session.row(now) for session in sessions],
+                calls=[store.row_of(call) for call in calls],
+                findings=[each.row for each in found],
+                totals=self.totals(),
+                change=latest,
+                is_last=is_last,
+            )
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Have `subscriber` called after each change, in any thread, where it must not wait; return what ends that."""
+        with self._changed:
+            self._subscribers = (*self._subscribers, subscriber)
+
+        def unsubscribe() -> None:
+            with self._changed:
+                self._subscribers = tuple(each for each in self._subscribers if each is not subscriber)
+
+        return unsubscribe
+
+    def settle(self, timeout_seconds: float = SETTLE_SECONDS) -> bool:
+        """Wait until what came so far is in the journal and audited; return whether it is."""
+        return self._audit.settle(timeout_seconds) if self._audit else True
+
+    def wait(self, condition: Condition, timeout_seconds: float) -> bool:
+        """Wait until a condition holds, and return whether it does; the journal's end ends the wait, too."""
+        deadline = self._clock() + timeout_seconds
+        self.settle(min(timeout_seconds, SETTLE_SECONDS))
+        with self._changed:
+            while (left := self._remaining(condition)) > 0:
+                patience = min(left, deadline - self._clock())
+                if patience <= 0 or self._is_closed:
+                    return False
+                self._changed.wait(min(patience, threading.TIMEOUT_MAX))
+        return True
+
+    async def wait_async(self, condition: Condition, timeout_seconds: float) -> bool:
+        """Wait as `wait` does, on an event loop."""
+        deadline = self._clock() + timeout_seconds
+        await asyncio.to_thread(self.settle, min(timeout_seconds, SETTLE_SECONDS))
+        signal = ChangeSignal()
+        unsubscribe = self.subscribe(signal)
+        try:
+            while (left := self._remaining(condition)) > 0:
+                patience = min(left, deadline - self._clock())
+                if patience <= 0 or self._is_closed:
+                    return False
+                await signal.wait(patience)
+        finally:
+            unsubscribe()
+        return True
+
+    def reset(self, key: str | None = None) -> None:
+        """Remove everything that came so far; of one key, if one is given."""
+        self.settle()
+        with self._changed:
+            self._resets += 1
+            if key is None:
+                self._store.clear(self._clock())
+                self._left_out.clear()
+                self._left_out_calls = self._left_out_sessions = 0
+                sids = None
+            else:
+                sids = self._store.remove(key)
+        if self._audit:
+            self._audit.forget(sids)
+        self._tell()
+
+    def close(self) -> None:
+        """End all waits."""
+        self._is_closed = True
+        self._tell()
+
+    # ----
+
+    def _remaining(self, condition: Condition) -> float:
+        with self._changed:
+            counts = self._counts_of(condition.session, condition.key)
+            return condition.remaining(counts, self._clock())
+
+    def _counts_of(self, sid: str | None, key: str | None) -> Counts | None:
+        if sid:
+            session = self._store.session(sid)
+            return session.counts if session and key in (None, session.key) else None
+        return self._store.keys.get(key) if key else self._store.counts
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        for subscriber in self._subscribers:
+            subscriber()
+
+
+def takes_finding(rows: RowFilter, row: FindingRow) -> bool:
+    """Return whether a filter asks for a finding."""
+    if rows.state is None and row.state == _WITHOUT:
+        return False
+    event_type = row.event.type if row.event else None
+    fields = {"key": row.key, "session": row.session, "type": event_type, "state": row.state}
+    return rows.takes(**fields, rule=row.rule, severity=row.severity)
+
+
+def with_messages(call: StoredCall, row: CallRow) -> CallRow:
+    """Return the row of a call with what was sent and answered."""
+    exchange = decode(call.line)
+    return msgspec.structs.replace(row, request=request_row(exchange), response=response_row(exchange))
+
+
+def latest_of[T: (TrackedSession, StoredFinding)](items: Iterable[T], after: int, until: int) -> list[T]:
+    """Return the items whose latest change lies between two, from those in order of their changes."""
+    chosen = []
+    for item in reversed(list(items)):
+        if item.change <= after:
+            break
+        if item.change <= until:
+            chosen.append(item)
+    return chosen[::-1]

@@ -1,0 +1,345 @@
+"""The data of the journal: the latest calls, sessions and findings, in bounded memory; for one thread at a time."""
+
+import bisect
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tapehead.answers import Outcome
+from tapehead.auditor.results import EventRef, SessionFinding
+from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow
+from tapehead.journal.stored_rows import NewFinding, StoredCall, StoredFinding
+from tapehead.journal.tracked_session import REFUSED, TrackedSession
+from tapehead.journal.waiting import Counts
+from tapehead.protocol.events import Event, arrival_of, events_of
+from tapehead.protocol.exchange import Exchange, Severity, encode
+from tapehead.protocol.routes import SESSION_CREATED, Call
+from tapehead.text import shorten
+
+CONFIRMED, WITHDRAWN = "confirmed", "withdrawn"
+MOST_TEXT = 2_000
+# Types that are counted; a player may send any number.
+MOST_TYPES = 100
+
+
+class Limits(NamedTuple):
+    """What is kept at most: calls, bytes of them, sessions, findings, keys."""
+
+    calls: int = 25_000
+    size: int = 64_000_000
+    sessions: int = 2_000
+    findings: int = 20_000
+    keys: int = 1_000
+
+
+class JournalStore:
+    """The data of the journal.
+
+    Attributes:
+        change: the number of the latest change.
+        calls, sessions, findings: by their numbers, in order of their latest change.
+        counts: the counts of everything since the last reset.
+        keys: the counts of the calls with each key; the one that was used last stands last.
+        session_count: the number of sessions since the last reset.
+        gone: the number of calls that were removed since there was no room.
+    """
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self.change = self.gone = self.session_count = 0
+        self.calls: dict[int, StoredCall] = {}
+        self.sessions: OrderedDict[int, TrackedSession] = OrderedDict()
+        self.findings: OrderedDict[int, StoredFinding] = OrderedDict()
+        self.counts = Counts(latest=now)
+        self.keys: OrderedDict[str, Counts] = OrderedDict()
+        self._limits = limits
+        self._by_sid: dict[str, int] = {}
+        # Sessions that ended and have calls in memory, in that order.
+        self._ended: OrderedDict[int, None] = OrderedDict()
+        self._last_call = self._last_session = self._last_finding = 0
+        self._size = 0
+        # The numbers of findings by those that the audit gave them.
+        self._numbers: dict[int, int] = {}
+        # The calls in order of time: their changes, and their numbers, with some that are gone.
+        self._changes: list[int] = []
+        self._order: list[int] = []
+
+    def session(self, sid: str) -> TrackedSession | None:
+        """Return the latest session with that id."""
+        return self.sessions.get(self._by_sid.get(sid, 0))
+
+    # ---- Calls ----
+
+    def add(self, exchange: Exchange, now: float, *, is_audited: bool) -> StoredCall:
+        """Add a call that came at `now` by the monotonic clock; `is_audited` if its findings come from the audit."""
+        self.change += 1
+        self._last_call += 1
+        events = list(events_of(exchange, arrival_of(exchange) or 0.0))
+        session = self._session_of(exchange, events, now, is_audited=is_audited)
+        answered = exchange.answered
+        key = (answered.key if answered else "") or (session.key if session else "")
+        event = events[0] if len(events) == 1 and not events[0].in_array else Event()
+        call = StoredCall(
+            number=self._last_call,
+            change=self.change,
+            session=session.number if session else None,
+            sid=exchange.session,
+            key=key,
+            index=session.add(exchange, event) if session else None,
+            type=shorten(event.key.event_type) or f"({exchange.call})",
+            playhead=event.playhead,
+            ts=event.ts,
+            started=exchange.started,
+            elapsed_ms=exchange.elapsed_ms,
+            status=exchange.response.status if exchange.response else None,
+            error=exchange.error,
+            answered=AnsweredRow(answered.outcome, answered.reason) if answered and answered.outcome else None,
+            own=[CallFinding(each.rule, each.severity, each.path, each.message) for each in exchange.findings],
+            line=encode(exchange),
+        )
+        self._count(call, session, [each.key.event_type for each in events], now)
+        self._keep(call, session)
+        if not is_audited or not (session is None or session.is_audited):
+            self._add_own(call)
+        self._make_room()
+        return call
+
+    def _session_of(
+        self, exchange: Exchange, events: list[Event], now: float, *, is_audited: bool
+    ) -> TrackedSession | None:
+        sid, status = exchange.session, exchange.response.status if exchange.response else None
+        known = self.session(sid) if sid else None
+        opens = exchange.call is Call.SESSION and not (events and events[0].in_array)
+        if opens and (known is None or (status == SESSION_CREATED and known.counts.calls)):
+            known = None
+        elif known or exchange.call is not Call.EVENT or sid is None:
+            return known
+        self._last_session += 1
+        self.session_count += 1
+        key = exchange.answered.key if exchange.answered else ""
+        session = TrackedSession(self._last_session, sid, key, now, is_audited=is_audited)
+        self.sessions[session.number] = session
+        if sid:
+            self._by_sid[sid] = session.number
+        return session
+
+    def _count(self, call: StoredCall, session: TrackedSession | None, types: list[str], now: float) -> None:
+        is_refused = call.status is None or call.status >= REFUSED
+        is_miss = call.answered is not None and call.answered.outcome == Outcome.MISS
+        for counts in self._scopes(call.key, session, now):
+            counts.calls += 1
+            counts.refused += is_refused
+            counts.misses += is_miss
+            counts.latest = now
+            for event_type in types:
+                if len(counts.types) < MOST_TYPES or event_type in counts.types:
+                    counts.types[event_type] += 1
+
+    def _scopes(self, key: str, session: TrackedSession | None, now: float) -> Iterator[Counts]:
+        yield self.counts
+        if session:
+            yield session.counts
+        if key:
+            counts = self.keys.get(key)
+            if counts is None:
+                counts = self.keys[key] = Counts(latest=now)
+                if len(self.keys) > self._limits.keys:
+                    self.keys.popitem(last=False)
+            self.keys.move_to_end(key)
+            yield counts
+
+    def _keep(self, call: StoredCall, session: TrackedSession | None) -> None:
+        self.calls[call.number] = call
+        self._size += call.size
+        self._changes.append(self.change)
+        self._order.append(call.number)
+        if session:
+            session.calls.append(call.number)
+            self.touch(session)
+            if session.is_over:
+                self._ended[session.number] = None
+
+    def touch(self, session: TrackedSession) -> None:
+        """Count the latest change as one of a session."""
+        session.change = self.change
+        self.sessions.move_to_end(session.number)
+
+    def calls_after(self, change: int) -> Iterator[StoredCall]:
+        """Yield the calls that came after a change, in order."""
+        first = bisect.bisect_right(self._changes, change)
+        return (self.calls[number] for number in self._order[first:] if number in self.calls)
+
+    # ---- Room ----
+
+    def _make_room(self) -> None:
+        while len(self.calls) > self._limits.calls or self._size > self._limits.size:
+            if self._ended:
+                number, _ = self._ended.popitem(last=False)
+                if session := self.sessions.get(number):
+                    self._drop_calls(session)
+            else:
+                self._drop(next(iter(self.calls)))
+        while len(self.sessions) > self._limits.sessions:
+            ended = next((number for number in self._ended if number in self.sessions), None)
+            self._drop_session(self.sessions[next(iter(self.sessions)) if ended is None else ended])
+        while len(self.findings) > self._limits.findings:
+            self._drop_finding(next(iter(self.findings)))
+        if len(self._order) > 2 * len(self.calls) + 1_000:
+            kept = [(change, number) for change, number in zip(self._changes, self._order, strict=True)]
+            kept = [pair for pair in kept if pair[1] in self.calls]
+            self._changes, self._order = [pair[0] for pair in kept], [pair[1] for pair in kept]
+
+    def _drop(self, number: int) -> None:
+        call = self.calls.pop(number)
+        self._size -= call.size
+        self.gone += 1
+        if (session := self.sessions.get(call.session or 0)) and session.calls and session.calls[0] == number:
+            session.calls.popleft()
+
+    def _drop_calls(self, session: TrackedSession) -> None:
+        while session.calls:
+            number = session.calls.popleft()
+            if number in self.calls:
+                self._drop(number)
+
+    def _drop_session(self, session: TrackedSession) -> None:
+        self._drop_calls(session)
+        self._ended.pop(session.number, None)
+        del self.sessions[session.number]
+        for number in list(session.findings):
+            self._drop_finding(number)
+        if session.sid and self._by_sid.get(session.sid) == session.number:
+            del self._by_sid[session.sid]
+
+    def _drop_finding(self, number: int) -> None:
+        if found := self.findings.pop(number, None):
+            self._numbers.pop(found.source, None)
+            if session := self.sessions.get(found.session or 0):
+                session.findings.discard(number)
+
+    # ---- Findings ----
+
+    def note_audited(self, call_number: int) -> None:
+        """Take the findings on a call from the audit from now on."""
+        if (call := self.calls.get(call_number)) and call.found is None:
+            call.found = []
+
+    def apply(self, finding: NewFinding, now: float) -> None:
+        """Add a finding of the audit, or change its state."""
+        self.change += 1
+        number = self._numbers.get(finding.number)
+        if number is None:
+            self._last_finding += 1
+            number = self._numbers[finding.number] = self._last_finding
+        self._put(number, finding.state, finding.sid, finding.finding, now, finding.number)
+        self._make_room()
+
+    def _add_own(self, call: StoredCall) -> None:
+        event = None if call.index is None else EventRef(call.index, call.type, call.playhead, call.ts)
+        for own in call.own:
+            self._last_finding += 1
+            found = SessionFinding(
+                rule=own.rule,
+                severity=own.severity,
+                message=own.message,
+                path=own.path,
+                event=event,
+                line=call.number,
+                recording="",
+            )
+            self._put(self._last_finding, CONFIRMED, call.sid, found, self.counts.latest)
+
+    def _put(
+        self, number: int, state: str, sid: str | None, found: SessionFinding, now: float, source: int = 0
+    ) -> None:
+        call = self.calls.get(found.line)
+        session = self.sessions.get(call.session or 0) if call else self.session(sid) if sid else None
+        before = self.findings.pop(number, None)
+        key = call.key if call else session.key if session else before.row.key if before else ""
+        row = FindingRow(
+            number=number,
+            state=state,
+            session=sid,
+            key=key,
+            rule=found.rule,
+            severity=found.severity,
+            message=shorten(found.message, MOST_TEXT),
+            path=shorten(found.path, MOST_TEXT),
+            event=found.event,
+            call=found.line or None,
+        )
+        place = session.number if session else None
+        self.findings[number] = StoredFinding(row=row, session=place, change=self.change, source=source)
+        if call and number not in (call.found or ()):
+            call.found = [*(call.found or ()), number]
+        if session:
+            session.findings.add(number)
+            self.touch(session)
+        stood = before is not None and before.row.state != WITHDRAWN
+        if stood != (state != WITHDRAWN):
+            for counts in self._scopes(key, session, now):
+                counts.findings.add(found.severity, -1 if stood else 1)
+
+    def findings_on(self, call: StoredCall) -> list[CallFinding]:
+        """Return the findings on a call: those of the audit, or its own until then."""
+        if call.found is None:
+            return call.own
+        rows = [self.findings[number].row for number in call.found if number in self.findings]
+        return [CallFinding(row.rule, row.severity, row.path, row.message) for row in rows if row.state != WITHDRAWN]
+
+    def row_of(self, call: StoredCall) -> CallRow:
+        """Return the row of a call, without bodies."""
+        return CallRow(
+            number=call.number,
+            session=call.sid,
+            key=call.key,
+            index=call.index,
+            type=call.type,
+            playhead=call.playhead,
+            ts=call.ts,
+            started=call.started,
+            elapsed_ms=call.elapsed_ms,
+            status=call.status,
+            error=call.error,
+            answered=call.answered,
+            findings=self.findings_on(call),
+        )
+
+    # ---- Reset ----
+
+    def clear(self, now: float) -> None:
+        """Remove everything; numbers go on."""
+        self.change += 1
+        for kept in (self.calls, self.sessions, self.findings, self.keys, self._by_sid, self._ended, self._numbers):
+            kept.clear()
+        self._changes.clear()
+        self._order.clear()
+        self.gone = self.session_count = self._size = 0
+        self.counts = Counts(latest=now)
+
+    def remove(self, key: str) -> list[str]:
+        """Remove everything with a key, and return the ids of its sessions."""
+        self.change += 1
+        counts = self.keys.pop(key, None)
+        sessions = [session for session in self.sessions.values() if session.key == key]
+        gone = self.gone
+        for session in sessions:
+            self._drop_session(session)
+        for number in [number for number, call in self.calls.items() if call.key == key]:
+            self._drop(number)
+        for number in [number for number, found in self.findings.items() if found.row.key == key]:
+            self._drop_finding(number)
+        self.gone = gone  # they were not removed for lack of room
+        self.session_count -= len(sessions)
+        if counts:
+            subtract(self.counts, counts)
+        return [session.sid for session in sessions if session.sid]
+
+
+def subtract(total: Counts, part: Counts) -> None:
+    """Take the counts of a key out of those of everything."""
+    total.calls -= part.calls
+    total.refused -= part.refused
+    total.misses -= part.misses
+    total.types.subtract(part.types)
+    for severity in Severity:
+        total.findings.add(severity, -getattr(part.findings, severity))

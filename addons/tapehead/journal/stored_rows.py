@@ -1,0 +1,64 @@
+"""Calls and findings as the journal keeps them."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from tapehead.auditor.results import SessionFinding
+from tapehead.journal.rows import AnsweredRow, CallFinding, FindingRow
+
+# The size of a call besides its line, in bytes.
+_CALL_OVERHEAD = 1_000
+
+
+class StoredCall(msgspec.Struct, kw_only=True, gc=False):
+    """A call: the fields of its row, and what goes with it.
+
+    Attributes:
+        change: the number of the change that added it.
+        session: the number of its session in this run.
+        own: the findings on it alone.
+        line: the exchange as a line of a recording.
+        found: the numbers of the audit's findings on it; None until it was audited.
+    """
+
+    number: int
+    change: int
+    session: int | None
+    sid: str | None
+    key: str
+    index: int | None
+    type: str
+    playhead: float | None
+    ts: int | None
+    started: str
+    elapsed_ms: float
+    status: int | None
+    error: str | None
+    answered: AnsweredRow | None
+    own: list[CallFinding]
+    line: bytes
+    found: list[int] | None = None
+
+    @property
+    def size(self) -> int:
+        """The approximate size in memory, in bytes."""
+        return _CALL_OVERHEAD + len(self.line)
+
+
+class StoredFinding(msgspec.Struct, kw_only=True):
+    """A finding: its row, the number of its session in this run, its latest change, and its number in the audit."""
+
+    row: FindingRow
+    session: int | None
+    change: int
+    source: int = 0
+
+
+class NewFinding(NamedTuple):
+    """A finding that is new, or whose state has changed; `number` is the audit's, the finding's `line` its call's."""
+
+    number: int
+    state: str
+    sid: str | None
+    finding: SessionFinding

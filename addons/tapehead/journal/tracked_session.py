@@ -1,0 +1,168 @@
+"""A session as the journal follows it: its names, its counts, and its state in plain words."""
+
+from collections import deque
+from copy import copy
+
+from tapehead.journal.rows import SessionRow
+from tapehead.journal.waiting import Counts
+from tapehead.protocol import keys
+from tapehead.protocol.events import Event
+from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.routes import SESSION_CREATED, SESSION_GONE, Call
+from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, advance
+from tapehead.protocol.transitions import Life
+from tapehead.text import shorten
+
+# A player sends a ping every ten seconds, also while it is paused; this is three of them.
+SILENT_SECONDS = 30.0
+MOST_NAME = 200
+# Statuses from here on refuse a call.
+REFUSED = 400
+
+START_REFUSED, START_UNANSWERED, UNKNOWN, SILENT = "start refused", "start unanswered", "unknown session", "silent"
+
+
+class TrackedSession:
+    """A session.
+
+    Attributes:
+        number: its number in this run.
+        sid: its id; None if its start was refused or not answered.
+        key: the key of its test.
+        counts: its counts.
+        calls: the numbers of its calls that are in memory.
+        findings: the numbers of its findings.
+        change: the number of its latest change.
+        is_audited: whether the audit follows it.
+        was_silent: whether the silence of its player is among its changes.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_content",
+        "_content_id",
+        "_events",
+        "_failure",
+        "_last",
+        "_player",
+        "_playhead",
+        "_started",
+        "_state",
+        "calls",
+        "change",
+        "counts",
+        "findings",
+        "is_audited",
+        "key",
+        "number",
+        "sid",
+        "was_silent",
+    )
+
+    def __init__(self, number: int, sid: str | None, key: str, now: float, *, is_audited: bool) -> None:
+        self.number = number
+        self.sid = sid
+        self.key = key
+        self.counts = Counts(latest=now)
+        self.calls: deque[int] = deque()
+        self.findings: set[int] = set()
+        self.change = 0
+        self.is_audited = is_audited
+        self.was_silent = False
+        self._content = self._content_id = self._player = self._channel = ""
+        self._started = self._last = ""
+        self._playhead: float | None = None
+        self._events = 0
+        self._failure = ""
+        self._state: State | None = None
+
+    def add(self, exchange: Exchange, event: Event) -> int | None:
+        """Take a call, and return the number of its event in the session; None if it has none."""
+        self._started = self._started or exchange.started
+        self._last = exchange.started
+        self.was_silent = False
+        if exchange.call not in (Call.SESSION, Call.EVENT):
+            return None
+        status = exchange.response.status if exchange.response else None
+        if exchange.call is Call.SESSION:
+            self._open(event, status)
+        elif self._state is None:
+            self._state = UNSURE
+        if status in SESSION_GONE and not self.is_over:
+            self._failure = UNKNOWN
+        elif exchange.call is Call.EVENT and self._failure == UNKNOWN and status is not None and status < REFUSED:
+            self._failure = ""
+        self._state, _ = advance(self._state or UNOPENED, event)
+        self._playhead = self._playhead if event.playhead is None else event.playhead
+        self._events += 1
+        return self._events - 1
+
+    def _open(self, event: Event, status: int | None) -> None:
+        self._content = name_in(event, keys.MEDIA_NAME)
+        self._content_id = name_in(event, keys.MEDIA_ID)
+        self._player = name_in(event, keys.MEDIA_PLAYER_NAME)
+        self._channel = name_in(event, keys.MEDIA_CHANNEL)
+        if status is None:
+            self._failure = START_UNANSWERED
+        elif status != SESSION_CREATED or self.sid is None:
+            self._failure = START_REFUSED
+
+    @property
+    def is_over(self) -> bool:
+        """True if no event is expected any more."""
+        ended = self._state is not None and self._state.life is Life.ENDED
+        return ended or self._failure in (START_REFUSED, START_UNANSWERED)
+
+    def is_silent(self, now: float) -> bool:
+        """Return whether the player sends nothing, though it should; `now` by the monotonic clock."""
+        if self.is_over or (self._state is not None and self._state.life is Life.COMPLETED):
+            return False
+        return now - self.counts.latest >= SILENT_SECONDS
+
+    def state(self, now: float) -> str:
+        """Return its state in plain words; `now` by the monotonic clock."""
+        state = self._state
+        if self._failure or state is None:
+            return self._failure or "starting"
+        if state.life in (Life.ENDED, Life.COMPLETED):
+            return str(state.life)
+        if self.is_silent(now):
+            return SILENT
+        if state.in_ad:
+            return "in an ad"
+        return "in an ad break" if state.in_break else str(state.playback)
+
+    def outcome(self) -> str | None:
+        """Return its outcome in the words of the audit; None while it may go on."""
+        if self._failure:
+            return self._failure
+        life = self._state.life if self._state else None
+        return str(life) if life in (Life.ENDED, Life.COMPLETED) else None
+
+    def row(self, now: float) -> SessionRow:
+        """Return its row; `now` by the monotonic clock."""
+        counts = self.counts
+        return SessionRow(
+            session=self.sid,
+            key=self.key,
+            number=self.number,
+            content=self._content,
+            content_id=self._content_id,
+            player=self._player,
+            channel=self._channel,
+            started=self._started,
+            last=self._last,
+            state=self.state(now),
+            playhead=self._playhead,
+            events=self._events,
+            refused=counts.refused,
+            findings=copy(counts.findings),
+            audited=self.is_audited,
+            outcome=self.outcome(),
+        )
+
+
+def name_in(event: Event, key: str) -> str:
+    """Return a parameter that names something, shortened; empty if it is absent."""
+    value = event.params.get(key)
+    return "" if value is None else shorten(str(value), MOST_NAME)

@@ -1,0 +1,145 @@
+"""Conditions that a test waits for: an event, silence, a number of calls or of findings."""
+
+import asyncio
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from tapehead.errors import UsageError
+from tapehead.journal.rows import FindingCounts
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.text import nearest
+
+DEFAULT_QUIET_SECONDS = 2.0
+_CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
+_EXPECTED = "expected event:TYPE or the TYPE alone, quiet:SECONDS, calls:COUNT or findings:COUNT"
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """Counts of a session, of the calls with a key, or of all calls.
+
+    Attributes:
+        calls, refused, misses: the number of each.
+        types: the number of events by type.
+        findings: the number of findings.
+        latest: when the latest call came, by the monotonic clock, or when counting began.
+    """
+
+    calls: int = 0
+    refused: int = 0
+    misses: int = 0
+    types: Counter[str] = msgspec.field(default_factory=Counter)
+    findings: FindingCounts = msgspec.field(default_factory=FindingCounts)
+    latest: float
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition on the calls of a session, of a key, or on all.
+
+    Attributes:
+        kind: what it is about.
+        event_type: the type of the event that has to come.
+        count: the number of calls, or of findings, that has to be there; 0 findings for none.
+        seconds: how long no call may come.
+        session: the session id; None for any.
+        key: the key of a test; None for any.
+    """
+
+    kind: Literal["event", "quiet", "findings", "calls"]
+    event_type: str = ""
+    count: int = 0
+    seconds: float = 0.0
+    session: str | None = None
+    key: str | None = None
+
+    def remaining(self, counts: Counts | None, now: float) -> float:
+        """Return the seconds until the condition holds if nothing changes: 0 if it does, infinite if it never will.
+
+        Args:
+            counts: the counts of what it is about; None if no call of that came.
+            now: the time, by the monotonic clock.
+        """
+        if counts is None:
+            return math.inf
+        match self.kind:
+            case "event":
+                holds = counts.types[self.event_type] > 0
+            case "calls":
+                holds = counts.calls >= self.count
+            case "findings":
+                holds = counts.findings.sum >= self.count if self.count else not counts.findings.sum
+            case "quiet":
+                return max(0.0, counts.latest + self.seconds - now)
+        return 0.0 if holds else math.inf
+
+
+def parse_condition(text: str, session: str | None = None, key: str | None = None) -> Condition:
+    """Return the condition that a text such as `sessionComplete`, `event:adStart`, `quiet:2` or `calls:3` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    if text in EVENT_TYPES:
+        return Condition(kind="event", event_type=text, session=session, key=key)
+    match = _CONDITION.fullmatch(text)
+    kind, value = (match["kind"], match["value"]) if match else ("", None)
+    if kind == "event" and value:
+        return Condition(kind="event", event_type=value, session=session, key=key)
+    if kind == "quiet":
+        seconds = number_of(value, DEFAULT_QUIET_SECONDS)
+        if seconds is not None:
+            return Condition(kind="quiet", seconds=seconds, session=session, key=key)
+    elif kind in ("calls", "findings"):
+        count = number_of(value, None)
+        if count is not None and count == int(count):
+            return Condition(
+                kind="calls" if kind == "calls" else "findings", count=int(count), session=session, key=key
+            )
+    raise UsageError(f"unknown condition '{text}'{nearest(text, EVENT_TYPES)}; {_EXPECTED}")
+
+
+def number_of(text: str | None, default: float | None) -> float | None:
+    """Return the number that a text is, or a default without a text; None if it is none from 0 to a billion."""
+    if text is None:
+        return default
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", text, re.ASCII) else None
+
+
+class ChangeSignal:
+    """A signal to a task that something has changed, from any thread; several before it looks are one.
+
+    Make it on the task's event loop.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+        self._is_set = False
+
+    def __call__(self) -> None:
+        """Give the signal."""
+        if not self._is_set:
+            self._is_set = True
+            try:
+                self._loop.call_soon_threadsafe(self._event.set)
+            except RuntimeError:  # the loop is closed: nobody waits
+                return
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Wait for a signal, and return whether it came in time."""
+        try:
+            async with asyncio.timeout(timeout_seconds if timeout_seconds < math.inf else None):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        self._is_set = False
+        return True
+
+
+# Called after each change, in the thread that made it; it must return at once.
+Subscriber = Callable[[], object]
