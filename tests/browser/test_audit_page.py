@@ -2,16 +2,19 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect
 
 from support import reports
+from support.axe import violations
 from support.browser import chromium
 from tapehead.cli.app import run
+from tapehead.reports.audit import html_report
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,7 @@ def session(page: Page, content: str) -> Locator:
     """The row of a session, opened."""
     found = page.locator(".session").filter(has_text=content).first
     found.locator("summary").first.click()
+    expect(found.locator(".plot .tick").first).to_be_attached()
     return found
 
 
@@ -94,12 +98,12 @@ def test_what_players_sent_is_text(page: Page) -> None:
 
 def test_nothing_of_what_players_sent_ends_a_block_of_the_file(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
-    block = re.search(r'<script type="application/json" id="bodies">(.*?)</script>', text, re.DOTALL)
+    block = re.search(r'<script type="application/json" id="details">(.*?)</script>', text, re.DOTALL)
 
     assert block
     assert not re.search("[<>&\u2028\u2029]", block[1])
     assert text.count("<script") == 2
-    bodies = [body for each in json.loads(block[1]).values() for body in each.values()]
+    bodies = [body for each in json.loads(block[1]).values() for body in each["bodies"].values()]
     assert any(reports.SCRIPT in body for body in bodies)
 
 
@@ -208,10 +212,10 @@ def test_findings_are_filtered_by_the_baseline(browser: Browser, report: Path, t
 
 def test_a_click_on_an_event_shows_its_json(page: Page) -> None:
     opened = session(page, "The Long Night")
-    opened.locator('.tick[data-event="1"]').click()
+    opened.locator(".tick.state").first.click()
 
-    assert opened.locator(".event .type").inner_text() == "play"
-    assert json.loads(opened.locator(".event pre").inner_text())["eventType"] == "play"
+    assert opened.locator(".event .type").inner_text() == "stateStart"
+    assert json.loads(opened.locator(".event pre").inner_text())["eventType"] == "stateStart"
     assert "answered 204" in opened.locator(".facts-line").inner_text()
 
 
@@ -253,7 +257,8 @@ def test_the_picture_has_the_lanes_and_the_findings(page: Page, sessions: list[d
     opened = session(page, reports.SCRIPT)
     lanes = opened.locator(".lanes text:not(.value)").evaluate_all("all => all.map(each => each.firstChild.data)")
 
-    assert lanes == ["findings", "events", "playhead", "content", "ads", "chapters", "pauses", "buffers"]
+    rows = ["findings", "events", "pings", "playhead", "content", "ads", "chapters", "pauses", "buffers", "errors"]
+    assert lanes == rows
     assert opened.locator(".plot rect.ad").count() == 2
     assert opened.locator(".plot rect.buffer").count() == 1
     for severity in ("error", "warning"):
@@ -264,9 +269,42 @@ def test_the_picture_has_the_lanes_and_the_findings(page: Page, sessions: list[d
 def test_a_long_session_has_all_its_events_and_scrolls(page: Page) -> None:
     opened = session(page, "The Long Night")
 
-    assert opened.locator(".tick").count() == 371
-    assert opened.locator(".plot").evaluate("plot => plot.scrollWidth > plot.clientWidth")
+    plot = opened.locator(".plot")
+    assert 200 < opened.locator(".tick").count() <= 371
+    assert plot.get_attribute("aria-valuemax") == "370"
+    for _ in range(3):
+        opened.get_by_role("button", name="Zoom in").click()
+    assert plot.evaluate("plot => plot.scrollWidth > 6 * plot.clientWidth")
+    assert 30 < opened.locator(".tick").count() < 80
+    plot.evaluate("plot => { plot.scrollLeft = plot.scrollWidth; }")
+    expect(opened.locator('.tick[data-event="370"]')).to_have_count(1)
+    expect(opened.locator('.tick[data-event="1"]')).to_have_count(0)
+    opened.get_by_role("button", name="fit").click()
+    assert plot.evaluate("plot => plot.scrollWidth === plot.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_flags_at_one_moment_stand_below_or_beside_each_other(page: Page) -> None:
+    opened = session(page, reports.SCRIPT)
+    places = opened.locator(".flag").evaluate_all("all => all.map(each => each.getAttribute('transform'))")
+
+    assert len(set(places)) == len(places) > 5
+    by_event = opened.locator(".flag").evaluate_all(
+        "all => all.map(each => [each.dataset.event, each.dataset.finding])"
+    )
+    assert max(Counter(event for event, _ in by_event).values()) > 2
+
+
+def test_everything_is_drawn_inside_the_picture(page: Page) -> None:
+    opened = session(page, reports.SCRIPT)
+    outside = opened.locator(".plot svg").evaluate(
+        """svg => [...svg.querySelectorAll("rect, path, circle, text")].filter((each) => {
+          const [box, all] = [each.getBoundingClientRect(), svg.getBoundingClientRect()];
+          const isBeside = box.left < all.left - 3 || box.right > all.right + 20;
+          return isBeside || box.top < all.top || box.bottom > all.bottom + 1;
+        }).map((each) => each.outerHTML)"""
+    )
+    assert outside == []
 
 
 def test_a_finding_leads_to_its_rule(page: Page) -> None:
@@ -293,6 +331,83 @@ def test_text_stands_out_from_its_ground(browser: Browser, report: Path, scheme:
     light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ground, text)]
     assert abs(light[0] - light[1]) > 500
     assert (light[0] > light[1]) is (scheme == "light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_of(browser: Browser, report: Path, scheme: str) -> None:
+    opened = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
+    opened.goto(report.as_uri())
+    row = session(opened, reports.SCRIPT)
+    row.locator("button.message").first.click()
+    opened.locator(".legend-box summary").click()
+    assert violations(opened) == []
+    opened.close()
+
+
+def test_the_rules_are_folded_on_a_phone(browser: Browser, report: Path) -> None:
+    opened = browser.new_page(viewport={"width": 390, "height": 844})
+    opened.goto(report.as_uri())
+    chip = opened.locator(".by-rule button").first
+    assert chip.is_hidden()
+    opened.locator(".by-rule summary").click()
+    assert chip.is_visible()
+    opened.close()
+
+
+def test_without_scripts_it_lists_sessions_and_findings(browser: Browser, report: Path) -> None:
+    opened = browser.new_context(java_script_enabled=False).new_page()
+    opened.goto(report.as_uri())
+    row = opened.locator(".session").first
+    row.locator("summary").first.click()
+    assert "ad-outside-break" in row.locator(".findings").inner_text()
+    assert "need JavaScript" in opened.locator("noscript").inner_text()
+    opened.context.close()
+
+
+# ---- Large reports ----
+
+
+@pytest.fixture
+def packed(report: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The report as it is when it is large: three sessions to a block, or fewer."""
+    monkeypatch.setattr(html_report, "LARGE", 1_000)
+    monkeypatch.setattr(html_report, "BLOCK", 60_000)
+    output = report.with_name("packed.html")
+    run(["audit", str(report.parent / "recordings"), "-o", str(output)])
+    return output
+
+
+def test_a_large_report_unpacks_sessions_when_they_are_opened(browser: Browser, report: Path, packed: Path) -> None:
+    plain, opened = browser.new_page(), browser.new_page()
+    plain.goto(report.as_uri())
+    opened.goto(packed.as_uri())
+    assert opened.locator("script.block").count() > 1
+    assert opened.locator(".session .inside").count() == 0
+    for place in range(5):
+        for each in (plain, opened):
+            each.locator(".session > summary").nth(place).click()
+            expect(each.locator(".session").nth(place).locator(".plot .tick").first).to_be_attached()
+    insides = [
+        [text.strip() for text in each.locator(".session .inside").all_inner_texts()] for each in (plain, opened)
+    ]
+    assert insides[0] == insides[1]
+    row = opened.locator(".session").filter(has_text=reports.SCRIPT)
+    row.locator('li[data-rule="wrong-type"] button').click()
+    assert row.locator("pre .wrong").inner_text().strip() == '"media.length": "600",'
+    assert packed.stat().st_size < report.stat().st_size
+    for each in (plain, opened):
+        each.close()
+
+
+def test_the_filter_of_a_large_report_finds_rules_and_names(browser: Browser, packed: Path) -> None:
+    opened = browser.new_page()
+    opened.goto(packed.as_uri())
+    opened.locator("#filter [name=text]").fill("ad-outside-break")
+    assert shown(opened) == [reports.SCRIPT]
+    opened.locator("#filter [name=rule]").select_option("wrong-type")
+    opened.locator(".session:visible > summary").click()
+    expect(opened.locator(".session:visible .findings li:visible a")).to_have_text(["wrong-type"])
+    opened.close()
 
 
 def test_one_session_alone_is_open(browser: Browser, tmp_path: Path) -> None:

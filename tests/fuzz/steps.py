@@ -12,6 +12,7 @@ from tapehead.auditor.coverage import Coverage
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
+from tapehead.auditor.timeline import Timeline, timeline_of
 from tapehead.cli.terminal import answer_line
 from tapehead.comparison.compare import diff
 from tapehead.comparison.differences import Diff, Scope
@@ -38,7 +39,6 @@ from tapehead.reports.diff.json_diff import build_report as build_diff_report
 from tapehead.reports.diff.text_diff import render_text as render_diff_text
 from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
-from tapehead.reports.timeline import Timeline, timeline_of
 
 NAME = "recording.jsonl"
 SCHEMAS = Schemas()

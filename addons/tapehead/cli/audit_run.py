@@ -16,6 +16,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.auditor.scenario_catalog import find_scenario
 from tapehead.auditor.scenarios import Scenario
 from tapehead.auditor.settings import AuditSettings
+from tapehead.auditor.timeline import Timeline, timeline_of
 from tapehead.cli.baseline_file import BaselineFile
 from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import RECORD_A_PLAYER, warn
@@ -41,11 +42,10 @@ from tapehead.reports.json_output import render_json
 from tapehead.reports.report_formats import FailOn, Format, Order, Target
 from tapehead.reports.report_output import report_zone, style_for, write_report
 from tapehead.reports.report_wording import totals_of
-from tapehead.reports.timeline import Timeline, timeline_of
 from tapehead.text import format_number
 
 # Events that the pages' timelines show in all; sessions without findings may take half of them.
-MOST_EVENTS_DRAWN = 80_000
+MOST_EVENTS_DRAWN = 250_000
 
 
 class AuditOptions(NamedTuple):

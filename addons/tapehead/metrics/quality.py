@@ -33,6 +33,12 @@ def number_of(value: object) -> float | None:
     return number if number is not None and 0 <= number <= LARGEST else None
 
 
+def reported_kilobits(event: Event) -> float | None:
+    """Return the bitrate that an event reports, in kilobits per second; of a large number, bits are assumed."""
+    bitrate = _first_number((event.quality, event.params), BITRATE)
+    return bitrate / 1000 if bitrate is not None and bitrate >= LOW_BITRATE else bitrate
+
+
 class Quality:
     """The quality of one session, from what its events report.
 

@@ -9,6 +9,7 @@ import pytest
 from support.exchanges import NOW, Player, event, index_of, request, sent, session
 from support.reports import results_of
 from tapehead.auditor.settings import read_settings
+from tapehead.auditor.timeline import timeline_of
 from tapehead.auditor.tracking_plan import plan_of
 from tapehead.comparison.differences import Scope
 from tapehead.comparison.event_alignment import landmarks_of
@@ -19,8 +20,6 @@ from tapehead.protocol.parameters import PARAMETERS
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.transitions import TABLE
-from tapehead.reports.timeline import timeline_of
-from tapehead.reports.timeline_svg import draw
 from tapehead.rules.exchange_checks import check_request
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import parse_fault
@@ -126,4 +125,4 @@ def test_diff_and_timelines_follow_its_row(seek: str) -> None:
 
     timeline = timeline_of(result)
     assert timeline
-    assert [tick.kind for tick in draw(timeline, []).ticks] == ["life", "pause", "ping"]
+    assert [each.kind for each in timeline.events] == ["life", "pause", "ping"]

@@ -1,17 +1,16 @@
-"""The timeline of a session, its layout in pixels, and the bodies of its events."""
+"""The timeline of a session, and the bodies of its events."""
 
 import orjson
 import pytest
 
 from support import reports
+from tapehead.auditor.timeline import Span, Timeline, timeline_of
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 from tapehead.reports.audit.body_store import MOST_CHARACTERS, BodyStore
 from tapehead.reports.audit.html_report import Detail, view_of
 from tapehead.reports.audit.json_report import session_of
-from tapehead.reports.timeline import Span, Timeline, timeline_of
-from tapehead.reports.timeline_svg import MOST_WIDTH, draw, draw_strip
 
 
 def picture(*events: reports.Body) -> Timeline:
@@ -53,6 +52,7 @@ def test_the_lanes_of_a_documented_timeline() -> None:
         "chapters": [("chapter", 23, 45, "Chapter Uno"), ("chapter", 55, 87, "Chapter Dos")],
         "pauses": [("pause", 64, 74, "")],
         "buffers": [("buffer", 33, 36, "")],
+        "errors": [],
     }
 
 
@@ -101,7 +101,7 @@ def test_a_retry_with_a_finding_is_on_the_timeline() -> None:
     assert drawn
     assert "repeated-event" in {finding.rule for finding in result.findings}
     assert [event.index for event in drawn.events] == [0, 1, 2]
-    assert len(draw(drawn, session_of(result)["findings"]).flags) == len(result.findings)
+    assert {finding.event.index for finding in result.findings if finding.event} <= {0, 1, 2}
 
 
 def test_a_result_without_events_has_no_timeline() -> None:
@@ -121,51 +121,55 @@ def test_a_result_without_events_has_no_timeline() -> None:
     assert [view_of(0, session_of(result), Detail()).strip for result in results] == [[]] * len(results)
 
 
-def test_everything_is_drawn_inside_the_timeline() -> None:
+def test_errors_and_refusals_have_a_lane() -> None:
+    made = list(
+        reports.session(
+            "s",
+            [
+                reports.event(0, "sessionStart", 0, reports.START),
+                reports.event(1, "play"),
+                reports.event(2, "error", 1),
+                reports.event(3, "ping", 2),
+            ],
+        )
+    )
+    made[-1] = reports.exchange("s", reports.event(3, "ping", 2), 3, 404)
+    (result,) = reports.results_of(made)
+    drawn = timeline_of(result)
+
+    assert drawn
+    assert spans(drawn, "errors") == [("failure", 2.0, 2.0, "error"), ("refused", 3.0, 3.0, "ping answered 404")]
+    assert [event.is_refused for event in drawn.events] == [False, False, False, True]
+
+
+def test_the_bitrate_is_in_kilobits_from_where_it_was_reported() -> None:
+    drawn = picture(
+        reports.event(1, "play", qoeData={"media.qoe.bitrate": 3_200}),
+        reports.event(5, "bitrateChange", 4, qoeData={"media.qoe.bitrate": 4_200_000}),
+        reports.event(6, "ping", 5),
+    )
+
+    assert drawn.bitrates == ((1.0, 3_200), (5.0, 4_200))
+
+
+def test_a_session_is_over_once_it_ended() -> None:
+    assert not picture(reports.event(1, "play")).is_over
+    assert picture(reports.event(1, "play"), reports.event(2, "sessionEnd", 1)).is_over
+
+
+def test_the_model_is_json_and_the_strip_within_its_length() -> None:
     (result,) = reports.results_of(reports.faulty("s"))
     drawn = timeline_of(result)
     assert drawn
-    drawing = draw(drawn, session_of(result)["findings"])
+    model = orjson.loads(orjson.dumps(drawn.model()))
 
-    assert all(box.x >= 0 and box.x + box.width <= drawing.width for box in drawing.boxes)
-    assert all(0 <= tick.x <= drawing.width for tick in drawing.ticks)
-    assert all(row.y + row.height <= drawing.height for row in drawing.rows)
-    assert len(drawing.flags) == len([each for each in session_of(result)["findings"] if each["event"]]) > 5
-    assert all(0 <= left <= left + width <= 101 for _, left, width in draw_strip(drawn))
-
-
-def test_flags_at_one_moment_stand_below_each_other() -> None:
-    (result,) = reports.results_of(reports.faulty("s"))
-    drawn = timeline_of(result)
-    assert drawn
-    last = [flag for flag in draw(drawn, session_of(result)["findings"]).flags if flag.event.type == "sessionEnd"]
-
-    assert len({flag.y for flag in last}) == len(last) == 3
-
-
-def test_many_flags_at_one_moment_stand_beside_each_other() -> None:
-    odd = {f"odd{number}": 1 for number in range(9)}
-    refused = reports.exchange("s", reports.event(0, "sessionStart", 0, odd), 0, 400)
-    (result,) = reports.results_of([refused])
-    drawn = timeline_of(result)
-    assert drawn
-    flags = draw(drawn, session_of(result)["findings"]).flags
-
-    assert len({(flag.x, flag.y) for flag in flags}) == len(flags) > 8
-    assert len({flag.at for flag in flags}) == 1
+    assert [lane["title"] for lane in model["lanes"]] == [lane.title for lane in drawn.lanes]
+    assert [event["index"] for event in model["events"]] == [event.index for event in drawn.events]
+    assert all(0 <= left <= left + width <= 101 for _, left, width in drawn.strip())
 
 
 def test_a_session_without_spans_has_no_lanes() -> None:
     assert picture().lanes == ()
-
-
-@pytest.mark.parametrize("days", [0.001, 1, 400])
-def test_the_axis_of_a_long_session_has_few_ticks(days: float) -> None:
-    drawn = picture(reports.event(1, "play"), reports.event(2, "ping", 1))._replace(seconds=days * 86_400)
-    drawing = draw(drawn, [])
-
-    assert drawing.width <= MOST_WIDTH
-    assert 2 <= len(drawing.axis) <= 14
 
 
 # ---- Bodies ----

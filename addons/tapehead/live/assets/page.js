@@ -195,7 +195,7 @@
   }
 
   function grade(severity, count) {
-    const pill = make("span", `grade ${severity}`, make("i", "shape"), String(count));
+    const pill = make("span", `grade ${severity}`, make("i", `shape ${severity}`), String(count));
     pill.title = plural(count, severity);
     return pill;
   }
@@ -276,7 +276,7 @@
 
   function findingsOf(call, opened) {
     const items = call.findings.map((finding) => {
-      const item = make("li", finding.severity, make("i", "shape"), press(() => mark(call, opened, finding.path), make("b", "", finding.rule), " ", make("span", "message", finding.message)));
+      const item = make("li", finding.severity, make("i", `shape ${finding.severity}`), press(() => mark(call, opened, finding.path), make("b", "", finding.rule), " ", make("span", "message", finding.message)));
       item.firstElementChild.title = finding.severity;
       item.firstElementChild.setAttribute("role", "img");
       item.firstElementChild.setAttribute("aria-label", finding.severity);

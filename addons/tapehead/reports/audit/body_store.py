@@ -2,9 +2,9 @@
 
 import msgspec
 
+from tapehead.auditor.timeline import Timeline
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.routes import Call
-from tapehead.reports.timeline import Timeline
 
 MOST_CHARACTERS = 16_000
 MOST_IN_ALL = 48_000_000

@@ -1,17 +1,23 @@
 """The audit report as one page that needs nothing else: no network, no other file.
 
-The template escapes what players sent, bodies are embedded as JSON that cannot end its block, and the page's content
-security policy lets no other script run and no request go out.
+The template escapes what players sent, timelines and bodies are embedded as JSON that cannot end its block, and the
+page's content security policy lets no other script run and no request go out. In a large report the insides of sessions
+are compressed, some sessions a block, and a block is unpacked when one of them is opened.
 """
 
-from collections.abc import Mapping, Sequence
+import base64
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
 from functools import cache
 from typing import Any, NamedTuple
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from tapehead.auditor.results import Outcome
+from tapehead.auditor.timeline import Strip, Timeline
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import Report, headline
@@ -28,17 +34,23 @@ from tapehead.reports.report_wording import (
     title_of,
     value_of,
 )
-from tapehead.reports.timeline import Timeline
-from tapehead.reports.timeline_svg import Strip, TimelineLayout, draw, draw_strip
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import sections_of
 from tapehead.text import local_time
 from tapehead.web.pages import build_environment, embed_json, render_page
 
 ASSETS = "reports/assets/audit"
-STYLES = ("web/assets/base.css", "reports/assets/report.css", f"{ASSETS}/page.css")
+STYLES = ("web/assets/base.css", "web/assets/timeline.css", "reports/assets/report.css", f"{ASSETS}/page.css")
 GROUPS = (("Player", "players"), ("Content", "contents"), ("Recording", "recordings"))
-SCRIPTS = ("web/assets/json_view.js", f"{ASSETS}/page.js")
+SCRIPTS = (
+    "web/assets/elements.js",
+    "web/assets/json_view.js",
+    "web/assets/timeline.js",
+    f"{ASSETS}/blocks.js",
+    f"{ASSETS}/page.js",
+)
+# Characters of the insides of all sessions from which on they are compressed, and of those in a block.
+LARGE, BLOCK = 4_000_000, 400_000
 
 
 class Detail(NamedTuple):
@@ -63,17 +75,26 @@ class MetricRow(NamedTuple):
 
 
 class SessionView(NamedTuple):
-    """A session as the template takes it."""
+    """A session as the template takes it; `inside` is None where that is in a block."""
 
     number: int
     session: Mapping[str, Any]
     counts: Mapping[str, int]
     seconds: float | None
     strip: Strip
-    layout: TimelineLayout | None
+    has_timeline: bool
     metrics: list[MetricRow]
     silent_metrics: list[str]
     search: str
+    inside: Markup | None = None
+
+
+class Block(NamedTuple):
+    """The compressed insides of some sessions: the number of the first and of the last one, and the text."""
+
+    first: int
+    last: int
+    text: str
 
 
 def render_html(report: Report, details: Sequence[Detail], zone: tzinfo | None = None) -> str:
@@ -85,6 +106,15 @@ def render_html(report: Report, details: Sequence[Detail], zone: tzinfo | None =
         zone: the zone of times; None for that of the system.
     """
     views = [view_of(n, *each) for n, each in enumerate(zip(report["sessions"], details, strict=True))]
+    inside = _environment().get_template("inside.html")
+    texts = [inside.render(view=view, zone=zone) for view in views]
+    data = [data_of(view, detail) for view, detail in zip(views, details, strict=True)]
+    embedded = embed_json({str(n): each for n, each in enumerate(data) if each})
+    is_large = len(embedded) + sum(map(len, texts)) > LARGE
+    if is_large:
+        views = [view._replace(search=search_text(view.session, has_messages=False)) for view in views]
+    else:
+        views = [view._replace(inside=Markup(text)) for view, text in zip(views, texts, strict=True)]  # noqa: S704 - our template
     return render_page(
         _environment(),
         "page.html",
@@ -97,8 +127,32 @@ def render_html(report: Report, details: Sequence[Detail], zone: tzinfo | None =
         rules=rank_rules(report),
         groups=[(title, report["totals"][key]) for title, key in GROUPS if len(report["totals"][key]) > 1],
         outcomes=[outcome for outcome in Outcome if any(view.session["outcome"] == outcome for view in views)],
-        bodies=embed_json({str(n): detail.bodies for n, detail in enumerate(details) if detail.bodies}),
+        details=embed_json({}) if is_large else embedded,
+        blocks=list(pack(texts, data)) if is_large else [],
     )
+
+
+def data_of(view: SessionView, detail: Detail) -> dict[str, Any]:
+    """Return the timeline and the bodies of a session as the page's script takes them; empty if it has neither."""
+    if detail.timeline is None:
+        return {}
+    model = detail.timeline.model()
+    for event in model["events"]:
+        if event["recording"] == view.session["recording"]:
+            del event["recording"]
+    return {"timeline": model, "bodies": dict(detail.bodies)}
+
+
+def pack(texts: Sequence[str], data: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
+    """Yield the insides of sessions and their data, as many in a block as have room there."""
+    parts, size, first = list[str](), 0, 0
+    for place, (text, each) in enumerate(zip(texts, data, strict=True)):
+        parts.append(f'"{place}":{json.dumps({"inside": text, **each}, ensure_ascii=False, separators=(",", ":"))}')
+        size += len(parts[-1])
+        if size >= BLOCK or place == len(texts) - 1:
+            packed = gzip.compress(f"{{{','.join(parts)}}}".encode("utf-8", "replace"), mtime=0)
+            yield Block(first, place, base64.b64encode(packed).decode())
+            parts, size, first = [], 0, place + 1
 
 
 @cache
@@ -123,20 +177,26 @@ def view_of(number: int, session: Mapping[str, Any], detail: Detail) -> SessionV
         for metric in METRICS
         if metric.scope == "session" and metrics
     ]
-    keys = ("id", "media_id", "media_name", "player", "started", "outcome")
-    searched = [*session["recordings"], *(str(session[key] or "") for key in keys)]
-    searched += [f"{finding['rule']} {finding['message']}" for finding in session["findings"]]
     return SessionView(
         number=number,
         session=session,
         counts=count_severities(session),
         seconds=timeline.seconds if timeline else None,
-        strip=draw_strip(timeline) if timeline else [],
-        layout=draw(timeline, session["findings"]) if timeline else None,
+        strip=timeline.strip() if timeline else [],
+        has_timeline=timeline is not None,
         metrics=[row for row in rows if row.value not in EMPTY_VALUES],
         silent_metrics=[row.name for row in rows if row.value in EMPTY_VALUES],
-        search=" ".join(searched).lower(),
+        search=search_text(session),
     )
+
+
+def search_text(session: Mapping[str, Any], *, has_messages: bool = True) -> str:
+    """Return the text that the page's filter searches, with the messages of findings or the rules' names only."""
+    keys = ("id", "media_id", "media_name", "player", "started", "outcome")
+    searched = [*session["recordings"], *(str(session[key] or "") for key in keys)]
+    searched += dict.fromkeys(finding["rule"] for finding in session["findings"])
+    searched += [finding["message"] for finding in session["findings"] if has_messages]
+    return " ".join(searched).lower()
 
 
 def rank_rules(report: Report) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from support import reports
 from support.junit_schema import violations_in
+from tapehead.auditor.timeline import timeline_of
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.html_report import Detail, render_html
@@ -21,7 +22,6 @@ from tapehead.reports.audit.sarif import render_sarif
 from tapehead.reports.audit.text_report import render_text
 from tapehead.reports.json_output import render_json
 from tapehead.reports.terminal_text import TextStyle
-from tapehead.reports.timeline import timeline_of
 
 VALIDATOR = jsonschema_rs.Draft202012Validator(orjson.loads(report_schema()))
 KEYS = [

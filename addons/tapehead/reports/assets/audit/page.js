@@ -1,6 +1,5 @@
 "use strict";
 (() => {
-  const bodies = JSON.parse(document.getElementById("bodies").textContent);
   const form = document.getElementById("filter");
   const list = document.getElementById("sessions");
   const nothing = document.getElementById("nothing");
@@ -24,6 +23,18 @@
 
   let rowsWanted = JSON.stringify(["", "", ""]);
 
+  function filterRows(session, wanted) {
+    const grade = wanted.severity === "none" ? "" : wanted.severity;
+    for (const row of session.querySelectorAll(".findings li")) {
+      const { rule, severity, baseline } = row.dataset;
+      row.hidden = Boolean(
+        (wanted.rule && rule !== wanted.rule) ||
+          (grade && severity !== grade) ||
+          (wanted.baseline && baseline !== wanted.baseline),
+      );
+    }
+  }
+
   function filter() {
     const wanted = Object.fromEntries(new FormData(form));
     const grade = wanted.severity === "none" ? "" : wanted.severity;
@@ -32,15 +43,7 @@
     for (const session of sessions) {
       session.hidden = !fits(session, wanted);
       shown += !session.hidden;
-      if (asked === rowsWanted) continue;
-      for (const row of session.querySelectorAll(".findings li")) {
-        const { rule, severity, baseline } = row.dataset;
-        row.hidden = Boolean(
-          (wanted.rule && rule !== wanted.rule) ||
-            (grade && severity !== grade) ||
-            (wanted.baseline && baseline !== wanted.baseline),
-        );
-      }
+      if (asked !== rowsWanted) filterRows(session, wanted);
     }
     rowsWanted = asked;
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.rule === wanted.rule));
@@ -100,61 +103,56 @@
     }
   }
 
-  // ---- Going to an event ----
+  // ---- An open session: its timeline, and going to an event ----
 
-  function show(session, index, { path = "", finding = null } = {}) {
-    const tick = session.querySelector(`.tick[data-event="${CSS.escape(index)}"]`);
-    if (!tick) return;
+  const timelines = new Map(); // by session: { timeline, bodies }
+
+  /** Fill in an open session, once. */
+  async function fill(session) {
+    if (timelines.has(session)) return;
+    timelines.set(session, null);
+    const { inside, timeline: model, bodies } = await dataOf(Number(session.dataset.number));
+    if (inside) {
+      session.insertAdjacentHTML("beforeend", `<div class="inside">${inside}</div>`);
+      filterRows(session, Object.fromEntries(new FormData(form)));
+    }
+    if (!model) return;
+    const timeline = new SessionTimeline(session.querySelector(".timeline"), (event, finding) => show(session, event, finding));
+    timelines.set(session, { timeline, bodies });
+    timeline.show(model, findingsOf(session));
+  }
+
+  /** The findings of a session, as its list has them. */
+  function findingsOf(session) {
+    return [...session.querySelectorAll(".findings li")].map((row) => {
+      const button = row.querySelector("button.message");
+      const event = button && { index: Number(button.dataset.event) };
+      return { event, ...row.dataset, path: button && button.dataset.path, message: button && button.textContent };
+    });
+  }
+
+  function show(session, event, finding) {
     const panel = session.querySelector(".event");
-    const { type, at, playhead, answer, took, recording, line } = tick.dataset;
-    const facts = [`event ${index}`, `at ${at}`];
-    if (playhead) facts.push(`playhead ${playhead}`);
-    if (answer) facts.push(/^\d/.test(answer) ? `answered ${answer} in ${took} ms` : answer);
-    panel.querySelector(".type").textContent = type;
+    const facts = [`event ${event.index}`, `at ${moment(event.at)}`];
+    if (event.playhead !== undefined) facts.push(`playhead ${clock(event.playhead)}`);
+    if (event.answer) facts.push(/^\d/.test(event.answer) ? `answered ${event.answer} in ${Math.round(event.elapsed_ms)} ms` : event.answer);
+    panel.querySelector(".type").textContent = event.type;
     panel.querySelector(".facts-line").textContent = facts.join(" · ");
-    panel.querySelector(".place").textContent = `${recording || session.dataset.recording}:${line}`;
+    panel.querySelector(".place").textContent = `${event.recording || session.dataset.recording}:${event.line}`;
     panel.querySelector(".shown").hidden = false;
     panel.querySelector(".hint").hidden = true;
-    print(panel.querySelector("pre"), (bodies[session.dataset.number] || {})[index], path);
-    select(session, tick, finding);
+    for (const old of session.querySelectorAll("li.current")) old.classList.remove("current");
+    const row = finding === null ? null : session.querySelectorAll(".findings li")[finding];
+    if (row) row.classList.add("current");
+    print(panel.querySelector("pre"), timelines.get(session).bodies[event.index], row ? row.querySelector("button").dataset.path : "");
   }
 
-  function select(session, tick, finding) {
-    for (const old of session.querySelectorAll(".current")) old.classList.remove("current");
-    tick.classList.add("current");
-    if (finding !== null) {
-      for (const same of session.querySelectorAll(`[data-finding="${CSS.escape(finding)}"]`)) {
-        (same.closest("li") || same).classList.add("current");
-      }
-    }
-    const cursor = session.querySelector(".cursor");
-    cursor.setAttribute("x1", tick.dataset.x);
-    cursor.setAttribute("x2", tick.dataset.x);
-    cursor.setAttribute("visibility", "visible");
-    reveal(session.querySelector(".plot"), Number(tick.dataset.x));
-  }
-
-  function reveal(plot, x) {
-    const [left, right] = [plot.scrollLeft + 40, plot.scrollLeft + plot.clientWidth - 40];
-    if (x < left || x > right) plot.scrollLeft = x - plot.clientWidth / 2;
-  }
+  list.addEventListener("toggle", (event) => event.target.matches(".session") && event.target.open && fill(event.target), true);
+  for (const open of list.querySelectorAll(".session[open]")) fill(open);
 
   list.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-event]");
-    if (!target) return;
-    const { event: index, path, finding } = target.dataset;
-    show(target.closest(".session"), index, { path, finding: finding ?? null });
-  });
-
-  list.addEventListener("keydown", (event) => {
-    const plot = event.target.closest(".plot");
-    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
-    if (!plot || !(event.key in steps)) return;
-    event.preventDefault();
-    const ticks = [...plot.querySelectorAll(".tick")];
-    const now = ticks.findIndex((tick) => tick.classList.contains("current"));
-    const next = Math.min(ticks.length - 1, Math.max(0, now + steps[event.key]));
-    show(plot.closest(".session"), ticks[next].dataset.event);
+    const button = event.target.closest("button.message");
+    if (button) timelines.get(button.closest(".session")).timeline.go(Number(button.dataset.event), Number(button.dataset.finding));
   });
 
   // ---- Links into the page, and printing ----
@@ -166,17 +164,16 @@
   addEventListener("hashchange", follow);
   follow();
 
+  // Sessions in blocks that were not opened stay closed: a large report is not for paper.
   addEventListener("beforeprint", () => {
-    for (const session of sessions) {
-      if (session.hidden) continue;
-      session.open = true;
-      const figure = session.querySelector(".timeline");
-      if (figure) figure.style.zoom = Math.min(1, 680 / (Number(figure.querySelector(".plot").dataset.width) + 96));
-    }
+    for (const session of sessions) if (!session.hidden && session.querySelector(".inside")) session.open = true;
+    for (const each of timelines.values()) if (each) each.timeline.fit();
   });
-  addEventListener("afterprint", () => {
-    for (const figure of document.querySelectorAll(".timeline")) figure.style.zoom = "";
-  });
+
+  const legend = document.querySelector(".legend-box");
+  legend.append(timelineLegend());
+  legend.hidden = !sessions.length;
+  if (matchMedia("(max-width: 40rem)").matches) document.querySelector("details.by-rule")?.removeAttribute("open");
 
   filter();
 })();

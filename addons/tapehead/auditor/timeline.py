@@ -1,7 +1,8 @@
-"""A session's timeline without pixels: the spans of each lane, the events and the playhead, over seconds.
+"""A session's timeline without pixels: the spans of each lane, the events, the playhead and the bitrate, over seconds.
 
-Time is the player's clock, as in the audit. An event whose timestamp is missing, or off by more than an hour from
-where the others and its arrival put it, stands where it arrived, so that one wrong timestamp does not squeeze the rest.
+`web/assets/timeline.js` draws it, for the audit's report and for the live page. Time is the player's clock, as in the
+audit. An event whose timestamp is missing, or off by more than an hour from where the others and its arrival put it,
+stands where it arrived, so that one wrong timestamp does not squeeze the rest.
 """
 
 from bisect import bisect_left
@@ -9,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from math import inf
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tapehead.auditor.results import SessionResult
-from tapehead.protocol.event_types import Machine, event_type_of
+from tapehead.metrics.quality import reported_kilobits
+from tapehead.protocol.event_types import Drawing, Machine, event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS, Event
 from tapehead.protocol.session_machine import State, Step
 from tapehead.protocol.transitions import Life, Playback
@@ -24,7 +26,14 @@ MOST_STATES = 12
 # The playheads that a line can show: beyond, a second makes no difference to a float.
 LARGEST = 1e15
 
+# Statuses from here on refuse a call.
+REFUSED = 400
+# Kinds of spans that a timeline in small leaves out.
+_NOT_IN_STRIP = ("break", "state", "chapter", "failure", "refused")
+
 TimedStep = tuple[float, Step]
+# A span in small: its kind, its left end and its width in per cent of the whole.
+Strip = list[tuple[str, float, float]]
 
 
 class Span(NamedTuple):
@@ -43,16 +52,18 @@ class Lane(NamedTuple):
     spans: tuple[Span, ...]
 
 
-class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
+class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event on the timeline.
 
     Attributes:
         index: its place in the session, in order of arrival.
         at: seconds since the session's first event.
         type: its eventType; `event` if it has none.
+        kind: its colour.
         playhead: seconds, or None.
         answer: the status, or `no answer`; empty where it is not known.
         elapsed_ms: how long that took, or None.
+        is_refused: whether it was not answered, or with 400 or more.
         recording, line: where it is recorded.
         in_array: whether it is one of several in a body.
     """
@@ -60,25 +71,62 @@ class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     at: float
     type: str
-    playhead: float | None
+    kind: Drawing
+    playhead: float | None = None
     answer: str = ""
     elapsed_ms: float | None = None
+    is_refused: bool = False
     recording: str
     line: int
     in_array: bool = False
 
 
 class Timeline(NamedTuple):
-    """A session's timeline: its length in seconds, its lanes, its events in their order."""
+    """A session's timeline.
+
+    Attributes:
+        seconds: its length.
+        lanes: its lanes; empty where nothing went on.
+        events: its events in their order.
+        bitrates: each second from which on a bitrate was reported, with that in kilobits per second.
+        is_over: whether the session has ended.
+    """
 
     seconds: float
     lanes: tuple[Lane, ...]
     events: tuple[TimelineEvent, ...]
+    bitrates: tuple[tuple[float, float], ...] = ()
+    is_over: bool = True
 
-    def playheads(self) -> list[tuple[float, float]]:
-        """Return when the playhead was where, in seconds, as far as events report it."""
-        known = ((event.at, event.playhead) for event in self.events if event.playhead is not None)
-        return [(at, playhead) for at, playhead in known if abs(playhead) <= LARGEST]
+    def model(self) -> dict[str, Any]:
+        """Return what `timeline.js` draws, ready for JSON; times in seconds, rounded to milliseconds."""
+        events = (msgspec.structs.replace(event, at=round(event.at, 3)) for event in self.events)
+        return {
+            "seconds": round(self.seconds, 3),
+            "lanes": [
+                {
+                    "title": lane.title,
+                    "spans": [(kind, round(start, 3), round(end, 3), name) for kind, start, end, name in lane.spans],
+                }
+                for lane in self.lanes
+            ],
+            "events": [msgspec.to_builtins(event) for event in events],
+            "bitrates": [(round(at, 3), kilobits) for at, kilobits in self.bitrates],
+            "is_over": self.is_over,
+        }
+
+    def strip(self) -> Strip:
+        """Return the timeline in small, for a list, without breaks, chapters, errors and states."""
+        seconds = max(self.seconds, 1.0)
+        spans = [span for lane in self.lanes for span in lane.spans if span.kind not in _NOT_IN_STRIP]
+        return [
+            (
+                each.kind,
+                round(each.start / seconds * 100, 2),
+                round(max(0.4, (each.end - each.start) / seconds * 100), 2),
+            )
+            for each in spans
+        ]
 
 
 def timeline_of(result: SessionResult) -> Timeline | None:
@@ -91,9 +139,11 @@ def timeline_of(result: SessionResult) -> Timeline | None:
             index=event.index,
             at=at,
             type=event.type or "event",
-            playhead=event.playhead,
+            kind=event_type_of(event.type).drawing,
+            playhead=shown_playhead(event),
             answer="no answer" if event.status is None else str(event.status),
-            elapsed_ms=event.answered_ms - event.arrived_ms,
+            elapsed_ms=round(event.answered_ms - event.arrived_ms, 1),
+            is_refused=is_refused(event),
             recording=event.recording,
             line=event.line,
             in_array=event.in_array,
@@ -102,9 +152,25 @@ def timeline_of(result: SessionResult) -> Timeline | None:
     ]
     events += retried_events(result, events)
     lanes = lanes_of(timed)
-    # A session in which nothing went on needs no empty lanes.
-    shown = lanes if any(lane.spans for lane in lanes) else ()
-    return Timeline(timed[-1][0], shown, tuple(sorted(events, key=lambda event: (event.at, event.index))))
+    bitrates = ((at, reported_kilobits(step.event)) for at, step in timed)
+    return Timeline(
+        seconds=timed[-1][0],
+        # A session in which nothing went on needs no empty lanes.
+        lanes=lanes if any(lane.spans for lane in lanes) else (),
+        events=tuple(sorted(events, key=lambda event: (event.at, event.index))),
+        bitrates=tuple((at, kilobits) for at, kilobits in bitrates if kilobits is not None),
+        is_over=timed[-1][1].after.life in (Life.ENDED, Life.COMPLETED),
+    )
+
+
+def shown_playhead(event: Event) -> float | None:
+    """Return an event's playhead, if a line can show it."""
+    return event.playhead if event.playhead is not None and abs(event.playhead) <= LARGEST else None
+
+
+def is_refused(event: Event) -> bool:
+    """Return whether an event was not answered, or with 400 or more."""
+    return event.status is None or event.status >= REFUSED
 
 
 def seconds_of(steps: Sequence[Step]) -> Iterator[float]:
@@ -140,6 +206,7 @@ def retried_events(result: SessionResult, events: Sequence[TimelineEvent]) -> It
                 index=event.index,
                 at=latest[before - 1] if before else 0.0,
                 type=event.type or "event",
+                kind=event_type_of(event.type).drawing,
                 playhead=event.playhead,
                 recording=finding.recording,
                 line=finding.line,
@@ -150,7 +217,7 @@ def retried_events(result: SessionResult, events: Sequence[TimelineEvent]) -> It
 
 
 def lanes_of(timed: Sequence[TimedStep]) -> tuple[Lane, ...]:
-    """Return the lanes of content, ads, chapters, pauses and buffers, and one for each player state."""
+    """Return the lanes of content, ads, chapters, pauses, buffers and errors, and one for each player state."""
 
     def lane(title: str, kind: str, is_on: Callable[[State], bool], name: str = "") -> Lane:
         return Lane(title, tuple(span._replace(name=name) for span in spans_where(timed, kind, is_on)))
@@ -172,8 +239,20 @@ def lanes_of(timed: Sequence[TimedStep]) -> tuple[Lane, ...]:
         Lane("chapters", tuple(chapters)),
         lane("pauses", "pause", plays(Playback.PAUSED)),
         lane("buffers", "buffer", plays(Playback.BUFFERING)),
+        Lane("errors", tuple(failures_in(timed))),
         *(lane(name, "state", has(name), name) for name in names),
     )
+
+
+def failures_in(timed: Sequence[TimedStep]) -> Iterator[Span]:
+    """Yield the moments of a player's errors, and of events that were refused or not answered."""
+    for at, step in timed:
+        event = step.event
+        if event_type_of(event.type).drawing == "failure":
+            yield Span("failure", at, at, event.type or "")
+        elif is_refused(event):
+            answer = "not answered" if event.status is None else f"answered {event.status}"
+            yield Span("refused", at, at, f"{event.type or 'event'} {answer}")
 
 
 def spans_where(

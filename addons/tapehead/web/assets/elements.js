@@ -1,0 +1,57 @@
+"use strict";
+// ---- Elements and wording that all pages share ----
+
+/** An element with a class and contents; texts stay texts. */
+function make(tag, kind, ...inside) {
+  const element = document.createElement(tag);
+  if (kind) element.className = kind;
+  element.append(...inside);
+  return element;
+}
+
+/** An SVG element with its attributes and contents. */
+function draw(tag, attributes, ...inside) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...inside);
+  return element;
+}
+
+/** A button that does `deed`. */
+function press(kind, deed, ...inside) {
+  const button = make("button", kind, ...inside);
+  button.type = "button";
+  button.addEventListener("click", deed);
+  return button;
+}
+
+/** The icon of a severity, with its name for those who cannot see it. */
+function shape(severity, isNamed = true) {
+  const icon = make("i", `shape ${severity}`);
+  if (isNamed) {
+    icon.setAttribute("role", "img");
+    icon.setAttribute("aria-label", severity);
+  } else {
+    icon.setAttribute("aria-hidden", "true");
+  }
+  return icon;
+}
+
+const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+const SEVERITIES = ["error", "warning", "info"];
+
+/** Seconds as `0:07`, `12:30` or `1:02:03`. */
+function clock(seconds) {
+  if (Math.abs(seconds) >= 1e10) return `${seconds} s`;
+  const whole = Math.trunc(Math.abs(seconds));
+  const [hours, minutes, rest] = [Math.trunc(whole / 3600), Math.trunc(whole / 60) % 60, whole % 60];
+  const two = (part) => String(part).padStart(2, "0");
+  return `${seconds < 0 ? "-" : ""}${hours ? `${hours}:${two(minutes)}` : minutes}:${two(rest)}`;
+}
+
+/** A moment to the tenth of a second: `0:07.5`. */
+function moment(seconds) {
+  const tenths = Math.round(Math.abs(seconds) * 10);
+  const whole = clock(((seconds < 0 ? -1 : 1) * (tenths - (tenths % 10))) / 10);
+  return whole.endsWith("s") ? whole : `${whole}.${tenths % 10}`;
+}
