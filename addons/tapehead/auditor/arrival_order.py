@@ -34,20 +34,35 @@ def _content_of(entry: Entry) -> tuple[str, str, bytes, int]:
     return exchange.session or "", exchange.request.url, exchange.request.content(), status
 
 
-def sort_by_arrival(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield exchanges in the order of arrival, as far as they stand out of it by two minutes and 2000 exchanges.
+class ArrivalQueue:
+    """Puts exchanges in the order of arrival, as far as they stand out of it by two minutes and 2000 exchanges.
 
     An exchange without a time keeps its place after the one before it.
     """
-    waiting: list[tuple[float, int, float, _Content]] = []
-    latest_ms = arrived_ms = -inf
-    for entry in entries:
-        exchange = entry.exchange
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[float, int, float, _Content]] = []
+        self._latest_ms = self._arrived_ms = -inf
+
+    def add(self, entry: Entry) -> Iterator[Entry]:
+        """Take the next exchange; yield those that none can come before any more."""
+        exchange, waiting = entry.exchange, self._waiting
         known_ms = arrival_of(exchange)
-        arrived_ms = arrived_ms if known_ms is None else known_ms
-        latest_ms = max(latest_ms, arrived_ms)
-        heapq.heappush(waiting, (arrived_ms, exchange.order or 0, exchange.elapsed_ms, _Content(entry)))
-        while waiting and (waiting[0][0] < latest_ms - LONGEST_ANSWER_MS or len(waiting) > MOST_WAITING):
+        self._arrived_ms = self._arrived_ms if known_ms is None else known_ms
+        self._latest_ms = max(self._latest_ms, self._arrived_ms)
+        heapq.heappush(waiting, (self._arrived_ms, exchange.order or 0, exchange.elapsed_ms, _Content(entry)))
+        while waiting and (waiting[0][0] < self._latest_ms - LONGEST_ANSWER_MS or len(waiting) > MOST_WAITING):
             yield heapq.heappop(waiting)[3].entry
-    while waiting:
-        yield heapq.heappop(waiting)[3].entry
+
+    def close(self) -> Iterator[Entry]:
+        """Yield the exchanges that are left."""
+        while self._waiting:
+            yield heapq.heappop(self._waiting)[3].entry
+
+
+def sort_by_arrival(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield exchanges in the order of arrival, as `ArrivalQueue` puts them."""
+    queue = ArrivalQueue()
+    for entry in entries:
+        yield from queue.add(entry)
+    yield from queue.close()

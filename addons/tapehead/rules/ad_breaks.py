@@ -1,6 +1,7 @@
 """Rules on ad breaks within the content: what plays before and between ads, and where in the content a break is."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tapehead.protocol import keys
@@ -10,7 +11,7 @@ from tapehead.protocol.session_machine import Step, is_unknown
 from tapehead.protocol.transitions import AdBreak, Life, Playback
 from tapehead.rules.support.motion import plays_content
 from tapehead.rules.support.rule import Rule, RuleHit
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, StepCheck, report_all, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.rules.support.tally import Tally
 from tapehead.rules.units import is_all_day, is_recorded
@@ -47,6 +48,11 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
     number = lost_ms = 0
     running_ms: int | None = None
     late = _LatePause(session)
+
+    def hits_so_far() -> Iterator[RuleHit]:
+        return _paused_hits(first, hold, number + (running_ms is not None), lost_ms + (running_ms or 0))
+
+    session.pending.append(hits_so_far)
     while step := (yield):
         event, before = step.event, step.before
         if before.life is Life.ENDED:
@@ -59,7 +65,7 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
         if lost := late.add(event, plays=plays):
             first, number, lost_ms = first or late.ad, number + 1, lost_ms + lost
         if plays:
-            _report_paused(report, first, hold, number, lost_ms)
+            report_all(_paused_hits(first, hold, number, lost_ms), report)
             hold, first, number, lost_ms, running_ms = None, None, 0, 0, None
         elif event.type in ("pauseStart", "bufferStart"):
             hold = hold or event
@@ -67,7 +73,7 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
             # Where content went on, it is the play before the ad that is missing.
             moved = abs((event.playhead or 0) - (hold.playhead or 0)) > session.thresholds.playhead_slack_seconds
             first, running_ms = (first, running_ms) if moved else (first or event, 0)
-    _report_paused(report, first, hold, number + (running_ms is not None), lost_ms + (running_ms or 0))
+    report_all(hits_so_far(), report)
 
 
 class _LatePause:
@@ -100,14 +106,14 @@ class _LatePause:
         return 0
 
 
-def _report_paused(report: Report, first: Event | None, hold: Event | None, number: int, lost_ms: int) -> None:
-    """Report the ads of a pause or buffer, if they lost time."""
+def _paused_hits(first: Event | None, hold: Event | None, number: int, lost_ms: int) -> Iterator[RuleHit]:
+    """Yield the hit of the ads of a pause or buffer, if they lost time."""
     if first and hold and lost_ms:
         name = "pause" if hold.type == "pauseStart" else "buffer"
         which = "the ad" if number == 1 else f"it and {count_of(number - 1, 'more ad')}"
         message = f"adStart: {which} ran in the {name} of event {hold.index} without a play, so {lost_ms / 1000:.1f} s"
         message += f" of ad time count as {name} time; expected play after adStart"
-        report(AD_WHILE_PAUSED.hit(first, message))
+        yield AD_WHILE_PAUSED.hit(first, message)
 
 
 PLAY_BEFORE_PREROLL = Rule(
@@ -178,12 +184,12 @@ def check_gaps_between_ads(session: SessionView, report: Report) -> StepCheck:
     play: Event | None = None
     first: RuleHit | None = None
     gaps, total = 0, 0.0
+
+    session.pending.append(lambda: _gap_hits(first, gaps, total))
     while True:
         step = yield
         if step is None or step.event.type in ("adBreakStart", "adBreakComplete", "sessionEnd"):
-            if first:
-                more = f" ({gaps} such gaps in the break, {total:.1f} s in all)" if gaps > 1 else ""
-                report(first._replace(message=f"{first.message}{more}"))
+            report_all(_gap_hits(first, gaps, total), report)
             closed, first, gaps, total = None, None, 0, 0.0
             if step is None:
                 return
@@ -197,6 +203,13 @@ def check_gaps_between_ads(session: SessionView, report: Report) -> StepCheck:
                 first = first or _gap_hit(step.event, closed, play, seconds, session.thresholds.ad_gap_seconds)
                 gaps, total = gaps + 1, total + seconds
             closed = None
+
+
+def _gap_hits(first: RuleHit | None, gaps: int, total: float) -> Iterator[RuleHit]:
+    """Yield the hit at the first of the gaps of a break, with their number."""
+    if first:
+        more = f" ({gaps} such gaps in the break, {total:.1f} s in all)" if gaps > 1 else ""
+        yield first._replace(message=f"{first.message}{more}")
 
 
 def _gap_hit(event: Event, closed: Event, play: Event | None, seconds: float, most: float) -> RuleHit:
@@ -261,7 +274,7 @@ POD_MISMATCH = Rule(
 def check_pods(session: SessionView, report: Report) -> StepCheck:
     """Report breaks with the index of another one, and breaks in another place than they say."""
     recorded, slack = is_recorded(session), session.thresholds.position_slack_seconds
-    twice, elsewhere = Tally("breaks"), Tally("breaks")
+    twice, elsewhere = Tally(session, "breaks"), Tally(session, "breaks")
     pods: dict[float, _Pod] = {}
     way = _Way()
     while step := (yield):

@@ -104,7 +104,7 @@ class _Chapter(NamedTuple):
 def check_places(session: SessionView, report: Report) -> StepCheck:
     """Report chapters in another place or of another length than they say, and indexes of other chapters."""
     recorded, slack = is_recorded(session), session.thresholds.position_slack_seconds
-    elsewhere, twice = Tally("chapters"), Tally("chapters")
+    elsewhere, twice = Tally(session, "chapters"), Tally(session, "chapters")
     chapters: dict[object, _Chapter] = {}
     chapter: _Chapter | None = None
     # The playhead from which content played on without a seek.

@@ -1,15 +1,20 @@
 """Rules on delivery: to which call events go, with which id and flag, after which answers, how often."""
 
+from collections.abc import Iterator
+
 from tapehead.protocol import keys, routes
 from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import SESSION_GONE, Call
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import (
+    EventCheck,
     Report,
     RetryCheck,
     StepCheck,
-    end_check,
+    arrival_check,
+    report_all,
     retry_check,
     start_check,
     step_check,
@@ -82,22 +87,30 @@ KEPT_SENDING = Rule(
 )
 
 
-@end_check(KEPT_SENDING)
-def check_refused(session: SessionView, report: Report) -> None:
+@arrival_check(KEPT_SENDING)
+def check_refused(session: SessionView, report: Report) -> EventCheck:
     """Report events that were sent when the answer 404 or 410 was already there."""
-    refused = [event for event in session.arrived if event.status in SESSION_GONE]
-    if not refused:
-        return
-    first = min(refused, key=lambda event: event.answered_ms)
-    later = [event for event in session.arrived if event.arrived_ms >= first.answered_ms and event is not first]
     least = session.thresholds.kept_sending
-    if len(later) >= least:
-        event = later[least - 1]
-        message = (
-            f"{name_of(event)}: {len(later)} events were sent after event {first.index} was answered {first.status}; "
-            "expected a new session"
-        )
-        report(KEPT_SENDING.hit(event, message))
+    first: Event | None = None
+    later: list[Event] = []
+
+    def hits_so_far() -> Iterator[RuleHit]:
+        if first and len(later) >= least:
+            event = later[least - 1]
+            message = (
+                f"{name_of(event)}: {len(later)} events were sent after event {first.index} was answered "
+                f"{first.status}; expected a new session"
+            )
+            yield KEPT_SENDING.hit(event, message)
+
+    session.pending.append(hits_so_far)
+    while event := (yield):
+        if event.status in SESSION_GONE and (first is None or event.answered_ms < first.answered_ms):
+            first, answered_ms = event, event.answered_ms
+            later = [each for each in session.arrived if each.arrived_ms >= answered_ms and each is not event]
+        elif first and event.arrived_ms >= first.answered_ms:
+            later.append(event)
+    report_all(hits_so_far(), report)
 
 
 REPEATED_EVENT = Rule(

@@ -1,5 +1,7 @@
 """Rules on a session's life: whether it plays, how it closes, what comes after its end."""
 
+from collections.abc import Iterator, Mapping
+
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
@@ -7,13 +9,14 @@ from tapehead.protocol.routes import SESSION_GONE
 from tapehead.protocol.session_machine import Step, is_unknown
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules import delivery
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import (
     EventCheck,
     Report,
     SessionCheck,
     StepCheck,
     arrival_check,
+    report_all,
     start_check,
     step_check,
 )
@@ -116,6 +119,7 @@ VIOLATIONS = {
 def check_end(session: SessionView, report: Report) -> StepCheck:
     """Report the first event after the end and how many there are, and a session without an end."""
     late: dict[tuple[ViolationKind, Severity], list[Event]] = {}
+    session.pending.append(lambda: _late_hits(late))
     while step := (yield):
         for violation in step.violations:
             if row := VIOLATIONS.get(violation.kind):
@@ -126,10 +130,15 @@ def check_end(session: SessionView, report: Report) -> StepCheck:
         for violation in session.end.violations:
             if row := VIOLATIONS.get(violation.kind):
                 late[violation.kind, row.rule.severity] = [session.end.event]
+    report_all(_late_hits(late), report)
+
+
+def _late_hits(late: Mapping[tuple[ViolationKind, Severity], list[Event]]) -> Iterator[RuleHit]:
+    """Yield the hit at the first of the events of each kind and grade, with their number."""
     for (kind, severity), events in late.items():
         more = f" ({len(events)} such events)" if len(events) > 1 else ""
         message = f"{name_of(events[0])}: {VIOLATIONS[kind].message}{more}"
-        report(VIOLATIONS[kind].rule.hit(events[0], message, severity=severity))
+        yield VIOLATIONS[kind].rule.hit(events[0], message, severity=severity)
 
 
 def _is_post_roll(step: Step, kind: ViolationKind) -> bool:

@@ -33,6 +33,7 @@ def check_gaps(session: SessionView, report: Report) -> StepCheck:
     thresholds = session.thresholds
     limit = thresholds.downloaded_ping_gap_seconds if session.downloaded else thresholds.ping_gap_seconds
     row: list[tuple[int, Event]] = []
+    session.pending.append(lambda: [_gap_hit(row, limit)] if row else [])
     while step := (yield):
         gap_ms = session.intervals.gap_ms
         if gap_ms is None:
@@ -46,6 +47,7 @@ def check_gaps(session: SessionView, report: Report) -> StepCheck:
             row = []
     if row:
         report(_gap_hit(row, limit))
+        row = []
 
 
 def _gap_hit(row: list[tuple[int, Event]], limit: float) -> RuleHit:

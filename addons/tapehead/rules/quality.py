@@ -22,9 +22,9 @@ DROPPED_FRAMES_TOTAL = Rule(
 
 
 @step_check(DROPPED_FRAMES_TOTAL)
-def check_dropped_frames(_session: SessionView, report: Report) -> StepCheck:
+def check_dropped_frames(session: SessionView, report: Report) -> StepCheck:
     """Report the first total below the one before, and how many there are."""
-    tally = Tally("events")
+    tally = Tally(session, "events")
     before: float | None = None
     while step := (yield):
         frames, path = _read(step.event, keys.DROPPED_FRAMES)

@@ -81,7 +81,7 @@ class SessionChecks:
         self._plan = plan_of(tuple(catalog.SESSION_CHECKS if checks is None else checks))
         self._sends: list[Send | None] = []
         for check in self._plan.checks:
-            running = None if check.feed is Feed.END else check.run(self.view, self._report)
+            running = check.run(self.view, self._report)
             self._sends.append(running.send if running else None)
         self._send(range(len(self._sends)), None)
 
@@ -118,14 +118,27 @@ class SessionChecks:
         if self.view.opened:
             self.view.end = Step(last.event, last.after, *close(last.after))
         self._send(range(len(self._sends)), None)
-        for place in self._plan.feeds[Feed.END]:
-            self._plan.checks[place].run(self.view, self._report)
         self._unexplained.close()
+        self.view.pending.clear()
 
     @property
     def hits(self) -> list[RuleHit]:
         """The places where rules failed, in the order in which that was proven; the reader may clear it."""
         return self._unexplained.hits
+
+    @property
+    def is_out_of_order(self) -> bool:
+        """True if an event was added that belongs before one that is checked already."""
+        return self._order.is_wrong
+
+    @property
+    def held(self) -> list[RuleHit]:
+        """The hits that another rule may still explain."""
+        return self._unexplained.held
+
+    def pending(self) -> list[RuleHit]:
+        """Return the hits that hold as it stands, and that what follows still changes."""
+        return [hit for read in self.view.pending for hit in read() if self._unexplained.stands(hit)]
 
     def _report(self, hit: RuleHit) -> None:
         self._unexplained.add(hit, len(self.view.steps))

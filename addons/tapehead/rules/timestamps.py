@@ -1,5 +1,6 @@
 """Rules on timestamps: their order, and their distance from arrival and from each other."""
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import permutations
 from math import inf
@@ -14,8 +15,8 @@ from tapehead.rules.support.session_check import (
     Report,
     StepCheck,
     arrival_check,
-    end_check,
     event_check,
+    report_all,
     step_check,
 )
 from tapehead.rules.support.session_view import SessionView, name_of
@@ -123,8 +124,8 @@ EVENT_BEFORE_START = Rule(
 )
 
 
-@end_check(EVENT_BEFORE_START)
-def check_start(session: SessionView, report: Report) -> None:
+@arrival_check(EVENT_BEFORE_START)
+def check_start(session: SessionView, report: Report) -> EventCheck:
     """Report the first event with a ts before the sessionStart's, and how many there are.
 
     What comes so late that it is out of order has a finding of its own, and so has a sessionStart from a clock that
@@ -136,22 +137,29 @@ def check_start(session: SessionView, report: Report) -> None:
     skew_ms = session.thresholds.clock_skew_seconds * 1000
     early: list[Event] = []
     answered_ms = inf
-    for event in session.arrived[1:]:
+    session.pending.append(lambda: _early_hits(early, start.ts or 0))
+    yield
+    while event := (yield):
         if event.ts is None or event.arrived_ms >= answered_ms:
             continue
         if event.ts >= start.ts:
             answered_ms = min(answered_ms, event.answered_ms)
         elif start.ts - start.arrived_ms <= skew_ms or event.ts - event.arrived_ms > skew_ms:
             early.append(event)
+    report_all(_early_hits(early, start.ts), report)
+
+
+def _early_hits(early: list[Event], started_ts: int) -> Iterator[RuleHit]:
+    """Yield the hit at the first of the events before the sessionStart, with their number."""
     if early:
         first = early[0]
         more = f" ({len(early)} such events)" if len(early) > 1 else ""
-        lost_ms = start.ts - min(event.ts for event in early if event.ts is not None)
+        lost_ms = started_ts - min(event.ts for event in early if event.ts is not None)
         message = (
-            f"{name_of(first)}: {_PATH} is {first.ts}, before the sessionStart's {start.ts}{more}; expected a later "
+            f"{name_of(first)}: {_PATH} is {first.ts}, before the sessionStart's {started_ts}{more}; expected a later "
             f"one; {lost_ms / 1000:.1f} s are not in the metrics (--assume before-start=counted counts them)"
         )
-        report(EVENT_BEFORE_START.hit(first, message, _PATH))
+        yield EVENT_BEFORE_START.hit(first, message, _PATH)
 
 
 EQUAL_TIMESTAMPS = Rule(
@@ -174,11 +182,13 @@ EQUAL_TIMESTAMPS = Rule(
 
 
 @step_check(EQUAL_TIMESTAMPS)
-def check_equal(_session: SessionView, report: Report) -> StepCheck:
+def check_equal(session: SessionView, report: Report) -> StepCheck:
     """Report the moments whose order is undecided, or else how many moments events share."""
     together: list[Step] = []
     moments: list[list[Step]] = []
     warned = False
+
+    session.pending.append(lambda: [] if warned else _moment_hits(moments))
     while True:
         step = yield
         if step and step.event.ts is None:
@@ -195,10 +205,15 @@ def check_equal(_session: SessionView, report: Report) -> StepCheck:
         if step is None:
             break
         together = [step]
-    if moments and not warned:
+    report_all([] if warned else _moment_hits(moments), report)
+
+
+def _moment_hits(moments: list[list[Step]]) -> Iterator[RuleHit]:
+    """Yield the hit of the moments whose order is not in doubt."""
+    if moments:
         more = "" if len(moments) == 1 else f", the first of {len(moments)} such moments"
         more = f"{more} or more" if len(moments) == _MOST_MOMENTS else more
-        report(_equal_hit(moments[0], more, Severity.INFO))
+        yield _equal_hit(moments[0], more, Severity.INFO)
 
 
 def _is_undecided(steps: list[Step]) -> bool:

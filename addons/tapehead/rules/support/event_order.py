@@ -55,7 +55,10 @@ def _body_of(event: Event) -> tuple[object, ...]:
 class EventOrder:
     """Puts the events of a session in the back end's order, and makes steps through the session machine of them.
 
-    An event is kept until no event that still comes can be taken before it.
+    An event is kept until no event that still comes can be taken before it, or until the reader of the steps says so.
+
+    Attributes:
+        is_wrong: whether an event came that would have been taken before one that is taken already.
     """
 
     def __init__(self) -> None:
@@ -63,6 +66,8 @@ class EventOrder:
         self._settled: deque[Event] = deque()
         self._frontier_ms = -inf
         self._state: State | None = None
+        self._taken: deque[Step] = deque(maxlen=WINDOW_EVENTS + 1)
+        self.is_wrong = False
 
     def add(self, event: Event) -> None:
         """Take the next event in order of arrival, which is no retry."""
@@ -70,6 +75,8 @@ class EventOrder:
         place = len(unsettled)
         while place and _overtakes(event, unsettled[place - 1]):
             place -= 1
+        if place == 0 and not self._settled and self._taken:
+            self.is_wrong = self.is_wrong or self._precedes_taken(event)
         unsettled.insert(place, event)
         if len(unsettled) > WINDOW_EVENTS:
             self._settled.append(unsettled.pop(0))
@@ -87,7 +94,19 @@ class EventOrder:
         """Yield the steps of the events whose place is settled."""
         while self._settled and (step := self._next_step(self._settled[0])):
             self._state = step.after
+            self._taken.append(step)
             yield step
+
+    def _precedes_taken(self, event: Event) -> bool:
+        """Return whether an event belongs before one that was taken, or may fit better than one of its moment."""
+        if _overtakes(event, self._taken[-1].event):
+            return True
+        for step in reversed(self._taken):
+            if not _is_same_moment(step.event, event):
+                return False
+            if step.violations and event.ts is not None:
+                return True
+        return False
 
     def _next_step(self, first: Event) -> Step | None:
         """Take the next event, or one of the same moment that fits better; None as long as such a one may come."""

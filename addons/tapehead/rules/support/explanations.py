@@ -67,6 +67,18 @@ class UnexplainedHits:
                 return True
         return False
 
+    @property
+    def held(self) -> list[RuleHit]:
+        """The hits that another rule may still explain."""
+        return [hit for _, hit in self._held]
+
+    def stands(self, hit: RuleHit) -> bool:
+        """Return whether no cause that is known explains a hit."""
+        return not any(
+            hit.rule in self._explanations[cause].rules and first <= hit.event.index <= last
+            for cause, (first, last) in self._reach.items()
+        )
+
     def release(self, steps: int) -> None:
         """Let the hits stand that waited long enough, after so many steps."""
         while self._held and self._held[0][0] + HOLD_STEPS <= steps:

@@ -6,7 +6,7 @@ when it has nothing more to say. So the same code serves a session that is still
 file.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -35,7 +35,6 @@ class Feed(Enum):
     """The things that a check is sent."""
 
     START = auto()  # nothing: it is called when the session begins
-    END = auto()  # nothing: it is called when the session closes
     ARRIVALS = auto()  # each event, in the order of arrival
     EVENTS = auto()  # the same without retries
     RETRIES = auto()  # each `Retry`
@@ -65,11 +64,6 @@ def start_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], None]
     return lambda run: SessionCheck(rules, Feed.START, run)
 
 
-def end_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], None]], SessionCheck]:
-    """Make a check of a function that looks at the session as a whole, when it closes."""
-    return lambda run: SessionCheck(rules, Feed.END, run)
-
-
 def arrival_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], EventCheck]], SessionCheck]:
     """Make a check of a coroutine that is sent every event in the order of arrival."""
     return lambda run: SessionCheck(rules, Feed.ARRIVALS, run)
@@ -90,3 +84,9 @@ def step_check(
 ) -> Callable[[Callable[[SessionView, Report], StepCheck]], SessionCheck]:
     """Make a check of a coroutine that is sent steps through the session machine: all, or those of some types."""
     return lambda run: SessionCheck(rules, Feed.STEPS, run, types, violations)
+
+
+def report_all(hits: Iterable[RuleHit], report: Report) -> None:
+    """Report several hits."""
+    for hit in hits:
+        report(hit)

@@ -1,5 +1,7 @@
 """A session as its checks see it: facts of its first event, the intervals up to the step in hand, its thresholds."""
 
+from collections.abc import Callable, Iterable
+
 from tapehead.protocol import keys
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, is_live
@@ -7,6 +9,7 @@ from tapehead.protocol.routes import Call
 from tapehead.protocol.session_machine import Step
 from tapehead.rules.support.intervals import Intervals
 from tapehead.rules.support.motion import Motion
+from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.support.thresholds import Thresholds
 
 
@@ -30,6 +33,8 @@ class SessionView:
             retries.
         intervals: the times up to the last step.
         motion: the motion of the playhead up to the last step.
+        pending: functions that return hits as they are now: those that hold already, and are reported only when it is
+            clear what belongs to them.
         end: once the session closed, what silence does to it after its last event; None if it never opened.
     """
 
@@ -48,6 +53,7 @@ class SessionView:
         self.steps: list[Step] = []
         self.intervals = Intervals(thresholds)
         self.motion = Motion(may_be_live=self.live or self.start is None or not self.start.saved)
+        self.pending: list[Callable[[], Iterable[RuleHit]]] = []
         self.end: Step | None = None
 
 

@@ -1,6 +1,6 @@
 """Rules that the session machine finds broken: from its violations to hits."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tapehead.protocol import keys
@@ -8,7 +8,7 @@ from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules.support.rule import Rule, RuleHit
-from tapehead.rules.support.session_check import Report, StepCheck
+from tapehead.rules.support.session_check import Report, StepCheck, report_all
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.text import quote
 
@@ -44,14 +44,14 @@ def check_violations(session: SessionView, report: Report, table: Violations) ->
         for row, hit in _hits(step, name_of(step.event), table, opened):
             (left_open.append if ends and row.left_open else report)(hit)
         if left_open and session.intervals.restarts is not None:
-            _report_all([] if session.intervals.restarts else left_open, report)
+            report_all([] if session.intervals.restarts else left_open, report)
             left_open = []
         if step.event.type in openers:
             opened[step.event.type or ""] = step.event
-    _report_all(left_open, report)
+    report_all(left_open, report)
     if session.end:
         subject = f"the session goes silent after {name_of(session.end.event)}"
-        _report_all((hit for _, hit in _hits(session.end, subject, table, opened)), report)
+        report_all((hit for _, hit in _hits(session.end, subject, table, opened)), report)
 
 
 def _hits(
@@ -66,8 +66,3 @@ def _hits(
             )
             path = f"params.{keys.STATE_NAME}" if violation.name and step.event.type != "statesUpdate" else ""
             yield row, row.rule.hit(step.event, f"{subject}: {message}", path)
-
-
-def _report_all(hits: Iterable[RuleHit], report: Report) -> None:
-    for hit in hits:
-        report(hit)
