@@ -5,7 +5,7 @@ event waits until the ones that arrived before it are likely to be answered, too
 """
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
@@ -31,6 +31,9 @@ from tapehead.rules.timeouts import EXPIRED_IDLE, EXPIRED_STALLED
 from tapehead.rules.timestamps import CLOCK_SKEW
 from tapehead.rules.values import TIMESTAMP_UNIT
 
+# A time before all events can be taken back by this, and is still a number to compare with.
+AT_ONCE = -1e18
+
 
 class Measure(Protocol):
     """A function that calculates metrics, such as `metrics.calculator.calculate`."""
@@ -51,7 +54,8 @@ class SessionEvaluation:
     Args:
         settings: the settings.
         after: the ending of the session whose late events these are; None for a session itself.
-        hold_ms: how long an event waits for others that arrived before it and are answered later, in milliseconds.
+        hold_ms: how long an event waits for others that arrived before it and are answered later, in milliseconds;
+            AT_ONCE if all are taken in the order that they have so far.
 
     Attributes:
         findings: the findings so far, in the order in which they were proven.
@@ -62,6 +66,7 @@ class SessionEvaluation:
         self._after = after
         self._hold_ms = hold_ms
         self._latest_ms = self._frontier_ms = -inf
+        self._latest_order = 0
         self._held: list[ReceivedEvent] = []
         self._bare: list[ReceivedEvent] = []
         self._outside: list[RuleHit] = []
@@ -88,8 +93,26 @@ class SessionEvaluation:
             self._held.append(received)
         else:
             insort(self._held, received, key=arrival_order)
-        self._latest_ms = max(self._latest_ms, event.arrived_ms)
-        return bool(self._events) if received.opens_session else event.arrived_ms < self._frontier_ms
+        latest, arrived = (self._latest_ms, self._latest_order), (event.arrived_ms, event.order or 0)
+        self._latest_ms, self._latest_order = max(latest, arrived)
+        if received.opens_session or self._hold_ms == AT_ONCE:
+            return bool(self._events) and (received.opens_session or arrived < latest)
+        return event.arrived_ms < self._frontier_ms
+
+    @property
+    def is_out_of_order(self) -> bool:
+        """True if an event was taken that the back end takes before one that was taken already."""
+        return self._checks is not None and self._checks.is_out_of_order
+
+    @property
+    def checks(self) -> SessionChecks | None:
+        """The checks of the session; None before its first event."""
+        return self._checks
+
+    @property
+    def is_gone(self) -> bool:
+        """True if an event was answered that the session is unknown."""
+        return self._is_gone
 
     def add_hit(self, hit: RuleHit) -> None:
         """Take a hit of a rule on several sessions, at an event of this one."""
@@ -123,6 +146,23 @@ class SessionEvaluation:
                 for finding in received.findings:
                     self._add(finding.rule, finding.severity, finding.message, finding.path, None, received)
             self._bare.clear()
+
+    def unproven(self) -> Iterator[tuple[SessionFinding, bool]]:
+        """Yield the findings that hold as it stands, each with whether another one may still explain it."""
+        if checks := self._checks:
+            for hits, may_go in ((checks.held, True), (checks.pending(), False)):
+                for hit in hits:
+                    if finding := self.finding_of(hit):
+                        yield finding, may_go
+
+    def finding_of(self, hit: RuleHit) -> SessionFinding | None:
+        """Return the finding of a hit at an event that was released; None if its rule is off."""
+        event = hit.event
+        prefix = f"[{event.index}]." if event.in_array and hit.path else ""
+        message = with_place(hit.message, event, self._checks.first_ts if self._checks else None)
+        return self._finding(
+            hit.rule.id, hit.severity, message, f"{prefix}{hit.path}", self._events[event.index], event
+        )
 
     def _evaluate(self, event: Event, received: ReceivedEvent) -> None:
         if self._checks is None or self._policy is None:
@@ -176,12 +216,16 @@ class SessionEvaluation:
     def _take_outside_hits(self, checks: SessionChecks) -> None:
         """Take the hits at events that were released by now."""
         for hit in tuple(self._outside):
-            place = hit.event.recording, hit.event.line
-            event = next((event for event in self._events if (event.recording, event.line) == place), None)
-            if event:
-                message = with_place(hit.message, event, checks.first_ts)
-                self._add(hit.rule.id, hit.severity, message, hit.path, event, event)
+            if own := self.locate(hit):
+                message = with_place(hit.message, own.event, checks.first_ts)
+                self._add(hit.rule.id, hit.severity, message, hit.path, own.event, own.event)
                 self._outside.remove(hit)
+
+    def locate(self, hit: RuleHit) -> RuleHit | None:
+        """Return a hit of a rule on several sessions at the event as this one numbers it; None if it still waits."""
+        place = hit.event.recording, hit.event.line
+        event = next((event for event in self._events if (event.recording, event.line) == place), None)
+        return hit._replace(event=event) if event else None
 
     def _add(
         self,
@@ -193,18 +237,30 @@ class SessionEvaluation:
         source: ReceivedEvent | Event,
     ) -> None:
         """Add a finding, unless its rule is off."""
-        graded = self._policy.grade(rule, severity) if self._policy else severity
-        if graded:
-            finding = SessionFinding(
-                rule=rule,
-                severity=graded,
-                message=message,
-                path=path,
-                event=EventRef(event.index, event.type, event.playhead, event.ts) if event else None,
-                line=source.line,
-                recording=source.recording,
-            )
+        if finding := self._finding(rule, severity, message, path, event, source):
             self.findings.append(finding)
+
+    def _finding(
+        self,
+        rule: str,
+        severity: Severity,
+        message: str,
+        path: str,
+        event: Event | None,
+        source: ReceivedEvent | Event,
+    ) -> SessionFinding | None:
+        graded = self._policy.grade(rule, severity) if self._policy else severity
+        if not graded:
+            return None
+        return SessionFinding(
+            rule=rule,
+            severity=graded,
+            message=message,
+            path=path,
+            event=EventRef(event.index, event.type, event.playhead, event.ts) if event else None,
+            line=source.line,
+            recording=source.recording,
+        )
 
     def result(self, measure: Measure | None) -> SessionResult:
         """Return the result, once all events are released, with metrics by `measure`.

@@ -49,6 +49,7 @@ class EventReader:
     Attributes:
         arrived_ms: when the last exchange came, milliseconds since 1970.
         clock_ms: when it was answered.
+        learnt: another number for other schemas learnt, or the same ones in another order.
     """
 
     def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None = None) -> None:
@@ -56,6 +57,7 @@ class EventReader:
         self._schemas = {endpoint: Schemas(known) for endpoint, known in (schemas or {}).items()}
         self._arrivals = ArrivalClock()
         self.arrived_ms = self.clock_ms = 0.0
+        self.learnt = 0
 
     def read(self, entry: Entry) -> list[ReceivedEvent]:
         """Return the events of an exchange, each with its findings; without events, the findings alone."""
@@ -68,6 +70,11 @@ class EventReader:
                 schemas = self._schemas.setdefault(endpoint, Schemas())
                 for event_type, schema in learnt.items():
                     schemas.learn(event_type, schema)
+            self.learnt = hash((self.learnt, entry.recording, entry.line))
+        return self._events_of(entry, arrived_ms)
+
+    def _events_of(self, entry: Entry, arrived_ms: float) -> list[ReceivedEvent]:
+        exchange = entry.exchange
         findings = self._check(exchange, arrived_ms)
         events = list(events_of(exchange, arrived_ms, entry.recording, entry.line))
         split = split_findings(findings, events) if len(events) > 1 else [tuple(findings)]

@@ -34,7 +34,7 @@ MOST_OPEN = 1000
 MOST_REMEMBERED = 100_000
 
 
-class _OpenSession:
+class OpenSession:
     """A session that may go on.
 
     Attributes:
@@ -61,6 +61,7 @@ class RecordingsAudit:
         schemas: the schemas in use by endpoint, as `recorded_schemas` finds them; more are learnt on the way.
         measure: what calculates metrics; None for no metrics.
         on_finding: called with each finding as soon as it is proven.
+        reader: reads and checks exchanges; one for these settings and schemas, if None.
     """
 
     def __init__(
@@ -69,15 +70,16 @@ class RecordingsAudit:
         schemas: RecordedSchemas | None = None,
         measure: Measure | None = calculate,
         on_finding: Callable[[SessionFinding], None] | None = None,
+        reader: EventReader | None = None,
     ) -> None:
         self._settings = settings or AuditSettings()
-        self._reader = EventReader(self._settings, schemas)
+        self._reader = reader or EventReader(self._settings, schemas)
         self._measure = measure
         self._on_finding = on_finding
         # Where only results are wanted, sessions are evaluated when they close, which takes less memory.
         self._hold_ms = LONGEST_ANSWER_MS if on_finding else inf
-        self._running: OrderedDict[str, _OpenSession] = OrderedDict()
-        self._ended: OrderedDict[str, _OpenSession] = OrderedDict()
+        self._running: OrderedDict[str, OpenSession] = OrderedDict()
+        self._ended: OrderedDict[str, OpenSession] = OrderedDict()
         self._endings: OrderedDict[str, ClosedSession] = OrderedDict()
         self._history = VisitorHistory(self._limits_of)
         self._added = 0
@@ -94,6 +96,12 @@ class RecordingsAudit:
         results = list(self._assign(entry, received))
         self._add_hits(self._history.decide(self._reader.arrived_ms))
         return [*results, *self._sweep()]
+
+    def forget(self, sid: str) -> None:
+        """Leave out a session, as far as it has come."""
+        session = self._running.pop(sid, None) or self._ended.pop(sid, None)
+        if session and session.trace:
+            self._history.forget(session.trace)
 
     def close(self) -> Iterator[SessionResult]:
         """Yield the results of the sessions that are left, in the order in which they began."""
@@ -134,13 +142,13 @@ class RecordingsAudit:
             elif session.trace:
                 session.trace.add(event)
 
-    def _open(self, after: ClosedSession | None = None) -> _OpenSession:
+    def _open(self, after: ClosedSession | None = None) -> OpenSession:
         audit = SessionAudit(
             self._settings, reader=self._reader, measure=self._measure, after=after, hold_ms=self._hold_ms
         )
-        return _OpenSession(self._added, audit)
+        return OpenSession(self._added, audit)
 
-    def _add(self, sid: str, session: _OpenSession | None, received: Sequence[ReceivedEvent]) -> _OpenSession:
+    def _add(self, sid: str, session: OpenSession | None, received: Sequence[ReceivedEvent]) -> OpenSession:
         if session is None:
             session = self._running[sid] = self._open(self._endings.get(sid))
         self._report(session.audit.add_events(received))
@@ -163,7 +171,7 @@ class RecordingsAudit:
             sid, session = self._running.popitem(last=False)
             yield self._close(session, sid)
 
-    def _close(self, session: _OpenSession, sid: str | None = None) -> SessionResult:
+    def _close(self, session: OpenSession, sid: str | None = None) -> SessionResult:
         if sid is not None:
             self._endings[sid] = ClosedSession(session.audit.ended)
             if len(self._endings) > MOST_REMEMBERED:
@@ -174,7 +182,7 @@ class RecordingsAudit:
         self._report(session.audit.remaining)
         return result
 
-    def _add_hits(self, hits: Iterable[RuleHit], closing: _OpenSession | None = None) -> None:
+    def _add_hits(self, hits: Iterable[RuleHit], closing: OpenSession | None = None) -> None:
         """Add hits of rules on several sessions, each to the session that its event belongs to."""
         for hit in hits:
             sid = hit.event.sid or ""
@@ -192,7 +200,7 @@ class RecordingsAudit:
                 self._on_finding(finding)
 
 
-def _first(sessions: OrderedDict[str, _OpenSession]) -> _OpenSession:
+def _first(sessions: OrderedDict[str, OpenSession]) -> OpenSession:
     return next(iter(sessions.values()))
 
 

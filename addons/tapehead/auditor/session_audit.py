@@ -90,6 +90,16 @@ class SessionAudit:
         self.ended = after is not None and after.ended
         self.remaining: list[SessionFinding] = []
 
+    @property
+    def size(self) -> int:
+        """The number of its events."""
+        return len(self._received)
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """The exchanges of its events, each by recording and line."""
+        return [(each.recording, each.line) for each in self._received]
+
     def add(self, entry: Entry | Exchange) -> list[SessionFinding]:
         """Take the session's next exchange, in the order of answers or arrival; return the findings that it proves."""
         if isinstance(entry, Exchange):

@@ -55,7 +55,7 @@ class VisitorHistory:
                 self._wait(Overlap(earlier, later), later.start.arrived_ms + WATCH_MS)
         known.append(trace)
         if len(known) > MOST_SESSIONS:
-            self._forget(known[0])
+            self.forget(known[0])
         return trace
 
     def decide(self, clock_ms: float) -> Iterator[RuleHit]:
@@ -75,7 +75,11 @@ class VisitorHistory:
         """Yield the hits that are left for a session that is over, and forget it."""
         for overlap in tuple(trace.overlaps):
             yield from self._decide(overlap)
-        self._forget(trace)
+        self.forget(trace)
+
+    def preview(self, overlap: Overlap) -> RuleHit | None:
+        """Return the hit of a comparison as it stands, if it were decided now."""
+        return check_stray(overlap) or check_restart(overlap, self._limits_of(overlap.later.start))
 
     def _wait(self, overlap: Overlap, until_ms: float) -> None:
         heapq.heappush(self._waiting, (until_ms, next(self._number), overlap))
@@ -88,7 +92,8 @@ class VisitorHistory:
         elif restart := check_restart(overlap, self._limits_of(overlap.later.start)):
             yield restart
 
-    def _forget(self, trace: SessionTrace) -> None:
+    def forget(self, trace: SessionTrace) -> None:
+        """Compare a session with others no more."""
         for overlap in tuple(trace.overlaps):
             overlap.end()
         known = self._clients.get(trace.client, [])

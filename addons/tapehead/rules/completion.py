@@ -1,8 +1,9 @@
 """Rules on how far a session gets: one that only begins, and one that is complete before its content ends."""
 
 from tapehead.protocol import keys
+from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
-from tapehead.rules.support.rule import Rule
+from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import EventCheck, Report, StepCheck, event_check, step_check
 from tapehead.rules.support.session_view import SessionView
 from tapehead.rules.units import content_length, is_thousandfold
@@ -64,5 +65,10 @@ def check_silence(session: SessionView, report: Report) -> EventCheck:
     """Report a session that opened, and got no event but its sessionStart."""
     first = yield
     if first and first.type == "sessionStart" and session.start and session.opened and not (yield):
-        message = "sessionStart: nothing followed; expected play, pings and an end of the session"
-        report(NOTHING_FOLLOWED.hit(first, message))
+        report(nothing_followed(first))
+
+
+def nothing_followed(first: Event) -> RuleHit:
+    """Return the hit at a sessionStart that nothing followed."""
+    message = "sessionStart: nothing followed; expected play, pings and an end of the session"
+    return NOTHING_FOLLOWED.hit(first, message)

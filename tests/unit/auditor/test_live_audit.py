@@ -1,0 +1,66 @@
+"""The live audit: at the end the findings of `audit`, and each of them as soon as it holds."""
+
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.live_audits import Listener
+from support.paths import RECORDINGS_FOLDER
+from support.session_strategies import FEW, record, rename, sessions
+from support.sessions import entries
+from tapehead.auditor.live_findings import FindingState
+from tapehead.auditor.recordings_audit import audit
+from tapehead.interop.reader import read_recordings
+from tapehead.protocol.events import arrival_of
+from tapehead.protocol.exchange import Entry, Exchange
+
+
+def check_end(listener: Listener, told: list[Entry]) -> None:
+    """Fail unless a live audit ends with what `audit` finds in these entries."""
+    expected = list(audit(told))
+    assert listener.close() == expected
+    confirmed = Counter(each.finding for each in listener.standing())
+    assert confirmed == Counter(finding for result in expected for finding in result.findings)
+    assert {each.state for each in listener.latest.values()} <= {FindingState.CONFIRMED, FindingState.WITHDRAWN}
+
+
+@pytest.mark.parametrize("path", sorted(RECORDINGS_FOLDER.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_the_end_is_that_of_audit(path: Path) -> None:
+    told, listener = list(read_recordings([path], warn=pytest.fail)), Listener()
+    for entry in told:
+        listener.add(entry)
+        listener.tick((arrival_of(entry.exchange) or 0) + entry.exchange.elapsed_ms)
+    check_end(listener, told)
+
+
+@FEW
+@given(st.lists(sessions("s"), min_size=1, max_size=3), st.randoms(use_true_random=False), st.booleans())
+def test_the_end_is_that_of_audit_whatever_comes(
+    parts: list[list[Exchange]], chance: random.Random, ticks: bool
+) -> None:
+    named = [rename(exchanges, f"s{number}") for number, exchanges in enumerate(parts)]
+    ranks = {sid: chance.random() for sid in (None, "s0", "s1", "s2")}
+    together = record([exchange for part in named for exchange in part], ranks)
+    if together and chance.random() < 0.3:  # the clock is set back, or forward
+        place, hours = chance.randrange(len(together)), chance.choice([-1, 1])
+        together[place:] = [shifted(exchange, hours) for exchange in together[place:]]
+    together = [msgspec.structs.replace(each, order=number) for number, each in enumerate(together)]
+    told, listener = list(entries(together)), Listener()
+    for entry in told:
+        listener.add(entry)
+        if ticks:
+            for seconds in range(chance.choice([1, 40])):
+                listener.tick((arrival_of(entry.exchange) or 0) + entry.exchange.elapsed_ms + seconds * 1000)
+    check_end(listener, told)
+
+
+def shifted(exchange: Exchange, hours: int) -> Exchange:
+    """An exchange by a clock that was set."""
+    started = datetime.fromisoformat(exchange.started) + timedelta(hours=hours)
+    return msgspec.structs.replace(exchange, started=started.isoformat().replace("+00:00", "Z"))
