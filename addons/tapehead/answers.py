@@ -30,7 +30,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         recorded_ms: how long the recorded answer took, in milliseconds; 0 for any other.
         outcome: where the answer comes from.
         note: the reason for this answer, one line for the log; empty if there is none.
-        key: the key of the test that sent the request; empty if there is none.
+        key: the key of the test that the call belongs to; empty if it has none.
     """
 
     response: Response | None = None

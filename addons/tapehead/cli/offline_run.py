@@ -4,33 +4,28 @@ An `EngineRun` prints nothing: it returns counts and a result, which the command
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from secrets import token_bytes
+from threading import RLock
 
 import msgspec
 
 from tapehead.answers import Engine
-from tapehead.cli.messages import RECORD_A_PLAYER
+from tapehead.cli.engine_loader import EngineLoader
 from tapehead.cli.option_parsing import SimulationSettings
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.files import create_folder, open_private
 from tapehead.internal_errors import InternalErrors
-from tapehead.interop.reader import open_recordings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.paths import check_outputs
-from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
-from tapehead.redaction.excerpts import ExcerptRedactor
-from tapehead.redaction.redactor import Redactor
-from tapehead.replay.forwarded_calls import ForwardedCalls
-from tapehead.replay.index import build_index, schemas_of
+from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplayCounts, ReplaySummary, summarise, summary_lines
-from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
-from tapehead.simulator.faults import Fault, FaultInjector, Latency
+from tapehead.simulator.faults import Fault, Latency
+from tapehead.simulator.keyed_engine import KeyedEngine
 from tapehead.text import count_of, escape_controls
 
 
@@ -151,8 +146,9 @@ class EngineRun:
         show: shows a line while calls are answered; left out, what it would say stands in the result.
 
     Attributes:
-        engine: answers the calls.
-        recordings, names: the files that are replayed, and their names.
+        engine: answers the calls, those of each key from an engine of its own.
+        control: sets faults, loads recordings and resets counts while it answers.
+        recordings: the files of the settings that are replayed.
         internal_errors: failures of tapehead itself.
         elsewhere: what comes instead of calls, and the number of calls.
         forwarded: the forwarded calls that this run plays as well; None if it plays none.
@@ -173,7 +169,8 @@ class EngineRun:
         self._settings = settings
         self._show = show
         self._shown: set[str] = set()
-        reader = open_recordings(settings.recordings, warn, endpoints=settings.endpoints)
+        self._loader = loader = EngineLoader(settings, warn, self._show_once)
+        reader = loader.open(settings.recordings)
         if settings.summary:
             check_outputs([settings.summary], reader.files)
             try:  # before the run, not after it
@@ -181,45 +178,27 @@ class EngineRun:
                 open(settings.summary, "ab", opener=open_private).close()
             except OSError as error:
                 raise _summary_error(settings.summary, error) from error
-        entries = reader.by_file() if settings.recordings else {}
-        stored = [entry.exchange for entry in stored_schemas(reader.files, warn)]
-        if len(entries) > 1:  # they are no calls of players, which might be missed
-            entries = {path: each for path, each in entries.items() if path.name != STORED_NAME}
-        self.recordings = tuple(entries)
-        self.names = tuple(map(str, entries))
-        self.forwarded: ForwardedCalls | None = None
-        if added:
-            numbers = {Path(path).resolve(): number for number, path in enumerate(entries)}
-            self.forwarded = ForwardedCalls(numbers.get(added.resolve(), len(entries)), warn)
-            self.names = (*self.names, str(added))[: max(len(entries), self.forwarded.file + 1)]
-        self._index = build_index(entries.values())
-        if settings.recordings and not (self._index.sessions or self._index.downloaded):
-            warn(f"no session to replay in {', '.join(self.names)}, so every call is a miss; {RECORD_A_PLAYER}")
-        self._replayer: Replayer | None = None
-        schemas = schemas_of(self._index, stored)
-        engine: Engine
-        if settings.recordings or settings.on_miss is OnMiss.FORWARD:
-            redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)
-            engine = self._replayer = Replayer(
-                self._index,
-                schemas,
-                random_bytes=token_bytes,
-                on_miss=settings.on_miss,
-                endpoint=SimulatedEndpoint(schemas, random_bytes=token_bytes, **settings.simulation._asdict()),
-                files=self.names,
-                excerpts=ExcerptRedactor(redactor),
-                warn=self._show_once,
-                forwarded=self.forwarded,
-                explain=settings.explain,
-            )
-        else:
-            engine = Simulator(schemas, random_bytes=token_bytes, **settings.simulation._asdict())
+        engine = loader.first_engine(reader, added)
+        self.recordings = loader.files
+        self.forwarded = loader.forwarded
         # The same latencies in every run.
         chance = random.Random(0).random  # noqa: S311 - no secret
-        self._faulty = FaultInjector(engine, settings.faults, settings.latency, chance)
-        self.engine: Engine = self._faulty
+        self.engine = KeyedEngine(engine, settings.faults, settings.latency, chance, RLock())
+        self.control = EngineControl(self.engine, loader.totals, loader.indexes, loader.names, self._load)
         self.internal_errors = InternalErrors(settings.redact_keys)
         self.elsewhere = CallsElsewhere()
+        self._replays = isinstance(engine, Replayer)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the recordings, by their numbers."""
+        return tuple(self._loader.names)
+
+    def _load(self, paths: Sequence[str], on_miss: OnMiss | None) -> Engine:
+        engine = self._loader.load(paths, on_miss)
+        self._loader.forget_unplayed([engine, *self.engine.roots()])
+        self._replays = True
+        return engine
 
     def _show_once(self, line: str) -> None:
         line = escape_controls(line)
@@ -235,8 +214,8 @@ class EngineRun:
             refused_clients: connections that the client filter refused.
         """
         return RunCounts(
-            replay=self._replayer.counts() if self._replayer else None,
-            faults=self._faulty.faults_injected,
+            replay=self._loader.totals.run if self._replays else None,
+            faults=self.engine.faults_injected,
             internal_errors=self.internal_errors.count,
             elsewhere=self.elsewhere,
             offline=guard.attempts if guard else None,
@@ -250,7 +229,7 @@ class EngineRun:
             counts: the counts of all its processes.
             other_requests: requests to the endpoint that were refused, since they are no collection call.
         """
-        summary = summarise(self._index, counts.replay) if counts.replay else None
+        summary = summarise(self._loader.indexes, counts.replay) if counts.replay else None
         report = RunReport(
             recordings=self.names,
             replay=summary,

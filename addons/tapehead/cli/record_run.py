@@ -11,6 +11,7 @@ from tapehead.live.live_page import link_lines, live_page
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.elsewhere_addon import ElsewhereAddon
+from tapehead.proxy.flow_keys import KeyPermission
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
@@ -67,7 +68,8 @@ async def run_recorder(
             screen.show(f"recording into {store.out}")
 
         try:
-            addons = [select, record, *observing_addons(proxy, hosts, elsewhere, screen, internal_errors)]
+            observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
+            addons = [select, record, KeyPermission(internal_errors), *observing]
             await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
         except StartupError:
             recorder.close()

@@ -5,7 +5,8 @@ Source: the Fetch standard, CORS-preflight fetch; Private Network Access, which 
 
 from collections.abc import Iterable
 
-from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.messages import Headers, Request, Response
+from tapehead.protocol.test_key import KEY_HEADER
 
 _ORIGIN = "Origin"
 _ASKED_METHOD, _ASKED_HEADERS = "Access-Control-Request-Method", "Access-Control-Request-Headers"
@@ -43,6 +44,16 @@ def allow_private_network(asked: Request, answered: Response) -> Response:
     if asked.method != "OPTIONS" or asked.header(_ASKED_PRIVATE) != "true" or answered.header(_ALLOWED_PRIVATE):
         return answered
     return answered.with_headers([*answered.headers, (_ALLOWED_PRIVATE, "true")])
+
+
+def allow_key_header(headers: Headers) -> Headers:
+    """Return the headers of an answer to a preflight with permission to send a test's key."""
+    values = [value for name, value in headers if name.lower() == _ALLOWED_HEADERS.lower()]
+    names = _items(values)
+    if _is_allowed(KEY_HEADER.lower(), {name.lower() for name in names}):
+        return headers
+    kept = [(name, value) for name, value in headers if name.lower() != _ALLOWED_HEADERS.lower()]
+    return [*kept, (_ALLOWED_HEADERS, ", ".join([*names, KEY_HEADER]))]
 
 
 def _is_allowed(name: str, allowed: set[str]) -> bool:

@@ -20,12 +20,16 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.hosts import carried_url
 from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import FAILED, failure
-from tapehead.protocol.routes import find_call, find_route
+from tapehead.protocol.routes import SESSION_CREATED, find_call, find_route, sid_of_location
+from tapehead.protocol.test_key import KeyedRequest
 from tapehead.proxy.called_host import name_upstream, request_as_called
 from tapehead.proxy.error_boundary import contained, contained_async, messages_of
+from tapehead.proxy.flow_keys import key_of, take_key
 from tapehead.proxy.flows import can_cut, capture, cut, mark, route_of, to_mitmproxy
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.capture import CapturedCall
+from tapehead.simulator.entry_limit import EntryLimit
+from tapehead.simulator.keyed_engine import MOST_SESSIONS, keyed
 
 # Time for an answer to be sent, and for a call to come that was sent before the stop.
 SENDING_SECONDS = 0.1
@@ -100,6 +104,7 @@ class CallSelector:
         """Mark a call before its body arrives, and stream other requests."""
         if carried := carried_url(flow.request.path):
             self._address(flow, carried)
+        self.take_key(flow)
         # This comes first, since a call without its prefix goes elsewhere.
         if self._prefix and not flow.request.path.startswith(f"{self._prefix}/"):
             flow.request.path = self._prefix + flow.request.path
@@ -113,6 +118,11 @@ class CallSelector:
             flow.request.url, flow.request.host_header = url, parts.netloc
         elif self._hosts.has(parts.hostname or "", parts.port or 443):
             flow.request.path = parts._replace(scheme="", netloc="", fragment="").geturl()
+
+    def take_key(self, flow: http.HTTPFlow) -> None:
+        """Take the key of a test out of a request to the endpoint."""
+        if self._hosts.counts(flow):
+            take_key(flow)
 
     def mark(self, flow: http.HTTPFlow) -> bool:
         """Return whether `flow` is a collection call, for which `route_of` gives its route from now on."""
@@ -164,6 +174,8 @@ class RecorderAddon:
         self._forwarded_only = forwarded_only
         self.source = ""
         self._open: dict[str, _OpenCall] = {}
+        self._keys: dict[str, str] = {}
+        self._sessions = EntryLimit(MOST_SESSIONS)
         self._begun = 0
         self._storing = 0
 
@@ -209,7 +221,21 @@ class RecorderAddon:
         captured = capture(call.flow, error)
         # The clock of the machine may be set in the meantime.
         ended = captured.started + time.monotonic() - call.begun
-        return captured._replace(order=call.order, source=self.source, ended=ended, replaces=call.replaces)
+        key = self._key_of(call.flow)
+        return captured._replace(order=call.order, source=self.source, ended=ended, replaces=call.replaces, key=key)
+
+    def _key_of(self, flow: http.HTTPFlow) -> str:
+        """Return the key of a call, or of its session; that of a session which is opened is remembered."""
+        key, route = key_of(flow).key, route_of(flow)
+        if not key:
+            return self._keys.get((route.sid if route else None) or "", "") if self._keys else ""
+        answer = flow.response
+        location = answer.headers.get("location") if answer and answer.status_code == SESSION_CREATED else None
+        if sid := sid_of_location(location):
+            if sid not in self._keys:
+                self._sessions.make_room(self._keys, sid)
+            self._keys[sid] = key
+        return key
 
     async def _store(self, flow: http.HTTPFlow, error: str | None) -> None:
         if (call := self._open.pop(flow.id, None)) is not None:
@@ -225,7 +251,7 @@ class ReplayAddon:
     """Answers collection calls from an engine, and lets nothing reach the network.
 
     Args:
-        engine: answers the calls.
+        engine: answers the calls, those of each key from an engine of its own if it can.
         hosts: the hosts that count as the endpoint.
         allow: hosts whose requests may pass through to the network.
         observers: called in turn with each request, its answer, and its arrival in seconds since 1970.
@@ -247,7 +273,7 @@ class ReplayAddon:
     ) -> None:
         self.internal_errors = internal_errors
         self._on_unmatched = on_unmatched
-        self._engine = engine
+        self._engine = keyed(engine)
         self._hosts = hosts
         self._allow = Hosts(allow)
         self._observers = observers
@@ -270,7 +296,7 @@ class ReplayAddon:
             self._refuse(flow, now)
             return
         request = request_as_called(flow)
-        answer = self._engine.answer(request, now)
+        answer = self._engine.answer_keyed(KeyedRequest(request, key_of(flow)), now)
         if answer.delay_ms:
             self._waiting += 1
             try:

@@ -20,6 +20,7 @@ from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
 from tapehead.proxy.called_host import name_upstream
 from tapehead.proxy.error_boundary import contained, contained_async
+from tapehead.proxy.flow_keys import KeyPermission
 from tapehead.proxy.flows import route_of
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.paths import COMPRESSED_SUFFIX, new_recording
@@ -32,6 +33,7 @@ from tapehead.replay.index import build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import summary_lines
+from tapehead.simulator.keyed_engine import KeyedEngine
 from tapehead.text import nearest
 
 logger = logging.getLogger(__name__)
@@ -66,7 +68,9 @@ class OptionsAddon:
         self._recorder: Recorder | None = None
         self.internal_errors = InternalErrors(report=_warn)
         self._select = CallSelector(Hosts(), internal_errors=self.internal_errors)
+        self._key_permission = KeyPermission(self.internal_errors)
         self._replayer: Replayer | None = None
+        self._engine: KeyedEngine | None = None
         self._names: tuple[str, ...] = ()
         self._endpoints: Sequence[str] = ()
 
@@ -145,7 +149,7 @@ class OptionsAddon:
         if updated.isdisjoint(_OF_REPLAY):
             return
         paths = ctx.options.tapehead_replay
-        self._replay_addon = self._replayer = None
+        self._replay_addon = self._replayer = self._engine = None
         if not paths:
             return
         entries = self._open_recordings(paths, logger.warning).by_file()
@@ -162,8 +166,9 @@ class OptionsAddon:
             excerpts=ExcerptRedactor(redactor),
             warn=logger.warning,
         )
+        self._engine = KeyedEngine(self._replayer)
         hosts = Hosts(self._endpoints)
-        self._replay_addon = ReplayAddon(self._replayer, hosts, internal_errors=self.internal_errors)
+        self._replay_addon = ReplayAddon(self._engine, hosts, internal_errors=self.internal_errors)
         # A recorded endpoint need not be up: connect upstream only for requests that are not answered here. Answers
         # name the host that the player called.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False, keep_host_header=True)
@@ -171,6 +176,8 @@ class OptionsAddon:
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Mark a collection call before its body arrives."""
+        if self._record_addon or self._replay_addon:
+            self._select.take_key(flow)
         is_call = self._select.mark(flow)
         if self._record_addon:
             if not self._record_addon.source:
@@ -178,6 +185,7 @@ class OptionsAddon:
                 addresses = [address[:2] for address in proxy.listen_addrs()] if proxy else []
                 self._record_addon.source = source_of_run("mitmproxy", addresses, time.time())
             self._record_addon.requestheaders(flow)
+            self._key_permission.requestheaders(flow)
         if self._replay_addon and not is_call:
             name_upstream(flow)
 
@@ -192,6 +200,7 @@ class OptionsAddon:
         """Record an exchange that was answered."""
         if self._record_addon:
             await self._record_addon.response(flow)
+            self._key_permission.response(flow)
 
     @contained_async
     async def error(self, flow: http.HTTPFlow) -> None:
@@ -219,7 +228,8 @@ class OptionsAddon:
         """List the sessions that were recorded or replayed since the start."""
         if self._recorder:
             return sorted(self._recorder.pipeline.sessions)
-        return self._replayer.playbacks() if self._replayer else []
+        engines = self._engine.engines().values() if self._engine else ()
+        return [sid for engine in engines if isinstance(engine, Replayer) for sid in engine.playbacks()]
 
     @command.command("tapehead.audit")  # type: ignore[untyped-decorator]
     def audit_recording(self, path: types.Path) -> Sequence[str]:

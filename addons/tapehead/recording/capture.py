@@ -51,6 +51,7 @@ class CapturedCall(NamedTuple):
         closed_by: who closed the connection before the answer was complete, or None.
         replaces: the id of the recorded session that this one is recorded anew for, or None.
         answered: where the answer came from; None if a real endpoint gave it.
+        key: the key of the test that it belongs to, which no recording has; empty if there is none.
     """
 
     route: Route
@@ -64,6 +65,7 @@ class CapturedCall(NamedTuple):
     closed_by: ClosedBy | None = None
     replaces: str | None = None
     answered: Answered | None = None
+    key: str = ""
 
     @property
     def size(self) -> int:

@@ -114,21 +114,40 @@ class RecordingIndex(msgspec.Struct):
     hosts: set[str] = msgspec.field(default_factory=set)
 
 
-def build_index(recordings: Iterable[Iterable[Entry]]) -> RecordingIndex:
+def build_index(recordings: Iterable[Iterable[Entry]], numbers: Iterable[int] | None = None) -> RecordingIndex:
     """Return the index of the entries of some recordings.
 
     A session may be continued in a later recording, whatever the order of the recordings.
+
+    Args:
+        recordings: the entries of each recording.
+        numbers: the numbers of the recordings; from 0 on if left out.
     """
     builder = IndexBuilder()
-    files = [in_order_of_arrival(entries) for entries in recordings]
-    for file, entries in enumerate(files):
+    numbered = enumerate(recordings) if numbers is None else zip(numbers, recordings, strict=True)
+    files = [(number, in_order_of_arrival(entries)) for number, entries in numbered]
+    for file, entries in files:
         builder.add_starts(file, entries)
-    by_time = sorted(enumerate(files), key=lambda file: file[1][0].exchange.started if file[1] else "")
+    by_time = sorted(files, key=lambda file: file[1][0].exchange.started if file[1] else "")
     for file, entries in by_time:
         builder.add_calls(file, entries)
     for session in builder.index.sessions:
         _sort_calls(session)
     return builder.index
+
+
+def index_of_files(index: RecordingIndex, files: Iterable[int]) -> RecordingIndex:
+    """Return the index of some recordings alone, by their numbers in a larger one."""
+    entries: dict[int, list[Entry]] = {file: [] for file in files}
+    sessions = chain.from_iterable((*each.calls, *each.preflights) for each in index.sessions)
+    starts = (session.start for session in index.sessions if session.start)
+    by_call = chain(index.schemas.values(), index.preflights.values())
+    for call in chain(starts, sessions, index.downloaded, *by_call):
+        if call.file in entries:
+            entries[call.file].append(Entry(call.line, call.exchange))
+    for each in entries.values():
+        each.sort(key=lambda entry: entry.line)
+    return build_index(entries.values(), entries)
 
 
 def extend_index(index: RecordingIndex, file: int, entries: Iterable[Entry]) -> list[RecordedSession]:

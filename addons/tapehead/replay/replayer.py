@@ -9,6 +9,7 @@ session) are replayed, too.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from email.utils import formatdate
 from typing import Self
 
@@ -27,15 +28,12 @@ from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.replay.forwarded_calls import ForwardedCalls
-from tapehead.replay.host_rewriting import HostRewriter
 from tapehead.replay.index import (
     RecordedCall,
     RecordedSession,
     RecordingIndex,
     build_index,
-    extend_index,
     of_host,
-    parse_body_of,
     schemas_of,
 )
 from tapehead.replay.matching import (
@@ -48,22 +46,25 @@ from tapehead.replay.matching import (
     near_sessions,
 )
 from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.playable_recordings import PlayableRecordings
 from tapehead.replay.summary import (
     Miss,
     ReplayCounts,
     ReplayStats,
     ReplaySummary,
+    ReplayTotals,
     explain_choice,
     explain_turn,
     name_event,
     near_lines,
     summarise,
 )
-from tapehead.replay.turns import ANY_HOST, SessionTurns
+from tapehead.replay.turns import ANY_HOST, Turns
 from tapehead.simulator.endpoint import SimulatedEndpoint
+from tapehead.simulator.entry_limit import EntryLimit
 from tapehead.text import shorten_value
 
-# Beyond these, the oldest playback is dropped; its next event restores it by its id.
+# Beyond these, of all keys together, the oldest playback is dropped; its next event restores it by its id.
 MOST_PLAYBACKS = 50_000
 
 
@@ -103,11 +104,17 @@ class Replayer:
         random_bytes: returns that number of random bytes, for session ids.
         on_miss: how to answer calls that are not in the recordings.
         endpoint: the simulated endpoint; one with default settings if left out.
-        files: the recordings' names, for messages; recordings without a name are numbered.
+        files: the recordings' names by their numbers; recordings without a name are numbered.
+        numbers: the numbers of those in the index; all of `files` if left out.
         excerpts: redacts quotations of live requests in messages; not redacted if left out.
         warn: called with one line about each kind of place in which recorded answers name other hosts, if given.
         forwarded: the calls that this run forwards and records, to be played as well; None to play none of them.
         explain: whether the note of a sessionStart says which values tied it to its recording.
+        totals: the counts of all keys of the run; new ones if left out.
+
+    Attributes:
+        recordings: what is played.
+        stats: the counts of this key, and of all keys.
     """
 
     def __init__(
@@ -118,34 +125,41 @@ class Replayer:
         random_bytes: Callable[[int], bytes],
         on_miss: OnMiss = OnMiss.SIMULATE,
         endpoint: SimulatedEndpoint | None = None,
-        files: tuple[str, ...] = (),
+        files: Sequence[str] = (),
+        numbers: Sequence[int] | None = None,
         excerpts: ExcerptRedactor | None = None,
         warn: Callable[[str], None] | None = None,
         forwarded: ForwardedCalls | None = None,
         explain: bool = False,
+        totals: ReplayTotals | None = None,
     ) -> None:
         self._explain = explain
-        self._index = index
+        self.recordings = PlayableRecordings(index, files, numbers, forwarded)
         self._on_miss = OnMiss.ERROR if on_miss is OnMiss.ONCE else on_miss
         self._random_bytes = random_bytes
         self._endpoint = endpoint or SimulatedEndpoint(schemas, random_bytes=random_bytes)
         self._files = files
         self._excerpts = excerpts or ExcerptRedactor()
-        self._stats = ReplayStats(warn)
-        self._rewriter = HostRewriter(index.hosts)
+        self.stats = ReplayStats(warn, totals)
         self._forwarded = forwarded
-        self._by_mark = {session.mark: session for session in index.sessions}
-        self._by_sid: dict[str, list[RecordedSession]] = {}
-        for session in index.sessions:
-            if session.sid:
-                self._by_sid.setdefault(session.sid, []).append(session)
-        self._turns = SessionTurns(index)
-        self._stats.counts.used |= self._turns.replaced
-        self._stats.counts.outdated = self._turns.outdated
-        self._downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
-        self._offer_downloaded(index.downloaded)
+        self._limit = EntryLimit(MOST_PLAYBACKS)
+        self.stats.note_recorded(self.recordings.replaced)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._turns = Turns(self.recordings.equals, self.recordings.left_out)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, _Playback] = {}
+
+    def for_key(self, key: str) -> Self:
+        """Return a replayer with playbacks and counts of its own, of the file named like the key, or of all."""
+        other = copy(self)
+        other.recordings = self.recordings.of_key(key)
+        other.stats = self.stats.of_another_key()
+        other.stats.note_recorded(other.recordings.replaced)
+        other._endpoint = self._endpoint.of_another_key()
+        other._begin()
+        return other
 
     @classmethod
     def from_entries(
@@ -169,12 +183,12 @@ class Replayer:
         return cls(index, schemas_of(index), random_bytes=random_bytes, on_miss=on_miss, files=names)
 
     def summary(self) -> ReplaySummary:
-        """Return hits, misses with the nearest matches, and unused exchanges so far."""
-        return summarise(self._index, self._stats.counts)
+        """Return hits, misses with the nearest matches, and unused exchanges so far, of all keys."""
+        return summarise([self.recordings.index], self.counts())
 
     def counts(self) -> ReplayCounts:
         """Return the live counts behind the summary."""
-        return self._stats.counts
+        return self.stats.totals.run
 
     def playbacks(self) -> list[str]:
         """Return the ids of the live sessions that are answered from recorded ones."""
@@ -183,53 +197,39 @@ class Replayer:
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to `request`; `now` in seconds since 1970."""
         if self._forwarded and (others := self._forwarded.take_others(now)):
-            self._offer_forwarded(self._forwarded, others)
+            self.stats.note_recorded(self.recordings.add_forwarded(others))
         route = find_route(request.path)
         if route is None or find_call(request.method, request.path) is None:
             return Answer(response=self._endpoint.answer(request, now), note="no collection call")
+        index = self.recordings.index
         if request.method == "OPTIONS":
             playback = self._playback(route.sid, request.url, now) if route.sid else None
-            preflights = playback.session.preflights if playback else self._index.preflights.get(route.call, [])
+            preflights = playback.session.preflights if playback else index.preflights.get(route.call, [])
             return self._answer_in_turn(preflights, (route.call, playback and playback.session.number), request, now)
         if route.call is Call.EVENT:
             return self._answer_event(route.sid or "", request, now)
         if route.call is Call.SCHEMA:
-            return self._answer_in_turn(self._index.schemas.get(route.event_type or "", []), route, request, now)
+            return self._answer_in_turn(index.schemas.get(route.event_type or "", []), route, request, now)
         body = request.json()
         if route.call is Call.SESSION and not isinstance(body, list):
             return self._answer_session(read_event(body), request, now)
         identity = first_event(body).identity
-        return self._answer_in_turn(self._downloaded.get(identity, []), (route.call, identity), request, now)
+        return self._answer_in_turn(self.recordings.downloaded.get(identity, []), (route.call, identity), request, now)
 
     # ---- Sessions ----
-
-    def _offer_downloaded(self, calls: Iterable[RecordedCall]) -> None:
-        for call in calls:
-            self._downloaded.setdefault(first_event(parse_body_of(call.exchange)).identity, []).append(call)
-
-    def _offer_forwarded(self, forwarded: ForwardedCalls, entries: Sequence[Entry]) -> None:
-        """Play calls that this run recorded. Their own sessions stay with the endpoint, which knows their ids."""
-        downloaded = len(self._index.downloaded)
-        sessions = extend_index(self._index, forwarded.file, entries)
-        self._by_mark |= {session.mark: session for session in sessions}
-        self._turns.offer(sessions)
-        self._offer_downloaded(self._index.downloaded[downloaded:])
-        self._rewriter = HostRewriter(self._index.hosts)
-        self._stats.counts.used.update(self._turns.replaced, ((forwarded.file, entry.line) for entry in entries))
 
     def _answer_session(self, event: Event, request: Request, now: float) -> Answer:
         host = authority_of(request.url)
         if self._forwarded and (ended := self._forwarded.take_ended(event.identity[0], now)):
-            self._offer_forwarded(self._forwarded, ended)
-        turn = self._turns.next(event.identity, host)
+            self.stats.note_recorded(self.recordings.add_forwarded(ended))
+        sessions = self.recordings.index.sessions
+        turn = self._turns.next(sessions, event.identity, host)
         if turn is None or turn.session.start is None:
-            return self._miss(
-                request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(self._index.sessions, live.identity)
-            )
+            return self._miss(request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(sessions, live.identity))
         session = turn.session
-        if self._turns.is_outdated(session):
+        if self.recordings.is_outdated(session):
             return self._miss(request, now, Reason.OUTDATED, replaces=session.sid)
-        self._stats.hit(turn.session.start, opens=session.is_opened)
+        self.stats.hit(turn.session.start, opens=session.is_opened)
         note = explain_choice(Choice(turn.session.start, Reason.SESSION))
         if self._explain:
             shown = read_event(self._excerpts.of(request, None).json()).identity
@@ -243,8 +243,7 @@ class Replayer:
         return self._answer_as_recorded(turn.session.start, request, now, note, sid)
 
     def _keep(self, sid: str, playback: _Playback) -> _Playback:
-        if len(self._playbacks) >= MOST_PLAYBACKS:
-            del self._playbacks[next(iter(self._playbacks))]
+        self._limit.make_room(self._playbacks, sid)
         self._playbacks[sid] = playback
         return playback
 
@@ -253,10 +252,10 @@ class Replayer:
         if known := self._playbacks.get(sid):
             return known
         minted = read(sid)
-        if minted and (session := self._by_mark.get(minted.recorded)):
+        if minted and (session := self.recordings.by_mark.get(minted.recorded)):
             self._endpoint.open_session(sid, now)
             return self._keep(sid, _Playback(session, float(minted.started_ts), reached=None))
-        if sessions := self._by_sid.get(sid):
+        if sessions := self.recordings.by_sid.get(sid):
             session = of_host(sessions, authority_of(url))[-1]
             if session.start:
                 self._endpoint.open_session(sid, now)
@@ -286,11 +285,11 @@ class Replayer:
                 return near_events(playback.session, live.key, live.position(playback.started_ts), playback.used)
 
             if self._on_miss is OnMiss.FORWARD:
-                self._turns.note_miss(playback.session)
+                self.stats.note_outdated(self.recordings.note_miss(playback.session))
             return self._miss(request, now, choice.reason, near)
         if isinstance(body, dict):
             self._endpoint.note_event(sid, event, now)
-        self._stats.hit(choice.call, again=choice.call.line in playback.used)
+        self.stats.hit(choice.call, again=choice.call.line in playback.used)
         playback.used.add(choice.call.line)
         if playback.reached is None:
             # Events shortly before may still be in flight.
@@ -304,7 +303,7 @@ class Replayer:
     def _answer_in_turn(self, recorded: list[RecordedCall], turn: object, request: Request, now: float) -> Answer:
         """Answer with the recorded responses one after the other, then with the last one again and again."""
         if not recorded and request.method == "OPTIONS":
-            self._stats.count_unrecorded()
+            self.stats.count_unrecorded()
             return Answer(response=self._endpoint.answer(request, now), note="as documented: no preflight was recorded")
         if not recorded:
             return self._miss(request, now, Reason.NOT_RECORDED)
@@ -313,7 +312,7 @@ class Replayer:
         turn = (turn, host if calls[0].host == host else ANY_HOST)
         call = calls[min(self._lists[turn], len(calls) - 1)]
         self._lists[turn] += 1
-        self._stats.hit(call)
+        self.stats.hit(call)
         return self._answer_as_recorded(call, request, now, f"line {call.line} ({call.exchange.call})")
 
     def _answer_as_recorded(
@@ -325,8 +324,8 @@ class Replayer:
             response, note = self._endpoint.answer(request, now), f"{note}; simulated, since the recorded client left"
         elif response:
             response = allow_private_network(request, renew(response, request, now, sid))
-            response, rewrites = self._rewriter.rewrite(response, request.url, request.header("Origin"))
-            self._stats.rewrite(rewrites)
+            response, rewrites = self.recordings.rewriter.rewrite(response, request.url, request.header("Origin"))
+            self.stats.rewrite(rewrites)
         return Answer(response=response, recorded_ms=took, outcome=Outcome.HIT, note=note)
 
     # ---- Misses ----
@@ -358,7 +357,7 @@ class Replayer:
         else:
             call = name_event(event.key, event.position(None)) or (route.call if route else "a call")
         miss = Miss(call, sid, reason, done, near(event) if near else [])
-        self._stats.miss(miss)
+        self.stats.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
             return Answer(forward=True, replaces=replaces, outcome=Outcome.MISS, note=note)

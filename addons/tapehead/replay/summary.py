@@ -1,7 +1,8 @@
 """Replay statistics: hits, misses with the nearest matches, and unused exchanges."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from itertools import chain
+from typing import Self
 
 import msgspec
 
@@ -113,64 +114,110 @@ class ReplayCounts(msgspec.Struct):
         self.outdated |= other.outdated
 
 
+class ReplayTotals(msgspec.Struct):
+    """The counts of all keys of a replay together.
+
+    Attributes:
+        run: those of the whole run, whatever was reset.
+        shown: those since the latest reset.
+    """
+
+    run: ReplayCounts = msgspec.field(default_factory=ReplayCounts)
+    shown: ReplayCounts = msgspec.field(default_factory=ReplayCounts)
+
+
 class ReplayStats:
-    """Counts the hits and misses of a replay.
+    """Counts the hits and misses of a replay, those of one key.
 
     Args:
         warn: called with one line about each kind of place in which recorded answers name other hosts, if given.
+        totals: the counts of all keys, which grow as well.
 
     Attributes:
         counts: the counts so far.
+        totals: those of all keys.
     """
 
-    def __init__(self, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, warn: Callable[[str], None] | None = None, totals: ReplayTotals | None = None) -> None:
         self.counts = ReplayCounts()
+        self.totals = totals or ReplayTotals()
         self._warn = warn
+
+    def of_another_key(self) -> Self:
+        """Return new counts with the same totals."""
+        return type(self)(self._warn, self.totals)
 
     def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
         """Count a recorded exchange used as an answer; `again` if the same playback used it before."""
-        self.counts.used.add((call.file, call.line))
-        self.counts.hits += 1
-        self.counts.playbacks += opens
-        self.counts.absorbed += again
+        for counts in (self.counts, self.totals.shown, self.totals.run):
+            counts.used.add((call.file, call.line))
+            counts.hits += 1
+            counts.playbacks += opens
+            counts.absorbed += again
+
+    def note_recorded(self, places: Collection[tuple[int, int]]) -> None:
+        """Note calls that this run recorded itself, or recorded anew, which are not unused."""
+        for counts in (self.counts, self.totals.shown, self.totals.run):
+            counts.used.update(places)
+            counts.outdated.difference_update(places)
+
+    def note_outdated(self, places: Collection[tuple[int, int]]) -> None:
+        """Note sessions that lack calls of a player who followed them, by their starts."""
+        for counts in (self.counts, self.totals.shown, self.totals.run):
+            counts.outdated.update(places)
 
     def count_unrecorded(self) -> None:
         """Count a call that needs no recorded answer, such as a preflight where none was recorded."""
-        self.counts.hits += 1
+        for counts in (self.counts, self.totals.shown, self.totals.run):
+            counts.hits += 1
 
     def rewrite(self, rewrites: Iterable[Rewrite]) -> None:
         """Note what was rewritten in an answer, and warn of what was not before."""
+        known = self.totals.run.rewritten
         for rewrite in rewrites:
-            if rewrite not in self.counts.rewritten and len(self.counts.rewritten) < MOST_REWRITES:
-                self.counts.rewritten.add(rewrite)
+            if rewrite not in known and len(known) < MOST_REWRITES:
+                known.add(rewrite)
                 if self._warn:
                     self._warn(rewrite.explain())
 
     def miss(self, miss: Miss) -> None:
         """Count a call that is not in the recording."""
-        self.counts.misses += 1
-        if len(self.counts.missed) < MOST_MISSES:
-            self.counts.missed.append(miss)
+        for counts in (self.counts, self.totals.shown, self.totals.run):
+            counts.misses += 1
+            if len(counts.missed) < MOST_MISSES:
+                counts.missed.append(miss)
 
 
-def summarise(index: RecordingIndex, counts: ReplayCounts) -> ReplaySummary:
-    """Return the result of a replay of `index`."""
+def recorded_calls(index: RecordingIndex) -> list[RecordedCall]:
+    """Return the recorded exchanges, without preflights."""
     calls: list[RecordedCall] = []
     for session in index.sessions:
         calls += [session.start, *session.calls] if session.start else session.calls
-    calls += [*chain.from_iterable(index.schemas.values()), *index.downloaded]
-    unused = [
-        Unused(call.file, call.line, name_call(call)) for call in calls if (call.file, call.line) not in counts.used
-    ]
+    return [*calls, *chain.from_iterable(index.schemas.values()), *index.downloaded]
+
+
+def unused_calls(index: RecordingIndex, used: Set[tuple[int, int]]) -> list[Unused]:
+    """Return the recorded exchanges that were not used, without preflights."""
+    return [as_unused(call) for call in recorded_calls(index) if (call.file, call.line) not in used]
+
+
+def as_unused(call: RecordedCall) -> Unused:
+    """Return the place and the name of a recorded exchange."""
+    return Unused(call.file, call.line, name_call(call))
+
+
+def summarise(indexes: Iterable[RecordingIndex], counts: ReplayCounts) -> ReplaySummary:
+    """Return the result of a replay of all that was in `indexes`."""
+    calls = [call for index in indexes for call in recorded_calls(index)]
     return ReplaySummary(
         counts.playbacks,
         counts.hits,
         counts.misses,
         list(counts.missed),
-        unused,
+        [as_unused(call) for call in calls if (call.file, call.line) not in counts.used],
         counts.absorbed,
         sorted(counts.rewritten),
-        [Unused(*place, name_call(call)) for call in calls if (place := (call.file, call.line)) in counts.outdated],
+        [as_unused(call) for call in calls if (call.file, call.line) in counts.outdated],
     )
 
 

@@ -1,102 +1,104 @@
-"""The choice of the recorded session that a live one follows."""
+"""The turns of recorded sessions that fit a live one equally well."""
 
-from collections.abc import Sequence
-from heapq import heapify, heappush, heapreplace
-from itertools import chain
+from heapq import heappop, heappush, heapreplace
 
-from tapehead.protocol.event_types import LAST_TYPES
-from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.routes import SESSION_CREATED
-from tapehead.replay.index import RecordedCall, RecordedSession, RecordingIndex
+import msgspec
+
+from tapehead.replay.index import RecordedSession
 from tapehead.replay.matching import Turn, likeness
 
-# The sessions of one identity as a heap of (number of playbacks, session number); the first is played next.
-_Heap = list[tuple[int, int]]
 # In the place of a host: any.
 ANY_HOST = ""
 
+Identity = tuple[object, ...]
+# The numbers of sessions, in recorded order, by content and host, and then by identity.
+Equals = dict[tuple[object, str], dict[Identity, list[int]]]
 
-class SessionTurns:
-    """The recorded sessions that live ones follow; equally good ones take turns in recorded order.
 
-    Those that were recorded anew are left out.
-
-    Args:
-        index: the index of the recordings.
+class _Rounds(msgspec.Struct):
+    """The rounds of sessions of one identity; those that came later are played until they have caught up.
 
     Attributes:
-        outdated: the sessionStarts of sessions that lack calls of a player who followed them, until they are recorded
-            anew: number of the recording, and line.
-        replaced: the calls of sessions that were recorded anew, likewise.
+        size: the number of sessions that were there at the first turn.
+        known: the number of those that were taken into account.
+        place: the one whose turn it is, counted from 0.
+        played: how often it was followed before.
+        late: how often later ones were followed, with their numbers, as a heap.
     """
 
-    def __init__(self, index: RecordingIndex) -> None:
-        self.outdated: set[tuple[int, int]] = set()
-        self.replaced: set[tuple[int, int]] = set()
-        self._sessions = index.sessions
-        # By content and host.
-        self._turns: dict[tuple[object, str], dict[tuple[object, ...], _Heap]] = {}
-        self.offer(list(chain.from_iterable(index.by_content.values())))
+    size: int
+    known: int
+    place: int = 0
+    played: int = 0
+    late: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
-    def offer(self, sessions: Sequence[RecordedSession]) -> None:
-        """Add sessions, and leave out those that they were recorded anew for."""
-        for session in sessions:
-            for host in (session.host, ANY_HOST):
-                turns = self._turns.setdefault((session.identity[0], host), {})
-                heappush(turns.setdefault(session.identity, []), (0, session.number))
-        if replaced := set(filter(None, map(_replaced_by, sessions))):
-            for session in self._sessions:
-                if (session.identity[0], session.sid) in replaced:
-                    self._leave_out(session)
+    def peek(self, numbers: list[int], left_out: set[int] | frozenset[int]) -> tuple[int, int]:
+        """Return how often the session whose turn it is was followed, and its number; one is not left out."""
+        for number in numbers[self.known :]:
+            heappush(self.late, (0, number))
+        self.known = len(numbers)
+        while self.late and self.late[0][1] in left_out:
+            heappop(self.late)
+        for _ in range(self.size):
+            if numbers[self.place] not in left_out:
+                return min([(self.played, numbers[self.place]), *self.late[:1]])
+            self._advance()
+        return self.late[0]
 
-    def next(self, identity: tuple[object, ...], host: str) -> Turn | None:
+    def take(self, numbers: list[int], left_out: set[int] | frozenset[int]) -> tuple[int, int]:
+        """Do as `peek`, and pass the turn on."""
+        played, number = turn = self.peek(numbers, left_out)
+        if self.late and turn == self.late[0]:
+            heapreplace(self.late, (played + 1, number))
+        else:
+            self._advance()
+        return turn
+
+    def _advance(self) -> None:
+        self.place = (self.place + 1) % self.size
+        self.played += self.place == 0
+
+
+class Turns:
+    """The turns of one replayer; recorded sessions that are equal take turns in recorded order.
+
+    Args:
+        equals: the sessions, which replayers may share.
+        left_out: the numbers of those that are not played any more.
+    """
+
+    def __init__(self, equals: Equals, left_out: set[int] | frozenset[int] = frozenset()) -> None:
+        self._equals = equals
+        self._left_out = left_out
+        self._rounds: dict[tuple[object, str, Identity], _Rounds] = {}
+
+    def next(self, sessions: list[RecordedSession], identity: Identity, host: str) -> Turn | None:
         """Return the recorded session that fits best; of equally good ones the least played, in recorded order."""
-        turns = self._turns.get((identity[0], host)) or self._turns.get((identity[0], ANY_HOST), {})
-        equals = turns.get(identity)
-        if equals is None:
-            fits = [(likeness(other, identity), heap) for other, heap in turns.items()]
+        content, called = identity[0], host
+        candidates = self._playable(content, host)
+        if not candidates:
+            called = ANY_HOST
+            candidates = self._playable(content, ANY_HOST)
+        chosen = identity
+        if identity not in candidates:
+            fits = [(likeness(other, identity), other) for other in candidates]
             best = max((fit for fit, _ in fits), default=())
-            equals = min((heap for fit, heap in fits if fit == best), default=None)
-        if equals is None:
-            return None
-        played, number = equals[0]
-        heapreplace(equals, (played + 1, number))
-        return Turn(self._sessions[number], len(equals), played)
+            equal = [other for fit, other in fits if fit == best]
+            if not equal:
+                return None
+            chosen = min(equal, key=lambda other: self._peek(candidates[other], (content, called, other)))
+        numbers = candidates[chosen]
+        rounds = self._rounds.setdefault((content, called, chosen), _Rounds(len(numbers), len(numbers)))
+        played, number = rounds.take(numbers, self._left_out)
+        count = sum(each not in self._left_out for each in numbers) if self._left_out else len(numbers)
+        return Turn(sessions[number], count, played)
 
-    def note_miss(self, session: RecordedSession) -> None:
-        """Note that a session lacks a call of a player who followed it."""
-        if (start := session.start) and session.sid and (start.file, start.line) not in self.replaced:
-            self.outdated.add((start.file, start.line))
+    def _playable(self, content: object, host: str) -> dict[Identity, list[int]]:
+        candidates = self._equals.get((content, host), {})
+        if not self._left_out:
+            return candidates
+        return {each: numbers for each, numbers in candidates.items() if not self._left_out.issuperset(numbers)}
 
-    def is_outdated(self, session: RecordedSession) -> bool:
-        """Return whether a session lacks calls, so that its next player is forwarded."""
-        return session.start is not None and (session.start.file, session.start.line) in self.outdated
-
-    def _leave_out(self, session: RecordedSession) -> None:
-        calls: Sequence[RecordedCall] = [session.start, *session.calls] if session.start else session.calls
-        places = {(call.file, call.line) for call in calls}
-        self.replaced |= places
-        self.outdated -= places
-        for host in (session.host, ANY_HOST):
-            turns = self._turns.get((session.identity[0], host), {})
-            heap = [turn for turn in turns.get(session.identity, ()) if turn[1] != session.number]
-            heapify(heap)
-            if heap:
-                turns[session.identity] = heap
-            else:
-                turns.pop(session.identity, None)
-
-
-def _replaced_by(session: RecordedSession) -> tuple[object, str] | None:
-    """Return content and id of the session that one was recorded anew for; None unless it is whole."""
-    if session.start is None or session.start.exchange.replaces is None:
-        return None
-    ends = (call.exchange for call in session.calls if call.key.event_type in LAST_TYPES)
-    if status_of(session.start.exchange) != SESSION_CREATED or not any(0 < status_of(end) < 400 for end in ends):
-        return None
-    return session.identity[0], session.start.exchange.replaces
-
-
-def status_of(exchange: Exchange) -> int:
-    """Return the status of the response; 0 without one."""
-    return exchange.response.status if exchange.response else 0
+    def _peek(self, numbers: list[int], name: tuple[object, str, Identity]) -> tuple[int, int]:
+        rounds = self._rounds.get(name) or _Rounds(len(numbers), len(numbers))
+        return rounds.peek(numbers, self._left_out)

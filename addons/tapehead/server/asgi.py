@@ -23,7 +23,9 @@ from tapehead.network.connection_reserve import LEAST_IDLE_SECONDS, ConnectionRe
 from tapehead.protocol.http_wire import HTTP2_PREFACE, header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import FAILED, failure
+from tapehead.protocol.test_key import KeyedRequest, strip_key
 from tapehead.server.http2_refusal import Http2Refusal
+from tapehead.simulator.keyed_engine import keyed
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -175,13 +177,13 @@ class App:
     """An ASGI application that answers from an engine.
 
     Args:
-        engine: answers the requests.
+        engine: answers the requests, those of each key from an engine of its own if it can.
         internal_errors: records exceptions of the engine, which the player gets as a 500, and of the observers.
-        observers: called in turn with each request, its answer, and its arrival in seconds since 1970.
+        observers: called in turn with each request without its key, its answer, and its arrival in seconds since 1970.
     """
 
     def __init__(self, engine: Engine, internal_errors: InternalErrors, observers: Sequence[Observer] = ()) -> None:
-        self._engine = engine
+        self._engine = keyed(engine)
         self._internal_errors = internal_errors
         self._observers = observers
 
@@ -204,9 +206,9 @@ class App:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         now = time.time()
-        request = unpack(request_of_scope(scope), bytes(body))
+        request, key = strip_key(unpack(request_of_scope(scope), bytes(body)))
         try:
-            answer = self._engine.answer(request, now)
+            answer = self._engine.answer_keyed(KeyedRequest(request, key), now)
         except Exception as error:  # noqa: BLE001 - the player gets an answer in any case
             self._internal_errors.record("answering a call", error, lambda: (request, None))
             answer = Answer(response=failure(500, FAILED, now))

@@ -10,8 +10,9 @@ A body is refused for what the published schemas refuse: missing keys, wrong typ
 
 import re
 from collections.abc import Callable
+from copy import copy
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import orjson
@@ -50,9 +51,10 @@ from tapehead.rules.schema_errors import (
     UNKNOWN_PARAMETER,
     WRONG_TYPE,
 )
+from tapehead.simulator.entry_limit import EntryLimit
 
 MOST_COMPLAINTS = 5
-# Beyond these, the oldest session is dropped; an event with its id opens it again.
+# Beyond these, of all keys together, the oldest session is dropped; an event with its id opens it again.
 MOST_SESSIONS = 100_000
 
 # Rules whose errors the endpoint rejects; where keys are undocumented, it rejects them outside of `params`, too, and
@@ -111,6 +113,13 @@ class SimulatedEndpoint:
         self._time_scale = time_scale
         self._timeouts = timeouts
         self._sessions: dict[str, _Session] = {}
+        self._limit = EntryLimit(MOST_SESSIONS)
+
+    def of_another_key(self) -> Self:
+        """Return an endpoint with the same settings, and sessions of its own; both share the limit on sessions."""
+        other = copy(self)
+        other._sessions = {}
+        return other
 
     def answer(self, request: Request, now: float) -> Response:
         """Return the response to any request; `now` in seconds since 1970."""
@@ -140,8 +149,7 @@ class SimulatedEndpoint:
         """Treat `sid` as an open session from `now` on, if it is not known yet."""
         if sid in self._sessions:
             return
-        if len(self._sessions) >= MOST_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
+        self._limit.make_room(self._sessions, sid)
         self._sessions[sid] = _Session(started=now, last_event=now, last_move=now)
 
     def note_event(self, sid: str, event: Event, now: float) -> None:
@@ -262,6 +270,12 @@ class Simulator:
             second_end=second_end,
             over_limit=over_limit,
         )
+
+    def for_key(self, _key: str) -> Self:
+        """Return a simulator with the same settings, and sessions of its own."""
+        other = copy(self)
+        other._endpoint = self._endpoint.of_another_key()
+        return other
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to `request`; `now` in seconds since 1970."""

@@ -13,8 +13,7 @@ response), `delay:MS` (milliseconds, before the response), or several of them jo
 
 import re
 import zlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,7 +25,8 @@ from tapehead.protocol.events import read_event
 from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import failure
 from tapehead.protocol.routes import Call, Route, find_route
-from tapehead.text import nearest
+from tapehead.simulator.entry_limit import EntryLimit
+from tapehead.text import format_number, nearest
 
 # Numbers of at most nine digits: eleven days in milliseconds.
 _WHERE = re.compile(
@@ -35,7 +35,7 @@ _WHERE = re.compile(
 )
 _WHAT = re.compile(r"(?P<status>[1-5]\d\d)|(?P<drop>drop)|(?P<cut>cut)|delay:(?P<delay>\d{1,9})")
 ANY = "*"
-# The number of counters, one for each fault and session; beyond it, counting starts again.
+# The number of counters, one for each fault and session; beyond it, the oldest starts again.
 MOST_COUNTED = 100_000
 
 
@@ -152,6 +152,7 @@ class FaultInjector:
         faults: the faults to inject; of several that match a request, the first applies.
         latency: the delay of every answer; None for none.
         chance: returns a number from 0 to 1 for each latency between two limits; the middle if left out.
+        limit: limits the counters, which several injectors may do together; MOST_COUNTED if left out.
 
     Attributes:
         faults_injected: the number of answers that a fault changed.
@@ -163,13 +164,19 @@ class FaultInjector:
         faults: Sequence[Fault],
         latency: Latency | None = None,
         chance: Callable[[], float] = lambda: 0.5,
+        limit: EntryLimit | None = None,
     ) -> None:
         self.faults_injected = 0
         self._engine = engine
-        self._faults = faults
+        self._faults = dict(enumerate(faults))
         self._latency = latency
         self._chance = chance
-        self._counters: Counter[tuple[int, str | None]] = Counter()
+        self._limit = limit or EntryLimit(MOST_COUNTED)
+        self._counters: dict[tuple[int, str | None], int] = {}
+
+    def set_faults(self, faults: Mapping[int, Fault]) -> None:
+        """Inject other faults from now on, by their numbers; a number that stays goes on counting."""
+        self._faults = dict(faults)
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the engine's answer to `request`, changed by the first fault that matches it."""
@@ -194,7 +201,7 @@ class FaultInjector:
         # A list, since each fault has to count the request.
         matches = [
             fault
-            for number, fault in enumerate(self._faults)
+            for number, fault in self._faults.items()
             if fault.call in (call, ANY)
             and fault.event_type in (event_type, ANY)
             and self._is_selected(number, fault, route.sid)
@@ -203,10 +210,9 @@ class FaultInjector:
 
     def _is_selected(self, number: int, fault: Fault, sid: str | None) -> bool:
         """Count a request for fault `number`, and return whether it is among those that the fault selects."""
-        if len(self._counters) > MOST_COUNTED:
-            self._counters.clear()
-        self._counters[number, sid] += 1
-        nth = self._counters[number, sid]
+        if (number, sid) not in self._counters:
+            self._limit.make_room(self._counters, (number, sid))
+        nth = self._counters[number, sid] = self._counters.get((number, sid), 0) + 1
         if fault.share < 1:
             # The id decides for a whole session; requests without a session are selected at even intervals.
             if sid is None:
@@ -228,6 +234,22 @@ def apply_fault(fault: Fault, answer: Answer, now: float) -> Answer:
         return Answer(response=response, cut=fault.cut, delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
     delay_ms = answer.delay_ms + fault.delay_ms
     return msgspec.structs.replace(answer, cut=fault.cut, delay_ms=delay_ms, outcome=Outcome.FAULT, note=note)
+
+
+def fault_text(fault: Fault) -> str:
+    """Return a fault as written on the command line, such as `event:ping:3=410`."""
+    words = [fault.call]
+    if fault.event_type != ANY:
+        words.append(fault.event_type)
+    if fault.share < 1:
+        words.append(f"{format_number(fault.share * 100)}%")
+    elif fault.step > 1:
+        words.append(f"/{fault.step}")
+    elif fault.last is not None:
+        words.append(str(fault.first))
+    elif fault.first > 1:
+        words.append(f"{fault.first}+")
+    return f"{':'.join(words)}={fault_name(fault)}"
 
 
 def fault_name(fault: Fault) -> str:

@@ -1,0 +1,176 @@
+"""Replayers of the recordings that a run plays: those of the command line, and others that are loaded later."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from secrets import token_bytes
+from typing import TYPE_CHECKING, NamedTuple
+
+from tapehead.answers import Engine
+from tapehead.cli.messages import RECORD_A_PLAYER
+from tapehead.errors import UsageError
+from tapehead.interop.reader import open_recordings
+from tapehead.protocol.schemas import Schemas
+from tapehead.recording.paths import STDIN
+from tapehead.recording.reader import RecordingReader
+from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
+from tapehead.redaction.excerpts import ExcerptRedactor
+from tapehead.redaction.redactor import Redactor
+from tapehead.replay.forwarded_calls import ForwardedCalls
+from tapehead.replay.index import RecordingIndex, build_index, schemas_of
+from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.replayer import Replayer
+from tapehead.replay.summary import ReplayTotals
+from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
+
+if TYPE_CHECKING:
+    from tapehead.cli.offline_run import EngineSettings
+
+# Beyond these, recordings that were loaded later and are no longer played are forgotten, their unused exchanges, too.
+MOST_LOADED = 100
+
+# What tells a file from a later one in its place: path, time of its last change, size.
+_State = frozenset[tuple[Path, int, int]]
+
+
+class _Recordings(NamedTuple):
+    """Recordings that were read: their names, the index, the numbers of its files, the schemas of their endpoint."""
+
+    names: list[str]
+    recorded: RecordingIndex
+    numbers: tuple[int, ...]
+    schemas: Schemas
+
+
+class EngineLoader:
+    """Loads recordings, and makes engines that play them or simulate the endpoint.
+
+    Args:
+        settings: the settings of the run.
+        warn: prints a line on stderr, in any thread.
+        show_once: shows a line unless it was shown before.
+
+    Attributes:
+        totals: the counts of all engines.
+        indexes: the indexes of all recordings that were loaded.
+        names: the names of the files, by their numbers.
+        files: the files of the command line.
+        forwarded: the forwarded calls that are played as well; None if none are.
+    """
+
+    def __init__(
+        self, settings: "EngineSettings", warn: Callable[[str], None], show_once: Callable[[str], None]
+    ) -> None:
+        self.totals = ReplayTotals()
+        self.indexes: list[RecordingIndex] = []
+        self.names: list[str] = []
+        self.files: tuple[Path, ...] = ()
+        self.forwarded: ForwardedCalls | None = None
+        self._settings = settings
+        self._warn = warn
+        self._show_once = show_once
+        redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)
+        self._excerpts = ExcerptRedactor(redactor)
+        # In the order of their use.
+        self._loaded: dict[_State, _Recordings] = {}
+
+    def open(self, paths: Sequence[Path]) -> RecordingReader:
+        """Return the reader of recordings.
+
+        Raises:
+            RecordingError: a file is missing.
+        """
+        return open_recordings(paths, self._warn, endpoints=self._settings.endpoints)
+
+    def first_engine(self, reader: RecordingReader, added: Path | None = None) -> Engine:
+        """Return the engine of the run; `added` is the recording of forwarded calls, to be played as well.
+
+        Raises:
+            RecordingError: a recording cannot be read.
+        """
+        settings = self._settings
+        recordings = self._read(reader, settings.recordings)
+        self._add(recordings)
+        self.files = tuple(map(Path, self.names))
+        if added:
+            numbers = {file.resolve(): number for number, file in enumerate(self.files)}
+            number = numbers.get(added.resolve(), len(self.files))
+            self.forwarded = ForwardedCalls(number, self._warn)
+            self.names += [str(added)] if number == len(self.names) else []
+        index = recordings.recorded
+        if settings.recordings and not (index.sessions or index.downloaded):
+            names = ", ".join(self.names)
+            self._warn(f"no session to replay in {names}, so every call is a miss; {RECORD_A_PLAYER}")
+        if settings.recordings or settings.on_miss is OnMiss.FORWARD:
+            all_files = recordings._replace(numbers=tuple(range(len(self.names))))
+            return self._replayer(all_files, settings.on_miss, self.forwarded)
+        return Simulator(recordings.schemas, random_bytes=token_bytes, **settings.simulation._asdict())
+
+    def load(self, paths: Sequence[str], on_miss: OnMiss | None = None) -> Replayer:
+        """Return a replayer of other recordings; files that were loaded before and have not changed are not read again.
+
+        Args:
+            paths: files, folders or patterns.
+            on_miss: how to answer calls that are not in them; None as in the whole run.
+
+        Raises:
+            RecordingError: a file is missing or cannot be read.
+            UsageError: there is no session in them, or misses cannot be treated so.
+        """
+        settings = self._settings
+        if not paths or str(STDIN) in paths:
+            raise UsageError("cannot load from stdin: name recordings" if paths else "name recordings to load")
+        if on_miss in (OnMiss.FORWARD, OnMiss.ONCE) and settings.on_miss is not OnMiss.FORWARD:
+            raise UsageError(f"cannot answer misses with '{on_miss}' here; expected '{OnMiss.SIMULATE}' or 'error'")
+        reader = self.open(list(map(Path, paths)))
+        state = _state_of(reader.files)
+        known = self._loaded.pop(state, None)
+        recordings = known or self._read(reader, paths)
+        if not (recordings.recorded.sessions or recordings.recorded.downloaded):
+            raise UsageError(f"no session to replay in '{', '.join(paths)}'")
+        if known is None:
+            self._add(recordings)
+        self._loaded[state] = recordings
+        return self._replayer(recordings, on_miss or settings.on_miss)
+
+    def forget_unplayed(self, engines: Iterable[Engine]) -> None:
+        """Forget the recordings that were loaded first and that none of these engines plays, if there are too many."""
+        played = [engine.recordings.index for engine in engines if isinstance(engine, Replayer)]
+        for state, recordings in list(self._loaded.items())[: max(0, len(self._loaded) - MOST_LOADED)]:
+            if not any(index is recordings.recorded for index in played):
+                del self._loaded[state]
+                self.indexes[:] = [index for index in self.indexes if index is not recordings.recorded]
+
+    def _add(self, recordings: _Recordings) -> None:
+        self.names += recordings.names
+        self.indexes.append(recordings.recorded)
+
+    def _read(self, reader: RecordingReader, paths: Sequence[str | Path]) -> _Recordings:
+        entries = reader.by_file() if paths else {}
+        stored = [entry.exchange for entry in stored_schemas(reader.files, self._warn)]
+        if len(entries) > 1:  # they are no calls of players, which might be missed
+            entries = {path: each for path, each in entries.items() if path.name != STORED_NAME}
+        numbers = tuple(range(len(self.names), len(self.names) + len(entries)))
+        index = build_index(entries.values(), numbers)
+        return _Recordings(list(map(str, entries)), index, numbers, schemas_of(index, stored))
+
+    def _replayer(self, recordings: _Recordings, on_miss: OnMiss, forwarded: ForwardedCalls | None = None) -> Replayer:
+        settings, schemas = self._settings, recordings.schemas
+        return Replayer(
+            recordings.recorded,
+            schemas,
+            random_bytes=token_bytes,
+            on_miss=on_miss,
+            endpoint=SimulatedEndpoint(schemas, random_bytes=token_bytes, **settings.simulation._asdict()),
+            files=self.names,
+            numbers=recordings.numbers,
+            excerpts=self._excerpts,
+            warn=self._show_once,
+            forwarded=forwarded,
+            explain=settings.explain,
+            totals=self.totals,
+        )
+
+
+def _state_of(files: Iterable[Path]) -> _State:
+    states = ((file.resolve(), file.stat()) for file in files)
+    return frozenset((path, state.st_mtime_ns, state.st_size) for path, state in states)

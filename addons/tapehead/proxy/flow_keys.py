@@ -1,0 +1,68 @@
+"""The keys of tests in mitmproxy's flows: taken out before the request is recorded, answered or sent on."""
+
+import logging
+
+from mitmproxy import http
+
+from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.cors import allow_key_header
+from tapehead.protocol.messages import Request
+from tapehead.protocol.test_key import KEY_HEADER, NO_KEY, RequestKey, may_name_key, strip_key
+from tapehead.proxy.error_boundary import contained
+from tapehead.proxy.flows import route_of
+from tapehead.recording.capture import decode_headers
+
+logger = logging.getLogger(__name__)
+
+_KEY = "tapehead.key"
+_HEADER = KEY_HEADER.lower().encode()
+
+
+def take_key(flow: http.HTTPFlow) -> None:
+    """Take the key out of a request to the endpoint; `key_of` gives it from now on."""
+    request = flow.request
+    # The length comes first, since most requests have no key.
+    has_header = any(len(name) == len(_HEADER) and name.lower() == _HEADER for name, _ in request.headers.fields)
+    if not (has_header or request.method == "OPTIONS" or may_name_key(request.path)):
+        return
+    head = Request(method=request.method, url=request.path, headers=decode_headers(request.headers.fields))
+    stripped, key = strip_key(head)
+    if stripped is head:
+        return
+    flow.metadata[_KEY] = key
+    request.path = stripped.url
+    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in stripped.headers]
+    request.headers = http.Headers(fields)
+
+
+def key_of(flow: http.HTTPFlow) -> RequestKey:
+    """Return the key that was taken out of a flow's request."""
+    key: RequestKey = flow.metadata.get(_KEY, NO_KEY)
+    return key
+
+
+class KeyPermission:
+    """Lets pages send the header with a key, which the endpoint does not know; behind the addons that record.
+
+    Args:
+        internal_errors: records failures of the hook.
+    """
+
+    def __init__(self, internal_errors: InternalErrors) -> None:
+        self.internal_errors = internal_errors
+        self._has_warned = False
+
+    @contained
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Warn once of invalid keys: the call goes on without one."""
+        problem = key_of(flow).problem
+        if problem and not self._has_warned:
+            self._has_warned = True
+            logger.warning("%s; such calls are recorded without a key", problem)
+
+    @contained
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Add the permission to the answer to a preflight for a call with the header."""
+        if flow.response and route_of(flow) and key_of(flow).asks:
+            allowed = allow_key_header(decode_headers(flow.response.headers.fields))
+            flow.response.headers = http.Headers([(n.encode("latin-1"), v.encode("latin-1")) for n, v in allowed])
