@@ -1,6 +1,7 @@
 """Replayers of the recordings that a run plays: those of the command line, and others that are loaded later."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING, NamedTuple
@@ -172,5 +173,9 @@ class EngineLoader:
 
 
 def _state_of(files: Iterable[Path]) -> _State:
-    states = ((file.resolve(), file.stat()) for file in files)
-    return frozenset((path, state.st_mtime_ns, state.st_size) for path, state in states)
+    states = []
+    for file in files:
+        with suppress(OSError):  # reading it says what is wrong
+            state = file.stat()
+            states.append((file.resolve(), state.st_mtime_ns, state.st_size))
+    return frozenset(states)

@@ -68,7 +68,7 @@ def engine(paths: list[str], _capsys: pytest.CaptureFixture[str]) -> Output:
     except TapeheadError as problem:
         return Output(2, [], [str(problem)])
     assert len(started.names) == len(set(started.names))
-    return Output(0, [session.sid or "" for session in started._index.sessions], warnings)
+    return Output(0, [session.sid or "" for session in started._loader.indexes[0].sessions], warnings)
 
 
 def script(paths: list[str], _capsys: pytest.CaptureFixture[str]) -> Output:
@@ -76,7 +76,7 @@ def script(paths: list[str], _capsys: pytest.CaptureFixture[str]) -> Output:
     with taddons.context(Proxyserver(), TlsConfig(), addon) as context:
         context.configure(addon, tapehead_replay=paths)
         assert addon._replayer
-        sessions = [session.sid or "" for session in addon._replayer._index.sessions]
+        sessions = [session.sid or "" for session in addon._replayer.recordings.index.sessions]
     return Output(0, sessions, [])
 
 

@@ -69,7 +69,7 @@ def test_every_command_reads_a_file_as_if_it_had_been_imported(form: str, capsys
     assert outputs[0][1] == ""
     assert run(["diff", name, "out.jsonl"]) == 0
     engine = EngineRun(EngineSettings(recordings=(Path(name),)), pytest.fail)
-    assert [(each.sid, len(each.calls)) for each in engine._index.sessions] == [("s1", 3)]
+    assert [(each.sid, len(each.calls)) for each in engine._loader.indexes[0].sessions] == [("s1", 3)]
 
 
 @pytest.mark.parametrize("form", FORMS)
