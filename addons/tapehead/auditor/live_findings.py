@@ -26,6 +26,8 @@ _CALL_RULES = frozenset(rule.id for rule in RULES.values() if rule not in _SESSI
 _SHOWN_WITH_CALL = _CALL_RULES | {REJECTED.id, CLOCK_SKEW.id}
 
 Place = tuple[str, int]
+# The rule, and the path in the body; of several findings of one kind, a number.
+_Kind = tuple[Place, str, str]
 _Key = tuple[Place, str, str, int]
 
 
@@ -89,7 +91,7 @@ class KnownFindings:
         self.session = session
         self.is_stale = self.is_over = False
         self.events = 0
-        self.numbers: Counter[_Key] = Counter()
+        self.numbers: Counter[_Kind] = Counter()
         self.proven: dict[_Key, _Known] = {}
         self.unproven: dict[_Key, _Known] = {}
         self.silence: _Known | None = None
@@ -110,6 +112,10 @@ class LiveFindings:
         self._waiting: dict[int, _Known] = {}
         self._changes: list[LiveFinding] = []
         self.observed_ms = self.arrived_ms = 0.0
+
+    def __len__(self) -> int:
+        """Return how many may still change."""
+        return sum(map(len, self._known.values()))
 
     def take_changes(self) -> list[LiveFinding]:
         """Return what changed since this was called last."""
@@ -141,14 +147,14 @@ class LiveFindings:
             owner.proven, owner.numbers = {}, Counter()
         was_silent, owner.silence, owner.unproven = owner.silence, None, {}
         for finding in proven:
-            known = self._note(owner, finding, owner.numbers, was_silent, may_go=False)
+            known = self._note(owner, finding, was_silent, (owner.numbers,), may_go=False)
             owner.proven[known.key] = known
-        numbers = owner.numbers.copy() if owner.numbers else Counter[_Key]()
+        numbers = Counter[_Kind](), owner.numbers
         for finding, may_go in unproven:
-            known = self._note(owner, finding, numbers, was_silent, may_go=may_go)
+            known = self._note(owner, finding, was_silent, numbers, may_go=may_go)
             owner.unproven[known.key] = known
         if silence:
-            owner.silence = known = self._note(owner, silence, numbers, None, may_go=True)
+            owner.silence = known = self._note(owner, silence, None, numbers, may_go=True)
             owner.unproven[known.key] = known
         for key, known in before.items():
             if known.key == key and key not in owner.unproven and key not in owner.proven:
@@ -158,9 +164,9 @@ class LiveFindings:
 
     def settle(self, result: SessionResult, places: Iterable[Place]) -> None:
         """Take the result of a session that has these exchanges: all of it is confirmed, and the rest withdrawn."""
-        numbers: Counter[_Key] = Counter()
+        numbers = (Counter[_Kind](),)
         owner = KnownFindings(result.id)
-        kept = {self._note(owner, finding, numbers, None, may_go=False).key for finding in result.findings}
+        kept = {self._note(owner, finding, None, numbers, may_go=False).key for finding in result.findings}
         for place in places:
             for key, known in self._known.pop(place, {}).items():
                 self._set(known, FindingState.CONFIRMED if key in kept else FindingState.WITHDRAWN)
@@ -199,22 +205,30 @@ class LiveFindings:
         self,
         owner: KnownFindings,
         finding: SessionFinding,
-        numbers: Counter[_Key],
         was_silent: _Known | None,
+        numbers: Sequence[Counter[_Kind]],
         *,
         may_go: bool,
     ) -> _Known:
-        """Take a finding, and the number of those of its rule at its place before it; return what is known of it."""
+        """Take a finding; return what is known of it.
+
+        Args:
+            owner: the session.
+            finding: the finding.
+            was_silent: the finding of its silence before that.
+            numbers: how many there are of its kind already; the first one counts this one.
+            may_go: whether it may only be confirmed later.
+        """
         place = finding.recording, finding.line
-        kind = place, finding.rule, finding.path, -1
-        key = (*kind[:3], numbers[kind])
-        numbers[kind] += 1
+        kind = place, finding.rule, finding.path
+        key = (*kind, sum(each[kind] for each in numbers))
+        numbers[0][kind] += 1
         known = self._known.get(place, {}).get(key)
-        if known is None and was_silent and was_silent.finding.rule == finding.rule:
-            known = was_silent if was_silent.state is FindingState.PROVISIONAL else None
-            if known:
-                del self._known[known.key[0]][known.key]
-                known.key = key
+        if known is None and was_silent and was_silent.finding.rule == finding.rule and was_silent.key[0] != place:
+            known = was_silent
+            del self._known[known.key[0]][known.key]
+            known.key = key
+            self._date(known)
         if known is None:
             self._number += 1
             known = _Known(self._number, key, owner, finding)
@@ -233,8 +247,7 @@ class LiveFindings:
         known.finding, known.may_go = finding, may_go
         if not is_told:
             known.state = FindingState.CONFIRMED if finding.rule in _CALL_RULES else FindingState.PROVISIONAL
-            known.observed_ms, known.arrived_ms = self.observed_ms, self.arrived_ms
-            known.events = known.owner.events
+            self._date(known)
         if not is_told or has_changed:
             self._tell(known)
         self._waiting.pop(known.number, None)
@@ -243,6 +256,10 @@ class LiveFindings:
             self._waiting[known.number] = known.owner.waiting[known.number] = known
             if self._is_settled(known):
                 self._confirm(known)
+
+    def _date(self, known: _Known) -> None:
+        """Let the back end's window begin now."""
+        known.observed_ms, known.arrived_ms, known.events = self.observed_ms, self.arrived_ms, known.owner.events
 
     def _set(self, known: _Known, state: FindingState) -> None:
         self._waiting.pop(known.number, None)
