@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import complexity, recording, replaying, serving, soak, sync_cost
+from bench import complexity, keys, recording, replaying, serving, soak, sync_cost
 from bench.complexity import Growth
 from bench.load import Score
 from fuzz import coverage_guided, large_inputs
@@ -16,7 +16,7 @@ SHORT = ["--requests", "200", "--pairs", "1", "--connections", "4"]
 
 
 @pytest.mark.parametrize(
-    "main", [serving.main, recording.main, replaying.main, sync_cost.main], ids=lambda main: main.__module__
+    "main", [serving.main, keys.main, recording.main, replaying.main, sync_cost.main], ids=lambda main: main.__module__
 )
 def test_a_benchmark_measures_all_of_its_contestants(
     main: Callable[[Sequence[str]], list[Score]], capsys: pytest.CaptureFixture[str]
@@ -27,6 +27,11 @@ def test_a_benchmark_measures_all_of_its_contestants(
     assert all(score.rate > 0 and score.ratio > 0 and 0 < score.median <= score.slow for score in scores)
     assert scores[0].ratio == 1
     assert all(score.name in capsys.readouterr().out for score in scores[:1])
+
+
+def test_a_call_without_a_key_costs_no_more() -> None:
+    assert keys.search_share() < 0.1
+    assert keys.keyed_ratio() < 1.2
 
 
 def test_a_soak_loses_no_answer_and_leaves_nothing_open() -> None:
