@@ -9,7 +9,7 @@ from tapehead.protocol.test_key import check_key
 from tapehead.replay.index import RecordingIndex
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
-from tapehead.replay.summary import Miss, ReplayCounts, ReplayTotals, Unused, unused_calls
+from tapehead.replay.summary import Miss, ReplayCounts, ReplayTotals, Unused, recorded_calls, unused_calls
 from tapehead.simulator.faults import parse_fault
 from tapehead.simulator.keyed_engine import ActiveFault, KeyedEngine
 
@@ -134,7 +134,9 @@ class EngineControl:
                 indexes = [engine.recordings.index] if isinstance(engine, Replayer) else []
             for engine in self._engine.engines().values():
                 used |= engine.recordings.forwarded_lines if isinstance(engine, Replayer) else set()
-        return [unused for index in indexes for unused in unused_calls(index, used)]
+            # While calls are forwarded, indexes grow.
+            calls = [call for index in indexes for call in recorded_calls(index)]
+        return unused_calls(calls, used)
 
     def _counts_of(self, key: str | None) -> ReplayCounts:
         if key is None:

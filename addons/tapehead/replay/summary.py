@@ -189,16 +189,16 @@ class ReplayStats:
 
 
 def recorded_calls(index: RecordingIndex) -> list[RecordedCall]:
-    """Return the recorded exchanges, without preflights."""
+    """Return the recorded exchanges that players may ask for: all but preflights."""
     calls: list[RecordedCall] = []
     for session in index.sessions:
         calls += [session.start, *session.calls] if session.start else session.calls
     return [*calls, *chain.from_iterable(index.schemas.values()), *index.downloaded]
 
 
-def unused_calls(index: RecordingIndex, used: Set[tuple[int, int]]) -> list[Unused]:
-    """Return the recorded exchanges that were not used, without preflights."""
-    return [as_unused(call) for call in recorded_calls(index) if (call.file, call.line) not in used]
+def unused_calls(calls: Iterable[RecordedCall], used: Set[tuple[int, int]]) -> list[Unused]:
+    """Return the recorded exchanges that were not used."""
+    return [as_unused(call) for call in calls if (call.file, call.line) not in used]
 
 
 def as_unused(call: RecordedCall) -> Unused:
@@ -214,7 +214,7 @@ def summarise(indexes: Iterable[RecordingIndex], counts: ReplayCounts) -> Replay
         counts.hits,
         counts.misses,
         list(counts.missed),
-        [as_unused(call) for call in calls if (call.file, call.line) not in counts.used],
+        unused_calls(calls, counts.used),
         counts.absorbed,
         sorted(counts.rewritten),
         [as_unused(call) for call in calls if (call.file, call.line) in counts.outdated],

@@ -50,8 +50,8 @@ class CallList:
         return [decode(line) for line in map(pipeline.process_captured, self.calls) if isinstance(line, bytes)]
 
 
-def record(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
-    """Return the recorded exchanges of flows that arrive one after the other."""
+def captured(flows: list[tuple[HTTPFlow, Response | None]]) -> list[CapturedCall]:
+    """Return the captured calls of flows that arrive one after the other."""
     sink, internal_errors = CallList(), InternalErrors()
     select, recorder = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
     for flow, response in flows:
@@ -60,6 +60,13 @@ def record(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
         flow.response = response
         asyncio.run(recorder.response(flow))
     assert internal_errors.count == 0
+    return sink.calls
+
+
+def record(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
+    """Return the recorded exchanges of flows that arrive one after the other."""
+    sink = CallList()
+    sink.calls = captured(flows)
     return sink.lines()
 
 
@@ -78,6 +85,29 @@ def record(flows: list[tuple[HTTPFlow, Response | None]]) -> list[Exchange]:
 )
 def test_a_host_counts_by_its_name(host: str, named: tuple[str, ...], counts: bool) -> None:
     assert Hosts(named).has(host, 22) is counts
+
+
+def test_a_call_has_the_key_of_its_session() -> None:
+    opened = Response.make(201, b"", {"Location": "/api/v1/sessions/s-1"})
+    flows = [
+        (flow_to("/k/t-1/api/v1/sessions"), opened),
+        (flow_to("/api/v1/sessions/s-1/events"), Response.make(204)),
+        (flow_to("/api/v1/sessions/s-1/events?tapehead=t-2"), Response.make(204)),
+        (flow_to("/api/v1/sessions/s-2/events"), Response.make(204)),
+        (flow_to("/k/a b/api/v1/sessions"), opened),
+    ]
+
+    assert [call.key for call in captured(flows)] == ["t-1", "t-1", "t-2", "", ""]
+    assert {flow.request.path.partition("/api/v1/sessions")[0] for flow, _ in flows} == {""}
+
+
+@pytest.mark.parametrize("path", ["/k/t-1/api/v1/sessions", "/api/v1/sessions?tapehead=t-1", "/other"])
+def test_what_goes_to_other_hosts_keeps_what_looks_like_a_key(path: str) -> None:
+    flow = flow_to(path, host="stats.example")
+    flow.request.headers["X-Tapehead-Key"] = "t-1"
+    CallSelector(Hosts(), internal_errors=InternalErrors()).requestheaders(flow)
+
+    assert (flow.request.path, flow.request.headers["X-Tapehead-Key"]) == (path, "t-1")
 
 
 def test_in_reverse_mode_every_host_counts() -> None:
