@@ -17,6 +17,7 @@ from bench.load import Contestant, Score, compete, post, read_rounds, show
 from bench.serving import serve
 from support.exchanges import NOW, Player, event, request, start
 from support.processes import Command
+from tapehead.answers import Engine
 from tapehead.protocol.test_key import strip_key
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import FaultInjector
@@ -54,7 +55,7 @@ def search_share() -> float:
 
 def keyed_ratio() -> float:
     """The time of a simulated answer without a key from an engine with keys, as a ratio to that without."""
-    engines = FaultInjector(_simulator(), []), KeyedEngine(_simulator(), lock=RLock())
+    engines: list[Engine] = [FaultInjector(_simulator(), []), KeyedEngine(_simulator(), lock=RLock())]
     players = [Player(engine) for engine in engines]
     pings = [request(event("ping", 300, 300), f"/api/v1/sessions/{player.open()}/events") for player in players]
     times: list[list[float]] = [[], []]

@@ -1,6 +1,7 @@
 """The addons on flows without a proxy: what they mark, store and learn, and what they survive."""
 
 import asyncio
+from collections.abc import Sequence
 from secrets import token_bytes
 from typing import Any
 
@@ -50,7 +51,7 @@ class CallList:
         return [decode(line) for line in map(pipeline.process_captured, self.calls) if isinstance(line, bytes)]
 
 
-def captured(flows: list[tuple[HTTPFlow, Response | None]]) -> list[CapturedCall]:
+def captured(flows: Sequence[tuple[HTTPFlow, Response | None]]) -> list[CapturedCall]:
     """Return the captured calls of flows that arrive one after the other."""
     sink, internal_errors = CallList(), InternalErrors()
     select, recorder = CallSelector(Hosts(), internal_errors=internal_errors), RecorderAddon(sink, internal_errors)
