@@ -166,12 +166,26 @@ def test_the_least_recently_used_key_goes_and_its_counts_stay(monkeypatch: pytes
     engine.add_fault(parse_fault("schema=500"), "b")
     for key in "abac":
         players[key].open()
-    assert list(engine.engines()) == ["", "a", "c"]
+    assert list(engine.engines()) == ["", "a", "c"]  # b was used before a
     assert engine.faults == ()
     assert root.counts().playbacks == 4
     # Its session goes on, and its sequence begins anew.
     assert players["b"].send("play") == 204
     assert players["b"].header("X-Line") == "2"
+
+
+@pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
+def test_a_session_that_ended_under_one_key_has_not_ended_under_another(make: Callable[[], Engine]) -> None:
+    engine = KeyedEngine(make(), [])
+    one, other = (Player(WithHeader(engine, key)) for key in "ab")
+    other.sid = one.open()
+    one.send("nonsense")
+    assert one.send("sessionEnd", 8) in (204, 502)
+
+    endpoints = [getattr(each, "_endpoint", None) for each in engine.engines().values()]
+    other.send("ping", 0)
+    assert len({id(each) for each in endpoints}) == len(endpoints) == 2
+    assert len({id(each._sessions) for each in endpoints if each}) == 2
 
 
 def test_sessions_of_all_keys_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
