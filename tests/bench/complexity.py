@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from fuzz import large_inputs
-from fuzz.steps import altered, audit_entries, compare, replay, report
+from fuzz.steps import altered, audit_entries, compare, follow, replay, report
 from fuzz.targets import REDACTOR, check
 from support.exchanges import exchange, request, response
 from tapehead.protocol.exchange import Entry, encode
@@ -113,6 +113,7 @@ def _deeds(entries: Sequence[Entry]) -> dict[str, Deed]:
     results, others = audit_entries(entries), audit_entries(altered(entries))
     return {
         "audit": lambda: audit_entries(entries),
+        "live": lambda: follow(entries),
         "report": lambda: list(report(results, entries)),
         "diff": lambda: compare(results, others),
         "replay": lambda: replay(entries),

@@ -9,6 +9,7 @@ import msgspec
 from support.exchanges import NOW
 from tapehead.answers import Answer, Engine
 from tapehead.auditor.coverage import Coverage
+from tapehead.auditor.live_audit import LiveAudit
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
@@ -62,6 +63,17 @@ def read(path: Path) -> list[Entry]:
 def audit_entries(entries: Iterable[Entry], settings: AuditSettings | None = None) -> list[SessionResult]:
     """The audit with metrics."""
     return list(audit((entry._replace(recording=NAME) for entry in entries), settings))
+
+
+def follow(entries: Iterable[Entry]) -> list[SessionResult]:
+    """The audit with metrics, call by call, with a tick now and then."""
+    results: list[SessionResult] = []
+    live = LiveAudit(on_result=results.append)
+    for number, entry in enumerate(entries):
+        live.add(entry._replace(recording=NAME))
+        if number % 10 == 0:
+            live.tick(NOW + number * 100)
+    return [*results, *live.close()]
 
 
 def cover(results: Iterable[SessionResult], settings: AuditSettings | None = None) -> str:

@@ -18,7 +18,7 @@ from mitmproxy import http
 from mitmproxy.test import tflow
 
 from fuzz.importers import flow_file_of_bytes, har_of_bytes
-from fuzz.steps import altered, audit_entries, compare, cover, give, read, replay, report
+from fuzz.steps import altered, audit_entries, compare, cover, follow, give, read, replay, report
 from support.exchanges import NOW, request, response, start
 from support.paths import RECORDINGS_FOLDER
 from tapehead.answers import Engine
@@ -201,6 +201,7 @@ def recording(data: bytes) -> None:
     with _stored(data, "recording.jsonl") as path:
         entries = read(path)
     results = audit_entries(entries)
+    assert follow(entries) == results
     assert all(report(results, entries))
     assert cover(results)
     assert compare(results, audit_entries(entries)).same

@@ -13,12 +13,15 @@ from tapehead.auditor.received_events import EventReader, ReceivedEvent
 from tapehead.auditor.results import SessionFinding, SessionResult
 from tapehead.auditor.session_audit import SessionAudit
 from tapehead.auditor.settings import AuditSettings
-from tapehead.protocol.transitions import Life
 from tapehead.rules.completion import nothing_followed
 from tapehead.rules.pings import silence_hit
 from tapehead.rules.response import REJECTED
 from tapehead.rules.support.intervals import MINUTE_MS
 from tapehead.rules.support.rule import RuleHit
+from tapehead.rules.support.session_trace import Overlap
+
+# So much silence shows nothing yet, whatever the settings.
+LEAST_SILENCE_MS = 1000.0
 
 
 class Touched(dict["EagerSession", None]):
@@ -46,7 +49,6 @@ class EagerSession(SessionAudit):
         known: the findings of it that were told.
         is_closed: whether all of it was evaluated, as if nothing more came.
         quiet_since: when its last event came, by the clock that the reader observes.
-        comparisons: the hits of comparisons with other sessions, as they stand.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class EagerSession(SessionAudit):
         self.known = KnownFindings(None)
         self.is_closed = False
         self.quiet_since = 0.0
-        self.comparisons: list[RuleHit] = []
+        self._comparisons: dict[Overlap, RuleHit] = {}
 
     def add_events(self, received: Sequence[ReceivedEvent]) -> list[SessionFinding]:
         """Take the events of the next exchange."""
@@ -98,6 +100,14 @@ class EagerSession(SessionAudit):
             self._evaluation.add_hit(hit)
             self._evaluation.release(final=self.is_closed)
         return []
+
+    def compare(self, overlap: Overlap, hit: RuleHit | None) -> None:
+        """Take the hit of a comparison with another session as it stands; None if it is none, or one of the other's."""
+        if hit is None and self._comparisons.pop(overlap, None):
+            self._touched[self] = None
+        elif hit and self._comparisons.get(overlap) != hit:
+            self._comparisons[overlap] = hit
+            self._touched[self] = None
 
     def close(self) -> SessionResult:
         """Evaluate all of it, as nothing more comes."""
@@ -139,30 +149,29 @@ class EagerSession(SessionAudit):
         findings.update(self.known, proven, self._unproven(evaluation), silence, anew=self._is_anew)
         self._is_anew = False
 
-    def note_silence(self, silent_ms: float) -> bool:
-        """Take for how long no event came; return whether more silence shows nothing more.
+    def note_silence(self, silent_ms: float) -> float | None:
+        """Take for how long no event came; return how much silence shows more, or None if none does.
 
         When the back end has closed a session, what is left open is left open: that is what its end shows.
         """
-        evaluation = self._evaluation
-        checks = evaluation.checks if evaluation else None
-        if evaluation is None or checks is None or self.known.is_stale or not checks.view.steps:
-            return False
-        if self.is_closed or self._after or checks.view.steps[-1].after.life is Life.ENDED:
-            return True
+        checks = self._evaluation.checks if self._evaluation else None
+        if self.is_closed or self._after or checks is None or not checks.view.steps:
+            return None
         view, limits = checks.view, checks.view.thresholds
-        is_stalled = view.intervals.rest_ms + silent_ms > limits.stalled_minutes * MINUTE_MS
-        if silent_ms > limits.idle_minutes * MINUTE_MS or is_stalled:
+        idle_ms = limits.idle_minutes * MINUTE_MS
+        closed_ms = min(idle_ms, max(0.0, limits.stalled_minutes * MINUTE_MS - view.intervals.rest_ms))
+        gap_ms = limits.ping_gap_seconds * 1000
+        if self.known.is_stale or silent_ms < min(gap_ms, closed_ms):
+            return max(silent_ms + LEAST_SILENCE_MS, min(gap_ms, closed_ms))
+        self._touched[self] = None
+        if silent_ms >= closed_ms:
             self._silence = None
             self._close()
-            self._touched[self] = None
-            return True
-        if self._silence is None and not evaluation.is_gone and (hit := silence_hit(view, silent_ms)):
+            return None
+        if view.opened and not self._evaluation_of().is_gone:
             is_alone = len(view.arrived) == 1 and view.start is not None
-            if view.opened:
-                self._silence = nothing_followed(view.first) if is_alone else hit
-                self._touched[self] = None
-        return False
+            self._silence = nothing_followed(view.first) if is_alone else silence_hit(view)
+        return closed_ms
 
     def _release(self, evaluation: SessionEvaluation) -> None:
         evaluation.release()
@@ -186,6 +195,8 @@ class EagerSession(SessionAudit):
 
     def _unproven(self, evaluation: SessionEvaluation) -> Iterator[tuple[SessionFinding, bool]]:
         yield from evaluation.unproven()
-        for hit in self.comparisons:
-            if (own := evaluation.locate(hit)) and (finding := evaluation.finding_of(own)):
+        for overlap, hit in tuple(self._comparisons.items()):
+            if overlap.is_decided:
+                del self._comparisons[overlap]
+            elif (own := evaluation.locate(hit)) and (finding := evaluation.finding_of(own)):
                 yield finding, True

@@ -7,11 +7,13 @@ one that another rule may still explain, or that only silence shows, waits until
 and checked once.
 """
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from itertools import count
 
 from tapehead.auditor.arrival_order import ArrivalQueue
-from tapehead.auditor.eager_session import EagerSession, Touched
+from tapehead.auditor.eager_session import LEAST_SILENCE_MS, EagerSession, Touched
 from tapehead.auditor.evaluation import ClosedSession, Measure
 from tapehead.auditor.live_findings import LiveFinding, LiveFindings, Place
 from tapehead.auditor.received_events import EventReader, ReceivedEvent, RecordedSchemas
@@ -20,7 +22,6 @@ from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry
-from tapehead.rules.support.rule import RuleHit
 
 MOST_SESSIONS = 5000
 MOST_EVENTS = 500_000
@@ -84,29 +85,25 @@ class _EagerAudit(RecordingsAudit):
         sessions = [*self._running.items(), *self._ended.items()]
         return max(sessions, key=lambda item: item[1].audit.size)[0] if sessions else None
 
-    def session(self, sid: str) -> EagerSession | None:
+    def session(self, sid: str | None) -> EagerSession | None:
         """Return an open session."""
-        found = self._running.get(sid) or self._ended.get(sid)
+        found = self._find(sid)
         return found.audit if found and isinstance(found.audit, EagerSession) else None
 
     def compare(self, session: EagerSession) -> None:
-        """Let the sessions that overlap with one have the hits of that as they stand."""
-        sid = session.known.session
-        found = (self._running.get(sid) or self._ended.get(sid)) if sid else None
-        if found is None or found.trace is None or not (found.trace.overlaps or session.comparisons):
+        """Let a session and those that overlap with it have the hits of their comparisons as they stand."""
+        found = self._find(session.known.session)
+        if found is None or found.trace is None:
             return
-        hits: dict[str, list[RuleHit]] = {sid or "": []}
         for overlap in found.trace.overlaps:
-            for other in (overlap.earlier, overlap.later):
-                hits.setdefault(other.start.sid or "", [])
-            for compared in overlap.earlier.overlaps:
-                if hit := self._history.preview(compared):
-                    hits.setdefault(hit.event.sid or "", []).append(hit)
-        for other_sid, own in hits.items():
-            other_session = self.session(other_sid)
-            if other_session and other_session.comparisons != own:
-                other_session.comparisons = own
-                self.touched[other_session] = None
+            hit = self._history.preview(overlap)
+            for trace in (overlap.earlier, overlap.later):
+                sid = trace.start.sid
+                if other := self.session(sid):
+                    other.compare(overlap, hit if hit and hit.event.sid == sid else None)
+
+    def _find(self, sid: str | None) -> OpenSession | None:
+        return (self._running.get(sid) or self._ended.get(sid)) if sid else None
 
 
 class _SettledAudit(RecordingsAudit):
@@ -164,7 +161,10 @@ class LiveAudit:
         self._settled = _SettledAudit(self._settings, measure, _SecondReader(self._settings, schemas, self._reader))
         self._findings = LiveFindings()
         self._stale: dict[EagerSession, None] = {}
-        self._quiet: OrderedDict[EagerSession, None] = OrderedDict()
+        # The sessions that may fall silent, by when that is looked at; numbered, so that they are never compared.
+        self._watched: set[EagerSession] = set()
+        self._due: list[tuple[float, int, EagerSession]] = []
+        self._numbers = count()
         self._credit = _MOST_CREDIT
         self._now_ms: float | None = None
         self.remaining: list[LiveFinding] = []
@@ -190,8 +190,8 @@ class LiveAudit:
         self._eager.add(entry)
         for session in self._eager.touched:
             session.quiet_since = self._findings.observed_ms
-            self._quiet[session] = None
-            self._quiet.move_to_end(session)
+            if session not in self._watched:
+                self._watch(session, LEAST_SILENCE_MS)
         self._findings.arrived_ms = max(self._findings.arrived_ms, self._reader.arrived_ms)
         self._credit = min(self._credit + _PER_CALL, _MOST_CREDIT)
         self._tell()
@@ -212,12 +212,7 @@ class LiveAudit:
         self._now_ms = now_ms
         self._findings.observed_ms += min(max(passed, 0.0), _LONGEST_TICK_MS)
         self._credit = min(self._credit + _PER_TICK, _MOST_CREDIT)
-        for session in tuple(self._quiet):
-            silent_ms = self._findings.observed_ms - session.quiet_since - _UNDER_WAY_MS
-            if silent_ms <= 0:
-                break
-            if session.note_silence(silent_ms):
-                del self._quiet[session]
+        self._note_silence()
         self._tell()
         self._findings.confirm_settled()
         return self._findings.take_changes()
@@ -238,7 +233,7 @@ class LiveAudit:
         if session := self._eager.session(sid):
             self._findings.forget(session.known)
             self._stale.pop(session, None)
-            self._quiet.pop(session, None)
+            self._watched.discard(session)
         self._eager.forget(sid)
         self._settled.forget(sid)
 
@@ -254,6 +249,22 @@ class LiveAudit:
             yield result
         self._findings.close()
         self.remaining += self._findings.take_changes()
+
+    def _watch(self, session: EagerSession, silent_ms: float) -> None:
+        """Look at a session again when it has been silent for so long."""
+        self._watched.add(session)
+        due_ms = session.quiet_since + silent_ms + _UNDER_WAY_MS
+        heapq.heappush(self._due, (due_ms, next(self._numbers), session))
+
+    def _note_silence(self) -> None:
+        now_ms = self._findings.observed_ms
+        while self._due and self._due[0][0] <= now_ms:
+            _, _, session = heapq.heappop(self._due)
+            if session in self._watched:
+                self._watched.remove(session)
+                again_ms = session.note_silence(now_ms - session.quiet_since - _UNDER_WAY_MS)
+                if again_ms is not None:
+                    self._watch(session, again_ms)
 
     def _settle(self, entry: Entry) -> Iterator[SessionResult]:
         if entry.exchange.session in self.left_out:

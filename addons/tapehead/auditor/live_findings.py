@@ -140,7 +140,8 @@ class LiveFindings:
             silence: the finding that the session's silence shows.
             anew: whether the session was evaluated anew.
         """
-        if owner.is_over:
+        unproven = tuple(unproven)
+        if owner.is_over or not (anew or proven or unproven or owner.unproven or silence or owner.waiting):
             return
         before = owner.unproven | owner.proven if anew else owner.unproven
         if anew:
