@@ -103,11 +103,13 @@ class EagerSession(SessionAudit):
 
     def compare(self, overlap: Overlap, hit: RuleHit | None) -> None:
         """Take the hit of a comparison with another session as it stands; None if it is none, or one of the other's."""
-        if hit is None and self._comparisons.pop(overlap, None):
-            self._touched[self] = None
-        elif hit and self._comparisons.get(overlap) != hit:
+        if self._comparisons.get(overlap) == hit:
+            return
+        self._touched[self] = None
+        if hit:
             self._comparisons[overlap] = hit
-            self._touched[self] = None
+        else:
+            del self._comparisons[overlap]
 
     def close(self) -> SessionResult:
         """Evaluate all of it, as nothing more comes."""

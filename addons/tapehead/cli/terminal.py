@@ -33,11 +33,19 @@ def lines_of(exchange: Exchange, width: int | None = None) -> Iterator[str]:
     took = typer.style(f"{exchange.elapsed_ms:.0f} ms", dim=True)
     yield f"{line}  {_status(exchange.response, exchange.error)}  {took}"
     for finding in exchange.findings:
-        head = f"{finding.severity:<7} {finding.rule}"
-        text = f"{head}: {escape_controls(finding.message)}"
-        first, *rest = [text] if width is None else textwrap.wrap(text, max(width - INDENT, MIN_WIDTH))
-        yield f"  {typer.style(first[: len(head)], fg=COLOURS[finding.severity])}{first[len(head) :]}"
-        yield from (" " * INDENT + line for line in rest)
+        yield from finding_lines("  ", finding.severity, finding.rule, finding.message, width)
+
+
+def finding_lines(before: str, severity: Severity, rule: str, message: str, width: int | None) -> Iterator[str]:
+    """Yield the lines for a finding, the first after `before`: more than one where `width` columns do not suffice."""
+    head = f"{severity:<7} {rule}"
+    text = f"{before}{head}: {escape_controls(message)}"
+    first, *rest = (
+        [text] if width is None else textwrap.wrap(text, max(width, MIN_WIDTH), subsequent_indent=" " * INDENT)
+    )
+    begun = len(before) + len(head)
+    yield f"{before}{typer.style(first[len(before) : begun], fg=COLOURS[severity])}{first[begun:]}"
+    yield from rest
 
 
 def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) -> str:
