@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.function_calls import calls_of
 from support.live_audits import Listener
 from support.paths import RECORDINGS_FOLDER
 from support.session_strategies import FEW, record, rename, sessions
-from support.sessions import entries
+from support.sessions import Timeline, entries, mix
 from tapehead.auditor.live_findings import FindingState
 from tapehead.auditor.recordings_audit import audit
 from tapehead.interop.reader import read_recordings
@@ -47,10 +48,12 @@ def test_the_end_is_that_of_audit_whatever_comes(
     named = [rename(exchanges, f"s{number}") for number, exchanges in enumerate(parts)]
     ranks = {sid: chance.random() for sid in (None, "s0", "s1", "s2")}
     together = record([exchange for part in named for exchange in part], ranks)
+    arrived = sorted(range(len(together)), key=lambda place: arrival_of(together[place]) or 0)
+    for number, place in enumerate(arrived):
+        together[place] = msgspec.structs.replace(together[place], order=number)
     if together and chance.random() < 0.3:  # the clock is set back, or forward
         place, hours = chance.randrange(len(together)), chance.choice([-1, 1])
         together[place:] = [shifted(exchange, hours) for exchange in together[place:]]
-    together = [msgspec.structs.replace(each, order=number) for number, each in enumerate(together)]
     told, listener = list(entries(together)), Listener()
     for entry in told:
         listener.add(entry)
@@ -58,6 +61,15 @@ def test_the_end_is_that_of_audit_whatever_comes(
             for seconds in range(chance.choice([1, 40])):
                 listener.tick((arrival_of(entry.exchange) or 0) + entry.exchange.elapsed_ms + seconds * 1000)
     check_end(listener, told)
+
+
+def test_following_calls_takes_at_most_twice_as_much_as_an_audit() -> None:
+    timelines = [Timeline(sid=f"s{number}").row("play").pings(15, 615).at(620, "sessionEnd") for number in range(5)]
+    told, listener = list(entries(mix(*timelines))), Listener()
+    expected = list(audit(told))  # what is made once is made by now
+    at_the_end = calls_of(lambda: list(audit(told)))
+    assert calls_of(lambda: (listener.add(*told), listener.close())) < 2 * at_the_end
+    assert listener.results == expected
 
 
 def shifted(exchange: Exchange, hours: int) -> Exchange:

@@ -1,17 +1,16 @@
 """The audit of one session as a stream: findings as they are proven, and the same result as all at once."""
 
 import pickle
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from math import inf
 from pathlib import Path
-from types import FrameType
 
 import pytest
 from hypothesis import given
 
+from support.function_calls import calls_of
 from support.paths import RECORDINGS_FOLDER
 from support.session_strategies import FEW, record, sessions, told
 from support.sessions import Timeline, entries, mix, run
@@ -143,19 +142,3 @@ def test_an_add_costs_the_same_however_long_the_session_is() -> None:
     short = calls_of(lambda: add(50))
     add(18_950)
     assert calls_of(lambda: add(50)) < short * 1.1
-
-
-def calls_of(function: Callable[[], None]) -> int:
-    """Return how many calls of functions, in Python and in C, a function makes."""
-    count = 0
-
-    def note(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(note)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return count
