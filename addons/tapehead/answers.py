@@ -1,8 +1,8 @@
 """Answers and the engines that give them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -49,6 +49,35 @@ class Engine(Protocol):
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to a request that arrived at `now`, in seconds since 1970."""
+        ...
+
+
+class Arrival(NamedTuple):
+    """The arrival of a call: its number, and the time in seconds since 1970 and by the monotonic clock."""
+
+    number: int
+    started: float
+    began: float
+
+
+class Capture(Protocol):
+    """Takes the calls that an engine answers, before their answers are sent."""
+
+    def begin(self) -> Arrival:
+        """Count a call that begins to arrive."""
+        ...
+
+    def add(
+        self, arrival: Arrival, request: Request, answer: Answer | None, *, has_left: bool = False
+    ) -> Awaitable[None] | None:
+        """Take a call; return what the answer has to wait for, if anything.
+
+        Args:
+            arrival: its arrival.
+            request: the request, without the key of a test.
+            answer: the answer as it is going to be sent; None if the client left in the middle of the request.
+            has_left: whether the client left before the answer.
+        """
         ...
 
 

@@ -17,8 +17,8 @@ import msgspec
 
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals, request_row, response_row
-from tapehead.journal.store import JournalStore, Limits
-from tapehead.journal.stored_rows import NewFinding, StoredCall, StoredFinding
+from tapehead.journal.store import JournalStore
+from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.journal.waiting import ChangeSignal, Condition, Counts, Subscriber
 from tapehead.protocol.exchange import Exchange, decode
@@ -34,6 +34,10 @@ _WITHOUT = "withdrawn"
 
 class Audit(Protocol):
     """The audit of the calls of a journal, in a thread of its own."""
+
+    def follows(self, sid: str | None) -> bool:
+        """Return whether a session is audited."""
+        ...
 
     def put(self, number: int, exchange: Exchange, size: int) -> None:
         """Audit a call soon."""
@@ -115,14 +119,15 @@ class Journal:
 
     def attach(self, audit: Audit) -> None:
         """Have the calls audited from now on."""
-        self._audit, self._is_audited = audit, True
+        self._audit = audit
 
     # ---- In the threads of the writer and the audit ----
 
     def add(self, exchange: Exchange, size: int) -> None:
         """Add an exchange as it is stored; it subscribes to a pipeline."""
+        is_audited = self._audit.follows(exchange.session) if self._audit else self._is_audited
         with self._changed:
-            call = self._store.add(exchange, self._clock(), is_audited=self._is_audited)
+            call = self._store.add(exchange, self._clock(), is_audited=is_audited)
         self._tell()
         if self._audit:
             self._audit.put(call.number, exchange, size)

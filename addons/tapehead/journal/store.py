@@ -3,12 +3,11 @@
 import bisect
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from tapehead.answers import Outcome
 from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow
-from tapehead.journal.stored_rows import NewFinding, StoredCall, StoredFinding
+from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import REFUSED, TrackedSession
 from tapehead.journal.waiting import Counts
 from tapehead.protocol.events import Event, arrival_of, events_of
@@ -20,16 +19,6 @@ CONFIRMED, WITHDRAWN = "confirmed", "withdrawn"
 MOST_TEXT = 2_000
 # Types that are counted; a player may send any number.
 MOST_TYPES = 100
-
-
-class Limits(NamedTuple):
-    """What is kept at most: calls, bytes of them, sessions, findings, keys."""
-
-    calls: int = 25_000
-    size: int = 64_000_000
-    sessions: int = 2_000
-    findings: int = 20_000
-    keys: int = 1_000
 
 
 class JournalStore:

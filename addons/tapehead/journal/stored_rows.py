@@ -11,6 +11,16 @@ from tapehead.journal.rows import AnsweredRow, CallFinding, FindingRow
 _CALL_OVERHEAD = 1_000
 
 
+class Limits(NamedTuple):
+    """What is kept at most: calls, bytes of them, sessions, findings, keys."""
+
+    calls: int = 25_000
+    size: int = 64_000_000
+    sessions: int = 2_000
+    findings: int = 20_000
+    keys: int = 1_000
+
+
 class StoredCall(msgspec.Struct, kw_only=True, gc=False):
     """A call: the fields of its row, and what goes with it.
 

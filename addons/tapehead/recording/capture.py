@@ -4,10 +4,14 @@ import string
 from typing import NamedTuple
 from urllib.parse import quote
 
+from tapehead.answers import Answer
 from tapehead.protocol.exchange import FORMAT_VERSION, Answered, ClosedBy, Exchange, format_time
 from tapehead.protocol.http_wire import unpack
 from tapehead.protocol.messages import Headers, Request, Response
-from tapehead.protocol.routes import Route, sid_of_location
+from tapehead.protocol.routes import Call, Route, sid_of_location
+
+# The outcome of a miss that the real endpoint answered.
+FORWARDED = "forwarded"
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -72,6 +76,16 @@ class CapturedCall(NamedTuple):
         """The approximate size in memory, in bytes."""
         return _OVERHEAD + size_of_message(self.request) + (size_of_message(self.response) if self.response else 0)
 
+    @property
+    def sid(self) -> str | None:
+        """The id of its session: that in its path, or the one that its answer issues; None if there is none."""
+        if self.route.sid or self.route.call is not Call.SESSION or self.response is None:
+            return self.route.sid
+        if isinstance(self.response, Response):
+            return sid_of_location(self.response.header("Location"))
+        values = (value for name, value in self.response.headers if name.lower() == b"location")
+        return sid_of_location(next(values, b"").decode("latin-1"))
+
 
 # The size of a call without its bodies, in bytes.
 _OVERHEAD = 4_000
@@ -98,6 +112,18 @@ def build_exchange(call: CapturedCall) -> Exchange:
         answered=call.answered,
         findings=[],
     )
+
+
+def origin_of(answer: Answer) -> Answered:
+    """Return the origin of an answer that tapehead gives in the endpoint's place."""
+    return Answered(FORWARDED if answer.forward else answer.outcome, answer.note, answer.key)
+
+
+def failure_of(answer: Answer) -> str | None:
+    """Return why no whole response comes; None if one does."""
+    if answer.response is None:
+        return None if answer.forward else "the connection was closed without an answer"
+    return "the connection was closed in the middle of the answer" if answer.cut else None
 
 
 def quote_beyond_ascii(text: str) -> str:

@@ -11,8 +11,7 @@ from support.exchanges import AD, BREAK, Step, event, exchange, opened, request,
 from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.errors import UsageError
 from tapehead.journal.journal import Journal, RowFilter
-from tapehead.journal.store import Limits
-from tapehead.journal.stored_rows import NewFinding
+from tapehead.journal.stored_rows import Limits, NewFinding
 from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.exchange import Answered, Exchange, Finding, Severity, encode
 

@@ -1,0 +1,242 @@
+"""The audit of a run, in a thread of its own, at a pace that slows down no answer."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from tapehead.auditor.live_audit import LiveAudit
+from tapehead.auditor.live_findings import LiveFinding
+from tapehead.auditor.results import SessionResult
+from tapehead.internal_errors import InternalErrors
+from tapehead.journal.backlog import Backlog
+from tapehead.journal.duty_cycle import DutyCycle, give_way
+from tapehead.journal.journal import Journal
+from tapehead.journal.stored_rows import NewFinding
+from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.protocol.routes import Call
+from tapehead.recording.capture import CapturedCall
+
+TICK_SECONDS = 0.25
+# The time that the end of a run waits for what is not audited yet.
+CLOSE_SECONDS = 30.0
+
+
+class _Waiting(NamedTuple):
+    """A call that waits: its number and exchange; or a captured call, whose exchange is to be made."""
+
+    sid: str | None
+    size: int
+    number: int = 0
+    exchange: Exchange | None = None
+    captured: CapturedCall | None = None
+
+
+class AuditThread:
+    """A thread that audits the calls of a journal; where nothing is recorded, it makes their exchanges, too.
+
+    Args:
+        journal: gets the findings.
+        make_audit: returns a new audit; None for no audit, where the thread only makes exchanges.
+        internal_errors: records what fails.
+        process: has an exchange made of a captured call and published, to the journal among others.
+        recording: the name of the recording, by which settings may differ.
+        backlog: the bounds of what waits.
+        duty_cycle: the pace.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        make_audit: Callable[[], LiveAudit] | None,
+        internal_errors: InternalErrors,
+        *,
+        process: Callable[[CapturedCall], object] | None = None,
+        recording: str = "",
+        backlog: Backlog | None = None,
+        duty_cycle: DutyCycle | None = None,
+    ) -> None:
+        self._journal = journal
+        self._make_audit = make_audit
+        self._audit = make_audit() if make_audit else None
+        self._internal_errors = internal_errors
+        self._process_captured = process
+        self._recording = recording
+        self._backlog = backlog or Backlog()
+        self._duty_cycle = duty_cycle or DutyCycle()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._told = self._forgotten = 0
+        # Held while the audit is used.
+        self._lock = threading.Lock()
+        self._progress = threading.Condition()
+        self._settling = 0
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tapehead-audit", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    # ---- In the thread that answers, or in the writer's ----
+
+    def follows(self, sid: str | None) -> bool:
+        """Return whether a session is audited."""
+        if self._audit is None or sid is None:
+            return self._audit is not None
+        return not (self._backlog.is_left_out(sid) or sid in self._audit.left_out)
+
+    def put(self, number: int, exchange: Exchange, size: int) -> None:
+        """Audit a call of the journal soon; at once in this thread."""
+        if threading.get_ident() == self._thread.ident:
+            self._add(number, exchange)
+        elif self._audit and self._backlog.admit(exchange.session, size, opens=exchange.call is Call.SESSION):
+            self._queue.put(_Waiting(exchange.session, size, number, exchange))
+
+    def put_captured(self, call: CapturedCall) -> None:
+        """Make an exchange of a call soon, and audit it."""
+        sid, size = call.sid, call.size
+        if self._backlog.admit(sid, size, opens=call.route.call is Call.SESSION):
+            self._queue.put(_Waiting(sid, size, captured=call))
+
+    # ---- In any thread ----
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Wait until what came so far is audited, and return whether it is."""
+        wanted, deadline = self._backlog.received, time.monotonic() + timeout_seconds
+        with self._progress:
+            self._settling += 1
+            try:
+                return self._progress.wait_for(
+                    lambda: self._backlog.taken >= wanted or not self._thread.is_alive(), deadline - time.monotonic()
+                )
+            finally:
+                self._settling -= 1
+
+    def result(self, sid: str) -> SessionResult | None:
+        """Return the result of a session as if it ended now; None if it is not known, or left out."""
+        with self._lock:
+            return self._audit.result(sid) if self._audit and not self._backlog.is_left_out(sid) else None
+
+    def forget(self, sids: Iterable[str] | None) -> None:
+        """Forget sessions; None for all."""
+        with self._lock:
+            if sids is None:
+                self._audit, self._forgotten = self._make_audit() if self._make_audit else None, 0
+            elif self._audit:
+                self._forget(sids)
+
+    def close(self) -> bool:
+        """Audit what waits, for a while, and end; return whether all of it was."""
+        self._closing.set()
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_SECONDS)
+        return not self._thread.is_alive()
+
+    def results(self) -> Iterator[SessionResult]:
+        """Yield the results of the sessions that are left, after `close`."""
+        with self._lock:
+            if self._audit:
+                yield from self._audit.close()
+                self._journal.apply(map(new_finding, self._audit.remaining))
+
+    # ---- In its own thread ----
+
+    def _run(self) -> None:
+        self._duty_cycle.start()
+        due = time.monotonic() + TICK_SECONDS
+        while True:
+            try:
+                waiting = self._queue.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                waiting = _IDLE
+            if waiting is None:
+                self._tell_left_out()
+                return
+            if waiting is not _IDLE:
+                self._work(waiting)
+            if time.monotonic() >= due:
+                self._tick()
+                due = time.monotonic() + TICK_SECONDS
+            if self._closing.is_set():
+                continue
+            if pause := self._duty_cycle.pause():
+                self._closing.wait(pause)
+            else:
+                give_way()
+
+    def _work(self, waiting: _Waiting) -> None:
+        try:
+            if self._backlog.is_left_out(waiting.sid):
+                self._backlog.left_out_calls += 1
+            elif waiting.captured and self._process_captured:
+                self._process_captured(waiting.captured)
+            elif waiting.exchange:
+                self._add(waiting.number, waiting.exchange)
+        except Exception as error:  # noqa: BLE001 - it costs this call alone
+            self._internal_errors.record("the journal", error)
+        finally:
+            self._backlog.finish(waiting.size)
+            if self._settling:
+                with self._progress:
+                    self._progress.notify_all()
+
+    def _add(self, number: int, exchange: Exchange) -> None:
+        if self._audit is None:
+            return
+        try:
+            with self._lock:
+                found = self._audit.add(Entry(number, exchange, self._recording))
+        except Exception as error:  # noqa: BLE001 - it costs this session alone
+            self._internal_errors.record("the audit", error, lambda: (exchange.request, exchange.response))
+            if exchange.session:
+                self._backlog.leave_out(exchange.session)
+            found = []
+        self._journal.apply(map(new_finding, found), audited=number)
+
+    def _tick(self) -> None:
+        self._tell_left_out()
+        if not self._backlog.is_empty:
+            return  # what seems to be silence may be among what waits
+        try:
+            self._journal.note_silence()
+            if self._audit:
+                with self._lock:
+                    found = self._audit.tick(time.time() * 1000)
+                self._journal.apply(map(new_finding, found))
+        except Exception as error:  # noqa: BLE001 - the next tick may succeed
+            self._internal_errors.record("the audit", error)
+
+    def _tell_left_out(self) -> None:
+        backlog = self._backlog
+        calls = backlog.left_out_calls + (self._audit.left_out_calls if self._audit else 0)
+        if calls > self._told:
+            self._journal.leave_out(None, calls - self._told)
+        self._told = calls
+        sids = [backlog.newly_left_out.popleft() for _ in range(len(backlog.newly_left_out))]
+        with self._lock:
+            if audit := self._audit:
+                # The audit has limits of its own: what it left out besides what it was told to forget.
+                count, self._forgotten = audit.left_out_sessions - self._forgotten, audit.left_out_sessions
+                own = list(islice(reversed(audit.left_out), count))
+                self._forget(sids)
+                sids += own
+        for sid in sids:
+            self._journal.leave_out(sid, 0)
+
+    def _forget(self, sids: Iterable[str]) -> None:
+        if self._audit:
+            for sid in sids:
+                before = self._audit.left_out_sessions
+                self._audit.forget(sid)
+                self._forgotten += self._audit.left_out_sessions - before
+
+
+_IDLE = _Waiting(None, 0)
+
+
+def new_finding(found: LiveFinding) -> NewFinding:
+    """Return a finding of the audit as the journal takes it."""
+    return NewFinding(found.number, str(found.state), found.session, found.finding)

@@ -1,0 +1,84 @@
+"""What waits for the audit, in bounded memory; where there is no room, whole sessions are left out."""
+
+from collections import OrderedDict, deque
+
+MOST_CALLS, MOST_BYTES = 20_000, 32_000_000
+# Sessions that are known to be left out, the oldest forgotten first.
+MOST_LEFT_OUT = 100_000
+
+
+class Backlog:
+    """The bounds of the calls that wait; one thread puts, one takes.
+
+    While more than half of the room is taken, sessions that begin are left out. Where a call finds no room at all, its
+    session is, with the calls of it that wait.
+
+    Args:
+        most_calls: the number of calls that may wait.
+        most_bytes: their bytes.
+
+    Attributes:
+        left_out_calls: the number of calls that were left out.
+        newly_left_out: sessions that were left out and have not been told yet.
+    """
+
+    def __init__(self, most_calls: int = MOST_CALLS, most_bytes: int = MOST_BYTES) -> None:
+        self._most_calls, self._most_bytes = most_calls, most_bytes
+        self.left_out_calls = 0
+        self.newly_left_out: deque[str] = deque()
+        self._left_out: OrderedDict[str, None] = OrderedDict()
+        # Each is written by one thread only.
+        self._calls_in = self._calls_out = self._bytes_in = self._bytes_out = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing waits."""
+        return self._calls_in == self._calls_out
+
+    @property
+    def received(self) -> int:
+        """The number of calls that were admitted so far."""
+        return self._calls_in
+
+    @property
+    def taken(self) -> int:
+        """The number of calls of those that are done with."""
+        return self._calls_out
+
+    def admit(self, sid: str | None, size: int, *, opens: bool) -> bool:
+        """Return whether a call may wait, which counts it; in the thread that puts.
+
+        Args:
+            sid: its session; None if it has none.
+            size: its size in memory, in bytes.
+            opens: whether it opens the session.
+        """
+        if sid in self._left_out:
+            self.left_out_calls += 1
+            return False
+        calls, waiting = self._calls_in - self._calls_out + 1, self._bytes_in - self._bytes_out + size
+        is_full = calls > self._most_calls or waiting > self._most_bytes
+        if is_full or (opens and (2 * calls > self._most_calls or 2 * waiting > self._most_bytes)):
+            self.left_out_calls += 1
+            if sid:
+                self.leave_out(sid)
+            return False
+        self._calls_in += 1
+        self._bytes_in += size
+        return True
+
+    def leave_out(self, sid: str) -> None:
+        """Leave out a session from now on."""
+        self._left_out[sid] = None
+        self.newly_left_out.append(sid)
+        if len(self._left_out) > MOST_LEFT_OUT:
+            self._left_out.popitem(last=False)
+
+    def is_left_out(self, sid: str | None) -> bool:
+        """Return whether a session is left out."""
+        return sid in self._left_out
+
+    def finish(self, size: int) -> None:
+        """Count a call of that size as done with; in the thread that takes."""
+        self._bytes_out += size
+        self._calls_out += 1

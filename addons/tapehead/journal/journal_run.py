@@ -1,0 +1,178 @@
+"""The journal of one run with what fills it: a recording or a pipeline in memory, and the audit."""
+
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
+
+import msgspec
+
+from tapehead.auditor.live_audit import LiveAudit
+from tapehead.auditor.received_events import RecordedSchemas
+from tapehead.auditor.results import SessionResult
+from tapehead.auditor.settings import AuditSettings
+from tapehead.internal_errors import InternalErrors
+from tapehead.journal.audit_thread import AuditThread
+from tapehead.journal.call_capture import CallCapture
+from tapehead.journal.journal import Journal
+from tapehead.journal.stored_rows import Limits
+from tapehead.protocol.exchange import Severity
+from tapehead.recording.capture import CapturedCall
+from tapehead.recording.pipeline import ExchangePipeline, OnStored
+from tapehead.recording.recorder import Recorder
+from tapehead.recording.recorder_settings import StoreSettings
+from tapehead.redaction.redactor import Redactor
+
+_KEY_BYTES = 32
+
+
+class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The journal of a run.
+
+    Attributes:
+        store: the recording; None to keep calls in memory alone.
+        audit: the settings of the audit; None for no audit.
+        schemas: the schemas that the endpoint is known to use.
+        keep_ids, redact_keys: without a recording, as in `StoreSettings`.
+        limits: what is kept in memory at most.
+    """
+
+    store: StoreSettings | None = None
+    audit: AuditSettings | None = None
+    schemas: RecordedSchemas | None = None
+    keep_ids: bool = False
+    redact_keys: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """What the audit found in a run.
+
+    Attributes:
+        sessions: the number of sessions that were audited.
+        findings: the number of findings of each severity.
+        left_out_sessions: the number of sessions that the audit could not keep up with.
+        is_complete: whether everything else was audited.
+    """
+
+    sessions: int = 0
+    findings: Counter[Severity] = msgspec.field(default_factory=Counter)
+    left_out_sessions: int = 0
+    is_complete: bool = True
+
+    def add(self, result: SessionResult) -> None:
+        """Add the result of a session."""
+        self.sessions += 1
+        self.findings.update(finding.severity for finding in result.findings)
+
+
+class JournalRun:
+    """A journal that is being filled, inside a `with` block.
+
+    Args:
+        settings: the settings.
+        warn: called with one line about each problem of the recording, in any thread.
+        internal_errors: records what fails.
+        on_stored: more subscribers to the exchanges.
+
+    Attributes:
+        journal: the journal.
+        recorder: writes the recording; None without one.
+        capture: takes the calls of a server.
+        verdict: what the audit found, complete after the block; None without an audit.
+
+    Raises:
+        RecordingError: the recording cannot be written.
+    """
+
+    def __init__(
+        self,
+        settings: JournalSettings,
+        warn: Callable[[str], None],
+        internal_errors: InternalErrors,
+        on_stored: Sequence[OnStored] = (),
+    ) -> None:
+        store, is_audited = settings.store, settings.audit is not None
+        self.journal = Journal(settings.limits)
+        self.verdict = Verdict() if is_audited else None
+        subscribers = [*on_stored, self.journal.add]
+        self.recorder: Recorder | None = None
+        process: Callable[[CapturedCall], None] | None = None
+        if store:
+            self.recorder = Recorder(store, warn, internal_errors, subscribers)
+        else:
+            redactor = None
+            if not settings.keep_ids:
+                redactor = Redactor(secrets.token_bytes(_KEY_BYTES), settings.redact_keys)
+            process = in_one_step(ExchangePipeline(redactor, internal_errors, subscribers))
+        self._settings = settings
+        self.thread = AuditThread(
+            self.journal,
+            self._new_audit if is_audited else None,
+            internal_errors,
+            process=process,
+            recording=str(store.out) if store else "",
+        )
+        self.journal.attach(self.thread)
+        self.capture = CallCapture(self._take)
+
+    def _new_audit(self) -> LiveAudit:
+        return LiveAudit(
+            self._settings.audit, self._settings.schemas, on_result=self.verdict.add if self.verdict else None
+        )
+
+    def _take(self, call: CapturedCall) -> Awaitable[None] | None:
+        if self.recorder:
+            return self.recorder.writer.store(call, call.size)
+        self.thread.put_captured(call)
+        return None
+
+    # ---- As the store of a proxy ----
+
+    async def store(self, call: CapturedCall, size: int) -> None:
+        """Store a call, and return when that is done or has taken too long."""
+        if self.recorder:
+            await self.recorder.writer.store(call, size)
+        else:
+            self.thread.put_captured(call)
+
+    def put(self, call: CapturedCall, size: int) -> None:
+        """Store a call soon."""
+        if self.recorder:
+            self.recorder.writer.put(call, size)
+        else:
+            self.thread.put_captured(call)
+
+    # ----
+
+    def __enter__(self) -> Self:
+        """Begin to audit."""
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Store and audit what waits, and end the waits of readers."""
+        self.close()
+
+    def close(self) -> None:
+        """Store and audit what waits, and end the waits of readers; no more calls come."""
+        if self.recorder:
+            self.recorder.close()
+        is_whole = self.thread.close()
+        if self.verdict:
+            for result in self.thread.results():
+                self.verdict.add(result)
+            self.verdict.left_out_sessions = self.journal.totals().left_out_sessions
+            self.verdict.is_complete = is_whole
+        self.journal.close()
+
+
+def in_one_step(pipeline: ExchangePipeline) -> Callable[[CapturedCall], None]:
+    """Return a function that has a pipeline process a call, large ones as well, in the thread that calls it."""
+
+    def process(call: CapturedCall) -> None:
+        prepared = pipeline.process_captured(call)
+        if callable(prepared):
+            prepared()()
+
+    return process
