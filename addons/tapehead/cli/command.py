@@ -1,11 +1,13 @@
 """The commands' common behaviour: help with words for values, and defaults for options from the settings file."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
 
 from tapehead.cli.messages import warn
+from tapehead.cli.option_types import AUDIT_SETTINGS
 from tapehead.errors import UsageError
 
 # Where a command's context keeps the path of the settings file.
@@ -79,12 +81,20 @@ def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path
     """Take defaults for a command's options from the settings file."""
     from tapehead.cli.config_search import find_table
 
+    context.meta[AUDIT_SETTINGS] = partial(load_audit_settings, config)
     if find_table(config)[0] is None:
         return config
     from tapehead.cli.config_file import load_options
 
     context.meta[SOURCE], context.default_map = load_options(context.info_name, config)
     return config
+
+
+def load_audit_settings(config: Path | None) -> Any:
+    """Return the settings of the audit, from the settings file if there is one."""
+    from tapehead.cli.config_file import load_config
+
+    return load_config(config).settings
 
 
 def refuse_empty(parameter: Any) -> None:

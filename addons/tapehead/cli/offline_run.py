@@ -4,15 +4,16 @@ An `EngineRun` prints nothing: it returns counts and a result, which the command
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import msgspec
 
 from tapehead.answers import Engine
 from tapehead.cli.engine_loader import EngineLoader
-from tapehead.cli.option_parsing import SimulationSettings
+from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.files import create_folder, open_private
@@ -24,7 +25,7 @@ from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplayCounts, ReplaySummary, summarise, summary_lines
-from tapehead.simulator.faults import Fault, Latency
+from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.simulator.keyed_engine import KeyedEngine
 from tapehead.text import count_of, escape_controls
 
@@ -57,6 +58,30 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     summary: Path | None = None
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
+
+
+def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_miss: OnMiss) -> EngineSettings:
+    """Return the engine that the options of `serve` and `replay` ask for, by parameter.
+
+    Raises:
+        UsageError: an option is malformed, or options exclude each other.
+    """
+    names = ("config", "strict_schema", "time_scale", "second_end", "over_limit")
+    config, *simulation = (params[name] for name in names)
+    latency, summary, is_replay = params["latency"], params["summary"], "mode" in params
+    return EngineSettings(
+        recordings=tuple(recordings),
+        endpoints=tuple(params["endpoint"] or ()),
+        on_miss=on_miss,
+        faults=tuple(map(parse_fault, params["fault"] or ())),
+        latency=parse_latency(latency) if latency is not None else None,
+        simulation=simulation_settings(Path(config) if config else None, *simulation),
+        explain=params["explain"],
+        strict=params["strict"] and bool(recordings or not is_replay),
+        summary=Path(summary) if summary else None,
+        keep_ids=params["keep_ids"],
+        redact_keys=parse_redact_keys(params["redact_key"], keep_ids=params["keep_ids"]),
+    )
 
 
 class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):

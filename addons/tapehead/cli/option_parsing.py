@@ -112,13 +112,13 @@ def parse_misses(
     out: Path | None,
     upstream_proxy: str | None,
 ) -> MissHandling:
-    """Return how misses are answered; forwarded ones are recorded in the recording itself, without `--out`.
+    """Return how misses are answered; forwarded ones are recorded in the recording itself, or in `--out`.
 
     Raises:
         UsageError: the options exclude each other, or there is not one recording in a file.
     """
     if on_miss not in (OnMiss.FORWARD, OnMiss.ONCE):
-        for option, value in (("--to", to), ("--out", out), ("--upstream-proxy", upstream_proxy)):
+        for option, value in (("--to", to), ("--upstream-proxy", upstream_proxy)):
             if value:
                 raise UsageError(f"{option} needs --on-miss forward; pass it, too, or leave {option} out")
         return MissHandling(on_miss, tuple(recordings))

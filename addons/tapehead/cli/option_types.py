@@ -12,6 +12,10 @@ from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.recording.recorder_settings import Sync
 from tapehead.replay.on_miss import OnMiss
+from tapehead.reports.report_formats import FailOn
+
+# Where a command's context keeps what returns the settings of the audit.
+AUDIT_SETTINGS = "tapehead.audit-settings"
 
 
 def _instead_of(other: str) -> Callable[[typer.Context, typer.CallbackParam, Any], Any]:
@@ -87,6 +91,14 @@ ThroughProxy = Annotated[
     ),
 ]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
+
+# ---- Audit ----
+
+FailOnFindings = Annotated[
+    FailOn,
+    typer.Option("--fail-on", metavar="error|warning|never", help="Exit with 1 on findings of this severity or worse."),
+]
+NoAudit = Annotated[bool, typer.Option("--no-audit", help="Do not audit sessions while they are played.")]
 
 # ---- Listening ----
 
@@ -196,7 +208,14 @@ ForwardTo = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="Where to record forwarded calls; by default in the recording itself."),
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Record every call with its answer; with --on-miss forward, those forwarded, by default in the recording.",
+    ),
+]
+RunRecording = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Record every call with its answer, before it is sent.")
 ]
 Faults = Annotated[
     list[str] | None,

@@ -7,9 +7,14 @@ import typer
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
 from tapehead.recording.recorder_settings import Sync
+from tapehead.reports.report_formats import FailOn
+
+# Options of the recording, by parameter.
+_STORED = ("append", "overwrite", "keep_ids", "redact_key", "compress", "rotate", "backlog")
 
 
 def record(
+    context: typer.Context,
     to: option_types.Upstream = None,
     mode: option_types.Mode = None,
     upstream_proxy: option_types.ThroughProxy = None,
@@ -30,6 +35,8 @@ def record(
     open_: option_types.Open = False,
     set_: option_types.ProxyOptions = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if no call came.")] = False,
+    fail_on: option_types.FailOnFindings = FailOn.NEVER,
+    no_audit: option_types.NoAudit = False,
     live: option_types.Live = None,
     quiet: option_types.Quiet = False,
     config: option_types.ConfigFile = None,
@@ -48,23 +55,21 @@ def record(
     proxy = option_parsing.proxy_settings(
         listen, modes, set_ or (), access, upstream_proxy=upstream_proxy, insecure=insecure
     )
-    store = option_parsing.store_settings(
-        out,
-        append=append,
-        overwrite=overwrite,
-        keep_ids=keep_ids,
-        redact_key=redact_key,
-        compress=compress,
-        sync=sync,
-        rotate=rotate,
-        backlog=backlog,
-    )
+    store = option_parsing.store_settings(out, sync=sync, **{name: context.params[name] for name in _STORED})
     # It loads mitmproxy, which errors in the arguments should not wait for.
     from tapehead.cli.record_run import run_recorder
+    from tapehead.cli.run_journal import JournalOptions
 
+    journal = JournalOptions(
+        store=store,
+        load_settings=context.meta[option_types.AUDIT_SETTINGS],
+        fail_on=fail_on,
+        is_audited=not no_audit,
+        redact_keys=store.redact_keys,
+    )
     prefix = target.prefix if target else ""
     with library_warnings.logging_in_background(2):
         run = run_recorder(
-            proxy, store, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=live
+            proxy, journal, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=live
         )
         raise typer.Exit(asyncio.run(run))

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from tapehead.cli.missing_calls import MissingCalls
+from tapehead.cli.run_journal import JournalOptions, make_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
-from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.proxy.addons import CallSelector, RecorderAddon
@@ -18,13 +18,12 @@ from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.untrusted_certificate import CertificateCheck
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.pipeline import OnStored
-from tapehead.recording.recorder import Recorder, source_of_run
-from tapehead.recording.recorder_settings import StoreSettings
+from tapehead.recording.recorder import source_of_run
 
 
 async def run_recorder(
     proxy: ProxySettings,
-    store: StoreSettings,
+    journal: JournalOptions,
     warn: Callable[[str], None],
     *,
     endpoints: Sequence[str] = (),
@@ -37,7 +36,7 @@ async def run_recorder(
 
     Args:
         proxy: the proxy's settings.
-        store: the recording.
+        journal: the recording, and the journal beside it.
         warn: prints a line on stderr, in any thread.
         endpoints: hosts that count as the endpoint besides the vendor's own.
         prefix: a path before the endpoint's own at the upstream.
@@ -47,37 +46,34 @@ async def run_recorder(
 
     Raises:
         StartupError: the proxy cannot start.
+        UsageError: the settings of the audit have an error.
         RecordingError: the recording cannot be written.
     """
     elsewhere = CallsElsewhere()
-    screen, hosts, internal_errors = Screen(), Hosts(endpoints), InternalErrors(store.redact_keys)
-    subscribers: list[OnStored] = [] if quiet else [screen.show_exchange]
+    screen, hosts, internal_errors = Screen(), Hosts(endpoints), InternalErrors(journal.redact_keys)
+    shown: list[OnStored] = [] if quiet else [screen.show_exchange]
     unmatched = UnmatchedRequests(None if quiet else screen.show)
     missing = MissingCalls(proxy.modes, elsewhere)
-    with live_page(live, "record", internal_errors) as page:
-        if page:
-            subscribers.append(page.show_stored)
-        recorder = Recorder(store, warn, internal_errors, subscribers)
-        record = RecorderAddon(recorder.writer, internal_errors)
+    with (
+        live_page(live, "record", internal_errors) as page,
+        make_journal(journal, warn, internal_errors, [*shown, *([page.show_stored] if page else [])]) as kept,
+    ):
+        record = RecorderAddon(kept, internal_errors)
         select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             missing.start(addresses, screen.show)
             record.source = source_of_run("record", addresses, time.time())
             announce(screen.show, addresses, [*notes, *link_lines(page)])
-            screen.show(f"recording into {store.out}")
+            if journal.store:
+                screen.show(f"recording into {journal.store.out}")
 
-        try:
-            observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
-            addons = [select, record, KeyPermission(internal_errors), *observing]
-            await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
-        except StartupError:
-            recorder.close()
-            raise
-        recorder.close()
-    screen.show(recorder.summary() + unmatched.summary("passed on"))
+        observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
+        addons = [select, record, KeyPermission(internal_errors), *observing]
+        await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
+    has_failed = show_summary(kept, screen.show, journal.fail_on, unmatched.summary("passed on"))
     screen.close()
-    if not recorder.is_whole:
+    if has_failed:
         return 1  # calls that were lost have their own warning
     for line in missing.lines():
         warn(line)

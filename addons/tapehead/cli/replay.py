@@ -7,9 +7,11 @@ import typer
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
 from tapehead.replay.on_miss import OnMiss
+from tapehead.reports.report_formats import FailOn
 
 
 def replay(
+    context: typer.Context,
     recordings: option_types.Recordings,
     mode: option_types.Mode = None,
     upstream_proxy: option_types.ThroughProxy = None,
@@ -18,6 +20,10 @@ def replay(
     on_miss: option_types.Miss = OnMiss.SIMULATE,
     to: option_types.ForwardTo = None,
     out: option_types.Out = None,
+    append: option_types.Append = False,
+    overwrite: option_types.Overwrite = False,
+    rotate: option_types.Rotate = None,
+    compress: option_types.Compress = False,
     keep_ids: option_types.KeepIds = False,
     redact_key: option_types.RedactKeys = None,
     fault: option_types.Faults = None,
@@ -34,6 +40,8 @@ def replay(
     allow_client: option_types.Clients = None,
     open_: option_types.Open = False,
     set_: option_types.ProxyOptions = None,
+    fail_on: option_types.FailOnFindings = FailOn.NEVER,
+    no_audit: option_types.NoAudit = False,
     live: option_types.Live = None,
     quiet: option_types.Quiet = False,
     config: option_types.ConfigFile = None,
@@ -42,29 +50,16 @@ def replay(
 
     Example: tapehead replay session.jsonl
     """
-    from tapehead.cli import library_warnings, offline_run, option_parsing, replay_run
-    from tapehead.simulator.faults import parse_fault, parse_latency
+    from tapehead.cli import library_warnings, offline_run, option_parsing, replay_run, run_journal
 
     misses = option_parsing.parse_misses(on_miss, recordings, to, mode, out, upstream_proxy)
     modes = mode or [misses.target.mode if misses.target else replay_run.OFFLINE_MODE]
-    redact_keys = option_parsing.parse_redact_keys(redact_key, keep_ids=keep_ids)
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     proxy = option_parsing.proxy_settings(
         listen, modes, set_ or (), access, upstream_proxy=misses.proxy_url, offline=not misses.target, keep_host=True
     )
-    engine = offline_run.EngineSettings(
-        recordings=misses.recordings,
-        endpoints=tuple(endpoint or ()),
-        on_miss=misses.on_miss,
-        faults=tuple(map(parse_fault, fault or ())),
-        latency=parse_latency(latency) if latency is not None else None,
-        simulation=option_parsing.simulation_settings(config, strict_schema, time_scale, second_end, over_limit),
-        explain=explain,
-        strict=strict and bool(misses.recordings),
-        summary=summary,
-        keep_ids=keep_ids,
-        redact_keys=redact_keys,
-    )
-    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), misses=misses)
-    with library_warnings.logging_in_background(2 if misses.out else 1):
+    engine = offline_run.engine_settings(context.params, misses.recordings, misses.on_miss)
+    journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
+    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), misses=misses, journal=journal)
+    with library_warnings.logging_in_background(2 if out else 1):
         raise typer.Exit(run(proxy, engine, offline_run.DisplaySettings(quiet=quiet, live=live), warn))

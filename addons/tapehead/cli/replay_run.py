@@ -1,6 +1,7 @@
 """The command `replay`: an engine behind the addons of a lean mitmproxy, with nothing leaving the machine."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from tapehead.answers import Observer
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunResult, publish
 from tapehead.cli.option_parsing import MissHandling
+from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
@@ -36,6 +38,7 @@ def run_replay(
     endpoints: Sequence[str] = (),
     allow: Sequence[str] = (),
     misses: MissHandling,
+    journal: JournalOptions = NO_JOURNAL,
 ) -> int:
     """Answer players until SIGINT or SIGTERM, print the summary, and return the exit code.
 
@@ -47,44 +50,49 @@ def run_replay(
         endpoints: hosts that count as the endpoint besides the vendor's own.
         allow: hosts whose requests may pass through to the network.
         misses: where misses are forwarded to, and recorded.
+        journal: the journal of all calls.
 
     Raises:
         TapeheadError: a recording cannot be read or written, or the proxy cannot start.
     """
     screen, hosts, out, target = Screen(), Hosts(endpoints), misses.out, misses.target
     run = EngineRun(engine, warn, screen.show, added=out if engine.recordings else None)
-    errors = run.internal_errors
+    journal.check([*run.recordings, *filter(None, [engine.summary])])
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     missing = MissingCalls(proxy.modes, run.elsewhere)
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
-    with live_page(display.live, "replay", errors, engine.redact_keys) as page:
-        if page:
-            observers.append(page.show_answer)
+    errors = run.internal_errors
+    shown = live_page(display.live, "replay", errors, engine.redact_keys)
+    with shown as page, open_journal(journal, warn, errors) as kept:
+        observers += [page.show_answer] if page else []
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
+        recorders = [each for each in (record, RecorderAddon(kept, errors) if kept else None) if each]
         replay = ReplayAddon(run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=errors)
         select = CallSelector(hosts, target.prefix if target else "", stream=False, internal_errors=errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             missing.start(addresses, screen.show)
+            name_run(recorders, addresses)
             if guard:
                 guard.enable()
-            if record:
-                record.source = source_of_run("replay", addresses, time.time())
             announce(screen.show, addresses, [*notes, *link_lines(page)])
 
         addons: list[object] = [select, replay, ElsewhereAddon(run.elsewhere, hosts, errors)]
-        addons.append(CertificateCheck(run.elsewhere, screen.show, errors))
-        if record:
-            addons += [record, LocationCheck(hosts, screen.show, errors)]
-        try:
+        addons += [CertificateCheck(run.elsewhere, screen.show, errors), *recorders]
+        addons += [LocationCheck(hosts, screen.show, errors)] if record else []
+        with contextlib.closing(recorder) if recorder else contextlib.nullcontext():
             asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, errors))
-        finally:
-            if recorder:
-                recorder.close()
-    notices = missing.lines()
-    return conclude(run.result(run.counts(guard), unmatched.count), recorder, screen, engine.summary, notices, warn)
+    result = run.result(run.counts(guard), unmatched.count)
+    has_failed = show_summary(kept, screen.show, journal.fail_on)
+    return conclude(result, recorder, screen, engine.summary, missing.lines(), warn) or int(has_failed)
+
+
+def name_run(recorders: Sequence[RecorderAddon], addresses: Sequence[tuple[str, int]]) -> None:
+    """Name this run in what is recorded of it."""
+    for each in recorders:
+        each.source = source_of_run("replay", addresses, time.time())
 
 
 def open_recorder(

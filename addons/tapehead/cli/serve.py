@@ -1,5 +1,6 @@
 """The command `serve`: its options. The work is in `serve_run`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,11 @@ from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 from tapehead.recording.paths import STDIN
 from tapehead.replay.on_miss import OnMiss
+from tapehead.reports.report_formats import FailOn
 
 
 def serve(
+    context: typer.Context,
     recordings: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -30,7 +33,15 @@ def serve(
     over_limit: option_types.OverLimit = option_types.OverLimitStatus.TAKEN,
     strict: option_types.Strict = False,
     explain: option_types.Explain = False,
+    out: option_types.RunRecording = None,
+    append: option_types.Append = False,
+    overwrite: option_types.Overwrite = False,
+    keep_ids: option_types.KeepIds = False,
     redact_key: option_types.RedactKeys = None,
+    rotate: option_types.Rotate = None,
+    compress: option_types.Compress = False,
+    fail_on: option_types.FailOnFindings = FailOn.NEVER,
+    no_audit: option_types.NoAudit = False,
     summary: option_types.SummaryFile = None,
     workers: option_types.Workers = 1,
     listen: option_types.Listen = option_types.DEFAULT_LISTEN,
@@ -43,8 +54,7 @@ def serve(
 
     Example: tapehead serve
     """
-    from tapehead.cli import library_warnings, offline_run, option_parsing, serve_run
-    from tapehead.simulator.faults import parse_fault, parse_latency
+    from tapehead.cli import library_warnings, offline_run, option_parsing, run_journal, serve_run
 
     if on_miss in (OnMiss.FORWARD, OnMiss.ONCE):
         raise UsageError(f"serve cannot forward; use tapehead replay --on-miss {on_miss} --to URL")
@@ -52,20 +62,11 @@ def serve(
         raise UsageError("--live and --workers exclude each other: the page shows the calls of one process")
     if workers > 1 and STDIN in (recordings or ()):
         raise UsageError("--workers needs recordings in files: each worker reads them, and stdin can be read once")
-    engine = offline_run.EngineSettings(
-        recordings=tuple(recordings or ()),
-        endpoints=tuple(endpoint or ()),
-        on_miss=on_miss,
-        faults=tuple(map(parse_fault, fault or ())),
-        latency=parse_latency(latency) if latency is not None else None,
-        simulation=option_parsing.simulation_settings(config, strict_schema, time_scale, second_end, over_limit),
-        explain=explain,
-        strict=strict,
-        summary=summary,
-        redact_keys=option_parsing.parse_redact_keys(redact_key, keep_ids=False),
-    )
+    journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
+    engine = offline_run.engine_settings(context.params, recordings or (), on_miss)
     display = offline_run.DisplaySettings(quiet=quiet, live=live)
     clients = option_parsing.parse_clients(allow_client)
     address = option_parsing.parse_listen(listen)
-    with library_warnings.logging_in_background(1):
-        raise typer.Exit(serve_run.serve(engine, display, *address, warn, workers=workers, clients=clients))
+    run = partial(serve_run.serve, workers=workers, clients=clients, journal=journal)
+    with library_warnings.logging_in_background(2 if out else 1):
+        raise typer.Exit(run(engine, display, *address, warn))

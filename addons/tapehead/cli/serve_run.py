@@ -2,7 +2,9 @@
 
 import functools
 import socket
+import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,13 +14,18 @@ from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, publish
 from tapehead.cli.printer import open_closed_streams
+from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal, show_summary
 from tapehead.cli.terminal import Screen, announce, observer
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
 from tapehead.network.offline_guard import OfflineGuard
+from tapehead.recording.recorder import source_of_run
 from tapehead.server.uvicorn_server import Server, listen
 from tapehead.server.workers import hold_signals, once, release_signals, run_workers
 from tapehead.text import count_of
+
+if TYPE_CHECKING:
+    from tapehead.journal.journal_run import JournalRun
 
 
 def serve(
@@ -30,6 +37,7 @@ def serve(
     *,
     workers: int = 1,
     clients: Sequence[Network] = (),
+    journal: JournalOptions = NO_JOURNAL,
 ) -> int:
     """Answer players until SIGINT or SIGTERM, print the summary, and return the exit code.
 
@@ -41,22 +49,24 @@ def serve(
         warn: prints a line on stderr.
         workers: how many processes answer.
         clients: the networks from which players may connect; none for all.
+        journal: the journal of the calls.
 
     Raises:
-        TapeheadError: a recording cannot be read, or nothing can listen on the address.
+        TapeheadError: a recording cannot be read or written, or nothing can listen on the address.
     """
     if workers > 1:
         hold_signals()
     screen = Screen()
     run = EngineRun(settings, warn, screen.show)
-    with listen(host, port, "--listen") as listening:
+    journal.check([*run.recordings, *([settings.summary] if settings.summary else [])])
+    with listen(host, port, "--listen") as listening, open_journal(journal, warn, run.internal_errors) as kept:
         listener = Listener("serve", host, (listening.getsockname()[0],))
         if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):
             warn(line)
         addresses = [listening.getsockname()[:2]]
-        on_ready = functools.partial(announce, screen.show, addresses)
         missing = MissingCalls(["reverse"], run.elsewhere)
         missing.locate(addresses)
+        on_ready = functools.partial(announce, screen.show, addresses)
         if workers == 1:
             with live_page(display.live, "serve", run.internal_errors, settings.redact_keys) as page:
                 counts = answer_calls(
@@ -65,16 +75,18 @@ def serve(
                     ClientFilter(clients, warn),
                     _observers(settings, display, screen) + ([page.show_answer] if page else []),
                     functools.partial(begin, missing, screen, addresses, link_lines(page)),
+                    kept,
                 )
         else:
             counts = answer_in_workers(run, workers, on_ready, warn, settings, display, listening, clients)
     if line := refused_line(counts.refused_clients):
         warn(line)
     result = run.result(counts)
+    has_found = show_summary(kept, screen.show, journal.fail_on)
     publish(result, screen, settings.summary)
     for line in missing.lines():
         warn(line)
-    return int(result.has_failed or (settings.strict and not run.elsewhere.calls))
+    return int(result.has_failed or has_found or (settings.strict and not run.elsewhere.calls))
 
 
 def begin(missing: MissingCalls, screen: Screen, addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
@@ -89,15 +101,19 @@ def answer_calls(
     client_filter: ClientFilter,
     observers: Sequence[Observer],
     on_ready: Callable[[], None],
+    kept: "JournalRun | None" = None,
 ) -> RunCounts:
     """Answer on a socket until SIGINT or SIGTERM, with nothing leaving the machine, and return the counts."""
     guard = OfflineGuard()
     guard.enable()
+    if kept:
+        kept.capture.source = source_of_run("serve", [listening.getsockname()[:2]], time.time())
     server = Server(
         run.engine,
         listening=listening,
         client_filter=client_filter,
         observers=[run.elsewhere.observe, *observers],
+        capture=kept.capture if kept else None,
         internal_errors=run.internal_errors,
     )
     server.run(on_ready)

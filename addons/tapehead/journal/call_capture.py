@@ -58,7 +58,7 @@ class CallCapture:
             arrival.number,
             self.source,
             closed_by,
-            origin_of(answer) if answer else None,
+            answered=origin_of(answer) if answer else None,
         )
         return self._take(call)
 

@@ -25,7 +25,7 @@ from tapehead.protocol.test_key import KeyedRequest
 from tapehead.proxy.called_host import name_upstream, request_as_called
 from tapehead.proxy.error_boundary import contained, contained_async, messages_of
 from tapehead.proxy.flow_keys import key_of, take_key
-from tapehead.proxy.flows import can_cut, capture, cut, mark, route_of, to_mitmproxy
+from tapehead.proxy.flows import can_cut, capture, cut, mark, mark_answered, route_of, to_mitmproxy
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.capture import CapturedCall
 from tapehead.simulator.entry_limit import EntryLimit
@@ -173,6 +173,8 @@ class RecorderAddon:
         self._sink = sink
         self._forwarded_only = forwarded_only
         self.source = ""
+        # mitmproxy takes one addon of a name.
+        self.name = "tapehead-forwarded" if forwarded_only else "tapehead-recorder"
         self._open: dict[str, _OpenCall] = {}
         self._keys: dict[str, str] = {}
         self._sessions = EntryLimit(MOST_SESSIONS)
@@ -186,7 +188,9 @@ class RecorderAddon:
             self.begin(flow)
 
     def begin(self, flow: http.HTTPFlow, replaces: str | None = None) -> None:
-        """Remember a call whose answer is to be recorded; `replaces` as `CapturedCall.replaces`."""
+        """Remember a call whose answer is to be recorded, if it is not yet; `replaces` as `CapturedCall.replaces`."""
+        if flow.id in self._open:
+            return
         self._begun += 1
         self._open[flow.id] = _OpenCall(flow, self._begun, time.monotonic(), replaces)
 
@@ -303,6 +307,7 @@ class ReplayAddon:
                 await asyncio.sleep(answer.delay_ms / 1000)
             finally:
                 self._waiting -= 1
+        mark_answered(flow, answer, request.url)
         if answer.forward and self._record:
             name_upstream(flow)
             self._record.begin(flow, answer.replaces)

@@ -6,14 +6,24 @@ from mitmproxy import http
 from mitmproxy.connection import ConnectionState
 from mitmproxy.flow import Error
 
+from tapehead.answers import Answer
 from tapehead.protocol.exchange import ClosedBy
 from tapehead.protocol.http_wire import header_bytes, pack, reason_bytes
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Route
-from tapehead.recording.capture import CapturedCall, RawRequest, RawResponse, request_from, response_from
+from tapehead.recording.capture import (
+    CapturedCall,
+    RawRequest,
+    RawResponse,
+    failure_of,
+    origin_of,
+    request_from,
+    response_from,
+)
 
 _ROUTE = "tapehead.route"
 _LEFT = "tapehead.left"
+_ANSWERED = "tapehead.answered"
 # It is between the player or tapehead and a proxy; the endpoint never gets it.
 _PROXY_LOGIN = b"proxy-authorization"
 # What mitmproxy says if the client closed its connection, or cancelled its stream.
@@ -38,6 +48,11 @@ def mark_left(flow: http.HTTPFlow) -> None:
     flow.metadata[_LEFT] = True
 
 
+def mark_answered(flow: http.HTTPFlow, answer: Answer, url: str) -> None:
+    """Mark `flow` as one that an engine answers, to the URL that the player called."""
+    flow.metadata[_ANSWERED] = answer, url
+
+
 def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) -> CapturedCall:
     """Return a flow as a captured call.
 
@@ -52,16 +67,23 @@ def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) 
     route = route_of(flow)
     if route is None:
         raise ValueError("the flow is no collection call")
+    answer, url = flow.metadata.get(_ANSWERED, (None, ""))
+    request, closer = raw_request_of(flow.request), closed_by(flow) if error is not None else None
+    if answer and not answer.forward:
+        request = request._replace(url=url)
+        if failure := failure_of(answer):
+            error, closer = failure, "endpoint"
     response = flow.response if error is None else None
     ended = (flow.response and flow.response.timestamp_end) or ended or time.time()
     return CapturedCall(
         route,
-        raw_request_of(flow.request),
+        request,
         raw_response_of(response) if response else None,
         error,
         flow.request.timestamp_start,
         ended,
-        closed_by=closed_by(flow) if error is not None else "client" if _LEFT in flow.metadata else None,
+        closed_by=closer if error is not None else "client" if _LEFT in flow.metadata else None,
+        answered=origin_of(answer) if answer else None,
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from tapehead.internal_errors import InternalErrors
-from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
+from tapehead.protocol.exchange import Answered, Exchange, Finding, Severity, encode
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas, served_schema
 from tapehead.recording.capture import CapturedCall, build_exchange
@@ -24,6 +24,12 @@ MOST_SESSIONS = 10_000
 
 # Called with an exchange as it is stored, and the size of its line in bytes.
 OnStored = Callable[[Exchange, int], None]
+
+
+def words_of(findings: Counter[Severity]) -> str:
+    """Return the number of findings of each severity, in words."""
+    found = ((severity, findings[severity]) for severity in Severity)
+    return ", ".join(count_of(count, severity) for severity, count in found if count) or "no findings"
 
 
 class ExchangePipeline:
@@ -68,26 +74,29 @@ class ExchangePipeline:
             self._record_failure("storing a call", error, None)
             return None
         if call.size < LARGE_BYTES and exchange.session not in self._elsewhere:
-            return self.process(exchange, call.started)
+            return self.process(exchange, call.started, call.key)
         if exchange.session:
             self._elsewhere[exchange.session] += 1
-        return partial(self._process_elsewhere, exchange, call.started)
+        return partial(self._process_elsewhere, exchange, call.started, call.key)
 
-    def _process_elsewhere(self, exchange: Exchange, arrived: float) -> Callable[[], bytes | None]:
+    def _process_elsewhere(self, exchange: Exchange, arrived: float, key: str) -> Callable[[], bytes | None]:
         encoded = self._encode(exchange, arrived)
 
         def finish() -> bytes | None:
             if exchange.session:
                 self._elsewhere[exchange.session] -= 1
                 self._elsewhere += Counter()  # which leaves out those without any
-            return self._publish(*encoded) if encoded else None
+            return self._publish(*encoded, key) if encoded else None
 
         return finish
 
-    def process(self, exchange: Exchange, arrived: float) -> bytes | None:
-        """Return the line to be stored of an exchange that arrived at that time (seconds since 1970), or None."""
+    def process(self, exchange: Exchange, arrived: float, key: str = "") -> bytes | None:
+        """Return the line to be stored of an exchange that arrived at that time (seconds since 1970), or None.
+
+        Subscribers get the `key` of its test as well, also where a recording has none.
+        """
         encoded = self._encode(exchange, arrived)
-        return self._publish(*encoded) if encoded else None
+        return self._publish(*encoded, key) if encoded else None
 
     def _encode(self, exchange: Exchange, arrived: float) -> tuple[Exchange, bytes] | None:
         exchange = msgspec.structs.replace(exchange, findings=self._check(exchange, arrived))
@@ -98,7 +107,9 @@ class ExchangePipeline:
             self._record_failure("storing a call", error, exchange)
             return None
 
-    def _publish(self, stored: Exchange, line: bytes) -> bytes:
+    def _publish(self, stored: Exchange, line: bytes, key: str) -> bytes:
+        if key and stored.answered is None:
+            stored = msgspec.structs.replace(stored, answered=Answered("", key=key))
         for subscriber in self._subscribers:
             try:
                 subscriber(stored, len(line))
@@ -140,9 +151,7 @@ class ExchangePipeline:
 
     def findings_summary(self) -> str:
         """Return the number of findings of each severity, in words."""
-        found = ((severity, self.findings[severity]) for severity in Severity)
-        counts = ", ".join(count_of(count, severity) for severity, count in found if count)
-        return counts or "no findings"
+        return words_of(self.findings)
 
     def _count(self, stored: Exchange, _size: int) -> None:
         self.findings.update(finding.severity for finding in stored.findings)

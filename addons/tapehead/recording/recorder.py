@@ -82,12 +82,12 @@ class Recorder:
         """True if all captured calls are in the recording, checked and confirmed."""
         return not (self.writer.lost or self.writer.unconfirmed or self._file.is_changed or self.internal_errors.count)
 
-    def summary(self) -> str:
-        """Return what was recorded, in one line."""
+    def summary(self, findings: str | None = None) -> str:
+        """Return what was recorded, in one line, with findings in words; None for those of single calls."""
         writer, pipeline, path = self.writer, self.pipeline, self._file.path
         if writer.written:
             stored = pipeline.exchanges_summary(writer.written)
-            summary = f"recorded {stored} in {path}: {pipeline.findings_summary()}"
+            summary = f"recorded {stored} in {path}: {findings or pipeline.findings_summary()}"
         else:
             place = f"; removed the empty file {path}" if self._file.is_discarded else f" in {path}"
             summary = f"recorded no exchange{place}"

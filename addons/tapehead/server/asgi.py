@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import httptools
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tapehead.answers import Answer, Engine, Observer
+from tapehead.answers import Answer, Arrival, Capture, Engine, Observer
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
 from tapehead.network.connection_reserve import LEAST_IDLE_SECONDS, ConnectionReserve, readable
@@ -180,12 +181,20 @@ class App:
         engine: answers the requests, those of each key from an engine of its own if it can.
         internal_errors: records exceptions of the engine, which the player gets as a 500, and of the observers.
         observers: called in turn with each request without its key, its answer, and its arrival in seconds since 1970.
+        capture: takes each call before its answer is sent; None where nothing reads them.
     """
 
-    def __init__(self, engine: Engine, internal_errors: InternalErrors, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        internal_errors: InternalErrors,
+        observers: Sequence[Observer] = (),
+        capture: Capture | None = None,
+    ) -> None:
         self._engine = keyed(engine)
         self._internal_errors = internal_errors
         self._observers = observers
+        self._capture = capture
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or acknowledge the server's start and end."""
@@ -199,9 +208,12 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, more = bytearray(), True
+        arrival = self._capture.begin() if self._capture else None
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
+                if arrival:
+                    await self._take(arrival, strip_key(request_of_scope(scope)).request, None, scope)
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
@@ -214,12 +226,26 @@ class App:
             answer = Answer(response=failure(500, FAILED, now))
         if answer.delay_ms:
             await asyncio.sleep(answer.delay_ms / 1000)
+        if arrival:
+            answer = answer_as_sent(answer, scope)
+            await self._take(arrival, request, answer, scope)
         await send_answer(answer, scope, receive, send)
         for observe in self._observers:
             try:
                 observe(request, answer, now)
             except Exception as error:  # noqa: BLE001 - the player has its answer
                 self._internal_errors.record("showing a call", error, lambda: (request, answer.response))
+
+    async def _take(self, arrival: Arrival, request: Request, answer: Answer | None, scope: Scope) -> None:
+        transport = scope.get("extensions", {}).get(TRANSPORT)
+        try:
+            has_left = transport is not None and transport.is_closing()
+            if self._capture and (stored := self._capture.add(arrival, request, answer, has_left=has_left)):
+                await stored
+        except Exception as error:  # noqa: BLE001 - the player gets its answer in any case
+            self._internal_errors.record(
+                "storing a call", error, lambda: (request, answer.response if answer else None)
+            )
 
 
 def request_of_scope(scope: Scope) -> Request:
@@ -231,16 +257,25 @@ def request_of_scope(scope: Scope) -> Request:
     return Request(method=scope["method"], url=url, headers=headers)
 
 
-async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer: a response, the first half of one, or a broken connection."""
-    transport = scope.get("extensions", {}).get(TRANSPORT)
-    response = answer.response
-    breaks = answer.cut or response is None
-    if breaks and transport is None:
+def answer_as_sent(answer: Answer, scope: Scope) -> Answer:
+    """Return an answer as it can be sent: without the server's transport no connection can be broken."""
+    response, cut = answer.response, answer.cut
+    if (cut or response is None) and TRANSPORT not in scope.get("extensions", {}):
         message = "this server cannot break a connection; the recorded answer is a broken one"
-        breaks, response = False, failure(502, message, time.time())
+        cut, response = False, failure(502, message, time.time())
     if response is not None and response.status not in STATUSES:
         response = failure(502, f"this server cannot send the recorded status {response.status}", time.time())
+    if response is answer.response:
+        return answer
+    return msgspec.structs.replace(answer, response=response, cut=cut)
+
+
+async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer: a response, the first half of one, or a broken connection."""
+    answer = answer_as_sent(answer, scope)
+    response = answer.response
+    breaks = answer.cut or response is None
+    transport = scope.get("extensions", {}).get(TRANSPORT)
     if response is None or (breaks and response.status == 204):
         # A 204 has no body that could be cut, so its head does not arrive either.
         transport.abort()

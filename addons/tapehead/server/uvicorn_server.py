@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 
 import uvicorn
 
-from tapehead.answers import Engine, Observer
+from tapehead.answers import Capture, Engine, Observer
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
@@ -47,6 +47,7 @@ class Server:
         listening: a socket that listens already, used instead of `host` and `port`. Stopping closes it.
         client_filter: says whose connections are accepted; None to accept all.
         observers: called in turn with each request to an engine, its answer, and its arrival in seconds since 1970.
+        capture: takes each call to an engine before its answer is sent; None where nothing reads them.
         internal_errors: records exceptions, of an engine or its observers, say; None to log them only.
         grace_seconds: how long calls in hand may take when the server stops.
         protocol: uvicorn's HTTP protocol.
@@ -62,6 +63,7 @@ class Server:
         listening: socket.socket | None = None,
         client_filter: ClientFilter | None = None,
         observers: Sequence[Observer] = (),
+        capture: Capture | None = None,
         internal_errors: InternalErrors | None = None,
         grace_seconds: int = 5,
         protocol: type[Protocol] = Protocol,
@@ -70,7 +72,7 @@ class Server:
         self._internal_errors = internal_errors or InternalErrors()
         self._app: Callable[..., Any] = cast(AsgiApp, app)
         if callable(getattr(app, "answer", None)):
-            self._app = App(cast(Engine, app), self._internal_errors, observers)
+            self._app = App(cast(Engine, app), self._internal_errors, observers, capture)
         self._host = host
         self._port = port
         self._listening = listening

@@ -212,7 +212,7 @@ BAD = [
     ("[serve]\non-miss = 'simulat'", "serve.on-miss: unknown value 'simulat'; did you mean simulate?"),
     ("[serve]\non-miss = 3", "serve.on-miss: expected one of simulate, error, forward, once, got a whole number"),
     ("[record]\nlive = 70000", "record.live: expected 65535 at most"),
-    ("[serve]\nopen = true", "unknown key 'serve.open'; expected one of endpoint, on-miss, "),
+    ("[serve]\nqqq = true", "unknown key 'serve.qqq'; expected one of endpoint, on-miss, "),
     ("rules.ping-gap = 'of'", "rules.ping-gap: unknown value 'of'; did you mean off?"),
 ]
 

@@ -4,7 +4,7 @@ import pytest
 
 from support.exchanges import NOW, event, opened, sent, start
 from tapehead.internal_errors import InternalErrors
-from tapehead.protocol.exchange import Severity
+from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.recording import pipeline
 from tapehead.recording.pipeline import ExchangePipeline
 
@@ -31,3 +31,14 @@ def test_findings_are_counted_from_the_worst_on() -> None:
     assert counting.findings_summary() == "2 warnings, 1 info"
     counting.findings.update({Severity.ERROR: 3})
     assert counting.findings_summary() == "3 errors, 2 warnings, 1 info"
+
+
+def test_subscribers_get_the_key_of_a_test_that_no_recording_has() -> None:
+    published: list[Exchange] = []
+    pipeline_of_a_proxy = ExchangePipeline(None, InternalErrors(), [lambda exchange, _size: published.append(exchange)])
+
+    line = pipeline_of_a_proxy.process(opened("a", start()), NOW, "test-1")
+
+    assert line
+    assert b"test-1" not in line
+    assert [each.answered and each.answered.key for each in published] == ["test-1"]

@@ -1,0 +1,190 @@
+"""The journal of a command that players call: its options, and the audit's verdict at the end."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tapehead.auditor.settings import AuditSettings
+from tapehead.cli.option_parsing import parse_redact_keys, store_settings
+from tapehead.errors import UsageError
+from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.exchange import Severity
+from tapehead.recording.paths import check_outputs
+from tapehead.recording.pipeline import OnStored, words_of
+from tapehead.recording.recorder_settings import StoreSettings
+from tapehead.replay.on_miss import OnMiss
+from tapehead.reports.report_formats import FailOn
+from tapehead.text import count_of
+
+if TYPE_CHECKING:
+    from tapehead.journal.journal_run import JournalRun
+
+NO_SESSION = "no session to audit"
+# Severities that fail a run, by the least severe that does.
+_FAILING = {FailOn.ERROR: (Severity.ERROR,), FailOn.WARNING: (Severity.ERROR, Severity.WARNING), FailOn.NEVER: ()}
+
+
+class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The journal of a run, as its options say.
+
+    Attributes:
+        store: the recording of all calls; None for none.
+        load_settings: returns the settings of the audit.
+        fail_on: the least severe finding that makes the command exit with 1.
+        is_audited: whether calls are audited.
+        has_readers: whether anything but a recording reads the journal.
+        keep_ids, redact_keys: without a recording, as in `StoreSettings`.
+    """
+
+    store: StoreSettings | None = None
+    load_settings: Callable[[], AuditSettings] = AuditSettings
+    fail_on: FailOn = FailOn.NEVER
+    is_audited: bool = True
+    has_readers: bool = True
+    keep_ids: bool = False
+    redact_keys: tuple[str, ...] = ()
+
+    @property
+    def is_needed(self) -> bool:
+        """True if anything reads the calls."""
+        return self.store is not None or self.has_readers or self.fail_on is not FailOn.NEVER
+
+    def check(self, others: Iterable[Path]) -> None:
+        """Check that the recording is none of the other files of the run.
+
+        Raises:
+            UsageError: it is.
+        """
+        if self.store:
+            check_outputs([self.store.out], others)
+
+
+NO_JOURNAL = JournalOptions(has_readers=False)
+
+
+def options_of(params: Mapping[str, Any], load_settings: Callable[[], AuditSettings]) -> JournalOptions:
+    """Return the journal that the options of `serve` and `replay` ask for.
+
+    Args:
+        params: the options, by parameter.
+        load_settings: returns the settings of the audit.
+
+    Raises:
+        UsageError: an option is malformed, or options exclude each other.
+    """
+    out, workers, fail_on = params["out"], params.get("workers", 1), FailOn(params["fail_on"])
+    if workers > 1 and (out or fail_on is not FailOn.NEVER):
+        option = "--out" if out else f"--fail-on {fail_on}"
+        raise UsageError(
+            f"{option} and --workers exclude each other: the calls of a session reach several processes, "
+            "and only the one that answers its start knows the identifiers to be replaced in the others"
+        )
+    redact_keys = parse_redact_keys(params["redact_key"], keep_ids=params["keep_ids"])
+    is_of_all = params["on_miss"] not in (OnMiss.FORWARD, OnMiss.ONCE)
+    store, given = None, [name for name in ("append", "overwrite", "rotate", "compress") if params[name]]
+    if out and is_of_all:
+        names = ("append", "overwrite", "rotate", "compress", "keep_ids", "redact_key")
+        store = store_settings(Path(out), **{name: params[name] for name in names})
+    elif given:
+        raise UsageError(f"--{given[0]} needs --out FILE, for a recording of every call")
+    return JournalOptions(
+        store=store,
+        load_settings=load_settings,
+        fail_on=fail_on,
+        is_audited=not params["no_audit"],
+        has_readers=workers == 1 and not params["quiet"],
+        keep_ids=params["keep_ids"],
+        redact_keys=redact_keys,
+    )
+
+
+def open_journal(
+    options: JournalOptions,
+    warn: Callable[[str], None],
+    internal_errors: InternalErrors,
+    on_stored: Sequence[OnStored] = (),
+) -> "AbstractContextManager[JournalRun | None]":
+    """Return a context manager that fills a journal, or does nothing if nothing reads it; as `make_journal`."""
+    return make_journal(options, warn, internal_errors, on_stored) if options.is_needed else nullcontext()
+
+
+def make_journal(
+    options: JournalOptions,
+    warn: Callable[[str], None],
+    internal_errors: InternalErrors,
+    on_stored: Sequence[OnStored] = (),
+) -> "JournalRun":
+    """Return the journal of a run, which is filled inside a `with` block.
+
+    Args:
+        options: the options.
+        warn: prints a line on stderr, in any thread.
+        internal_errors: records what fails.
+        on_stored: subscribers to the exchanges, besides the journal.
+
+    Raises:
+        RecordingError: the recording cannot be written.
+        UsageError: the settings file has an error in it.
+    """
+    if options.fail_on is not FailOn.NEVER and not options.is_audited:
+        raise UsageError("--fail-on and --no-audit exclude each other; pass one of them")
+    from tapehead.auditor.received_events import recorded_schemas
+    from tapehead.journal.journal_run import JournalRun, JournalSettings
+    from tapehead.recording.stored_schemas import stored_schemas
+
+    stored = stored_schemas([options.store.out], warn) if options.store and options.is_audited else []
+    settings = JournalSettings(
+        store=options.store,
+        audit=options.load_settings() if options.is_audited else None,
+        schemas=recorded_schemas(entry.exchange for entry in stored),
+        keep_ids=options.keep_ids,
+        redact_keys=options.redact_keys,
+    )
+    return JournalRun(settings, warn, internal_errors, on_stored)
+
+
+def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:
+    """Return what was recorded and found, in a line each."""
+    if run is None:
+        return []
+    verdict = run.verdict
+    if verdict is None:
+        return [run.recorder.summary()] if run.recorder else []
+    found = words_of(verdict.findings)
+    lines = [run.recorder.summary(found)] if run.recorder else []
+    if not run.recorder and verdict.sessions:
+        lines = [f"audit of {count_of(verdict.sessions, 'session')}: {found}"]
+    if not verdict.sessions and fail_on is not FailOn.NEVER:
+        lines.append(NO_SESSION)
+    if verdict.left_out_sessions:
+        names = run.journal.totals().left_out
+        more = verdict.left_out_sessions - len(names)
+        named = f": {', '.join(names)}{f' and {more} more' if more > 0 else ''}" if names else ""
+        lines.append(f"{count_of(verdict.left_out_sessions, 'session')} left out of the audit under load{named}")
+    if not verdict.is_complete:
+        lines.append("the audit did not come to its end in time")
+    return lines
+
+
+def show_summary(run: "JournalRun | None", show: Callable[[str], None], fail_on: FailOn, more: str = "") -> bool:
+    """Show what was recorded and found, with `more` behind the first line; return whether the run has failed."""
+    first, *others = summary_lines(run, fail_on) or [""]
+    for line in filter(None, (first + more, *others)):
+        show(line)
+    return has_failed(run, fail_on)
+
+
+def has_failed(run: "JournalRun | None", fail_on: FailOn) -> bool:
+    """Return whether a run has failed: not all of it was stored, or, if that counts, it has findings or no session."""
+    if run is None:
+        return False
+    if run.recorder and not run.recorder.is_whole:
+        return True
+    verdict, failing = run.verdict, _FAILING[fail_on]
+    if verdict is None or not failing:
+        return False
+    is_whole = verdict.sessions and verdict.is_complete and not verdict.left_out_sessions
+    return not is_whole or any(verdict.findings[severity] for severity in failing)
