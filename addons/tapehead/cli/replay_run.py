@@ -64,7 +64,8 @@ def run_replay(
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
     errors = run.internal_errors
     shown = live_page(display.live, "replay", errors, engine.redact_keys)
-    with shown as page, open_journal(journal, warn, errors) as kept:
+    findings = None if display.quiet else screen
+    with shown as page, open_journal(journal, warn, errors, screen=findings) as kept:
         observers += [page.show_answer] if page else []
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None

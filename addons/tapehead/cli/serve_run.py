@@ -59,7 +59,8 @@ def serve(
     screen = Screen()
     run = EngineRun(settings, warn, screen.show)
     journal.check([*run.recordings, *([settings.summary] if settings.summary else [])])
-    with listen(host, port, "--listen") as listening, open_journal(journal, warn, run.internal_errors) as kept:
+    errors, shown = run.internal_errors, None if display.quiet else screen
+    with listen(host, port, "--listen") as listening, open_journal(journal, warn, errors, screen=shown) as kept:
         listener = Listener("serve", host, (listening.getsockname()[0],))
         if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):
             warn(line)
@@ -68,7 +69,7 @@ def serve(
         missing.locate(addresses)
         on_ready = functools.partial(announce, screen.show, addresses)
         if workers == 1:
-            with live_page(display.live, "serve", run.internal_errors, settings.redact_keys) as page:
+            with live_page(display.live, "serve", errors, settings.redact_keys) as page:
                 counts = answer_calls(
                     run,
                     listening,
