@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import complexity, keys, recording, replaying, serving, soak, sync_cost
+from bench import complexity, keys, live_page, recording, replaying, serving, soak, sync_cost
 from bench.complexity import Growth
 from bench.load import Score
 from fuzz import coverage_guided, large_inputs
@@ -41,6 +41,13 @@ def test_a_soak_loses_no_answer_and_leaves_nothing_open() -> None:
     assert soaked.recorded == soaked.answered > 200
     assert soaked.after <= soaked.before + 2
     assert soaked.samples[-1].memory < soaked.samples[0].memory + 50
+
+
+def test_the_live_page_is_measured() -> None:
+    measured = live_page.main(["--sessions", "5", "--events", "4", "--seconds", "0.5", "--calls", "3"])
+
+    assert 0 <= measured.seen <= measured.seen_at_worst
+    assert measured.opened > 0
 
 
 def test_growth_is_measured_for_every_shape() -> None:

@@ -1,4 +1,4 @@
-"""Generator of the README's pictures: the terminal of `tapehead record`, and the page of `tapehead audit`.
+"""Generator of the README's pictures: the terminal of `tapehead record`, the live page, the page of `tapehead audit`.
 
 cd tests && python -m docs.generate_pictures
 """
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from support.browser import chromium
+from support.live_client import link_of, viewing
 from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import run_tapehead
 from tapehead.cli.terminal import lines_of
@@ -21,14 +22,16 @@ from tapehead.recording.reader import read_recording
 
 PICTURE = ROOT / ".github" / "record.svg"
 AUDIT = ROOT / ".github" / "audit.png"
+LIVE = ROOT / ".github" / "live.png"
 COMMAND = "$ tapehead record --to https://company.hb-api.omtrdc.net --out session.jsonl"
 SHOWN = slice(2, 12)
 COLUMNS = 118
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw all."""
     draw_terminal()
+    photograph_live()
     with tempfile.TemporaryDirectory() as scratch:
         photograph_audit(Path(scratch) / "report.html")
 
@@ -40,8 +43,23 @@ def photograph_audit(page: Path) -> None:
     with chromium() as browser:
         tab = browser.new_page(viewport={"width": 1180, "height": 1130})
         tab.goto(page.as_uri())
-        tab.locator("summary").filter(has_text="undefined").first.click()
+        opened = tab.locator(".session").filter(has_text="undefined").first
+        opened.locator("summary").first.click()
+        opened.locator(".plot .flag").first.wait_for()
+        opened.locator("button.message").first.click()
+        tab.evaluate("scrollBy(0, document.querySelector('.session[open]').getBoundingClientRect().top - 90)")
         tab.screenshot(path=AUDIT)
+
+
+def photograph_live() -> None:
+    """Open the live page on the samples, with a finding of the session full of mistakes chosen."""
+    with viewing(RECORDINGS_FOLDER) as opened, chromium() as browser:
+        tab = browser.new_page(viewport={"width": 1280, "height": 960})
+        tab.goto(str(link_of(opened)))
+        tab.locator("#sessions .row").filter(has_text="undefined").click()
+        tab.locator(".plot .flag.error").first.click()
+        tab.locator("#detail pre").last.wait_for()
+        tab.screenshot(path=LIVE)
 
 
 def draw_terminal() -> None:

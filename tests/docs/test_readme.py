@@ -11,6 +11,7 @@ import pytest
 
 from support.captured_traffic import read
 from support.har_files import flow_file, flow_of, har_of
+from support.live_client import viewing
 from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import run_tapehead, running, start_program
 
@@ -40,6 +41,9 @@ def test_a_command_of_tapehead_works(command: str, tmp_path: Path) -> None:
         with running(*words, cwd=tmp_path, cold=True) as opened:
             # Under --strict it is bad news that nobody played.
             assert opened.stop() == (1 if "--strict" in words else 0)
+    elif words[0] == "view":
+        with viewing(*words[1:], cwd=tmp_path) as opened:
+            assert opened.stop() == 0
     else:
         done = run_tapehead(*words, cwd=tmp_path, cold=True)
         told = "tapehead: wrote the baseline 'known.json'\n" if "--write-baseline" in words else ""

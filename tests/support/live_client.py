@@ -3,19 +3,23 @@
 import contextlib
 import json
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
 from support.paths import RECORDINGS_FOLDER
-from support.processes import TIMEOUT_SECONDS, Command
+from support.processes import TIMEOUT_SECONDS, Command, start_program
 from support.upstream_server import SID
 from tapehead.demo.timelines import VIEW_TO_END
 
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
 EVENTS = f"/api/v1/sessions/{SID}/events"
 LIVE = ("--live", "0")
+API = "/tapehead/v1"
+STREAM = f"{API}/stream"
 COMMANDS: dict[str, list[object]] = {
     "record": ["record", "--to", "http://127.0.0.1:9"],
     "replay": ["replay", RECORDING],
@@ -40,7 +44,7 @@ class Link(NamedTuple):
     def __str__(self) -> str:
         return f"{self.origin}/#{self.token}"
 
-    def head(self, path: str = "/lines", method: str = "GET", *more: str, host: str | None = None) -> bytes:
+    def head(self, path: str = STREAM, method: str = "GET", *more: str, host: str | None = None) -> bytes:
         """Return the head of a request with the right token and Host, and more headers."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host or f'127.0.0.1:{self.port}'}"]
         return "\r\n".join([*lines, f"Authorization: Bearer {self.token}", *more, "", ""]).encode()
@@ -51,6 +55,14 @@ def link_of(opened: Command) -> Link:
     (line,) = (line for line in opened.lines if line.startswith(LINK_PREFIX))
     address, _, token = line.removeprefix(LINK_PREFIX).partition("/#")
     return Link(int(address.removeprefix("http://127.0.0.1:")), token)
+
+
+@contextlib.contextmanager
+def viewing(*recordings: object, cwd: Path | None = None) -> Iterator[Command]:
+    """`tapehead view` of some recordings, whose page is ready."""
+    with start_program(sys.executable, "-m", "tapehead", "view", *recordings, cwd=cwd) as opened:
+        opened.wait_for(lambda line: line.startswith(LINK_PREFIX))
+        yield opened
 
 
 class Answered(NamedTuple):
@@ -78,25 +90,33 @@ def stream(link: Link, after: int = 0) -> Iterator[Iterator[str]]:
     headers = {"Authorization": f"Bearer {link.token}"}
     with (
         httpx.Client(timeout=TIMEOUT_SECONDS) as client,
-        client.stream("GET", f"{link.origin}/lines?after={after}", headers=headers) as answer,
+        client.stream("GET", f"{link.origin}{STREAM}?after={after}", headers=headers) as answer,
     ):
         assert answer.status_code == 200
         yield (line for line in answer.iter_lines() if line)
 
 
 def read_until(lines: Iterator[str], calls: int) -> list[dict[str, Any]]:
-    """Return the stream's objects up to the totals that count so many calls."""
+    """Return the stream's objects up to the totals that count so many calls, all of which have been told."""
     objects = []
     for line in lines:
         objects.append(json.loads(line))
-        if objects[-1]["kind"] == "totals" and objects[-1]["calls"] == calls:
+        if objects[-1]["kind"] == "changes" and objects[-1]["is_last"] and objects[-1]["totals"]["calls"] == calls:
             return objects
     raise AssertionError("the stream ended")
 
 
-def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """Return the objects of a kind."""
-    return [each for each in objects if each["kind"] == kind]
+def rows_of(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Return the rows of a kind, `calls`, `sessions` or `findings`, each as it was told last."""
+    rows = [row for each in objects if each["kind"] == "changes" for row in each[kind]]
+    return list({row["number"]: row for row in rows}.values())
+
+
+def query(link: Link, path: str) -> Any:
+    """Return the answer of the HTTP API, as JSON."""
+    answer = httpx.get(f"{link.origin}{API}{path}", headers={"Authorization": f"Bearer {link.token}"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 def play(player: httpx.Client, url: str, *events: dict[str, Any], **params: object) -> str:

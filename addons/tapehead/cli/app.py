@@ -25,6 +25,7 @@ from tapehead.cli.rules import rules
 from tapehead.cli.schema import schema
 from tapehead.cli.serve import serve
 from tapehead.cli.show import show
+from tapehead.cli.view import view
 from tapehead.errors import TapeheadError
 
 # What Python says where the limit of threads and processes is reached.
@@ -44,7 +45,7 @@ _DEFAULTS = (
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="record", variable="RECORD_TO"))(record)
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="replay", variable="REPLAY_ON_MISS"))(replay)
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="serve", variable="SERVE_LISTEN"))(serve)
-for _command in (audit, diff, show, rules, schema, import_, demo, addon_path):
+for _command in (audit, diff, show, view, rules, schema, import_, demo, addon_path):
     app.command(_command.__name__.rstrip("_").replace("_", "-"), cls=Command)(_command)
 
 

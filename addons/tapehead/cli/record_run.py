@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.run_journal import JournalOptions, make_journal, show_summary
@@ -20,9 +19,6 @@ from tapehead.proxy.untrusted_certificate import CertificateCheck
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.pipeline import OnStored
 from tapehead.recording.recorder import source_of_run
-
-if TYPE_CHECKING:
-    from tapehead.live.server import LiveServer
 
 
 async def run_recorder(
@@ -60,10 +56,10 @@ async def run_recorder(
     missing = MissingCalls(proxy.modes, elsewhere)
     with (
         live_page(live, "record", internal_errors) as page,
-        make_journal(
-            journal, warn, internal_errors, [*shown, *pages(page)], None if quiet else screen, has_calls=True
-        ) as kept,
+        make_journal(journal, warn, internal_errors, shown) as kept,
     ):
+        if page:
+            page.serve(kept.journal)
         record = RecorderAddon(kept, internal_errors)
         select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
 
@@ -84,11 +80,6 @@ async def run_recorder(
     for line in missing.lines():
         warn(line)
     return int(not elsewhere.calls and (strict or elsewhere.has_any))
-
-
-def pages(page: "LiveServer | None") -> list[OnStored]:
-    """Return the subscribers to stored exchanges that a live page is, none if there is no page."""
-    return [page.show_stored] if page else []
 
 
 def observing_addons(

@@ -63,10 +63,9 @@ def run_replay(
     missing = MissingCalls(proxy.modes, run.elsewhere)
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
     errors = run.internal_errors
-    shown = live_page(display.live, "replay", errors, engine.redact_keys)
-    findings = None if display.quiet else screen
-    with shown as page, open_journal(journal, warn, errors, screen=findings) as kept:
-        observers += [page.show_answer] if page else []
+    with live_page(display.live, "replay", errors) as page, open_journal(journal, warn, errors) as kept:
+        if page and kept:
+            page.serve(kept.journal)
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
         recorders = [each for each in (record, RecorderAddon(kept, errors) if kept else None) if each]

@@ -9,7 +9,6 @@ import msgspec
 
 from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.option_parsing import parse_redact_keys, store_settings
-from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Severity
@@ -96,7 +95,7 @@ def options_of(params: Mapping[str, Any], load_settings: Callable[[], AuditSetti
         load_settings=load_settings,
         fail_on=fail_on,
         is_audited=not params["no_audit"],
-        has_readers=workers == 1 and not params["quiet"],
+        has_readers=workers == 1 and (not params["quiet"] or params["live"] is not None),
         keep_ids=params["keep_ids"],
         redact_keys=redact_keys,
     )
@@ -107,10 +106,9 @@ def open_journal(
     warn: Callable[[str], None],
     internal_errors: InternalErrors,
     on_stored: Sequence[OnStored] = (),
-    screen: Screen | None = None,
 ) -> "AbstractContextManager[JournalRun | None]":
     """Return a context manager that fills a journal, or does nothing if nothing reads it; as `make_journal`."""
-    return make_journal(options, warn, internal_errors, on_stored, screen) if options.is_needed else nullcontext()
+    return make_journal(options, warn, internal_errors, on_stored) if options.is_needed else nullcontext()
 
 
 def make_journal(
@@ -118,9 +116,6 @@ def make_journal(
     warn: Callable[[str], None],
     internal_errors: InternalErrors,
     on_stored: Sequence[OnStored] = (),
-    screen: Screen | None = None,
-    *,
-    has_calls: bool = False,
 ) -> "JournalRun":
     """Return the journal of a run, which is filled inside a `with` block.
 
@@ -129,8 +124,6 @@ def make_journal(
         warn: prints a line on stderr, in any thread.
         internal_errors: records what fails.
         on_stored: subscribers to the exchanges, besides the journal.
-        screen: where findings are printed when they are confirmed; None to print none.
-        has_calls: whether calls are printed there with the findings of each alone.
 
     Raises:
         RecordingError: the recording cannot be written.
@@ -139,7 +132,6 @@ def make_journal(
     if options.fail_on is not FailOn.NEVER and not options.is_audited:
         raise UsageError("--fail-on and --no-audit exclude each other; pass one of them")
     from tapehead.auditor.received_events import recorded_schemas
-    from tapehead.cli.session_findings import SessionFindingPrinter
     from tapehead.journal.journal_run import JournalRun, JournalSettings
     from tapehead.recording.stored_schemas import stored_schemas
 
@@ -151,8 +143,7 @@ def make_journal(
         keep_ids=options.keep_ids,
         redact_keys=options.redact_keys,
     )
-    show = SessionFindingPrinter(screen, with_calls=not has_calls).show if screen else None
-    return JournalRun(settings, warn, internal_errors, on_stored, show)
+    return JournalRun(settings, warn, internal_errors, on_stored)
 
 
 def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:

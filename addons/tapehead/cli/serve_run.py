@@ -59,8 +59,11 @@ def serve(
     screen = Screen()
     run = EngineRun(settings, warn, screen.show)
     journal.check([*run.recordings, *([settings.summary] if settings.summary else [])])
-    errors, shown = run.internal_errors, None if display.quiet else screen
-    with listen(host, port, "--listen") as listening, open_journal(journal, warn, errors, screen=shown) as kept:
+    errors = run.internal_errors
+    shown = live_page(display.live, "serve", errors)
+    with listen(host, port, "--listen") as listening, shown as page, open_journal(journal, warn, errors) as kept:
+        if page and kept:
+            page.serve(kept.journal)
         listener = Listener("serve", host, (listening.getsockname()[0],))
         if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):
             warn(line)
@@ -69,15 +72,9 @@ def serve(
         missing.locate(addresses)
         on_ready = functools.partial(announce, screen.show, addresses)
         if workers == 1:
-            with live_page(display.live, "serve", errors, settings.redact_keys) as page:
-                counts = answer_calls(
-                    run,
-                    listening,
-                    ClientFilter(clients, warn),
-                    _observers(settings, display, screen) + ([page.show_answer] if page else []),
-                    functools.partial(begin, missing, screen, addresses, link_lines(page)),
-                    kept,
-                )
+            on_ready = functools.partial(begin, missing, screen, addresses, link_lines(page))
+            observers = _observers(settings, display, screen)
+            counts = answer_calls(run, listening, ClientFilter(clients, warn), observers, on_ready, kept)
         else:
             counts = answer_in_workers(run, workers, on_ready, warn, settings, display, listening, clients)
     if line := refused_line(counts.refused_clients):

@@ -213,6 +213,14 @@ class Journal:
             chosen = list(islice((pair for pair in made if rows.takes_call(pair[1])), rows.limit))
         return [with_messages(call, row) if with_bodies else row for call, row in chosen]
 
+    def latest_calls(self, limit: int, sid: str | None = None) -> list[CallRow]:
+        """Return the latest calls of all, or of the latest session with an id, in the order in which they came."""
+        with self._changed:
+            calls, session = self._store.calls, self._store.session(sid) if sid else None
+            numbers = calls if sid is None else session.calls if session else ()
+            chosen = [calls[number] for number in islice(reversed(numbers), limit) if number in calls]
+            return [self._store.row_of(call) for call in reversed(chosen)]
+
     def call(self, number: int) -> CallRow | None:
         """Return a call with what was sent and answered; None if it is not in memory."""
         with self._changed:

@@ -1,1 +1,1 @@
-"""The live page: its server, the log of calls behind it, the views of calls, and its access control."""
+"""The live page and the HTTP API: their server, what they answer from the journal, and their access control."""

@@ -1,11 +1,10 @@
-"""The live page's ASGI application: its files, and a stream of JSON lines for holders of the token."""
+"""The live page's ASGI application: its files, the HTTP API, and a stream of changes for holders of the token."""
 
 import asyncio
 import contextlib
 import logging
 import socket
 import struct
-import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,8 +12,11 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.responses import Response, StreamingResponse
 
-from tapehead.live.call_log import MOST_CALLS, CallLog, LoggedCall
+from tapehead.journal.journal import Journal
+from tapehead.journal.waiting import ChangeSignal
+from tapehead.live.api import PREFIX, build_router, number_of
 from tapehead.live.request_guard import OK, SAFE_HEADERS, UNAUTHORIZED, RequestGuard
+from tapehead.rules.catalog import RULES
 from tapehead.server.asgi import TRANSPORT, AsgiApp, Message, Protocol, Receive, Scope, Send
 from tapehead.web.asset_files import read_asset
 
@@ -30,88 +32,93 @@ MOST_HEAD = 32_000
 MOST_CONNECTIONS = 64
 BEAT = b"\n"
 
+STREAM = f"{PREFIX}/stream"
+
+_SCRIPTS = ("web/assets/elements", "web/assets/json_view", "web/assets/timeline")
+_OWN_SCRIPTS = ("row_list", "connection", "sessions", "calls", "call_view", "session_view", "page")
 _FILES = {
     "/": ("live/assets/page.html", "text/html"),
     "/base.css": ("web/assets/base.css", "text/css"),
+    "/timeline.css": ("web/assets/timeline.css", "text/css"),
     "/page.css": ("live/assets/page.css", "text/css"),
-    "/page.js": ("live/assets/page.js", "text/javascript"),
-    "/json.js": ("web/assets/json_view.js", "text/javascript"),
+    **{f"/{name.rpartition('/')[2]}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
+    **{f"/{name}.js": (f"live/assets/{name}.js", "text/javascript") for name in _OWN_SCRIPTS},
 }
-PUBLIC = frozenset(_FILES)
+RULES_PATH = "/rules.json"
+PUBLIC = frozenset({*_FILES, RULES_PATH})
 
 
-class CallStream:
-    """A call log that many pages read, each at its own pace.
+class ChangeStream:
+    """The changes of a journal for many pages, each of which reads at its own pace.
 
     Args:
-        log: the calls.
+        journal: the journal.
         title: the page's title.
     """
 
-    def __init__(self, log: CallLog, title: str) -> None:
-        self._log = log
+    def __init__(self, journal: Journal, title: str) -> None:
+        self._journal = journal
         self._title = title
-        self._lock = threading.Lock()
         self._closed = False
-        self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._signals: set[ChangeSignal] = set()
         self._transports: set[asyncio.Transport] = set()
-
-    # ---- In other threads ----
-
-    def add(self, call: LoggedCall, missed: int) -> None:
-        """Add a call to the log, with the number of calls missed so far, and wake the pages."""
-        with self._lock:
-            self._log.add(call, missed)
-        self._call_soon(self._wake)
+        # The line that follows a change, and the last change in it, as long as nothing changes.
+        self._lines: dict[int, tuple[bytes, int]] = {}
+        self._lines_until = 0
 
     def close(self) -> None:
-        """Let the pages read to the end, for a moment, and disconnect them."""
+        """Let the pages read to the end, for a moment, and disconnect them; called in another thread."""
         self._closed = True
-        self._call_soon(self._end)
-
-    def _call_soon(self, callback: Callable[[], object]) -> None:
         if self._loop:
             with contextlib.suppress(RuntimeError):  # the loop is closed, so there are no pages
-                self._loop.call_soon_threadsafe(callback)
+                self._loop.call_soon_threadsafe(self._end)
 
     # ---- On the server's loop ----
 
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
     def _end(self) -> None:
-        self._wake()
+        for signal in self._signals:
+            signal()
         asyncio.get_running_loop().call_later(FAREWELL_SECONDS, lambda: [*map(reset, self._transports)])
 
-    async def lines(self, number: int) -> AsyncIterator[bytes]:
-        """Yield whole lines for a page that has received calls up to `number`, until the stream is closed."""
+    def _line_after(self, change: int) -> tuple[bytes, int]:
+        """Return the line of the changes after one; pages that are equally far share it."""
+        latest = self._journal.change
+        if latest != self._lines_until:
+            self._lines, self._lines_until = {}, latest
+        if change not in self._lines:
+            changes = self._journal.since(change)
+            self._lines[change] = b'{"kind":"changes",' + msgspec.json.encode(changes)[1:] + b"\n", changes.change
+        return self._lines[change]
+
+    async def lines(self, change: int) -> AsyncIterator[bytes]:
+        """Yield whole lines for a page that has received everything up to `change`, until the stream is closed."""
         self._loop = asyncio.get_running_loop()
-        yield encode_line({"kind": "hello", "title": self._title, "keeps": MOST_CALLS, "beat": BEAT_SECONDS})
-        number = number if number <= self._log.totals.calls else 0
-        while True:
-            changed, closed = self._changed, self._closed
-            with self._lock:
-                lines, number = self._log.since(number)
-            if lines:
-                yield b"\n".join(lines) + b"\n"
-            elif closed:
-                yield encode_line({"kind": "end"})
-                return
-            else:
-                try:
-                    async with asyncio.timeout(BEAT_SECONDS):
-                        await changed.wait()
-                except TimeoutError:
-                    yield BEAT
-                else:
+        signal = ChangeSignal()
+        self._signals.add(signal)
+        unsubscribe = self._journal.subscribe(signal)
+        try:
+            yield encode_line({"kind": "hello", "title": self._title, "beat": BEAT_SECONDS})
+            change = change if change <= self._journal.change else 0
+            while True:
+                closed = self._closed
+                if self._journal.change > change:
+                    line, change = self._line_after(change)
+                    yield line
+                elif closed:
+                    yield encode_line({"kind": "end"})
+                    return
+                elif await signal.wait(BEAT_SECONDS):
                     await asyncio.sleep(BATCH_SECONDS)
+                else:
+                    yield BEAT
+        finally:
+            unsubscribe()
+            self._signals.discard(signal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a page its lines, from the call `after` of the query on; disconnect a page that does not read them."""
-        after = QueryParams(scope["query_string"]).get("after", "")
-        number = int(after) if after.isascii() and after.isdigit() and len(after) < 18 else 0
+        """Send a page its lines, from the change `after` of the query on; disconnect a page that does not read them."""
+        change = number_of(QueryParams(scope["query_string"]).get("after"), 0)
         transport = scope["extensions"][TRANSPORT]
 
         async def send_in_time(message: Message) -> None:
@@ -123,7 +130,7 @@ class CallStream:
 
         self._transports.add(transport)
         try:
-            await StreamingResponse(self.lines(number), media_type="application/x-ndjson")(scope, receive, send_in_time)
+            await StreamingResponse(self.lines(change), media_type="application/x-ndjson")(scope, receive, send_in_time)
         finally:
             self._transports.discard(transport)
 
@@ -140,16 +147,28 @@ def encode_line(value: object) -> bytes:
     return msgspec.json.encode(value) + b"\n"
 
 
-def build_app(stream: CallStream, guard: RequestGuard, on_error: Callable[[Exception], None]) -> AsgiApp:
+def rules_json() -> bytes:
+    """Return the catalogue of rules as the page explains findings with it."""
+    return msgspec.json.encode(
+        {rule.id: {"when": rule.when, "why": rule.why, "fix": rule.fix} for rule in RULES.values()}
+    )
+
+
+def build_app(
+    journal: Journal, stream: ChangeStream, guard: RequestGuard, on_error: Callable[[Exception], None]
+) -> AsgiApp:
     """Return the live page's application; refused requests get a status and nothing else.
 
     Args:
-        stream: the calls.
+        journal: the calls.
+        stream: its changes.
         guard: checks each request.
         on_error: called with each exception.
     """
     files = {path: Response(read_asset(name), media_type=media_type) for path, (name, media_type) in _FILES.items()}
-    apps: dict[str, AsgiApp] = {**files, "/lines": stream}
+    rules = Response(rules_json(), media_type="application/json")
+    apps: dict[str, AsgiApp] = {**files, RULES_PATH: rules, STREAM: stream}
+    router = build_router(journal)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_safely(message: Message) -> None:
@@ -159,7 +178,7 @@ def build_app(stream: CallStream, guard: RequestGuard, on_error: Callable[[Excep
 
         status = guard.check(scope["method"], scope["path"], scope["headers"])
         if status == OK:
-            answer = apps.get(scope["path"]) or Response("Not Found", 404)
+            answer = apps.get(scope["path"]) or router
         else:
             answer = Response(None, status, {"www-authenticate": "Bearer"} if status == UNAUTHORIZED else None)
         try:

@@ -3,7 +3,6 @@
 Nothing heavy is imported until a page is requested.
 """
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,14 @@ if TYPE_CHECKING:
 
 
 def live_page(
-    port: int | None, title: str, internal_errors: InternalErrors, redact_keys: Iterable[str] = ()
+    port: int | None, title: str, internal_errors: InternalErrors
 ) -> "AbstractContextManager[LiveServer | None]":
-    """Return a context manager that serves a live page, or does nothing if `port` is None.
+    """Return a context manager of a live page, which `serve` begins to serve, or one that does nothing without a port.
 
     Args:
         port: the port on 127.0.0.1; 0 picks a free one, None is for no page.
         title: the page's title, which is the command's name.
         internal_errors: records failures of the page.
-        redact_keys: keys with identifying values, besides the built-in ones.
 
     Raises:
         StartupError: nothing can listen on the port.
@@ -31,7 +29,7 @@ def live_page(
         return nullcontext()
     from tapehead.live.server import LiveServer
 
-    return LiveServer(port, title, internal_errors, redact_keys)
+    return LiveServer(port, title, internal_errors)
 
 
 def link_lines(page: "LiveServer | None") -> list[str]:

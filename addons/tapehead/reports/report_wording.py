@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from math import floor
 from typing import Any
 
 from tapehead.protocol.exchange import Severity
@@ -11,9 +10,6 @@ from tapehead.text import count_of, format_number
 LONGEST_SHOWN_ID, KEPT_OF_ID = 12, 8
 # Seconds beyond which hours say nothing.
 MOST_SECONDS = 10_000_000_000
-
-# Values of metrics that did not occur.
-EMPTY_VALUES = frozenset({"-", "no", "0", "0 s"})
 
 # Reports set thousands apart.
 plural = partial(count_of, grouped=True)
@@ -67,25 +63,3 @@ def baseline_totals_of(baseline: Mapping[str, int]) -> str:
     """Return in one line how many findings are new, known, and gone."""
     new = (plural(baseline[f"new_{severity}s"], f"new {severity}") for severity in Severity)
     return f"against the baseline: {', '.join(new)}; {baseline['known']:,} known, {baseline['gone']:,} gone"
-
-
-def value_of(value: object, unit: str) -> str:
-    """Return a metric's value with its unit, as a person reads it; a dash where there is none."""
-    if value is None or value == []:
-        return "-"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, str):
-        return value
-    measured = float(str(value))
-    match unit:
-        case "flag":
-            return "yes" if measured else "no"
-        case "fraction":
-            return format_number(measured, significant=7)
-        case "seconds":
-            return f"{floor(measured + 0.5):,} s"  # the vendor reports whole seconds
-        case "kilobits per second":
-            return f"{number(measured)} kbit/s"
-        case _:
-            return number(measured)

@@ -18,12 +18,11 @@ from markupsafe import Markup
 
 from tapehead.auditor.results import Outcome
 from tapehead.auditor.timeline import Strip, Timeline
-from tapehead.metrics.catalog import METRICS
+from tapehead.metrics.metric_values import EMPTY_VALUES, MetricRow, metric_rows, value_of
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import Report, headline
 from tapehead.reports.audit.totals import count_severities, group_name, rank_of
 from tapehead.reports.report_wording import (
-    EMPTY_VALUES,
     baseline_totals_of,
     clock,
     last_part,
@@ -32,7 +31,6 @@ from tapehead.reports.report_wording import (
     plural,
     short_id,
     title_of,
-    value_of,
 )
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import sections_of
@@ -63,15 +61,6 @@ class Detail(NamedTuple):
 
     timeline: Timeline | None = None
     bodies: Mapping[str, str] = {}
-
-
-class MetricRow(NamedTuple):
-    """A metric of a session as the page shows it."""
-
-    name: str
-    value: str
-    path: str
-    definition: str
 
 
 class SessionView(NamedTuple):
@@ -166,17 +155,7 @@ def _environment() -> Environment:
 
 def view_of(number: int, session: Mapping[str, Any], detail: Detail) -> SessionView:
     """Prepare a session for the template: its strip and timeline drawn, its metrics worded, its text for the filter."""
-    timeline, metrics = detail.timeline, session["metrics"]
-    rows = [
-        MetricRow(
-            metric.key.replace("_", " "),
-            value_of(metrics[metric.key], metric.unit),
-            ", ".join(filter(None, (metric.variable, metric.xdm))),
-            metric.definition,
-        )
-        for metric in METRICS
-        if metric.scope == "session" and metrics
-    ]
+    timeline, rows = detail.timeline, metric_rows(session["metrics"])
     return SessionView(
         number=number,
         session=session,

@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tapehead.metrics.catalog import METRICS
+from tapehead.metrics.metric_values import EMPTY_VALUES, value_of
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import LocatedFinding, Report, headline, locate_findings
 from tapehead.reports.audit.totals import count_severities, group_name, rank_of
 from tapehead.reports.report_wording import (
-    EMPTY_VALUES,
     baseline_totals_of,
     clock,
     number,
@@ -21,7 +21,6 @@ from tapehead.reports.report_wording import (
     short_id,
     title_of,
     totals_of,
-    value_of,
 )
 from tapehead.reports.terminal_text import COLOURS, TextStyle, count_cell, make_table, render, safe_text
 from tapehead.reports.text_columns import Column, lay_out

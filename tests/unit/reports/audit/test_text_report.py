@@ -5,8 +5,9 @@ import re
 import pytest
 
 from support import reports
+from tapehead.metrics.metric_values import value_of
 from tapehead.reports.audit.text_report import render_text
-from tapehead.reports.report_wording import clock, moment, number, short_id, totals_of, value_of
+from tapehead.reports.report_wording import clock, moment, number, short_id, totals_of
 from tapehead.reports.rule_text import render_rule, render_rules
 from tapehead.reports.terminal_text import TextStyle
 from tapehead.rules.catalog import RULES

@@ -1,0 +1,69 @@
+"""The audit of recordings for the page: all of it is known before the page is opened."""
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+import msgspec
+
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionResult
+from tapehead.auditor.settings import AuditSettings
+from tapehead.journal.journal import Journal
+from tapehead.journal.stored_rows import Limits, NewFinding
+from tapehead.protocol.exchange import Entry, Exchange, encode
+
+LIMITS = Limits(calls=200_000, size=400_000_000, sessions=20_000, findings=200_000)
+# Sessions that did not end have been silent for long.
+_LONG_AFTER = 1e9
+_CONFIRMED = "confirmed"
+
+
+class StoredAudit:
+    """The results of sessions that are over, by session id."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, SessionResult] = {}
+
+    def follows(self, sid: str | None) -> bool:
+        """Return True: every session is audited."""
+        return True
+
+    def put(self, number: int, exchange: Exchange, size: int) -> None:
+        """Do nothing: calls are audited as they are read."""
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Return True: nothing is pending."""
+        return True
+
+    def result(self, sid: str) -> SessionResult | None:
+        """Return the result of a session."""
+        return self.results.get(sid)
+
+    def forget(self, sids: Iterable[str] | None) -> None:
+        """Do nothing: the recordings stay."""
+
+
+def journal_of(entries: Iterable[Entry], settings: AuditSettings) -> Journal:
+    """Return a journal of the exchanges of some recordings, with all findings of their audit."""
+    known, now = StoredAudit(), [0.0]
+    journal = Journal(LIMITS, is_audited=True, clock=lambda: now[0])
+    journal.attach(known)
+    places: dict[tuple[str, int], int] = {}
+
+    def adding() -> Iterator[Entry]:
+        for number, entry in enumerate(entries, start=1):
+            journal.add(entry.exchange, len(encode(entry.exchange)))
+            journal.apply([], audited=number)
+            places[entry.recording, entry.line] = number
+            yield entry
+
+    numbers = count(1)
+    for result in audit(adding(), settings):
+        if result.id:
+            known.results[result.id] = result
+        found = (
+            msgspec.structs.replace(each, line=places.get((each.recording, each.line), 0)) for each in result.findings
+        )
+        journal.apply([NewFinding(next(numbers), _CONFIRMED, result.id, each) for each in found])
+    now[0] = _LONG_AFTER
+    return journal

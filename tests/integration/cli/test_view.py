@@ -1,0 +1,146 @@
+"""`tapehead view`: the live page and the HTTP API on stored recordings, with what the audit says of them."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support import reports
+from support.live_client import API, Link, link_of, query, viewing
+from support.paths import RECORDINGS_FOLDER
+from support.processes import Command, run_tapehead
+from tapehead.cli.app import run
+
+ALL = sorted(RECORDINGS_FOLDER.glob("*.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def viewed() -> Iterator[Command]:
+    with viewing(*ALL) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def link(viewed: Command) -> Link:
+    return link_of(viewed)
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The sessions of the audit's report."""
+    output = tmp_path_factory.mktemp("view") / "report.json"
+    run(["audit", *map(str, ALL), "-o", str(output)])
+    return list(json.loads(output.read_bytes())["sessions"])
+
+
+def gist(finding: dict[str, Any]) -> tuple[object, ...]:
+    event = finding["event"]
+    return finding["rule"], finding["severity"], finding["message"], finding["path"], event and event["index"]
+
+
+def test_it_has_the_sessions_and_the_findings_of_the_audit(link: Link, audited: list[dict[str, Any]]) -> None:
+    sessions = query(link, "/sessions")["sessions"]
+    assert len(sessions) == len(audited) == 7
+    for each in (each for each in audited if each["id"]):
+        (row,) = (row for row in sessions if row["session"] == each["id"])
+        found = query(link, f"/sessions/{each['id']}")["findings"]
+        assert list(map(gist, found)) == list(map(gist, each["findings"]))
+        assert {one["state"] for one in found} <= {"confirmed"}
+        assert sum(row["findings"].values()) == len(found)
+        assert row["events"] == each["events"]
+
+
+def test_a_finding_leads_to_its_call(link: Link) -> None:
+    (row,) = (row for row in query(link, "/sessions")["sessions"] if row["content"] == "undefined")
+    findings = query(link, f"/sessions/{row['session']}/timeline")["findings"]
+    for finding in (each for each in findings if each["event"]):
+        call = query(link, f"/events/{finding['call']}?bodies=text")
+        assert call["index"] == finding["event"]["index"]
+        assert (finding["rule"], finding["path"]) in [(each["rule"], each["path"]) for each in call["findings"]]
+        assert isinstance(call["request"]["body"], str)
+
+
+def test_the_timeline_has_the_lanes_of_the_report(link: Link, audited: list[dict[str, Any]], tmp_path: Path) -> None:
+    output = tmp_path / "report.html"
+    run(["audit", *map(str, ALL), "-o", str(output)])
+    block = output.read_text().partition('id="details">')[2].partition("</script>")[0]
+    details = json.loads(block)
+    for number, each in enumerate(audited):
+        if each["id"]:
+            told = query(link, f"/sessions/{each['id']}/timeline")
+            assert told["timeline"]["lanes"] == details[str(number)]["timeline"]["lanes"]
+            assert len(told["timeline"]["events"]) == len(details[str(number)]["timeline"]["events"])
+            assert bool(told["metrics"]) is bool(each["metrics"])
+
+
+def test_a_session_is_saved_as_a_recording_and_as_har(link: Link, tmp_path: Path) -> None:
+    (row,) = (row for row in query(link, "/sessions")["sessions"] if row["content"] == "undefined")
+    headers = {"Authorization": f"Bearer {link.token}"}
+    verdicts = []
+    for kind, name in (("recording", "saved.jsonl"), ("har", "saved.har")):
+        saved = tmp_path / name
+        saved.write_bytes(httpx.get(f"{link.origin}{API}/sessions/{row['session']}/{kind}", headers=headers).content)
+        output = tmp_path / f"{kind}.json"
+        run(["audit", str(saved), "-o", str(output)])
+        (session,) = json.loads(output.read_bytes())["sessions"]
+        verdicts.append((session["events"], [each["rule"] for each in session["findings"]], session["metrics"]))
+    assert verdicts[0] == verdicts[1]
+    assert verdicts[0][0] == row["events"] == 21
+
+
+def test_events_are_the_calls_by_session_and_the_latest(link: Link) -> None:
+    (row,) = (row for row in query(link, "/sessions")["sessions"] if row["content"] == "undefined")
+    everything = query(link, "/events")["events"]
+    own = query(link, f"/events?session={row['session']}")["events"]
+    latest = query(link, f"/events?session={row['session']}&latest=1&limit=3")["events"]
+
+    assert [each["number"] for each in everything] == list(range(1, 98))
+    assert latest == own[-3:]
+    assert {each["session"] for each in own} == {row["session"]}
+    assert [each["number"] for each in query(link, "/events?latest=1&limit=5")["events"]] == list(range(93, 98))
+
+
+@pytest.mark.parametrize(
+    "path", ["/sessions/none", "/sessions/none/timeline", "/sessions/none/har", "/events/999999", "/none"]
+)
+def test_what_is_not_there_is_404(link: Link, path: str) -> None:
+    answer = httpx.get(f"{link.origin}{API}{path}", headers={"Authorization": f"Bearer {link.token}"})
+    assert answer.status_code == 404
+
+
+def test_har_files_are_viewed_as_they_are(tmp_path: Path, link: Link) -> None:
+    (row,) = (row for row in query(link, "/sessions")["sessions"] if row["content"] == "undefined")
+    har = tmp_path / "saved.har"
+    har.write_bytes(
+        httpx.get(
+            f"{link.origin}{API}/sessions/{row['session']}/har", headers={"Authorization": f"Bearer {link.token}"}
+        ).content
+    )
+    with viewing(har) as opened:
+        (session,) = query(link_of(opened), "/sessions")["sessions"]
+    assert session["events"] == 21
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it(number: int) -> None:
+    with viewing(ALL[0]) as opened:
+        assert opened.stop(number) == 0
+
+
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
+    done = run_tapehead("view", tmp_path / "none.jsonl")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) <= 2
+    assert "none.jsonl" in done.stderr
+
+
+def test_the_order_and_the_arguments_of_recordings_do_not_matter(tmp_path: Path) -> None:
+    reports.all_in(tmp_path)
+    with viewing(tmp_path) as opened:
+        sessions = query(link_of(opened), "/sessions")["sessions"]
+    assert len(sessions) == 5
+    assert {row["state"] for row in sessions} <= {"completed", "ended", "silent", "unknown session"}
