@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import TextIO
 
+from tapehead.colour import in_colour
 from tapehead.text import count_of, escape_output
 
 # Lines that may wait for an output that takes none, such as a terminal in a stopped window.
@@ -32,7 +33,7 @@ def open_closed_streams() -> None:
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Print a line, in colour if the stream is a terminal and NO_COLOR is not set; wait until all of it is taken.
+    """Print a line, in colour where the stream has colours; wait until all of it is taken.
 
     It goes past the stream's buffer: what fails there would fail again at the end of the process, and a thread that
     waits there holds a lock that this end needs.
@@ -41,9 +42,8 @@ def write_line(stream: TextIO, line: str) -> None:
         OSError: the stream does not take it.
         ValueError: the stream is closed.
     """
-    in_colour = stream.isatty() and "NO_COLOR" not in os.environ
     escaped = escape_output(line, styled=True)
-    text = escaped if in_colour else _STYLES.sub("", escaped)
+    text = escaped if in_colour(stream) else _STYLES.sub("", escaped)
     content = memoryview(f"{text}\n".encode(stream.encoding, "replace"))
     raw = getattr(stream.buffer, "raw", stream.buffer)
     while content:

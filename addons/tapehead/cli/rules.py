@@ -14,14 +14,14 @@ def rules(
 
     Example: tapehead rules ad-outside-break
     """
-    from tapehead.reports.report_output import style_for
+    from tapehead.reports.report_output import style_for, write_report
     from tapehead.reports.rule_text import render_rule, render_rules
     from tapehead.rules.catalog import RULES
     from tapehead.text import nearest
 
     if rule is None:
-        typer.echo(render_rules(style_for(None)), nl=False)
+        write_report(render_rules(style_for(None)), None, styled=True)
     elif rule in RULES:
-        typer.echo(render_rule(RULES[rule], style_for(None)), nl=False)
+        write_report(render_rule(RULES[rule], style_for(None)), None, styled=True)
     else:
         raise UsageError(f"unknown rule '{rule}'{nearest(rule, RULES) or '; tapehead rules lists them'}")

@@ -1,6 +1,6 @@
 """Lines for the terminal: calls, answers and findings.
 
-Colours are left out where the output is not a terminal, or NO_COLOR is set.
+Colours are left out where the output has none, as `colour.in_colour` says.
 """
 
 import sys

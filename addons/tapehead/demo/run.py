@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tapehead.colour import in_colour, plain_environment
 from tapehead.demo.player import Sent, play
 from tapehead.demo.timelines import VIEW_TO_END
 from tapehead.errors import StartupError, UsageError
@@ -65,7 +66,10 @@ def run_demo(out: Path | None) -> int:
     if out and out.exists():
         raise UsageError(f"{out} exists; name another file, or remove it first")
     check_outputs([out] if out else [], [])
-    console = Console(highlight=False, soft_wrap=True)
+    is_coloured = in_colour(sys.stdout)
+    console = Console(
+        highlight=False, soft_wrap=True, force_terminal=is_coloured, color_system="standard" if is_coloured else None
+    )
     with tempfile.TemporaryDirectory(prefix="tapehead-demo-") as scratch:
         recording = out or Path(scratch) / "demo.jsonl"
         console.print("[bold]1.[/] a player plays the documented timeline 1, through a recording proxy")
@@ -94,7 +98,7 @@ def run_command(console: Console, *command: str) -> Iterator[str]:
     """
     arguments = [sys.executable, "-m", "tapehead", *command, "--listen", "127.0.0.1:0"]
     process = subprocess.Popen(  # noqa: S603 - our own command
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=plain_environment()
     )
     try:
         first = cast(IO[str], process.stdout).readline().strip()

@@ -8,17 +8,17 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from tapehead.colour import in_colour
 from tapehead.errors import TapeheadError
 from tapehead.files import create_folder, open_private
-from tapehead.reports.terminal_text import TextStyle
+from tapehead.reports.terminal_text import WIDE, TextStyle
 from tapehead.text import escape_output
 
 
 def style_for(output: Path | None, *, verbose: bool = False) -> TextStyle:
-    """Return the style of a text: as wide as the terminal, in colour unless NO_COLOR is set; plain elsewhere."""
-    if output or not sys.stdout.isatty():
-        return TextStyle(verbose=verbose, zone=report_zone())
-    return TextStyle(Console().width, "NO_COLOR" not in os.environ, verbose, report_zone())
+    """Return the style of a text: as wide as the terminal, in colour where stdout has colours; plain in a file."""
+    width = Console().width if sys.stdout.isatty() and not output else WIDE
+    return TextStyle(width, in_colour(sys.stdout) and not output, verbose, report_zone())
 
 
 def report_zone() -> tzinfo | None:

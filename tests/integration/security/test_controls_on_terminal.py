@@ -1,22 +1,18 @@
 """Control characters in live calls, answers and file names never reach the terminal on which tapehead runs."""
 
 import contextlib
-import os
-import pty
 import re
-import select
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.exchanges import event, opened, sent, start_with
+from support.terminals import Terminal
 from tapehead.protocol.exchange import encode
 from tapehead.text import escape_controls
 
@@ -24,7 +20,6 @@ PLANTED = "\x1b]0;t\x07\x1b[2J\x1b[8m\x1b[31m\x9b31m\u202e\u2066\x85\x08z"
 WIRE = PLANTED.encode()
 # What tapehead itself sets: colours, and their end.
 STYLES = re.compile("\x1b\\[(?:[012]|3[0-7])(?:;[0-9]+)*m")
-TIMEOUT_SECONDS = 60
 START = b'{"eventType":"%s","playerTime":{"playhead":0,"ts":1},"params":{"media.id":"%s","media.name":"%s"}}'
 
 
@@ -75,48 +70,6 @@ def hostile_endpoint() -> Iterator[str]:
         listening.close()
 
 
-class Terminal:
-    """A process on a terminal of its own, whose output is read as it comes; `warnings` takes its stderr."""
-
-    def __init__(self, *command: object, cwd: Path, warnings: Path | None = None) -> None:
-        self._reading, writing = pty.openpty()
-        environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-        with (warnings or Path(os.devnull)).open("wb") as aside:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tapehead", *map(str, command)],
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=writing,
-                stderr=aside if warnings else writing,
-                env=environment | {"TERM": "xterm-256color", "COLUMNS": "120"},
-            )
-        os.close(writing)
-        self.output = b""
-
-    def read(self, until: bytes = b"") -> bytes:
-        """Return the output until it has `until`, or the process ends."""
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while not (until and until in self.output):
-            assert time.monotonic() < deadline, self.output
-            if select.select([self._reading], [], [], 0.2)[0]:
-                try:
-                    read = os.read(self._reading, 65_536)
-                except OSError:  # the other end is closed
-                    break
-                if not read:
-                    break
-                self.output += read
-        return self.output
-
-    def stop(self) -> str:
-        """Stop the process, and return all that it printed."""
-        self.process.send_signal(signal.SIGTERM)
-        output = self.read()
-        self.process.wait(TIMEOUT_SECONDS)
-        os.close(self._reading)
-        return output.decode("utf-8", "replace")
-
-
 def assert_clean(output: str) -> None:
     """Assert that the only controls are line breaks and colours."""
     lines = STYLES.sub("", output.replace("\r\r\n", "\n").replace("\r\n", "\n")).split("\n")
@@ -151,9 +104,7 @@ def test_a_live_call_never_steers_the_terminal(name: str, recording: Path, tmp_p
         names = {"ENDPOINT": endpoint, "FILE": str(recording), "NEW": str(recording.with_name(f"new{PLANTED}.jsonl"))}
         words = [names.get(word, word) for word in COMMANDS[name]]
         terminal = Terminal(*words, "--listen", "127.0.0.1:0", cwd=tmp_path)
-        ready = b"listening on http://127.0.0.1:"
-        terminal.read(until=ready)
-        port = int(re.split(rb"\r", terminal.read(until=b"\n").partition(ready)[2])[0])
+        port = terminal.port
         for request in REQUESTS:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as player:
                 player.sendall(request)
@@ -203,8 +154,7 @@ def test_a_report_on_a_terminal_has_only_its_own_colours(words: list[str], recor
     warnings = tmp_path / "warnings"
     command = (str(recording) if word == "FILE" else word for word in words)
     terminal = Terminal(*command, cwd=tmp_path, warnings=warnings)
-    output = terminal.read().decode("utf-8", "replace")
-    terminal.process.wait(TIMEOUT_SECONDS)
+    output = terminal.close()
 
     assert output
     assert_clean(output)
