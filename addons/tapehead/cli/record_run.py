@@ -56,7 +56,7 @@ async def run_recorder(
     missing = MissingCalls(proxy.modes, elsewhere)
     with (
         live_page(live, "record", internal_errors) as page,
-        make_journal(journal, warn, internal_errors, shown) as kept,
+        make_journal(journal, warn, internal_errors, shown, None if quiet else screen, has_calls=True) as kept,
     ):
         if page:
             page.serve(kept.journal)

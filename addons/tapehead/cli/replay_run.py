@@ -63,7 +63,8 @@ def run_replay(
     missing = MissingCalls(proxy.modes, run.elsewhere)
     observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
     errors = run.internal_errors
-    with live_page(display.live, "replay", errors) as page, open_journal(journal, warn, errors) as kept:
+    findings, shown = None if display.quiet else screen, live_page(display.live, "replay", errors)
+    with shown as page, open_journal(journal, warn, errors, screen=findings) as kept:
         if page and kept:
             page.serve(kept.journal)
         recorder = open_recorder(out, engine, run, screen, warn) if out else None

@@ -9,6 +9,7 @@ import msgspec
 
 from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.option_parsing import parse_redact_keys, store_settings
+from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Severity
@@ -106,9 +107,10 @@ def open_journal(
     warn: Callable[[str], None],
     internal_errors: InternalErrors,
     on_stored: Sequence[OnStored] = (),
+    screen: Screen | None = None,
 ) -> "AbstractContextManager[JournalRun | None]":
     """Return a context manager that fills a journal, or does nothing if nothing reads it; as `make_journal`."""
-    return make_journal(options, warn, internal_errors, on_stored) if options.is_needed else nullcontext()
+    return make_journal(options, warn, internal_errors, on_stored, screen) if options.is_needed else nullcontext()
 
 
 def make_journal(
@@ -116,6 +118,9 @@ def make_journal(
     warn: Callable[[str], None],
     internal_errors: InternalErrors,
     on_stored: Sequence[OnStored] = (),
+    screen: Screen | None = None,
+    *,
+    has_calls: bool = False,
 ) -> "JournalRun":
     """Return the journal of a run, which is filled inside a `with` block.
 
@@ -124,6 +129,8 @@ def make_journal(
         warn: prints a line on stderr, in any thread.
         internal_errors: records what fails.
         on_stored: subscribers to the exchanges, besides the journal.
+        screen: where findings are printed when they are confirmed; None to print none.
+        has_calls: whether calls are printed there with the findings of each alone.
 
     Raises:
         RecordingError: the recording cannot be written.
@@ -132,6 +139,7 @@ def make_journal(
     if options.fail_on is not FailOn.NEVER and not options.is_audited:
         raise UsageError("--fail-on and --no-audit exclude each other; pass one of them")
     from tapehead.auditor.received_events import recorded_schemas
+    from tapehead.cli.session_findings import SessionFindingPrinter
     from tapehead.journal.journal_run import JournalRun, JournalSettings
     from tapehead.recording.stored_schemas import stored_schemas
 
@@ -143,7 +151,8 @@ def make_journal(
         keep_ids=options.keep_ids,
         redact_keys=options.redact_keys,
     )
-    return JournalRun(settings, warn, internal_errors, on_stored)
+    show = SessionFindingPrinter(screen, with_calls=not has_calls).show if screen else None
+    return JournalRun(settings, warn, internal_errors, on_stored, show)
 
 
 def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:

@@ -59,9 +59,12 @@ def serve(
     screen = Screen()
     run = EngineRun(settings, warn, screen.show)
     journal.check([*run.recordings, *([settings.summary] if settings.summary else [])])
-    errors = run.internal_errors
-    shown = live_page(display.live, "serve", errors)
-    with listen(host, port, "--listen") as listening, shown as page, open_journal(journal, warn, errors) as kept:
+    errors, shown = run.internal_errors, live_page(display.live, "serve", run.internal_errors)
+    with (
+        listen(host, port, "--listen") as listening,
+        shown as page,
+        open_journal(journal, warn, errors, screen=None if display.quiet else screen) as kept,
+    ):
         if page and kept:
             page.serve(kept.journal)
         listener = Listener("serve", host, (listening.getsockname()[0],))

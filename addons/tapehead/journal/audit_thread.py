@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import Call
 from tapehead.recording.capture import CapturedCall
 
+OnFindings = Callable[[Sequence[LiveFinding]], None]
 TICK_SECONDS = 0.25
 # The time that the end of a run waits for what is not audited yet.
 CLOSE_SECONDS = 30.0
@@ -43,6 +44,7 @@ class AuditThread:
         internal_errors: records what fails.
         process: has an exchange made of a captured call and published, to the journal among others.
         recording: the name of the recording, by which settings may differ.
+        on_findings: called with findings that are new or changed.
         backlog: the bounds of what waits.
         duty_cycle: the pace.
     """
@@ -55,6 +57,7 @@ class AuditThread:
         *,
         process: Callable[[CapturedCall], object] | None = None,
         recording: str = "",
+        on_findings: OnFindings | None = None,
         backlog: Backlog | None = None,
         duty_cycle: DutyCycle | None = None,
     ) -> None:
@@ -64,6 +67,7 @@ class AuditThread:
         self._internal_errors = internal_errors
         self._process_captured = process
         self._recording = recording
+        self._on_findings = on_findings
         self._backlog = backlog or Backlog()
         self._duty_cycle = duty_cycle or DutyCycle()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -140,7 +144,7 @@ class AuditThread:
         with self._lock:
             if self._audit:
                 yield from self._audit.close()
-                self._journal.apply(map(new_finding, self._audit.remaining))
+                self._publish(self._audit.remaining)
 
     # ---- In its own thread ----
 
@@ -194,7 +198,7 @@ class AuditThread:
             if exchange.session:
                 self._backlog.leave_out(exchange.session)
             found = []
-        self._journal.apply(map(new_finding, found), audited=number)
+        self._publish(found, audited=number)
 
     def _tick(self) -> None:
         self._tell_left_out()
@@ -205,9 +209,14 @@ class AuditThread:
             if self._audit:
                 with self._lock:
                     found = self._audit.tick(time.time() * 1000)
-                self._journal.apply(map(new_finding, found))
+                self._publish(found)
         except Exception as error:  # noqa: BLE001 - the next tick may succeed
             self._internal_errors.record("the audit", error)
+
+    def _publish(self, found: Sequence[LiveFinding], audited: int | None = None) -> None:
+        self._journal.apply(map(new_finding, found), audited=audited)
+        if found and self._on_findings:
+            self._on_findings(found)
 
     def _tell_left_out(self) -> None:
         backlog = self._backlog

@@ -12,7 +12,7 @@ from tapehead.auditor.received_events import RecordedSchemas
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.internal_errors import InternalErrors
-from tapehead.journal.audit_thread import AuditThread
+from tapehead.journal.audit_thread import AuditThread, OnFindings
 from tapehead.journal.call_capture import CallCapture
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import Limits
@@ -74,6 +74,7 @@ class JournalRun:
         warn: called with one line about each problem of the recording, in any thread.
         internal_errors: records what fails.
         on_stored: more subscribers to the exchanges.
+        on_findings: called with findings that are new or changed.
 
     Attributes:
         journal: the journal.
@@ -91,6 +92,7 @@ class JournalRun:
         warn: Callable[[str], None],
         internal_errors: InternalErrors,
         on_stored: Sequence[OnStored] = (),
+        on_findings: OnFindings | None = None,
     ) -> None:
         store, is_audited = settings.store, settings.audit is not None
         self.journal = Journal(settings.limits)
@@ -112,6 +114,7 @@ class JournalRun:
             internal_errors,
             process=process,
             recording=str(store.out) if store else "",
+            on_findings=on_findings,
         )
         self.journal.attach(self.thread)
         self.capture = CallCapture(self._take)

@@ -1,0 +1,71 @@
+"""Findings of sessions on the terminal of a process that players call, and at the end those of the audit."""
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.captured_traffic import read
+from support.paths import RECORDINGS_FOLDER
+from support.processes import running
+from support.resend import resend
+from support.upstream_server import upstream
+from tapehead.auditor.recordings_audit import audit
+from tapehead.interop.reader import read_recordings
+
+MISTAKES = RECORDINGS_FOLDER / "mistakes.jsonl"
+_RULE = re.compile(r"\b(?:error|warning|info) +([a-z-]+): ")
+
+
+def printed(lines: list[str]) -> Counter[str]:
+    """The rules of the findings in some lines."""
+    return Counter(match[1] for line in lines if "withdrawn: " not in line and (match := _RULE.search(line)))
+
+
+def audited(path: Path) -> Counter[str]:
+    results = audit(read_recordings([path], warn=pytest.fail))
+    return Counter(finding.rule for result in results for finding in result.findings)
+
+
+def test_a_recorder_prints_each_finding_that_the_audit_of_its_recording_has(tmp_path: Path) -> None:
+    out, recorded = tmp_path / "a.jsonl", read(MISTAKES)
+    with upstream() as endpoint, running("record", "--to", endpoint.url, "--out", out) as proxy:
+        with httpx.Client() as player:
+            resend(player, proxy.url, recorded)
+        proxy.stop()
+
+    found = audited(out)
+    assert len(found) > 20
+    assert printed(proxy.lines) >= found
+    at_once = Counter(each.rule for exchange in read(out) for each in exchange.findings)
+    assert {rule: number for rule, number in printed(proxy.lines).items() if rule not in at_once} == {
+        rule: number for rule, number in found.items() if rule not in at_once
+    }
+
+
+@pytest.mark.parametrize("command", ["serve", "replay"])
+def test_a_server_prints_findings_and_the_verdict(command: str, tmp_path: Path) -> None:
+    recording = Path(shutil.copy(MISTAKES, tmp_path))
+    with running(command, recording) as server:
+        with httpx.Client() as player:
+            resend(player, server.url, read(MISTAKES))
+        server.stop()
+
+    assert {"ad-outside-break", "event-after-end", "missing-parameter"} <= printed(server.lines).keys()
+    assert any(line.startswith("audit of ") for line in server.lines)
+
+
+@pytest.mark.parametrize("options", [["--no-audit"], ["--quiet"]])
+def test_nothing_is_printed_without_an_audit_or_if_it_is_to_be_quiet(options: list[str], tmp_path: Path) -> None:
+    with (
+        upstream() as endpoint,
+        running("record", "--to", endpoint.url, "--out", tmp_path / "a.jsonl", *options) as proxy,
+    ):
+        with httpx.Client() as player:
+            resend(player, proxy.url, read(MISTAKES))
+        proxy.stop()
+
+    assert "ad-outside-break" not in printed(proxy.lines)
