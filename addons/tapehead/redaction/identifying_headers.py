@@ -67,3 +67,8 @@ class HeaderNames:
     def _count(self, name: str) -> bool:
         lowered = name.strip().lower()
         return lowered in self._named or _KINDS.search(lowered) is not None
+
+
+def header_encoding(header: str) -> str:
+    """Return the encoding that turns a header into its bytes on the wire."""
+    return "latin-1" if header.isascii() or max(header) <= "\xff" else "utf-8"

@@ -37,7 +37,7 @@ from tapehead.redaction.identifiers import (
     redact_text,
     scalars,
 )
-from tapehead.redaction.identifying_headers import MESSAGE_HEADERS
+from tapehead.redaction.identifying_headers import MESSAGE_HEADERS, header_encoding
 from tapehead.redaction.identifying_keys import IdentifyingKeys
 from tapehead.redaction.likely_identifiers import CONTENT_KEYS, add_likely
 from tapehead.redaction.masking import mask
@@ -398,8 +398,3 @@ def joined_texts(exchange: Exchange, names: IdentifyingKeys) -> bytes:
         return joined.encode()
     encoded = (text.encode(header_encoding(text), "surrogatepass") for text in wire)
     return b"\n".join((*encoded, *(text.encode("utf-8", "surrogatepass") for text in others)))
-
-
-def header_encoding(header: str) -> str:
-    """Return the encoding that turns a header into its bytes on the wire."""
-    return "latin-1" if header.isascii() or max(header) <= "\xff" else "utf-8"
