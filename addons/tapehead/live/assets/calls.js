@@ -56,7 +56,7 @@ class Calls {
     let fresh = 0;
     for (const call of calls) {
       const known = this.byNumber.get(call.number);
-      if (known) Object.assign(known, call);
+      if (known) Object.assign(known, call, { version: (known.version || 0) + 1 });
       else if (!this.all.length || call.number > this.all.at(-1).number) {
         this.all.push(call);
         this.byNumber.set(call.number, call);

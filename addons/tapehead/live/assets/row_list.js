@@ -10,7 +10,7 @@ class RowList {
    *   contents; `choose` is called with the item that was chosen; `isTail` keeps the end in view while it is there.
    */
   constructor(box, { name, height, id, render, choose, isTail = false, onMove = () => {} }) {
-    Object.assign(this, { box, name, height, id, render, choose, isTail, onMove, items: [], chosen: null });
+    Object.assign(this, { box, name, height, id, render, choose, isTail, onMove, items: [], chosen: null, drawn: new Map() });
     this.inner = make("div", "rows");
     this.inner.setAttribute("role", "presentation");
     box.append(this.inner);
@@ -55,10 +55,12 @@ class RowList {
     const first = Math.max(0, Math.floor(this.box.scrollTop / height) - MARGIN_ROWS);
     const last = Math.min(this.items.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / height) + MARGIN_ROWS);
     const rows = [];
+    const drawn = new Map(); // rows whose items are as they were stay, so that a click meets what was pressed
     for (let place = first; place < last; place++) {
       const item = this.items[place];
-      const row = make("div", "row");
-      row.append(...this.render(item, row));
+      const known = this.drawn.get(this.id(item));
+      const row = known && known.item === item && known.version === item.version ? known.row : make("div", "row", ...this.render(item));
+      drawn.set(this.id(item), { row, item, version: item.version });
       row.id = this.rowId(item);
       row.style.height = `${height}px`;
       row.style.top = `${place * height}px`;
@@ -69,7 +71,10 @@ class RowList {
       row.setAttribute("aria-posinset", place + 1);
       rows.push(row);
     }
-    this.inner.replaceChildren(...rows);
+    this.drawn = drawn;
+    const kept = new Set(rows);
+    for (const old of [...this.inner.children]) if (!kept.has(old)) old.remove();
+    for (const [place, row] of rows.entries()) if (this.inner.children[place] !== row) this.inner.insertBefore(row, this.inner.children[place] || null);
     const current = rows.find((row) => row.getAttribute("aria-selected") === "true");
     if (current) this.box.setAttribute("aria-activedescendant", current.id);
     else this.box.removeAttribute("aria-activedescendant");

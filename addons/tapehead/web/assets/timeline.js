@@ -51,6 +51,17 @@ class SessionTimeline {
     figure.replaceChildren(this.tools(), box);
     this.plot.addEventListener("scroll", () => this.drawSoon());
     this.plot.addEventListener("click", (event) => this.click(event));
+    // What is pressed stays where it is, so that the click meets it.
+    this.plot.addEventListener("pointerdown", () => (this.isHeld = true));
+    for (const name of ["pointerup", "pointercancel"]) {
+      addEventListener(name, () => {
+        if (!this.isHeld) return;
+        setTimeout(() => {
+          this.isHeld = false;
+          this.drawSoon();
+        });
+      });
+    }
     this.plot.addEventListener("keydown", (event) => this.press(event));
     this.plot.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     new ResizeObserver(() => this.drawSoon()).observe(this.plot);
@@ -84,7 +95,7 @@ class SessionTimeline {
     this.followed.hidden = !grows;
     if (elapsed !== null && !grows) this.follow(false);
     this.plot.setAttribute("aria-valuemax", Math.max(0, model.events.length - 1));
-    this.draw();
+    if (!this.isHeld) this.draw();
   }
 
   // ---- Scale ----
@@ -136,7 +147,7 @@ class SessionTimeline {
     this.waits = true;
     requestAnimationFrame(() => {
       this.waits = false;
-      if (this.model) this.draw();
+      if (this.model && !this.isHeld) this.draw();
     });
   }
 
