@@ -235,6 +235,13 @@ class Journal:
         chosen = (each.row for number, each in found if number > rows.after)
         return list(islice((row for row in chosen if takes_finding(rows, row)), rows.limit))
 
+    def lines(self, rows: RowFilter = ALL) -> list[bytes]:
+        """Return calls in the order in which they came, as lines of a recording."""
+        with self._changed:
+            stored = [each for number, each in self._store.calls.items() if number > rows.after]
+            made = (call.line for call in stored if rows.takes_call(self._store.row_of(call)))
+            return list(islice(made, rows.limit))
+
     def exchanges(self, sid: str) -> list[tuple[int, Exchange]]:
         """Return the exchanges of the latest session with that id, as far as they are in memory, by calls' numbers."""
         with self._changed:

@@ -1,0 +1,113 @@
+"""The endpoint of a run of tests: a server with a key for each test, and the journal of what came."""
+
+from collections.abc import Sequence
+from secrets import token_bytes
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from tapehead.answers import Engine
+from tapehead.internal_errors import InternalErrors
+from tapehead.journal.journal import RowFilter
+from tapehead.journal.journal_run import JournalRun, JournalSettings
+from tapehead.journal.rows import SessionRow
+from tapehead.journal.waiting import parse_condition
+from tapehead.pytest_plugin.audit_settings import audit_settings
+from tapehead.pytest_plugin.marks import Answers
+from tapehead.replay.engine_control import EngineControl
+from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.summary import Miss, ReplayTotals
+from tapehead.server.uvicorn_server import Server
+from tapehead.simulator.endpoint import Simulator
+from tapehead.simulator.keyed_engine import KeyedEngine
+
+if TYPE_CHECKING:
+    from tapehead.cli.engine_loader import EngineLoader
+
+# All calls of a test that are in the journal.
+MOST_CALLS = 1_000_000
+
+
+class Endpoint:
+    """An endpoint that runs in threads until it is closed; all methods may be called in any thread.
+
+    Attributes:
+        url: its URL, without a slash at its end.
+    """
+
+    def __init__(self) -> None:
+        errors = InternalErrors()
+        self._warnings: list[str] = []
+        self._engine = KeyedEngine(Simulator(random_bytes=token_bytes), lock=RLock())
+        self._control = EngineControl(self._engine, ReplayTotals(), [], [], self._load)
+        self._loader: EngineLoader | None = None
+        self._run = JournalRun(JournalSettings(audit=audit_settings()), self._warnings.append, errors)
+        self._run.thread.start()
+        self._server = Server(self._engine, capture=self._run.capture, internal_errors=errors).start()
+        self.url = self._server.url
+
+    def close(self) -> None:
+        """Stop it."""
+        self._server.stop()
+        self._run.close()
+
+    def begin(self, key: str, answers: Answers) -> str:
+        """Begin a test with a key, and return the URL for its player.
+
+        Raises:
+            TapeheadError: a recording cannot be read, or a fault is invalid.
+        """
+        if answers.replay:
+            self._control.load(answers.replay, key, answers.on_miss)
+        for fault in answers.faults:
+            self._control.add_fault(fault, key)
+        return f"{self.url}/k/{key}"
+
+    def end(self, key: str) -> list[bytes]:
+        """End a test, forget its calls, and return them as lines of a recording."""
+        lines = self.lines(key)
+        self._control.reset(key)
+        for fault in self._control.faults(key):
+            if fault.key == key:
+                self._control.remove_fault(fault.number)
+        self._run.journal.reset(key)
+        return lines
+
+    def lines(self, key: str) -> list[bytes]:
+        """Return the calls that came so far, as lines of a recording."""
+        self._run.journal.settle()
+        return self._run.journal.lines(RowFilter(key=key, limit=MOST_CALLS))
+
+    def sessions(self, key: str) -> list[SessionRow]:
+        """Return the sessions in the order in which they began."""
+        self._run.journal.settle()
+        return self._run.journal.sessions(RowFilter(key=key))
+
+    def misses(self, key: str) -> list[Miss]:
+        """Return the first calls that the recordings do not have."""
+        return self._control.misses(key)
+
+    def wait(self, key: str, condition: str, timeout_seconds: float) -> bool:
+        """Wait for a condition, and return whether it came to hold.
+
+        Raises:
+            UsageError: there is no such condition.
+        """
+        return self._run.journal.wait(parse_condition(condition, key=key), timeout_seconds)
+
+    def add_fault(self, key: str, text: str) -> None:
+        """Inject another fault into the answers from now on.
+
+        Raises:
+            UsageError: it is invalid, or there are too many.
+        """
+        self._control.add_fault(text, key)
+
+    def _load(self, paths: Sequence[str], on_miss: OnMiss | None) -> Engine:
+        if self._loader is None:
+            from tapehead.cli.engine_loader import EngineLoader
+            from tapehead.cli.offline_run import EngineSettings
+
+            self._loader = EngineLoader(EngineSettings(), self._warnings.append, self._warnings.append)
+        engine = self._loader.load(paths, on_miss)
+        self._loader.forget_unplayed([engine, *self._engine.roots()])
+        return engine

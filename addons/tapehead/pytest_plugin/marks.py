@@ -1,0 +1,87 @@
+"""The marker `tapehead` of a test."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from tapehead.auditor.scenario_catalog import find_scenario
+from tapehead.auditor.scenarios import Scenario
+from tapehead.errors import UsageError
+from tapehead.replay.on_miss import OnMiss
+from tapehead.text import nearest
+
+MARKER = "tapehead"
+ARGUMENTS = ("replay", "on_miss", "fault", "scenario")
+_ON_MISS = (OnMiss.SIMULATE, OnMiss.ERROR)
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers that a test asks for.
+
+    Attributes:
+        replay: the recordings to answer from; none for a simulated endpoint.
+        on_miss: how to answer calls that are not in them; None to simulate them.
+        faults: the faults to inject, as on the command line.
+    """
+
+    replay: tuple[str, ...] = ()
+    on_miss: OnMiss | None = None
+    faults: tuple[str, ...] = ()
+
+
+class Marks(NamedTuple):
+    """What the markers of a test ask for: the answers, and the scenarios that its sessions have to show."""
+
+    answers: Answers
+    scenarios: list[Scenario]
+
+
+def read_marks(item: pytest.Item) -> Marks:
+    """Return what the markers of a test ask for; those of the test itself win over those of its class and module.
+
+    Raises:
+        UsageError: an argument is unknown or has a value that cannot be used.
+    """
+    arguments: dict[str, Any] = {}
+    for mark in item.iter_markers(MARKER):
+        unknown = next((name for name in mark.kwargs if name not in ARGUMENTS), None)
+        if mark.args or unknown:
+            told = (
+                f"unknown argument '{unknown}'{nearest(unknown, ARGUMENTS)}"
+                if unknown
+                else "an argument without a name"
+            )
+            raise UsageError(f"marker '{MARKER}': {told}; expected {', '.join(ARGUMENTS)}")
+        arguments = {**mark.kwargs, **arguments}
+    replay = tuple(str(find_recording(item, path)) for path in _listed(arguments.get("replay")))
+    chosen = arguments.get("on_miss")
+    if chosen is not None and (chosen not in _ON_MISS or not replay):
+        why = "it needs 'replay'" if chosen in _ON_MISS else f"expected {' or '.join(map(repr, map(str, _ON_MISS)))}"
+        raise UsageError(f"marker '{MARKER}': invalid on_miss '{chosen}': {why}")
+    faults = tuple(map(str, _listed(arguments.get("fault"))))
+    try:
+        scenarios = [find_scenario(str(name)) for name in _listed(arguments.get("scenario"))]
+    except ValueError as error:
+        raise UsageError(f"marker '{MARKER}': {error}") from None
+    on_miss = None if chosen is None else OnMiss(chosen)
+    return Marks(Answers(replay=replay, on_miss=on_miss, faults=faults), scenarios)
+
+
+def find_recording(item: pytest.Item, path: str | Path) -> Path:
+    """Return the path of a recording: beside the file of the test, or else from the folder where pytest was started."""
+    folders = item.path.parent, item.config.invocation_params.dir
+    places = list(dict.fromkeys(folder / path for folder in folders))
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        raise UsageError(
+            f"no recording '{path}' at {' or '.join(f"'{place}'" for place in places)}; "
+            "--tapehead-keep DIR keeps those of the tests"
+        )
+    return found
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return () if value is None else [value] if isinstance(value, str | Path) else value

@@ -1,0 +1,267 @@
+"""The fixture `media_collection`: the Media Collection API for the player of one test, and what it sent."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import SessionFinding, SessionResult
+from tapehead.errors import TapeheadError, UsageError
+from tapehead.files import open_private
+from tapehead.journal.rows import SessionRow
+from tapehead.protocol.events import Event, arrival_of, events_of
+from tapehead.protocol.exchange import Entry, Severity, decode
+from tapehead.pytest_plugin.audit_settings import audit_settings
+from tapehead.pytest_plugin.marks import Marks, find_recording, read_marks
+from tapehead.replay.on_miss import OnMiss
+from tapehead.rules.catalog import RULES
+from tapehead.text import format_number, nearest
+
+if TYPE_CHECKING:
+    from tapehead.pytest_plugin.endpoint import Endpoint
+
+LONGEST_NAME = 80
+DEFAULT_TIMEOUT_SECONDS = 10.0
+# The width of the lines that an assertion fails with; pytest indents them.
+WIDTH = 76
+# Severities that fail, by the least severe that does.
+_FAILING = {"info": tuple(Severity), "warning": (Severity.ERROR, Severity.WARNING), "error": (Severity.ERROR,)}
+
+
+class MediaCollection:
+    """The Media Collection API for the player of one test.
+
+    What it tells is of the calls to its URL alone, whatever other tests do at the same time.
+
+    Attributes:
+        url: the endpoint's URL, without a slash at its end; the player's calls go to `{url}/api/v1/sessions`.
+        key: the key of the test, which the URL ends with; calls with the header `X-Tapehead-Key` count as well.
+        recording: where the recording of this test is kept if it fails.
+    """
+
+    def __init__(self, item: pytest.Item, endpoint: "Endpoint", marks: Marks, folder: Path) -> None:
+        name = name_of(item.nodeid)
+        self.key = f"{name}-{token_hex(4)}"
+        self.recording = folder / f"{name}.jsonl"
+        self._item = item
+        self._endpoint = endpoint
+        self._marks = marks
+        self._settings = audit_settings()
+        self._is_kept = False
+        self._lines: list[bytes] | None = None
+        self.url = endpoint.begin(self.key, marks.answers)
+
+    def __repr__(self) -> str:
+        return f"MediaCollection('{self.url}')"
+
+    # ---- What came ----
+
+    def wait_for(self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        """Wait until a condition holds.
+
+        Args:
+            condition: an event type such as `sessionComplete`, `calls:COUNT`, `findings:COUNT`, or `quiet:SECONDS`.
+            timeout: the longest time to wait, in seconds.
+
+        Raises:
+            AssertionError: it does not hold in that time.
+        """
+        __tracebackhide__ = True
+        if not self._endpoint.wait(self.key, condition, timeout):
+            raise AssertionError(fill(f"no '{condition}' within {format_number(timeout)} s; {self._came()}", WIDTH))
+
+    async def wait_for_async(self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        """Wait as `wait_for` does, while the event loop goes on."""
+        __tracebackhide__ = True
+        await asyncio.to_thread(self.wait_for, condition, timeout)
+
+    @property
+    def sessions(self) -> list[SessionRow]:
+        """The sessions so far, with their states."""
+        return self._endpoint.sessions(self.key)
+
+    def events(self, type: str | None = None) -> list[Event]:  # noqa: A002 - the name that the API has for it
+        """Return the events so far in the order of their calls; those of one type, if it is given."""
+        numbers: Counter[str | None] = Counter()
+        found = []
+        for entry in self._entries():
+            for event in events_of(entry.exchange, arrival_of(entry.exchange) or 0.0, line=entry.line):
+                index = numbers[event.sid]
+                numbers[event.sid] += 1
+                if type is None or event.type == type:
+                    found.append(event if event.in_array else with_index(event, index))
+        return found
+
+    @property
+    def findings(self) -> list[SessionFinding]:
+        """The findings of all sessions, as `tapehead audit` would have them if no more calls came."""
+        return [finding for result in self._results() for finding in result.findings]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics that Adobe would report of the latest session; empty without a session."""
+        return next((result.metrics for result in reversed(self._results()) if result.metrics), {})
+
+    def fault(self, text: str) -> None:
+        """Inject a fault into the answers from now on, written as for `--fault`: `event:ping:3=410`."""
+        self._endpoint.add_fault(self.key, text)
+
+    # ---- Assertions ----
+
+    def assert_clean(self, fail_on: str = "error", ignore: Iterable[str] = ()) -> None:
+        """Assert that a session came, and that no session has findings.
+
+        Args:
+            fail_on: the least severe finding that counts: "error", "warning" or "info".
+            ignore: the ids of rules that do not count.
+
+        Raises:
+            AssertionError: there are findings, or no session.
+        """
+        __tracebackhide__ = True
+        if fail_on not in _FAILING:
+            raise UsageError(f"invalid fail_on '{fail_on}': expected {', '.join(_FAILING)}")
+        ignored = known_rules(ignore)
+        results = self._results()
+        if not results:
+            raise AssertionError(self._came())
+        wrong = [
+            finding
+            for result in results
+            for finding in result.findings
+            if finding.severity in _FAILING[fail_on] and finding.rule not in ignored
+        ]
+        if wrong:
+            from tapehead.pytest_plugin import failure_text  # which loads much
+
+            raise AssertionError(failure_text.describe_findings(wrong, WIDTH))
+
+    def assert_matches(self, recording: str | Path, ignore: Iterable[str] = (), tolerance: float = 1.0) -> None:
+        """Assert that the calls do not differ from a recording, as `tapehead diff` compares.
+
+        Args:
+            recording: the recording, relative to the test's file or to the folder where pytest was started.
+            ignore: names or patterns of parameters, event types, metrics or rules that are not compared.
+            tolerance: how far playheads and durations may be apart, in seconds.
+
+        Raises:
+            AssertionError: they differ.
+        """
+        __tracebackhide__ = True
+        from tapehead.pytest_plugin import failure_text
+
+        path = find_recording(self._item, recording)
+        if problem := failure_text.describe_differences(path, self._results(), tuple(ignore), tolerance, WIDTH):
+            raise AssertionError(problem)
+
+    def check_marks(self) -> None:
+        """Fail the test if the recordings lack calls and `on_miss` is "error", or steps of a scenario are not shown."""
+        if not self._marks.scenarios and self._marks.answers.on_miss is not OnMiss.ERROR:
+            return
+        from tapehead.pytest_plugin import failure_text
+
+        missed = self._endpoint.misses(self.key) if self._marks.answers.on_miss is OnMiss.ERROR else []
+        if missed:
+            pytest.fail(failure_text.describe_misses(missed), pytrace=False)
+        if self._marks.scenarios:
+            problem = failure_text.describe_steps(self._results(), self._marks.scenarios, WIDTH)
+            if problem:
+                pytest.fail(problem, pytrace=False)
+
+    # ---- Reports ----
+
+    def describe(self, width: int) -> str:
+        """Return the timeline of the sessions with their findings, and where their recording is, which is kept."""
+        entries = self._entries()
+        if not entries:
+            return self._came()
+        from tapehead.pytest_plugin import failure_text
+
+        return f"{failure_text.describe_timeline(entries, self._results(), width)}\n{self.keep()}"
+
+    def keep(self) -> str:
+        """Keep the recording, and return where, or why that failed."""
+        try:
+            self.recording.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.recording, "wb", opener=open_private) as file:
+                file.writelines(self._read_lines())
+        except OSError as error:
+            return f"cannot keep the recording in '{self.recording}': {error.strerror}"
+        return f"recording: {self.recording}"
+
+    def close(self) -> None:
+        """End the test; what came remains here."""
+        self._lines = self._endpoint.end(self.key)
+
+    def _read_lines(self) -> list[bytes]:
+        return self._endpoint.lines(self.key) if self._lines is None else self._lines
+
+    def _entries(self) -> list[Entry]:
+        return [Entry(number, decode(line)) for number, line in enumerate(self._read_lines(), start=1)]
+
+    def _results(self) -> list[SessionResult]:
+        results = list(audit(self._entries(), self._settings))
+        return sorted(results, key=lambda result: result.line)
+
+    def _came(self) -> str:
+        types = Counter(event.type or "an event without a type" for event in self.events())
+        if not types:
+            return f"no event came to {self.url}; is it the endpoint that the player calls?"
+        listed = (name if count == 1 else f"{name} ({count})" for name, count in types.items())
+        return f"what came: {', '.join(listed)}"
+
+
+def known_rules(ids: Iterable[str]) -> frozenset[str]:
+    """Return the ids of rules.
+
+    Raises:
+        UsageError: there is no such rule.
+    """
+    listed = [ids] if isinstance(ids, str) else list(ids)
+    known = set(RULES)
+    for rule in listed:
+        if rule not in known:
+            raise UsageError(f"no rule is called '{rule}'{nearest(rule, known)}; 'tapehead rules' lists them")
+    return frozenset(listed)
+
+
+def with_index(event: Event, index: int) -> Event:
+    """Return an event with its number in its session."""
+    return msgspec.structs.replace(event, index=index)
+
+
+def name_of(nodeid: str) -> str:
+    """Return a short name of a test for files and keys, different for each test."""
+    words = re.sub(r"[^A-Za-z0-9_]+", "-", nodeid.rpartition("/")[2].replace(".py::", "-")).strip("-")
+    return f"{words[:LONGEST_NAME]}-{sha256(nodeid.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
+
+
+@contextmanager
+def open_collection(item: pytest.Item, endpoint: "Endpoint", folder: Path, *, keep: bool) -> Generator[MediaCollection]:
+    """Yield the API for a test, and end the test; with `keep`, its recording is kept in any case."""
+    collection = _begin(item, endpoint, folder)
+    if isinstance(collection, TapeheadError):  # outside of its handler, or pytest would show that, too
+        pytest.fail(str(collection), pytrace=False)
+    try:
+        yield collection
+    finally:
+        collection.close()
+        if keep:
+            collection.keep()
+
+
+def _begin(item: pytest.Item, endpoint: "Endpoint", folder: Path) -> MediaCollection | TapeheadError:
+    try:
+        return MediaCollection(item, endpoint, read_marks(item), folder)
+    except TapeheadError as error:
+        return error
