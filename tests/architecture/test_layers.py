@@ -118,7 +118,8 @@ def test_there_are_few_levels() -> None:
     (contract,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
     assert contract["exhaustive"]
-    assert len([layer for layer in contract["layers"] if layer != "__main__"]) <= MOST_LEVELS
+    # What starts the program is none.
+    assert len([layer for layer in contract["layers"] if not layer.startswith("__main__")]) <= MOST_LEVELS
 
 
 def test_modules_import_each_other_in_no_cycle() -> None:

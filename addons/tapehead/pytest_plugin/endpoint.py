@@ -6,6 +6,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from tapehead.answers import Engine
+from tapehead.errors import TapeheadError
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import RowFilter
 from tapehead.journal.journal_run import JournalRun, JournalSettings
@@ -19,12 +20,14 @@ from tapehead.replay.summary import Miss, ReplayTotals
 from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.keyed_engine import KeyedEngine
+from tapehead.text import count_of
 
 if TYPE_CHECKING:
     from tapehead.cli.engine_loader import EngineLoader
 
 # All calls of a test that are in the journal.
 MOST_CALLS = 1_000_000
+SETTLE_SECONDS = 60.0
 
 
 class Endpoint:
@@ -74,12 +77,12 @@ class Endpoint:
 
     def lines(self, key: str) -> list[bytes]:
         """Return the calls that came so far, as lines of a recording."""
-        self._run.journal.settle()
+        self._settle()
         return self._run.journal.lines(RowFilter(key=key, limit=MOST_CALLS))
 
     def sessions(self, key: str) -> list[SessionRow]:
         """Return the sessions in the order in which they began."""
-        self._run.journal.settle()
+        self._settle()
         return self._run.journal.sessions(RowFilter(key=key))
 
     def misses(self, key: str) -> list[Miss]:
@@ -101,6 +104,13 @@ class Endpoint:
             UsageError: it is invalid, or there are too many.
         """
         self._control.add_fault(text, key)
+
+    def _settle(self) -> None:
+        """Wait until the journal has all calls that came so far, so that no test judges a part of them."""
+        if not self._run.journal.settle(SETTLE_SECONDS):
+            raise TapeheadError(f"the calls so far were not processed in {SETTLE_SECONDS:.0f} s; run fewer at a time")
+        if left_out := self._run.journal.totals().left_out_calls:
+            raise TapeheadError(f"{count_of(left_out, 'call')} came too fast and are left out; run fewer at a time")
 
     def _load(self, paths: Sequence[str], on_miss: OnMiss | None) -> Engine:
         if self._loader is None:

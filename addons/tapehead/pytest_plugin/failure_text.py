@@ -48,12 +48,13 @@ def describe_differences(
         RecordingError: it cannot be read.
         UsageError: a pattern to ignore matches nothing, or there is no session in the recording.
     """
-    scope = Scope(tolerance=tolerance, ignore=ignore)
+    matched: set[str] = set()
+    scope = Scope(tolerance=tolerance, ignore=ignore, on_match=matched.add)
     base = list(audit(read_recordings([path])))
     if not base:
         raise UsageError(f"no session in '{path}'")
     compared = diff(base, results, scope)
-    if unmatched := scope.unmatched():
+    if unmatched := scope.unmatched(matched):
         raise UsageError(f"ignore '{unmatched[0]}' matches nothing: no parameter, event type, metric or rule")
     if compared.same:
         return ""

@@ -78,7 +78,8 @@ class MediaCollection:
         """
         __tracebackhide__ = True
         if not self._endpoint.wait(self.key, condition, timeout):
-            raise AssertionError(fill(f"no '{condition}' within {format_number(timeout)} s; {self._came()}", WIDTH))
+            told = f"no '{condition}' within {format_number(timeout)} s; {self._came()}"
+            raise AssertionError(fill(told, WIDTH, initial_indent=" " * len("AssertionError: ")).lstrip())
 
     async def wait_for_async(self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         """Wait as `wait_for` does, while the event loop goes on."""

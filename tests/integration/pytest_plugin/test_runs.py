@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import re
 
 import pytest
 
 from support.browser import FLAGS, player_site, require_chromium
+from support.paths import ROOT
 from support.plugin_runs import install_plugin, run_tests
 
 pytest_plugins = ["pytester"]
@@ -135,30 +137,22 @@ def test_it_works_with_pytest_asyncio(pytester: pytest.Pytester) -> None:
     run_tests(pytester, ASYNC).assert_outcomes(passed=1)
 
 
-BROWSER = """
+LAUNCH = """
 import pytest
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args():
     return {"executable_path": CHROMIUM, "args": FLAGS}
-
-def test_a_page_that_plays(page, media_collection):
-    page.goto(f"{SITE}/?server={media_collection.url}&ping=700&adPing=500")
-    page.click("#play")
-    media_collection.wait_for("sessionComplete", timeout=60)
-    page.goto("about:blank")
-    media_collection.wait_for("sessionEnd", timeout=60)
-    types = [event.type for event in media_collection.events() if event.type != "ping"]
-    assert types[:3] == ["sessionStart", "adBreakStart", "adStart"]
-    assert types[-2:] == ["sessionComplete", "sessionEnd"]
-    assert media_collection.metrics["ad_completes"] == 1
-    media_collection.assert_clean()
 """
 
 
-def test_a_page_in_chromium_plays_with_the_fixtures_of_playwright(pytester: pytest.Pytester) -> None:
+def test_the_example_of_the_readme_plays_a_page_in_chromium_with_the_fixtures_of_playwright(
+    pytester: pytest.Pytester,
+) -> None:
     require_plugin("pytest_playwright")
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    (example,) = (block for block in blocks if "media_collection" in block)
+    pytester.makeconftest(LAUNCH.replace("CHROMIUM", repr(require_chromium())).replace("FLAGS", repr(list(FLAGS))))
     with player_site() as site:
-        suite = BROWSER.replace("CHROMIUM", repr(require_chromium())).replace("FLAGS", repr(list(FLAGS)))
-        done = run_tests(pytester, suite.replace("{SITE}", site))
+        done = run_tests(pytester, example.replace("https://player.example.com", site))
     done.assert_outcomes(passed=1)
