@@ -18,6 +18,7 @@ from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.files import create_folder, open_private
 from tapehead.internal_errors import InternalErrors
+from tapehead.live.live_settings import LiveSettings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.paths import check_outputs
@@ -89,11 +90,11 @@ class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         quiet: whether the terminal shows no answers.
-        live: the port of the live page, 0 to pick one; None for no page.
+        live: the live page and the HTTP API; None for none.
     """
 
     quiet: bool = False
-    live: int | None = None
+    live: LiveSettings | None = None
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):

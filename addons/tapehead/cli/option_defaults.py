@@ -26,11 +26,13 @@ NOT_IN_FILES = {
     "allow-client": "decides who may connect",
     "config": "names the settings file",
     "insecure": "turns certificate checks off",
+    "live-origin": "decides whose pages may read calls",
     "keep-ids": "stores identifiers in the clear",
     "open": "opens the proxy to anybody",
     "overwrite": "replaces files",
     "proxyauth": "decides who may connect",
     "set": "can make mitmproxy run code",
+    "token": "decides who may read calls",
     "upstream-proxy": "may hold a login",
 }
 SCHEMA_ASSET = "cli/assets/settings.schema.json"

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tapehead.cli.config_search import find_table
 from tapehead.cli.option_types import DEFAULT_BACKLOG
 from tapehead.errors import UsageError
+from tapehead.live.live_settings import LiveSettings
 from tapehead.network.access_policy import ANY_LOGIN, AccessPolicy, Network, parse_network
 from tapehead.network.upstream_proxy import find_upstream_proxy, modes_through
 from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
@@ -27,6 +28,9 @@ LOOPBACK = "127.0.0.1"
 _EXAMPLE_URL = f"https://company.{ENDPOINT_DOMAIN}"
 # mitmproxy splits a login at its colon, and takes no second one.
 _LOGIN = re.compile(f"{ANY_LOGIN}|@.+|[^:]+:[^:]+", re.DOTALL)
+# Of a page, as browsers send it: lower case, without a path.
+_WEB_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+_TOKEN = re.compile(r"[A-Za-z0-9._-]{16,200}")
 
 
 class Target(NamedTuple):
@@ -285,3 +289,24 @@ def simulation_settings(
 
         timeouts = read_settings({"thresholds": table["thresholds"]}).policy().thresholds.timeouts
     return SimulationSettings(strict, time_scale, timeouts, int(second_end), int(over_limit))
+
+
+def parse_live(port: int | None, token: str | None, origins: Sequence[str] | None) -> LiveSettings | None:
+    """Return the settings of `--live`, `--token` and `--live-origin`; None without a port.
+
+    Raises:
+        UsageError: the token or an origin is invalid, or origins come without a port.
+    """
+    if port is None:
+        if origins:
+            raise UsageError("--live-origin needs --live PORT")
+        return None
+    if token and not _TOKEN.fullmatch(token):
+        raise UsageError("invalid --token: expected 16 to 200 of A-Z, a-z, 0-9, '.', '_', '-'")
+    for origin in origins or ():
+        if not _WEB_ORIGIN.fullmatch(origin):
+            raise UsageError(
+                f"invalid --live-origin '{origin}': expected a scheme, a host and a port that is not the usual one, "
+                "such as http://localhost:3000"
+            )
+    return LiveSettings(port=port, token=token or "", origins=tuple(origins or ()))

@@ -128,6 +128,22 @@ Live = Annotated[
         help="Show calls in a browser, on this machine only; port 0 picks a free one.",
     ),
 ]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TOKEN",
+        envvar="TAPEHEAD_TOKEN",
+        show_envvar=False,
+        help="The token of the live page and the HTTP API, for tests; else in TAPEHEAD_TOKEN, or a new one.",
+    ),
+]
+LiveOrigins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--live-origin", metavar="URL", help="Let pages of this origin use the HTTP API with the token; repeatable."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
 
 # ---- Recording ----

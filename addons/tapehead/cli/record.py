@@ -38,6 +38,8 @@ def record(
     fail_on: option_types.FailOnFindings = FailOn.NEVER,
     no_audit: option_types.NoAudit = False,
     live: option_types.Live = None,
+    token: option_types.Token = None,
+    live_origin: option_types.LiveOrigins = None,
     quiet: option_types.Quiet = False,
     config: option_types.ConfigFile = None,
 ) -> None:
@@ -60,16 +62,14 @@ def record(
     from tapehead.cli.record_run import run_recorder
     from tapehead.cli.run_journal import JournalOptions
 
+    audit = context.meta[option_types.AUDIT_SETTINGS]
     journal = JournalOptions(
-        store=store,
-        load_settings=context.meta[option_types.AUDIT_SETTINGS],
-        fail_on=fail_on,
-        is_audited=not no_audit,
-        redact_keys=store.redact_keys,
+        store=store, load_settings=audit, fail_on=fail_on, is_audited=not no_audit, redact_keys=store.redact_keys
     )
+    page = option_parsing.parse_live(live, token, live_origin)
     prefix = target.prefix if target else ""
     with library_warnings.logging_in_background(2):
         run = run_recorder(
-            proxy, journal, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=live
+            proxy, journal, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=page
         )
         raise typer.Exit(asyncio.run(run))

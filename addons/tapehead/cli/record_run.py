@@ -8,6 +8,7 @@ from tapehead.cli.run_journal import JournalOptions, make_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
+from tapehead.live.live_settings import LiveSettings
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.elsewhere_addon import ElsewhereAddon
@@ -30,7 +31,7 @@ async def run_recorder(
     prefix: str = "",
     strict: bool = False,
     quiet: bool = False,
-    live: int | None = None,
+    live: LiveSettings | None = None,
 ) -> int:
     """Record until SIGINT or SIGTERM, print the summary, and return the exit code.
 
@@ -42,7 +43,7 @@ async def run_recorder(
         prefix: a path before the endpoint's own at the upstream.
         strict: whether a run without a call has failed, even if nothing else came either.
         quiet: whether nothing is printed for each call.
-        live: the port of the live page, 0 to pick one; None for no page.
+        live: the live page and the HTTP API; None for none.
 
     Raises:
         StartupError: the proxy cannot start.

@@ -43,6 +43,8 @@ def replay(
     fail_on: option_types.FailOnFindings = FailOn.NEVER,
     no_audit: option_types.NoAudit = False,
     live: option_types.Live = None,
+    token: option_types.Token = None,
+    live_origin: option_types.LiveOrigins = None,
     quiet: option_types.Quiet = False,
     config: option_types.ConfigFile = None,
 ) -> None:
@@ -60,6 +62,7 @@ def replay(
     )
     engine = offline_run.engine_settings(context.params, misses.recordings, misses.on_miss)
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
+    display = offline_run.DisplaySettings(quiet=quiet, live=option_parsing.parse_live(live, token, live_origin))
     run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), misses=misses, journal=journal)
     with library_warnings.logging_in_background(2 if out else 1):
-        raise typer.Exit(run(proxy, engine, offline_run.DisplaySettings(quiet=quiet, live=live), warn))
+        raise typer.Exit(run(proxy, engine, display, warn))

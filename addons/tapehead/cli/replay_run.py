@@ -66,7 +66,7 @@ def run_replay(
     findings, shown = None if display.quiet else screen, live_page(display.live, "replay", errors)
     with shown as page, open_journal(journal, warn, errors, screen=findings) as kept:
         if page and kept:
-            page.serve(kept.journal)
+            page.serve(kept.journal, run.control)
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
         recorders = [each for each in (record, RecorderAddon(kept, errors) if kept else None) if each]

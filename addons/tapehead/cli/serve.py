@@ -47,6 +47,8 @@ def serve(
     listen: option_types.Listen = option_types.DEFAULT_LISTEN,
     allow_client: option_types.Clients = None,
     live: option_types.Live = None,
+    token: option_types.Token = None,
+    live_origin: option_types.LiveOrigins = None,
     quiet: option_types.Quiet = False,
     config: option_types.ConfigFile = None,
 ) -> None:
@@ -64,7 +66,7 @@ def serve(
         raise UsageError("--workers needs recordings in files: each worker reads them, and stdin can be read once")
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
     engine = offline_run.engine_settings(context.params, recordings or (), on_miss)
-    display = offline_run.DisplaySettings(quiet=quiet, live=live)
+    display = offline_run.DisplaySettings(quiet=quiet, live=option_parsing.parse_live(live, token, live_origin))
     clients = option_parsing.parse_clients(allow_client)
     address = option_parsing.parse_listen(listen)
     run = partial(serve_run.serve, workers=workers, clients=clients, journal=journal)

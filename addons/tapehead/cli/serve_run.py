@@ -66,7 +66,7 @@ def serve(
         open_journal(journal, warn, errors, screen=None if display.quiet else screen) as kept,
     ):
         if page and kept:
-            page.serve(kept.journal)
+            page.serve(kept.journal, run.control)
         listener = Listener("serve", host, (listening.getsockname()[0],))
         if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):
             warn(line)

@@ -14,6 +14,7 @@ from tapehead.errors import RecordingError
 from tapehead.internal_errors import InternalErrors
 from tapehead.interop.reader import open_recordings
 from tapehead.live.live_page import link_lines, live_page
+from tapehead.live.live_settings import LiveSettings
 from tapehead.live.stored_audit import journal_of
 from tapehead.recording.paths import name_of
 
@@ -43,7 +44,7 @@ def view_recordings(
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with live_page(port, "view", InternalErrors()) as page:
+    with live_page(LiveSettings(port=port), "view", InternalErrors()) as page:
         if page:
             page.serve(journal)
         for line in link_lines(page):

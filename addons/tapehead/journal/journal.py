@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from copy import copy
-from itertools import islice
+from itertools import batched, islice
 from typing import Protocol
 
 import msgspec
 
 from tapehead.auditor.results import SessionResult
+from tapehead.journal.row_filter import ALL, RowFilter
 from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals, request_row, response_row
 from tapehead.journal.store import JournalStore
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
@@ -25,11 +26,12 @@ from tapehead.protocol.exchange import Exchange, decode
 
 # The longest time that a query waits for what came before it.
 SETTLE_SECONDS = 2.0
-# Calls that a reader gets at once, and rows that a query returns if it does not say how many.
-MOST_AT_ONCE, DEFAULT_LIMIT = 500, 1_000
+# Calls that a reader of changes gets at once.
+MOST_AT_ONCE = 500
+# Rows that are made while no call can be added.
+ROWS_AT_ONCE = 200
 # Sessions that were left out and are named.
 MOST_NAMED = 20
-_WITHOUT = "withdrawn"
 
 
 class Audit(Protocol):
@@ -54,41 +56,6 @@ class Audit(Protocol):
     def forget(self, sids: Iterable[str] | None) -> None:
         """Forget sessions; None for all."""
         ...
-
-
-class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows that a query asks for; None for any.
-
-    Attributes:
-        key, session, type, severity, rule, state: what a row must have; of a call the severity and the rule of one of
-            its findings.
-        after: the number that rows come after.
-        limit: the most rows.
-    """
-
-    key: str | None = None
-    session: str | None = None
-    type: str | None = None
-    severity: str | None = None
-    rule: str | None = None
-    state: str | None = None
-    after: int = 0
-    limit: int = DEFAULT_LIMIT
-
-    def takes(self, **fields: object) -> bool:
-        """Return whether the filter asks for a row with these fields."""
-        return all(getattr(self, name) in (None, value) for name, value in fields.items())
-
-    def takes_call(self, row: CallRow) -> bool:
-        """Return whether the filter asks for a call."""
-        if not self.takes(key=row.key, session=row.session, type=row.type):
-            return False
-        if self.rule is None and self.severity is None:
-            return True
-        return any(self.takes(rule=found.rule, severity=found.severity) for found in row.findings)
-
-
-ALL = RowFilter()
 
 
 class Journal:
@@ -120,6 +87,16 @@ class Journal:
     def attach(self, audit: Audit) -> None:
         """Have the calls audited from now on."""
         self._audit = audit
+
+    @property
+    def is_audited(self) -> bool:
+        """True if calls are audited."""
+        return self._audit.follows(None) if self._audit else self._is_audited
+
+    @property
+    def is_closed(self) -> bool:
+        """True if no more calls come."""
+        return self._is_closed
 
     # ---- In the threads of the writer and the audit ----
 
@@ -205,21 +182,34 @@ class Journal:
             session = self._store.session(sid)
             return session.row(self._clock()) if session else None
 
-    def calls(self, rows: RowFilter = ALL, *, with_bodies: bool = False) -> list[CallRow]:
-        """Return calls in the order in which they came, with what was sent and answered if that is asked for."""
-        with self._changed:
-            stored = [each for number, each in self._store.calls.items() if number > rows.after]
-            made = ((call, self._store.row_of(call)) for call in stored)
-            chosen = list(islice((pair for pair in made if rows.takes_call(pair[1])), rows.limit))
-        return [with_messages(call, row) if with_bodies else row for call, row in chosen]
+    def calls(self, rows: RowFilter = ALL, *, with_bodies: bool = False, latest: bool = False) -> list[CallRow]:
+        """Return calls in the order in which they came.
 
-    def latest_calls(self, limit: int, sid: str | None = None) -> list[CallRow]:
-        """Return the latest calls of all, or of the latest session with an id, in the order in which they came."""
+        Args:
+            rows: the calls to return.
+            with_bodies: whether they have what was sent and answered.
+            latest: whether the limit leaves out the first ones instead of the last.
+        """
+        after, key, sid, kind = rows.after, rows.key, rows.session, rows.type
         with self._changed:
-            calls, session = self._store.calls, self._store.session(sid) if sid else None
-            numbers = calls if sid is None else session.calls if session else ()
-            chosen = [calls[number] for number in islice(reversed(numbers), limit) if number in calls]
-            return [self._store.row_of(call) for call in reversed(chosen)]
+            stored = [
+                call
+                for number, call in self._store.calls.items()
+                if number > after and key in (None, call.key) and sid in (None, call.sid) and kind in (None, call.type)
+            ]
+        if latest:
+            stored.reverse()
+        chosen: list[tuple[StoredCall, CallRow]] = []
+        for some in batched(stored, ROWS_AT_ONCE):  # so that calls that come meanwhile are not kept waiting
+            with self._changed:
+                made = [(call, self._store.row_of(call)) for call in some]
+            chosen += [pair for pair in made if rows.takes_call(pair[1])]
+            if len(chosen) >= rows.limit:
+                break
+        chosen = chosen[: rows.limit]
+        if latest:
+            chosen.reverse()
+        return [with_messages(call, row) if with_bodies else row for call, row in chosen]
 
     def call(self, number: int) -> CallRow | None:
         """Return a call with what was sent and answered; None if it is not in memory."""
@@ -233,7 +223,7 @@ class Journal:
         with self._changed:
             found = sorted(self._store.findings.items())
         chosen = (each.row for number, each in found if number > rows.after)
-        return list(islice((row for row in chosen if takes_finding(rows, row)), rows.limit))
+        return list(islice((row for row in chosen if rows.takes_finding(row)), rows.limit))
 
     def lines(self, rows: RowFilter = ALL) -> list[bytes]:
         """Return calls in the order in which they came, as lines of a recording."""
@@ -326,6 +316,22 @@ class Journal:
             unsubscribe()
         return True
 
+    def after(self, condition: Condition, number: int) -> Condition:
+        """Return a condition on events or calls that counts only those after the call with a number."""
+        counts = self._counts_of(condition.session, condition.key)
+        if counts is None:
+            return condition
+        is_event = condition.kind == "event"
+        before = counts.types[condition.event_type] if is_event else counts.calls
+        rows = RowFilter(
+            key=condition.key,
+            session=condition.session,
+            type=condition.event_type if is_event else None,
+            after=number,
+            limit=before,
+        )
+        return msgspec.structs.replace(condition, count=condition.count + before - len(self.calls(rows)))
+
     def reset(self, key: str | None = None) -> None:
         """Remove everything that came so far; of one key, if one is given."""
         self.settle()
@@ -365,15 +371,6 @@ class Journal:
             self._changed.notify_all()
         for subscriber in self._subscribers:
             subscriber()
-
-
-def takes_finding(rows: RowFilter, row: FindingRow) -> bool:
-    """Return whether a filter asks for a finding."""
-    if rows.state is None and row.state == _WITHOUT:
-        return False
-    event_type = row.event.type if row.event else None
-    fields = {"key": row.key, "session": row.session, "type": event_type, "state": row.state}
-    return rows.takes(**fields, rule=row.rule, severity=row.severity)
 
 
 def with_messages(call: StoredCall, row: CallRow) -> CallRow:

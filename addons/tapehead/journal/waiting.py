@@ -12,10 +12,13 @@ import msgspec
 from tapehead.errors import UsageError
 from tapehead.journal.rows import FindingCounts
 from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.exchange import Severity
 from tapehead.text import nearest
 
 DEFAULT_QUIET_SECONDS = 2.0
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
+# From the worst on.
+_SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _EXPECTED = "expected event:TYPE or the TYPE alone, quiet:SECONDS, calls:COUNT or findings:COUNT"
 
 
@@ -43,7 +46,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: what it is about.
         event_type: the type of the event that has to come.
-        count: the number of calls, or of findings, that has to be there; 0 findings for none.
+        count: the number of calls, or of findings, that has to be there, or of events that is to be exceeded; 0
+            findings for none, though calls came.
+        severity: findings of this severity or a worse one count; None for all.
         seconds: how long no call may come.
         session: the session id; None for any.
         key: the key of a test; None for any.
@@ -52,9 +57,19 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["event", "quiet", "findings", "calls"]
     event_type: str = ""
     count: int = 0
+    severity: Severity | None = None
     seconds: float = 0.0
     session: str | None = None
     key: str | None = None
+
+    @property
+    def is_of_absence(self) -> bool:
+        """True if it is that there are no findings."""
+        return self.kind == "findings" and not self.count
+
+    def takes_severity(self, severity: Severity) -> bool:
+        """Return whether findings of a severity count."""
+        return self.severity is None or _SEVERITIES.index(severity) <= _SEVERITIES.index(self.severity)
 
     def remaining(self, counts: Counts | None, now: float) -> float:
         """Return the seconds until the condition holds if nothing changes: 0 if it does, infinite if it never will.
@@ -67,11 +82,12 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
             return math.inf
         match self.kind:
             case "event":
-                holds = counts.types[self.event_type] > 0
+                holds = counts.types[self.event_type] > self.count
             case "calls":
                 holds = counts.calls >= self.count
             case "findings":
-                holds = counts.findings.sum >= self.count if self.count else not counts.findings.sum
+                found = sum(getattr(counts.findings, each) for each in _SEVERITIES if self.takes_severity(each))
+                holds = found >= self.count if self.count else counts.calls > 0 and not found
             case "quiet":
                 return max(0.0, counts.latest + self.seconds - now)
         return 0.0 if holds else math.inf

@@ -1,141 +1,301 @@
-"""The HTTP API over the journal, by version: `/tapehead/v1/...`. Each row of the table is one path."""
+"""The HTTP API over the journal, by version: `/tapehead/v1/...`. Each row of the table is one path with a method."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Route
 
-from tapehead.journal.journal import DEFAULT_LIMIT, Journal, RowFilter
-from tapehead.journal.rows import CallRow, MessageRow
-from tapehead.live.session_detail import session_detail, session_timeline
-from tapehead.protocol.exchange import encode
-from tapehead.recording.har_export import har_of
+from tapehead.errors import TapeheadError
+from tapehead.journal.rows import CallRow
+from tapehead.live import api_control, api_reading, api_sessions, api_waiting
+from tapehead.live.api_model import (
+    BAD_REQUEST,
+    CONFLICT,
+    CREATED,
+    FAILED,
+    NOT_FOUND,
+    NOT_IN_TIME,
+    PREFIX,
+    TOO_LARGE,
+    UNAVAILABLE,
+    UNSUPPORTED_TYPE,
+    Api,
+    ApiError,
+    ApiRequest,
+    Endpoint,
+    Query,
+    as_json,
+)
+from tapehead.live.openapi import PATH, describe
 
-PREFIX = "/tapehead/v1"
-# Characters of a body that is asked for as text.
-MOST_TEXT = 64_000
-MOST_ROWS = 10_000
+JSON = "application/json"
+MOST_BODY = 1_000_000
+# A body that takes longer to arrive is not read any further.
+BODY_SECONDS = 10.0
 
-Handler = Callable[[Journal, Request], Response]
-
-
-class Endpoint(NamedTuple):
-    """A path of the API, with its method and what answers it, in a thread of its own."""
-
-    method: str
-    path: str
-    answer: Handler
-
-
-def build_router(journal: Journal) -> Router:
-    """Return the application that answers the paths of the table."""
-    routes = [
-        Route(PREFIX + path, partial(answer_settled, journal, answer), methods=[method])
-        for method, path, answer in ENDPOINTS
-    ]
-    return Router(routes, redirect_slashes=False)
-
-
-def answer_settled(journal: Journal, answer: Handler, request: Request) -> Response:
-    """Answer a request once what came before it is in the journal and audited, unless it says `settle=no`."""
-    if request.query_params.get("settle") != "no":
-        journal.settle()
-    return answer(journal, request)
-
-
-def rows_of(request: Request) -> RowFilter:
-    """Return the filter that the query of a request asks for; numbers that are none are ignored."""
-    query = request.query_params
-    names = ("key", "session", "type", "severity", "rule", "state")
-    limit = min(number_of(query.get("limit"), DEFAULT_LIMIT), MOST_ROWS)
-    return RowFilter(**{name: query.get(name) for name in names}, after=number_of(query.get("after"), 0), limit=limit)
-
-
-def number_of(text: str | None, default: int) -> int:
-    """Return a number of a query, or a default where there is none."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 18 else default
-
-
-def as_json(value: object) -> Response:
-    """Return a value as JSON; 404 for None."""
-    if value is None:
-        return Response(b'{"error":"not found"}', 404, media_type="application/json")
-    return Response(msgspec.json.encode(value), media_type="application/json")
-
-
-# ---- Answers ----
-
-
-def list_sessions(journal: Journal, request: Request) -> Response:
-    """Answer with sessions, the totals, and the number of the latest change, after which a stream goes on."""
-    change = journal.change
-    sessions = journal.sessions(rows_of(request))
-    return as_json({"sessions": sessions, "totals": journal.totals(request.query_params.get("key")), "change": change})
-
-
-def show_session(journal: Journal, request: Request) -> Response:
-    """Answer with a session, its findings and its metrics so far."""
-    return as_json(session_detail(journal, request.path_params["sid"]))
-
-
-def show_timeline(journal: Journal, request: Request) -> Response:
-    """Answer with a session's timeline, its findings and its metrics so far."""
-    return as_json(session_timeline(journal, request.path_params["sid"]))
-
-
-def save_recording(journal: Journal, request: Request) -> Response:
-    """Answer with the calls of a session as a recording."""
-    exchanges = [exchange for _, exchange in journal.exchanges(request.path_params["sid"])]
-    if not exchanges:
-        return as_json(None)
-    return Response(b"".join(map(encode, exchanges)), media_type="application/x-ndjson")
-
-
-def save_har(journal: Journal, request: Request) -> Response:
-    """Answer with the calls of a session as an HTTP archive."""
-    exchanges = [exchange for _, exchange in journal.exchanges(request.path_params["sid"])]
-    return as_json(har_of(exchanges) if exchanges else None)
-
-
-def list_events(journal: Journal, request: Request) -> Response:
-    """Answer with calls from the oldest on; with `latest=1`, with the latest ones of all, or of a session."""
-    rows, query = rows_of(request), request.query_params
-    if query.get("latest") == "1":
-        return as_json({"events": journal.latest_calls(rows.limit, rows.session)})
-    return as_json({"events": journal.calls(rows, with_bodies=query.get("bodies") == "1")})
-
-
-def show_event(journal: Journal, request: Request) -> Response:
-    """Answer with a call and its messages, their bodies as they were sent or, with `bodies=text`, as text."""
-    row = journal.call(request.path_params["number"])
-    return as_json(with_texts(row) if row and request.query_params.get("bodies") == "text" else row)
-
-
-def with_texts(row: CallRow) -> CallRow:
-    """Return a call with its bodies as texts, shortened to what a page can show."""
-    messages = {"request": row.request, "response": row.response}
-    texts = {name: text_of(each) for name, each in messages.items() if isinstance(each, MessageRow)}
-    return msgspec.structs.replace(row, **texts)
-
-
-def text_of(message: MessageRow) -> MessageRow:
-    """Return a message with its body as a text; `left_out` is what it lacks, in characters."""
-    body = message.body
-    text = bytes(body).decode("utf-8", "replace") if isinstance(body, msgspec.Raw) else str(body or "")
-    left_out = max(len(text) - MOST_TEXT, 0)
-    return msgspec.structs.replace(message, body=text[:MOST_TEXT], left_out=left_out or message.left_out)
-
+_PAGE = ("after", "limit", "settle")
+_NO_ENGINE = {CONFLICT: "The command answers no call itself, so there is no engine."}
+_NO_SESSION = {NOT_FOUND: "The session is not in the journal."}
 
 ENDPOINTS = (
-    Endpoint("GET", "/sessions", list_sessions),
-    Endpoint("GET", "/sessions/{sid}", show_session),
-    Endpoint("GET", "/sessions/{sid}/timeline", show_timeline),
-    Endpoint("GET", "/sessions/{sid}/recording", save_recording),
-    Endpoint("GET", "/sessions/{sid}/har", save_har),
-    Endpoint("GET", "/events", list_events),
-    Endpoint("GET", "/events/{number:int}", show_event),
+    Endpoint("GET", "/status", api_reading.show_status, "The state of the run.", api_reading.Status, ("key", "settle")),
+    Endpoint(
+        "GET",
+        "/sessions",
+        api_reading.list_sessions,
+        "Sessions in the order in which they began, with their states in plain words.",
+        api_reading.Sessions,
+        ("key", "session", "session_state", *_PAGE),
+    ),
+    Endpoint(
+        "GET",
+        "/sessions/{sid}",
+        api_sessions.show_session,
+        "A session with its findings and its metrics so far.",
+        api_sessions.SessionDetail,
+        ("settle",),
+        statuses=_NO_SESSION,
+    ),
+    Endpoint(
+        "GET",
+        "/sessions/{sid}/timeline",
+        api_sessions.show_timeline,
+        "A session as the live page draws it.",
+        api_sessions.SessionTimeline,
+        ("settle",),
+        statuses=_NO_SESSION,
+    ),
+    Endpoint(
+        "GET",
+        "/sessions/{sid}/recording",
+        api_sessions.save_recording,
+        "The calls of a session as a recording.",
+        api_sessions.LINES,
+        ("settle",),
+        statuses=_NO_SESSION,
+    ),
+    Endpoint(
+        "GET",
+        "/sessions/{sid}/har",
+        api_sessions.save_har,
+        "The calls of a session as an HTTP archive.",
+        dict[str, Any],
+        ("settle",),
+        statuses=_NO_SESSION,
+    ),
+    Endpoint(
+        "GET",
+        "/events",
+        api_reading.list_events,
+        "Calls with their answers, in the order in which they came.",
+        api_reading.Events,
+        ("key", "session", "type", "severity", "rule", "bodies", "latest", *_PAGE),
+    ),
+    Endpoint(
+        "GET",
+        "/events/{number}",
+        api_sessions.show_event,
+        "A call with its request and its response.",
+        CallRow,
+        ("texts", "settle"),
+        statuses={NOT_FOUND: "The call is not in the journal."},
+    ),
+    Endpoint(
+        "GET",
+        "/findings",
+        api_reading.list_findings,
+        "Findings by their numbers; those that were withdrawn only with `state=withdrawn`.",
+        api_reading.Findings,
+        ("key", "session", "type", "severity", "rule", "state", *_PAGE),
+    ),
+    Endpoint(
+        "GET",
+        "/metrics",
+        api_reading.list_metrics,
+        "The vendor's metrics of sessions so far, a page of 100 sessions if no limit is given.",
+        api_reading.MetricsPage,
+        ("key", "session", *_PAGE),
+    ),
+    Endpoint(
+        "GET",
+        "/misses",
+        api_reading.list_misses,
+        "Calls that the recordings do not have, with the nearest recorded ones.",
+        api_reading.Misses,
+        ("key", "settle"),
+        statuses=_NO_ENGINE,
+    ),
+    Endpoint(
+        "GET",
+        "/unused",
+        api_reading.list_unused,
+        "Recorded exchanges that no call asked for.",
+        api_reading.UnusedExchanges,
+        ("key", *_PAGE),
+        statuses=_NO_ENGINE,
+    ),
+    Endpoint(
+        "GET",
+        "/wait",
+        None,
+        "Waits until a condition holds, and answers with the row that fulfilled it.",
+        api_waiting.Fulfilled,
+        ("key", "session"),
+        waits=api_waiting.wait,
+        statuses={
+            CONFLICT: "Not all sessions are audited, so it cannot be told that there are no findings.",
+            UNAVAILABLE: "Too many clients wait, or the command ends.",
+            NOT_IN_TIME: "The condition did not hold in time; the answer says what is there instead.",
+        },
+        own_filters=api_waiting.FILTERS,
+    ),
+    Endpoint(
+        "POST",
+        "/reset",
+        api_control.reset,
+        "Forgets calls, sessions, findings, misses and counts, of one key or of all; faults and recordings stay.",
+        api_control.Reset,
+        takes=api_control.Reset,
+    ),
+    Endpoint(
+        "GET",
+        "/faults",
+        api_control.list_faults,
+        "The faults that are set; with a key, those that affect its calls.",
+        api_control.Faults,
+        ("key", "settle"),
+        statuses=_NO_ENGINE,
+    ),
+    Endpoint(
+        "POST",
+        "/faults",
+        api_control.add_fault,
+        "Sets a fault, for the calls of one key or for all calls.",
+        api_control.FaultRow,
+        takes=api_control.NewFault,
+        statuses=_NO_ENGINE,
+        status=CREATED,
+    ),
+    Endpoint(
+        "DELETE",
+        "/faults/{id}",
+        api_control.remove_fault,
+        "Removes a fault, and answers with it.",
+        api_control.FaultRow,
+        statuses={**_NO_ENGINE, NOT_FOUND: "There is no such fault."},
+    ),
+    Endpoint(
+        "PUT",
+        "/recording",
+        api_control.load_recordings,
+        "Answers the calls of one key, or all calls, from other recordings from now on.",
+        api_control.Recordings,
+        takes=api_control.NewRecordings,
+        statuses=_NO_ENGINE,
+    ),
 )
+
+
+def build_api(api: Api) -> Starlette:
+    """Return the application that answers the paths of the table."""
+    described = msgspec.json.encode(describe(ENDPOINTS))
+    # One route for each path, since a route answers 405 to the methods that it does not know.
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    routes = [
+        Route(PREFIX + path, respond_with(api, endpoints), methods=list(endpoints))
+        for path, endpoints in by_path.items()
+    ]
+    routes.append(Route(PREFIX + PATH, lambda _request: Response(described, media_type=JSON)))
+    app = Starlette(routes=routes, exception_handlers={HTTPException: refuse})
+    app.router.redirect_slashes = False
+    return app
+
+
+def respond_with(api: Api, endpoints: dict[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a path, given its endpoints by their methods."""
+
+    async def respond(request: Request) -> Response:
+        endpoint = endpoints.get(request.method) or endpoints["GET"]  # HEAD
+        try:
+            query = Query(request.query_params, endpoint.known_filters())
+            body = await read_body(request, endpoint)
+            asked = ApiRequest(query, request.path_params, body)
+            if endpoint.waits:
+                return await endpoint.waits(api, asked, partial(disconnection, request))
+            return await run_in_threadpool(answer_settled, api, endpoint, asked)
+        except ApiError as error:
+            return error.response()
+        except TapeheadError as error:
+            return ApiError(BAD_REQUEST, str(error)).response()
+        except ClientDisconnect:
+            return Response(None, BAD_REQUEST)
+        except Exception as error:  # noqa: BLE001 - a request may fail, the traffic must not
+            api.on_error(error)
+            return ApiError(FAILED, "tapehead failed to answer: see its output").response()
+
+    return respond
+
+
+def answer_settled(api: Api, endpoint: Endpoint, request: ApiRequest) -> Response:
+    """Answer a request once what came before it is in the journal and audited, unless it says `settle=no`."""
+    if request.query.get("settle") != "no":
+        api.journal.settle()
+    assert endpoint.answer is not None  # noqa: S101 - the table has an answer where it does not wait
+    return endpoint.answer(api, request)
+
+
+async def disconnection(request: Request) -> None:
+    """Return when the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(request: Request, endpoint: Endpoint) -> object:
+    """Return the object in the body of a request; None if the endpoint takes none.
+
+    A browser sends JSON to another origin only after a preflight, so no page can send any unasked.
+
+    Raises:
+        ApiError: it is not JSON, too large, not what the endpoint takes, or does not arrive.
+    """
+    if endpoint.takes is None:
+        return None
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise ApiError(UNSUPPORTED_TYPE, f"expected the header Content-Type: {JSON}")
+    body, size = bytearray(), 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= MOST_BODY:  # the rest is read, since a client may read no answer before it has sent all
+                    body += chunk
+    except TimeoutError as error:
+        raise ApiError(BAD_REQUEST, f"the body did not arrive within {BODY_SECONDS:g} s") from error
+    if size > MOST_BODY:
+        raise ApiError(TOO_LARGE, f"the body has more than {MOST_BODY:,} bytes")
+    try:
+        return msgspec.json.decode(body or b"{}", type=endpoint.takes)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ApiError(BAD_REQUEST, f"invalid body: {error}") from error
+
+
+def refuse(_request: Request, error: Exception) -> Response:
+    """Answer a request that no endpoint answers."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it handles these only
+    if error.status_code == NOT_FOUND:
+        known = ", ".join(dict.fromkeys(endpoint.path for endpoint in ENDPOINTS))
+        return ApiError(NOT_FOUND, f"no such path; below {PREFIX} there are {known}").response()
+    allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+    response = as_json({"error": f"method not allowed; expected {allowed}"}, error.status_code)
+    response.headers["Allow"] = allowed
+    return response

@@ -14,8 +14,18 @@ from starlette.responses import Response, StreamingResponse
 
 from tapehead.journal.journal import Journal
 from tapehead.journal.waiting import ChangeSignal
-from tapehead.live.api import PREFIX, build_router, number_of
-from tapehead.live.request_guard import OK, SAFE_HEADERS, UNAUTHORIZED, RequestGuard
+from tapehead.live.api_model import PREFIX, ApiError, parse_number
+from tapehead.live.openapi import PATH as OPENAPI_PATH
+from tapehead.live.request_guard import (
+    NO_CONTENT,
+    NOT_ALLOWED,
+    OK,
+    REFUSALS,
+    SAFE_HEADERS,
+    UNAUTHORIZED,
+    RequestGuard,
+    Verdict,
+)
 from tapehead.rules.catalog import RULES
 from tapehead.server.asgi import TRANSPORT, AsgiApp, Message, Protocol, Receive, Scope, Send
 from tapehead.web.asset_files import read_asset
@@ -31,6 +41,8 @@ MOST_HEAD = 32_000
 # Connections at a time; players need the rest of what the process may open.
 MOST_CONNECTIONS = 64
 BEAT = b"\n"
+# Large answers are sent in parts, each of which the client has to read in time.
+PART_BYTES = 256_000
 
 STREAM = f"{PREFIX}/stream"
 
@@ -45,7 +57,7 @@ _FILES = {
     **{f"/{name}.js": (f"live/assets/{name}.js", "text/javascript") for name in _OWN_SCRIPTS},
 }
 RULES_PATH = "/rules.json"
-PUBLIC = frozenset({*_FILES, RULES_PATH})
+PUBLIC = frozenset({*_FILES, RULES_PATH, PREFIX + OPENAPI_PATH})
 
 
 class ChangeStream:
@@ -118,7 +130,7 @@ class ChangeStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a page its lines, from the change `after` of the query on; disconnect a page that does not read them."""
-        change = number_of(QueryParams(scope["query_string"]).get("after"), 0)
+        change = max(0, parse_number(QueryParams(scope["query_string"]).get("after") or ""))
         transport = scope["extensions"][TRANSPORT]
 
         async def send_in_time(message: Message) -> None:
@@ -154,33 +166,68 @@ def rules_json() -> bytes:
     )
 
 
+def in_parts(send: Send, transport: asyncio.Transport) -> Send:
+    """Return a function that sends messages in parts, and breaks the connection to a client that does not read them."""
+
+    async def send_in_parts(message: Message) -> None:
+        body = message.get("body", b"")
+        starts = range(0, len(body), PART_BYTES) if len(body) > PART_BYTES else (0,)
+        for start in starts:
+            part = body[start : start + PART_BYTES]
+            is_last = start + PART_BYTES >= len(body)
+            more = not is_last or message.get("more_body", False)
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await send({**message, "body": part, "more_body": more} if body else message)
+            except TimeoutError:
+                reset(transport)
+                return
+
+    return send_in_parts
+
+
+def refusal(verdict: Verdict, method: str, path: str) -> Response:
+    """Return the answer to a request that is not accepted: a status, in the API with a sentence."""
+    headers = {"www-authenticate": "Bearer"} if verdict.status == UNAUTHORIZED else {}
+    if verdict.status == NO_CONTENT or method == "HEAD" or not path.startswith(f"{PREFIX}/"):
+        return Response(None, verdict.status, headers)
+    response = ApiError(verdict.status, REFUSALS[verdict.status]).response()
+    response.headers.update(headers)
+    return response
+
+
 def build_app(
-    journal: Journal, stream: ChangeStream, guard: RequestGuard, on_error: Callable[[Exception], None]
+    stream: ChangeStream, api: AsgiApp, guard: RequestGuard, on_error: Callable[[Exception], None]
 ) -> AsgiApp:
-    """Return the live page's application; refused requests get a status and nothing else.
+    """Return the application; refused requests get a status and nothing that players sent.
 
     Args:
-        journal: the calls.
-        stream: its changes.
+        stream: the changes of the journal.
+        api: answers the paths that have no file.
         guard: checks each request.
         on_error: called with each exception.
     """
     files = {path: Response(read_asset(name), media_type=media_type) for path, (name, media_type) in _FILES.items()}
     rules = Response(rules_json(), media_type="application/json")
     apps: dict[str, AsgiApp] = {**files, RULES_PATH: rules, STREAM: stream}
-    router = build_router(journal)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        send_parts = in_parts(send, scope["extensions"][TRANSPORT])
+        verdict = guard.check(scope["method"], scope["path"], scope["headers"])
+        if verdict.status == OK and scope["path"] in apps and scope["method"] != "GET":
+            verdict = verdict._replace(status=NOT_ALLOWED)
+
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *((n.encode(), v.encode()) for n, v in SAFE_HEADERS)]
-            await send(message)
+                more = (*SAFE_HEADERS, *verdict.headers(is_preflight=verdict.status == NO_CONTENT))
+                message["headers"] = [*message["headers"], *((n.encode(), v.encode("latin-1")) for n, v in more)]
+            await send_parts(message)
 
-        status = guard.check(scope["method"], scope["path"], scope["headers"])
-        if status == OK:
-            answer = apps.get(scope["path"]) or router
-        else:
-            answer = Response(None, status, {"www-authenticate": "Bearer"} if status == UNAUTHORIZED else None)
+        answer = (
+            (apps.get(scope["path"]) or api)
+            if verdict.status == OK
+            else refusal(verdict, scope["method"], scope["path"])
+        )
         try:
             await answer(scope, receive, send_safely)
         except Exception as error:  # noqa: BLE001 - the page may fail, the traffic must not

@@ -1,15 +1,17 @@
-"""Access control of the live page's server.
+"""Access control of the server of the live page and the HTTP API.
 
 Any page in any browser on this machine can send requests to a local port. So Host has to be the page's own (a name
 rebound to 127.0.0.1 is another one), Origin and Sec-Fetch-Site must not name another page, and what players sent is
-served only with the token.
+served and changed only with the token. Pages of other origins may use the API if the user named their origins.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 HOSTS = ("127.0.0.1", "localhost")
-OK, UNAUTHORIZED, FORBIDDEN, NOT_ALLOWED, MISDIRECTED = 200, 401, 403, 405, 421
+TOKEN_HEADER = "X-Tapehead-Token"  # noqa: S105 - the name of a header
+OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN, NOT_ALLOWED, MISDIRECTED = 200, 204, 401, 403, 405, 421
 
 # Headers of every answer: only the page's own files are loaded or run, and nothing is framed, cached or sent on.
 SAFE_HEADERS: tuple[tuple[str, str], ...] = (
@@ -25,7 +27,41 @@ SAFE_HEADERS: tuple[tuple[str, str], ...] = (
     ("cache-control", "no-store"),
 )
 
+REFUSALS = {
+    UNAUTHORIZED: f"missing or wrong token: send the header {TOKEN_HEADER}, with the token that tapehead printed",
+    FORBIDDEN: "requests of pages of this origin are not accepted; pass --live-origin to allow them",
+    NOT_ALLOWED: "the method is not allowed",
+    MISDIRECTED: "the Host has to be 127.0.0.1 or localhost, with the port",
+}
+
 RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+_METHODS = "GET, HEAD, POST, PUT, DELETE"
+_ALLOWED_HEADERS = f"authorization, content-type, {TOKEN_HEADER.lower()}"
+# Seconds for which a browser may keep the answer to a preflight.
+_PREFLIGHT_SECONDS = "600"
+
+
+class Verdict(NamedTuple):
+    """What becomes of a request: a status, OK to answer it; and the origin whose page may read the answer, if any."""
+
+    status: int
+    origin: str = ""
+
+    def headers(self, *, is_preflight: bool = False) -> list[tuple[str, str]]:
+        """Return the headers that let the page of another origin read the answer."""
+        if not self.origin:
+            return []
+        headers = [("access-control-allow-origin", self.origin), ("vary", "Origin")]
+        if is_preflight:
+            headers += [
+                ("access-control-allow-methods", _METHODS),
+                ("access-control-allow-headers", _ALLOWED_HEADERS),
+                ("access-control-allow-private-network", "true"),
+                ("access-control-max-age", _PREFLIGHT_SECONDS),
+            ]
+        return headers
 
 
 class RequestGuard:
@@ -35,28 +71,42 @@ class RequestGuard:
         port: the server's port.
         token: the token that the page's link carries.
         public: the paths that need no token; none of them shows what players sent.
+        api: the beginning of the API's paths, which have other methods than GET.
+        origins: the origins whose pages may use the API with the token.
     """
 
-    def __init__(self, port: int, token: str, public: frozenset[str]) -> None:
+    def __init__(self, port: int, token: str, public: frozenset[str], api: str, origins: Iterable[str] = ()) -> None:
         self._hosts = frozenset(f"{host}:{port}".encode() for host in HOSTS)
-        self._credentials = f"Bearer {token}".encode()
+        self._token = token.encode()
         self._public = public
+        self._api = f"{api}/"
+        self._origins = frozenset(origin.encode() for origin in origins)
 
-    def check(self, method: str, path: str, headers: RawHeaders) -> int:
-        """Return the status of the refusal; OK if the request is accepted."""
+    def check(self, method: str, path: str, headers: RawHeaders) -> Verdict:
+        """Return whether a request is accepted."""
         hosts = header_values(headers, b"host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return MISDIRECTED
+            return Verdict(MISDIRECTED)
         origins, sites = header_values(headers, b"origin"), header_values(headers, b"sec-fetch-site")
-        if not (set(origins) <= {b"http://" + hosts[0]} and set(sites) <= {b"same-origin", b"none"}):
-            return FORBIDDEN
-        if method != "GET":
-            return NOT_ALLOWED
-        if path in self._public:
-            return OK
-        credentials = header_values(headers, b"authorization")
-        is_known = len(credentials) == 1 and hmac.compare_digest(credentials[0], self._credentials)
-        return OK if is_known else UNAUTHORIZED
+        is_api, origin = path.startswith(self._api), ""
+        if is_api and len(origins) == 1 and origins[0] in self._origins:
+            origin = origins[0].decode("latin-1")
+            if method == "OPTIONS":
+                return Verdict(NO_CONTENT, origin)
+        elif not (set(origins) <= {b"http://" + hosts[0]} and set(sites) <= {b"same-origin", b"none"}):
+            return Verdict(FORBIDDEN)
+        if method != "GET" and not is_api:
+            return Verdict(NOT_ALLOWED)
+        if path in self._public and method == "GET":
+            return Verdict(OK, origin)
+        return Verdict(OK if self._knows_token(headers) else UNAUTHORIZED, origin)
+
+    def _knows_token(self, headers: RawHeaders) -> bool:
+        given = [
+            value[7:] if value.startswith(b"Bearer ") else b"" for value in header_values(headers, b"authorization")
+        ]
+        given += header_values(headers, TOKEN_HEADER.lower().encode())
+        return len(given) == 1 and hmac.compare_digest(given[0], self._token)
 
 
 def header_values(headers: RawHeaders, name: bytes) -> list[bytes]:

@@ -1,12 +1,17 @@
-"""The live page beside the traffic, served from a thread of its own; it only reads the journal."""
+"""The live page and the HTTP API beside the traffic, served from a thread of their own."""
 
 import secrets
 from typing import Self
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
+from tapehead.live.api import build_api
+from tapehead.live.api_model import PREFIX, Api
 from tapehead.live.app import PUBLIC, ChangeStream, QuietProtocol, build_app
+from tapehead.live.live_settings import LiveSettings
 from tapehead.live.request_guard import RequestGuard
+from tapehead.live.wait_limit import WaitLimit
+from tapehead.replay.engine_control import EngineControl
 from tapehead.server.uvicorn_server import Server, listen
 
 HOST = "127.0.0.1"
@@ -15,26 +20,29 @@ _TOKEN_BYTES = 32
 
 
 class LiveServer:
-    """A live page, served inside a `with` block from `serve` on.
+    """A live page and the HTTP API, served inside a `with` block from `serve` on.
 
     Args:
-        port: the port on 127.0.0.1; 0 picks a free one. Connections wait there until the page is served.
-        title: the page's title.
+        settings: the settings. Connections wait at the port until the page is served.
+        command: the command's name, which is the page's title.
         internal_errors: records failures of the page.
 
     Attributes:
         link: the URL to open. It carries the token behind its #, so that the token is in no request line.
+        api_url: the URL that the paths of the API begin with.
 
     Raises:
         StartupError: nothing can listen on the port.
     """
 
-    def __init__(self, port: int, title: str, internal_errors: InternalErrors) -> None:
-        self._listening = listen(HOST, port, "--live")
-        port, token = self._listening.getsockname()[1], secrets.token_urlsafe(_TOKEN_BYTES)
+    def __init__(self, settings: LiveSettings, command: str, internal_errors: InternalErrors) -> None:
+        self._listening = listen(HOST, settings.port, "--live")
+        port, token = self._listening.getsockname()[1], settings.token or secrets.token_urlsafe(_TOKEN_BYTES)
         self.link = f"http://{HOST}:{port}/#{token}"
-        self._guard = RequestGuard(port, token, PUBLIC)
-        self._title = title
+        self.api_url = f"http://{HOST}:{port}{PREFIX}"
+        self._guard = RequestGuard(port, token, PUBLIC, PREFIX, settings.origins)
+        self._command = command
+        self._waits = WaitLimit()
         self._internal_errors = internal_errors
         self._stream: ChangeStream | None = None
         self._server: Server | None = None
@@ -43,11 +51,17 @@ class LiveServer:
         """Return the page, which is not served yet."""
         return self
 
-    def serve(self, journal: Journal) -> None:
-        """Serve the calls of a journal, whose identifiers are pseudonyms already."""
-        self._stream = ChangeStream(journal, self._title)
+    def serve(self, journal: Journal, control: EngineControl | None = None) -> None:
+        """Serve the calls of a journal, whose identifiers are pseudonyms already.
+
+        Args:
+            journal: the calls.
+            control: the engine that answers them; None where there is none.
+        """
+        self._stream = ChangeStream(journal, self._command)
+        api = Api(journal, control, self._command, self._waits, self._record_error)
         self._server = Server(
-            build_app(journal, self._stream, self._guard, self._record_error),
+            build_app(self._stream, build_api(api), self._guard, self._record_error),
             listening=self._listening,
             internal_errors=self._internal_errors,
             grace_seconds=TIMEOUT_SECONDS,
@@ -57,7 +71,8 @@ class LiveServer:
         self._server.start()
 
     def __exit__(self, *_: object) -> None:
-        """End the pages' streams, and stop serving, within about two seconds."""
+        """End the pages' streams and the waits, and stop serving, within about two seconds."""
+        self._waits.close()
         if self._stream and self._server:
             self._stream.close()
             self._server.stop()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tapehead.answers import Engine
 from tapehead.errors import TapeheadError
 from tapehead.internal_errors import InternalErrors
-from tapehead.journal.journal import RowFilter
 from tapehead.journal.journal_run import JournalRun, JournalSettings
+from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import SessionRow
 from tapehead.journal.waiting import parse_condition
 from tapehead.pytest_plugin.audit_settings import audit_settings

@@ -12,7 +12,8 @@ from tapehead.auditor.live_audit import LiveAudit
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread
 from tapehead.journal.backlog import Backlog
-from tapehead.journal.journal import Journal, RowFilter
+from tapehead.journal.journal import Journal
+from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.exchange import Entry, Exchange, encode
 

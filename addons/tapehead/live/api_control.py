@@ -1,0 +1,107 @@
+"""Answers of the HTTP API that change something: reset, faults, recordings."""
+
+import msgspec
+from starlette.responses import Response
+
+from tapehead.errors import UsageError
+from tapehead.live.api_model import BAD_REQUEST, CREATED, NOT_FOUND, Api, ApiError, ApiRequest, as_json, parse_number
+from tapehead.protocol.test_key import check_key
+from tapehead.replay.on_miss import OnMiss
+from tapehead.simulator.keyed_engine import ActiveFault
+
+
+class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reset: of one key, or of everything if it is left out or null."""
+
+    key: str | None = None
+
+
+class NewFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fault, written as for `--fault`, for the calls of one key, or for all calls."""
+
+    fault: str
+    key: str | None = None
+
+
+class FaultRow(msgspec.Struct, frozen=True):
+    """A fault that is set."""
+
+    id: int
+    fault: str
+    key: str | None
+
+
+class Faults(msgspec.Struct, frozen=True):
+    """The faults that are set, in the order in which they were."""
+
+    faults: list[FaultRow]
+
+
+class NewRecordings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Recordings to answer from: their paths, whose calls are meant, and how calls are answered that are not in them.
+
+    Paths are those of the machine and the folder in which tapehead runs.
+    """
+
+    recordings: list[str]
+    key: str | None = None
+    on_miss: OnMiss | None = None
+
+
+class Recordings(msgspec.Struct, frozen=True):
+    """The recordings that were loaded in this run."""
+
+    recordings: tuple[str, ...]
+
+
+def reset(api: Api, request: ApiRequest) -> Response:
+    """Forget calls, sessions, findings and counts, of one key or all; faults and recordings stay."""
+    body: Reset = request.body
+    key = checked(body.key)
+    api.journal.reset(key)
+    if api.control:
+        api.control.reset(key)
+    return as_json(body)
+
+
+def list_faults(api: Api, request: ApiRequest) -> Response:
+    """Answer with the faults that are set; with a key, those that affect its calls."""
+    return as_json(Faults([fault_row(fault) for fault in api.engine().faults(request.query.get("key"))]))
+
+
+def add_fault(api: Api, request: ApiRequest) -> Response:
+    """Set a fault."""
+    body: NewFault = request.body
+    return as_json(fault_row(api.engine().add_fault(body.fault, checked(body.key))), CREATED)
+
+
+def remove_fault(api: Api, request: ApiRequest) -> Response:
+    """Remove a fault, and answer with it."""
+    try:
+        return as_json(fault_row(api.engine().remove_fault(parse_number(request.path["id"]))))
+    except UsageError as error:
+        raise ApiError(NOT_FOUND, str(error)) from error
+
+
+def load_recordings(api: Api, request: ApiRequest) -> Response:
+    """Answer from other recordings from now on."""
+    body: NewRecordings = request.body
+    control = api.engine()
+    control.load(body.recordings, checked(body.key), body.on_miss)
+    return as_json(Recordings(control.recordings))
+
+
+def checked(key: str | None) -> str | None:
+    """Return a key.
+
+    Raises:
+        ApiError: it is none.
+    """
+    if key is not None and (problem := check_key(key)):
+        raise ApiError(BAD_REQUEST, f"invalid key: {problem}; leave it out for all calls")
+    return key
+
+
+def fault_row(fault: ActiveFault) -> FaultRow:
+    """Return a fault as the API shows it."""
+    return FaultRow(fault.number, fault.text, fault.key)

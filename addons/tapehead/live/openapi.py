@@ -1,0 +1,99 @@
+"""The OpenAPI description of the HTTP API, made of its table."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+import tapehead
+from tapehead.live.api_model import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    MISDIRECTED,
+    NOT_ALLOWED,
+    NOT_IN_TIME,
+    PREFIX,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    UNSUPPORTED_TYPE,
+    Endpoint,
+    ErrorBody,
+)
+from tapehead.live.api_waiting import NotInTime
+
+PATH = "/openapi.json"
+_JSON = "application/json"
+_SCHEMAS = "#/components/schemas/{name}"
+_EVERYWHERE = {
+    BAD_REQUEST: "A filter or the body is unknown or invalid.",
+    UNAUTHORIZED: "The token is missing or wrong.",
+    FORBIDDEN: "A page of another origin sent the request.",
+    NOT_ALLOWED: "The path does not have this method.",
+    MISDIRECTED: "The Host is not that of this server.",
+}
+_WITH_BODY = {TOO_LARGE: "The body is too large.", UNSUPPORTED_TYPE: "The body is not JSON."}
+
+
+def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the OpenAPI description of some endpoints."""
+    endpoints = list(endpoints)
+    types = {each.returns for each in endpoints if not isinstance(each.returns, str)} | {ErrorBody, NotInTime}
+    types |= {each.takes for each in endpoints if each.takes}
+    ordered = sorted(types, key=str)
+    made, components = msgspec.json.schema_components(ordered, ref_template=_SCHEMAS)
+    schemas = dict(zip(ordered, made, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        operation = describe_endpoint(endpoint, schemas)
+        paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = operation
+    security = {
+        "token": {"type": "apiKey", "in": "header", "name": "X-Tapehead-Token"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "tapehead", "version": tapehead.__version__, "description": "The journal of a run."},
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": security},
+        "security": [{"token": []}, {"bearer": []}],
+    }
+
+
+def describe_endpoint(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the description of an endpoint, given the JSON Schemas of types."""
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"\{(\w+)\}", endpoint.path)
+    ]
+    parameters += [
+        {
+            "name": name,
+            "in": "query",
+            "required": name == "until",
+            "description": each.description,
+            "schema": dict(each.schema),
+        }
+        for name, each in endpoint.known_filters().items()
+    ]
+    refusals = _EVERYWHERE | (_WITH_BODY if endpoint.takes else {}) | dict(endpoint.statuses)
+    answers = {
+        status: {"description": text, "content": _content(schemas[NotInTime if status == NOT_IN_TIME else ErrorBody])}
+        for status, text in refusals.items()
+    }
+    is_raw = isinstance(endpoint.returns, str)
+    content = {endpoint.returns: {}} if is_raw else _content(schemas[endpoint.returns])
+    answers[endpoint.status] = {"description": endpoint.summary, "content": content}
+    described: dict[str, Any] = {
+        "operationId": "".join(word.title() for word in re.findall(r"\w+", f"{endpoint.method} {endpoint.path}")),
+        "summary": endpoint.summary,
+        "parameters": parameters,
+        "responses": {str(status): answers[status] for status in sorted(answers)},
+    }
+    if endpoint.takes:
+        described["requestBody"] = {"required": True, "content": _content(schemas[endpoint.takes])}
+    return described
+
+
+def _content(schema: Any) -> dict[str, Any]:
+    return {_JSON: {"schema": schema}}
