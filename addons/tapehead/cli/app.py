@@ -25,6 +25,7 @@ from tapehead.cli.rules import rules
 from tapehead.cli.schema import schema
 from tapehead.cli.serve import serve
 from tapehead.cli.show import show
+from tapehead.cli.test_command import player_test
 from tapehead.cli.view import view
 from tapehead.errors import TapeheadError
 
@@ -45,6 +46,7 @@ _DEFAULTS = (
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="record", variable="RECORD_TO"))(record)
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="replay", variable="REPLAY_ON_MISS"))(replay)
 app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="serve", variable="SERVE_LISTEN"))(serve)
+app.command("test", cls=Command, context_settings={"allow_interspersed_args": False})(player_test)
 for _command in (audit, diff, show, view, rules, schema, import_, demo, addon_path):
     app.command(_command.__name__.rstrip("_").replace("_", "-"), cls=Command)(_command)
 

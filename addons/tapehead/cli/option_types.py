@@ -34,6 +34,14 @@ Recordings = Annotated[
     list[Path], typer.Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
 ]
 
+RecordingsOrNone = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="RECORDING",
+        help="Recordings, HAR or flow files, folders, or - for stdin; none, with --mode, to simulate.",
+    ),
+]
+
 
 def _parse_hosts(parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
     """Return the hosts that texts name.

@@ -6,13 +6,14 @@ import typer
 
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
+from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 
 
 def replay(
     context: typer.Context,
-    recordings: option_types.Recordings,
+    recordings: option_types.RecordingsOrNone = None,
     mode: option_types.Mode = None,
     upstream_proxy: option_types.ThroughProxy = None,
     endpoint: option_types.Endpoints = None,
@@ -54,7 +55,9 @@ def replay(
     """
     from tapehead.cli import library_warnings, offline_run, option_parsing, replay_run, run_journal
 
-    misses = option_parsing.parse_misses(on_miss, recordings, to, mode, out, upstream_proxy)
+    if not recordings and not mode:
+        raise UsageError("missing RECORDING; to simulate the endpoint, use tapehead serve, or --mode for a proxy")
+    misses = option_parsing.parse_misses(on_miss, recordings or (), to, mode, out, upstream_proxy)
     modes = mode or [misses.target.mode if misses.target else replay_run.OFFLINE_MODE]
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     proxy = option_parsing.proxy_settings(

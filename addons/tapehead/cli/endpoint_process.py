@@ -1,0 +1,27 @@
+"""A command of tapehead as the endpoint of another process, with which it ends: `python -m ... serve --quiet`.
+
+It ends as after SIGTERM once its standard input is closed, also when the other process was killed.
+"""
+
+import os
+import signal
+import sys
+import threading
+
+from tapehead.cli.app import run
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    threading.Thread(target=_stop_at_end, args=(sys.stdin.fileno(),), daemon=True).start()
+    sys.exit(run(sys.argv[1:]))
+
+
+def _stop_at_end(stdin: int) -> None:
+    while os.read(stdin, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

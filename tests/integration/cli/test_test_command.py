@@ -1,0 +1,203 @@
+"""tapehead test: an endpoint for one command, its calls audited, and the worse exit code of both."""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from support.captured_traffic import read
+from support.exchanges import START, Step, session
+from support.processes import run_tapehead, start_program
+from support.resend import write
+
+# A player in a few lines: a session with the events that its arguments name.
+PLAYER = f"""
+import json, os, sys, time, urllib.request
+def send(path, event_type, **more):
+    body = {{"eventType": event_type, "playerTime": {{"playhead": 0, "ts": round(time.time() * 1000)}}, **more}}
+    url = os.environ["TAPEHEAD_URL"] + path
+    request = urllib.request.Request(url, json.dumps(body).encode(), {{"Content-Type": "application/json"}})
+    with urllib.request.urlopen(request) as answer:
+        return answer.headers["Location"]
+location = send("/api/v1/sessions", "sessionStart", params={START!r})
+for event_type in sys.argv[1:]:
+    send(location + "/events", event_type)
+"""
+GOOD, BAD = ("play", "sessionEnd"), ("play", "adComplete", "sessionEnd")
+STEPS: list[Step] = [(1, 0, "play", {}), (2, 0, "sessionEnd", {})]
+
+
+def player(*events: str) -> list[str]:
+    return [sys.executable, "-c", PLAYER, *events]
+
+
+def test_a_command_has_an_endpoint_and_its_calls_are_audited(tmp_path: Path) -> None:
+    done = run_tapehead("test", "--out", "results", "--", *player(*GOOD), cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "results"
+    assert [each.request.json()["eventType"] for each in read(results / "run.jsonl")] == ["sessionStart", *GOOD]
+    (case,) = ET.parse(results / "junit.xml").iter("testcase")
+    assert case.find("failure") is None
+    assert (results / "report.html").read_text().startswith("<!doctype html>")
+    assert "1 session, 3 events: 0 errors" in done.stdout
+    assert f"'{sys.executable}' ended with exit code 0; results are in 'results'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("events", "options", "code"),
+    [(BAD, [], 1), (BAD, ["--fail-on", "never"], 0), (GOOD, ["--fail-on", "warning"], 0)],
+)
+def test_findings_fail_the_test(events: tuple[str, ...], options: list[str], code: int, tmp_path: Path) -> None:
+    done = run_tapehead("test", *options, "--out", "results", *player(*events), cwd=tmp_path)
+
+    assert done.returncode == code
+    assert ("ad-not-open" in done.stdout) == (events is BAD)
+    failures = list(ET.parse(tmp_path / "results" / "junit.xml").iter("failure"))
+    assert bool(failures) == (code == 1)
+
+
+def test_the_commands_own_code_comes_first(tmp_path: Path) -> None:
+    script = f"{PLAYER}\nsys.exit(7)"
+    done = run_tapehead("test", "--out", "results", "--", sys.executable, "-c", script, *BAD, cwd=tmp_path)
+
+    assert done.returncode == 7
+    assert (tmp_path / "results" / "junit.xml").exists()
+
+
+@pytest.mark.parametrize(("events", "code"), [(("play", "sessionEnd"), 0), (("play",), 1)])
+def test_a_recording_answers_and_counts_what_is_unused(events: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    recording = write(tmp_path / "r.jsonl", session("s1", STEPS))
+    options = ["--replay", recording, "--strict", "--out", "results", "--fail-on", "never"]
+    done = run_tapehead("test", *options, "--", *player(*events), cwd=tmp_path)
+
+    assert done.returncode == code
+    answered = [each.answered.outcome for each in read(tmp_path / "results" / "run.jsonl") if each.answered]
+    assert answered == ["hit"] * (1 + len(events))
+    assert (tmp_path / "results" / "summary.json").exists()
+
+
+def test_without_a_folder_a_new_one_is_named(tmp_path: Path) -> None:
+    done = run_tapehead("test", "--", *player(*GOOD), cwd=tmp_path)
+
+    (folder,) = (tmp_path / "tapehead-test").iterdir()
+    assert f"results are in 'tapehead-test/{folder.name}'" in done.stdout
+    assert (folder / "run.jsonl").exists()
+
+
+def test_results_of_an_earlier_test_do_not_stay(tmp_path: Path) -> None:
+    run_tapehead("test", "--out", "results", "--", *player(*GOOD), cwd=tmp_path)
+    done = run_tapehead("test", "--out", "results", "--", "true", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "no call came to http://127.0.0.1:" in done.stderr
+    assert "which TAPEHEAD_URL named" in done.stderr
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["summary.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--", "no-such-command"], "there is no command 'no-such-command'"),
+        (["--out", "a/b/c", "--", "true"], "cannot write into 'a/b/c'"),
+        (["--replay", "missing.jsonl", "--", "true"], "missing.jsonl"),
+        (["--replay", "-", "--", "true"], "--replay takes no standard input"),
+        (["--replay", "old/run.jsonl", "--out", "old", "--", "true"], "is an input and would be overwritten"),
+        (["--on-miss", "forward", "--", "true"], "test cannot forward"),
+        (["--allow", "example.com", "--", "true"], "--allow needs --proxy"),
+        ([], "COMMAND"),
+    ],
+)
+def test_what_cannot_be_run_says_why_and_exits_with_2(arguments: list[str], wanted: str, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    write(tmp_path / "old" / "run.jsonl", session("s1", STEPS))
+    done = run_tapehead("test", *arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert wanted in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "old" / "run.jsonl").exists()
+
+
+def test_a_command_that_leaves_a_child_behind_is_over(tmp_path: Path) -> None:
+    script = "sleep 600 > /dev/null 2>&1 & echo $! > pid; exit 0"
+    done = run_tapehead("test", "--fail-on", "never", "--", "sh", "-c", script, cwd=tmp_path)
+    left = int((tmp_path / "pid").read_text())
+    os.kill(left, signal.SIGKILL)
+
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_for_the_command_and_the_results_are_written(number: int, tmp_path: Path) -> None:
+    handler = "for number in (1, 2, 15): signal.signal(number, lambda got, _: sys.exit(40 + got))"
+    script = f"import signal\n{PLAYER}\n{handler}\nprint('ready', flush=True)\ntime.sleep(60)"
+    command = ["-m", "tapehead", "test", "--out", tmp_path / "results", "--", sys.executable, "-c", script, *GOOD]
+    with start_program(sys.executable, *command, cold=True) as opened:
+        opened.wait_for(lambda line: line == "ready")
+        assert opened.stop(number) == 40 + number
+
+    assert (tmp_path / "results" / "junit.xml").exists()
+
+
+def test_a_command_that_is_killed_has_the_code_of_a_shell(tmp_path: Path) -> None:
+    done = run_tapehead("test", "--fail-on", "never", "--", "sh", "-c", "kill -9 $$", cwd=tmp_path)
+
+    assert done.returncode == 137
+
+
+def children_of(parent: int) -> dict[int, str]:
+    """The command lines of the processes that a process started."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found[int(folder.name)] = (folder / "cmdline").read_text()
+    return found
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="a process that is no child is waited for by its descriptor")
+def test_the_endpoint_ends_with_the_test_even_if_that_is_killed(tmp_path: Path) -> None:
+    script = "import time; print('ready', flush=True); time.sleep(60)"
+    words = ["-m", "tapehead", "test", "--", sys.executable, "-c", script]
+    with start_program(sys.executable, *words, cold=True, cwd=tmp_path) as opened:
+        opened.wait_for(lambda line: line == "ready")
+        children = children_of(opened.process.pid)
+        (endpoint,) = (pid for pid, line in children.items() if "tapehead.cli.endpoint_process" in line)
+        ended = os.pidfd_open(endpoint)
+        opened.process.kill()
+        for pid in children.keys() - {endpoint}:
+            os.kill(pid, signal.SIGKILL)
+        assert select.select([ended], [], [], 30)[0]
+        os.close(ended)
+
+
+def test_a_proxy_is_named_and_trusted_by_variables(tmp_path: Path) -> None:
+    """Curl calls Adobe's own host over TLS, as an SDK would, and the plain URL as well."""
+    body = '{"eventType":"play","playerTime":{"playhead":0,"ts":1}}'
+    post = f"curl -sS -o /dev/null -w '%{{http_code}}\\n' -d '{body}'"
+    script = (
+        f"{post} https://company.hb-api.omtrdc.net/api/v1/sessions\n"
+        f"{post} $TAPEHEAD_URL/api/v1/sessions\n"
+        "curl -s -o /dev/null -w '%{http_connect}\\n' https://elsewhere.example || true"
+    )
+    done = run_tapehead(
+        "test", "--proxy", "--fail-on", "never", "--out", "results", "--", "sh", "-c", script, cwd=tmp_path
+    )
+
+    assert done.stdout.splitlines()[:3] == ["400", "400", "501"], done.stderr
+    urls = [each.request.url.partition("/api")[0] for each in read(tmp_path / "results" / "run.jsonl")]
+    assert urls[0] == "https://company.hb-api.omtrdc.net"
+    assert urls[1].startswith("http://127.0.0.1:")
+
+
+def test_the_commands_output_and_input_are_its_own(tmp_path: Path) -> None:
+    done = run_tapehead("test", "--fail-on", "never", "--", "cat", cwd=tmp_path, data=b"text\n")
+
+    assert done.stdout.startswith("text\n")
+    assert done.returncode == 0
