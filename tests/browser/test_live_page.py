@@ -281,5 +281,5 @@ def test_a_session_is_saved_and_a_call_is_copied_as_curl(browser: Browser, tmp_p
         server.stop()
 
     for ending in ("jsonl", "har"):
-        entries = list(read_recordings([tmp_path / f"saved.{ending}"]))
+        entries = list(read_recordings([tmp_path / f"saved.{ending}"], endpoints=[f"127.0.0.1:{server.port}"]))
         assert [first_event(each.exchange.request.json()).type for each in entries] == ["sessionStart", "ping"]

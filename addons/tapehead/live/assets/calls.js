@@ -6,7 +6,7 @@ const narrow = matchMedia("(max-width: 56rem)");
 const OUTCOMES = {
   hit: "from the recording",
   miss: "not in the recording",
-  simulated: "simulated",
+  simulated: "answered as the documented endpoint would",
   fault: "a fault that was asked for",
   forwarded: "forwarded to the endpoint",
 };
