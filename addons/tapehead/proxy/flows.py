@@ -1,6 +1,7 @@
 """Conversion between mitmproxy's flows and our messages."""
 
 import time
+from weakref import WeakKeyDictionary
 
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState
@@ -23,7 +24,8 @@ from tapehead.recording.capture import (
 
 _ROUTE = "tapehead.route"
 _LEFT = "tapehead.left"
-_ANSWERED = "tapehead.answered"
+# Not in the metadata, which mitmproxy saves with the flow: a flow file takes plain values alone.
+_answers: WeakKeyDictionary[http.HTTPFlow, tuple[Answer, str]] = WeakKeyDictionary()
 # It is between the player or tapehead and a proxy; the endpoint never gets it.
 _PROXY_LOGIN = b"proxy-authorization"
 # What mitmproxy says if the client closed its connection, or cancelled its stream.
@@ -50,7 +52,7 @@ def mark_left(flow: http.HTTPFlow) -> None:
 
 def mark_answered(flow: http.HTTPFlow, answer: Answer, url: str) -> None:
     """Mark `flow` as one that an engine answers, to the URL that the player called."""
-    flow.metadata[_ANSWERED] = answer, url
+    _answers[flow] = answer, url
 
 
 def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) -> CapturedCall:
@@ -67,7 +69,7 @@ def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) 
     route = route_of(flow)
     if route is None:
         raise ValueError("the flow is no collection call")
-    answer, url = flow.metadata.get(_ANSWERED, (None, ""))
+    answer, url = _answers.get(flow, (None, ""))
     request, closer = raw_request_of(flow.request), closed_by(flow) if error is not None else None
     if answer and not answer.forward:
         request = request._replace(url=url)
