@@ -240,6 +240,12 @@ class Journal:
             lines = [(each, self._store.calls[each].line) for each in numbers if each in self._store.calls]
         return [(number, decode(line)) for number, line in lines]
 
+    def exchange(self, number: int) -> Exchange | None:
+        """Return the exchange of a call; None if it is not in memory."""
+        with self._changed:
+            call = self._store.calls.get(number)
+        return decode(call.line) if call else None
+
     def result(self, sid: str) -> SessionResult | None:
         """Return the audit of a session as if it ended now; None without an audit or a session."""
         return self._audit.result(sid) if self._audit else None

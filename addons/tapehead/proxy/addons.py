@@ -194,6 +194,11 @@ class RecorderAddon:
         self._begun += 1
         self._open[flow.id] = _OpenCall(flow, self._begun, time.monotonic(), replaces)
 
+    def order_of(self, flow: http.HTTPFlow) -> int | None:
+        """Return the number of a call in flight; None if it is not to be stored."""
+        call = self._open.get(flow.id)
+        return call.order if call else None
+
     @contained_async
     async def response(self, flow: http.HTTPFlow) -> None:
         """Store a call that was answered."""

@@ -75,8 +75,9 @@ def script(paths: list[str], _capsys: pytest.CaptureFixture[str]) -> Output:
     addon = OptionsAddon()
     with taddons.context(Proxyserver(), TlsConfig(), addon) as context:
         context.configure(addon, tapehead_replay=paths)
-        assert addon._replayer
-        sessions = [session.sid or "" for session in addon._replayer.recordings.index.sessions]
+        assert addon._answers
+        assert addon._answers.replayer
+        sessions = [session.sid or "" for session in addon._answers.replayer.recordings.index.sessions]
     return Output(0, sessions, [])
 
 

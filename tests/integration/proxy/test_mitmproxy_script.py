@@ -7,6 +7,8 @@ import httpx
 import pytest
 import trustme
 from mitmproxy import exceptions
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons
 
 from support.certificates import SCRIPT, mitmdump
@@ -16,6 +18,7 @@ from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.proxy.script import OptionsAddon
 
 RECORDINGS = SCRIPT.parent.parent / "recordings"
+RECORDED = str(RECORDINGS / "timeline-1.jsonl")
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def script() -> OptionsAddon:
 
 @pytest.fixture
 def tool(script: OptionsAddon) -> Iterator[taddons.context]:
-    with taddons.context(script) as context:
+    with taddons.context(Proxyserver(), TlsConfig(), script) as context:
         yield context
 
 
@@ -38,7 +41,15 @@ def tool(script: OptionsAddon) -> Iterator[taddons.context]:
             {"tapehead_endpoint": ["a.example", "b.example/x"]},
             "is 'a.example, b.example/x'; expected HOST, HOST:PORT",
         ),
-        ({"tapehead_record": "/tmp/a.jsonl", "tapehead_replay": ["/tmp/a.jsonl"]}, "exclude each other"),
+        ({"tapehead_record": RECORDED, "tapehead_replay": [RECORDED]}, "is an input and would be overwritten"),
+        ({"tapehead_simulate": True, "tapehead_replay": [RECORDED]}, "exclude each other"),
+        ({"tapehead_simulate": True, "tapehead_fault": ["event:pnig=410"]}, "invalid tapehead_fault 'event:pnig=410'"),
+        ({"tapehead_simulate": True, "tapehead_latency": "soon"}, "invalid tapehead_latency 'soon': expected"),
+        ({"tapehead_simulate": True, "tapehead_time_scale": "0"}, "tapehead_time_scale is 0; expected a number"),
+        ({"tapehead_simulate": True, "tapehead_second_end": "200"}, "is 200; expected one of 204, 410"),
+        ({"tapehead_fault": ["event:ping=410"]}, "tapehead_fault needs tapehead_simulate or tapehead_replay"),
+        ({"tapehead_time_scale": "60"}, "tapehead_time_scale needs tapehead_simulate or tapehead_replay"),
+        ({"tapehead_live": 65536}, "tapehead_live is 65536; expected a port from 0 to 65535"),
     ],
 )
 def test_a_wrong_option_is_refused_in_words(
