@@ -39,6 +39,11 @@ class Target(NamedTuple):
     mode: str
     prefix: str
 
+    @property
+    def url(self) -> str:
+        """The URL before the API's own path, without a slash at its end."""
+        return f"{self.mode.removeprefix('reverse:')}{self.prefix}"
+
 
 def parse_target(url: str, option: str = "--to") -> Target:
     """Return the target that `--to URL` names, or another option; the URL may be that of a call.

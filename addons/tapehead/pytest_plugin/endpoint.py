@@ -6,7 +6,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from tapehead.answers import Engine
-from tapehead.errors import TapeheadError
+from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal_run import JournalRun, JournalSettings
 from tapehead.journal.row_filter import RowFilter
@@ -17,8 +17,10 @@ from tapehead.pytest_plugin.marks import Answers
 from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import Miss, ReplayTotals
+from tapehead.server.forwarding import Forwarder
 from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
+from tapehead.simulator.forwarding_engine import ForwardingEngine
 from tapehead.simulator.keyed_engine import KeyedEngine
 from tapehead.text import count_of
 
@@ -33,19 +35,26 @@ SETTLE_SECONDS = 60.0
 class Endpoint:
     """An endpoint that runs in threads until it is closed; all methods may be called in any thread.
 
+    Args:
+        real: the URL of the real endpoint that answers the tests, to be recorded; None to forward nothing.
+
     Attributes:
         url: its URL, without a slash at its end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, real: str | None = None) -> None:
         errors = InternalErrors()
         self._warnings: list[str] = []
         self._engine = KeyedEngine(Simulator(random_bytes=token_bytes), lock=RLock())
         self._control = EngineControl(self._engine, ReplayTotals(), [], [], self._load)
         self._loader: EngineLoader | None = None
+        self._is_forwarding = real is not None
+        self._tests: dict[str, str] = {}
         self._run = JournalRun(JournalSettings(audit=audit_settings()), self._warnings.append, errors)
         self._run.thread.start()
-        self._server = Server(self._engine, capture=self._run.capture, internal_errors=errors).start()
+        self._server = Server(
+            self._engine, capture=self._run.capture, forward=Forwarder(real) if real else None, internal_errors=errors
+        ).start()
         self.url = self._server.url
 
     def close(self) -> None:
@@ -59,11 +68,23 @@ class Endpoint:
         Raises:
             TapeheadError: a recording cannot be read, or a fault is invalid.
         """
-        if answers.replay:
+        if self._is_forwarding:
+            self._engine.replace(ForwardingEngine(), key)
+        elif answers.replay:
             self._control.load(answers.replay, key, answers.on_miss)
         for fault in answers.faults:
             self._control.add_fault(fault, key)
         return f"{self.url}/k/{key}"
+
+    def claim(self, recording: str, test: str) -> None:
+        """Note that a test is recorded to a file, which no other test may be: the last one would be all that is left.
+
+        Raises:
+            UsageError: another one is.
+        """
+        first = self._tests.setdefault(recording, test)
+        if first != test:
+            raise UsageError(f"'{recording}' is recorded by '{first}' already; name another recording for '{test}'")
 
     def end(self, key: str) -> list[bytes]:
         """End a test, forget its calls, and return them as lines of a recording."""

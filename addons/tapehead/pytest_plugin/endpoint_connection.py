@@ -25,11 +25,15 @@ Access = tuple[int, str]
 class EndpointListener:
     """A listener that starts the endpoint when a worker first connects.
 
+    Args:
+        real: the URL of the real endpoint, as `Endpoint` takes it.
+
     Attributes:
         access: what a worker needs for that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, real: str | None = None) -> None:
+        self._real = real
         self._secret = os.urandom(32)
         self._listening = socket.create_server((HOST, 0))
         self.access: Access = (self._listening.getsockname()[1], self._secret.hex())
@@ -74,7 +78,7 @@ class EndpointListener:
                 if self._endpoint is None:
                     from tapehead.pytest_plugin.endpoint import Endpoint
 
-                    self._endpoint = Endpoint()
+                    self._endpoint = Endpoint(self._real)
             answer = True, getattr(self._endpoint, name)(*arguments)
         except TapeheadError as error:
             answer = False, error

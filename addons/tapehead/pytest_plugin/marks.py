@@ -1,6 +1,6 @@
 """The marker `tapehead` of a test."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,13 +33,17 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Marks(NamedTuple):
-    """What the markers of a test ask for: the answers, and the scenarios that its sessions have to show."""
+    """What the markers of a test ask for: the answers, and the scenarios that its sessions have to show.
+
+    With `--tapehead-record`, `target` is the recording that the test is recorded to; None if they name none.
+    """
 
     answers: Answers
     scenarios: list[Scenario]
+    target: Path | None = None
 
 
-def read_marks(item: pytest.Item) -> Marks:
+def read_marks(item: pytest.Item, *, records: bool = False) -> Marks:
     """Return what the markers of a test ask for; those of the test itself win over those of its class and module.
 
     Raises:
@@ -56,7 +60,9 @@ def read_marks(item: pytest.Item) -> Marks:
             )
             raise UsageError(f"marker '{MARKER}': {told}; expected {', '.join(ARGUMENTS)}")
         arguments = {**mark.kwargs, **arguments}
-    replay = tuple(str(find_recording(item, path)) for path in _listed(arguments.get("replay")))
+    named = list(_listed(arguments.get("replay")))
+    target = _find_target(item, named) if records else None
+    replay = (str(target),) if target else tuple(str(find_recording(item, path)) for path in named)
     chosen = arguments.get("on_miss")
     if chosen is not None and (chosen not in _ON_MISS or not replay):
         why = "it needs 'replay'" if chosen in _ON_MISS else f"expected {' or '.join(map(repr, map(str, _ON_MISS)))}"
@@ -67,7 +73,7 @@ def read_marks(item: pytest.Item) -> Marks:
     except ValueError as error:
         raise UsageError(f"marker '{MARKER}': {error}") from None
     on_miss = None if chosen is None else OnMiss(chosen)
-    return Marks(Answers(replay=replay, on_miss=on_miss, faults=faults), scenarios)
+    return Marks(Answers(replay=replay, on_miss=on_miss, faults=faults), scenarios, target)
 
 
 def find_recording(item: pytest.Item, path: str | Path) -> Path:
@@ -77,10 +83,25 @@ def find_recording(item: pytest.Item, path: str | Path) -> Path:
     found = next((place for place in places if place.exists()), None)
     if found is None:
         raise UsageError(
-            f"no recording '{path}' at {' or '.join(f"'{place}'" for place in places)}; "
-            "--tapehead-keep DIR keeps those of the tests"
+            f"no recording '{path}' at {' or '.join(f"'{place}'" for place in places)}; --tapehead-record URL makes one"
         )
     return found
+
+
+def _find_target(item: pytest.Item, named: Sequence[str | Path]) -> Path | None:
+    if not named:
+        return None
+    if len(named) > 1:
+        raise UsageError(
+            f"marker '{MARKER}': a test is recorded to one recording, not {len(named)}; name one in 'replay'"
+        )
+    try:
+        target = find_recording(item, named[0])
+    except UsageError:  # not recorded yet
+        target = item.path.parent / named[0]
+    if target.suffix != ".jsonl" or target.is_dir():
+        raise UsageError(f"marker '{MARKER}': cannot record to '{target}'; name a file that ends in .jsonl in 'replay'")
+    return target.resolve()
 
 
 def _listed(value: Any) -> Iterable[Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from tapehead.answers import Outcome
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionFinding, SessionResult
 from tapehead.errors import TapeheadError, UsageError
@@ -25,7 +26,7 @@ from tapehead.pytest_plugin.audit_settings import audit_settings
 from tapehead.pytest_plugin.marks import Marks, find_recording, read_marks
 from tapehead.replay.on_miss import OnMiss
 from tapehead.rules.catalog import RULES
-from tapehead.text import format_number, nearest
+from tapehead.text import count_of, format_number, nearest
 
 if TYPE_CHECKING:
     from tapehead.pytest_plugin.endpoint import Endpoint
@@ -49,7 +50,9 @@ class MediaCollection:
         recording: where the recording of this test is kept if it fails.
     """
 
-    def __init__(self, item: pytest.Item, endpoint: "Endpoint", marks: Marks, folder: Path) -> None:
+    def __init__(
+        self, item: pytest.Item, endpoint: "Endpoint", marks: Marks, folder: Path, target: Path | None = None
+    ) -> None:
         name = name_of(item.nodeid)
         self.key = f"{name}-{token_hex(4)}"
         self.recording = folder / f"{name}.jsonl"
@@ -57,8 +60,10 @@ class MediaCollection:
         self._endpoint = endpoint
         self._marks = marks
         self._settings = audit_settings()
-        self._is_kept = False
         self._lines: list[bytes] | None = None
+        self._target = target
+        if target:
+            endpoint.claim(str(target), item.nodeid)
         self.url = endpoint.begin(self.key, marks.answers)
 
     def __repr__(self) -> str:
@@ -200,6 +205,30 @@ class MediaCollection:
             return f"cannot keep the recording in '{self.recording}': {error.strerror}"
         return f"recording: {self.recording}"
 
+    def record(self) -> str:
+        """Write what the real endpoint answered in a test that passed, if that was asked for.
+
+        Returns:
+            Why that is not done, with the former recording as it was; empty if there is nothing to say.
+        """
+        target, entries = self._target, self._entries()
+        if target is None or not entries:
+            return ""
+        unanswered = [each.exchange.answered for each in entries if is_unanswered(each)]
+        if unanswered and unanswered[0]:
+            counted = count_of(len(unanswered), "call")
+            return f"{counted} without an answer, so nothing is written to '{target}': {unanswered[0].reason}"
+        fresh = target.with_name(f".{target.name}.{token_hex(4)}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(fresh, "xb", opener=open_private) as file:
+                file.writelines(self._read_lines())
+            fresh.replace(target)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            return f"cannot write the recording '{target}': {error.strerror}"
+        return ""
+
     def close(self) -> None:
         """End the test; what came remains here."""
         self._lines = self._endpoint.end(self.key)
@@ -236,6 +265,12 @@ def known_rules(ids: Iterable[str]) -> frozenset[str]:
     return frozenset(listed)
 
 
+def is_unanswered(entry: Entry) -> bool:
+    """Return whether the real endpoint did not answer a call that was forwarded to it."""
+    answered = entry.exchange.answered
+    return answered is not None and answered.outcome == Outcome.MISS
+
+
 def with_index(event: Event, index: int) -> Event:
     """Return an event with its number in its session."""
     return msgspec.structs.replace(event, index=index)
@@ -248,21 +283,39 @@ def name_of(nodeid: str) -> str:
 
 
 @contextmanager
-def open_collection(item: pytest.Item, endpoint: "Endpoint", folder: Path, *, keep: bool) -> Generator[MediaCollection]:
-    """Yield the API for a test, and end the test; with `keep`, its recording is kept in any case."""
-    collection = _begin(item, endpoint, folder)
+def open_collection(
+    item: pytest.Item, endpoint: "Endpoint", temporary: Path, chosen: Path | None, *, records: bool
+) -> Generator[MediaCollection]:
+    """Yield the API for a test, and end the test.
+
+    Args:
+        item: the test.
+        endpoint: the endpoint of the run.
+        temporary: the folder for the recordings of tests that fail.
+        chosen: the folder for those of all tests; None if there is none.
+        records: whether the real endpoint answers, and what passes is recorded.
+    """
+    collection = _begin(item, endpoint, temporary, chosen, records=records)
     if isinstance(collection, TapeheadError):  # outside of its handler, or pytest would show that, too
         pytest.fail(str(collection), pytrace=False)
     try:
         yield collection
     finally:
         collection.close()
-        if keep:
+        if chosen and not records:  # a test that fails must not replace a recording
             collection.keep()
 
 
-def _begin(item: pytest.Item, endpoint: "Endpoint", folder: Path) -> MediaCollection | TapeheadError:
+def _begin(
+    item: pytest.Item, endpoint: "Endpoint", temporary: Path, chosen: Path | None, *, records: bool
+) -> MediaCollection | TapeheadError:
     try:
-        return MediaCollection(item, endpoint, read_marks(item), folder)
+        marks, target = read_marks(item, records=records), None
+        if records:
+            target = marks.target or (chosen and (chosen / f"{name_of(item.nodeid)}.jsonl").resolve())
+            if target is None:
+                raise UsageError("nowhere to record this test to: pass --tapehead-keep DIR or mark it with 'replay'")
+        folder = temporary if records or not chosen else chosen
+        return MediaCollection(item, endpoint, marks, folder, target)
     except TapeheadError as error:
         return error

@@ -24,6 +24,8 @@ _MARKER_HELP = (
 _LISTENER: pytest.StashKey["EndpointListener"] = pytest.StashKey()
 _ENDPOINT: pytest.StashKey["Endpoint"] = pytest.StashKey()
 _COLLECTION: pytest.StashKey["MediaCollection"] = pytest.StashKey()
+_REAL: pytest.StashKey[str] = pytest.StashKey()
+_HAS_PASSED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,11 +37,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="Keep the recording of each test in DIR; without it, those of failed tests in pytest's temporary folder.",
     )
+    group.addoption(
+        "--tapehead-record",
+        metavar="URL",
+        help="Have the real endpoint at URL answer, and write what passes to the recordings that the markers name with "
+        "'replay', or else to the DIR of --tapehead-keep.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the marker, and check the URL of the real endpoint, if there is one."""
     config.addinivalue_line("markers", _MARKER_HELP)
+    url = config.getoption("--tapehead-record")
+    if url is not None:
+        from tapehead.cli.option_parsing import parse_target
+        from tapehead.errors import UsageError
+
+        try:
+            config.stash[_REAL] = parse_target(url, "--tapehead-record").url
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture
@@ -51,8 +68,9 @@ def media_collection(
 
     item, config = request.node, request.config
     chosen: Path | None = config.getoption("--tapehead-keep")
-    folder = config.invocation_params.dir / chosen if chosen else tmp_path_factory.getbasetemp() / "tapehead"
-    with open_collection(item, _endpoint_of(config), folder, keep=chosen is not None) as collection:
+    folder = config.invocation_params.dir / chosen if chosen else None
+    temporary, records = tmp_path_factory.getbasetemp() / "tapehead", _REAL in config.stash
+    with open_collection(item, _endpoint_of(config), temporary, folder, records=records) as collection:
         item.stash[_COLLECTION] = collection
         yield collection
 
@@ -68,7 +86,7 @@ def _endpoint_of(config: pytest.Config) -> "Endpoint":
         else:
             from tapehead.pytest_plugin.endpoint import Endpoint
 
-            config.stash[_ENDPOINT] = Endpoint()
+            config.stash[_ENDPOINT] = Endpoint(config.stash.get(_REAL, None))
     return config.stash[_ENDPOINT]
 
 
@@ -81,7 +99,7 @@ def pytest_configure_node(node: object) -> None:
     if _LISTENER not in config.stash:
         from tapehead.pytest_plugin.endpoint_connection import EndpointListener
 
-        config.stash[_LISTENER] = EndpointListener()
+        config.stash[_LISTENER] = EndpointListener(config.stash.get(_REAL, None))
     node.workerinput[NAME] = config.stash[_LISTENER].access  # type: ignore[attr-defined]
 
 
@@ -106,9 +124,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the timeline of the player's sessions and their findings to the report of a test that failed."""
+    """Add the timeline of the player's sessions and their findings to the report of a test that failed.
+
+    One that passed is recorded, if that was asked for, once its last fixture is over.
+    """
     report = yield
-    if report.failed and (collection := item.stash.get(_COLLECTION, None)):
+    collection = item.stash.get(_COLLECTION, None)
+    item.stash[_HAS_PASSED] = report.passed and (call.when == "setup" or item.stash.get(_HAS_PASSED, False))
+    if collection and call.when == "teardown" and item.stash[_HAS_PASSED] and (problem := collection.record()):
+        report.outcome, report.longrepr = "failed", problem
+    if report.failed and collection:
         width = max(60, min(item.config.get_terminal_writer().fullwidth, 120))
         try:
             told = collection.describe(width)

@@ -17,7 +17,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tapehead.answers import Answer, Arrival, Capture, Engine, Observer
+from tapehead.answers import Answer, Arrival, Capture, Engine, Observer, Outcome
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
 from tapehead.network.connection_reserve import LEAST_IDLE_SECONDS, ConnectionReserve, readable
@@ -25,6 +25,7 @@ from tapehead.protocol.http_wire import HTTP2_PREFACE, header_bytes, pack, unpac
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import FAILED, failure
 from tapehead.protocol.test_key import KeyedRequest, strip_key
+from tapehead.server.forwarding import ForwardingError
 from tapehead.server.http2_refusal import Http2Refusal
 from tapehead.simulator.keyed_engine import keyed
 
@@ -33,6 +34,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Returns the answer of a real endpoint, or raises a ForwardingError; called in a thread.
+Forward = Callable[[Request], Response]
 
 logger = logging.getLogger(__name__)
 
@@ -182,6 +185,7 @@ class App:
         internal_errors: records exceptions of the engine, which the player gets as a 500, and of the observers.
         observers: called in turn with each request without its key, its answer, and its arrival in seconds since 1970.
         capture: takes each call before its answer is sent; None where nothing reads them.
+        forward: answers what the engine forwards; None where nothing may leave this machine.
     """
 
     def __init__(
@@ -190,11 +194,13 @@ class App:
         internal_errors: InternalErrors,
         observers: Sequence[Observer] = (),
         capture: Capture | None = None,
+        forward: Forward | None = None,
     ) -> None:
         self._engine = keyed(engine)
         self._internal_errors = internal_errors
         self._observers = observers
         self._capture = capture
+        self._forward = forward
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or acknowledge the server's start and end."""
@@ -221,6 +227,9 @@ class App:
         request, key = strip_key(unpack(request_of_scope(scope), bytes(body)))
         try:
             answer = self._engine.answer_keyed(KeyedRequest(request, key), now)
+            if answer.forward and self._forward:
+                forwarded = await self._forwarded(self._forward, request, answer, now)
+                answer = self._engine.with_key(forwarded, key)
         except Exception as error:  # noqa: BLE001 - the player gets an answer in any case
             self._internal_errors.record("answering a call", error, lambda: (request, None))
             answer = Answer(response=failure(500, FAILED, now))
@@ -235,6 +244,15 @@ class App:
                 observe(request, answer, now)
             except Exception as error:  # noqa: BLE001 - the player has its answer
                 self._internal_errors.record("showing a call", error, lambda: (request, answer.response))
+
+    async def _forwarded(self, forward: Forward, request: Request, answer: Answer, now: float) -> Answer:
+        try:
+            return msgspec.structs.replace(answer, response=await asyncio.to_thread(forward, request))
+        except ForwardingError as error:
+            response = failure(502, str(error), now)
+            return msgspec.structs.replace(
+                answer, response=response, forward=False, outcome=Outcome.MISS, note=str(error)
+            )
 
     async def _take(self, arrival: Arrival, request: Request, answer: Answer | None, scope: Scope) -> None:
         transport = scope.get("extensions", {}).get(TRANSPORT)

@@ -14,7 +14,7 @@ from tapehead.answers import Capture, Engine, Observer
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
-from tapehead.server.asgi import App, AsgiApp, Protocol, filtered
+from tapehead.server.asgi import App, AsgiApp, Forward, Protocol, filtered
 from tapehead.text import http_url
 
 BACKLOG = 2048
@@ -48,6 +48,7 @@ class Server:
         client_filter: says whose connections are accepted; None to accept all.
         observers: called in turn with each request to an engine, its answer, and its arrival in seconds since 1970.
         capture: takes each call to an engine before its answer is sent; None where nothing reads them.
+        forward: answers what an engine forwards; None where nothing may leave this machine.
         internal_errors: records exceptions, of an engine or its observers, say; None to log them only.
         grace_seconds: how long calls in hand may take when the server stops.
         protocol: uvicorn's HTTP protocol.
@@ -64,6 +65,7 @@ class Server:
         client_filter: ClientFilter | None = None,
         observers: Sequence[Observer] = (),
         capture: Capture | None = None,
+        forward: Forward | None = None,
         internal_errors: InternalErrors | None = None,
         grace_seconds: int = 5,
         protocol: type[Protocol] = Protocol,
@@ -72,7 +74,7 @@ class Server:
         self._internal_errors = internal_errors or InternalErrors()
         self._app: Callable[..., Any] = cast(AsgiApp, app)
         if callable(getattr(app, "answer", None)):
-            self._app = App(cast(Engine, app), self._internal_errors, observers, capture)
+            self._app = App(cast(Engine, app), self._internal_errors, observers, capture, forward)
         self._host = host
         self._port = port
         self._listening = listening

@@ -112,9 +112,14 @@ class KeyedEngine:
             key = named.key or (self._key_of_session(request) if self._keys else "")
             answer = self._engine_of(key).faulty.answer(request, now)
             self.faults_injected += answer.outcome is Outcome.FAULT
-            if not (key or named.prefix or named.asks):
-                return answer
-            return self._with_key(answer, key, named)
+            return self.with_key(msgspec.structs.replace(answer, key=key) if key else answer, named)
+
+    def with_key(self, answer: Answer, named: RequestKey) -> Answer:
+        """Return an answer as its key and the request's way to name it need it; also one that was forwarded."""
+        if not (answer.key or named.prefix or named.asks):
+            return answer
+        with self.lock:
+            return self._with_key(answer, answer.key, named)
 
     def _with_key(self, answer: Answer, key: str, named: RequestKey) -> Answer:
         response = answer.response
@@ -130,7 +135,7 @@ class KeyedEngine:
                 headers = response.headers
                 kept = [(n, keep_prefix(v, named.prefix) if n.lower() == "location" else v) for n, v in headers]
                 response = response.with_headers(kept)
-        return msgspec.structs.replace(answer, response=response, key=key)
+        return msgspec.structs.replace(answer, response=response)
 
     def _key_of_session(self, request: Request) -> str:
         route = find_route(request.path)

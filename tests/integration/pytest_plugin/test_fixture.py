@@ -197,7 +197,7 @@ def test_a_failing_test_shows_its_sessions_and_their_findings_and_keeps_their_re
 MISTAKES = {
     "tapehead(replai='x')": "marker 'tapehead': unknown argument 'replai'; did you mean replay?*",
     "tapehead('x')": "marker 'tapehead': an argument without a name; expected replay, on_miss, fault, scenario",
-    "tapehead(replay='x.jsonl')": "no recording 'x.jsonl' at '*x.jsonl'; --tapehead-keep DIR keeps those of the tests",
+    "tapehead(replay='x.jsonl')": "no recording 'x.jsonl' at '*x.jsonl'; --tapehead-record URL makes one",
     "tapehead(on_miss='error')": "marker 'tapehead': invalid on_miss 'error': it needs 'replay'",
     "tapehead(replay='test_suite.py')": "*test_suite.py*",
     "tapehead(fault='event:ping')": "invalid fault 'event:ping'*",
