@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tapehead.cli.printer import Printer, write_line
 from tapehead.text import escape_controls
@@ -10,6 +10,8 @@ from tapehead.text import escape_controls
 RECORD_A_PLAYER = "record or save traffic while the player plays"
 
 _printers: list[Printer] = []
+# What takes warnings instead, since they would disturb what the terminal shows.
+_diversions: list[Callable[[str], None]] = []
 
 
 def warn(line: str) -> None:
@@ -17,12 +19,25 @@ def warn(line: str) -> None:
 
     A stderr that does not take it is no failure.
     """
+    for take in _diversions:
+        take(line)
+        return
     shown = "tapehead: " + "\n".join(map(escape_controls, line.split("\n")))
     for printer in _printers:
         printer.show(shown)
         return
     with contextlib.suppress(Exception):
         write_line(sys.stderr, shown)
+
+
+@contextlib.contextmanager
+def diverted_warnings(take: Callable[[str], None]) -> Iterator[None]:
+    """Have warnings taken by a function, instead of printed."""
+    _diversions.append(take)
+    try:
+        yield
+    finally:
+        _diversions.remove(take)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.files import create_folder, open_private
 from tapehead.internal_errors import InternalErrors
-from tapehead.live.live_settings import LiveSettings
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.paths import check_outputs
@@ -83,18 +82,6 @@ def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_mi
         keep_ids=params["keep_ids"],
         redact_keys=parse_redact_keys(params["redact_key"], keep_ids=params["keep_ids"]),
     )
-
-
-class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the display of answers, on the terminal and on a live page.
-
-    Attributes:
-        quiet: whether the terminal shows no answers.
-        live: the live page and the HTTP API; None for none.
-    """
-
-    quiet: bool = False
-    live: LiveSettings | None = None
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):

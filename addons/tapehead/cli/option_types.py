@@ -18,13 +18,14 @@ from tapehead.reports.report_formats import FailOn
 AUDIT_SETTINGS = "tapehead.audit-settings"
 
 
-def _instead_of(other: str) -> Callable[[typer.Context, typer.CallbackParam, Any], Any]:
-    """Return a callback that drops the settings file's value of `other`, which excludes this option."""
+def _instead_of(*others: str) -> Callable[[typer.Context, typer.CallbackParam, Any], Any]:
+    """Return a callback that drops the settings file's values of `others`, which exclude this option."""
 
     def drop(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
         source = context.get_parameter_source(parameter.name or "")
         if value and context.default_map and source and source.name != "DEFAULT_MAP":
-            context.default_map.pop(other, None)
+            for other in others:
+                context.default_map.pop(other, None)
         return value
 
     return drop
@@ -152,7 +153,26 @@ LiveOrigins = Annotated[
         "--live-origin", metavar="URL", help="Let pages of this origin use the HTTP API with the token; repeatable."
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line per call.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=_instead_of("verbose", "table"), help="Print no line per call.")
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        callback=_instead_of("quiet", "table"),
+        help="Print why each answer was chosen, keys of tests, and findings that are not confirmed yet.",
+    ),
+]
+Table = Annotated[
+    bool,
+    typer.Option(
+        "--table",
+        callback=_instead_of("quiet", "verbose"),
+        help="Show a table of sessions on the terminal, instead of lines.",
+    ),
+]
 
 # ---- Recording ----
 

@@ -44,7 +44,12 @@ def write_line(stream: TextIO, line: str) -> None:
     """
     escaped = escape_output(line, styled=True)
     text = escaped if in_colour(stream) else _STYLES.sub("", escaped)
-    content = memoryview(f"{text}\n".encode(stream.encoding, "replace"))
+    write_text(stream, f"{text}\n")
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """Print text as it is, past the stream's buffer, and wait until all of it is taken; it raises as `write_line`."""
+    content = memoryview(text.encode(stream.encoding, "replace"))
     raw = getattr(stream.buffer, "raw", stream.buffer)
     while content:
         written = raw.write(content)
@@ -69,7 +74,7 @@ class Printer:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.width = shutil.get_terminal_size().columns if stream.isatty() else None
-        self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(MOST_WAITING)
         # Lines that found no room, and those of them that were told; lines that the stream refused.
         self._no_room = self._told = self._refused = 0
         self._thread = threading.Thread(target=self._run, name="tapehead-printer", daemon=True)
@@ -81,6 +86,15 @@ class Printer:
             self._lines.put_nowait(line)
         except queue.Full:
             self._no_room += 1
+
+    def flush(self) -> None:
+        """Wait until the lines so far are printed, as far as the output takes them soon."""
+        printed = threading.Event()
+        try:
+            self._lines.put(printed, timeout=CLOSE_SECONDS)
+        except queue.Full:
+            return
+        printed.wait(CLOSE_SECONDS)
 
     def close(self) -> None:
         """Print the lines that wait, as far as the output takes them soon."""
@@ -95,7 +109,9 @@ class Printer:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         while (line := self._lines.get()) is not None:
             self._tell_left_out()
-            if not self._takes(line):
+            if isinstance(line, threading.Event):
+                line.set()
+            elif not self._takes(line):
                 self._refused += 1
         self._tell_left_out()
 

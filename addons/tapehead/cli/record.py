@@ -1,10 +1,12 @@
 """The command `record`: its options. The work is in `record_run`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from tapehead.cli import option_types
+from tapehead.cli.display import display_of
 from tapehead.cli.messages import warn
 from tapehead.recording.recorder_settings import Sync
 from tapehead.reports.report_formats import FailOn
@@ -41,6 +43,8 @@ def record(
     token: option_types.Token = None,
     live_origin: option_types.LiveOrigins = None,
     quiet: option_types.Quiet = False,
+    verbose: option_types.Verbose = False,
+    table: option_types.Table = False,
     config: option_types.ConfigFile = None,
 ) -> None:
     """Record calls in a proxy, and check each of them at once.
@@ -66,10 +70,6 @@ def record(
     journal = JournalOptions(
         store=store, load_settings=audit, fail_on=fail_on, is_audited=not no_audit, redact_keys=store.redact_keys
     )
-    page = option_parsing.parse_live(live, token, live_origin)
-    prefix = target.prefix if target else ""
+    run = partial(run_recorder, endpoints=endpoint or (), prefix=target.prefix if target else "", strict=strict)
     with library_warnings.logging_in_background(2):
-        run = run_recorder(
-            proxy, journal, warn, endpoints=endpoint or (), prefix=prefix, strict=strict, quiet=quiet, live=page
-        )
-        raise typer.Exit(asyncio.run(run))
+        raise typer.Exit(asyncio.run(run(proxy, journal, warn, display=display_of(context.params, warn))))

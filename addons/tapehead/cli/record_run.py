@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from tapehead.cli.display import LINES, DisplaySettings, live_table
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.run_journal import JournalOptions, make_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
-from tapehead.live.live_settings import LiveSettings
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.elsewhere_addon import ElsewhereAddon
@@ -30,8 +30,7 @@ async def run_recorder(
     endpoints: Sequence[str] = (),
     prefix: str = "",
     strict: bool = False,
-    quiet: bool = False,
-    live: LiveSettings | None = None,
+    display: DisplaySettings = LINES,
 ) -> int:
     """Record until SIGINT or SIGTERM, print the summary, and return the exit code.
 
@@ -42,8 +41,7 @@ async def run_recorder(
         endpoints: hosts that count as the endpoint besides the vendor's own.
         prefix: a path before the endpoint's own at the upstream.
         strict: whether a run without a call has failed, even if nothing else came either.
-        quiet: whether nothing is printed for each call.
-        live: the live page and the HTTP API; None for none.
+        display: how calls are shown.
 
     Raises:
         StartupError: the proxy cannot start.
@@ -51,13 +49,15 @@ async def run_recorder(
         RecordingError: the recording cannot be written.
     """
     elsewhere = CallsElsewhere()
-    screen, hosts, internal_errors = Screen(), Hosts(endpoints), InternalErrors(journal.redact_keys)
-    shown: list[OnStored] = [] if quiet else [screen.show_exchange]
-    unmatched = UnmatchedRequests(None if quiet else screen.show)
+    screen, hosts = Screen(with_keys=display.verbose), Hosts(endpoints)
+    internal_errors = InternalErrors(journal.redact_keys)
+    shown: list[OnStored] = [screen.show_exchange] if display.has_lines else []
+    unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     missing = MissingCalls(proxy.modes, elsewhere)
     with (
-        live_page(live, "record", internal_errors) as page,
-        make_journal(journal, warn, internal_errors, shown, None if quiet else screen, has_calls=True) as kept,
+        live_table(display, "tapehead record", screen) as show_table,
+        live_page(display.live, "record", internal_errors) as page,
+        make_journal(journal, warn, internal_errors, shown, screen, display, has_calls=True) as kept,
     ):
         if page:
             page.serve(kept.journal)
@@ -70,6 +70,7 @@ async def run_recorder(
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             if journal.store:
                 screen.show(f"recording into {journal.store.out}")
+            show_table(kept)
 
         observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
         addons = [select, record, KeyPermission(internal_errors), *observing]

@@ -5,6 +5,7 @@ from functools import partial
 import typer
 
 from tapehead.cli import option_types
+from tapehead.cli.display import display_of
 from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
@@ -47,6 +48,8 @@ def replay(
     token: option_types.Token = None,
     live_origin: option_types.LiveOrigins = None,
     quiet: option_types.Quiet = False,
+    verbose: option_types.Verbose = False,
+    table: option_types.Table = False,
     config: option_types.ConfigFile = None,
 ) -> None:
     """Answer players from recordings, in a proxy.
@@ -65,7 +68,7 @@ def replay(
     )
     engine = offline_run.engine_settings(context.params, misses.recordings, misses.on_miss)
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
-    display = offline_run.DisplaySettings(quiet=quiet, live=option_parsing.parse_live(live, token, live_origin))
+    display = display_of(context.params, warn)
     run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), misses=misses, journal=journal)
     with library_warnings.logging_in_background(2 if out else 1):
         raise typer.Exit(run(proxy, engine, display, warn))

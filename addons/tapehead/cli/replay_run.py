@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tapehead.answers import Observer
+from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunResult, publish
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish
 from tapehead.cli.option_parsing import MissHandling
 from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal, show_summary
-from tapehead.cli.terminal import Screen, UnmatchedRequests, announce, observer
+from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
@@ -61,10 +61,12 @@ def run_replay(
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     missing = MissingCalls(proxy.modes, run.elsewhere)
-    observers: list[Observer] = [] if display.quiet else [observer(screen, explain=engine.explain)]
-    errors = run.internal_errors
-    findings, shown = None if display.quiet else screen, live_page(display.live, "replay", errors)
-    with shown as page, open_journal(journal, warn, errors, screen=findings) as kept:
+    errors, observers = run.internal_errors, observers_of(display, screen, explain=engine.explain)
+    with (
+        live_table(display, "tapehead replay", screen) as show_table,
+        live_page(display.live, "replay", errors) as page,
+        open_journal(journal, warn, errors, screen=screen, display=display) as kept,
+    ):
         if page and kept:
             page.serve(kept.journal, run.control)
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
@@ -79,15 +81,24 @@ def run_replay(
             if guard:
                 guard.enable()
             announce(screen.show, addresses, [*notes, *link_lines(page)])
+            show_table(kept)
 
-        addons: list[object] = [select, replay, ElsewhereAddon(run.elsewhere, hosts, errors)]
-        addons += [CertificateCheck(run.elsewhere, screen.show, errors), *recorders]
-        addons += [LocationCheck(hosts, screen.show, errors)] if record else []
+        addons = [select, replay, *observing_addons(run, hosts, screen, recorders, is_forwarding=record is not None)]
         with contextlib.closing(recorder) if recorder else contextlib.nullcontext():
             asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, errors))
     result = run.result(run.counts(guard), unmatched.count)
     has_failed = show_summary(kept, screen.show, journal.fail_on)
     return conclude(result, recorder, screen, engine.summary, missing.lines(), warn) or int(has_failed)
+
+
+def observing_addons(
+    run: EngineRun, hosts: Hosts, screen: Screen, recorders: Sequence[RecorderAddon], *, is_forwarding: bool
+) -> list[object]:
+    """Return the addons that tell why calls do not come, those that record, and what checks forwarded answers."""
+    errors = run.internal_errors
+    check = CertificateCheck(run.elsewhere, screen.show, errors)
+    located = [LocationCheck(hosts, screen.show, errors)] if is_forwarding else []
+    return [ElsewhereAddon(run.elsewhere, hosts, errors), check, *recorders, *located]
 
 
 def name_run(recorders: Sequence[RecorderAddon], addresses: Sequence[tuple[str, int]]) -> None:

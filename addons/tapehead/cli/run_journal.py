@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tapehead.auditor.settings import AuditSettings
+from tapehead.cli.display import LINES, DisplaySettings
 from tapehead.cli.option_parsing import parse_redact_keys, store_settings
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
@@ -108,9 +109,12 @@ def open_journal(
     internal_errors: InternalErrors,
     on_stored: Sequence[OnStored] = (),
     screen: Screen | None = None,
+    display: DisplaySettings = LINES,
 ) -> "AbstractContextManager[JournalRun | None]":
     """Return a context manager that fills a journal, or does nothing if nothing reads it; as `make_journal`."""
-    return make_journal(options, warn, internal_errors, on_stored, screen) if options.is_needed else nullcontext()
+    if not options.is_needed:
+        return nullcontext()
+    return make_journal(options, warn, internal_errors, on_stored, screen, display)
 
 
 def make_journal(
@@ -119,6 +123,7 @@ def make_journal(
     internal_errors: InternalErrors,
     on_stored: Sequence[OnStored] = (),
     screen: Screen | None = None,
+    display: DisplaySettings = LINES,
     *,
     has_calls: bool = False,
 ) -> "JournalRun":
@@ -130,6 +135,7 @@ def make_journal(
         internal_errors: records what fails.
         on_stored: subscribers to the exchanges, besides the journal.
         screen: where findings are printed when they are confirmed; None to print none.
+        display: whether they are printed, and when.
         has_calls: whether calls are printed there with the findings of each alone.
 
     Raises:
@@ -151,7 +157,9 @@ def make_journal(
         keep_ids=options.keep_ids,
         redact_keys=options.redact_keys,
     )
-    show = SessionFindingPrinter(screen, with_calls=not has_calls).show if screen else None
+    show = None
+    if screen and display.has_lines:
+        show = SessionFindingPrinter(screen, with_calls=not has_calls, verbose=display.verbose).show
     return JournalRun(settings, warn, internal_errors, on_stored, show)
 
 

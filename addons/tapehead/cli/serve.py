@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tapehead.cli import option_types
+from tapehead.cli.display import display_of
 from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 from tapehead.recording.paths import STDIN
@@ -50,6 +51,8 @@ def serve(
     token: option_types.Token = None,
     live_origin: option_types.LiveOrigins = None,
     quiet: option_types.Quiet = False,
+    verbose: option_types.Verbose = False,
+    table: option_types.Table = False,
     config: option_types.ConfigFile = None,
 ) -> None:
     """Answer players in an HTTP server, recorded or simulated.
@@ -66,7 +69,7 @@ def serve(
         raise UsageError("--workers needs recordings in files: each worker reads them, and stdin can be read once")
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
     engine = offline_run.engine_settings(context.params, recordings or (), on_miss)
-    display = offline_run.DisplaySettings(quiet=quiet, live=option_parsing.parse_live(live, token, live_origin))
+    display = display_of(context.params, warn)
     clients = option_parsing.parse_clients(allow_client)
     address = option_parsing.parse_listen(listen)
     run = partial(serve_run.serve, workers=workers, clients=clients, journal=journal)

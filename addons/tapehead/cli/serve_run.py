@@ -10,12 +10,13 @@ import msgspec
 
 from tapehead.answers import Observer
 from tapehead.cli import library_warnings
+from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import DisplaySettings, EngineRun, EngineSettings, RunCounts, publish
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, publish
 from tapehead.cli.printer import open_closed_streams
 from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal, show_summary
-from tapehead.cli.terminal import Screen, announce, observer
+from tapehead.cli.terminal import Screen, announce
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
 from tapehead.network.offline_guard import OfflineGuard
@@ -59,11 +60,11 @@ def serve(
     screen = Screen()
     run = EngineRun(settings, warn, screen.show)
     journal.check([*run.recordings, *([settings.summary] if settings.summary else [])])
-    errors, shown = run.internal_errors, live_page(display.live, "serve", run.internal_errors)
     with (
         listen(host, port, "--listen") as listening,
-        shown as page,
-        open_journal(journal, warn, errors, screen=None if display.quiet else screen) as kept,
+        live_table(display, "tapehead serve", screen) as show_table,
+        live_page(display.live, "serve", run.internal_errors) as page,
+        open_journal(journal, warn, run.internal_errors, screen=screen, display=display) as kept,
     ):
         if page and kept:
             page.serve(kept.journal, run.control)
@@ -75,25 +76,32 @@ def serve(
         missing.locate(addresses)
         on_ready = functools.partial(announce, screen.show, addresses)
         if workers == 1:
-            on_ready = functools.partial(begin, missing, screen, addresses, link_lines(page))
-            observers = _observers(settings, display, screen)
+            notes, show = link_lines(page), functools.partial(show_table, kept)
+            on_ready = functools.partial(begin, missing, screen, addresses, notes, show)
+            observers = observers_of(display, screen, explain=settings.explain)
             counts = answer_calls(run, listening, ClientFilter(clients, warn), observers, on_ready, kept)
         else:
             counts = answer_in_workers(run, workers, on_ready, warn, settings, display, listening, clients)
     if line := refused_line(counts.refused_clients):
         warn(line)
-    result = run.result(counts)
-    has_found = show_summary(kept, screen.show, journal.fail_on)
+    result, has_found = run.result(counts), show_summary(kept, screen.show, journal.fail_on)
     publish(result, screen, settings.summary)
     for line in missing.lines():
         warn(line)
     return int(result.has_failed or has_found or (settings.strict and not run.elsewhere.calls))
 
 
-def begin(missing: MissingCalls, screen: Screen, addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
+def begin(
+    missing: MissingCalls,
+    screen: Screen,
+    addresses: Sequence[tuple[str, int]],
+    notes: Sequence[str],
+    show_table: Callable[[], None],
+) -> None:
     """Say that calls can come, and wait for them."""
     missing.wait(screen.show)
     announce(screen.show, addresses, notes)
+    show_table()
 
 
 def answer_calls(
@@ -153,10 +161,8 @@ def work(
     screen = Screen()
     with library_warnings.logging_to_stderr(), warning_in_background():
         run = EngineRun(settings, lambda _line: None)  # the parent has warned about the recordings already
-        counts = answer_calls(run, listening, client_filter, _observers(settings, display, screen), release_signals)
+        counts = answer_calls(
+            run, listening, client_filter, observers_of(display, screen, explain=settings.explain), release_signals
+        )
     screen.close()
     return counts
-
-
-def _observers(settings: EngineSettings, display: DisplaySettings, screen: Screen) -> list[Observer]:
-    return [] if display.quiet else [observer(screen, explain=settings.explain)]

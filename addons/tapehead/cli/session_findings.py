@@ -14,14 +14,12 @@ MOST_SHOWN = 100_000
 
 
 def session_finding_lines(change: LiveFinding, now: float, width: int | None = None) -> Iterator[str]:
-    """Yield the lines for a finding of a session that was confirmed, or withdrawn after that, at `now`."""
+    """Yield the lines for a finding of a session that got into a state at `now`."""
     clock = local_time(datetime.fromtimestamp(now, UTC), timespec="milliseconds")[11:]
     sid = escape_controls(change.session or "-")[:SHORT_SID]
-    withdrawn = "withdrawn: " if change.state is FindingState.WITHDRAWN else ""
+    state = "" if change.state is FindingState.CONFIRMED else f"{change.state}: "
     found = change.finding
-    yield from finding_lines(
-        f"{clock}  {sid:<{SHORT_SID}}  {withdrawn}", found.severity, found.rule, found.message, width
-    )
+    yield from finding_lines(f"{clock}  {sid:<{SHORT_SID}}  {state}", found.severity, found.rule, found.message, width)
 
 
 class SessionFindingPrinter:
@@ -30,27 +28,29 @@ class SessionFindingPrinter:
     Args:
         screen: the screen.
         with_calls: whether those of a call alone are printed, too; a recorder prints them with the call.
+        verbose: whether provisional ones are printed, too, and withdrawn ones that were not confirmed.
     """
 
-    def __init__(self, screen: Screen, *, with_calls: bool) -> None:
+    def __init__(self, screen: Screen, *, with_calls: bool, verbose: bool = False) -> None:
         self._screen = screen
         self._with_calls = with_calls
-        self._shown: OrderedDict[int, None] = OrderedDict()
+        self._verbose = verbose
+        # The states that were printed last.
+        self._shown: OrderedDict[int, FindingState] = OrderedDict()
 
     def show(self, changes: Iterable[LiveFinding]) -> None:
-        """Print what is confirmed, once, and what is withdrawn after that."""
+        """Print what is confirmed, once, and what is withdrawn after that; if verbose, what is provisional as well."""
         for change in changes:
-            is_confirmed = change.state is FindingState.CONFIRMED
-            was_shown = change.number in self._shown
-            if change.state is FindingState.PROVISIONAL or is_confirmed == was_shown:
+            state, before = change.state, self._shown.get(change.number)
+            if state is before or (before is None and state is FindingState.WITHDRAWN):
                 continue
-            if change.of_call and not self._with_calls:
+            if (state is FindingState.PROVISIONAL and not self._verbose) or (change.of_call and not self._with_calls):
                 continue
-            if is_confirmed:
-                self._shown[change.number] = None
+            if state is FindingState.WITHDRAWN:
+                del self._shown[change.number]
+            else:
+                self._shown[change.number] = state
                 if len(self._shown) > MOST_SHOWN:
                     self._shown.popitem(last=False)
-            else:
-                del self._shown[change.number]
             for line in session_finding_lines(change, time.time(), self._screen.width):
                 self._screen.show(line)

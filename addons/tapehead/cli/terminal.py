@@ -94,22 +94,54 @@ def unmatched_line(method: str, path: str, status: int, hint: str) -> str:
 
 
 class Screen(Printer):
-    """Printing of calls on stdout."""
+    """Printing of calls on stdout.
 
-    def __init__(self) -> None:
+    Args:
+        with_keys: whether calls are shown with the keys of their tests.
+
+    Attributes:
+        take: takes lines instead, while the terminal shows something else.
+    """
+
+    def __init__(self, *, with_keys: bool = False) -> None:
         super().__init__(sys.stdout)
+        self._with_keys = with_keys
+        self.take: Callable[[str], None] | None = None
+
+    def show(self, line: str) -> None:
+        """Print a line soon, as `Printer.show`."""
+        if take := self.take:
+            take(line)
+        else:
+            super().show(line)
 
     def show_exchange(self, exchange: Exchange, _size: int) -> None:
         """Print the lines of an exchange soon."""
-        for line in lines_of(exchange, self.width):
+        key = exchange.answered.key if exchange.answered and self._with_keys else ""
+        first, *others = lines_of(exchange, self.width)
+        for line in (first + key_text(key), *others):
             self.show(line)
 
 
-def observer(screen: Screen, *, explain: bool = False) -> Callable[[Request, Answer, float], None]:
-    """Return a function that shows each answer on `screen`; `explain` adds why it was chosen."""
+def key_text(key: str) -> str:
+    """Return how the line of a call ends that has the key of a test."""
+    return typer.style(f"  key {escape_controls(key)}", dim=True) if key else ""
+
+
+def observer(
+    screen: Screen, *, explain: bool = False, verbose: bool = False
+) -> Callable[[Request, Answer, float], None]:
+    """Return a function that shows each answer on `screen`.
+
+    Args:
+        screen: the screen.
+        explain: whether the line says why the answer was chosen.
+        verbose: whether it says that, and the key of the test.
+    """
 
     def observe(request: Request, answer: Answer, now: float) -> None:
-        screen.show(answer_line(request, answer, now, explain=explain))
+        line = answer_line(request, answer, now, explain=explain or verbose)
+        screen.show(line + key_text(answer.key) if verbose else line)
 
     return observe
 

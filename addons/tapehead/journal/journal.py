@@ -232,6 +232,12 @@ class Journal:
             made = (call.line for call in stored if rows.takes_call(self._store.row_of(call)))
             return list(islice(made, rows.limit))
 
+    def latest(self, sessions: int, findings: int) -> tuple[list[SessionRow], list[FindingRow]]:
+        """Return the sessions and the findings that changed last, at most so many, the latest first."""
+        with self._changed:
+            chosen, found = self._store.latest(sessions, findings)
+            return [session.row(self._clock()) for session in chosen], found
+
     def exchanges(self, sid: str) -> list[tuple[int, Exchange]]:
         """Return the exchanges of the latest session with that id, as far as they are in memory, by calls' numbers."""
         with self._changed:
@@ -358,8 +364,6 @@ class Journal:
         """End all waits."""
         self._is_closed = True
         self._tell()
-
-    # ----
 
     def _remaining(self, condition: Condition) -> float:
         with self._changed:

@@ -39,6 +39,7 @@ class SessionRow(msgspec.Struct, kw_only=True, frozen=True):
         number: its number in this run, from 1; names it where there is no id.
         content, content_id, player, channel: from the sessionStart; empty where that has none.
         started, last: the times of its first and of its latest call, UTC, ISO 8601.
+        last_event: the type of its latest event; empty if none came.
         state: in plain words: "starting", "playing", "paused", "buffering", "in an ad break", "in an ad", "completed",
             "ended", "silent", "unknown session", "start refused" or "start unanswered".
         playhead: the latest, in seconds; None if unknown.
@@ -57,6 +58,7 @@ class SessionRow(msgspec.Struct, kw_only=True, frozen=True):
     channel: str
     started: str
     last: str
+    last_event: str
     state: str
     playhead: float | None
     events: int

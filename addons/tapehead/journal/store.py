@@ -3,6 +3,7 @@
 import bisect
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 
 from tapehead.answers import Outcome
 from tapehead.auditor.results import EventRef, SessionFinding
@@ -55,6 +56,11 @@ class JournalStore:
     def session(self, sid: str) -> TrackedSession | None:
         """Return the latest session with that id."""
         return self.sessions.get(self._by_sid.get(sid, 0))
+
+    def latest(self, sessions: int, findings: int) -> tuple[list[TrackedSession], list[FindingRow]]:
+        """Return the sessions and the findings that changed last, at most so many, the latest first."""
+        found = (each.row for each in reversed(self.findings.values()) if each.row.state != WITHDRAWN)
+        return list(islice(reversed(self.sessions.values()), sessions)), list(islice(found, findings))
 
     # ---- Calls ----
 

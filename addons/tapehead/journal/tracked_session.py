@@ -44,6 +44,7 @@ class TrackedSession:
         "_events",
         "_failure",
         "_last",
+        "_last_event",
         "_player",
         "_playhead",
         "_started",
@@ -70,7 +71,7 @@ class TrackedSession:
         self.is_audited = is_audited
         self.was_silent = False
         self._content = self._content_id = self._player = self._channel = ""
-        self._started = self._last = ""
+        self._started = self._last = self._last_event = ""
         self._playhead: float | None = None
         self._events = 0
         self._failure = ""
@@ -95,6 +96,7 @@ class TrackedSession:
         self._state, _ = advance(self._state or UNOPENED, event)
         self._playhead = self._playhead if event.playhead is None else event.playhead
         self._events += 1
+        self._last_event = shorten(event.key.event_type)
         return self._events - 1
 
     def _open(self, event: Event, status: int | None) -> None:
@@ -152,6 +154,7 @@ class TrackedSession:
             channel=self._channel,
             started=self._started,
             last=self._last,
+            last_event=self._last_event,
             state=self.state(now),
             playhead=self._playhead,
             events=self._events,

@@ -1,0 +1,88 @@
+"""The display of calls on the terminal and on a live page, as options say."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tapehead.answers import Observer
+from tapehead.cli.option_parsing import parse_live
+from tapehead.cli.terminal import Screen, observer
+from tapehead.errors import UsageError
+from tapehead.live.live_settings import LiveSettings
+
+if TYPE_CHECKING:
+    from tapehead.journal.journal_run import JournalRun
+
+_WAYS = ("quiet", "verbose", "table")
+
+
+class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the display of calls, on the terminal and on a live page.
+
+    Attributes:
+        quiet: whether the terminal shows no calls.
+        verbose: whether it also shows why each answer was chosen, keys, and findings that are not confirmed.
+        table: whether it shows a table of sessions instead of lines.
+        live: the live page and the HTTP API; None for none.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+    table: bool = False
+    live: LiveSettings | None = None
+
+    @property
+    def has_lines(self) -> bool:
+        """True if calls and findings are lines on the terminal."""
+        return not (self.quiet or self.table)
+
+
+LINES = DisplaySettings()
+
+
+def display_of(params: Mapping[str, Any], warn: Callable[[str], None]) -> DisplaySettings:
+    """Return the display that the options ask for, by parameter; without a terminal, lines instead of a table.
+
+    Raises:
+        UsageError: options exclude each other.
+    """
+    given = [name for name in _WAYS if params[name]]
+    if len(given) > 1:
+        raise UsageError(f"--{given[0]} and --{given[1]} exclude each other; pass one of them")
+    if params["table"] and params.get("workers", 1) > 1:
+        raise UsageError("--table and --workers exclude each other: the table shows the calls of one process")
+    has_table = params["table"] and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    if params["table"] and not has_table:
+        warn("--table needs a terminal, which stdout is not; printing lines instead")
+    live = parse_live(params["live"], params["token"], params["live_origin"])
+    return DisplaySettings(quiet=params["quiet"], verbose=params["verbose"], table=has_table, live=live)
+
+
+def observers_of(display: DisplaySettings, screen: Screen, *, explain: bool) -> list[Observer]:
+    """Return what shows each answer in a line, if any is shown; `explain` adds why it was chosen."""
+    return [observer(screen, explain=explain, verbose=display.verbose)] if display.has_lines else []
+
+
+@contextmanager
+def live_table(display: DisplaySettings, title: str, screen: Screen) -> Iterator[Callable[["JournalRun | None"], None]]:
+    """Yield what shows the table of a run, from when it is called; without `--table`, it does nothing.
+
+    Args:
+        display: the options.
+        title: the command.
+        screen: the terminal.
+    """
+    if not display.table:
+        yield lambda _run: None
+        return
+    from tapehead.cli.live_table import LiveTable
+
+    table = LiveTable(title, screen)
+    try:
+        yield lambda run: table.start(run.journal) if run else None
+    finally:
+        table.close()
