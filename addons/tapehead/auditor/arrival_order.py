@@ -54,6 +54,13 @@ class ArrivalQueue:
         while waiting and (waiting[0][0] < self._latest_ms - LONGEST_ANSWER_MS or len(waiting) > MOST_WAITING):
             yield heapq.heappop(waiting)[3].entry
 
+    def remove(self, sid: str) -> list[Entry]:
+        """Remove the exchanges of a session that wait, and return them."""
+        removed = [each[3].entry for each in self._waiting if each[3].entry.exchange.session == sid]
+        self._waiting[:] = [each for each in self._waiting if each[3].entry.exchange.session != sid]
+        heapq.heapify(self._waiting)
+        return removed
+
     def close(self) -> Iterator[Entry]:
         """Yield the exchanges that are left."""
         while self._waiting:

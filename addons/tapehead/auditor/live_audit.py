@@ -230,7 +230,13 @@ class LiveAudit:
         self.left_out_sessions += 1
         if len(self.left_out) > MOST_REMEMBERED:
             self.left_out.popitem(last=False)
+        self.restart(sid)
+
+    def restart(self, sid: str) -> None:
+        """Forget a session as far as it has come; calls of it that are still to come are audited anew."""
         if session := self._eager.session(sid):
+            for entry in self._queue.remove(sid):
+                self._reader.readings.pop(id(entry))
             self._findings.forget(session.known)
             self._stale.pop(session, None)
             self._watched.discard(session)

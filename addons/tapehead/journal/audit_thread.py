@@ -77,6 +77,8 @@ class AuditThread:
         self._progress = threading.Condition()
         self._settling = 0
         self._closing = threading.Event()
+        # Ends a pause: a reader waits, or the run ends.
+        self._is_awaited = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tapehead-audit", daemon=True)
 
     def start(self) -> None:
@@ -107,16 +109,19 @@ class AuditThread:
     # ---- In any thread ----
 
     def settle(self, timeout_seconds: float) -> bool:
-        """Wait until what came so far is audited, and return whether it is."""
+        """Wait until what came so far is audited, which makes no pauses meanwhile; return whether it is."""
         wanted, deadline = self._backlog.received, time.monotonic() + timeout_seconds
         with self._progress:
             self._settling += 1
+            self._is_awaited.set()
             try:
                 return self._progress.wait_for(
                     lambda: self._backlog.taken >= wanted or not self._thread.is_alive(), deadline - time.monotonic()
                 )
             finally:
                 self._settling -= 1
+                if not self._settling and not self._closing.is_set():
+                    self._is_awaited.clear()
 
     def result(self, sid: str) -> SessionResult | None:
         """Return the result of a session as if it ended now; None if it is not known, or left out."""
@@ -124,16 +129,19 @@ class AuditThread:
             return self._audit.result(sid) if self._audit and not self._backlog.is_left_out(sid) else None
 
     def forget(self, sids: Iterable[str] | None) -> None:
-        """Forget sessions; None for all."""
+        """Forget sessions, as far as they have come; None for all."""
         with self._lock:
             if sids is None:
                 self._audit, self._forgotten = self._make_audit() if self._make_audit else None, 0
             elif self._audit:
-                self._forget(sids)
+                for sid in sids:
+                    self._audit.restart(sid)
 
     def close(self) -> bool:
         """Audit what waits, for a while, and end; return whether all of it was."""
-        self._closing.set()
+        with self._progress:
+            self._closing.set()
+            self._is_awaited.set()
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS)
@@ -166,8 +174,8 @@ class AuditThread:
                 due = time.monotonic() + TICK_SECONDS
             if self._closing.is_set():
                 continue
-            if pause := self._duty_cycle.pause():
-                self._closing.wait(pause)
+            if not self._is_awaited.is_set() and (pause := self._duty_cycle.pause()):
+                self._is_awaited.wait(pause)
             else:
                 give_way()
 

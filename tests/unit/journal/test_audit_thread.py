@@ -5,17 +5,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.exchanges import AD, event, opened, sent, session, start
 from tapehead.auditor.live_audit import LiveAudit
+from tapehead.auditor.recordings_audit import audit
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread
 from tapehead.journal.backlog import Backlog
+from tapehead.journal.duty_cycle import DutyCycle
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.waiting import parse_condition
-from tapehead.protocol.exchange import Entry, Exchange, encode
+from tapehead.protocol.exchange import Answered, Entry, Exchange, encode
 
 BAD = [opened("s1", start()), sent("s1", event("adStart", 1, 1, AD), 1), sent("s1", event("play", 2, 2), 2)]
 
@@ -45,6 +48,11 @@ Run = Callable[..., tuple[Journal, AuditThread]]
 def fill(journal: Journal, exchanges: Iterable[Exchange]) -> None:
     for each in exchanges:
         journal.add(each, len(encode(each)))
+
+
+def with_key(exchanges: Iterable[Exchange], key: str) -> list[Exchange]:
+    """The exchanges as of a test with a key."""
+    return [msgspec.structs.replace(each, answered=Answered("hit", key=key)) for each in exchanges]
 
 
 def test_findings_of_sessions_come_with_the_call_that_shows_them(run: Run) -> None:
@@ -116,6 +124,23 @@ def test_a_query_waits_for_what_came_before_it_but_not_for_ever(run: Run) -> Non
     assert journal.findings()
 
 
+class Busy(DutyCycle):
+    """The pace in a process that is busy for an hour."""
+
+    def pause(self) -> float:
+        return 3600.0
+
+
+def test_a_query_ends_the_pauses_for_a_busy_process(run: Run) -> None:
+    journal, thread = run(duty_cycle=Busy())
+    fill(journal, session("s1", [(float(n), float(n), "ping", {}) for n in range(1, 30)]))
+
+    assert journal.settle(20)
+    assert thread.result("s1")
+    fill(journal, BAD[1:])
+    assert journal.settle(20)
+
+
 def test_whole_sessions_are_left_out_counted_and_named(run: Run) -> None:
     gate = Gate()
     journal, thread = run(make_audit=lambda: gate, backlog=Backlog(most_calls=5))
@@ -156,6 +181,24 @@ def test_a_reset_of_all_audits_anew(run: Run) -> None:
     thread.close()
 
     assert [result.events for result in thread.results()] == [3]
+
+
+def test_a_session_that_goes_on_after_a_reset_of_its_key_is_audited(run: Run) -> None:
+    journal, thread = run()
+    before, after = with_key(BAD, "a"), with_key(session("s1", [(30.0, 3.0, "adStart", {})])[1:], "a")
+    fill(journal, [*before, *session("s2", [])])
+    journal.reset("a")
+    fill(journal, after)
+    assert journal.settle(30)
+    assert [(row.session, row.audited) for row in journal.sessions()] == [("s2", True), ("s1", True)]
+    thread.close()
+    results = {result.id: result for result in thread.results()}
+
+    (alone,) = audit([Entry(1, each) for each in after])
+    assert results.keys() == {"s1", "s2"}
+    assert [each.rule for each in results["s1"].findings] == [each.rule for each in alone.findings] != []
+    assert {row.rule for row in journal.findings(RowFilter(key="a"))} == {each.rule for each in alone.findings}
+    assert journal.totals().left_out_sessions == 0
 
 
 def test_silence_is_noticed_without_a_call(run: Run) -> None:
