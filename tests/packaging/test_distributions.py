@@ -103,6 +103,47 @@ def test_mitmdump_loads_the_script_of_an_installed_wheel(
     assert not [line for line in opened.lines if "rror" in line]
 
 
+SUITE = """
+import urllib.request
+
+def test_a_player(media_collection):
+    body = b'{"eventType": "sessionStart", "playerTime": {"playhead": 0, "ts": 1}, "params": {}}'
+    url = f"{media_collection.url}/api/v1/sessions"
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}))
+    except OSError:
+        pass
+    assert [event.type for event in media_collection.events()] == ["sessionStart"]
+"""
+
+
+def test_the_pytest_plugin_of_a_wheel_works_where_nothing_but_it_and_pytest_is_installed(
+    built: Path, tmp_path: Path
+) -> None:
+    (wheel,) = built.glob("*.whl")
+    uv, venv = Path(sys.executable).with_name("uv"), tmp_path / "venv"
+    python = venv / "bin/python"
+    (tmp_path / "test_suite.py").write_text(SUITE)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment.pop("PYTHONPATH", None)
+    for command in (
+        [uv, "venv", "-q", "--python", sys.executable, venv],
+        [uv, "pip", "install", "-q", "--python", python, wheel, "pytest"],
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_suite.py"],
+    ):
+        done = subprocess.run(
+            list(map(str, command)),
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 def test_links_of_the_description_lead_somewhere_in_a_package_index(installed: Path) -> None:
     (metadata,) = installed.glob("*.dist-info/METADATA")
     head, _, description = metadata.read_text().partition("\n\n")

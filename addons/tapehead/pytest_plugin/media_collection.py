@@ -1,9 +1,10 @@
 """The fixture `media_collection`: the Media Collection API for the player of one test, and what it sent."""
 
 import asyncio
+import functools
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +40,20 @@ WIDTH = 76
 _FAILING = {"info": tuple(Severity), "warning": (Severity.ERROR, Severity.WARNING), "error": (Severity.ERROR,)}
 
 
+def without_frames[**P, R](method: Callable[P, R]) -> Callable[P, R]:
+    """Have errors of a method shown where the test calls it, without the frames of this package."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
+        try:
+            return method(*args, **kwargs)
+        except (AssertionError, TapeheadError) as error:
+            raise error.with_traceback(None) from None
+
+    return call
+
+
 class MediaCollection:
     """The Media Collection API for the player of one test.
 
@@ -71,6 +86,7 @@ class MediaCollection:
 
     # ---- What came ----
 
+    @without_frames
     def wait_for(self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         """Wait until a condition holds.
 
@@ -81,7 +97,6 @@ class MediaCollection:
         Raises:
             AssertionError: it does not hold in that time.
         """
-        __tracebackhide__ = True
         if not self._endpoint.wait(self.key, condition, timeout):
             told = f"no '{condition}' within {format_number(timeout)} s; {self._came()}"
             raise AssertionError(fill(told, WIDTH, initial_indent=" " * len("AssertionError: ")).lstrip())
@@ -89,13 +104,18 @@ class MediaCollection:
     async def wait_for_async(self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         """Wait as `wait_for` does, while the event loop goes on."""
         __tracebackhide__ = True
-        await asyncio.to_thread(self.wait_for, condition, timeout)
+        try:
+            await asyncio.to_thread(self.wait_for, condition, timeout)
+        except (AssertionError, TapeheadError) as error:
+            raise error.with_traceback(None) from None  # without the frames of the thread
 
     @property
+    @without_frames
     def sessions(self) -> list[SessionRow]:
         """The sessions so far, with their states."""
         return self._endpoint.sessions(self.key)
 
+    @without_frames
     def events(self, type: str | None = None) -> list[Event]:  # noqa: A002 - the name that the API has for it
         """Return the events so far in the order of their calls; those of one type, if it is given."""
         numbers: Counter[str | None] = Counter()
@@ -109,21 +129,25 @@ class MediaCollection:
         return found
 
     @property
+    @without_frames
     def findings(self) -> list[SessionFinding]:
         """The findings of all sessions, as `tapehead audit` would have them if no more calls came."""
         return [finding for result in self._results() for finding in result.findings]
 
     @property
+    @without_frames
     def metrics(self) -> dict[str, Any]:
         """The metrics that Adobe would report of the latest session; empty without a session."""
         return next((result.metrics for result in reversed(self._results()) if result.metrics), {})
 
+    @without_frames
     def fault(self, text: str) -> None:
         """Inject a fault into the answers from now on, written as for `--fault`: `event:ping:3=410`."""
         self._endpoint.add_fault(self.key, text)
 
     # ---- Assertions ----
 
+    @without_frames
     def assert_clean(self, fail_on: str = "error", ignore: Iterable[str] = ()) -> None:
         """Assert that a session came, and that no session has findings.
 
@@ -134,7 +158,6 @@ class MediaCollection:
         Raises:
             AssertionError: there are findings, or no session.
         """
-        __tracebackhide__ = True
         if fail_on not in _FAILING:
             raise UsageError(f"invalid fail_on '{fail_on}': expected {', '.join(_FAILING)}")
         ignored = known_rules(ignore)
@@ -152,6 +175,7 @@ class MediaCollection:
 
             raise AssertionError(failure_text.describe_findings(wrong, WIDTH))
 
+    @without_frames
     def assert_matches(self, recording: str | Path, ignore: Iterable[str] = (), tolerance: float = 1.0) -> None:
         """Assert that the calls do not differ from a recording, as `tapehead diff` compares.
 
@@ -163,7 +187,6 @@ class MediaCollection:
         Raises:
             AssertionError: they differ.
         """
-        __tracebackhide__ = True
         from tapehead.pytest_plugin import failure_text
 
         path = find_recording(self._item, recording)

@@ -1,6 +1,7 @@
 """The fixture `media_collection`: what a test gets from it, and what a failing one says."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,27 @@ def test_a_mistake_is_told_in_one_line(pytester: pytest.Pytester) -> None:
     assert "Traceback" not in done.stdout.str()
     for line in MISTAKES.values():
         done.stdout.fnmatch_lines([line])
+
+
+INVALID = {
+    "wait_for('sessionCompleted')": "unknown condition 'sessionCompleted'; did you mean sessionComplete?*",
+    "assert_clean(fail_on='eror')": "invalid fail_on 'eror': expected info, warning, error",
+    "assert_clean(ignore=['ping-gab'])": "no rule is called 'ping-gab'; did you mean ping-gap?*",
+    "assert_matches('no.jsonl')": "no recording 'no.jsonl' at '*no.jsonl'; *",
+    "fault('event:pong=503')": "invalid fault 'event:pong=503': unknown event type 'pong'*",
+}
+LOOP = "asyncio.run(media_collection.wait_for_async('sessionCompleted'))"
+
+
+def test_an_invalid_argument_is_told_where_the_test_has_it(pytester: pytest.Pytester) -> None:
+    calls = [*(f"media_collection.{call}" for call in INVALID), LOOP]
+    tests = [f"def test_{number}(media_collection):\n    {call}\n" for number, call in enumerate(calls)]
+    done = run_tests(pytester, "\n".join(["import asyncio", *tests]), "-p", "no:randomly")
+
+    done.assert_outcomes(failed=len(calls))
+    printed = done.stdout.str()
+    for call, told in zip(calls, [*INVALID.values(), INVALID["wait_for('sessionCompleted')"]], strict=True):
+        assert re.search(rf"^> +{re.escape(call)}$", printed, re.MULTILINE)
+        done.stdout.fnmatch_lines([f"E *UsageError: {told}"])
+    assert "pytest_plugin/" not in printed
+    assert "thread.py" not in printed
