@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import complexity, keys, live_page, recording, replaying, serving, soak, sync_cost
+from bench import complexity, keys, live_page, plugin_start, recording, replaying, serving, soak, sync_cost
 from bench.complexity import Growth
 from bench.load import Score
 from fuzz import coverage_guided, large_inputs
@@ -48,6 +48,13 @@ def test_the_live_page_is_measured() -> None:
 
     assert 0 <= measured.seen <= measured.seen_at_worst
     assert measured.opened > 0
+
+
+def test_the_plugin_costs_a_run_without_it_next_to_nothing() -> None:
+    measured = plugin_start.main(["--runs", "3"])
+
+    assert 0 < measured.unused_ratio < 0.2
+    assert measured.ready > measured.unused
 
 
 def test_growth_is_measured_for_every_shape() -> None:
