@@ -245,6 +245,7 @@ class QuietProtocol(Protocol):
         self.logger = logging.getLogger("tapehead.live.connections")
         self.logger.disabled = True
         self._head_size = 0
+        self._in_body = False
         self._has_request = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -271,13 +272,19 @@ class QuietProtocol(Protocol):
     def data_received(self, data: bytes) -> None:
         """Receive some bytes of a request."""
         self._head_size += len(data)
-        if self._head_size > MOST_HEAD:
+        if self._head_size > MOST_HEAD and not self._in_body:
             self.transport.abort()
         else:
             super().data_received(data)
 
+    def on_headers_complete(self) -> None:
+        """End the head of a request; whoever reads its body limits that."""
+        super().on_headers_complete()
+        self._in_body = True
+
     def on_message_complete(self) -> None:
         """End a request."""
         self._head_size = 0
+        self._in_body = False
         self._has_request = True
         super().on_message_complete()

@@ -184,8 +184,9 @@ def test_what_is_not_there_is_told(method: str, path: str, status: int, message:
     assert answer.json()["error"].startswith(message)
 
 
-def test_what_record_cannot_do_is_told() -> None:
-    with running("record", "--to", "http://127.0.0.1:9", "--out", "/dev/null", *LIVE) as opened, api_of(opened) as api:
+def test_what_record_cannot_do_is_told(tmp_path: Path) -> None:
+    command = ["record", "--to", "http://127.0.0.1:9", "--out", tmp_path / "out.jsonl"]
+    with running(*command, *LIVE) as opened, api_of(opened) as api:
         said = {
             api.refused("/misses", 409)["error"],
             api.refused("/faults", 409)["error"],
@@ -237,7 +238,7 @@ def test_another_recording_is_loaded_and_what_missed_is_told() -> None:
         forwarded = api.send("PUT", "/recording", {"recordings": [str(RECORDING)], "on_miss": "forward"}, 400)["error"]
 
     assert len(before["recordings"]) == 1
-    assert (missed["count"], missed["misses"][0]["call"]) == (1, "sessionStart at 0")
+    assert (missed["count"], missed["misses"][0]["call"]) == (1, "sessionStart of another")
     assert missed["misses"][0]["why"] == "no recorded session has this content"
     assert loaded["recordings"][-1] == str(RECORDING)
     assert (after["hits"], after["misses"], after["playbacks"]) == (1, 0, 1)

@@ -112,7 +112,7 @@ def test_idle_connections_take_no_room_from_players_and_pages(asked: bytes) -> N
 
 FAIL = "def fail(*_, **__): raise RuntimeError('broken on purpose')"
 BREAKS = {
-    "its answers": f"import tapehead.live.api as p\n{FAIL}\np.rows_of = fail",
+    "its answers": f"import tapehead.live.api as p\n{FAIL}\np.answer_settled = fail",
     "its server": f"import uvicorn\nasync {FAIL}\nuvicorn.Server.serve = fail",
 }
 
