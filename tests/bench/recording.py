@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> list[Score]:
                 Contestant("mitmdump, recording nothing", lambda: mitmdump(*mode, *conf), any_ping),
                 Contestant("tapehead record", lambda: running(*record, *conf), any_ping),
                 Contestant("tapehead record -q", lambda: running(*record, "-q", *conf), any_ping),
+                Contestant(
+                    "tapehead record -q --no-audit", lambda: running(*record, "-q", "--no-audit", *conf), any_ping
+                ),
             ],
             rounds,
         )

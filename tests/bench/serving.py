@@ -46,12 +46,16 @@ def recording() -> Iterator[Path]:
 def main(argv: Sequence[str] | None = None) -> list[Score]:
     """Measure, and print the table."""
     rounds = read_rounds(argv, "tapehead serve next to a plain server")
-    with recording() as path:
+    with recording() as path, tempfile.TemporaryDirectory() as folder:
+        out = "--out", f"{folder}/run.jsonl", "--append"
         scores = compete(
             [
                 Contestant("uvicorn, 204 to anything", bare, any_ping),
                 Contestant("tapehead serve", serve(), ping_of),
                 Contestant("tapehead serve RECORDING", serve(path), ping_of),
+                Contestant("tapehead serve --fail-on error", serve("--fail-on", "error"), ping_of),
+                Contestant("tapehead serve --out FILE", serve(*out), ping_of),
+                Contestant("tapehead serve --out FILE --no-audit", serve(*out, "--no-audit"), ping_of),
             ],
             rounds,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from support.exchanges import AD, event, opened, sent, session, start
+from support.exchanges import AD, Step, event, opened, sent, session, start
 from tapehead.auditor.live_audit import LiveAudit
 from tapehead.auditor.recordings_audit import audit
 from tapehead.internal_errors import InternalErrors
@@ -154,6 +154,27 @@ def test_whole_sessions_are_left_out_counted_and_named(run: Run) -> None:
     assert totals.left_out_calls == 11
     assert [(row.session, row.audited) for row in journal.sessions()] == [("s1", True), ("s2", False)]
     assert [result.id for result in thread.results()] == ["s1"]
+
+
+def test_each_session_is_audited_as_a_whole_or_left_out_and_named(run: Run) -> None:
+    gate = Gate()
+    journal, thread = run(make_audit=lambda: gate, backlog=Backlog(most_calls=42))
+    steps: list[Step] = [(float(n), float(n), kind, {}) for n, kind in enumerate(["play", "adStart", *["ping"] * 7])]
+    sessions = {f"s{number}": session(f"s{number}", steps, began=5000.0 * number) for number in range(10)}
+    fill(journal, (exchange for exchanges in sessions.values() for exchange in exchanges))
+    gate.passed.set()
+    thread.close()
+
+    results, totals = {result.id: result for result in thread.results()}, journal.totals()
+    assert results.keys() | set(totals.left_out) == sessions.keys()
+    assert results.keys() & set(totals.left_out) == set()
+    assert 1 < len(results) < len(sessions)
+    assert totals.left_out_calls == sum(len(sessions[sid]) for sid in totals.left_out)
+    for sid, result in results.items():
+        (alone,) = audit([Entry(number, each) for number, each in enumerate(sessions[str(sid)], start=1)])
+        assert [(each.rule, each.message, each.event) for each in result.findings] == [
+            (each.rule, each.message, each.event) for each in alone.findings
+        ]
 
 
 def test_an_audit_that_fails_costs_its_session_alone(run: Run) -> None:
