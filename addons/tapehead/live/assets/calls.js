@@ -24,6 +24,7 @@ class Calls {
     this.form = document.getElementById("calls-filter");
     this.latest = document.getElementById("latest");
     this.unseen = 0;
+    this.fresh = 0; // of those that are shown with the next frame
     this.list = new RowList(document.getElementById("list"), { name: "call", height: () => (narrow.matches ? 46 : 29), id: (call) => call.number, render: (call) => this.row(call), choose, isTail: true, onMove: () => this.list.isAtEnd && this.offer(0) });
     this.form.addEventListener("input", () => {
       this.show();
@@ -36,7 +37,7 @@ class Calls {
 
   /** Show no calls for now; `titleOf` names the session of a call, where several are shown. */
   clear(titleOf) {
-    Object.assign(this, { titleOf, all: [], byNumber: new Map() });
+    Object.assign(this, { titleOf, all: [], byNumber: new Map(), fresh: 0 });
     this.show();
     this.offer(0);
   }
@@ -53,21 +54,34 @@ class Calls {
 
   /** Add calls that are new, and put changed ones in their places. */
   take(calls) {
+    if (!calls.length) return;
     let fresh = 0;
+    const wanted = this.wanted();
     for (const call of calls) {
       const known = this.byNumber.get(call.number);
       if (known) Object.assign(known, call, { version: (known.version || 0) + 1 });
       else if (!this.all.length || call.number > this.all.at(-1).number) {
         this.all.push(call);
         this.byNumber.set(call.number, call);
-        fresh += this.fits(call, this.wanted());
+        fresh += this.fits(call, wanted);
       }
     }
-    if (!calls.length) return;
-    const isAway = !this.list.isAtEnd;
     if (this.all.length > MOST_CALLS) for (const gone of this.all.splice(0, this.all.length - MOST_CALLS)) this.byNumber.delete(gone.number);
-    this.show();
-    if (isAway && fresh) this.offer(this.unseen + fresh);
+    this.fresh += fresh;
+    this.showSoon();
+  }
+
+  /** Show what came, once for each frame that the browser draws. */
+  showSoon() {
+    if (this.waits) return;
+    this.waits = true;
+    requestAnimationFrame(() => {
+      this.waits = false;
+      const isAway = this.fresh && !this.list.isAtEnd;
+      this.show();
+      if (isAway) this.offer(this.unseen + this.fresh);
+      this.fresh = 0;
+    });
   }
 
   wanted() {
@@ -85,8 +99,8 @@ class Calls {
     const select = this.form.elements.type;
     const known = new Set([...select.options].map((option) => option.value));
     for (const type of [...new Set(this.all.map((call) => call.type))].sort()) if (!known.has(type) && known.size < 200) select.append(Object.assign(make("option", "", type.slice(0, 60)), { value: type }));
-    document.getElementById("shown").textContent = shown.length === this.all.length ? plural(shown.length, "call") : `${shown.length.toLocaleString("en")} of ${plural(this.all.length, "call")}`;
-    document.querySelector("#tab-events .count").textContent = this.all.length.toLocaleString("en");
+    document.getElementById("shown").textContent = shown.length === this.all.length ? plural(shown.length, "call") : `${grouped(shown.length)} of ${plural(this.all.length, "call")}`;
+    document.querySelector("#tab-events .count").textContent = grouped(this.all.length);
     const nothing = document.getElementById("nothing");
     nothing.hidden = shown.length > 0;
     nothing.textContent = this.all.length ? "No call matches the filter." : "No calls yet. Calls of players appear here as they come.";

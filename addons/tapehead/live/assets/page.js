@@ -5,6 +5,7 @@
   const at = (id) => document.getElementById(id);
   let chosen = null; // the number of the chosen session; null for all calls
   let [isPaused, missed, totals] = [false, 0, null];
+  let waiting = []; // changes that are shown with the next frame
 
   const connection = new Connection({ greet, reload, take, become });
   const view = new CallView(connection);
@@ -31,6 +32,7 @@
   }
 
   async function reload(known) {
+    show();
     sessions.replace(known.sessions);
     total(known.totals);
     const current = sessions.byNumber.get(chosen);
@@ -41,16 +43,37 @@
   function take(changes) {
     if (isPaused) {
       missed += changes.calls.length;
-      at("pause").textContent = `resume${missed ? ` (${missed.toLocaleString("en")} new)` : ""}`;
+      at("pause").textContent = `resume${missed ? ` (${grouped(missed)} new)` : ""}`;
       return;
     }
     if (totals && changes.totals.resets !== totals.resets) return location.reload();
-    total(changes.totals);
-    sessions.take(changes.sessions);
+    waiting.push(changes);
+    if (waiting.length === 1) soon(show);
+  }
+
+  /** Do something with the next frame, or where none is drawn, as in a hidden tab, a little later. */
+  function soon(deed) {
+    const once = () => {
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+      deed();
+    };
+    const frame = requestAnimationFrame(once);
+    const timer = setTimeout(once, 250);
+  }
+
+  function show() {
+    const [came, kinds] = [waiting, ["sessions", "calls", "findings"]];
+    waiting = [];
+    if (!came.length) return;
+    const [newSessions, newCalls, newFindings] = kinds.map((kind) => came.flatMap((changes) => changes[kind]));
+    total(came.at(-1).totals);
+    sessions.take(newSessions);
     const current = sessions.byNumber.get(chosen);
-    calls.take(chosen === null ? changes.calls : changes.calls.filter((call) => isOf(call, current)));
-    for (const each of changes.sessions) session.take(each);
-    if (current && changes.findings.some((finding) => finding.session === current.session)) session.refreshSoon();
+    calls.take(chosen === null ? newCalls : newCalls.filter((call) => isOf(call, current)));
+    const own = newSessions.findLast((each) => each.number === chosen);
+    if (own) session.take(own);
+    if (current && newFindings.some((finding) => finding.session === current.session)) session.refreshSoon();
   }
 
   const isOf = (call, of) => of && (of.session === null ? call.session === null && call.started === of.started : call.session === of.session);
@@ -59,7 +82,9 @@
     totals = counts;
     const shown = { calls: counts.calls, "sessions-total": counts.sessions, refused: counts.refused, misses: counts.misses, errors: counts.findings.error, warnings: counts.findings.warning, infos: counts.findings.info };
     for (const [id, count] of Object.entries(shown)) {
-      at(id).textContent = count.toLocaleString("en");
+      const text = grouped(count);
+      if (at(id).textContent === text) continue;
+      at(id).textContent = text;
       at(id).parentElement.classList.toggle("none", !count);
     }
     at("misses").parentElement.hidden = !counts.misses;

@@ -10,34 +10,47 @@ class RowList {
    *   contents; `choose` is called with the item that was chosen; `isTail` keeps the end in view while it is there.
    */
   constructor(box, { name, height, id, render, choose, isTail = false, onMove = () => {} }) {
-    Object.assign(this, { box, name, height, id, render, choose, isTail, onMove, items: [], chosen: null, drawn: new Map() });
+    Object.assign(this, { box, name, height, id, render, choose, isTail, onMove, items: [], chosen: null, drawn: new Map(), isAtEnd: true });
     this.inner = make("div", "rows");
     this.inner.setAttribute("role", "presentation");
     box.append(this.inner);
     box.tabIndex = 0;
     box.setAttribute("role", "listbox");
-    box.addEventListener("scroll", () => this.drawSoon());
+    box.addEventListener("scroll", () => {
+      this.isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < this.height() * 1.5;
+      this.drawSoon();
+    });
     box.addEventListener("click", (event) => this.click(event));
     box.addEventListener("keydown", (event) => this.press(event));
+    // What is pressed stays as it is, so that the click meets it.
+    box.addEventListener("pointerdown", () => (this.isHeld = true));
+    for (const name of ["pointerup", "pointercancel"]) {
+      addEventListener(name, () => {
+        if (!this.isHeld) return;
+        setTimeout(() => {
+          this.isHeld = false;
+          this.drawSoon();
+        });
+      });
+    }
     new ResizeObserver(() => this.drawSoon()).observe(box);
-  }
-
-  get isAtEnd() {
-    return this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < this.height() * 1.5;
   }
 
   /** Show other items; the one that was chosen stays chosen, and the end stays in view. */
   set(items) {
-    const follows = this.isTail && this.isAtEnd;
     this.items = items;
-    this.inner.style.height = `${items.length * this.height()}px`;
-    if (follows) this.toEnd();
-    else this.drawSoon();
+    this.drawSoon();
   }
 
   toEnd() {
-    this.box.scrollTop = this.box.scrollHeight;
+    this.isAtEnd = true;
     this.drawSoon();
+  }
+
+  /** Give the list the height of all its rows. */
+  size() {
+    const tall = `${this.items.length * this.height()}px`;
+    if (this.inner.style.height !== tall) this.inner.style.height = tall;
   }
 
   drawSoon() {
@@ -50,35 +63,51 @@ class RowList {
   }
 
   draw() {
+    if (this.isHeld) return;
     const height = this.height();
-    this.inner.style.height = `${this.items.length * height}px`;
+    this.size();
+    if (this.isTail && this.isAtEnd) this.box.scrollTop = this.box.scrollHeight;
     const first = Math.max(0, Math.floor(this.box.scrollTop / height) - MARGIN_ROWS);
     const last = Math.min(this.items.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / height) + MARGIN_ROWS);
-    const rows = [];
-    const drawn = new Map(); // rows whose items are as they were stay, so that a click meets what was pressed
+    const drawn = new Map();
     for (let place = first; place < last; place++) {
       const item = this.items[place];
-      const known = this.drawn.get(this.id(item));
-      const row = known && known.item === item && known.version === item.version ? known.row : make("div", "row", ...this.render(item));
-      drawn.set(this.id(item), { row, item, version: item.version });
-      row.id = this.rowId(item);
-      row.style.height = `${height}px`;
-      row.style.top = `${place * height}px`;
-      row.dataset.place = place;
-      row.setAttribute("role", "option");
-      row.setAttribute("aria-selected", String(this.id(item) === this.chosen));
-      row.setAttribute("aria-setsize", this.items.length);
-      row.setAttribute("aria-posinset", place + 1);
-      rows.push(row);
+      drawn.set(this.id(item), this.place(item, place, height));
     }
+    for (const [id, { row }] of this.drawn) if (!drawn.has(id)) row.remove();
     this.drawn = drawn;
-    const kept = new Set(rows);
-    for (const old of [...this.inner.children]) if (!kept.has(old)) old.remove();
-    for (const [place, row] of rows.entries()) if (this.inner.children[place] !== row) this.inner.insertBefore(row, this.inner.children[place] || null);
-    const current = rows.find((row) => row.getAttribute("aria-selected") === "true");
-    if (current) this.box.setAttribute("aria-activedescendant", current.id);
+    let next = this.inner.firstChild;
+    for (const { row } of drawn.values()) {
+      if (row === next) next = next.nextSibling;
+      else this.inner.insertBefore(row, next);
+    }
+    const current = drawn.get(this.chosen);
+    if (current) this.box.setAttribute("aria-activedescendant", current.row.id);
     else this.box.removeAttribute("aria-activedescendant");
     this.onMove();
+  }
+
+  /** The row of an item, in its place: an item keeps its element as it changes, and only what changed is written. */
+  place(item, place, height) {
+    const known = this.drawn.get(this.id(item));
+    const shown = known || { row: make("div", "row"), attributes: {} };
+    const { row, attributes } = shown;
+    if (shown.item !== item || shown.version !== item.version) row.replaceChildren(...this.render(item));
+    Object.assign(shown, { item, version: item.version });
+    const wanted = {
+      id: this.rowId(item),
+      role: "option",
+      "data-place": place,
+      "aria-selected": this.id(item) === this.chosen,
+      "aria-setsize": this.items.length,
+      "aria-posinset": place + 1,
+    };
+    for (const [name, value] of Object.entries(wanted)) if (attributes[name] !== value) row.setAttribute(name, value);
+    const [top, tall] = [`${place * height}px`, `${height}px`];
+    if (row.style.top !== top) row.style.top = top;
+    if (row.style.height !== tall) row.style.height = tall;
+    shown.attributes = wanted;
+    return shown;
   }
 
   rowId(item) {
@@ -95,9 +124,12 @@ class RowList {
     this.chosen = id;
     const place = isShown ? this.items.findIndex((item) => this.id(item) === id) : -1;
     if (place >= 0) {
+      this.size();
       const [top, bottom] = [place * this.height(), (place + 1) * this.height()];
-      if (top < this.box.scrollTop) this.box.scrollTop = top;
-      else if (bottom > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = bottom - this.box.clientHeight;
+      if (top < this.box.scrollTop) {
+        this.isAtEnd = false;
+        this.box.scrollTop = top;
+      } else if (bottom > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = bottom - this.box.clientHeight;
     }
     this.drawSoon();
   }

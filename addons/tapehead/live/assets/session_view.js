@@ -2,6 +2,7 @@
 // ---- The chosen session: its timeline, which grows, its findings and its metrics ----
 
 const REFRESH_MS = 120;
+const MOST_REFRESH_MS = 400; // so that a finding is drawn within a second of its call
 
 class SessionView {
   /** @param choose called with an event's index and a finding or null. */
@@ -65,7 +66,11 @@ class SessionView {
     this.refreshSoon();
   }
 
-  refreshSoon(pause = Math.max(REFRESH_MS, 3 * (this.took || 0))) {
+  get pause() {
+    return Math.min(Math.max(REFRESH_MS, 3 * (this.took || 0)), MOST_REFRESH_MS);
+  }
+
+  refreshSoon(pause = this.pause) {
     this.isStale = true;
     if (this.refreshes) return;
     this.refreshes = true;
@@ -75,7 +80,7 @@ class SessionView {
         const begun = performance.now();
         await this.refresh().catch((error) => error.status !== 404 && this.say("The timeline cannot be loaded now."));
         this.took = performance.now() - begun;
-        if (this.isStale) await new Promise((resolve) => setTimeout(resolve, Math.max(REFRESH_MS, 3 * this.took)));
+        if (this.isStale) await new Promise((resolve) => setTimeout(resolve, this.pause));
       }
       this.refreshes = false;
     }, pause);

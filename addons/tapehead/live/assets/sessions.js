@@ -2,6 +2,7 @@
 // ---- The list of sessions: those with the latest calls on top ----
 
 const MOST_SESSIONS = 2000;
+const STILL_MS = 2000; // after the pointer moved
 
 /** Icons of states, each with a shape of its own. */
 const STATE_SHAPES = {
@@ -27,7 +28,7 @@ function stateMark(state) {
 /** The findings of a session: counts, or what their absence means. */
 function grades({ findings, audited, state }, isShort = false) {
   const pills = SEVERITIES.filter((each) => findings[each]).map((each) => {
-    const pill = make("span", `grade ${each}`, shape(each), ` ${findings[each].toLocaleString("en")}`);
+    const pill = make("span", `grade ${each}`, shape(each), ` ${grouped(findings[each])}`);
     pill.title = plural(findings[each], each);
     return pill;
   });
@@ -46,16 +47,20 @@ class Sessions {
   /** @param choose called with the number of the session that was chosen. */
   constructor(choose) {
     this.byNumber = new Map();
+    this.latest = new Map(); // the latest session of each session id
+    this.moved = -Infinity; // when the pointer moved on the list
     this.hiddenUntil = ""; // what was cleared
     this.form = document.getElementById("filter");
     this.box = document.getElementById("sessions");
     this.list = new RowList(this.box, { name: "session", height: () => 56, id: (session) => session.number, render: (session) => this.row(session), choose: (session) => choose(session.number) });
+    this.box.addEventListener("pointermove", () => (this.moved = performance.now()));
     this.form.addEventListener("input", () => this.show(true));
     this.form.addEventListener("submit", (event) => event.preventDefault());
   }
 
   replace(sessions) {
     this.byNumber.clear();
+    this.latest.clear();
     this.take(sessions);
   }
 
@@ -64,21 +69,21 @@ class Sessions {
       if (this.byNumber.get(session.number)?.last > session.last) continue; // asked for before it changed
       this.byNumber.delete(session.number);
       this.byNumber.set(session.number, session);
+      this.latest.set(session.session, session);
     }
-    for (const number of this.byNumber.keys()) {
+    for (const [number, session] of this.byNumber) {
       if (this.byNumber.size <= MOST_SESSIONS) break;
       this.byNumber.delete(number);
+      if (this.latest.get(session.session) === session) this.latest.delete(session.session);
     }
     if (sessions.length) this.showSoon();
   }
 
   bySid(sid) {
-    for (const session of [...this.byNumber.values()].reverse()) if (session.session === sid) return session;
-    return undefined;
+    return this.latest.get(sid);
   }
 
-  fits(session) {
-    const wanted = Object.fromEntries(new FormData(this.form));
+  fits(session, wanted, words) {
     const { findings, refused } = session;
     const isGraded = { "": true, none: !(findings.error || findings.warning || findings.info), refused: refused > 0 };
     const text = `${session.content} ${session.content_id} ${session.player} ${session.channel} ${session.session || ""} ${session.state} ${session.key}`.toLowerCase();
@@ -87,7 +92,7 @@ class Sessions {
       (isGraded[wanted.severity] ?? findings[wanted.severity] > 0) &&
       (!wanted.player || session.player === wanted.player) &&
       (!wanted.type || session.state === wanted.type) &&
-      wanted.text.toLowerCase().split(/\s+/).every((word) => text.includes(word))
+      words.every((word) => text.includes(word))
     );
   }
 
@@ -97,21 +102,23 @@ class Sessions {
     setTimeout(() => {
       this.waits = false;
       this.show();
-    }, 100);
+    }, 200);
   }
 
-  /** Sort and filter; the order stands still while the pointer is on the list. */
+  /** Sort and filter; the order stands still while the pointer moves on the list. */
   show(isAsked = false) {
-    const all = [...this.byNumber.values()].filter((session) => this.fits(session));
+    const wanted = Object.fromEntries(new FormData(this.form));
+    const words = wanted.text.toLowerCase().split(/\s+/);
+    const all = [...this.byNumber.values()].filter((session) => this.fits(session, wanted, words));
     all.sort((a, b) => (a.last < b.last) - (a.last > b.last) || b.number - a.number);
-    if (!isAsked && this.box.matches(":hover") && this.box.scrollTop) {
+    if (!isAsked && performance.now() - this.moved < STILL_MS && this.box.matches(":hover")) {
       const places = new Map(this.list.items.map((session, place) => [session.number, place]));
       all.sort((a, b) => (places.get(a.number) ?? -1) - (places.get(b.number) ?? -1));
     }
     this.list.set(all);
     this.options("player", new Set([...this.byNumber.values()].map((session) => session.player).filter(Boolean)));
     this.options("type", new Set([...this.byNumber.values()].map((session) => session.state)));
-    document.getElementById("session-count").textContent = all.length === this.byNumber.size ? plural(all.length, "session") : `${all.length.toLocaleString("en")} of ${plural(this.byNumber.size, "session")}`;
+    document.getElementById("session-count").textContent = all.length === this.byNumber.size ? plural(all.length, "session") : `${grouped(all.length)} of ${plural(this.byNumber.size, "session")}`;
   }
 
   options(name, values) {

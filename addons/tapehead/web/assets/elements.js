@@ -37,7 +37,9 @@ function shape(severity, isNamed = true) {
   return icon;
 }
 
-const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+const NUMBERS = new Intl.NumberFormat("en"); // made once, since it is slow to make
+const grouped = (number) => NUMBERS.format(number);
+const plural = (count, one, many = `${one}s`) => `${grouped(count)} ${count === 1 ? one : many}`;
 const SEVERITIES = ["error", "warning", "info"];
 
 /** Seconds as `0:07`, `12:30` or `1:02:03`. */
