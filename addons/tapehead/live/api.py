@@ -31,6 +31,7 @@ from tapehead.live.api_model import (
     ApiError,
     ApiRequest,
     Endpoint,
+    Filter,
     Query,
     as_json,
 )
@@ -203,10 +204,20 @@ ENDPOINTS = (
     ),
 )
 
+# The application answers it itself, before the API.
+STREAM = Endpoint(
+    "GET",
+    "/stream",
+    None,
+    "Changes of the journal after one, as lines of JSON, until the run ends; an empty line tells that it still runs.",
+    "application/x-ndjson",
+    own_filters={"after": Filter("The last change that is known.", {"type": "integer", "minimum": 0})},
+)
+
 
 def build_api(api: Api) -> Starlette:
     """Return the application that answers the paths of the table."""
-    described = msgspec.json.encode(describe(ENDPOINTS))
+    described = msgspec.json.encode(describe((*ENDPOINTS, STREAM)))
     # One route for each path, since a route answers 405 to the methods that it does not know.
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in ENDPOINTS:

@@ -369,3 +369,9 @@ def test_wrong_options_are_told(options: list[object], message: str) -> None:
 
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert message in done.stderr
+
+
+def test_the_stream_is_described(api: ApiClient) -> None:
+    described = api.get("/openapi.json")["paths"][f"{PREFIX}/stream"]["get"]
+
+    assert described["responses"]["200"]["content"] == {"application/x-ndjson": {}}
