@@ -16,7 +16,7 @@ def view(
     endpoint: option_types.Endpoints = None,
     config: option_types.ConfigFile = None,
 ) -> None:
-    """Show recordings in a browser, on the live page: sessions, timelines, findings, calls.
+    """Show the sessions of recordings in a browser, on the live page.
 
     It prints the page's link; Ctrl-C ends it.
 

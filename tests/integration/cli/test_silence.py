@@ -7,7 +7,7 @@ import pytest
 
 from support.exchanges import exchange, request, response, session, start
 from support.har_files import har_of
-from support.processes import running
+from support.processes import TIMEOUT_SECONDS, running
 from support.resend import write
 from tapehead.cli.app import run
 
@@ -19,9 +19,10 @@ HOST = b"example.hb-api.omtrdc.net"
 @pytest.mark.parametrize("options", [(), ("--strict",)])
 def test_a_server_without_a_call_says_what_came(workers: int, options: tuple[str, ...]) -> None:
     with running("serve", "--workers", workers, *options) as server:
-        httpx.get(f"{server.url}/?s:event:type=start")
-        httpx.post(f"{server.url}/api/v1/session", json={})
-        httpx.options(f"{server.url}{SESSIONS}")
+        with httpx.Client(base_url=server.url, timeout=TIMEOUT_SECONDS) as player:
+            player.get("/?s:event:type=start")
+            player.post("/api/v1/session", json={})
+            player.options(SESSIONS)
         assert server.stop() == len(options)
 
     heartbeats = "heartbeats of an older media SDK were seen (127.0.0.1 (1)), which tapehead does not read"
