@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from support.paths import TESTS
 from support.processes import web_server
@@ -53,6 +53,7 @@ def require_chromium() -> str:
 def chromium(*flags: str) -> Iterator[Browser]:
     """A headless Chromium, with `flags` besides the usual ones."""
     path = require_chromium()
+    expect.set_options(timeout=TIMEOUT_MS)  # a busy machine takes longer than the 5 s that are usual
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         try:
