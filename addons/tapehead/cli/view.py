@@ -16,7 +16,7 @@ def view(
     endpoint: option_types.Endpoints = None,
     config: option_types.ConfigFile = None,
 ) -> None:
-    """Show the sessions of recordings in a browser, on the live page.
+    """Show recordings in a browser, on the live page.
 
     It prints the page's link; Ctrl-C ends it.
 
