@@ -96,7 +96,7 @@ def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[s
 
 
 class MissHandling(NamedTuple):
-    """How calls that are not in the recordings are answered.
+    """The handling of calls that are not in the recordings.
 
     Attributes:
         on_miss: the answer, with ONCE resolved.

@@ -1,4 +1,4 @@
-"""What waits for the audit, in bounded memory; where there is no room, whole sessions are left out."""
+"""The calls that wait for the audit, in bounded memory; where there is no room, whole sessions are left out."""
 
 from collections import OrderedDict, deque
 

@@ -46,7 +46,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, kw_only=True):
-    """What the audit found in a run.
+    """The verdict of the audit on a run.
 
     Attributes:
         sessions: the number of sessions that were audited.

@@ -12,7 +12,7 @@ _CALL_OVERHEAD = 1_000
 
 
 class Limits(NamedTuple):
-    """What is kept at most: calls, bytes of them, sessions, findings, keys."""
+    """Limits of what is kept: calls, bytes of them, sessions, findings, keys."""
 
     calls: int = 25_000
     size: int = 64_000_000

@@ -185,7 +185,7 @@ class ApiRequest(NamedTuple):
 
 
 class Api(NamedTuple):
-    """What the API answers from.
+    """The sources of the API's answers.
 
     Attributes:
         journal: the calls.

@@ -44,7 +44,7 @@ _PREFLIGHT_SECONDS = "600"
 
 
 class Verdict(NamedTuple):
-    """What becomes of a request: a status, OK to answer it; and the origin whose page may read the answer, if any."""
+    """The decision on a request: a status, OK to answer it; and the origin whose page may read the answer, if any."""
 
     status: int
     origin: str = ""

@@ -62,7 +62,7 @@ class FlowFinding(NamedTuple):
 
 
 class _Marks:
-    """What is known of a flow.
+    """The findings on a flow.
 
     Attributes:
         own: the findings on the call alone.

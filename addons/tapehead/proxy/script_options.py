@@ -107,7 +107,7 @@ class Simulation(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What answers collection calls.
+    """The engine that answers collection calls, and its parts.
 
     Attributes:
         engine: the engine.

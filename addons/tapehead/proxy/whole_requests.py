@@ -102,7 +102,7 @@ class WholeRequestLayer(HttpLayer):
 
     @property
     def _is_stopping(self) -> bool:
-        """Whether the proxy no longer listens."""
+        """True if the proxy no longer listens."""
         return not self.context.options.server
 
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:

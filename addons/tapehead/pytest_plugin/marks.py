@@ -33,7 +33,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Marks(NamedTuple):
-    """What the markers of a test ask for: the answers, and the scenarios that its sessions have to show.
+    """The demands of a test's markers: the answers, and the scenarios that its sessions have to show.
 
     With `--tapehead-record`, `target` is the recording that the test is recorded to; None if they name none.
     """

@@ -83,7 +83,7 @@ class RecordedSession(msgspec.Struct, eq=False):
 
     @property
     def is_opened(self) -> bool:
-        """Whether its start was accepted: with an id, or without headers, which exporters drop."""
+        """True if its start was accepted: with an id, or without headers, which exporters drop."""
         response = self.start.exchange.response if self.start else None
         is_bare = response is not None and response.status == SESSION_CREATED and not response.headers
         return response is not None and (self.sid is not None or is_bare)

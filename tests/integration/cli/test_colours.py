@@ -52,7 +52,7 @@ def play(port: int) -> None:
 
 
 def on_a_terminal(name: str, folder: Path, **variables: str) -> str:
-    """What a command prints on a terminal, stdout and stderr together."""
+    """Return what a command prints on a terminal, stdout and stderr together."""
     words = words_of(name, folder)
     if name in ENDED:
         return Terminal(*words, cwd=folder, variables=variables).close()
@@ -63,7 +63,7 @@ def on_a_terminal(name: str, folder: Path, **variables: str) -> str:
 
 
 def in_a_pipe(name: str, folder: Path, **variables: str) -> str:
-    """What a command prints into a pipe, stdout and stderr together."""
+    """Return what a command prints into a pipe, stdout and stderr together."""
     words = words_of(name, folder)
     listen = [] if name in ENDED else ["--listen", "127.0.0.1:0"]
     process = subprocess.Popen(
