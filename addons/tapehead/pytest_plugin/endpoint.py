@@ -90,9 +90,7 @@ class Endpoint:
         """End a test, forget its calls, and return them as lines of a recording."""
         lines = self.lines(key)
         self._control.reset(key)
-        for fault in self._control.faults(key):
-            if fault.key == key:
-                self._control.remove_fault(fault.number)
+        self._engine.forget(key)
         self._run.journal.reset(key)
         return lines
 

@@ -187,6 +187,13 @@ class KeyedEngine:
             else:
                 self._engines.pop(key, None)
 
+    def forget(self, key: str) -> None:
+        """Forget a key: its calls, its faults, and what was loaded for it."""
+        with self.lock:
+            self._engines.pop(key, None)
+            self._roots.pop(key, None)
+            self._set_faults(tuple(fault for fault in self._faults if fault.key != key))
+
     def replace(self, engine: Engine, key: str | None = None) -> None:
         """Answer from another engine from now on: the calls of one key, or all calls if it is None."""
         with self.lock:

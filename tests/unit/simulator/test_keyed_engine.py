@@ -256,6 +256,23 @@ def test_a_key_begins_anew_and_the_sum_stays() -> None:
     assert root.counts().playbacks == 5
 
 
+def test_nothing_stays_of_a_key_that_is_forgotten() -> None:
+    root = replayer()
+    engine = KeyedEngine(root)
+    engine.replace(replayer(), "a")
+    engine.add_fault(parse_fault("event:play=500"), "a")
+    kept = engine.add_fault(parse_fault("event:play=500"), "b")
+    engine.reset("a")
+    assert len(engine.roots()) == 2
+    engine.forget("a")
+
+    assert engine.roots() == [root]
+    assert engine.faults == (kept,)
+    player = Player(WithHeader(engine, "a"))
+    player.open()
+    assert player.send("play") == 204
+
+
 def test_an_engine_of_ones_own_answers_all_keys() -> None:
     class Own:
         def answer(self, asked: Request, _now: float) -> Answer:
