@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> Measured:
 def open_session(player: httpx.Client, server: Command, name: str) -> str:
     """Open a session of some content."""
     body = start()
-    body["params"] |= {"media.name": name}
+    body["params"] = {**body["params"], "media.name": name}
     return str(player.post(f"{server.url}/api/v1/sessions", json=body).headers["Location"].rpartition("/")[2])
 
 

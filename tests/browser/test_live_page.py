@@ -235,6 +235,7 @@ def test_everything_is_at_hand_by_keyboard(browser: Browser) -> None:
     with running("serve", "-q", *LIVE) as server, httpx.Client() as player, watching(browser, link_of(server)) as page:
         play(player, server.url, PING, PAUSE)
         expect(calls(page)).to_have_count(3)
+        expect(page.locator("#sessions .row")).to_have_count(1)
         page.keyboard.press("]")
         expect(page.locator("#content")).to_have_text("ClickMe")
         expect(page.locator(".plot .flag").first).to_be_visible()

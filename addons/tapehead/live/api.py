@@ -36,6 +36,7 @@ from tapehead.live.api_model import (
     as_json,
 )
 from tapehead.live.openapi import PATH, describe
+from tapehead.text import format_number
 
 JSON = "application/json"
 MOST_BODY = 1_000_000
@@ -291,7 +292,7 @@ async def read_body(request: Request, endpoint: Endpoint) -> object:
                 if size <= MOST_BODY:  # the rest is read, since a client may read no answer before it has sent all
                     body += chunk
     except TimeoutError as error:
-        raise ApiError(BAD_REQUEST, f"the body did not arrive within {BODY_SECONDS:g} s") from error
+        raise ApiError(BAD_REQUEST, f"the body did not arrive within {format_number(BODY_SECONDS)} s") from error
     if size > MOST_BODY:
         raise ApiError(TOO_LARGE, f"the body has more than {MOST_BODY:,} bytes")
     try:

@@ -15,7 +15,7 @@ from tapehead.protocol.exchange import Severity
 from tapehead.protocol.test_key import check_key
 from tapehead.replay.engine_control import EngineControl
 from tapehead.rules.catalog import RULES
-from tapehead.text import nearest, shorten_value
+from tapehead.text import format_number, nearest, shorten_value
 
 PREFIX = "/tapehead/v1"
 MOST_ROWS = 10_000
@@ -164,8 +164,10 @@ class Query:
         if value is None:
             return min(default, most)
         if not _SECONDS.fullmatch(value) or float(value) > most:
-            named = shorten_value(value)
-            raise ApiError(BAD_REQUEST, f"invalid {name} '{named}': expected seconds, such as 2.5, {most:g} at most")
+            limit = f"{format_number(most)} at most"
+            raise ApiError(
+                BAD_REQUEST, f"invalid {name} '{shorten_value(value)}': expected seconds, such as 2.5, {limit}"
+            )
         return float(value)
 
     def rows(self, more: int = 0, default_limit: int = DEFAULT_LIMIT) -> RowFilter:

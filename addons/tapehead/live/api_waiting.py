@@ -25,7 +25,7 @@ from tapehead.live.api_model import (
     as_json,
 )
 from tapehead.protocol.exchange import Severity
-from tapehead.text import count_of, shorten
+from tapehead.text import count_of, format_number, shorten
 
 DEFAULT_SECONDS, MOST_SECONDS = 30.0, 300.0
 # The latest rows that say what is there instead.
@@ -72,7 +72,7 @@ FILTERS = {
         },
     ),
     "timeout": Filter(
-        f"The longest time to wait, in seconds; {DEFAULT_SECONDS:g} if left out.",
+        f"The longest time to wait, in seconds; {format_number(DEFAULT_SECONDS)} if left out.",
         {"type": "number", "minimum": 0, "maximum": MOST_SECONDS},
     ),
     "after": Filter(
@@ -201,7 +201,7 @@ def not_in_time(journal: Journal, query: Query, condition: Condition, timeout: f
     found = journal.findings(msgspec.structs.replace(scope, limit=MOST_SESSIONS))
     until = str(query.get("until"))
     named = "".join(f" of the {name} '{value}'" for name in ("session", "key") if (value := query.get(name)))
-    error = f"'{shorten(until)}' did not hold within {timeout:g} s; {what_came(sessions, events)}{named}"
+    error = f"'{shorten(until)}' did not hold within {format_number(timeout)} s; {what_came(sessions, events)}{named}"
     return as_json(
         NotInTime(
             error=error,
@@ -220,6 +220,6 @@ def what_came(sessions: list[SessionRow], events: list[CallRow]) -> str:
     if not events:
         return "no call came"
     last = events[-1]
-    where = "" if last.playhead is None else f" at {last.playhead:g} s"
+    where = "" if last.playhead is None else f" at {format_number(last.playhead)} s"
     states = ", ".join(dict.fromkeys(session.state for session in sessions[-MOST_SHOWN:])) or "no state"
     return f"the latest call is '{last.type}'{where} in {count_of(len(sessions), 'session')} ({states})"

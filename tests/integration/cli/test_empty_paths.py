@@ -37,7 +37,7 @@ CASES = list(empty_arguments())
 
 def test_all_commands_with_files_are_tried() -> None:
     assert {case[0] for case in CASES} == {
-        "audit", "demo", "diff", "import", "record", "replay", "schema", "serve", "show",
+        "audit", "demo", "diff", "import", "record", "replay", "schema", "serve", "show", "test", "view",
     }  # fmt: skip
 
 

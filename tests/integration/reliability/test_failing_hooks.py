@@ -65,6 +65,8 @@ RECORDING_HOOKS = {
     ("master", "ConnectionCloser", "response"): 0,
     ("master", "ConnectionCloser", "responseheaders"): 0,
     ("called_host", "LocationCheck", "response"): 0,
+    ("flow_keys", "KeyPermission", "requestheaders"): 0,
+    ("flow_keys", "KeyPermission", "response"): 0,
 }
 REPLAY_HOOKS = [
     ("addons", "ReplayAddon", "request"),
