@@ -14,7 +14,6 @@ from support import reports
 from support.axe import violations
 from support.browser import chromium
 from tapehead.cli.app import run
-from tapehead.reports.audit import html_report
 
 
 @pytest.fixture(scope="module")
@@ -362,52 +361,6 @@ def test_without_scripts_it_lists_sessions_and_findings(browser: Browser, report
     assert "ad-outside-break" in row.locator(".findings").inner_text()
     assert "need JavaScript" in opened.locator("noscript").inner_text()
     opened.context.close()
-
-
-# ---- Large reports ----
-
-
-@pytest.fixture
-def packed(report: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The report as it is when it is large: three sessions to a block, or fewer."""
-    monkeypatch.setattr(html_report, "LARGE", 1_000)
-    monkeypatch.setattr(html_report, "BLOCK", 60_000)
-    output = report.with_name("packed.html")
-    run(["audit", str(report.parent / "recordings"), "-o", str(output)])
-    return output
-
-
-def test_a_large_report_unpacks_sessions_when_they_are_opened(browser: Browser, report: Path, packed: Path) -> None:
-    plain, opened = browser.new_page(), browser.new_page()
-    plain.goto(report.as_uri())
-    opened.goto(packed.as_uri())
-    assert opened.locator("script.block").count() > 1
-    assert opened.locator(".session .inside").count() == 0
-    for place in range(5):
-        for each in (plain, opened):
-            each.locator(".session > summary").nth(place).click()
-            expect(each.locator(".session").nth(place).locator(".plot .tick").first).to_be_attached()
-    insides = [
-        [text.strip() for text in each.locator(".session .inside").all_inner_texts()] for each in (plain, opened)
-    ]
-    assert insides[0] == insides[1]
-    row = opened.locator(".session").filter(has_text=reports.SCRIPT)
-    row.locator('li[data-rule="wrong-type"] button').click()
-    assert row.locator("pre .wrong").inner_text().strip() == '"media.length": "600",'
-    assert packed.stat().st_size < report.stat().st_size
-    for each in (plain, opened):
-        each.close()
-
-
-def test_the_filter_of_a_large_report_finds_rules_and_names(browser: Browser, packed: Path) -> None:
-    opened = browser.new_page()
-    opened.goto(packed.as_uri())
-    opened.locator("#filter [name=text]").fill("ad-outside-break")
-    assert shown(opened) == [reports.SCRIPT]
-    opened.locator("#filter [name=rule]").select_option("wrong-type")
-    opened.locator(".session:visible > summary").click()
-    expect(opened.locator(".session:visible .findings li:visible a")).to_have_text(["wrong-type"])
-    opened.close()
 
 
 def test_one_session_alone_is_open(browser: Browser, tmp_path: Path) -> None:
