@@ -270,12 +270,16 @@ class QuietProtocol(Protocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Receive some bytes of a request."""
-        self._head_size += len(data)
-        if self._head_size > MOST_HEAD and not self._in_body:
-            self.transport.abort()
-        else:
-            super().data_received(data)
+        """Receive some bytes of requests; a body may come together with its head."""
+        while data and not self.transport.is_closing():
+            room = len(data) if self._in_body else MOST_HEAD - self._head_size
+            if not room:
+                self.transport.abort()
+                return
+            part, data = data[:room], data[room:]
+            if not self._in_body:
+                self._head_size += len(part)
+            super().data_received(part)
 
     def on_headers_complete(self) -> None:
         """End the head of a request; whoever reads its body limits that."""

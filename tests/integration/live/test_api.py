@@ -285,6 +285,15 @@ def test_wrong_bodies_are_refused(
     assert answer.json()["error"].startswith(message)
 
 
+def test_a_body_may_arrive_together_with_its_head(served: Command) -> None:
+    link, size = link_of(served), 60_000
+    head = link.head(f"{PREFIX}/reset", "POST", "Content-Type: application/json", f"Content-Length: {size}")
+
+    answer = ask(link.port, head + b'{"key": "none"' + b" " * (size - 15) + b"}")
+
+    assert (answer.status, json.loads(answer.body)) == (200, {"key": "none"})
+
+
 # ---- Access ----
 
 TOKEN = "a-token-of-a-test"
