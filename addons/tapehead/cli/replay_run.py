@@ -116,7 +116,7 @@ def open_recorder(
     store = StoreSettings(out=out, append=True, keep_ids=engine.keep_ids, redact_keys=engine.redact_keys)
     recorder = Recorder(store, warn, run.internal_errors, [run.forwarded.add] if run.forwarded else [])
     if run.forwarded:
-        run.forwarded.lines_before = recorder.lines_before()
+        run.forwarded.lines_before = recorder.lines_before
     return recorder
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from tapehead.auditor.live_audit import LiveAudit
 from tapehead.auditor.live_findings import LiveFinding
 from tapehead.auditor.results import SessionResult
@@ -44,6 +46,8 @@ class AuditThread:
         internal_errors: records what fails.
         process: has an exchange made of a captured call and published, to the journal among others.
         recording: the name of the recording, by which settings may differ.
+        lines_before: the number of lines that it had at the start.
+        earlier: returns calls from before the start; sessions that go on began with them.
         on_findings: called with findings that are new or changed.
         backlog: the bounds of what waits.
         duty_cycle: the pace.
@@ -57,6 +61,8 @@ class AuditThread:
         *,
         process: Callable[[CapturedCall], object] | None = None,
         recording: str = "",
+        lines_before: int = 0,
+        earlier: Callable[[], Iterable[Entry]] = tuple,
         on_findings: OnFindings | None = None,
         backlog: Backlog | None = None,
         duty_cycle: DutyCycle | None = None,
@@ -67,6 +73,8 @@ class AuditThread:
         self._internal_errors = internal_errors
         self._process_captured = process
         self._recording = recording
+        self._lines_before = lines_before
+        self._earlier = earlier
         self._on_findings = on_findings
         self._backlog = backlog or Backlog()
         self._duty_cycle = duty_cycle or DutyCycle()
@@ -107,6 +115,10 @@ class AuditThread:
             self._queue.put(_Waiting(sid, size, captured=call))
 
     # ---- In any thread ----
+
+    def is_of_run(self, recording: str, line: int) -> bool:
+        """Return whether the audit's name of a place is that of a call of this run."""
+        return recording == self._recording and line > self._lines_before
 
     def settle(self, timeout_seconds: float) -> bool:
         """Wait until what came so far is audited, which makes no pauses meanwhile; return whether it is."""
@@ -158,6 +170,7 @@ class AuditThread:
 
     def _run(self) -> None:
         self._duty_cycle.start()
+        self._add_earlier()
         due = time.monotonic() + TICK_SECONDS
         while True:
             try:
@@ -172,12 +185,26 @@ class AuditThread:
             if time.monotonic() >= due:
                 self._tick()
                 due = time.monotonic() + TICK_SECONDS
-            if self._closing.is_set():
-                continue
-            if not self._is_awaited.is_set() and (pause := self._duty_cycle.pause()):
-                self._is_awaited.wait(pause)
-            else:
-                give_way()
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._closing.is_set():
+            return
+        if not self._is_awaited.is_set() and (pause := self._duty_cycle.pause()):
+            self._is_awaited.wait(pause)
+        else:
+            give_way()
+
+    def _add_earlier(self) -> None:
+        """Have the audit know the sessions that go on; what it finds on calls of earlier runs was theirs to tell."""
+        try:
+            for entry in self._earlier() if self._audit else ():
+                with self._lock:
+                    if self._audit:
+                        self._audit.add(entry)
+                self._rest()
+        except Exception as error:  # noqa: BLE001 - sessions that begin are audited all the same
+            self._internal_errors.record("the audit", error)
 
     def _work(self, waiting: _Waiting) -> None:
         try:
@@ -200,7 +227,7 @@ class AuditThread:
             return
         try:
             with self._lock:
-                found = self._audit.add(Entry(number, exchange, self._recording))
+                found = self._audit.add(Entry(self._lines_before + number, exchange, self._recording))
         except Exception as error:  # noqa: BLE001 - it costs this session alone
             self._internal_errors.record("the audit", error, lambda: (exchange.request, exchange.response))
             if exchange.session:
@@ -222,7 +249,8 @@ class AuditThread:
             self._internal_errors.record("the audit", error)
 
     def _publish(self, found: Sequence[LiveFinding], audited: int | None = None) -> None:
-        self._journal.apply(map(new_finding, found), audited=audited)
+        found = [each for each in found if self.is_of_run(each.finding.recording, each.finding.line)]
+        self._journal.apply((new_finding(each, self._lines_before) for each in found), audited=audited)
         if found and self._on_findings:
             self._on_findings(found)
 
@@ -254,6 +282,7 @@ class AuditThread:
 _IDLE = _Waiting(None, 0)
 
 
-def new_finding(found: LiveFinding) -> NewFinding:
-    """Return a finding of the audit as the journal takes it."""
-    return NewFinding(found.number, str(found.state), found.session, found.finding)
+def new_finding(found: LiveFinding, lines_before: int) -> NewFinding:
+    """Return a finding of the audit as the journal takes it, with the number of its call."""
+    finding = msgspec.structs.replace(found.finding, line=found.finding.line - lines_before)
+    return NewFinding(found.number, str(found.state), found.session, finding)

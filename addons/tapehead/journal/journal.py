@@ -18,7 +18,7 @@ import msgspec
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.row_filter import ALL, RowFilter
 from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals, request_row, response_row
-from tapehead.journal.store import JournalStore
+from tapehead.journal.store import JournalStore, PlaceOf
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.journal.waiting import ChangeSignal, Condition, Counts, Subscriber
@@ -84,9 +84,9 @@ class Journal:
         self._left_out_calls = self._left_out_sessions = self._resets = 0
         self._is_closed = False
 
-    def attach(self, audit: Audit) -> None:
-        """Have the calls audited from now on."""
-        self._audit = audit
+    def attach(self, audit: Audit, place_of: PlaceOf | None = None) -> None:
+        """Have the calls audited from now on; `place_of` returns where a recording holds them."""
+        self._audit, self._store.place_of = audit, place_of or self._store.place_of
 
     @property
     def is_audited(self) -> bool:
@@ -222,7 +222,7 @@ class Journal:
         """Return findings by their numbers, those that were withdrawn only if the filter asks for that state."""
         with self._changed:
             found = sorted(self._store.findings.items())
-        chosen = (each.row for number, each in found if number > rows.after)
+        chosen = (self._store.finding_row(each) for number, each in found if number > rows.after)
         return list(islice((row for row in chosen if rows.takes_finding(row)), rows.limit))
 
     def lines(self, rows: RowFilter = ALL) -> list[bytes]:
@@ -279,7 +279,7 @@ class Journal:
             return Changes(
                 sessions=[session.row(now) for session in sessions],
                 calls=[store.row_of(call) for call in calls],
-                findings=[each.row for each in found],
+                findings=[store.finding_row(each) for each in found],
                 totals=self.totals(),
                 change=latest,
                 is_last=is_last,

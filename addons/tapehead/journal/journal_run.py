@@ -1,6 +1,7 @@
 """The journal of one run with what fills it: a recording or a pipeline in memory, and the audit."""
 
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
@@ -16,8 +17,10 @@ from tapehead.journal.audit_thread import AuditThread, OnFindings
 from tapehead.journal.call_capture import CallCapture
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import Limits
-from tapehead.protocol.exchange import Severity
+from tapehead.protocol.exchange import Entry, Severity
 from tapehead.recording.capture import CapturedCall
+from tapehead.recording.earlier_calls import earlier_calls
+from tapehead.recording.paths import name_of
 from tapehead.recording.pipeline import ExchangePipeline, OnStored
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
@@ -60,10 +63,13 @@ class Verdict(msgspec.Struct, kw_only=True):
     left_out_sessions: int = 0
     is_complete: bool = True
 
-    def add(self, result: SessionResult) -> None:
-        """Add the result of a session."""
-        self.sessions += 1
-        self.findings.update(finding.severity for finding in result.findings)
+    def add(self, result: SessionResult, is_of_run: Callable[[str, int], bool]) -> None:
+        """Add the result of a session, with what was found on the calls of this run, if it has any."""
+        found = [each for each in result.findings if is_of_run(each.recording, each.line)]
+        places = ((step.event.recording, step.event.line) for step in result.steps)
+        if found or is_of_run(result.recording, result.line) or any(is_of_run(*place) for place in places):
+            self.sessions += 1
+            self.findings.update(finding.severity for finding in found)
 
 
 class JournalRun:
@@ -113,15 +119,25 @@ class JournalRun:
             self._new_audit if is_audited else None,
             internal_errors,
             process=process,
-            recording=str(store.out) if store else "",
+            recording=name_of(store.out) if store else "",
+            lines_before=self.recorder.lines_before if self.recorder else 0,
+            earlier=self._earlier_calls,
             on_findings=on_findings,
         )
-        self.journal.attach(self.thread)
+        self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
         self.capture = CallCapture(self._take)
 
     def _new_audit(self) -> LiveAudit:
-        return LiveAudit(
-            self._settings.audit, self._settings.schemas, on_result=self.verdict.add if self.verdict else None
+        return LiveAudit(self._settings.audit, self._settings.schemas, on_result=self._count)
+
+    def _count(self, result: SessionResult) -> None:
+        if self.verdict:
+            self.verdict.add(result, self.thread.is_of_run)
+
+    def _earlier_calls(self) -> list[Entry]:
+        store, recorder = self._settings.store, self.recorder
+        return (
+            earlier_calls(store.out, recorder.lines_before, time.time()) if store and store.append and recorder else []
         )
 
     def _take(self, call: CapturedCall) -> Awaitable[None] | None:
@@ -164,7 +180,7 @@ class JournalRun:
         is_whole = self.thread.close()
         if self.verdict:
             for result in self.thread.results():
-                self.verdict.add(result)
+                self._count(result)
             self.verdict.left_out_sessions = self.journal.totals().left_out_sessions
             self.verdict.is_complete = is_whole
         self.journal.close()

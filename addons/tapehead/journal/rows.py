@@ -144,6 +144,7 @@ class FindingRow(msgspec.Struct, kw_only=True, frozen=True):
         rule, severity, message, path: as the audit reports it.
         event: the event; None for a call without one.
         call: the number of its call; None if that is not known.
+        recording, line: the file that holds the call, and the line there; empty and None while no file holds it.
     """
 
     number: int
@@ -156,6 +157,8 @@ class FindingRow(msgspec.Struct, kw_only=True, frozen=True):
     path: str
     event: EventRef | None
     call: int | None
+    recording: str = ""
+    line: int | None = None
 
 
 class Totals(msgspec.Struct, kw_only=True, frozen=True):

@@ -2,8 +2,10 @@
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+
+import msgspec
 
 from tapehead.answers import Outcome
 from tapehead.auditor.results import EventRef, SessionFinding
@@ -21,6 +23,9 @@ MOST_TEXT = 2_000
 # Types that are counted; a player may send any number.
 MOST_TYPES = 100
 
+# Returns the name of the recording that holds a call, and the line there; None while none holds it.
+PlaceOf = Callable[[int], tuple[str, int] | None]
+
 
 class JournalStore:
     """The data of the journal.
@@ -32,6 +37,7 @@ class JournalStore:
         keys: the counts of the calls with each key; the one that was used last stands last.
         session_count: the number of sessions since the last reset.
         gone: the number of calls that were removed since there was no room.
+        place_of: returns the place of a call in a recording, by its number.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
@@ -39,6 +45,7 @@ class JournalStore:
         self.calls: dict[int, StoredCall] = {}
         self.sessions: OrderedDict[int, TrackedSession] = OrderedDict()
         self.findings: OrderedDict[int, StoredFinding] = OrderedDict()
+        self.place_of: PlaceOf = lambda _number: None
         self.counts = Counts(latest=now)
         self.keys: OrderedDict[str, Counts] = OrderedDict()
         self._limits = limits
@@ -59,7 +66,7 @@ class JournalStore:
 
     def latest(self, sessions: int, findings: int) -> tuple[list[TrackedSession], list[FindingRow]]:
         """Return the sessions and the findings that changed last, at most so many, the latest first."""
-        found = (each.row for each in reversed(self.findings.values()) if each.row.state != WITHDRAWN)
+        found = (self.finding_row(each) for each in reversed(self.findings.values()) if each.row.state != WITHDRAWN)
         return list(islice(reversed(self.sessions.values()), sessions)), list(islice(found, findings))
 
     # ---- Calls ----
@@ -280,6 +287,11 @@ class JournalStore:
             return call.own
         rows = [self.findings[number].row for number in call.found if number in self.findings]
         return [CallFinding(row.rule, row.severity, row.path, row.message) for row in rows if row.state != WITHDRAWN]
+
+    def finding_row(self, finding: StoredFinding) -> FindingRow:
+        """Return the row of a finding, with the place that its call has by now."""
+        place = self.place_of(finding.row.call or 0)
+        return msgspec.structs.replace(finding.row, recording=place[0], line=place[1]) if place else finding.row
 
     def row_of(self, call: StoredCall) -> CallRow:
         """Return the row of a call, without bodies."""

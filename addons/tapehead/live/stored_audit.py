@@ -47,14 +47,16 @@ def journal_of(entries: Iterable[Entry], settings: AuditSettings) -> Journal:
     """Return a journal of the exchanges of some recordings, with all findings of their audit."""
     known, now = StoredAudit(), [0.0]
     journal = Journal(LIMITS, is_audited=True, clock=lambda: now[0])
-    journal.attach(known)
     places: dict[tuple[str, int], int] = {}
+    by_number: dict[int, tuple[str, int]] = {}
+    journal.attach(known, by_number.get)
 
     def adding() -> Iterator[Entry]:
         for number, entry in enumerate(entries, start=1):
             journal.add(entry.exchange, len(encode(entry.exchange)))
             journal.apply([], audited=number)
-            places[entry.recording, entry.line] = number
+            by_number[number] = place = entry.recording, entry.line
+            places[place] = number
             yield entry
 
     numbers = count(1)

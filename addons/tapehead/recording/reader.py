@@ -282,13 +282,25 @@ def check_recording(path: Path) -> None:
         raise RecordingError(f"{path} is not a recording; name another file")
 
 
-def count_lines(file: int, start: int, end: int) -> int:
-    """Return the number of exchanges between two places of a file that is open."""
-    offsets = range(start, end, CHUNK_BYTES)
-    chunks = (os.pread(file, min(CHUNK_BYTES, end - offset), offset) for offset in offsets)
+def count_exchanges(file: int, start: int, end: int) -> int:
+    """Return the number of exchanges between two places of a file that is open; 0 if it is damaged."""
     with suppress(*UNPACKING_ERRORS):
-        return sum(map(is_whole, filter(None, exchange_lines(_unpack(chunks)))))
+        return sum(map(is_whole, filter(None, _lines_between(file, start, end))))
     return 0
+
+
+def count_lines(file: int, end: int) -> int:
+    """Return the number of lines before a place of a file that is open, as far as they can be read."""
+    count = 0
+    with suppress(*UNPACKING_ERRORS):
+        for _ in _lines_between(file, 0, end):
+            count += 1
+    return count
+
+
+def _lines_between(file: int, start: int, end: int) -> Iterator[bytes | None]:
+    offsets = range(start, end, CHUNK_BYTES)
+    return exchange_lines(_unpack(os.pread(file, min(CHUNK_BYTES, end - offset), offset) for offset in offsets))
 
 
 def _read_file(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:

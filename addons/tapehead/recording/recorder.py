@@ -6,6 +6,7 @@ from threading import Lock
 
 from tapehead.internal_errors import InternalErrors, suppress_errors
 from tapehead.recording.identifier_file import IdentifierFile
+from tapehead.recording.line_places import Place
 from tapehead.recording.pipeline import ExchangePipeline, OnStored
 from tapehead.recording.pseudonym_keys import pseudonym_key
 from tapehead.recording.recorder_settings import StoreSettings
@@ -40,7 +41,7 @@ class Recorder:
     Attributes:
         pipeline: turns calls into lines.
         writer: takes the calls.
-        lines_before: returns the number of lines that were in the file at the start.
+        lines_before: the number of lines that were in the file at the start.
 
     Raises:
         RecordingError: the recording cannot be written.
@@ -59,7 +60,7 @@ class Recorder:
             key = pseudonym_key(out.parent)
             redactor = Redactor(key, settings.redact_keys, identifiers.open(key), Lock())
         file = RecordingFile(out, append=settings.append, overwrite=settings.overwrite)
-        self.lines_before = file.count_lines_before
+        self.lines_before = file.count_lines()
         self._file = RotatingFile(file, settings.rotation, warn)
         self.internal_errors = internal_errors
         self.pipeline = ExchangePipeline(redactor, internal_errors, on_stored)
@@ -76,6 +77,10 @@ class Recorder:
     def close(self) -> None:
         """Store what waits, and remove the file if that is nothing; no more calls come."""
         self.writer.close()
+
+    def place_of(self, number: int) -> Place | None:
+        """Return the place of the line with a number, counted from 1 as they are stored; None while it has none."""
+        return self._file.places.find(number)
 
     @property
     def is_whole(self) -> bool:

@@ -16,7 +16,7 @@ import zstandard
 from tapehead.errors import RecordingError
 from tapehead.files import create_folder, open_private, write_all
 from tapehead.recording.paths import COMPRESSED_SUFFIX
-from tapehead.recording.reader import check_recording, count_lines
+from tapehead.recording.reader import check_recording, count_exchanges, count_lines
 from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
 
 # The plain bytes after which a frame ends: the most that damage to the disk can cost, or has to be unpacked at once.
@@ -134,6 +134,7 @@ class RecordingFile:
         self.appended = 0
         self.on_loss: Callable[[str, int], None] = lambda _deed, _lost: None
         self._first = self._last = b""
+        self._lines: int | None = None  # not counted
         self._encoding = ZstdEncoding() if path.suffix == COMPRESSED_SUFFIX else PlainEncoding()
         self._created: Path | None = None
         self._refused = False
@@ -174,8 +175,8 @@ class RecordingFile:
             raise RecordingError(f"{self.path} {error}") from error
         self.size = os.fstat(self._file).st_size
 
-    def append(self, lines: Sequence[bytes]) -> None:
-        """Add lines, each with its newline: all of them or none.
+    def append(self, lines: Sequence[bytes]) -> int:
+        """Add lines, each with its newline: all of them or none; return the number of the first one in the file.
 
         Raises:
             OSError: the disk does not take them.
@@ -183,8 +184,9 @@ class RecordingFile:
         """
         if self._replaces:  # only now, since until here the run may have failed
             os.ftruncate(self._file, 0)
-            self._replaces, self.size, self._start = False, 0, 0
+            self._replaces, self.size, self._start, self._lines = False, 0, 0, 0
         self.notice_changes()
+        first = self.count_lines() + 1
         was_open = self._encoding.is_open
         encoded = self._encoding.encode(lines)
         try:
@@ -200,6 +202,8 @@ class RecordingFile:
         self._last = encoded[-_KNOWN_BYTES:]
         self.size += len(encoded)
         self.appended += len(lines)
+        self._lines = first - 1 + len(lines)
+        return first
 
     def _undo_write(self) -> None:
         """Cut off the rest of a refused write."""
@@ -220,8 +224,9 @@ class RecordingFile:
         is_overwritten = not self._is_known(size)
         if self._replaces or (size == self.size and not is_overwritten):
             return
+        self._lines = None
         if size < self.size or is_overwritten:
-            kept = 0 if is_overwritten else self._count_lines()
+            kept = 0 if is_overwritten else self._count_appended()
             lost, self.appended = self.appended - kept, kept
             self.size, self._last = -1, b""  # counted, also if the repair has to be tried again
             self.on_loss("overwrote" if is_overwritten else "cut short", lost)
@@ -236,14 +241,16 @@ class RecordingFile:
         last = os.pread(self._file, len(self._last), self.size - len(self._last)) if size >= self.size else self._last
         return self._first.startswith(first) and last == self._last
 
-    def count_lines_before(self) -> int:
-        """Return the number of whole lines that were there at the start."""
-        return count_lines(self._file, 0, self._start)
+    def count_lines(self) -> int:
+        """Return the number of lines in the file; 0 if it is going to be replaced."""
+        if self._lines is None:
+            self._lines = 0 if self._replaces else count_lines(self._file, self.size)
+        return self._lines
 
-    def _count_lines(self) -> int:
-        """Return the number of whole lines after what was there at the start."""
+    def _count_appended(self) -> int:
+        """Return the number of exchanges after what was there at the start."""
         with contextlib.suppress(ValueError):
-            return count_lines(self._file, self._start, self._encoding.intact_size(self._file))
+            return count_exchanges(self._file, self._start, self._encoding.intact_size(self._file))
         return 0
 
     def sync(self) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tapehead.errors import RecordingError
+from tapehead.recording.line_places import LinePlaces
 from tapehead.recording.paths import COMPRESSED_SUFFIX
 from tapehead.recording.recorder_settings import Rotation
 from tapehead.recording.recording_file import RecordingFile
@@ -36,6 +37,7 @@ class RotatingFile:
         removed: the number of exchanges in files that were removed, or in parts that were cut off or overwritten.
         is_changed: whether another program cut a file short or overwrote it.
         is_discarded: whether the file was removed at the end, because nothing came into it.
+        places: where the lines are.
     """
 
     def __init__(self, file: RecordingFile, rotation: Rotation, warn: Callable[[str], None]) -> None:
@@ -43,6 +45,7 @@ class RotatingFile:
         self.removed = 0
         self.is_changed = False
         self.is_discarded = False
+        self.places = LinePlaces()
         self._file: RecordingFile | None = file
         file.on_loss = self._count_loss
         self._rotation = rotation
@@ -63,15 +66,17 @@ class RotatingFile:
             if self._file.is_removed:
                 event = f"was removed, and with it {self._file.appended} exchanges of this run"
             self._warn(f"{self.path} {event}; the recording continues in a new file of that name")
+            self.places.remove(self._file.appended)
             self._close_file(self._file)
         elif self._file and self._is_full(self._file):
             self._begin_anew(self._file)
         file = self._file or self._open_next()
         try:
-            file.append(lines)
+            first = file.append(lines)
         except RecordingError as error:  # another program wrote something else into it
             self._close_file(file)
-            self._open_beside(error).append(lines)
+            first = self._open_beside(error).append(lines)
+        self.places.add(self.path, first, len(lines))
 
     def _open_next(self) -> RecordingFile:
         """Open a file of the recording's name; of another one if that name has been taken."""
@@ -109,11 +114,13 @@ class RotatingFile:
                 self._warn(f"{reason}; the recording continues in it until that is possible")
         else:
             self._is_stuck = False
+            self.places.rename(self.path, full_path(self.path, self._last_full))
             self._close_file(file)
 
     def _count_loss(self, deed: str, lost: int) -> None:
         self.is_changed = True
         self.removed += lost
+        self.places.remove(lost)
         what = f"{count_of(lost, 'exchange')} of this run" if lost else "exchanges of earlier runs"
         done = f"overwrote {self.path}" if deed == "overwrote" else f"cut {self.path} short"
         self._warn(f"another program {done}: {what} LOST; the recording continues in it")
