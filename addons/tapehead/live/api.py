@@ -21,6 +21,7 @@ from tapehead.live.api_model import (
     CONFLICT,
     CREATED,
     FAILED,
+    MOST_ROWS,
     NOT_FOUND,
     NOT_IN_TIME,
     PREFIX,
@@ -212,7 +213,13 @@ STREAM = Endpoint(
     None,
     "Changes of the journal after one, as lines of JSON, until the run ends; an empty line tells that it still runs.",
     "application/x-ndjson",
-    own_filters={"after": Filter("The last change that is known.", {"type": "integer", "minimum": 0})},
+    own_filters={
+        "after": Filter("The last change that is known.", {"type": "integer", "minimum": 0}),
+        "latest": Filter(
+            "Begin with all sessions and so many of the latest calls, instead of all changes.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_ROWS},
+        ),
+    },
 )
 
 

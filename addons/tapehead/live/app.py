@@ -13,8 +13,10 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response, StreamingResponse
 
 from tapehead.journal.journal import Journal
+from tapehead.journal.row_filter import RowFilter
+from tapehead.journal.rows import Changes
 from tapehead.journal.waiting import ChangeSignal
-from tapehead.live.api_model import PREFIX, ApiError, parse_number
+from tapehead.live.api_model import MOST_ROWS, PREFIX, ApiError, parse_number
 from tapehead.live.openapi import PATH as OPENAPI_PATH
 from tapehead.live.request_guard import (
     NO_CONTENT,
@@ -46,15 +48,14 @@ PART_BYTES = 256_000
 
 STREAM = f"{PREFIX}/stream"
 
-_SCRIPTS = ("web/assets/elements", "web/assets/json_view", "web/assets/timeline")
+_STYLES = ("web/assets/base.css", "web/assets/timeline.css", "live/assets/page.css")
+_SCRIPTS = ("web/assets/elements.js", "web/assets/json_view.js", "web/assets/timeline.js")
 _OWN_SCRIPTS = ("row_list", "connection", "sessions", "calls", "call_view", "session_view", "page")
+# A page opens sooner with few requests, so files of a kind are one.
 _FILES = {
-    "/": ("live/assets/page.html", "text/html"),
-    "/base.css": ("web/assets/base.css", "text/css"),
-    "/timeline.css": ("web/assets/timeline.css", "text/css"),
-    "/page.css": ("live/assets/page.css", "text/css"),
-    **{f"/{name.rpartition('/')[2]}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
-    **{f"/{name}.js": (f"live/assets/{name}.js", "text/javascript") for name in _OWN_SCRIPTS},
+    "/": (("live/assets/page.html",), "text/html"),
+    "/page.css": (_STYLES, "text/css"),
+    "/page.js": ((*_SCRIPTS, *(f"live/assets/{name}.js" for name in _OWN_SCRIPTS)), "text/javascript"),
 }
 RULES_PATH = "/rules.json"
 PUBLIC = frozenset({*_FILES, RULES_PATH, PREFIX + OPENAPI_PATH})
@@ -78,6 +79,8 @@ class ChangeStream:
         # The line that follows a change, and the last change in it, as long as nothing changes.
         self._lines: dict[int, tuple[bytes, int]] = {}
         self._lines_until = 0
+        # The line that a new page begins with, by the number of calls in it, and its change.
+        self._snapshots: dict[int, tuple[bytes, int]] = {}
 
     def close(self) -> None:
         """Let the pages read to the end, for a moment, and disconnect them; called in another thread."""
@@ -100,11 +103,34 @@ class ChangeStream:
             self._lines, self._lines_until = {}, latest
         if change not in self._lines:
             changes = self._journal.since(change)
-            self._lines[change] = b'{"kind":"changes",' + msgspec.json.encode(changes)[1:] + b"\n", changes.change
+            self._lines[change] = encode_changes("changes", changes), changes.change
         return self._lines[change]
 
-    async def lines(self, change: int) -> AsyncIterator[bytes]:
-        """Yield whole lines for a page that has received everything up to `change`, until the stream is closed."""
+    def _snapshot(self, calls: int) -> tuple[bytes, int]:
+        """Return a line with all sessions and the latest calls; pages that open before anything changes share it."""
+        journal = self._journal
+        change = journal.change  # what comes meanwhile comes again
+        line, known = self._snapshots.get(calls, (b"", -1))
+        if change != known:
+            changes = Changes(
+                sessions=journal.sessions(RowFilter(limit=MOST_ROWS)),
+                calls=journal.calls(RowFilter(limit=calls), latest=True),
+                findings=[],
+                totals=journal.totals(),
+                change=change,
+                is_last=True,
+            )
+            line = encode_changes("snapshot", changes)
+            self._snapshots = {calls: (line, change)}
+        return line, change
+
+    async def lines(self, change: int, latest: int = 0) -> AsyncIterator[bytes]:
+        """Yield whole lines for a page, until the stream is closed.
+
+        Args:
+            change: the page has received everything up to this change.
+            latest: the number of calls that a new page begins with; 0 for one that gets all since `change`.
+        """
         self._loop = asyncio.get_running_loop()
         signal = ChangeSignal()
         self._signals.add(signal)
@@ -112,6 +138,9 @@ class ChangeStream:
         try:
             yield encode_line({"kind": "hello", "title": self._title, "beat": BEAT_SECONDS})
             change = change if change <= self._journal.change else 0
+            if latest:
+                line, change = await asyncio.to_thread(self._snapshot, latest)
+                yield line
             while True:
                 closed = self._closed
                 if self._journal.change > change:
@@ -129,8 +158,9 @@ class ChangeStream:
             self._signals.discard(signal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a page its lines, from the change `after` of the query on; disconnect a page that does not read them."""
-        change = max(0, parse_number(QueryParams(scope["query_string"]).get("after") or ""))
+        """Send a page its lines, as the query asks for them; disconnect a page that does not read them."""
+        query = QueryParams(scope["query_string"])
+        change, latest = (max(0, parse_number(query.get(name) or "")) for name in ("after", "latest"))
         transport = scope["extensions"][TRANSPORT]
 
         async def send_in_time(message: Message) -> None:
@@ -142,7 +172,8 @@ class ChangeStream:
 
         self._transports.add(transport)
         try:
-            await StreamingResponse(self.lines(change), media_type="application/x-ndjson")(scope, receive, send_in_time)
+            lines = self.lines(change, min(latest, MOST_ROWS))
+            await StreamingResponse(lines, media_type="application/x-ndjson")(scope, receive, send_in_time)
         finally:
             self._transports.discard(transport)
 
@@ -157,6 +188,11 @@ def reset(transport: asyncio.Transport) -> None:
 def encode_line(value: object) -> bytes:
     """Return a value as a line of JSON."""
     return msgspec.json.encode(value) + b"\n"
+
+
+def encode_changes(kind: str, changes: Changes) -> bytes:
+    """Return changes as a line of JSON."""
+    return b'{"kind":"%b",' % kind.encode() + msgspec.json.encode(changes)[1:] + b"\n"
 
 
 def rules_json() -> bytes:
@@ -207,7 +243,10 @@ def build_app(
         guard: checks each request.
         on_error: called with each exception.
     """
-    files = {path: Response(read_asset(name), media_type=media_type) for path, (name, media_type) in _FILES.items()}
+    files = {
+        path: Response("\n".join(map(read_asset, names)), media_type=media_type)
+        for path, (names, media_type) in _FILES.items()
+    }
     rules = Response(rules_json(), media_type="application/json")
     apps: dict[str, AsgiApp] = {**files, RULES_PATH: rules, STREAM: stream}
 

@@ -127,10 +127,8 @@ def test_the_page_gets_its_files(host: str, link: Link) -> None:
     own = f"{host}:{link.port}"
     for path, kind in (
         ("/", "html"),
-        ("/base.css", "css"),
         ("/page.css", "css"),
         ("/page.js", "javascript"),
-        ("/timeline.js", "javascript"),
         ("/rules.json", "json"),
     ):
         head = f"GET {path} HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}\r\nSec-Fetch-Site: same-origin\r\n\r\n"

@@ -3,6 +3,7 @@
 
 const API = "/tapehead/v1";
 const STORED_TOKEN = "tapehead-token";
+const FIRST_CALLS = 500; // that a page begins with
 const PATIENCE_MS = 10_000;
 const RETRIES_MS = [500, 1000, 2000, 4000];
 
@@ -23,7 +24,7 @@ const TROUBLES = {
 class Refused extends Error {}
 
 class Connection {
-  /** @param listener has `greet(hello)`, `reload(sessions)`, `take(changes)` and `become(state, trouble)`. */
+  /** @param listener has `greet(hello)`, `reload(snapshot)`, `take(changes)` and `become(state, trouble)`. */
   constructor(listener) {
     this.listener = listener;
     this.beat = 3;
@@ -83,11 +84,9 @@ class Connection {
     const giveUp = () => quiet.abort();
     let alarm = setTimeout(giveUp, PATIENCE_MS);
     try {
-      const known = await (await this.ask("/sessions?limit=2000&settle=no", quiet.signal)).json();
-      const answer = await this.ask(`/stream?after=${known.change}`, quiet.signal);
+      const answer = await this.ask(`/stream?latest=${FIRST_CALLS}`, quiet.signal);
       succeed();
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      this.listener.reload(known);
       let rest = "";
       for (;;) {
         const { done, value } = await reader.read();
@@ -99,6 +98,7 @@ class Connection {
           if (message.kind === "hello") this.beat = message.beat;
           if (message.kind === "hello") this.listener.greet(message);
           else if (message.kind === "end") return true;
+          else if (message.kind === "snapshot") this.listener.reload(message);
           else this.listener.take(message);
         }
         clearTimeout(alarm);

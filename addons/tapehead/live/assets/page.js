@@ -34,10 +34,11 @@
   async function reload(known) {
     show();
     sessions.replace(known.sessions);
+    sessions.show(true); // with the calls, in one frame
     total(known.totals);
     const current = sessions.byNumber.get(chosen);
     if (chosen !== null && !current) chosen = null;
-    await showChosen();
+    await showChosen(known.calls);
   }
 
   function take(changes) {
@@ -112,7 +113,8 @@
     showChosen();
   }
 
-  async function showChosen() {
+  /** Show the calls of the chosen session, or the latest of all, which may be known. */
+  async function showChosen(latest = null) {
     const current = sessions.byNumber.get(chosen) || null;
     sessions.list.mark(chosen, true);
     at("all").setAttribute("aria-pressed", String(chosen === null));
@@ -120,7 +122,8 @@
     if (!current) showTab("events");
     session.open(current);
     calls.clear(current ? null : (call) => (call.session && sessions.bySid(call.session)?.content) || (call.session || "–").slice(0, 8));
-    const query = current && current.session ? `session=${encodeURIComponent(current.session)}&limit=${MOST_CALLS}` : "limit=500";
+    if (!current && latest) return calls.fill(latest);
+    const query = current && current.session ? `session=${encodeURIComponent(current.session)}&limit=${MOST_CALLS}` : `limit=${FIRST_CALLS}`;
     const { events } = await connection.query(`/events?latest=1&settle=no&${query}`).catch(() => ({ events: [] }));
     if ((sessions.byNumber.get(chosen) || null)?.number === current?.number) calls.fill(current ? events.filter((call) => isOf(call, current)) : events);
   }

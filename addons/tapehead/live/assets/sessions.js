@@ -48,6 +48,7 @@ class Sessions {
   constructor(choose) {
     this.byNumber = new Map();
     this.latest = new Map(); // the latest session of each session id
+    this.waits = null; // the timer until the list is shown again
     this.moved = -Infinity; // when the pointer moved on the list
     this.hiddenUntil = ""; // what was cleared
     this.form = document.getElementById("filter");
@@ -97,16 +98,13 @@ class Sessions {
   }
 
   showSoon() {
-    if (this.waits) return;
-    this.waits = true;
-    setTimeout(() => {
-      this.waits = false;
-      this.show();
-    }, 200);
+    this.waits ??= setTimeout(() => this.show(), 200);
   }
 
   /** Sort and filter; the order stands still while the pointer moves on the list. */
   show(isAsked = false) {
+    clearTimeout(this.waits);
+    this.waits = null;
     const wanted = Object.fromEntries(new FormData(this.form));
     const words = wanted.text.toLowerCase().split(/\s+/);
     const all = [...this.byNumber.values()].filter((session) => this.fits(session, wanted, words));
