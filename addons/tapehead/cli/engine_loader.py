@@ -22,6 +22,7 @@ from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplayTotals
 from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
+from tapehead.text import shorten_value
 
 if TYPE_CHECKING:
     from tapehead.cli.offline_run import EngineSettings
@@ -120,6 +121,8 @@ class EngineLoader:
         settings = self._settings
         if not paths or str(STDIN) in paths:
             raise UsageError("cannot load from stdin: name recordings" if paths else "name recordings to load")
+        if wrong := [path for path in paths if not path or "\0" in path]:
+            raise UsageError(f"invalid path '{shorten_value(wrong[0])}': it is empty or has a NUL character")
         if on_miss in (OnMiss.FORWARD, OnMiss.ONCE) and settings.on_miss is not OnMiss.FORWARD:
             raise UsageError(f"cannot answer misses with '{on_miss}' here; expected '{OnMiss.SIMULATE}' or 'error'")
         reader = self.open(list(map(Path, paths)))

@@ -21,7 +21,6 @@ from tapehead.live.api_model import (
     CONFLICT,
     CREATED,
     FAILED,
-    MOST_ROWS,
     NOT_FOUND,
     NOT_IN_TIME,
     PREFIX,
@@ -32,10 +31,10 @@ from tapehead.live.api_model import (
     ApiError,
     ApiRequest,
     Endpoint,
-    Filter,
     Query,
     as_json,
 )
+from tapehead.live.app import STREAM_FILTERS
 from tapehead.live.openapi import PATH, describe
 from tapehead.text import format_number
 
@@ -57,6 +56,7 @@ ENDPOINTS = (
         "Sessions in the order in which they began, with their states in plain words.",
         api_reading.Sessions,
         ("key", "session", "session_state", *_PAGE),
+        leads_to={"/sessions/{sid}": "$response.body#/sessions/0/session"},
     ),
     Endpoint(
         "GET",
@@ -101,6 +101,7 @@ ENDPOINTS = (
         "Calls with their answers, in the order in which they came.",
         api_reading.Events,
         ("key", "session", "type", "severity", "rule", "bodies", "latest", *_PAGE),
+        leads_to={"/events/{number}": "$response.body#/events/0/number"},
     ),
     Endpoint(
         "GET",
@@ -186,6 +187,7 @@ ENDPOINTS = (
         takes=api_control.NewFault,
         statuses=_NO_ENGINE,
         status=CREATED,
+        leads_to={"/faults/{id}": "$response.body#/id"},
     ),
     Endpoint(
         "DELETE",
@@ -213,13 +215,7 @@ STREAM = Endpoint(
     None,
     "Changes of the journal after one, as lines of JSON, until the run ends; an empty line tells that it still runs.",
     "application/x-ndjson",
-    own_filters={
-        "after": Filter("The last change that is known.", {"type": "integer", "minimum": 0}),
-        "latest": Filter(
-            "Begin with all sessions and so many of the latest calls, instead of all changes.",
-            {"type": "integer", "minimum": 1, "maximum": MOST_ROWS},
-        ),
-    },
+    own_filters=STREAM_FILTERS,
 )
 
 

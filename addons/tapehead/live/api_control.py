@@ -1,26 +1,37 @@
 """Answers of the HTTP API that change something: reset, faults, recordings."""
 
+from typing import Annotated
+
 import msgspec
 from starlette.responses import Response
 
 from tapehead.errors import UsageError
 from tapehead.live.api_model import BAD_REQUEST, CREATED, NOT_FOUND, Api, ApiError, ApiRequest, as_json, parse_number
-from tapehead.protocol.test_key import check_key
+from tapehead.protocol.test_key import KEY_PATTERN, check_key
 from tapehead.replay.on_miss import OnMiss
+from tapehead.simulator.faults import FAULT_PATTERN
 from tapehead.simulator.keyed_engine import ActiveFault
+
+# Errors of these say more than a pattern would, so descriptions alone have it.
+Key = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": KEY_PATTERN})]
+FaultText = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": FAULT_PATTERN, "examples": ["event:ping:3=410", "session=500"]})
+]
+Path = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[^\\u0000]+$"})]
+Paths = Annotated[list[Path], msgspec.Meta(extra_json_schema={"minItems": 1})]
 
 
 class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A reset: of one key, or of everything if it is left out or null."""
 
-    key: str | None = None
+    key: Key | None = None
 
 
 class NewFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fault, written as for `--fault`, for the calls of one key, or for all calls."""
 
-    fault: str
-    key: str | None = None
+    fault: FaultText
+    key: Key | None = None
 
 
 class FaultRow(msgspec.Struct, frozen=True):
@@ -43,8 +54,8 @@ class NewRecordings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Paths are those of the machine and the folder in which tapehead runs.
     """
 
-    recordings: list[str]
-    key: str | None = None
+    recordings: Paths
+    key: Key | None = None
     on_miss: OnMiss | None = None
 
 

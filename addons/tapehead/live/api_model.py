@@ -12,7 +12,7 @@ from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import DEFAULT_LIMIT, RowFilter
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.test_key import check_key
+from tapehead.protocol.test_key import KEY_PATTERN, check_key
 from tapehead.replay.engine_control import EngineControl
 from tapehead.rules.catalog import RULES
 from tapehead.text import format_number, nearest, shorten_value
@@ -81,6 +81,16 @@ def number_from(first: int, last: int) -> tuple[Mapping[str, Any], Callable[[str
     return {"type": "integer", "minimum": first, "maximum": last}, problem
 
 
+def seconds_up_to(most: float) -> tuple[Mapping[str, Any], Callable[[str], str]]:
+    """Return the schema and the check of a parameter that is a number of seconds."""
+
+    def problem(value: str) -> str:
+        fits = _SECONDS.fullmatch(value) and float(value) <= most
+        return "" if fits else f"expected seconds, such as 2.5, {format_number(most)} at most"
+
+    return {"type": "number", "minimum": 0, "maximum": most}, problem
+
+
 def _problem_of_key(value: str) -> str:
     return check_key(value) if value else "leave it out for all calls"
 
@@ -92,7 +102,7 @@ SESSION_STATES = (
 FILTERS: Mapping[str, Filter] = {
     "key": Filter(
         "The key of a test.",
-        {"type": "string", "pattern": r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$"},
+        {"type": "string", "pattern": KEY_PATTERN},
         _problem_of_key,
     ),
     "session": Filter(
@@ -154,21 +164,9 @@ class Query:
         """Return the value of a filter that is a number."""
         return int(self._values.get(name, default))
 
-    def seconds(self, name: str, default: float, most: float) -> float:
-        """Return the value of a parameter in seconds.
-
-        Raises:
-            ApiError: it is no number, or more than `most`.
-        """
-        value = self._values.get(name)
-        if value is None:
-            return min(default, most)
-        if not _SECONDS.fullmatch(value) or float(value) > most:
-            limit = f"{format_number(most)} at most"
-            raise ApiError(
-                BAD_REQUEST, f"invalid {name} '{shorten_value(value)}': expected seconds, such as 2.5, {limit}"
-            )
-        return float(value)
+    def seconds(self, name: str, default: float) -> float:
+        """Return the value of a filter in seconds."""
+        return float(self._values.get(name, default))
 
     def rows(self, more: int = 0, default_limit: int = DEFAULT_LIMIT) -> RowFilter:
         """Return the rows that the query asks for, and `more` than that."""
@@ -234,6 +232,7 @@ class Endpoint(NamedTuple):
         statuses: the statuses besides those that every endpoint has, with what they mean.
         status: the status of the answer.
         own_filters: parameters of the query that no other endpoint has.
+        leads_to: paths whose parameter is in the answer, and where it is there, as an OpenAPI runtime expression.
     """
 
     method: str
@@ -247,6 +246,7 @@ class Endpoint(NamedTuple):
     statuses: Mapping[int, str] = {}
     status: int = OK
     own_filters: Mapping[str, Filter] = {}
+    leads_to: Mapping[str, str] = {}
 
     def known_filters(self) -> dict[str, Filter]:
         """Return the filters that it knows, by their names in the query."""

@@ -15,6 +15,7 @@ from tapehead.journal.waiting import Condition, parse_condition
 from tapehead.live.api_model import (
     BAD_REQUEST,
     CONFLICT,
+    MOST_NUMBER,
     NOT_IN_TIME,
     UNAVAILABLE,
     Api,
@@ -23,6 +24,9 @@ from tapehead.live.api_model import (
     Filter,
     Query,
     as_json,
+    number_from,
+    one_of,
+    seconds_up_to,
 )
 from tapehead.protocol.exchange import Severity
 from tapehead.text import count_of, format_number, shorten
@@ -73,14 +77,12 @@ FILTERS = {
     ),
     "timeout": Filter(
         f"The longest time to wait, in seconds; {format_number(DEFAULT_SECONDS)} if left out.",
-        {"type": "number", "minimum": 0, "maximum": MOST_SECONDS},
+        *seconds_up_to(MOST_SECONDS),
     ),
-    "after": Filter(
-        "Events and calls with this number or a lower one do not count.", {"type": "integer", "minimum": 0}
-    ),
+    "after": Filter("Events and calls with this number or a lower one do not count.", *number_from(0, MOST_NUMBER - 1)),
     "severity": Filter(
         "Findings of this severity or a worse one count; `error` if left out.",
-        {"type": "string", "enum": list(Severity)},
+        *one_of(*Severity),
     ),
 }
 
@@ -88,7 +90,7 @@ FILTERS = {
 async def wait(api: Api, request: ApiRequest, leaving: Callable[[], Awaitable[None]]) -> Response:
     """Answer when a condition holds, or the time is over."""
     query = request.query
-    timeout = query.seconds("timeout", DEFAULT_SECONDS, MOST_SECONDS)
+    timeout = query.seconds("timeout", DEFAULT_SECONDS)
     condition = await run_in_threadpool(condition_of, api.journal, query)
     check_audited(api.journal, condition)
     if api.waits.is_full:

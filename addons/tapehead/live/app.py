@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,16 @@ from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import Changes
 from tapehead.journal.waiting import ChangeSignal
-from tapehead.live.api_model import MOST_ROWS, PREFIX, ApiError, parse_number
+from tapehead.live.api_model import (
+    FILTERS,
+    MOST_ROWS,
+    PREFIX,
+    ApiError,
+    Filter,
+    Query,
+    number_from,
+    seconds_up_to,
+)
 from tapehead.live.openapi import PATH as OPENAPI_PATH
 from tapehead.live.request_guard import (
     NO_CONTENT,
@@ -47,6 +57,17 @@ BEAT = b"\n"
 PART_BYTES = 256_000
 
 STREAM = f"{PREFIX}/stream"
+MOST_STREAM_SECONDS = 86_400
+STREAM_FILTERS = {
+    "after": FILTERS["after"]._replace(description="The last change that is known."),
+    "latest": Filter(
+        "Begin with all sessions and so many of the latest calls, instead of all changes.", *number_from(1, MOST_ROWS)
+    ),
+    "timeout": Filter(
+        "The seconds after which the stream ends; 0 for what there is now. Until the run ends if left out.",
+        *seconds_up_to(MOST_STREAM_SECONDS),
+    ),
+}
 
 _STYLES = ("web/assets/base.css", "web/assets/timeline.css", "live/assets/page.css")
 _SCRIPTS = ("web/assets/elements.js", "web/assets/json_view.js", "web/assets/timeline.js")
@@ -124,14 +145,16 @@ class ChangeStream:
             self._snapshots = {calls: (line, change)}
         return line, change
 
-    async def lines(self, change: int, latest: int = 0) -> AsyncIterator[bytes]:
+    async def lines(self, change: int, latest: int = 0, seconds: float = math.inf) -> AsyncIterator[bytes]:
         """Yield whole lines for a page, until the stream is closed.
 
         Args:
             change: the page has received everything up to this change.
             latest: the number of calls that a new page begins with; 0 for one that gets all since `change`.
+            seconds: it ends after so long, once what was there at its beginning is told.
         """
         self._loop = asyncio.get_running_loop()
+        deadline, there = self._loop.time() + seconds, self._journal.change
         signal = ChangeSignal()
         self._signals.add(signal)
         unsubscribe = self._journal.subscribe(signal)
@@ -142,14 +165,16 @@ class ChangeStream:
                 line, change = await asyncio.to_thread(self._snapshot, latest)
                 yield line
             while True:
-                closed = self._closed
+                closed, left = self._closed, deadline - self._loop.time()
+                if left <= 0 and change >= there:
+                    return
                 if self._journal.change > change:
                     line, change = self._line_after(change)
                     yield line
                 elif closed:
                     yield encode_line({"kind": "end"})
                     return
-                elif await signal.wait(BEAT_SECONDS):
+                elif await signal.wait(min(BEAT_SECONDS, left)):
                     await asyncio.sleep(BATCH_SECONDS)
                 else:
                     yield BEAT
@@ -159,8 +184,14 @@ class ChangeStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a page its lines, as the query asks for them; disconnect a page that does not read them."""
-        query = QueryParams(scope["query_string"])
-        change, latest = (max(0, parse_number(query.get(name) or "")) for name in ("after", "latest"))
+        try:
+            query = Query(QueryParams(scope["query_string"]), STREAM_FILTERS)
+        except ApiError as error:
+            await error.response()(scope, receive, send)
+            return
+        change, latest = query.number("after", 0), query.number("latest", 0)
+        if "timeout" in query:
+            await asyncio.to_thread(self._journal.settle)
         transport = scope["extensions"][TRANSPORT]
 
         async def send_in_time(message: Message) -> None:
@@ -172,7 +203,7 @@ class ChangeStream:
 
         self._transports.add(transport)
         try:
-            lines = self.lines(change, min(latest, MOST_ROWS))
+            lines = self.lines(change, latest, query.seconds("timeout", math.inf))
             await StreamingResponse(lines, media_type="application/x-ndjson")(scope, receive, send_in_time)
         finally:
             self._transports.discard(transport)
@@ -224,7 +255,7 @@ def in_parts(send: Send, transport: asyncio.Transport) -> Send:
 
 def refusal(verdict: Verdict, method: str, path: str) -> Response:
     """Return the answer to a request that is not accepted: a status, in the API with a sentence."""
-    headers = {"www-authenticate": "Bearer"} if verdict.status == UNAUTHORIZED else {}
+    headers = {UNAUTHORIZED: {"www-authenticate": "Bearer"}, NOT_ALLOWED: {"allow": "GET"}}.get(verdict.status, {})
     if verdict.status == NO_CONTENT or method == "HEAD" or not path.startswith(f"{PREFIX}/"):
         return Response(None, verdict.status, headers)
     response = ApiError(verdict.status, REFUSALS[verdict.status]).response()

@@ -32,6 +32,11 @@ _EVERYWHERE = {
     NOT_ALLOWED: "The path does not have this method.",
     MISDIRECTED: "The Host is not that of this server.",
 }
+_PATH_PARAMETERS = {
+    "sid": {"type": "string", "minLength": 1},
+    "number": {"type": "integer", "minimum": 1},
+    "id": {"type": "integer", "minimum": 1},
+}
 _WITH_BODY = {TOO_LARGE: "The body is too large.", UNSUPPORTED_TYPE: "The body is not JSON."}
 
 
@@ -46,6 +51,8 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         operation = describe_endpoint(endpoint, schemas)
+        if links := links_of(endpoint, endpoints):
+            operation["responses"][str(endpoint.status)]["links"] = links
         paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = operation
     security = {
         "token": {"type": "apiKey", "in": "header", "name": "X-Tapehead-Token"},
@@ -63,7 +70,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 def describe_endpoint(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the description of an endpoint, given the JSON Schemas of types."""
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": _PATH_PARAMETERS[name]}
         for name in re.findall(r"\{(\w+)\}", endpoint.path)
     ]
     parameters += [
@@ -85,7 +92,7 @@ def describe_endpoint(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[st
     content = {endpoint.returns: {}} if is_raw else _content(schemas[endpoint.returns])
     answers[endpoint.status] = {"description": endpoint.summary, "content": content}
     described: dict[str, Any] = {
-        "operationId": "".join(word.title() for word in re.findall(r"\w+", f"{endpoint.method} {endpoint.path}")),
+        "operationId": operation_id(endpoint),
         "summary": endpoint.summary,
         "parameters": parameters,
         "responses": {str(status): answers[status] for status in sorted(answers)},
@@ -93,6 +100,22 @@ def describe_endpoint(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[st
     if endpoint.takes:
         described["requestBody"] = {"required": True, "content": _content(schemas[endpoint.takes])}
     return described
+
+
+def operation_id(endpoint: Endpoint) -> str:
+    """Return the name of an endpoint, such as GetSessionsSid."""
+    return "".join(word.title() for word in re.findall(r"\w+", f"{endpoint.method} {endpoint.path}"))
+
+
+def links_of(endpoint: Endpoint, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the links from an answer to the paths of what is in it."""
+    links: dict[str, Any] = {}
+    for path, value in endpoint.leads_to.items():
+        (parameter,) = re.findall(r"\{(\w+)\}", path)
+        for each in endpoints:
+            if each.path == path or each.path.startswith(f"{path}/"):
+                links[operation_id(each)] = {"operationId": operation_id(each), "parameters": {parameter: value}}
+    return links
 
 
 def _content(schema: Any) -> dict[str, Any]:

@@ -21,7 +21,8 @@ _HEADER = KEY_HEADER.lower()
 # A preflight's question for headers, which names ours if a page is going to send it.
 _ASKED_HEADERS = "access-control-request-headers"
 # Not dots alone, which clients take for folders in a path, and people for folders in names of files.
-_KEY = re.compile(rf"(?!\.+$)[A-Za-z0-9._-]{{1,{MOST_CHARACTERS}}}")
+KEY_PATTERN = rf"^(?!\.+$)[A-Za-z0-9._-]{{1,{MOST_CHARACTERS}}}$"
+_KEY = re.compile(KEY_PATTERN)
 _PREFIX = re.compile(r"/k/(?P<key>[^/]*)(?=/)")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 # Of a Location also without a scheme, and with backslashes, as browsers read it.

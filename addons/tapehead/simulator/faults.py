@@ -35,6 +35,14 @@ _WHERE = re.compile(
 )
 _WHAT = re.compile(r"(?P<status>[1-5]\d\d)|(?P<drop>drop)|(?P<cut>cut)|delay:(?P<delay>\d{1,9})")
 ANY = "*"
+
+_NUMBER = r"(?!0+(?![0-9]))[0-9]{1,9}"
+_EFFECT = r"([1-5][0-9]{2}|drop|cut|delay:[0-9]{1,9})"
+FAULT_PATTERN = (
+    rf"^({'|'.join(Call)}|\*)(:({'|'.join(EVENT_TYPES)}|\*))?"
+    rf"(:?({_NUMBER}\+?|/{_NUMBER}|(0{{0,6}}100(\.0{{1,9}})?|0{{0,7}}[0-9]{{1,2}}(\.[0-9]{{1,9}})?)%))?={_EFFECT}(\+{_EFFECT})*$"
+)
+"""A regular expression in the dialect of JSON Schema that matches what `parse_fault` parses."""
 # The number of counters, one for each fault and session; beyond it, the oldest starts again.
 MOST_COUNTED = 100_000
 

@@ -153,6 +153,11 @@ def test_bodies_come_page_by_page_as_far_as_they_fit_in_an_answer() -> None:
         ("/wait", "until=quiet:x", "unknown condition 'quiet:x'"),
         ("/wait", "until=ping&timeout=1e9", "invalid timeout '1e9'"),
         ("/wait", "until=ping&timeout=301", "invalid timeout '301': expected seconds, such as 2.5, 300 at most"),
+        ("/wait", "until=ping&after=x", "invalid after 'x': expected a whole number from 0"),
+        ("/wait", "until=findings:1&severity=bad", "invalid severity 'bad'"),
+        ("/stream", "after=x", "invalid after 'x'"),
+        ("/stream", "aftr=1", "unknown filter 'aftr'; did you mean after?"),
+        ("/stream", "timeout=-1", "invalid timeout '-1': expected seconds"),
         ("/wait", "until=ping&severity=error", "'severity' goes with findings:COUNT only"),
         ("/wait", "until=findings:1&after=1", "'after' goes with event:TYPE and calls:COUNT only"),
     ],
@@ -378,6 +383,27 @@ def test_wrong_options_are_told(options: list[object], message: str) -> None:
 
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("path", ["", "\0", "a\0b", "-", "x" * 5_000])
+def test_paths_that_no_recording_has_are_told(path: str, api: ApiClient) -> None:
+    assert api.send("PUT", "/recording", {"recordings": [path]}, 400)["error"]
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", f"{PREFIX}/stream", f"{PREFIX}/events"])
+def test_a_method_that_is_not_allowed_gets_those_that_are(path: str, served: Command) -> None:
+    link = link_of(served)
+    answer = ask(link.port, link.head(path, "TRACE"))
+
+    assert answer.status == 405
+    assert "get" in answer.headers["allow"].split(", ")
+
+
+def test_a_stream_ends_in_time_once_it_told_what_was_there(api: ApiClient) -> None:
+    told = [json.loads(line) for line in api.http.get("/stream", params={"timeout": 0}).text.splitlines() if line]
+
+    assert [each["kind"] for each in told] == ["hello", "changes"]
+    assert [row["number"] for row in told[1]["calls"]] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_stream_is_described(api: ApiClient) -> None:

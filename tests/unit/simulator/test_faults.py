@@ -1,5 +1,6 @@
 """Faults and latency on demand: what the words mean, which calls are struck, what a client sees."""
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -18,7 +19,16 @@ from tapehead.answers import Answer
 from tapehead.errors import UsageError
 from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import sid_of_location
-from tapehead.simulator.faults import ANY, Fault, FaultInjector, Latency, fault_name, parse_fault, parse_latency
+from tapehead.simulator.faults import (
+    ANY,
+    FAULT_PATTERN,
+    Fault,
+    FaultInjector,
+    Latency,
+    fault_name,
+    parse_fault,
+    parse_latency,
+)
 
 # ---- What the words mean ----
 
@@ -46,6 +56,11 @@ GOOD = [
 @pytest.mark.parametrize(("text", "fault"), GOOD, ids=[text for text, _ in GOOD])
 def test_a_fault_reads_as_documented(text: str, fault: Fault) -> None:
     assert parse_fault(text) == fault
+
+
+@pytest.mark.parametrize("text", [text for text, _ in GOOD])
+def test_the_pattern_of_faults_matches_what_is_parsed(text: str) -> None:
+    assert re.search(FAULT_PATTERN, text)
 
 
 BAD = [
@@ -78,6 +93,7 @@ def test_what_is_no_fault_is_refused_in_a_sentence(text: str, said: str) -> None
 
     assert said in str(refused.value)
     assert text in str(refused.value)
+    assert not re.search(FAULT_PATTERN, text)
 
 
 @pytest.mark.parametrize(
