@@ -1,0 +1,1 @@
+"""A stand-in for Appium's client: a driver that does nothing."""
