@@ -16,8 +16,6 @@ import msgspec
 from tapehead.protocol.exchange import encode
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, find_call
-from tapehead.redaction.excerpts import exchange_for_excerpt, mask_exchange
-from tapehead.redaction.redactor import Redactor
 from tapehead.text import count_of
 
 logger = logging.getLogger(__name__)
@@ -58,11 +56,12 @@ class InternalErrors:
         self.count = 0
         self._report = suppress_errors(report)
         self._reported: set[tuple[str, str]] = set()
+        self._key = secrets.token_bytes(32)
         self.add_identifying_keys(names)
 
     def add_identifying_keys(self, names: Iterable[str]) -> None:
         """Replace the values of these names in reports from now on, besides those that always are."""
-        self._redactor = Redactor(secrets.token_bytes(32), names)
+        self._names = tuple(names)
 
     def record(self, where: str, error: BaseException, messages: Messages | None = None) -> None:
         """Count an error, and report it if it is the first of its kind.
@@ -99,11 +98,16 @@ class InternalErrors:
         """
         if request is None:
             return frames_of(error)
+        # They take long to load, and most runs have no error.
+        from tapehead.redaction.excerpts import exchange_for_excerpt, mask_exchange
+        from tapehead.redaction.redactor import Redactor
+
+        redactor = Redactor(self._key, self._names)
         call = find_call(request.method, request.path)
         is_start = call is not None and call.call is Call.SESSION
         trace = "".join(traceback.format_exception(error)) if is_start else f"{frames_of(error)}\n"
-        redacted = self._redactor.redact(exchange_for_excerpt(request, response, trace))
-        redacted = redacted if is_start else mask_exchange(redacted, self._redactor.pseudonym)
+        redacted = redactor.redact(exchange_for_excerpt(request, response, trace))
+        redacted = redacted if is_start else mask_exchange(redacted, redactor.pseudonym)
         shown = encode(msgspec.structs.replace(redacted, error=None))[:MOST_SHOWN].decode("utf-8", "replace")
         return f"{redacted.error}to reproduce it: {shown.strip()}"
 

@@ -22,11 +22,10 @@ from tapehead.recording.capture import CapturedCall
 from tapehead.recording.earlier_calls import earlier_calls
 from tapehead.recording.paths import name_of
 from tapehead.recording.pipeline import ExchangePipeline, OnStored
+from tapehead.recording.pseudonym_keys import KEY_BYTES
 from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.redaction.redactor import Redactor
-
-_KEY_BYTES = 32
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +36,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
         audit: the settings of the audit; None for no audit.
         schemas: the schemas that the endpoint is known to use.
         keep_ids, redact_keys: without a recording, as in `StoreSettings`.
+        pseudonym_key: without a recording, the secret key of the pseudonyms; None for one of this run alone.
         limits: what is kept in memory at most.
     """
 
@@ -45,6 +45,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
     schemas: RecordedSchemas | None = None
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
+    pseudonym_key: bytes | None = None
     limits: Limits = Limits()
 
 
@@ -111,7 +112,8 @@ class JournalRun:
         else:
             redactor = None
             if not settings.keep_ids:
-                redactor = Redactor(secrets.token_bytes(_KEY_BYTES), settings.redact_keys)
+                key = settings.pseudonym_key or secrets.token_bytes(KEY_BYTES)
+                redactor = Redactor(key, settings.redact_keys)
             process = in_one_step(ExchangePipeline(redactor, internal_errors, subscribers))
         self._settings = settings
         self.thread = AuditThread(

@@ -134,7 +134,7 @@ class Schemas:
     def __init__(self, recorded: Mapping[str, Schema] | None = None) -> None:
         self.recorded = frozenset(recorded or {})
         self._schemas = {**_documented(), **(recorded or {})}
-        self._checkers = {**_built_in(), **{name: _compile(name, schema) for name, schema in (recorded or {}).items()}}
+        self._checkers = {name: _compile(name, schema) for name, schema in (recorded or {}).items()}
 
     def learn(self, event_type: str, schema: Schema) -> None:
         """Use a schema that the real endpoint served from now on.
@@ -167,7 +167,8 @@ class Schemas:
         If the type is None, because the body has no known one, only the parts common to all events are checked. Of a
         body with a thousand or more values that the schema does not name, at least one error is found.
         """
-        checker = self._checkers[event_type or _ANY]
+        name = event_type or _ANY
+        checker = self._checkers.get(name) or _built_in(name)
         try:
             for error in checker.errors(body):
                 kind = error.kind
@@ -229,12 +230,14 @@ def _documented() -> Mapping[str, Schema]:
 
 
 @cache
-def _built_in() -> Mapping[str, _Checker]:
-    """Return the compiled documented schemas, and under _ANY one of the parts common to all events."""
+def _built_in(event_type: str) -> _Checker:
+    """Return a compiled documented schema; under _ANY one of the parts common to all events."""
+    if event_type != _ANY:
+        return _compile(event_type, _documented()[event_type])
     shared = _documented()["play"]["definitions"]
     properties = {name: shared[name] for name in ("playerTime", "qoeData")} | {"params": {"type": "object"}}
-    any_event = {"$schema": DRAFT, "type": "object", "properties": properties, "required": ["eventType", "playerTime"]}
-    return {name: _compile(name, schema) for name, schema in [*_documented().items(), (_ANY, any_event)]}
+    required = ["eventType", "playerTime"]
+    return _compile(_ANY, {"$schema": DRAFT, "type": "object", "properties": properties, "required": required})
 
 
 def _compile(event_type: str, schema: Schema) -> _Checker:

@@ -1,17 +1,21 @@
 """The settings of the audit of tests."""
 
-from tapehead.auditor.settings import AuditSettings
+from typing import TYPE_CHECKING
+
 from tapehead.cli.config_search import find_table
 
+if TYPE_CHECKING:
+    from tapehead.auditor.settings import AuditSettings
 
-def audit_settings() -> AuditSettings:
-    """Return the settings that `tapehead audit` would find in the current folder.
+
+def audit_settings() -> "AuditSettings | None":
+    """Return the settings that `tapehead audit` would find in the current folder; None for the defaults.
 
     Raises:
         UsageError: the settings file has an error in it.
     """
     if find_table(None)[0] is None:
-        return AuditSettings()
+        return None
     from tapehead.cli.config_file import load_config  # which loads the options of all commands
 
     return load_config().settings

@@ -1,6 +1,7 @@
 """The endpoint of a run of tests: a server with a key for each test, and the journal of what came."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from secrets import token_bytes
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -8,24 +9,20 @@ from typing import TYPE_CHECKING
 from tapehead.answers import Engine
 from tapehead.errors import TapeheadError, UsageError
 from tapehead.internal_errors import InternalErrors
-from tapehead.journal.journal_run import JournalRun, JournalSettings
-from tapehead.journal.row_filter import RowFilter
-from tapehead.journal.rows import SessionRow
-from tapehead.journal.waiting import parse_condition
-from tapehead.pytest_plugin.audit_settings import audit_settings
+from tapehead.pytest_plugin.late_journal import LateJournal
 from tapehead.pytest_plugin.marks import Answers
-from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.on_miss import OnMiss
-from tapehead.replay.summary import Miss, ReplayTotals
-from tapehead.server.forwarding import Forwarder
 from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
-from tapehead.simulator.forwarding_engine import ForwardingEngine
 from tapehead.simulator.keyed_engine import KeyedEngine
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
     from tapehead.cli.engine_loader import EngineLoader
+    from tapehead.journal.rows import SessionRow
+    from tapehead.replay.engine_control import EngineControl
+    from tapehead.replay.summary import Miss
+    from tapehead.server.asgi import Forward
 
 # All calls of a test that are in the journal.
 MOST_CALLS = 1_000_000
@@ -46,21 +43,19 @@ class Endpoint:
         errors = InternalErrors()
         self._warnings: list[str] = []
         self._engine = KeyedEngine(Simulator(random_bytes=token_bytes), lock=RLock())
-        self._control = EngineControl(self._engine, ReplayTotals(), [], [], self._load)
+        self._loaded_control: EngineControl | None = None
         self._loader: EngineLoader | None = None
         self._is_forwarding = real is not None
         self._tests: dict[str, str] = {}
-        self._run = JournalRun(JournalSettings(audit=audit_settings()), self._warnings.append, errors)
-        self._run.thread.start()
-        self._server = Server(
-            self._engine, capture=self._run.capture, forward=Forwarder(real) if real else None, internal_errors=errors
-        ).start()
+        self._late = LateJournal(errors, key_of_folder() if real else None)
+        forward = forwarder_to(real) if real else None
+        self._server = Server(self._engine, capture=self._late.capture, forward=forward, internal_errors=errors).start()
         self.url = self._server.url
 
     def close(self) -> None:
         """Stop it."""
         self._server.stop()
-        self._run.close()
+        self._late.close()
 
     def begin(self, key: str, answers: Answers) -> str:
         """Begin a test with a key, and return the URL for its player.
@@ -69,11 +64,13 @@ class Endpoint:
             TapeheadError: a recording cannot be read, or a fault is invalid.
         """
         if self._is_forwarding:
+            from tapehead.simulator.forwarding_engine import ForwardingEngine
+
             self._engine.replace(ForwardingEngine(), key)
         elif answers.replay:
-            self._control.load(answers.replay, key, answers.on_miss)
+            self._control().load(answers.replay, key, answers.on_miss)
         for fault in answers.faults:
-            self._control.add_fault(fault, key)
+            self._control().add_fault(fault, key)
         return f"{self.url}/k/{key}"
 
     def claim(self, recording: str, test: str) -> None:
@@ -89,24 +86,28 @@ class Endpoint:
     def end(self, key: str) -> list[bytes]:
         """End a test, forget its calls, and return them as lines of a recording."""
         lines = self.lines(key)
-        self._control.reset(key)
+        self._control().reset(key)
         self._engine.forget(key)
-        self._run.journal.reset(key)
+        self._late.journal().reset(key)
         return lines
 
     def lines(self, key: str) -> list[bytes]:
         """Return the calls that came so far, as lines of a recording."""
-        self._settle()
-        return self._run.journal.lines(RowFilter(key=key, limit=MOST_CALLS))
+        from tapehead.journal.row_filter import RowFilter
 
-    def sessions(self, key: str) -> list[SessionRow]:
+        self._settle()
+        return self._late.journal().lines(RowFilter(key=key, limit=MOST_CALLS))
+
+    def sessions(self, key: str) -> "list[SessionRow]":
         """Return the sessions in the order in which they began."""
-        self._settle()
-        return self._run.journal.sessions(RowFilter(key=key))
+        from tapehead.journal.row_filter import RowFilter
 
-    def misses(self, key: str) -> list[Miss]:
+        self._settle()
+        return self._late.journal().sessions(RowFilter(key=key))
+
+    def misses(self, key: str) -> "list[Miss]":
         """Return the first calls that the recordings do not have."""
-        return self._control.misses(key)
+        return self._control().misses(key)
 
     def wait(self, key: str, condition: str, timeout_seconds: float) -> bool:
         """Wait for a condition, and return whether it came to hold.
@@ -114,7 +115,9 @@ class Endpoint:
         Raises:
             UsageError: there is no such condition.
         """
-        return self._run.journal.wait(parse_condition(condition, key=key), timeout_seconds)
+        from tapehead.journal.waiting import parse_condition
+
+        return self._late.journal().wait(parse_condition(condition, key=key), timeout_seconds)
 
     def add_fault(self, key: str, text: str) -> None:
         """Inject another fault into the answers from now on.
@@ -122,14 +125,23 @@ class Endpoint:
         Raises:
             UsageError: it is invalid, or there are too many.
         """
-        self._control.add_fault(text, key)
+        self._control().add_fault(text, key)
 
     def _settle(self) -> None:
         """Wait until the journal has all calls that came so far, so that no test judges a part of them."""
-        if not self._run.journal.settle(SETTLE_SECONDS):
+        journal = self._late.journal()
+        if not journal.settle(SETTLE_SECONDS):
             raise TapeheadError(f"the calls so far were not processed in {SETTLE_SECONDS:.0f} s; run fewer at a time")
-        if left_out := self._run.journal.totals().left_out_calls:
+        if left_out := journal.totals().left_out_calls:
             raise TapeheadError(f"{count_of(left_out, 'call')} came too fast and are left out; run fewer at a time")
+
+    def _control(self) -> "EngineControl":
+        if self._loaded_control is None:
+            from tapehead.replay.engine_control import EngineControl
+            from tapehead.replay.summary import ReplayTotals
+
+            self._loaded_control = EngineControl(self._engine, ReplayTotals(), [], [], self._load)
+        return self._loaded_control
 
     def _load(self, paths: Sequence[str], on_miss: OnMiss | None) -> Engine:
         if self._loader is None:
@@ -140,3 +152,21 @@ class Endpoint:
         engine = self._loader.load(paths, on_miss)
         self._loader.forget_unplayed([engine, *self._engine.roots()])
         return engine
+
+
+def forwarder_to(real: str) -> "Forward":
+    """Return what answers from the real endpoint at a URL."""
+    from tapehead.server.forwarding import Forwarder
+
+    return Forwarder(real)
+
+
+def key_of_folder() -> bytes:
+    """Return the key of the pseudonyms in recordings of the current folder, which are the same in each run.
+
+    Raises:
+        RecordingError: it can neither be read nor created.
+    """
+    from tapehead.recording.pseudonym_keys import pseudonym_key
+
+    return pseudonym_key(Path.cwd())

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pytest
 
-from tapehead.auditor.scenario_catalog import find_scenario
-from tapehead.auditor.scenarios import Scenario
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.text import nearest
+
+if TYPE_CHECKING:
+    from tapehead.auditor.scenarios import Scenario
 
 MARKER = "tapehead"
 ARGUMENTS = ("replay", "on_miss", "fault", "scenario")
@@ -39,7 +40,7 @@ class Marks(NamedTuple):
     """
 
     answers: Answers
-    scenarios: list[Scenario]
+    scenarios: "list[Scenario]"
     target: Path | None = None
 
 
@@ -68,10 +69,7 @@ def read_marks(item: pytest.Item, *, records: bool = False) -> Marks:
         why = "it needs 'replay'" if chosen in _ON_MISS else f"expected {' or '.join(map(repr, map(str, _ON_MISS)))}"
         raise UsageError(f"marker '{MARKER}': invalid on_miss '{chosen}': {why}")
     faults = tuple(map(str, _listed(arguments.get("fault"))))
-    try:
-        scenarios = [find_scenario(str(name)) for name in _listed(arguments.get("scenario"))]
-    except ValueError as error:
-        raise UsageError(f"marker '{MARKER}': {error}") from None
+    scenarios = _find_scenarios(map(str, _listed(arguments.get("scenario"))))
     on_miss = None if chosen is None else OnMiss(chosen)
     return Marks(Answers(replay=replay, on_miss=on_miss, faults=faults), scenarios, target)
 
@@ -102,6 +100,18 @@ def _find_target(item: pytest.Item, named: Sequence[str | Path]) -> Path | None:
     if target.suffix != ".jsonl" or target.is_dir():
         raise UsageError(f"marker '{MARKER}': cannot record to '{target}'; name a file that ends in .jsonl in 'replay'")
     return target.resolve()
+
+
+def _find_scenarios(names: Iterable[str]) -> "list[Scenario]":
+    found = []
+    for name in names:
+        from tapehead.auditor.scenario_catalog import find_scenario  # which loads all rules
+
+        try:
+            found.append(find_scenario(name))
+        except ValueError as error:
+            raise UsageError(f"marker '{MARKER}': {error}") from None
+    return found
 
 
 def _listed(value: Any) -> Iterable[Any]:

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -16,20 +16,18 @@ import msgspec
 import pytest
 
 from tapehead.answers import Outcome
-from tapehead.auditor.recordings_audit import audit
-from tapehead.auditor.results import SessionFinding, SessionResult
 from tapehead.errors import TapeheadError, UsageError
 from tapehead.files import open_private
-from tapehead.journal.rows import SessionRow
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Entry, Severity, decode
 from tapehead.pytest_plugin.audit_settings import audit_settings
 from tapehead.pytest_plugin.marks import Marks, find_recording, read_marks
 from tapehead.replay.on_miss import OnMiss
-from tapehead.rules.catalog import RULES
 from tapehead.text import count_of, format_number, nearest
 
 if TYPE_CHECKING:
+    from tapehead.auditor.results import SessionFinding, SessionResult
+    from tapehead.journal.rows import SessionRow
     from tapehead.pytest_plugin.endpoint import Endpoint
 
 LONGEST_NAME = 80
@@ -68,9 +66,10 @@ class MediaCollection:
     def __init__(
         self, item: pytest.Item, endpoint: "Endpoint", marks: Marks, folder: Path, target: Path | None = None
     ) -> None:
-        name = name_of(item.nodeid)
-        self.key = f"{name}-{token_hex(4)}"
-        self.recording = folder / f"{name}.jsonl"
+        self._name = name_of(item.nodeid)
+        # Another one where the test runs again, so that no late call of the first time counts.
+        self.key = f"{self._name}-{token_hex(4)}"
+        self.recording = folder / f"{self._name}.jsonl"
         self._item = item
         self._endpoint = endpoint
         self._marks = marks
@@ -111,7 +110,7 @@ class MediaCollection:
 
     @property
     @without_frames
-    def sessions(self) -> list[SessionRow]:
+    def sessions(self) -> "list[SessionRow]":
         """The sessions so far, with their states."""
         return self._endpoint.sessions(self.key)
 
@@ -130,7 +129,7 @@ class MediaCollection:
 
     @property
     @without_frames
-    def findings(self) -> list[SessionFinding]:
+    def findings(self) -> "list[SessionFinding]":
         """The findings of all sessions, as `tapehead audit` would have them if no more calls came."""
         return [finding for result in self._results() for finding in result.findings]
 
@@ -223,7 +222,7 @@ class MediaCollection:
         try:
             self.recording.parent.mkdir(parents=True, exist_ok=True)
             with open(self.recording, "wb", opener=open_private) as file:
-                file.writelines(self._read_lines())
+                file.writelines(self._recorded_lines())
         except OSError as error:
             return f"cannot keep the recording in '{self.recording}': {error.strerror}"
         return f"recording: {self.recording}"
@@ -245,7 +244,7 @@ class MediaCollection:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(fresh, "xb", opener=open_private) as file:
-                file.writelines(self._read_lines())
+                file.writelines(self._recorded_lines())
             fresh.replace(target)
         except OSError as error:
             fresh.unlink(missing_ok=True)
@@ -259,10 +258,18 @@ class MediaCollection:
     def _read_lines(self) -> list[bytes]:
         return self._endpoint.lines(self.key) if self._lines is None else self._lines
 
+    def _recorded_lines(self) -> Iterator[bytes]:
+        """Yield the lines as they are in each run: with the test's name as their key, and none in a Location."""
+        key, name = self.key.encode(), self._name.encode()
+        for line in self._read_lines():
+            yield line.replace(b"/k/%b/" % key, b"/").replace(key, name)
+
     def _entries(self) -> list[Entry]:
         return [Entry(number, decode(line)) for number, line in enumerate(self._read_lines(), start=1)]
 
-    def _results(self) -> list[SessionResult]:
+    def _results(self) -> "list[SessionResult]":
+        from tapehead.auditor.recordings_audit import audit  # which loads all rules
+
         results = list(audit(self._entries(), self._settings))
         return sorted(results, key=lambda result: result.line)
 
@@ -281,6 +288,10 @@ def known_rules(ids: Iterable[str]) -> frozenset[str]:
         UsageError: there is no such rule.
     """
     listed = [ids] if isinstance(ids, str) else list(ids)
+    if not listed:
+        return frozenset()
+    from tapehead.rules.catalog import RULES
+
     known = set(RULES)
     for rule in listed:
         if rule not in known:

@@ -16,7 +16,6 @@ from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
 from tapehead.rules.body import CONTENT_TYPE, check_body, check_content_type
-from tapehead.rules.catalog import RULES
 from tapehead.rules.response import BODY_REFUSED, REJECTED, check_answer
 from tapehead.rules.schema_errors import (
     MISPLACED_METADATA,
@@ -93,7 +92,7 @@ def limit_findings(findings: Iterator[Finding]) -> list[Finding]:
     limited = list(islice(findings, MOST_FINDINGS))
     if more := next(findings, None):
         message = f"more than {MOST_FINDINGS} findings; the others are not listed"
-        limited.append(RULES[more.rule].finding("", message))
+        limited.append(msgspec.structs.replace(more, path="", message=message))
     return limited
 
 

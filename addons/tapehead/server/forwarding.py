@@ -1,11 +1,14 @@
 """Forwarding of calls to a real endpoint, for a server that records what it answers."""
 
-import http.client
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tapehead.protocol.http_wire import end_to_end, header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import SESSION_CREATED
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 TIMEOUT_SECONDS = 30.0
 # Headers of the connection to this server: the endpoint gets its own host, and no promise of a body that comes already.
@@ -33,16 +36,18 @@ class Forwarder:
         Raises:
             ForwardingError: none came.
         """
-        connection_type = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
+        from http.client import HTTPConnection, HTTPException, HTTPSConnection  # few runs forward calls
+
+        connection_type = HTTPSConnection if self._is_secure else HTTPConnection
         connection = connection_type(self._authority, timeout=TIMEOUT_SECONDS)
         try:
             return self._send(connection, request)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise ForwardingError(f"no answer from {self._authority}: {error or type(error).__name__}") from error
         finally:
             connection.close()
 
-    def _send(self, connection: http.client.HTTPConnection, request: Request) -> Response:
+    def _send(self, connection: "HTTPConnection", request: Request) -> Response:
         _, slash, rest = request.url.partition("://")[2].partition("/")
         body = pack(request)
         connection.putrequest(

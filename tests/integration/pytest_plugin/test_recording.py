@@ -1,6 +1,7 @@
 """The option `--tapehead-record`: a real endpoint answers the tests, and what passes is recorded."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_bytes
@@ -79,6 +80,31 @@ def test_the_real_endpoint_is_recorded_where_that_is_asked_for_and_replayed_othe
 
     run_tests(pytester, MARKED).assert_outcomes(passed=2)
     assert len(real.requests) == 6
+
+
+def apart_from_times(recording: Path) -> list[object]:
+    """The exchanges of a recording without times, session ids, and the names of runs and ports."""
+    text = recording.read_text()
+    for sid in {line["session"] for line in map(json.loads, text.splitlines())}:
+        text = text.replace(sid, "SID")
+    text = re.sub(r"127\.0\.0\.1:\d+", "HOST", re.sub(r'"ts": ?\d+', '"ts":0', text))
+    lines = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+        assert line.pop("elapsed_ms") >= 0
+        assert line.pop("started")
+        line["response"]["headers"] = [pair for pair in line["response"]["headers"] if pair[0].lower() != "date"]
+    return lines
+
+
+def test_a_recording_is_the_same_in_each_run(pytester: pytest.Pytester, real: RealEndpoint) -> None:
+    made = []
+    for _ in range(2):
+        options = ("--tapehead-record", real.server.url, "--tapehead-keep", "kept", "-p", "no:randomly")
+        run_tests(pytester, MARKED, *options).assert_outcomes(passed=2)
+        made.append([apart_from_times(path) for path in sorted(pytester.path.rglob("*.jsonl"))])
+
+    assert len(made[0]) == 2
+    assert made[0] == made[1]
 
 
 FAULTS = """

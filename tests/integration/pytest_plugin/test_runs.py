@@ -3,6 +3,9 @@
 import importlib.util
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +70,37 @@ def test_a_run_that_uses_the_fixture_loads_neither_mitmproxy_nor_starlette(pytes
     assert loaded.isdisjoint({"mitmproxy", "starlette", "typer"})
 
 
+READY = """
+import sys
+from tapehead.pytest_plugin.endpoint import Endpoint
+from tapehead.pytest_plugin.marks import Answers
+from tapehead.pytest_plugin.media_collection import MediaCollection
+endpoint = Endpoint()
+print(endpoint.begin("key", Answers()))
+print(*sys.modules)
+endpoint.close()
+"""
+
+
+def test_the_endpoint_is_ready_before_the_audit_and_other_large_modules_are_loaded(tmp_path: Path) -> None:
+    printed = subprocess.check_output([sys.executable, "-c", READY], cwd=tmp_path, text=True, timeout=60)
+
+    url, loaded = printed.splitlines()
+    assert url.startswith("http://127.0.0.1:")
+    large = {
+        "http.client",
+        "httpx",
+        "mitmproxy",
+        "tapehead.auditor.recordings_audit",
+        "tapehead.journal.journal_run",
+        "tapehead.redaction.redactor",
+        "tapehead.replay.replayer",
+        "tapehead.rules.catalog",
+        "typer",
+    }
+    assert large.isdisjoint(loaded.split())
+
+
 FIFTY = """
 import os
 import time
@@ -103,6 +137,23 @@ def test_50_tests_over_8_workers_on_one_server_do_not_see_each_others_calls(pyte
     seen = [line.split() for line in (pytester.path / "seen").read_text().splitlines()]
     workers, servers, keys = map(set, zip(*seen, strict=True))
     assert (len(workers), len(servers), len(keys)) == (8, 1, 50)
+
+
+CROSS_TALK = """
+import tapehead.pytest_plugin.endpoint as endpoint
+import tapehead.pytest_plugin.media_collection as collection
+
+collection.name_of = lambda _nodeid: "same"
+collection.token_hex = lambda _length: "key"
+endpoint.Endpoint.end = lambda self, key: self.lines(key)
+"""
+
+
+def test_tests_that_see_each_others_calls_fail(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CROSS_TALK)
+    done = run_tests(pytester, FIFTY.replace("range(50)", "range(4)"), "-n", "2", "-q")
+
+    assert done.parseoutcomes()["failed"] >= 2
 
 
 def require_plugin(module: str) -> None:
