@@ -28,13 +28,12 @@ CLOSE_SECONDS = 30.0
 
 
 class _Waiting(NamedTuple):
-    """A call that waits: its number and exchange; or a captured call, whose exchange is to be made."""
+    """A call that waits: its exchange and number; or a captured call, whose exchange is to be made."""
 
     sid: str | None
     size: int
+    call: Exchange | CapturedCall | None = None
     number: int = 0
-    exchange: Exchange | None = None
-    captured: CapturedCall | None = None
 
 
 class AuditThread:
@@ -106,13 +105,17 @@ class AuditThread:
         if threading.get_ident() == self._thread.ident:
             self._add(number, exchange)
         elif self._audit and self._backlog.admit(exchange.session, size, opens=exchange.call is Call.SESSION):
-            self._queue.put(_Waiting(exchange.session, size, number, exchange))
+            self._queue.put(_Waiting(exchange.session, size, exchange, number))
+
+    def leaves_out(self, sid: str) -> bool:
+        """Return whether a call of a session is left out, which counts it."""
+        return self._backlog.leaves_out(sid)
 
     def put_captured(self, call: CapturedCall) -> None:
         """Make an exchange of a call soon, and audit it."""
         sid, size = call.sid, call.size
         if self._backlog.admit(sid, size, opens=call.route.call is Call.SESSION):
-            self._queue.put(_Waiting(sid, size, captured=call))
+            self._queue.put(_Waiting(sid, size, call))
 
     # ---- In any thread ----
 
@@ -173,10 +176,12 @@ class AuditThread:
         self._add_earlier()
         due = time.monotonic() + TICK_SECONDS
         while True:
+            began = time.perf_counter()
             try:
                 waiting = self._queue.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
                 waiting = _IDLE
+            self._duty_cycle.note_idle(time.perf_counter() - began)
             if waiting is None:
                 self._tell_left_out()
                 return
@@ -191,7 +196,9 @@ class AuditThread:
         if self._closing.is_set():
             return
         if not self._is_awaited.is_set() and (pause := self._duty_cycle.pause()):
+            began = time.perf_counter()
             self._is_awaited.wait(pause)
+            self._duty_cycle.note_idle(min(pause, time.perf_counter() - began))
         else:
             give_way()
 
@@ -207,17 +214,16 @@ class AuditThread:
             self._internal_errors.record("the audit", error)
 
     def _work(self, waiting: _Waiting) -> None:
+        is_left_out = self._backlog.is_left_out(waiting.sid)
         try:
-            if self._backlog.is_left_out(waiting.sid):
-                self._backlog.left_out_calls += 1
-            elif waiting.captured and self._process_captured:
-                self._process_captured(waiting.captured)
-            elif waiting.exchange:
-                self._add(waiting.number, waiting.exchange)
+            if isinstance(waiting.call, Exchange) and not is_left_out:
+                self._add(waiting.number, waiting.call)
+            elif isinstance(waiting.call, CapturedCall) and not is_left_out and self._process_captured:
+                self._process_captured(waiting.call)
         except Exception as error:  # noqa: BLE001 - it costs this call alone
             self._internal_errors.record("the journal", error)
         finally:
-            self._backlog.finish(waiting.size)
+            self._backlog.finish(waiting.size, is_left_out=is_left_out)
             if self._settling:
                 with self._progress:
                     self._progress.notify_all()

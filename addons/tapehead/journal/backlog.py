@@ -18,22 +18,26 @@ class Backlog:
         most_bytes: their bytes.
 
     Attributes:
-        left_out_calls: the number of calls that were left out.
         newly_left_out: sessions that were left out and have not been told yet.
     """
 
     def __init__(self, most_calls: int = MOST_CALLS, most_bytes: int = MOST_BYTES) -> None:
         self._most_calls, self._most_bytes = most_calls, most_bytes
-        self.left_out_calls = 0
         self.newly_left_out: deque[str] = deque()
         self._left_out: OrderedDict[str, None] = OrderedDict()
         # Each is written by one thread only.
         self._calls_in = self._calls_out = self._bytes_in = self._bytes_out = 0
+        self._left_out_before = self._left_out_later = 0
 
     @property
     def is_empty(self) -> bool:
         """True if nothing waits."""
         return self._calls_in == self._calls_out
+
+    @property
+    def left_out_calls(self) -> int:
+        """The number of calls that were left out, those that had waited included."""
+        return self._left_out_before + self._left_out_later
 
     @property
     def received(self) -> int:
@@ -53,19 +57,24 @@ class Backlog:
             size: its size in memory, in bytes.
             opens: whether it opens the session.
         """
-        if sid in self._left_out:
-            self.left_out_calls += 1
+        if sid and self.leaves_out(sid):
             return False
         calls, waiting = self._calls_in - self._calls_out + 1, self._bytes_in - self._bytes_out + size
         is_full = calls > self._most_calls or waiting > self._most_bytes
         if is_full or (opens and (2 * calls > self._most_calls or 2 * waiting > self._most_bytes)):
-            self.left_out_calls += 1
+            self._left_out_before += 1
             if sid:
                 self.leave_out(sid)
             return False
         self._calls_in += 1
         self._bytes_in += size
         return True
+
+    def leaves_out(self, sid: str) -> bool:
+        """Return whether a call of a session is left out, which counts it; in the thread that puts."""
+        is_left_out = sid in self._left_out
+        self._left_out_before += is_left_out
+        return is_left_out
 
     def leave_out(self, sid: str) -> None:
         """Leave out a session from now on."""
@@ -78,7 +87,8 @@ class Backlog:
         """Return whether a session is left out."""
         return sid in self._left_out
 
-    def finish(self, size: int) -> None:
-        """Count a call of that size as done with; in the thread that takes."""
+    def finish(self, size: int, *, is_left_out: bool = False) -> None:
+        """Count a call of that size as done with, or as left out; in the thread that takes."""
+        self._left_out_later += is_left_out
         self._bytes_out += size
         self._calls_out += 1

@@ -13,6 +13,8 @@ CUT_REQUEST = "the client closed the connection in the middle of its request"
 
 # Called with a call; returns what its answer has to wait for, if anything.
 Take = Callable[[CapturedCall], Awaitable[None] | None]
+# Called with a session id; returns whether a call of that session is to be left out, which counts it.
+LeavesOut = Callable[[str], bool]
 
 
 class CallCapture:
@@ -20,14 +22,16 @@ class CallCapture:
 
     Args:
         take: takes them.
+        leaves_out: says which calls are left out, so that they need not be made.
 
     Attributes:
         source: the name of this run in the recording, which tells its numbers from those of other runs.
     """
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: Take, leaves_out: LeavesOut = lambda _sid: False) -> None:
         self.source = ""
         self._take = take
+        self._leaves_out = leaves_out
         self._count = 0
 
     def begin(self) -> Arrival:
@@ -40,7 +44,7 @@ class CallCapture:
     ) -> Awaitable[None] | None:
         """Take a call, as `answers.Capture` says; other requests are left alone."""
         route = find_call(request.method, request.path)
-        if route is None:
+        if route is None or (route.sid and self._leaves_out(route.sid)):
             return None
         error = CUT_REQUEST if answer is None else failure_of(answer)
         response = answer.response if answer and not error else None

@@ -127,7 +127,7 @@ class JournalRun:
             on_findings=on_findings,
         )
         self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
-        self.capture = CallCapture(self._take)
+        self.capture = CallCapture(self._take) if store else CallCapture(self._take, self.thread.leaves_out)
 
     def _new_audit(self) -> LiveAudit:
         return LiveAudit(self._settings.audit, self._settings.schemas, on_result=self._count)

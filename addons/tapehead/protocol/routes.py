@@ -6,6 +6,7 @@ marks traffic of Adobe's JavaScript SDK 3.1.0.
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -68,11 +69,17 @@ class Route(NamedTuple):
     event_type: str | None = None
 
 
+# Routes of longer paths are not kept.
+_MOST_KEPT = 200
 _METHODS = {Call.SESSION: "POST", Call.EVENT: "POST", Call.SCHEMA: "GET", Call.DOWNLOADED: "POST"}
 
 
 def find_route(path: str) -> Route | None:
     """Return the route of `path` (a URL's path, a query allowed), or None if it is no path of the API."""
+    return _known_route(path) if len(path) <= _MOST_KEPT else _search_route(path)
+
+
+def _search_route(path: str) -> Route | None:
     match = _ROUTE.search(path.partition("?")[0])
     if match is None:
         return None
@@ -81,6 +88,10 @@ def find_route(path: str) -> Route | None:
     if event_type := match["event_type"]:
         return Route(Call.SCHEMA, event_type=event_type)
     return Route(Call.DOWNLOADED if match["downloaded"] else Call.SESSION)
+
+
+# Each call is routed several times, and so are the next ones of its session.
+_known_route = lru_cache(2_000)(_search_route)
 
 
 def allowed_method(call: Call) -> str:

@@ -87,6 +87,7 @@ class CapturedCall(NamedTuple):
         return sid_of_location(next(values, b"").decode("latin-1"))
 
 
+_RAW = (RawRequest, RawResponse)
 # The size of a call without its bodies, in bytes.
 _OVERHEAD = 4_000
 
@@ -133,7 +134,7 @@ def quote_beyond_ascii(text: str) -> str:
 
 def size_of_message(message: RawRequest | RawResponse | Request | Response) -> int:
     """Return the size of a message's body as it is kept, in bytes."""
-    if isinstance(message, RawRequest | RawResponse):
+    if isinstance(message, _RAW):
         return len(message.body)
     return len(message.body) + len(message.text or "") + len(message.base64 or "")
 

@@ -3,7 +3,13 @@
 import pytest
 
 from tapehead.journal.backlog import Backlog
-from tapehead.journal.duty_cycle import BUSY_SHARE, MOST_SECONDS, WINDOW_SECONDS, DutyCycle
+from tapehead.journal.duty_cycle import (
+    BUSY_SHARE,
+    CALM_SECONDS,
+    MOST_SECONDS,
+    WINDOW_SECONDS,
+    DutyCycle,
+)
 
 
 class Machine:
@@ -46,6 +52,55 @@ def test_in_a_busy_process_the_audit_takes_a_small_share(others: float) -> None:
 
     assert cycle.is_busy
     assert worked / (worked + paused) == pytest.approx(BUSY_SHARE, rel=0.01)
+
+
+def contend(machine: Machine, cycle: DutyCycle, *, others: float) -> None:
+    """Let the thread work for a tenth of a window, and wait for the interpreter in the rest of it."""
+    for _ in range(10):
+        machine.run(WINDOW_SECONDS / 10, others=others, work=WINDOW_SECONDS / 100)
+        cycle.note_idle(max(0.0, cycle.pause()))
+
+
+@pytest.mark.parametrize("others", [0.3, 0.5, 0.65])
+def test_a_process_that_the_thread_or_others_keep_from_more_is_busy(others: float) -> None:
+    machine = Machine()
+    cycle = machine.cycle()
+    contend(machine, cycle, others=others)
+    contend(machine, cycle, others=others)
+
+    assert cycle.is_busy
+
+
+def test_where_other_processes_are_busy_a_process_that_has_little_to_do_is_not() -> None:
+    machine = Machine()
+    cycle = machine.cycle()
+    contend(machine, cycle, others=0.2)
+
+    assert not cycle.is_busy
+
+
+def test_having_nothing_to_do_is_not_waiting() -> None:
+    machine = Machine()
+    cycle = machine.cycle()
+    for _ in range(20):
+        machine.run(WINDOW_SECONDS / 10, others=0.5)
+        cycle.note_idle(WINDOW_SECONDS / 10)
+        machine.run(WINDOW_SECONDS / 100, others=0.0, work=WINDOW_SECONDS / 100)
+        cycle.pause()
+
+    assert not cycle.is_busy
+
+
+def test_a_short_calm_is_no_end_of_the_load() -> None:
+    machine = Machine()
+    cycle = machine.cycle()
+    machine.run(WINDOW_SECONDS, others=1.0, work=0.001)
+    assert cycle.pause()
+    machine.run(CALM_SECONDS / 2, others=0.0, work=0.001)
+    assert cycle.pause()
+    machine.run(CALM_SECONDS / 2, others=0.0, work=0.001)
+
+    assert cycle.pause() == 0.0
 
 
 def test_work_of_its_own_makes_no_process_busy() -> None:
