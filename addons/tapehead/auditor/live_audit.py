@@ -9,7 +9,7 @@ and checked once.
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
 from tapehead.auditor.arrival_order import ArrivalQueue
@@ -17,7 +17,7 @@ from tapehead.auditor.eager_session import LEAST_SILENCE_MS, EagerSession, Touch
 from tapehead.auditor.evaluation import ClosedSession, Measure
 from tapehead.auditor.live_findings import LiveFinding, LiveFindings, Place
 from tapehead.auditor.received_events import EventReader, ReceivedEvent, RecordedSchemas
-from tapehead.auditor.recordings_audit import MOST_REMEMBERED, OpenSession, RecordingsAudit
+from tapehead.auditor.recordings_audit import MOST_REMEMBERED, OpenSession, RecordingsAudit, audit
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
@@ -151,6 +151,7 @@ class LiveAudit:
         most_events: int = MOST_EVENTS,
     ) -> None:
         self._settings = settings or AuditSettings()
+        self._schemas = schemas
         self._measure = measure
         self._on_result = on_result
         self._most_sessions = most_sessions
@@ -221,6 +222,10 @@ class LiveAudit:
         """Return the result of a session as if it ended now; None if it is not open."""
         session = self._eager.session(sid)
         return session.result_so_far(self._measure) if session else None
+
+    def audit_again(self, entries: Iterable[Entry]) -> Iterator[SessionResult]:
+        """Yield the results of sessions that are over, with the same settings; in any thread."""
+        return audit(entries, self._settings, self._schemas, self._measure)
 
     def forget(self, sid: str) -> None:
         """Leave a session out, and all calls of it that are still to come."""

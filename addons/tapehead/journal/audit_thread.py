@@ -11,6 +11,7 @@ import msgspec
 
 from tapehead.auditor.live_audit import LiveAudit
 from tapehead.auditor.live_findings import LiveFinding
+from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.backlog import Backlog
@@ -143,13 +144,21 @@ class AuditThread:
         with self._lock:
             return self._audit.result(sid) if self._audit and not self._backlog.is_left_out(sid) else None
 
+    def audit_again(self, calls: Iterable[tuple[int, Exchange]]) -> Iterator[SessionResult]:
+        """Yield the results of sessions that are over, given their calls, with the settings of the run."""
+        entries = (Entry(number, exchange, self._recording) for number, exchange in calls)
+        return self._audit.audit_again(entries) if self._audit else audit(entries)
+
     def forget(self, sids: Iterable[str] | None) -> None:
-        """Forget sessions, as far as they have come; None for all."""
+        """Forget sessions, as far as they have come, those that were left out as well; None for all."""
         with self._lock:
+            self._backlog.follow_again(sids)
             if sids is None:
                 self._audit, self._forgotten = self._make_audit() if self._make_audit else None, 0
+                self._told = self._backlog.left_out_calls
             elif self._audit:
                 for sid in sids:
+                    self._audit.left_out.pop(sid, None)
                     self._audit.restart(sid)
 
     def close(self) -> bool:
@@ -262,18 +271,18 @@ class AuditThread:
 
     def _tell_left_out(self) -> None:
         backlog = self._backlog
-        calls = backlog.left_out_calls + (self._audit.left_out_calls if self._audit else 0)
-        if calls > self._told:
-            self._journal.leave_out(None, calls - self._told)
-        self._told = calls
-        sids = [backlog.newly_left_out.popleft() for _ in range(len(backlog.newly_left_out))]
         with self._lock:
+            calls = backlog.left_out_calls + (self._audit.left_out_calls if self._audit else 0)
+            untold, self._told = calls - self._told, calls
+            sids = [backlog.newly_left_out.popleft() for _ in range(len(backlog.newly_left_out))]
             if audit := self._audit:
                 # The audit has limits of its own: what it left out besides what it was told to forget.
                 count, self._forgotten = audit.left_out_sessions - self._forgotten, audit.left_out_sessions
                 own = list(islice(reversed(audit.left_out), count))
                 self._forget(sids)
                 sids += own
+        if untold > 0:
+            self._journal.leave_out(None, untold)
         for sid in sids:
             self._journal.leave_out(sid, 0)
 

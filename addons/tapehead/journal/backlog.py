@@ -1,6 +1,7 @@
 """The calls that wait for the audit, in bounded memory; where there is no room, whole sessions are left out."""
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 
 MOST_CALLS, MOST_BYTES = 20_000, 32_000_000
 # Sessions that are known to be left out, the oldest forgotten first.
@@ -82,6 +83,15 @@ class Backlog:
         self.newly_left_out.append(sid)
         if len(self._left_out) > MOST_LEFT_OUT:
             self._left_out.popitem(last=False)
+
+    def follow_again(self, sids: Iterable[str] | None) -> None:
+        """Leave sessions out no longer; None for all. While this is called, none may be told."""
+        forgotten = set(self._left_out if sids is None else sids)
+        for sid in forgotten:
+            self._left_out.pop(sid, None)
+        for _ in range(len(self.newly_left_out)):
+            if (sid := self.newly_left_out.popleft()) not in forgotten:
+                self.newly_left_out.append(sid)
 
     def is_left_out(self, sid: str | None) -> bool:
         """Return whether a session is left out."""

@@ -11,18 +11,19 @@ import time
 from collections.abc import Callable, Iterable
 from copy import copy
 from itertools import batched, islice
-from typing import Protocol
 
 import msgspec
 
+from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
+from tapehead.journal.audit_interface import Audit
 from tapehead.journal.row_filter import ALL, RowFilter
 from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals, request_row, response_row
 from tapehead.journal.store import JournalStore, PlaceOf
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.journal.waiting import ChangeSignal, Condition, Counts, Subscriber
-from tapehead.protocol.exchange import Exchange, decode
+from tapehead.protocol.exchange import Entry, Exchange, decode
 
 # The longest time that a query waits for what came before it.
 SETTLE_SECONDS = 2.0
@@ -32,30 +33,6 @@ MOST_AT_ONCE = 500
 ROWS_AT_ONCE = 200
 # Sessions that were left out and are named.
 MOST_NAMED = 20
-
-
-class Audit(Protocol):
-    """The audit of the calls of a journal, in a thread of its own."""
-
-    def follows(self, sid: str | None) -> bool:
-        """Return whether a session is audited."""
-        ...
-
-    def put(self, number: int, exchange: Exchange, size: int) -> None:
-        """Audit a call soon."""
-        ...
-
-    def settle(self, timeout_seconds: float) -> bool:
-        """Wait until what came so far is audited, and return whether it is."""
-        ...
-
-    def result(self, sid: str) -> SessionResult | None:
-        """Return the result of a session as if it ended now."""
-        ...
-
-    def forget(self, sids: Iterable[str] | None) -> None:
-        """Forget sessions; None for all."""
-        ...
 
 
 class Journal:
@@ -83,6 +60,8 @@ class Journal:
         self._left_out: dict[str, None] = {}
         self._left_out_calls = self._left_out_sessions = self._resets = 0
         self._is_closed = False
+        # Sessions that were left out, those before a reset included.
+        self.left_out_in_run = 0
 
     def attach(self, audit: Audit, place_of: PlaceOf | None = None) -> None:
         """Have the calls audited from now on; `place_of` returns where a recording holds them."""
@@ -127,6 +106,7 @@ class Journal:
             self._left_out_calls += calls
             if sid and sid not in self._left_out:
                 self._left_out_sessions += 1
+                self.left_out_in_run += 1
                 if len(self._left_out) < MOST_NAMED:
                     self._left_out[sid] = None
             if sid and (session := self._store.session(sid)) and session.is_audited:
@@ -253,8 +233,12 @@ class Journal:
         return decode(call.line) if call else None
 
     def result(self, sid: str) -> SessionResult | None:
-        """Return the audit of a session as if it ended now; None without an audit or a session."""
-        return self._audit.result(sid) if self._audit else None
+        """Return the audit of a session as if it ended now; of one that is over, that of its calls in memory."""
+        if self._audit and (result := self._audit.result(sid)):
+            return result
+        calls = self.exchanges(sid)
+        results = self._audit.audit_again(calls) if self._audit else audit(Entry(*call) for call in calls)
+        return next((result for result in results if result.id == sid), None)
 
     # ---- Readers: changes ----
 
@@ -305,7 +289,7 @@ class Journal:
         deadline = self._clock() + timeout_seconds
         self.settle(min(timeout_seconds, SETTLE_SECONDS))
         with self._changed:
-            while (left := self._remaining(condition)) > 0:
+            while (left := self._remaining(condition := self._rebased(condition))) > 0:
                 patience = min(left, deadline - self._clock())
                 if patience <= 0 or self._is_closed:
                     return False
@@ -319,7 +303,7 @@ class Journal:
         signal = ChangeSignal()
         unsubscribe = self.subscribe(signal)
         try:
-            while (left := self._remaining(condition)) > 0:
+            while (left := self._remaining(condition := self._rebased(condition))) > 0:
                 patience = min(left, deadline - self._clock())
                 if patience <= 0 or self._is_closed:
                     return False
@@ -330,19 +314,17 @@ class Journal:
 
     def after(self, condition: Condition, number: int) -> Condition:
         """Return a condition on events or calls that counts only those after the call with a number."""
-        counts = self._counts_of(condition.session, condition.key)
-        if counts is None:
-            return condition
         is_event = condition.kind == "event"
-        before = counts.types[condition.event_type] if is_event else counts.calls
-        rows = RowFilter(
-            key=condition.key,
-            session=condition.session,
-            type=condition.event_type if is_event else None,
-            after=number,
-            limit=before,
-        )
-        return msgspec.structs.replace(condition, count=condition.count + before - len(self.calls(rows)))
+        rows = RowFilter(key=condition.key, session=condition.session, type=condition.event_type if is_event else None)
+        with self._changed:
+            counts = self._counts_of(condition.session, condition.key)
+            counted = 0 if counts is None else counts.types[condition.event_type] if is_event else counts.calls
+            later = sum(
+                each > number and rows.takes(key=call.key, session=call.sid, type=call.type)
+                for each, call in self._store.calls.items()
+            )
+            before = max(0, counted - later)
+            return msgspec.structs.replace(condition, after=number, before=before, resets=self._resets)
 
     def reset(self, key: str | None = None) -> None:
         """Remove everything that came so far; of one key, if one is given."""
@@ -355,6 +337,11 @@ class Journal:
                 self._left_out_calls = self._left_out_sessions = 0
                 sids = None
             else:
+                of_key = [each for each in self._store.sessions.values() if each.key == key]
+                left_out = [each for each in of_key if self.is_audited and not each.is_audited]
+                self._left_out_sessions = max(0, self._left_out_sessions - len(left_out))
+                for session in left_out:
+                    self._left_out.pop(session.sid or "", None)
                 sids = self._store.remove(key)
         if self._audit:
             self._audit.forget(sids)
@@ -364,6 +351,11 @@ class Journal:
         """End all waits."""
         self._is_closed = True
         self._tell()
+
+    def _rebased(self, condition: Condition) -> Condition:
+        """Return a condition that counts anew after a reset, which took away what it does not count."""
+        is_old = condition.after is not None and condition.resets != self._resets
+        return self.after(condition, condition.after or 0) if is_old else condition
 
     def _remaining(self, condition: Condition) -> float:
         with self._changed:

@@ -183,7 +183,7 @@ class JournalRun:
         if self.verdict:
             for result in self.thread.results():
                 self._count(result)
-            self.verdict.left_out_sessions = self.journal.totals().left_out_sessions
+            self.verdict.left_out_sessions = self.journal.left_out_in_run
             self.verdict.is_complete = is_whole
         self.journal.close()
 

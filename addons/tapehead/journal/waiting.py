@@ -52,6 +52,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
         seconds: how long no call may come.
         session: the session id; None for any.
         key: the key of a test; None for any.
+        after: the number of the call after which events or calls count; None for all.
+        before: how many of those that are counted came before that.
+        resets: the number of resets when that was so.
     """
 
     kind: Literal["event", "quiet", "findings", "calls"]
@@ -61,6 +64,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     session: str | None = None
     key: str | None = None
+    after: int | None = None
+    before: int = 0
+    resets: int = 0
 
     @property
     def is_of_absence(self) -> bool:
@@ -82,9 +88,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
             return math.inf
         match self.kind:
             case "event":
-                holds = counts.types[self.event_type] > self.count
+                holds = counts.types[self.event_type] - self.before > self.count
             case "calls":
-                holds = counts.calls >= self.count
+                holds = counts.calls - self.before >= self.count
             case "findings":
                 found = sum(getattr(counts.findings, each) for each in _SEVERITIES if self.takes_severity(each))
                 holds = found >= self.count if self.count else counts.calls > 0 and not found

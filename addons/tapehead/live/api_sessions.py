@@ -5,8 +5,6 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from tapehead.auditor.recordings_audit import audit
-from tapehead.auditor.results import SessionResult
 from tapehead.auditor.timeline import timeline_of
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
@@ -14,7 +12,7 @@ from tapehead.journal.rows import CallRow, FindingRow, MessageRow, SessionRow
 from tapehead.live.api_model import NOT_FOUND, Api, ApiError, ApiRequest, as_json, parse_number
 from tapehead.metrics.catalog import METRICS
 from tapehead.metrics.metric_values import EMPTY_VALUES, MetricRow, metric_rows
-from tapehead.protocol.exchange import Entry, Exchange, encode
+from tapehead.protocol.exchange import Exchange, encode
 from tapehead.recording.har_export import har_of
 
 MOST_SESSION_FINDINGS = 2_000
@@ -59,7 +57,7 @@ def show_session(api: Api, request: ApiRequest) -> Response:
 def show_timeline(api: Api, request: ApiRequest) -> Response:
     """Answer with a session's timeline, its findings and its metrics so far."""
     sid = str(session_of(api.journal, request.path["sid"]).session)
-    result = result_of(api.journal, sid)
+    result = api.journal.result(sid)
     timeline = timeline_of(result) if result else None
     metrics = [row for row in metric_rows(result.metrics) if row.value not in EMPTY_VALUES] if result else []
     found = api.journal.findings(RowFilter(session=sid, limit=MOST_SESSION_FINDINGS))
@@ -122,18 +120,10 @@ def session_of(journal: Journal, sid: str) -> SessionRow:
 
 def metrics_of(journal: Journal, sid: str) -> list[MetricValue]:
     """Return the metrics of a session so far."""
-    result = result_of(journal, sid)
+    result = journal.result(sid)
     metrics = result.metrics if result else {}
     return [
         MetricValue(metric.key, metrics.get(metric.key), metric.unit, metric.variable, metric.xdm)
         for metric in METRICS
         if metric.scope == "session" and metrics
     ]
-
-
-def result_of(journal: Journal, sid: str) -> SessionResult | None:
-    """Return the audit of a session so far; of one that is not audited any more, that of the calls in memory."""
-    if result := journal.result(sid):
-        return result
-    entries = (Entry(number, exchange) for number, exchange in journal.exchanges(sid))
-    return next((result for result in audit(entries) if result.id == sid), None)

@@ -1,0 +1,35 @@
+"""The audit as the journal uses it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from tapehead.auditor.results import SessionResult
+from tapehead.protocol.exchange import Exchange
+
+
+class Audit(Protocol):
+    """The audit of the calls of a journal, in a thread of its own."""
+
+    def follows(self, sid: str | None) -> bool:
+        """Return whether a session is audited."""
+        ...
+
+    def put(self, number: int, exchange: Exchange, size: int) -> None:
+        """Audit a call soon."""
+        ...
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Wait until what came so far is audited, and return whether it is."""
+        ...
+
+    def result(self, sid: str) -> SessionResult | None:
+        """Return the result of a session as if it ended now; None if it is over."""
+        ...
+
+    def audit_again(self, calls: Iterable[tuple[int, Exchange]]) -> Iterator[SessionResult]:
+        """Yield the results of sessions that are over, given their calls, with the settings of the run."""
+        ...
+
+    def forget(self, sids: Iterable[str] | None) -> None:
+        """Forget sessions; None for all."""
+        ...
