@@ -95,7 +95,8 @@ def read_key(target: str, header_values: Sequence[str]) -> tuple[str, RequestKey
     start = origin.end() if origin else 0
     path, mark, query = target[start:].partition("?")
     prefix = ""
-    for match in _PREFIX.finditer(path):
+    # Without the check, a long path of prefixes alone would be searched for a call once for each of them.
+    for match in _PREFIX.finditer(path) if find_route(path) else ():
         if find_route(path[match.end() :]):
             prefix, path = match[0], path[: match.start()] + path[match.end() :]
             named.append((_IN_PATH, unquote(match["key"])))
