@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from mitmproxy import command, ctx, exceptions, flow, http, types
@@ -99,12 +100,17 @@ class CommandsAddon:
 
     def _audit_file(self, path: str) -> list[str]:
         try:
-            results = list(audit(self._open_recordings([path], logger.warning).entries(), measure=None))
+            entries = list(islice(self._open_recordings([path], logger.warning).entries(), MOST_CALLS + 1))
         except TapeheadError as error:
             raise exceptions.CommandError(str(error)) from error
+        if len(entries) > MOST_CALLS:
+            raise exceptions.CommandError(
+                f"'{path}' has more than {MOST_CALLS} calls, and traffic would wait for their audit; "
+                f"run tapehead audit '{path}' in a shell"
+            )
         return [
             finding_line(finding, f"{finding.recording}:{finding.line}")
-            for result in results
+            for result in audit(entries, measure=None)
             for finding in result.findings
         ]
 
@@ -113,7 +119,7 @@ class CommandsAddon:
         chosen = self._calls_of(spec)
         sids = {sid for _flow, exchange in chosen if (sid := exchange.session)}
         ids = {each.id for each, _exchange in chosen}
-        others = self._calls_of("@all", lambda flow: flow.id not in ids and self._sid_of(flow) in sids) if sids else []
+        others = self._calls_of("@all", lambda flow: flow.id not in ids and sid_of(flow) in sids) if sids else []
         calls = sorted([*chosen, *others], key=lambda call: call[0].request.timestamp_start)
         wanted = {number for number, (each, _exchange) in enumerate(calls, start=1) if each.id in ids}
         entries = (Entry(number, exchange, "") for number, (_flow, exchange) in enumerate(calls, start=1))
@@ -135,13 +141,13 @@ class CommandsAddon:
             raise exceptions.CommandError(
                 f"{len(calls)} calls are too many, since traffic would wait for their audit; choose up to {MOST_CALLS}"
             )
-        exchanges = ((each, build_exchange(capture(each, each.error.msg if each.error else None))) for each in calls)
-        return list(exchanges)
+        return [(each, build_exchange(capture(each, each.error.msg if each.error else None))) for each in calls]
 
-    def _sid_of(self, call: http.HTTPFlow) -> str | None:
-        if (route := route_of(call)) and route.sid:
-            return route.sid
-        return capture(call, None).sid
+
+def sid_of(flow: http.HTTPFlow) -> str | None:
+    """Return the id of the session that a flow's call belongs to or opened; None if there is none."""
+    route = route_of(flow)
+    return route.sid if route and route.sid else capture(flow, None).sid
 
 
 def finding_line(finding: SessionFinding, place: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from mitmproxy.test import taddons
 
 from support.exchanges import BREAK, Step, event, sent, session, start
 from support.har_files import flow_of
+from support.resend import write
 from tapehead.auditor.results import SessionFinding
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
@@ -20,6 +22,7 @@ from tapehead.journal.stored_rows import NewFinding
 from tapehead.protocol.exchange import Severity
 from tapehead.proxy.flow_findings import FlowFindings
 from tapehead.proxy.script import OptionsAddon
+from tapehead.proxy.script_commands import MOST_CALLS
 
 STEPS: list[Step] = [
     (0.2, 0, "play", {}),
@@ -111,6 +114,12 @@ def test_what_is_neither_a_flow_nor_a_file_is_refused_in_words(tool: taddons.con
     for command in ("tapehead.audit", "tapehead.audit.recording"):
         with pytest.raises(exceptions.CommandError, match=r"there is no file '/nowhere\.jsonl'"):
             tool.master.commands.call(command, "/nowhere.jsonl")
+
+
+def test_a_recording_that_traffic_would_wait_for_is_refused(tool: taddons.context, tmp_path: Path) -> None:
+    write(tmp_path / "long.jsonl", session("s1", [(0.01 * number, 0, "ping", {}) for number in range(MOST_CALLS)]))
+    with pytest.raises(exceptions.CommandError, match=r"long\.jsonl' has more than 3000 calls.* run tapehead audit"):
+        tool.master.commands.call("tapehead.audit", str(tmp_path / "long.jsonl"))
 
 
 def test_a_tool_that_keeps_no_flows_says_so() -> None:
