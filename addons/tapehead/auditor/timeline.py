@@ -140,7 +140,7 @@ def timeline_of(result: SessionResult) -> Timeline | None:
             at=at,
             type=event.type or "event",
             kind=event_type_of(event.type).drawing,
-            playhead=shown_playhead(event),
+            playhead=shown_playhead(event.playhead),
             answer="no answer" if event.status is None else str(event.status),
             elapsed_ms=round(event.answered_ms - event.arrived_ms, 1),
             is_refused=is_refused(event),
@@ -163,9 +163,9 @@ def timeline_of(result: SessionResult) -> Timeline | None:
     )
 
 
-def shown_playhead(event: Event) -> float | None:
-    """Return an event's playhead, if a line can show it."""
-    return event.playhead if event.playhead is not None and abs(event.playhead) <= LARGEST else None
+def shown_playhead(playhead: float | None) -> float | None:
+    """Return a playhead in seconds if a line can show it, None otherwise."""
+    return playhead if playhead is not None and abs(playhead) <= LARGEST else None
 
 
 def is_refused(event: Event) -> bool:
@@ -207,7 +207,7 @@ def retried_events(result: SessionResult, events: Sequence[TimelineEvent]) -> It
                 at=latest[before - 1] if before else 0.0,
                 type=event.type or "event",
                 kind=event_type_of(event.type).drawing,
-                playhead=event.playhead,
+                playhead=shown_playhead(event.playhead),
                 recording=finding.recording,
                 line=finding.line,
             )

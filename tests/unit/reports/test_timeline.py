@@ -104,6 +104,17 @@ def test_a_retry_with_a_finding_is_on_the_timeline() -> None:
     assert {finding.event.index for finding in result.findings if finding.event} <= {0, 1, 2}
 
 
+def test_no_playhead_is_larger_than_a_line_can_show() -> None:
+    play = reports.event(1, "play", 1e300)
+    made = list(reports.session("s", [reports.event(0, "sessionStart", 0, reports.START), play, play | {}]))
+    made[2] = reports.exchange("s", reports.event(1, "play", 1e300), 2)
+    (result,) = reports.results_of(made)
+    drawn = timeline_of(result)
+
+    assert drawn
+    assert [(event.index, event.playhead) for event in drawn.events] == [(0, 0), (1, None), (2, None)]
+
+
 def test_a_result_without_events_has_no_timeline() -> None:
     preflight = Exchange(
         tapehead=FORMAT_VERSION,
