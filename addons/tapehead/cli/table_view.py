@@ -1,4 +1,4 @@
-"""The live table as text: sessions, rates, findings of late and lines, in the columns and rows of a terminal."""
+"""The live table as text: sessions, rates, the latest findings and lines, in the columns and rows of a terminal."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -7,16 +7,21 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tapehead.auditor.live_findings import FindingState
 from tapehead.journal.rows import FindingCounts, FindingRow, SessionRow, Totals
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.terminal_text import COLOURS, safe_text
 from tapehead.text import count_of, local_time
 
-# Rows of the findings of late, and of lines that came meanwhile.
+# Rows of the latest findings, and of lines that came meanwhile.
 MOST_FINDINGS, MOST_NOTES = 5, 3
 # Columns of the terminal from which a column is shown.
 _PLAYHEAD_FROM, _EVENTS_FROM, _LAST_FROM, _PLAYER_FROM = 38, 56, 66, 76
-_STATES = {"playing": "green", "silent": "yellow", "start refused": "red", "unknown session": "red"}
+_STATES = {
+    "playing": "green",
+    "silent": "yellow",
+    **dict.fromkeys(("start refused", "start unanswered", "unknown session"), "red"),
+}
 _LETTERS = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.INFO: "I"}
 
 
@@ -36,7 +41,7 @@ def table_view(
         sessions: the latest, the last change first.
         findings: the latest, the last change first.
         totals: the counts of the run.
-        calls_a_second: the rate of late; None at the end.
+        calls_a_second: the rate over the last ten seconds; None at the end.
         notes: lines that came meanwhile.
         size: the columns and rows that there are.
     """
@@ -131,7 +136,7 @@ def counts_text(counts: FindingCounts, none: str = "no findings so far") -> Text
 
 def finding_text(row: FindingRow) -> Text:
     """Return the line of a finding."""
-    state = "" if row.state == "confirmed" else f"{row.state}: "
+    state = "" if row.state == FindingState.CONFIRMED else f"{row.state}: "
     event = f" at {row.event.type}" if row.event else ""
     return Text.assemble(
         (f"{row.severity:<7} {row.rule}", COLOURS[row.severity]), safe_text(f"{event}: {state}{row.message}")

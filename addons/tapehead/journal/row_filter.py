@@ -2,11 +2,11 @@
 
 import msgspec
 
+from tapehead.auditor.live_findings import FindingState
 from tapehead.journal.rows import CallRow, FindingRow
 
 # Rows that a query returns if it does not say how many.
 DEFAULT_LIMIT = 1_000
-_WITHDRAWN = "withdrawn"
 
 
 class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def takes_finding(self, row: FindingRow) -> bool:
         """Return whether the filter asks for a finding: for one that was withdrawn only by its state."""
-        if self.state is None and row.state == _WITHDRAWN:
+        if self.state is None and row.state == FindingState.WITHDRAWN:
             return False
         event_type = row.event.type if row.event else None
         fields = {"key": row.key, "session": row.session, "type": event_type, "state": row.state}

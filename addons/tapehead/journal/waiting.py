@@ -18,7 +18,7 @@ from tapehead.text import nearest
 DEFAULT_QUIET_SECONDS = 2.0
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
 # From the worst on.
-_SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+_SEVERITIES = tuple(Severity)
 _EXPECTED = "expected event:TYPE or the TYPE alone, quiet:SECONDS, calls:COUNT or findings:COUNT"
 
 

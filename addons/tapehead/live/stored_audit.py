@@ -5,6 +5,7 @@ from itertools import count
 
 import msgspec
 
+from tapehead.auditor.live_findings import FindingState
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
@@ -15,7 +16,6 @@ from tapehead.protocol.exchange import Entry, Exchange, encode
 LIMITS = Limits(calls=200_000, size=400_000_000, sessions=20_000, findings=200_000)
 # Sessions that did not end have been silent for long.
 _LONG_AFTER = 1e9
-_CONFIRMED = "confirmed"
 
 
 class StoredAudit:
@@ -70,6 +70,6 @@ def journal_of(entries: Iterable[Entry], settings: AuditSettings) -> Journal:
         found = (
             msgspec.structs.replace(each, line=places.get((each.recording, each.line), 0)) for each in result.findings
         )
-        journal.apply([NewFinding(next(numbers), _CONFIRMED, result.id, each) for each in found])
+        journal.apply([NewFinding(next(numbers), FindingState.CONFIRMED, result.id, each) for each in found])
     now[0] = _LONG_AFTER
     return journal

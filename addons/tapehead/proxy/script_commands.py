@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mitmproxy import command, ctx, exceptions, flow, http, types
 
+from tapehead.auditor.live_findings import FindingState
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionFinding
 from tapehead.errors import TapeheadError
@@ -87,7 +88,7 @@ class CommandsAddon:
         return [
             escape_controls(
                 f"{row.severity} {row.rule}: {row.message} ({row.session or 'no session'}, call {row.call or '-'}"
-                f"{'' if row.state == 'confirmed' else f', {row.state}'})"
+                f"{'' if row.state == FindingState.CONFIRMED else f', {row.state}'})"
             )
             for row in (journal.findings() if journal else ())
         ]
