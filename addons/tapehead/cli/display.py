@@ -57,7 +57,7 @@ def display_of(params: Mapping[str, Any], warn: Callable[[str], None]) -> Displa
         raise UsageError("--table and --workers exclude each other: the table shows the calls of one process")
     has_table = params["table"] and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     if params["table"] and not has_table:
-        warn("--table needs a terminal, which stdout is not; printing lines instead")
+        warn("--table needs a terminal with a cursor on stdout; printing lines instead")
     live = parse_live(params["live"], params["token"], params["live_origin"])
     return DisplaySettings(quiet=params["quiet"], verbose=params["verbose"], table=has_table, live=live)
 

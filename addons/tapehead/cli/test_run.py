@@ -5,6 +5,7 @@ The endpoint is another process, so that neither a signal nor a crash of one rea
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -100,7 +101,7 @@ def prepare_folder(out: Path | None, recordings: Sequence[Path]) -> Path:
     results = [folder / name for name in (RECORDING, SUMMARY, JUNIT, REPORT)]
     inputs = [file.path.resolve() for file in find_inputs(recordings).files] if recordings else []
     if played := next((path for path in results if path.resolve() in inputs), None):
-        raise UsageError(f"{played} is an input and would be overwritten; name another folder")
+        raise UsageError(f"'{played}' is an input and would be overwritten; name another folder")
     try:
         create_folder(folder, parents=out is None)
         for path in results:
@@ -136,7 +137,7 @@ def endpoint(recordings: Sequence[Path], folder: Path, options: Sequence[str], *
         while len(urls) < 1 + as_proxy:
             line = cast(IO[str], process.stdout).readline()
             if not line:
-                raise StartupError(f"the endpoint did not start; its options were: {' '.join(options)}")
+                raise StartupError(f"the endpoint did not start: tapehead {shlex.join(words)}")
             if line.startswith(READY):
                 urls.append(line.removeprefix(READY).strip())
         yield Endpoint(process, urls)
@@ -186,7 +187,7 @@ def proxy_variables(url: str, folder: Path) -> dict[str, str]:
     """Return the variables by which programs find a proxy and trust its certificates.
 
     Raises:
-        StartupError: the proxy's certificate authority cannot be read.
+        StartupError: the certificates of the proxy or of the system cannot be read, or not be written.
     """
     authority, system = _AUTHORITY.expanduser(), ssl.get_default_verify_paths().cafile
     bundle = folder / BUNDLE
@@ -194,7 +195,9 @@ def proxy_variables(url: str, folder: Path) -> dict[str, str]:
         known = Path(system).read_bytes() if system else b""
         bundle.write_bytes(known.rstrip() + b"\n" + authority.read_bytes())
     except OSError as error:
-        raise StartupError(f"cannot write the certificates into '{bundle}': {error.strerror}") from error
+        raise StartupError(
+            f"cannot collect certificates in '{bundle}': '{error.filename}': {error.strerror}"
+        ) from error
     named = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url)
     trusted = {name: str(bundle.absolute()) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
     return {**named, **trusted, "NO_PROXY": LOCAL, "no_proxy": LOCAL, "NODE_EXTRA_CA_CERTS": str(authority)}

@@ -136,11 +136,13 @@ def check_together() -> None:
         ("tapehead_over_limit", OVER_LIMIT),
     ):
         if (value := getattr(options, name)) not in values:
-            raise UsageError(f"{name} is {value}; expected one of {', '.join(values)}")
+            raise UsageError(f"{name} is '{value}'; expected one of {', '.join(values)}")
     live = options.tapehead_live
     if live is not None and not 0 <= live <= MOST_PORT:
         raise UsageError(f"tapehead_live is {live}; expected a port from 0 to {MOST_PORT}")
-    _faults(), _latency(), _simulation()
+    _faults()
+    _latency()
+    _simulation()
     if not (options.tapehead_simulate or options.tapehead_replay):
         for name in (*_OF_ANSWERS, *_OF_SIMULATION):
             if getattr(options, name) != options.default(name):
@@ -246,7 +248,7 @@ def _simulation() -> Simulation:
     except ValueError:
         scale = math.nan
     if not (math.isfinite(scale) and scale >= LEAST_TIME_SCALE):
-        raise UsageError(f"tapehead_time_scale is {text}; expected a number of {LEAST_TIME_SCALE} or more")
+        raise UsageError(f"tapehead_time_scale is '{text}'; expected a number of {LEAST_TIME_SCALE} or more")
     return Simulation(
         options.tapehead_strict_schema, scale, int(options.tapehead_second_end), int(options.tapehead_over_limit)
     )

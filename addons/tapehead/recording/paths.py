@@ -45,7 +45,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     read = {path.resolve() for path in inputs}
     for path in outputs:
         if path.resolve() in read:
-            raise UsageError(f"{path} is an input and would be overwritten; name another file")
+            raise UsageError(f"'{path}' is an input and would be overwritten; name another file")
         try:
             check_folders(path.parent)
         except OSError as error:

@@ -136,7 +136,7 @@ def test_without_a_terminal_there_are_lines(tmp_path: Path) -> None:
         server.wait_for(lambda line: "play" in line)
         server.stop()
 
-    assert server.lines.count("tapehead: --table needs a terminal, which stdout is not; printing lines instead") == 1
+    assert server.lines.count("tapehead: --table needs a terminal with a cursor on stdout; printing lines instead") == 1
     assert not any("\x1b" in line for line in server.lines)
 
 

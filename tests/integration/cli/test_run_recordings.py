@@ -209,7 +209,7 @@ def test_what_is_played_is_never_written(command: str, tmp_path: Path) -> None:
     before = recording.read_bytes()
     for options in ([], ["--overwrite"], ["--append"]):
         done = run_tapehead(command, tmp_path, "--out", recording, *options)
-        assert (done.returncode, "recording.jsonl is an input and would be overwritten" in done.stderr) == (2, True)
+        assert (done.returncode, "recording.jsonl' is an input and would be overwritten" in done.stderr) == (2, True)
     assert recording.read_bytes() == before
 
 
@@ -239,7 +239,7 @@ def test_an_existing_file_is_added_to_or_replaced_only_if_asked(command: str, tm
         (["serve", "--no-audit", "--fail-on", "error"], "--fail-on and --no-audit exclude each other"),
         (["replay", "r.jsonl", "--no-audit", "--fail-on", "error"], "--fail-on and --no-audit exclude each other"),
         (["serve", "--fail-on", "error", "--workers", "2"], "--fail-on error and --workers exclude each other"),
-        (["serve", "--out", "a.jsonl", "--summary", "a.jsonl"], "a.jsonl is an input and would be overwritten"),
+        (["serve", "--out", "a.jsonl", "--summary", "a.jsonl"], "'a.jsonl' is an input and would be overwritten"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line(arguments: list[str], wanted: str, tmp_path: Path) -> None:
