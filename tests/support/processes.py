@@ -192,6 +192,13 @@ def _to_fork(words: list[str], environment: Mapping[str, str]) -> tuple[list[str
     return None
 
 
+def memory_of(opened: Command) -> int:
+    """Return the resident memory of a process, in bytes."""
+    status = Path(f"/proc/{opened.process.pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
 @contextlib.contextmanager
 def web_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     """A plain HTTP server on loopback in a thread; its URL."""

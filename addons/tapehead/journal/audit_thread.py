@@ -79,7 +79,7 @@ class AuditThread:
         self._backlog = backlog or Backlog()
         self._duty_cycle = duty_cycle or DutyCycle()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._told = self._forgotten = 0
+        self._told = self._told_of_backlog = self._forgotten = 0
         # Held while the audit is used.
         self._lock = threading.Lock()
         self._progress = threading.Condition()
@@ -125,14 +125,24 @@ class AuditThread:
         return recording == self._recording and line > self._lines_before
 
     def settle(self, timeout_seconds: float) -> bool:
-        """Wait until what came so far is audited, which makes no pauses meanwhile; return whether it is."""
-        wanted, deadline = self._backlog.received, time.monotonic() + timeout_seconds
+        """Wait until what came so far is audited, or told to be left out, without pauses; return whether it is."""
+        wanted, left_out, deadline = (
+            self._backlog.received,
+            self._backlog.left_out_calls,
+            time.monotonic() + timeout_seconds,
+        )
         with self._progress:
             self._settling += 1
             self._is_awaited.set()
+            if self._told_of_backlog < left_out:
+                self._queue.put(_IDLE)
             try:
                 return self._progress.wait_for(
-                    lambda: self._backlog.taken >= wanted or not self._thread.is_alive(), deadline - time.monotonic()
+                    lambda: (
+                        (self._backlog.taken >= wanted and self._told_of_backlog >= left_out)
+                        or not self._thread.is_alive()
+                    ),
+                    deadline - time.monotonic(),
                 )
             finally:
                 self._settling -= 1
@@ -196,6 +206,10 @@ class AuditThread:
                 return
             if waiting is not _IDLE:
                 self._work(waiting)
+            if self._settling:
+                self._tell_left_out()
+                with self._progress:
+                    self._progress.notify_all()
             if time.monotonic() >= due:
                 self._tick()
                 due = time.monotonic() + TICK_SECONDS
@@ -233,9 +247,6 @@ class AuditThread:
             self._internal_errors.record("the journal", error)
         finally:
             self._backlog.finish(waiting.size, is_left_out=is_left_out)
-            if self._settling:
-                with self._progress:
-                    self._progress.notify_all()
 
     def _add(self, number: int, exchange: Exchange) -> None:
         if self._audit is None:
@@ -270,9 +281,9 @@ class AuditThread:
             self._on_findings(found)
 
     def _tell_left_out(self) -> None:
-        backlog = self._backlog
+        backlog, of_backlog = self._backlog, self._backlog.left_out_calls
         with self._lock:
-            calls = backlog.left_out_calls + (self._audit.left_out_calls if self._audit else 0)
+            calls = of_backlog + (self._audit.left_out_calls if self._audit else 0)
             untold, self._told = calls - self._told, calls
             sids = [backlog.newly_left_out.popleft() for _ in range(len(backlog.newly_left_out))]
             if audit := self._audit:
@@ -285,6 +296,7 @@ class AuditThread:
             self._journal.leave_out(None, untold)
         for sid in sids:
             self._journal.leave_out(sid, 0)
+        self._told_of_backlog = of_backlog
 
     def _forget(self, sids: Iterable[str]) -> None:
         if self._audit:

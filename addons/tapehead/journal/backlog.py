@@ -63,9 +63,9 @@ class Backlog:
         calls, waiting = self._calls_in - self._calls_out + 1, self._bytes_in - self._bytes_out + size
         is_full = calls > self._most_calls or waiting > self._most_bytes
         if is_full or (opens and (2 * calls > self._most_calls or 2 * waiting > self._most_bytes)):
-            self._left_out_before += 1
             if sid:
                 self.leave_out(sid)
+            self._left_out_before += 1
             return False
         self._calls_in += 1
         self._bytes_in += size

@@ -11,7 +11,7 @@ import pytest
 
 from support.captured_traffic import read
 from support.live_client import COMMANDS, EVENTS, LIVE, PAUSE, Link, link_of, play, query, stream
-from support.processes import TIMEOUT_SECONDS, Command, running
+from support.processes import TIMEOUT_SECONDS, memory_of, running
 from support.rules import PING
 from support.upstream_server import upstream
 
@@ -32,13 +32,6 @@ def make_with_small_buffer(self, transport):
 
 app.reset, app.QuietProtocol.connection_made = reset_once, make_with_small_buffer
 """
-
-
-def memory_of(opened: Command) -> int:
-    """Return the resident memory in bytes."""
-    status = Path(f"/proc/{opened.process.pid}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024
 
 
 def open_unread_page(link: Link) -> socket.socket:
