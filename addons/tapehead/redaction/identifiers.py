@@ -35,15 +35,16 @@ class ScalarKind(Enum):
     PERSON = auto()
     MENTION = auto()
     OTHER = auto()
+    KEY = auto()
 
 
 class Scalar(NamedTuple):
-    """A string, number or word of JSON that is not a key.
+    """A string, number or word of JSON; a key only where those are asked for.
 
     Attributes:
         start, end: its place.
-        kind: whether it identifies a person, or is a text with an identifying key in it.
-        key: the key that it is under, arrays left out.
+        kind: whether it identifies a person, is a text with an identifying key in it, or is a key.
+        key: the key that it is under or is, arrays left out.
     """
 
     start: int
@@ -52,8 +53,10 @@ class Scalar(NamedTuple):
     key: str
 
 
-def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False) -> Iterator[Scalar]:
-    """Yield the scalars of a JSON body, even a broken one, that identify or mention people; with `every`, all of them.
+def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False, keys: bool = False) -> Iterator[Scalar]:
+    """Yield the scalars of a JSON body, even a broken one, that identify or mention people.
+
+    With `every`, all of them; with `keys`, keys as well.
 
     All under an identifying key identify a person, except authState.
     """
@@ -75,12 +78,14 @@ def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False) -> I
         elif at_key or match[1]:
             key, counts = names.read(token, frames[-1][2])
             at_key, person = not match[1], frames[-1][1] or counts or match[1] is not None
-        elif person and token not in _NO_VALUES and not (token in _STATES and key.endswith(_STATE_KEYS)):
-            yield Scalar(*match.span(), ScalarKind.PERSON, key)
-        elif deep and names.are_embedded_in(token):
-            yield Scalar(*match.span(), ScalarKind.MENTION, key)
-        elif every:
-            yield Scalar(*match.span(), ScalarKind.OTHER, key)
+            if keys and at_key:
+                yield Scalar(*match.span(), ScalarKind.KEY, key)
+        else:
+            is_state = token in _STATES and key.endswith(_STATE_KEYS)
+            kind = ScalarKind.MENTION if deep and names.are_embedded_in(token) else ScalarKind.OTHER
+            kind = ScalarKind.PERSON if person and token not in _NO_VALUES and not is_state else kind
+            if every or kind is not ScalarKind.OTHER:
+                yield Scalar(*match.span(), kind, key)
 
 
 def encode_like(token: bytes, value: str) -> bytes:

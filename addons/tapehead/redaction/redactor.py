@@ -17,12 +17,12 @@ import re
 from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, islice
-from json import detect_encoding
 from typing import NamedTuple
 
 import msgspec
 
 from tapehead.protocol.exchange import Exchange, Finding
+from tapehead.protocol.keys import PARAMS, PLAYER_TIME, QUALITY
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.parameters import PLACEHOLDER
 from tapehead.protocol.routes import API_PATH, Call, find_route, sid_of_location
@@ -41,6 +41,7 @@ from tapehead.redaction.identifying_headers import MESSAGE_HEADERS, header_encod
 from tapehead.redaction.identifying_keys import IdentifyingKeys
 from tapehead.redaction.likely_identifiers import CONTENT_KEYS, add_likely
 from tapehead.redaction.masking import mask
+from tapehead.redaction.opaque_bodies import is_opaque
 from tapehead.redaction.session_identifiers import MOST_SEARCHED, SessionIdentifiers
 from tapehead.redaction.value_search import Search, Spellings, replace, replace_cut, search_for
 from tapehead.redaction.value_shapes import values_by_shape
@@ -51,12 +52,11 @@ _PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 # A number as JSON writes it, or digits of any kind.
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?((?:[eE][+-]?[0-9]{1,3})?)")
 
+# What stands before a documented key in a finding's path.
+_PARENT = re.compile(rf"\A(?:\[[0-9]+\]\.)?(?:(?:{PARAMS}|{PLAYER_TIME}|{QUALITY})\.)?")
+_QUOTED = re.compile(r'"[^"]*"')
 _QUERY_VALUE = re.compile(rb"(?<==)[^&;#\s]+")
 _SCHEMA_KEYS = frozenset({"$ref", "$schema", "allOf", "definitions", "properties"})
-# The first bytes of compressed data: gzip, zstd, zlib.
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-# Characters that text hardly has, and the number of bytes per one of them in text.
-_CONTROLS, MOST_CONTROLS = bytes({*range(32)} - {*b"\t\n\f\r"}), 50
 # Findings quote no more of a response, and mark other values as cut.
 _CUT = re.compile(r"\.\.\.|.{200}", re.DOTALL)
 # A larger body is not searched for values that lost their end: an endpoint's error messages are short.
@@ -284,16 +284,27 @@ class Redactor:
         return before + address[own:] + rest[:1] + (self._replace_in_text(rest[1:], search, coding) if rest[1:] else "")
 
     def _replace_in_finding(self, finding: Finding, search: Search, among: Search | None) -> Finding:
-        message = finding.message
-        if self._names.in_path(finding.path):
+        message, path = finding.message, finding.path
+        if self._names.in_path(path):
             message = self._replace_words(message, search.every)
+        elif _PARENT.sub("", path) in CONTENT_KEYS:
+            message = self._replace_in_quoted(message, search.sure)
         elif among:
             message = self._replace_in_text(message, among)
         if _CUT.search(message):
             cut = message.encode("utf-8", "surrogatepass")
             cut = replace_cut(cut, search.likely, self.pseudonym, most=len(search.likely))
             message = cut.decode("utf-8", "replace")
-        return finding if message == finding.message else msgspec.structs.replace(finding, message=message)
+        if among:
+            path = self._replace_words(path, search.sure)
+        is_same = (message, path) == (finding.message, finding.path)
+        return finding if is_same else msgspec.structs.replace(finding, message=message, path=path)
+
+    def _replace_in_quoted(self, message: str, words: Spellings) -> str:
+        """Replace words where a message quotes a value that audits read, as in the value: a number stays."""
+        texts = Spellings((word, value) for word, value in words.items() if not word.strip(b"-").isdigit())
+        message = _QUOTED.sub(lambda match: self._replace_words(match[0], words), message)
+        return self._replace_words(message, texts)
 
     def _replace_in_text(self, text: str, search: Search, coding: str = "utf-8") -> str:
         return self._replace_in_plain(text.encode(coding, "surrogatepass"), search).decode(coding, "replace")
@@ -324,7 +335,7 @@ class Redactor:
                 scalar.end,
                 self._replace_in_scalar(content[scalar.start : scalar.end], scalar, search, is_content=is_content),
             )
-            for scalar in scalars(content, self._names, every=True)
+            for scalar in scalars(content, self._names, every=True, keys=True)
             if scalar.kind is not ScalarKind.PERSON or is_content
         )
         replaced = with_body(message, edit(content, edits))
@@ -338,6 +349,8 @@ class Redactor:
         mark = token[:1] if token[:1] in (b'"', b"'") else b""
         closed = len(token) > 1 and token.endswith(mark)
         inner = token[len(mark) : len(token) - len(mark) * closed]
+        if scalar.kind is ScalarKind.KEY:
+            return token if is_content else mark + replace(inner, search.sure, self.pseudonym, json=True) + mark
         if not is_content and (value := search.value_of(inner)):
             return encode_like(token, self.pseudonym(value))
         if not mark:  # a number is itself or nothing
@@ -367,21 +380,6 @@ def is_schema_response(exchange: Exchange) -> bool:
         return False
     schema = exchange.response.json()
     return isinstance(schema, dict) and not _SCHEMA_KEYS.isdisjoint(schema)
-
-
-def is_opaque(content: bytes, *, coded: bool) -> bool:
-    """Return whether a body cannot be searched: it is compressed, or its encoding does not contain ASCII.
-
-    Compressed data, with or without a word of text in it, has control characters throughout.
-    """
-    if detect_encoding(content) not in ("utf-8", "utf-8-sig"):
-        return True
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        controls = len(content) - len(content.translate(None, _CONTROLS))
-        return coded or content.startswith(_COMPRESSED) or controls > len(content) // MOST_CONTROLS
-    return False
 
 
 def joined_texts(exchange: Exchange, names: IdentifyingKeys) -> bytes:

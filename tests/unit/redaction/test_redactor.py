@@ -356,11 +356,11 @@ def test_an_identifier_that_is_a_plain_word_changes_nothing_else(word: str) -> N
     assert params["analytics.visitorId"] == REDACTOR.pseudonym(word)
 
 
-def test_an_identifier_as_a_key_leaves_the_key() -> None:
+def test_an_identifier_as_a_key_is_replaced() -> None:
     body = start_with({"analytics.visitorId": "visitor-1"}) | {"customMetadata": {"visitor-1": "visitor-1"}}
     metadata = orjson.loads(_of(body).request.content())["customMetadata"]
 
-    assert metadata == {"visitor-1": REDACTOR.pseudonym("visitor-1")}
+    assert metadata == {REDACTOR.pseudonym("visitor-1"): REDACTOR.pseudonym("visitor-1")}
 
 
 def test_a_key_in_another_case_identifies_as_well() -> None:
