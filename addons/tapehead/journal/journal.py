@@ -170,13 +170,7 @@ class Journal:
             with_bodies: whether they have what was sent and answered.
             latest: whether the limit leaves out the first ones instead of the last.
         """
-        after, key, sid, kind = rows.after, rows.key, rows.session, rows.type
-        with self._changed:
-            stored = [
-                call
-                for number, call in self._store.calls.items()
-                if number > after and key in (None, call.key) and sid in (None, call.sid) and kind in (None, call.type)
-            ]
+        stored = self._stored(rows)
         if latest:
             stored.reverse()
         chosen: list[tuple[StoredCall, CallRow]] = []
@@ -206,11 +200,8 @@ class Journal:
         return list(islice((row for row in chosen if rows.takes_finding(row)), rows.limit))
 
     def lines(self, rows: RowFilter = ALL) -> list[bytes]:
-        """Return calls in the order in which they came, as lines of a recording."""
-        with self._changed:
-            stored = [each for number, each in self._store.calls.items() if number > rows.after]
-            made = (call.line for call in stored if rows.takes_call(self._store.row_of(call)))
-            return list(islice(made, rows.limit))
+        """Return calls in the order in which they came, as lines of a recording, whatever was found on them."""
+        return [call.line for call in self._stored(rows)[: rows.limit]]
 
     def latest(self, sessions: int, findings: int) -> tuple[list[SessionRow], list[FindingRow]]:
         """Return the sessions and the findings that changed last, at most so many, the latest first."""
@@ -356,6 +347,16 @@ class Journal:
         """Return a condition that counts anew after a reset, which took away what it does not count."""
         is_old = condition.after is not None and condition.resets != self._resets
         return self.after(condition, condition.after or 0) if is_old else condition
+
+    def _stored(self, rows: RowFilter) -> list[StoredCall]:
+        """Return all calls that a filter asks for, as far as that is not by their findings."""
+        after, key, sid, kind = rows.after, rows.key, rows.session, rows.type
+        with self._changed:
+            return [
+                call
+                for number, call in self._store.calls.items()
+                if number > after and key in (None, call.key) and sid in (None, call.sid) and kind in (None, call.type)
+            ]
 
     def _remaining(self, condition: Condition) -> float:
         with self._changed:
