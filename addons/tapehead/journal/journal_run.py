@@ -86,6 +86,7 @@ class JournalRun:
     Attributes:
         journal: the journal.
         recorder: writes the recording; None without one.
+        thread: audits the calls, and without a recording makes their exchanges; `with` starts it.
         capture: takes the calls of a server.
         verdict: what the audit found, complete after the block; None without an audit.
 

@@ -21,6 +21,7 @@ from tapehead.live.api_model import (
     ErrorBody,
 )
 from tapehead.live.api_waiting import NotInTime
+from tapehead.live.request_guard import TOKEN_HEADER
 
 PATH = "/openapi.json"
 _JSON = "application/json"
@@ -55,7 +56,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             operation["responses"][str(endpoint.status)]["links"] = links
         paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = operation
     security = {
-        "token": {"type": "apiKey", "in": "header", "name": "X-Tapehead-Token"},
+        "token": {"type": "apiKey", "in": "header", "name": TOKEN_HEADER},
         "bearer": {"type": "http", "scheme": "bearer"},
     }
     return {
