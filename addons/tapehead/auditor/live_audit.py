@@ -161,7 +161,7 @@ class LiveAudit:
         self._queue = ArrivalQueue()
         self._settled = _SettledAudit(self._settings, measure, _SecondReader(self._settings, schemas, self._reader))
         self._findings = LiveFindings()
-        self._stale: dict[EagerSession, None] = {}
+        self._stale: OrderedDict[EagerSession, None] = OrderedDict()
         # The sessions that may fall silent, by when that is looked at; numbered, so that they are never compared.
         self._watched: set[EagerSession] = set()
         self._due: list[tuple[float, int, EagerSession]] = []
@@ -307,7 +307,8 @@ class LiveAudit:
                 self._stale[session] = None
             else:
                 session.tell(self._findings)
-        for session in tuple(self._stale):
+        while self._stale:
+            session = next(iter(self._stale))
             if session.size > self._credit and self._credit < _MOST_CREDIT:
                 break
             self._credit -= session.size

@@ -4,7 +4,7 @@ A finding is the same as long as it is of one rule, at one place of one exchange
 events)", and so may its grade. What was silence before an event came, and is too long a gap now, is the same, too.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
@@ -109,7 +109,7 @@ class LiveFindings:
     def __init__(self) -> None:
         self._number = 0
         self._known: dict[Place, dict[_Key, _Known]] = {}
-        self._waiting: dict[int, _Known] = {}
+        self._waiting: OrderedDict[int, _Known] = OrderedDict()
         self._changes: list[LiveFinding] = []
         self.observed_ms = self.arrived_ms = 0.0
 
@@ -160,8 +160,9 @@ class LiveFindings:
         for key, known in before.items():
             if known.key == key and key not in owner.unproven and key not in owner.proven:
                 self._set(known, FindingState.WITHDRAWN)
-        for known in [known for known in owner.waiting.values() if owner.events - known.events >= WINDOW_EVENTS]:
-            self._confirm(known)
+        for known in list(owner.waiting.values()):
+            if owner.events - known.events >= WINDOW_EVENTS or self._is_settled(known):
+                self._confirm(known)
 
     def settle(self, result: SessionResult, places: Iterable[Place]) -> None:
         """Take the result of a session that has these exchanges: all of it is confirmed, and the rest withdrawn."""
@@ -188,10 +189,9 @@ class LiveFindings:
         self._known.clear()
 
     def confirm_settled(self) -> None:
-        """Confirm what the back end's window has passed for."""
-        for known in list(self._waiting.values()):
-            if not self._is_settled(known):
-                return
+        """Confirm what the back end's window has passed for; of a session that is stale, `update` does."""
+        while self._waiting and self._is_settled(known := next(iter(self._waiting.values()))):
+            del self._waiting[known.number]
             self._confirm(known)
 
     def _is_settled(self, known: _Known) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.exchanges import AD, event, opened, sent, session, start_with
 from support.function_calls import calls_of
 from support.live_audits import Listener
 from support.paths import RECORDINGS_FOLDER
@@ -70,6 +71,29 @@ def test_following_calls_takes_at_most_twice_as_much_as_an_audit() -> None:
     at_the_end = calls_of(lambda: list(audit(told)))
     assert calls_of(lambda: (listener.add(*told), listener.close())) < 2 * at_the_end
     assert listener.results == expected
+
+
+def calls_beside(number: int) -> int:
+    """Return the function calls that a session takes beside others, whose events came out of order."""
+    events = [("adStart", seconds) for seconds in (2, 1, 4, 3, 6, 5, 8, 7)]
+    others = [
+        [
+            opened(f"s{each}", start_with({"media.id": f"clip-{each}"}, each / 1000), each / 1000),
+            *(sent(f"s{each}", event(kind, at, at, AD), each / 1000 + nth) for nth, (kind, at) in enumerate(events, 1)),
+        ]
+        for each in range(number)
+    ]
+    listener = Listener()
+    told = entries(exchange for row in zip(*others, strict=True) for exchange in row)
+    listener.add(*told)
+    last = session("last", [(float(at), float(at), "ping", {}) for at in range(1, 20)], began=20.0)
+    return calls_of(lambda: listener.add(*entries(last, "last.jsonl")))
+
+
+def test_a_call_takes_no_longer_where_many_sessions_wait_to_be_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapehead.auditor.live_audit._MOST_CREDIT", 100)
+
+    assert calls_beside(240) < 2 * calls_beside(60)
 
 
 def shifted(exchange: Exchange, hours: int) -> Exchange:

@@ -91,6 +91,35 @@ def test_having_nothing_to_do_is_not_waiting() -> None:
     assert not cycle.is_busy
 
 
+def test_only_the_window_counts_not_what_the_thread_rested_before_it() -> None:
+    machine = Machine()
+    cycle = machine.cycle()
+    for _ in range(10):
+        machine.run(WINDOW_SECONDS, others=0.5)
+        cycle.note_idle(WINDOW_SECONDS)
+        cycle.pause()
+    contend(machine, cycle, others=0.5)
+
+    assert cycle.is_busy
+
+
+def test_a_load_that_is_shorter_than_a_window_is_none() -> None:
+    machine = Machine()
+    cycle = machine.cycle()
+    machine.run(WINDOW_SECONDS / 10, others=1.0, work=0.001)
+
+    assert cycle.pause() == 0.0
+
+
+def test_work_from_before_the_start_takes_no_pause() -> None:
+    machine = Machine()
+    machine.run(100.0, others=0.0, work=50.0)
+    cycle = machine.cycle()
+    machine.run(WINDOW_SECONDS, others=1.0, work=0.001)
+
+    assert cycle.pause() == pytest.approx(0.001 / BUSY_SHARE, rel=0.03)
+
+
 def test_a_short_calm_is_no_end_of_the_load() -> None:
     machine = Machine()
     cycle = machine.cycle()
@@ -136,6 +165,14 @@ def test_sessions_that_begin_while_much_waits_are_left_out_as_a_whole() -> None:
     assert backlog.admit("old", 1, opens=False)
     assert backlog.admit("newer", 1, opens=True)
     assert (backlog.left_out_calls, list(backlog.newly_left_out)) == (2, ["new"])
+
+
+@pytest.mark.parametrize(("limits", "size"), [({"most_calls": 10}, 1), ({"most_bytes": 1000}, 100)])
+def test_a_session_may_begin_until_half_of_the_room_is_taken(limits: dict[str, int], size: int) -> None:
+    backlog = Backlog(**limits)
+
+    assert [backlog.admit(f"s{number}", size, opens=True) for number in range(7)] == [True] * 5 + [False] * 2
+    assert all(backlog.admit("s1", size, opens=False) for _ in range(5))
 
 
 @pytest.mark.parametrize(("limits", "size"), [({"most_calls": 4}, 1), ({"most_bytes": 400}, 100)])
