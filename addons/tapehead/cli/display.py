@@ -73,7 +73,7 @@ def live_table(display: DisplaySettings, title: str, screen: Screen) -> Iterator
 
     Args:
         display: the options.
-        title: the command.
+        title: the name of the command, which stands above the table.
         screen: the terminal.
     """
     if not display.table:

@@ -72,7 +72,7 @@ class LiveTable:
     """A table of the sessions of a journal, from its `start` to its `close`.
 
     Args:
-        title: the command.
+        title: the name of the command, which stands above the table.
         screen: the terminal, whose lines it takes meanwhile.
     """
 

@@ -37,7 +37,7 @@ def table_view(
     """Return the live table.
 
     Args:
-        title: the command.
+        title: the name of the command, which stands above the table.
         sessions: the latest, the last change first.
         findings: the latest, the last change first.
         totals: the counts of the run.

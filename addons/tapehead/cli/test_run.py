@@ -38,7 +38,7 @@ _AUTHORITY = Path("~/.mitmproxy/mitmproxy-ca-cert.pem")
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-class Endpoint(NamedTuple):
+class EndpointProcess(NamedTuple):
     """A process that answers, and the addresses where it listens."""
 
     process: subprocess.Popen[str]
@@ -113,7 +113,9 @@ def prepare_folder(out: Path | None, recordings: Sequence[Path]) -> Path:
 
 
 @contextlib.contextmanager
-def endpoint(recordings: Sequence[Path], folder: Path, options: Sequence[str], *, as_proxy: bool) -> Iterator[Endpoint]:
+def endpoint(
+    recordings: Sequence[Path], folder: Path, options: Sequence[str], *, as_proxy: bool
+) -> Iterator[EndpointProcess]:
     """Start an endpoint that records into a folder, and stop it at the end.
 
     Raises:
@@ -140,14 +142,14 @@ def endpoint(recordings: Sequence[Path], folder: Path, options: Sequence[str], *
                 raise StartupError(f"the endpoint did not start: tapehead {shlex.join(words)}")
             if line.startswith(READY):
                 urls.append(line.removeprefix(READY).strip())
-        yield Endpoint(process, urls)
+        yield EndpointProcess(process, urls)
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
 
 
-def stop(opened: Endpoint) -> int:
+def stop(opened: EndpointProcess) -> int:
     """Stop an endpoint, print its summary, and return its exit code."""
     opened.process.terminate()
     try:

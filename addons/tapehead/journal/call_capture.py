@@ -21,7 +21,7 @@ class CallCapture:
     """Makes captured calls of what an engine answers.
 
     Args:
-        take: takes them.
+        take: called with each, before its answer is sent.
         leaves_out: says which calls are left out, so that they need not be made.
 
     Attributes:

@@ -29,7 +29,7 @@ from tapehead.redaction.redactor import Redactor
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The journal of a run.
+    """Settings of the journal of a run.
 
     Attributes:
         store: the recording; None to keep calls in memory alone.

@@ -23,13 +23,13 @@ START_REFUSED, START_UNANSWERED, UNKNOWN, SILENT = "start refused", "start unans
 
 
 class TrackedSession:
-    """A session.
+    """A session as the journal follows it: where its content and its player stand, by the session machine.
 
     Attributes:
         number: its number in this run.
         sid: its id; None if its start was refused or not answered.
         key: the key of its test.
-        counts: its counts.
+        counts: the numbers of its calls, events and findings so far.
         calls: the numbers of its calls that are in memory.
         findings: the numbers of its findings.
         change: the number of its latest change.

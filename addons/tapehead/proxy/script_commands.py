@@ -46,7 +46,7 @@ class CommandsAddon:
     """The commands.
 
     Args:
-        script: the script.
+        script: has the journal of the calls so far, and knows which flows are calls.
         open_recordings: opens the files that are audited.
     """
 

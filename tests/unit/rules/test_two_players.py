@@ -20,7 +20,6 @@ ONE_SEEK = tabs((10, 10), (20, 320), (30, 330), (40, 340), (50, 350))
 ONE_PAUSED = tabs((10, 10), (14, 300), (20, 20), (24, 300), (30, 30), (34, 300), (40, 40), (44, 300))
 # Away and back, each time to where the viewer was: no place goes on by itself while the other one is watched.
 REWATCHED = tabs((10, 10), (20, 320), (30, 330), (40, 10), (50, 20), (60, 30))
-TO_AND_FRO = tabs((10, 100), (20, 10), (30, 100), (40, 10), (50, 100), (60, 10))
 SCRUBBED = tabs((10, 10), (10.5, 300), (11, 10.5), (11.5, 301), (12, 11), (12.5, 302), (20, 310), (30, 320))
 # A second look at the other place, long after, is no return.
 LONG_BETWEEN = tabs(*((second, second if second % 100 else second + 300) for second in range(10, 700, 10)))
