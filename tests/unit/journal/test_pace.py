@@ -115,7 +115,7 @@ def test_work_from_before_the_start_takes_no_pause() -> None:
     machine = Machine()
     machine.run(100.0, others=0.0, work=50.0)
     cycle = machine.cycle()
-    machine.run(WINDOW_SECONDS, others=1.0, work=0.001)
+    machine.run(2 * WINDOW_SECONDS, others=1.0, work=0.001)
 
     assert cycle.pause() == pytest.approx(0.001 / BUSY_SHARE, rel=0.03)
 
@@ -186,6 +186,26 @@ def test_a_call_without_room_leaves_out_its_session(limits: dict[str, int], size
     assert not backlog.admit("a", size, opens=False)
     assert backlog.admit("b", size, opens=False)
     assert (backlog.received, backlog.taken, backlog.left_out_calls) == (5, 1, 2)
+
+
+def test_a_backlog_is_empty_once_all_that_it_took_is_done_with() -> None:
+    backlog = Backlog()
+    found = [backlog.is_empty]
+    backlog.admit("a", 1, opens=True)
+    found.append(backlog.is_empty)
+    backlog.finish(1)
+
+    assert [*found, backlog.is_empty] == [True, False, True]
+
+
+def test_the_sessions_that_were_left_out_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapehead.journal.backlog.MOST_LEFT_OUT", 2)
+    backlog = Backlog()
+    for sid in "abc":
+        backlog.leave_out(sid)
+
+    assert [backlog.is_left_out(sid) for sid in "abc"] == [False, True, True]
+    assert list(backlog.newly_left_out) == ["a", "b", "c"]
 
 
 def test_calls_of_no_session_go_one_by_one() -> None:

@@ -174,6 +174,21 @@ def test_the_least_recently_used_key_goes_and_its_counts_stay(monkeypatch: pytes
     assert players["b"].header("X-Line") == "2"
 
 
+def test_a_key_that_is_used_again_stays_and_what_was_loaded_for_the_other_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyed_engine, "MOST_KEYS", 2)
+    root = simulator()
+    engine = KeyedEngine(root)
+    players = {key: Player(WithHeader(engine, key)) for key in "abc"}
+    players["a"].open()
+    engine.replace(simulator(), "b")
+    assert list(engine.engines()) == ["", "a", "b"]
+    for key in "ac":
+        players[key].open()
+
+    assert list(engine.engines()) == ["", "a", "c"]
+    assert engine.roots() == [root]
+
+
 @pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
 def test_a_session_that_ended_under_one_key_has_not_ended_under_another(make: Callable[[], Engine]) -> None:
     engine = KeyedEngine(make(), [])
