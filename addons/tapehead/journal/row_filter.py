@@ -1,11 +1,13 @@
 """The rows of the journal that a query asks for."""
 
+import sys
+
 import msgspec
 
 from tapehead.auditor.live_findings import FindingState
 from tapehead.journal.rows import CallRow, FindingRow
 
-# Rows that a query returns if it does not say how many.
+# Rows that a query over HTTP returns if it does not say how many.
 DEFAULT_LIMIT = 1_000
 
 
@@ -16,7 +18,7 @@ class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
         key, session, type, severity, rule, state: what a row must have; of a call the severity and the rule of one of
             its findings.
         after: the number that rows come after.
-        limit: the most rows.
+        limit: the most rows; all if it is left out.
     """
 
     key: str | None = None
@@ -26,7 +28,7 @@ class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
     rule: str | None = None
     state: str | None = None
     after: int = 0
-    limit: int = DEFAULT_LIMIT
+    limit: int = sys.maxsize
 
     def takes(self, **fields: object) -> bool:
         """Return whether the filter asks for a row with these fields."""

@@ -12,14 +12,14 @@ from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.addons.view import View
 from mitmproxy.test import taddons
 
-from support.exchanges import BREAK, Step, event, sent, session, start
+from support.exchanges import BREAK, Step, event, opened, sent, session, start
 from support.har_files import flow_of
 from support.resend import write
 from tapehead.auditor.results import SessionFinding
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import NewFinding
-from tapehead.protocol.exchange import Severity
+from tapehead.protocol.exchange import Severity, encode
 from tapehead.proxy.flow_findings import FlowFindings
 from tapehead.proxy.script import OptionsAddon
 from tapehead.proxy.script_commands import MOST_CALLS
@@ -135,6 +135,11 @@ def test_commands_know_the_calls_so_far(script: OptionsAddon, view: View) -> Non
                 await context.cycle(script, each)
             (session_line,) = context.master.commands.call("tapehead.sessions")
             lines = context.master.commands.call("tapehead.audit.recording")
+            assert script.journal
+            for number in range(1_001):
+                start_of = opened(f"more-{number}", start())
+                script.journal.add(start_of, len(encode(start_of)))
+            assert len(context.master.commands.call("tapehead.sessions")) == 1_002
             script.done()
         assert session_line.startswith("s1, First clip: ended, 5 events, 1 error")
         assert any(line.startswith("error ad-break-nested: ") and "(s1, call 4" in line for line in lines)
