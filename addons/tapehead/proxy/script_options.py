@@ -227,18 +227,12 @@ def _endpoint(schemas: Schemas, simulation: dict[str, object]) -> SimulatedEndpo
 
 
 def _faults() -> list[Fault]:
-    try:
-        return [parse_fault(text) for text in ctx.options.tapehead_fault]
-    except UsageError as error:
-        raise UsageError(str(error).replace("--fault", "tapehead_fault", 1)) from error
+    return [parse_fault(text, "tapehead_fault") for text in ctx.options.tapehead_fault]
 
 
 def _latency() -> Latency | None:
     text = ctx.options.tapehead_latency
-    try:
-        return parse_latency(text) if text else None
-    except UsageError as error:
-        raise UsageError(str(error).replace("--latency", "tapehead_latency", 1)) from error
+    return parse_latency(text, "tapehead_latency") if text else None
 
 
 def _simulation() -> Simulation:

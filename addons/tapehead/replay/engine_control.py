@@ -68,11 +68,7 @@ class EngineControl:
             UsageError: the fault or the key is invalid, or there are too many faults.
         """
         _check(key)
-        try:
-            fault = parse_fault(text)
-        except UsageError as error:
-            raise UsageError(str(error).replace("invalid --fault", "invalid fault")) from error
-        return self._engine.add_fault(fault, key)
+        return self._engine.add_fault(parse_fault(text, "fault"), key)
 
     def remove_fault(self, number: int) -> ActiveFault:
         """Remove the fault with a number and return it.

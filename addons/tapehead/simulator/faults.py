@@ -75,52 +75,53 @@ class Fault(NamedTuple):
     delay_ms: int = 0
 
 
-def parse_fault(text: str) -> Fault:
+def parse_fault(text: str, name: str = "--fault") -> Fault:
     """Parse a fault, `WHERE=WHAT`.
+
+    Args:
+        text: the fault.
+        name: the name of the option in messages.
 
     Raises:
         UsageError: it is invalid; the message names the part.
     """
+    invalid = f"invalid {name} '{text}'"
     where, equals, what = text.partition("=")
     match = _WHERE.fullmatch(where)
     if not equals or not match:
-        raise UsageError(f"invalid --fault '{text}': expected WHERE=WHAT, such as event:ping:3=410")
+        raise UsageError(f"{invalid}: expected WHERE=WHAT, such as event:ping:3=410")
     call, event_type = match["call"], match["event_type"] or ANY
     if call not in (*Call, ANY):
-        raise UsageError(f"invalid --fault '{text}': unknown call '{call}'{nearest(call, tuple(Call))}")
+        raise UsageError(f"{invalid}: unknown call '{call}'{nearest(call, tuple(Call))}")
     if event_type not in (*EVENT_TYPES, ANY):
-        raise UsageError(
-            f"invalid --fault '{text}': unknown event type '{event_type}'{nearest(event_type, EVENT_TYPES)}"
-        )
-    return Fault(call, event_type, **parse_selection(text, match["which"]), **parse_effects(text, what))
+        raise UsageError(f"{invalid}: unknown event type '{event_type}'{nearest(event_type, EVENT_TYPES)}")
+    return Fault(call, event_type, **parse_selection(match["which"], invalid), **parse_effects(what, invalid))
 
 
-def parse_selection(text: str, which: str | None) -> dict[str, Any]:
-    """Return the selecting fields of a `Fault` for `which`, such as `3+`, in the fault `text`."""
+def parse_selection(which: str | None, invalid: str) -> dict[str, Any]:
+    """Return the selecting fields of a `Fault` for `which`, such as `3+`; errors begin with `invalid`."""
     if which is None:
         return {}
     if which.endswith("%"):
         share = float(which[:-1]) / 100
         if share > 1:
-            raise UsageError(f"invalid --fault '{text}': {which} is more than 100%")
+            raise UsageError(f"{invalid}: {which} is more than 100%")
         return {"share": share}
     number = int(which.strip("+/"))
     if not number:
-        raise UsageError(f"invalid --fault '{text}': expected 1 or more instead of {which}")
+        raise UsageError(f"{invalid}: expected 1 or more instead of {which}")
     if which.startswith("/"):
         return {"step": number}
     return {"first": number, "last": None if which.endswith("+") else number}
 
 
-def parse_effects(text: str, what: str) -> dict[str, Any]:
-    """Return the effects of a `Fault` for `what`, such as `500+delay:2000`, in the fault `text`."""
+def parse_effects(what: str, invalid: str) -> dict[str, Any]:
+    """Return the effects of a `Fault` for `what`, such as `500+delay:2000`; errors begin with `invalid`."""
     effects: dict[str, Any] = {}
     for word in what.split("+"):
         match = _WHAT.fullmatch(word)
         if not match:
-            raise UsageError(
-                f"invalid --fault '{text}': unknown effect '{word}'; expected a status, drop, cut or delay:MS"
-            )
+            raise UsageError(f"{invalid}: unknown effect '{word}'; expected a status, drop, cut or delay:MS")
         if match["status"]:
             effects["status"] = int(match["status"])
         elif match["delay"]:
@@ -138,8 +139,12 @@ class Latency(NamedTuple):
     recorded: bool = False
 
 
-def parse_latency(text: str) -> Latency:
+def parse_latency(text: str, name: str = "--latency") -> Latency:
     """Parse a latency: `recorded`, `MS` or `MIN-MAX`.
+
+    Args:
+        text: the latency.
+        name: the name of the option in messages.
 
     Raises:
         UsageError: it is none of these.
@@ -148,7 +153,7 @@ def parse_latency(text: str) -> Latency:
         return Latency(0, 0, recorded=True)
     match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
     if not match or int(match[2] or match[1]) < int(match[1]):
-        raise UsageError(f"invalid --latency '{text}': expected milliseconds, MIN-MAX or 'recorded'")
+        raise UsageError(f"invalid {name} '{text}': expected milliseconds, MIN-MAX or 'recorded'")
     return Latency(int(match[1]), int(match[2] or match[1]))
 
 
