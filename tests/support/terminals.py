@@ -26,7 +26,10 @@ def plain_variables(**variables: str) -> dict[str, str]:
 
 
 class Terminal:
-    """A process on a terminal of its own, whose output is read as it comes; `warnings` takes its stderr."""
+    """A process on a terminal of its own, whose output is read as it comes; `warnings` takes its stderr.
+
+    `broken` is Python that runs in the process before tapehead does.
+    """
 
     def __init__(
         self,
@@ -36,12 +39,14 @@ class Terminal:
         columns: int = 120,
         rows: int = 24,
         variables: dict[str, str] | None = None,
+        broken: str = "",
     ) -> None:
+        start = ["-c", f"{broken}\nfrom tapehead.__main__ import main\nmain()"] if broken else ["-m", "tapehead"]
         self._reading, self._writing = pty.openpty()
         self.resize(columns, rows)
         with (warnings or Path(os.devnull)).open("wb") as aside:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tapehead", *map(str, command)],
+                [sys.executable, *start, *map(str, command)],
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=self._writing,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,7 @@ def make_journal(
     if options.fail_on is not FailOn.NEVER and not options.is_audited:
         raise UsageError("--fail-on and --no-audit exclude each other; pass one of them")
     from tapehead.auditor.received_events import recorded_schemas
+    from tapehead.cli.audit_end import audit_end
     from tapehead.cli.session_findings import SessionFindingPrinter
     from tapehead.journal.journal_run import JournalRun, JournalSettings
     from tapehead.recording.stored_schemas import stored_schemas
@@ -160,7 +162,8 @@ def make_journal(
     show = None
     if screen and display.has_lines:
         show = SessionFindingPrinter(screen, with_calls=not has_calls, verbose=display.verbose).show
-    return JournalRun(settings, warn, internal_errors, on_stored, show)
+    ending = partial(audit_end, screen)
+    return JournalRun(settings, warn, internal_errors, on_stored, show, ending)
 
 
 def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:
@@ -182,7 +185,7 @@ def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:
         named = f": {', '.join(names)}{f' and {more} more' if more > 0 else ''}" if names else ""
         lines.append(f"{count_of(verdict.left_out_sessions, 'session')} left out of the audit under load{named}")
     if not verdict.is_complete:
-        lines.append("the audit did not come to its end in time")
+        lines.append("the audit ended before it had all calls")
     return lines
 
 

@@ -23,9 +23,12 @@ from tapehead.protocol.routes import Call
 from tapehead.recording.capture import CapturedCall
 
 OnFindings = Callable[[Sequence[LiveFinding]], None]
+# Called now and then at the end, with the number of calls that wait.
+OnWait = Callable[[int], None]
 TICK_SECONDS = 0.25
 # The time that the end of a run waits for what is not audited yet.
 CLOSE_SECONDS = 30.0
+_STEP_SECONDS = 0.1
 
 
 class _Waiting(NamedTuple):
@@ -85,6 +88,7 @@ class AuditThread:
         self._progress = threading.Condition()
         self._settling = 0
         self._closing = threading.Event()
+        self._given_up = False
         # Ends a pause: a reader waits, or the run ends.
         self._is_awaited = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tapehead-audit", daemon=True)
@@ -171,15 +175,28 @@ class AuditThread:
                     self._audit.left_out.pop(sid, None)
                     self._audit.restart(sid)
 
-    def close(self) -> bool:
+    def give_up(self) -> None:
+        """End soon, without what waits; it may be called while `close` runs, by a signal handler as well."""
+        self._given_up = True
+
+    @property
+    def is_given_up(self) -> bool:
+        """True if not all of the calls are to be audited."""
+        return self._given_up
+
+    def close(self, on_wait: OnWait = lambda _waiting: None) -> bool:
         """Audit what waits, for a while, and end; return whether all of it was."""
         with self._progress:
             self._closing.set()
             self._is_awaited.set()
         self._queue.put(None)
-        if self._thread.ident is not None:
-            self._thread.join(CLOSE_SECONDS)
-        return not self._thread.is_alive()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while self._thread.is_alive() and not self._given_up and time.monotonic() < deadline:
+            self._thread.join(_STEP_SECONDS)
+            on_wait(self._backlog.received - self._backlog.taken)
+        if self._given_up and self._thread.ident is not None:
+            self._thread.join(_STEP_SECONDS)
+        return not (self._thread.is_alive() or self._given_up)
 
     def results(self) -> Iterator[SessionResult]:
         """Yield the results of the sessions that are left, after `close`."""
@@ -194,7 +211,7 @@ class AuditThread:
         self._duty_cycle.start()
         self._add_earlier()
         due = time.monotonic() + TICK_SECONDS
-        while True:
+        while not self._given_up:
             began = time.perf_counter()
             try:
                 waiting = self._queue.get(timeout=max(0.0, due - time.monotonic()))
@@ -202,8 +219,7 @@ class AuditThread:
                 waiting = _IDLE
             self._duty_cycle.note_idle(time.perf_counter() - began)
             if waiting is None:
-                self._tell_left_out()
-                return
+                break
             if waiting is not _IDLE:
                 self._work(waiting)
             if self._settling:
@@ -214,6 +230,7 @@ class AuditThread:
                 self._tick()
                 due = time.monotonic() + TICK_SECONDS
             self._rest()
+        self._tell_left_out()
 
     def _rest(self) -> None:
         if self._closing.is_set():

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 import msgspec
@@ -13,7 +14,7 @@ from tapehead.auditor.received_events import RecordedSchemas
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.internal_errors import InternalErrors
-from tapehead.journal.audit_thread import AuditThread, OnFindings
+from tapehead.journal.audit_thread import AuditThread, OnFindings, OnWait
 from tapehead.journal.call_capture import CallCapture
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import Limits
@@ -82,6 +83,8 @@ class JournalRun:
         internal_errors: records what fails.
         on_stored: more subscribers to the exchanges.
         on_findings: called with findings that are new or changed.
+        ending: returns a context manager for the end, given what ends the audit early; it gives what is called while
+            the end waits for the audit.
 
     Attributes:
         journal: the journal.
@@ -101,7 +104,9 @@ class JournalRun:
         internal_errors: InternalErrors,
         on_stored: Sequence[OnStored] = (),
         on_findings: OnFindings | None = None,
+        ending: Callable[[Callable[[], None]], AbstractContextManager[OnWait]] = lambda _give_up: nullcontext(_ignore),
     ) -> None:
+        self._ending = ending
         store, is_audited = settings.store, settings.audit is not None
         self.journal = Journal(settings.limits)
         self.verdict = Verdict() if is_audited else None
@@ -180,13 +185,21 @@ class JournalRun:
         """Store and audit what waits, and end the waits of readers; no more calls come."""
         if self.recorder:
             self.recorder.close()
-        is_whole = self.thread.close()
-        if self.verdict:
-            for result in self.thread.results():
+        with self._ending(self.thread.give_up) as on_wait:
+            is_whole = self.thread.close(on_wait)
+            for result in self.thread.results() if self.verdict else ():
                 self._count(result)
+                if self.thread.is_given_up:
+                    is_whole = False
+                    break
+        if self.verdict:
             self.verdict.left_out_sessions = self.journal.left_out_in_run
             self.verdict.is_complete = is_whole
         self.journal.close()
+
+
+def _ignore(_waiting: int) -> None:
+    """Show nobody how many calls wait."""
 
 
 def in_one_step(pipeline: ExchangePipeline) -> Callable[[CapturedCall], None]:
