@@ -151,10 +151,17 @@ class Journal:
         """Return sessions in the order in which they began."""
         now = self._clock()
         with self._changed:
-            chosen = sorted(self._store.sessions.values(), key=lambda session: session.number)
-            chosen = [each for each in chosen if each.number > rows.after]
-            made = (each.row(now) for each in chosen if rows.takes(key=each.key, session=each.sid))
-            return list(islice((row for row in made if rows.takes(state=row.state)), rows.limit))
+            found = list(self._store.sessions.values())
+        found = [each for each in found if each.number > rows.after and rows.takes(key=each.key, session=each.sid)]
+        found.sort(key=lambda session: session.number)
+        chosen: list[SessionRow] = []
+        for some in batched(found, ROWS_AT_ONCE):  # so that calls that come meanwhile are not kept waiting
+            with self._changed:
+                made = [each.row(now) for each in some]
+            chosen += [row for row in made if rows.takes(state=row.state)]
+            if len(chosen) >= rows.limit:
+                break
+        return chosen[: rows.limit]
 
     def session(self, sid: str) -> SessionRow | None:
         """Return the latest session with that id."""
