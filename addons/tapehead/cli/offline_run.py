@@ -14,13 +14,12 @@ import msgspec
 from tapehead.answers import Engine
 from tapehead.cli.engine_loader import EngineLoader
 from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
+from tapehead.cli.run_journal import AuditSummary
+from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.cli.terminal import Screen
-from tapehead.errors import UsageError
-from tapehead.files import create_folder, open_private
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
-from tapehead.recording.paths import check_outputs
 from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
@@ -94,6 +93,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
         refused: requests to the endpoint that are no collection call.
         internal_errors: failures of tapehead itself; "failures" in JSON.
         offline_attempts: connections and look-ups that were refused; 0 where misses are forwarded.
+        audit: the verdict of the audit; None without one.
     """
 
     recordings: tuple[str, ...]
@@ -102,6 +102,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     internal_errors: int = msgspec.field(name="failures")
     offline_attempts: int
+    audit: AuditSummary | None = None
 
 
 class RunCounts(msgspec.Struct, kw_only=True):
@@ -184,13 +185,7 @@ class EngineRun:
         self._shown: set[str] = set()
         self._loader = loader = EngineLoader(settings, warn, self._show_once)
         reader = loader.open(settings.recordings)
-        if settings.summary:
-            check_outputs([settings.summary], reader.files)
-            try:  # before the run, not after it
-                create_folder(settings.summary.parent)
-                open(settings.summary, "ab", opener=open_private).close()
-            except OSError as error:
-                raise _summary_error(settings.summary, error) from error
+        check_summary_file(settings.summary, reader.files)
         engine = loader.first_engine(reader, added)
         self.recordings = loader.files
         self.forwarded = loader.forwarded
@@ -271,7 +266,7 @@ class EngineRun:
         return RunResult(report=report, lines=tuple(lines), has_failed=has_failed)
 
 
-def publish(result: RunResult, screen: Screen, path: Path | None) -> None:
+def publish(result: RunResult, screen: Screen, path: Path | None, audit: AuditSummary | None = None) -> None:
     """Show a result, close the screen, and write the summary as JSON, if it has a path.
 
     Raises:
@@ -280,22 +275,4 @@ def publish(result: RunResult, screen: Screen, path: Path | None) -> None:
     for line in result.lines:
         screen.show(line)
     screen.close()
-    if path:
-        write_report(path, result.report)
-
-
-def write_report(path: Path, report: RunReport) -> None:
-    """Write the summary as JSON.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    try:
-        with open(path, "wb", opener=open_private) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    except OSError as error:
-        raise _summary_error(path, error) from error
-
-
-def _summary_error(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"cannot write the summary to {path}: {error.strerror}")
+    write_summary_file(path, msgspec.structs.replace(result.report, audit=audit))

@@ -1,15 +1,19 @@
 """The command `record`: its options. The work is in `record_run`."""
 
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tapehead.cli import option_types
 from tapehead.cli.display import display_of
 from tapehead.cli.messages import warn
-from tapehead.recording.recorder_settings import Sync
+from tapehead.recording.recorder_settings import StoreSettings, Sync
 from tapehead.reports.report_formats import FailOn
+
+if TYPE_CHECKING:
+    from tapehead.cli.run_journal import JournalOptions
 
 # Options of the recording, by parameter.
 _STORED = ("append", "overwrite", "keep_ids", "redact_key", "compress", "rotate", "backlog")
@@ -39,6 +43,7 @@ def record(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if no call came.")] = False,
     fail_on: option_types.FailOnFindings = FailOn.NEVER,
     no_audit: option_types.NoAudit = False,
+    summary: option_types.SummaryFile = None,
     live: option_types.Live = None,
     token: option_types.Token = None,
     live_origin: option_types.LiveOrigins = None,
@@ -64,12 +69,23 @@ def record(
     store = option_parsing.store_settings(out, sync=sync, **{name: context.params[name] for name in _STORED})
     # It loads mitmproxy, which errors in the arguments should not wait for.
     from tapehead.cli.record_run import run_recorder
-    from tapehead.cli.run_journal import JournalOptions
 
-    audit = context.meta[option_types.AUDIT_SETTINGS]
-    journal = JournalOptions(
-        store=store, load_settings=audit, fail_on=fail_on, is_audited=not no_audit, redact_keys=store.redact_keys
-    )
     run = partial(run_recorder, endpoints=endpoint or (), prefix=target.prefix if target else "", strict=strict)
     with library_warnings.logging_in_background(2):
-        raise typer.Exit(asyncio.run(run(proxy, journal, warn, display=display_of(context.params, warn))))
+        raise typer.Exit(
+            asyncio.run(run(proxy, journal_of(context, store), warn, display=display_of(context.params, warn)))
+        )
+
+
+def journal_of(context: typer.Context, store: StoreSettings) -> "JournalOptions":
+    """Return the journal beside a recording, as the options say."""
+    from tapehead.cli.run_journal import JournalOptions
+
+    return JournalOptions(
+        store=store,
+        load_settings=context.meta[option_types.AUDIT_SETTINGS],
+        fail_on=FailOn(context.params["fail_on"]),
+        is_audited=not context.params["no_audit"],
+        redact_keys=store.redact_keys,
+        summary=Path(context.params["summary"]) if context.params["summary"] else None,
+    )

@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+import msgspec
 
 from tapehead.cli.display import LINES, DisplaySettings, live_table
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.run_journal import JournalOptions, make_journal, show_summary
+from tapehead.cli.run_journal import AuditSummary, JournalOptions, audit_summary, make_journal, show_summary
+from tapehead.cli.summary_file import write_summary_file
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.internal_errors import InternalErrors
+from tapehead.journal.journal_run import JournalRun
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
@@ -19,7 +24,36 @@ from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.untrusted_certificate import CertificateCheck
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.recording.pipeline import OnStored
-from tapehead.recording.recorder import source_of_run
+from tapehead.recording.recorder import Recorder, source_of_run
+
+
+class RecordSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The summary as JSON.
+
+    Attributes:
+        recording: the recording.
+        exchanges: the number of exchanges in it that came in this run.
+        lost: the number of exchanges that could not be stored.
+        is_whole: whether all of them are there, as far as is known.
+        audit: the verdict of the audit; None without one.
+    """
+
+    recording: str
+    exchanges: int
+    lost: int
+    is_whole: bool
+    audit: AuditSummary | None
+
+    @classmethod
+    def of(cls, out: str, recorder: Recorder, audit: AuditSummary | None) -> Self:
+        """Return the summary of a recorder at its end."""
+        return cls(
+            recording=out,
+            exchanges=recorder.writer.written,
+            lost=recorder.writer.lost,
+            is_whole=recorder.is_whole,
+            audit=audit,
+        )
 
 
 async def run_recorder(
@@ -75,13 +109,21 @@ async def run_recorder(
         observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
         addons = [select, record, KeyPermission(internal_errors), *observing]
         await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
-    has_failed = show_summary(kept, screen.show, journal.fail_on, unmatched.summary("passed on"))
-    screen.close()
-    if has_failed:
+    if conclude(kept, journal, screen, unmatched):
         return 1  # calls that were lost have their own warning
     for line in missing.lines():
         warn(line)
     return int(not elsewhere.calls and (strict or elsewhere.has_any))
+
+
+def conclude(kept: JournalRun, journal: JournalOptions, screen: Screen, unmatched: UnmatchedRequests) -> bool:
+    """Show what was recorded and found, write it as JSON if that has a path, and return whether the run has failed."""
+    has_failed = show_summary(kept, screen.show, journal.fail_on, unmatched.summary("passed on"))
+    screen.close()
+    if kept.recorder and journal.store:
+        audit = audit_summary(kept, journal.fail_on)
+        write_summary_file(journal.summary, RecordSummary.of(str(journal.store.out), kept.recorder, audit))
+    return has_failed
 
 
 def observing_addons(

@@ -10,7 +10,7 @@ from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish
 from tapehead.cli.option_parsing import MissHandling
-from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal, show_summary
+from tapehead.cli.run_journal import NO_JOURNAL, AuditSummary, JournalOptions, audit_summary, open_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
@@ -87,8 +87,8 @@ def run_replay(
         with contextlib.closing(recorder) if recorder else contextlib.nullcontext():
             asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, errors))
     result = run.result(run.counts(guard), unmatched.count)
-    has_failed = show_summary(kept, screen.show, journal.fail_on)
-    return conclude(result, recorder, screen, engine.summary, missing.lines(), warn) or int(has_failed)
+    has_failed, audit = show_summary(kept, screen.show, journal.fail_on), audit_summary(kept, journal.fail_on)
+    return conclude(result, recorder, screen, engine.summary, audit, missing.lines(), warn) or int(has_failed)
 
 
 def observing_addons(
@@ -125,13 +125,14 @@ def conclude(
     recorder: Recorder | None,
     screen: Screen,
     path: Path | None,
+    audit: AuditSummary | None,
     notices: Sequence[str],
     warn: Callable[[str], None],
 ) -> int:
     """Show the result, write it as JSON if it has a path, print the notices, and return the exit code."""
     if recorder:
         screen.show(recorder.summary())
-    publish(result, screen, path)
+    publish(result, screen, path, audit)
     for line in notices:
         warn(line)
     return int(result.has_failed or not (recorder is None or recorder.is_whole))

@@ -11,6 +11,7 @@ import msgspec
 from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.display import LINES, DisplaySettings
 from tapehead.cli.option_parsing import parse_redact_keys, store_settings
+from tapehead.cli.summary_file import check_summary_file
 from tapehead.cli.terminal import Screen
 from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
@@ -23,11 +24,30 @@ from tapehead.reports.report_formats import FailOn
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
-    from tapehead.journal.journal_run import JournalRun
+    from tapehead.journal.journal_run import JournalRun, Verdict
 
 NO_SESSION = "no session to audit"
 # Severities that fail a run, by the least severe that does.
 _FAILING = {FailOn.ERROR: (Severity.ERROR,), FailOn.WARNING: (Severity.ERROR, Severity.WARNING), FailOn.NEVER: ()}
+
+
+class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict of the audit on a run, in its summary as JSON.
+
+    Attributes:
+        verdict: the worst severity of its findings, `clean` without any, `no session`, or `incomplete` if not all
+            of it was audited.
+        sessions: the number of sessions that were audited.
+        findings: the number of findings of each severity.
+        left_out_sessions: the number of sessions that the audit could not keep up with.
+        fails: whether `--fail-on` makes the exit code 1.
+    """
+
+    verdict: str
+    sessions: int
+    findings: dict[str, int]
+    left_out_sessions: int
+    fails: bool
 
 
 class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +60,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
         is_audited: whether calls are audited.
         has_readers: whether anything but a recording reads the journal.
         keep_ids, redact_keys: without a recording, as in `StoreSettings`.
+        summary: the file for the summary as JSON of a run without an engine; None for none.
     """
 
     store: StoreSettings | None = None
@@ -49,6 +70,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     has_readers: bool = True
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
+    summary: Path | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -145,6 +167,7 @@ def make_journal(
     """
     if options.fail_on is not FailOn.NEVER and not options.is_audited:
         raise UsageError("--fail-on and --no-audit exclude each other; pass one of them")
+    check_summary_file(options.summary, [options.store.out] if options.store else [])
     from tapehead.auditor.received_events import recorded_schemas
     from tapehead.cli.audit_end import audit_end
     from tapehead.cli.session_findings import SessionFindingPrinter
@@ -197,14 +220,35 @@ def show_summary(run: "JournalRun | None", show: Callable[[str], None], fail_on:
     return has_failed(run, fail_on)
 
 
+def audit_summary(run: "JournalRun | None", fail_on: FailOn) -> AuditSummary | None:
+    """Return the verdict for the summary as JSON; None without an audit."""
+    if run is None or run.verdict is None:
+        return None
+    verdict, findings = run.verdict, {str(severity): run.verdict.findings[severity] for severity in Severity}
+    worst = next((str(severity) for severity in Severity if verdict.findings[severity]), "clean")
+    if not verdict.is_complete or verdict.left_out_sessions:
+        worst = "incomplete"
+    elif not verdict.sessions:
+        worst = "no session"
+    return AuditSummary(
+        verdict=worst,
+        sessions=verdict.sessions,
+        findings=findings,
+        left_out_sessions=verdict.left_out_sessions,
+        fails=_fails(verdict, fail_on),
+    )
+
+
 def has_failed(run: "JournalRun | None", fail_on: FailOn) -> bool:
     """Return whether a run has failed: not all of it was stored, or, if that counts, it has findings or no session."""
     if run is None:
         return False
     if run.recorder and not run.recorder.is_whole:
         return True
-    verdict, failing = run.verdict, _FAILING[fail_on]
-    if verdict is None or not failing:
-        return False
+    return run.verdict is not None and _fails(run.verdict, fail_on)
+
+
+def _fails(verdict: "Verdict", fail_on: FailOn) -> bool:
+    failing = _FAILING[fail_on]
     is_whole = verdict.sessions and verdict.is_complete and not verdict.left_out_sessions
-    return not is_whole or any(verdict.findings[severity] for severity in failing)
+    return bool(failing) and (not is_whole or any(verdict.findings[severity] for severity in failing))

@@ -15,7 +15,7 @@ from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, publish
 from tapehead.cli.printer import open_closed_streams
-from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal, show_summary
+from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, audit_summary, open_journal, show_summary
 from tapehead.cli.terminal import Screen, announce
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
@@ -85,7 +85,7 @@ def serve(
     if line := refused_line(counts.refused_clients):
         warn(line)
     result, has_found = run.result(counts), show_summary(kept, screen.show, journal.fail_on)
-    publish(result, screen, settings.summary)
+    publish(result, screen, settings.summary, audit_summary(kept, journal.fail_on))
     for line in missing.lines():
         warn(line)
     return int(result.has_failed or has_found or (settings.strict and not run.elsewhere.calls))

@@ -8,7 +8,8 @@ import pytest
 
 from support.exchanges import Player, exchange, request, session
 from support.resend import write
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, write_report
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult
+from tapehead.cli.summary_file import write_summary_file
 from tapehead.errors import UsageError
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.protocol.messages import Response
@@ -143,7 +144,7 @@ def test_a_report_is_written_as_json(recording: Path, tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
     result = result_of(run_of(EngineSettings(recordings=(recording,), summary=summary), 2))
     assert summary.read_bytes() == b""
-    write_report(summary, result.report)
+    write_summary_file(summary, result.report)
 
     report = orjson.loads(summary.read_bytes())
     assert (report["replay"]["hits"], report["offline_attempts"]) == (3, 0)
