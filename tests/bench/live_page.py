@@ -4,20 +4,22 @@ cd tests && python -m bench.live_page
 """
 
 import argparse
+import contextlib
+import os
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import httpx
-from playwright.sync_api import Page
+from playwright.sync_api import Browser
 
 from support.browser import chromium
 from support.exchanges import event, start
-from support.live_client import LIVE, link_of
+from support.live_client import LIVE, Link, link_of, query
 from support.live_page import row_of, watching
-from support.processes import Command, running
+from support.processes import running
 
 # Keeps the tasks that took longer than 50 ms, which is what browsers call long.
 WATCH_TASKS = """() => {
@@ -39,6 +41,7 @@ class Measured(NamedTuple):
     seen: float
     seen_at_worst: float
     opened: float
+    opened_under_load: float
     longest_task: float
 
 
@@ -51,61 +54,80 @@ def main(argv: Sequence[str] | None = None) -> Measured:
     parser.add_argument("--calls", type=int, default=30, help="calls whose delay is measured")
     asked = parser.parse_args(argv)
     with running("serve", "-q", *LIVE) as server, chromium() as browser, httpx.Client() as player:
-        sids = [open_session(player, server, f"content {number}") for number in range(asked.sessions)]
+        link, url = link_of(server), server.url
+        sids = [open_session(player, url, f"content {number}") for number in range(asked.sessions)]
         for sid in sids:
             for number in range(1, asked.events):
-                send(player, server, sid, number)
+                send(player, url, sid, number)
+        while not query(link, "/status")["settled"]:
+            pass
         sent = asked.sessions * asked.events
-        begun = time.monotonic()
-        with watching(browser, link_of(server)) as page:
+        opened = statistics.median(time_to_open(browser, link) for _ in range(5))
+        with watching(browser, link) as page:
             page.evaluate(SEEN, sent)
-            page.locator("#sessions .row").first.wait_for()
-            opened = (time.monotonic() - begun) * 1000
             page.evaluate(WATCH_TASKS)
             delays = []
             for _ in range(asked.calls):
-                send(player, server, sids[0], 50)
+                send(player, url, sids[0], 50)
                 answered = time.time() * 1000
                 sent += 1
                 delays.append(max(page.evaluate(SEEN, sent) - answered, 0))
             row_of(page, "content 0").first.click()
-            stream_events(player, server, sids, asked.seconds, page)
+            with sending(url, sids, asked.seconds) as done:
+                opened_under_load = statistics.median(time_to_open(browser, link) for _ in range(3))
+                while not done.is_set():
+                    page.wait_for_timeout(100)
             longest = page.evaluate("Math.max(0, ...longTasks)")
-    measured = Measured(statistics.median(delays), max(delays), opened, longest)
+    measured = Measured(statistics.median(delays), max(delays), opened, opened_under_load, longest)
     print(
         f"a call is seen after {measured.seen:.0f} ms ({measured.seen_at_worst:.0f} ms at worst); {asked.sessions} "
-        f"sessions with {asked.sessions * asked.events:,} events open in {opened:.0f} ms; longest task {longest:.0f} ms"
+        f"sessions with {asked.sessions * asked.events:,} events open in {opened:.0f} ms ({opened_under_load:.0f} ms "
+        f"while 200 events a second come in); longest task {longest:.0f} ms; load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} processors"
     )
     return measured
 
 
-def open_session(player: httpx.Client, server: Command, name: str) -> str:
+def time_to_open(browser: Browser, link: Link) -> float:
+    """Return the milliseconds from following a link to a page with its sessions and its calls."""
+    page = browser.new_page(viewport={"width": 1360, "height": 860})
+    begun = time.monotonic()
+    page.goto(str(link), wait_until="commit")
+    page.locator("#sessions .row").first.wait_for()
+    page.locator("#list .row").first.wait_for()
+    opened = (time.monotonic() - begun) * 1000
+    page.close()
+    return opened
+
+
+def open_session(player: httpx.Client, url: str, name: str) -> str:
     """Open a session of some content."""
     body = start()
     body["params"] = {**body["params"], "media.name": name}
-    return str(player.post(f"{server.url}/api/v1/sessions", json=body).headers["Location"].rpartition("/")[2])
+    return str(player.post(f"{url}/api/v1/sessions", json=body).headers["Location"].rpartition("/")[2])
 
 
-def send(player: httpx.Client, server: Command, sid: str, number: int) -> None:
+def send(player: httpx.Client, url: str, sid: str, number: int) -> None:
     """Send a ping."""
-    player.post(f"{server.url}/api/v1/sessions/{sid}/events", json=event("ping", number, number))
+    player.post(f"{url}/api/v1/sessions/{sid}/events", json=event("ping", number, number))
 
 
-def stream_events(player: httpx.Client, server: Command, sids: Sequence[str], seconds: float, page: Page) -> None:
-    """Send 200 events a second, in a thread of their own, while the page goes on."""
+@contextlib.contextmanager
+def sending(url: str, sids: Sequence[str], seconds: float) -> Iterator[threading.Event]:
+    """Send 200 events a second, in a thread of their own; what is yielded is set at their end."""
     done = threading.Event()
 
     def run() -> None:
         begun = time.monotonic()
-        for number in range(int(seconds * 200)):
-            send(player, server, sids[number % len(sids)], number)
-            time.sleep(max(0.0, begun + number / 200 - time.monotonic()))
+        with httpx.Client() as player:
+            for number in range(int(seconds * 200)):
+                send(player, url, sids[number % len(sids)], number)
+                time.sleep(max(0.0, begun + number / 200 - time.monotonic()))
         done.set()
 
     thread = threading.Thread(target=run)
     thread.start()
-    while not done.is_set():
-        page.wait_for_timeout(100)
+    yield done
     thread.join()
 
 
