@@ -25,6 +25,12 @@ class Calls {
     this.latest = document.getElementById("latest");
     this.unseen = 0;
     this.fresh = 0; // of those that are shown with the next frame
+    this.showNow = () => {
+      const isAway = this.fresh && !this.list.isAtEnd;
+      this.show();
+      if (isAway) this.offer(this.unseen + this.fresh);
+      this.fresh = 0;
+    };
     this.list = new RowList(document.getElementById("list"), { name: "call", height: () => (narrow.matches ? 46 : 29), id: (call) => call.number, render: (call) => this.row(call), choose, isTail: true, onMove: () => this.list.isAtEnd && this.offer(0) });
     this.form.addEventListener("input", () => {
       this.show();
@@ -68,20 +74,7 @@ class Calls {
     }
     if (this.all.length > MOST_CALLS) for (const gone of this.all.splice(0, this.all.length - MOST_CALLS)) this.byNumber.delete(gone.number);
     this.fresh += fresh;
-    this.showSoon();
-  }
-
-  /** Show what came, once for each frame that the browser draws. */
-  showSoon() {
-    if (this.waits) return;
-    this.waits = true;
-    requestAnimationFrame(() => {
-      this.waits = false;
-      const isAway = this.fresh && !this.list.isAtEnd;
-      this.show();
-      if (isAway) this.offer(this.unseen + this.fresh);
-      this.fresh = 0;
-    });
+    drawSoon(this.showNow);
   }
 
   wanted() {

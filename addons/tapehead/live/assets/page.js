@@ -1,11 +1,14 @@
 "use strict";
 // ---- The live page: sessions, the chosen one, its calls; pausing, clearing, keys ----
 
+const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
+
 (() => {
   const at = (id) => document.getElementById(id);
   let chosen = null; // the number of the chosen session; null for all calls
   let [isPaused, missed, totals] = [false, 0, null];
-  let waiting = []; // changes that are shown with the next frame
+  let waiting = []; // changes that are shown soon
+  let [shownAt, patience] = [-Infinity, LEAST_PAUSE_MS]; // when changes were shown, and the time until they are again
 
   const connection = new Connection({ greet, reload, take, become });
   const view = new CallView(connection);
@@ -49,24 +52,16 @@
     }
     if (totals && changes.totals.resets !== totals.resets) return location.reload();
     waiting.push(changes);
-    if (waiting.length === 1) soon(show);
-  }
-
-  /** Do something with the next frame, or where none is drawn, as in a hidden tab, a little later. */
-  function soon(deed) {
-    const once = () => {
-      cancelAnimationFrame(frame);
-      clearTimeout(timer);
-      deed();
-    };
-    const frame = requestAnimationFrame(once);
-    const timer = setTimeout(once, 250);
+    if (waiting.length === 1) setTimeout(() => drawSoon(show), Math.max(0, shownAt + patience - performance.now()));
   }
 
   function show() {
     const [came, kinds] = [waiting, ["sessions", "calls", "findings"]];
     waiting = [];
     if (!came.length) return;
+    shownAt = performance.now();
+    // After the frame: the browser has three times as long for everything else, as far as a call is still seen soon.
+    setTimeout(() => (patience = Math.min(Math.max(LEAST_PAUSE_MS, 3 * (performance.now() - shownAt)), MOST_PAUSE_MS)));
     const [newSessions, newCalls, newFindings] = kinds.map((kind) => came.flatMap((changes) => changes[kind]));
     total(came.at(-1).totals);
     sessions.take(newSessions);

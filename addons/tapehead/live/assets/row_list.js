@@ -11,13 +11,16 @@ class RowList {
    */
   constructor(box, { name, height, id, render, choose, isTail = false, onMove = () => {} }) {
     Object.assign(this, { box, name, height, id, render, choose, isTail, onMove, items: [], chosen: null, drawn: new Map(), isAtEnd: true });
+    [this.top, this.tall] = [0, 0]; // of what is seen of the box; asking the box would have the page laid out
+    this.drawNow = () => this.draw();
     this.inner = make("div", "rows");
     this.inner.setAttribute("role", "presentation");
     box.append(this.inner);
     box.tabIndex = 0;
     box.setAttribute("role", "listbox");
     box.addEventListener("scroll", () => {
-      this.isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < this.height() * 1.5;
+      this.top = box.scrollTop;
+      this.isAtEnd = this.end - this.top < this.height() * 1.5;
       this.drawSoon();
     });
     box.addEventListener("click", (event) => this.click(event));
@@ -33,7 +36,10 @@ class RowList {
         });
       });
     }
-    new ResizeObserver(() => this.drawSoon()).observe(box);
+    new ResizeObserver(() => {
+      this.tall = box.clientHeight;
+      this.drawSoon();
+    }).observe(box);
   }
 
   /** Show other items; the one that was chosen stays chosen, and the end stays in view. */
@@ -54,21 +60,27 @@ class RowList {
   }
 
   drawSoon() {
-    if (this.waits) return;
-    this.waits = true;
-    requestAnimationFrame(() => {
-      this.waits = false;
-      this.draw();
-    });
+    drawSoon(this.drawNow);
+  }
+
+  /** The top of what is seen at the end. */
+  get end() {
+    return Math.max(0, this.items.length * this.height() - this.tall);
+  }
+
+  scrollTo(top) {
+    if (Math.abs(this.top - top) < 1) return;
+    this.box.scrollTop = this.top = top;
   }
 
   draw() {
     if (this.isHeld) return;
     const height = this.height();
     this.size();
-    if (this.isTail && this.isAtEnd) this.box.scrollTop = this.box.scrollHeight;
-    const first = Math.max(0, Math.floor(this.box.scrollTop / height) - MARGIN_ROWS);
-    const last = Math.min(this.items.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / height) + MARGIN_ROWS);
+    if (this.isTail && this.isAtEnd) this.scrollTo(this.end);
+    const top = Math.min(this.top, this.end);
+    const first = Math.max(0, Math.floor(top / height) - MARGIN_ROWS);
+    const last = Math.min(this.items.length, Math.ceil((top + this.tall) / height) + MARGIN_ROWS);
     const drawn = new Map();
     for (let place = first; place < last; place++) {
       const item = this.items[place];
@@ -126,10 +138,10 @@ class RowList {
     if (place >= 0) {
       this.size();
       const [top, bottom] = [place * this.height(), (place + 1) * this.height()];
-      if (top < this.box.scrollTop) {
+      if (top < this.top) {
         this.isAtEnd = false;
-        this.box.scrollTop = top;
-      } else if (bottom > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = bottom - this.box.clientHeight;
+        this.scrollTo(top);
+      } else if (bottom > this.top + this.tall) this.scrollTo(bottom - this.tall);
     }
     this.drawSoon();
   }
@@ -145,7 +157,7 @@ class RowList {
 
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(this.box.clientHeight / this.height()) - 1);
+    const page = Math.max(1, Math.floor(this.tall / this.height()) - 1);
     const steps = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
     if (!(event.key in steps)) return;
     event.preventDefault();

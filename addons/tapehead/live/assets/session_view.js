@@ -1,7 +1,7 @@
 "use strict";
 // ---- The chosen session: its timeline, which grows, its findings and its metrics ----
 
-const REFRESH_MS = 120;
+const REFRESH_MS = 200;
 const MOST_REFRESH_MS = 400; // so that a finding is drawn within a second of its call
 
 class SessionView {

@@ -48,7 +48,7 @@ class Sessions {
   constructor(choose) {
     this.byNumber = new Map();
     this.latest = new Map(); // the latest session of each session id
-    this.waits = null; // the timer until the list is shown again
+    this.showNow = () => this.show();
     this.moved = -Infinity; // when the pointer moved on the list
     this.hiddenUntil = ""; // what was cleared
     this.form = document.getElementById("filter");
@@ -77,7 +77,7 @@ class Sessions {
       this.byNumber.delete(number);
       if (this.latest.get(session.session) === session) this.latest.delete(session.session);
     }
-    if (sessions.length) this.showSoon();
+    if (sessions.length) drawSoon(this.showNow);
   }
 
   bySid(sid) {
@@ -97,14 +97,9 @@ class Sessions {
     );
   }
 
-  showSoon() {
-    this.waits ??= setTimeout(() => this.show(), 200);
-  }
 
   /** Sort and filter; the order stands still while the pointer moves on the list. */
   show(isAsked = false) {
-    clearTimeout(this.waits);
-    this.waits = null;
     const wanted = Object.fromEntries(new FormData(this.form));
     const words = wanted.text.toLowerCase().split(/\s+/);
     const all = [...this.byNumber.values()].filter((session) => this.fits(session, wanted, words));

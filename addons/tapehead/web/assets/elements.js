@@ -57,3 +57,28 @@ function moment(seconds) {
   const whole = clock(((seconds < 0 ? -1 : 1) * (tenths - (tenths % 10))) / 10);
   return whole.endsWith("s") ? whole : `${whole}.${tenths % 10}`;
 }
+
+const FRAMELESS_MS = 250;
+const awaited = new Set(); // what is done with the next frame
+let [frame, frameTimer] = [null, null];
+
+/** Do something once with the next frame, or where none is drawn, as in a hidden tab, a little later. */
+function drawSoon(deed) {
+  awaited.add(deed);
+  if (frame !== null) return;
+  const run = () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(frameTimer);
+    try {
+      // What one of them asks for comes with the same frame.
+      for (const each of awaited) {
+        awaited.delete(each);
+        each();
+      }
+    } finally {
+      frame = null;
+    }
+  };
+  frame = requestAnimationFrame(run);
+  frameTimer = setTimeout(run, FRAMELESS_MS);
+}

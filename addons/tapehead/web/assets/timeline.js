@@ -95,7 +95,7 @@ class SessionTimeline {
     this.followed.hidden = !grows;
     if (elapsed !== null && !grows) this.follow(false);
     this.plot.setAttribute("aria-valuemax", Math.max(0, model.events.length - 1));
-    if (!this.isHeld) this.draw();
+    this.drawSoon();
   }
 
   // ---- Scale ----
@@ -143,12 +143,8 @@ class SessionTimeline {
   // ---- Drawing: what can be seen, and one mark where many would cover each other ----
 
   drawSoon() {
-    if (this.waits) return;
-    this.waits = true;
-    requestAnimationFrame(() => {
-      this.waits = false;
-      if (this.model && !this.isHeld) this.draw();
-    });
+    this.drawNow ??= () => this.model && !this.isHeld && this.draw();
+    drawSoon(this.drawNow);
   }
 
   draw() {
