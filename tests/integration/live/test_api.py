@@ -268,37 +268,6 @@ def test_a_reset_forgets_what_came_of_one_key_or_of_all() -> None:
     assert (nothing["calls"], nothing["sessions"], nothing["resets"]) == (0, 0, 2)
 
 
-@pytest.mark.parametrize(
-    ("sent", "headers", "status", "message"),
-    [
-        (b"{}", {"Content-Type": "text/plain"}, 415, "expected the header Content-Type: application/json"),
-        (b"{}", {}, 415, "expected the header Content-Type"),
-        (b"{", {"Content-Type": "application/json"}, 400, "invalid body: "),
-        (b'{"fault": 1}', {"Content-Type": "application/json"}, 400, "invalid body: Expected `str`, got `int`"),
-        (b'{"fault": "session=500", "x": 1}', {"Content-Type": "application/json"}, 400, "invalid body: "),
-        (b'{"fault": "\xff"}', {"Content-Type": "application/json"}, 400, "invalid body: "),
-        (b'{"fault": "session=500", "key": ""}', {"Content-Type": "application/json"}, 400, "invalid key: it is empty"),
-        (b" " * 1_000_001, {"Content-Type": "application/json"}, 413, "the body has more than 1,000,000 bytes"),
-    ],
-)
-def test_wrong_bodies_are_refused(
-    sent: bytes, headers: dict[str, str], status: int, message: str, api: ApiClient
-) -> None:
-    answer = api.http.post("/faults", content=sent, headers=headers)
-
-    assert answer.status_code == status
-    assert answer.json()["error"].startswith(message)
-
-
-def test_a_body_may_arrive_together_with_its_head(served: Command) -> None:
-    link, size = link_of(served), 60_000
-    head = link.head(f"{PREFIX}/reset", "POST", "Content-Type: application/json", f"Content-Length: {size}")
-
-    answer = ask(link.port, head + b'{"key": "none"' + b" " * (size - 15) + b"}")
-
-    assert (answer.status, json.loads(answer.body)) == (200, {"key": "none"})
-
-
 # ---- Access ----
 
 TOKEN = "a-token-of-a-test"
