@@ -99,6 +99,21 @@ def test_the_filter_knows_severities_and_states(browser: Browser) -> None:
         expect(rows).to_have_count(2)
 
 
+def test_what_is_stored_is_neither_paused_nor_cleared(browser: Browser) -> None:
+    with viewing(RECORDING) as opened, watching(browser, link_of(opened)) as page:
+        rows = page.locator("#sessions .row")
+        expect(rows).to_have_count(1)
+        for name in ("pause", "clear"):
+            expect(page.locator(f"#{name}")).to_be_hidden()
+        page.keyboard.press("x")
+        page.keyboard.press("?")
+        keys = page.locator("#keys .keys kbd")
+        expect(keys.filter(has_text="n")).to_have_count(1)
+        for key in ("p", "x"):
+            expect(keys.filter(has_text=key)).to_have_count(0)
+        expect(rows).to_have_count(1)
+
+
 def test_a_session_that_was_refused_is_listed(browser: Browser) -> None:
     refusing = ("serve", "--fault", "session:1=400", *LIVE)
     with running(*refusing) as server, httpx.Client() as player, watching(browser, link_of(server)) as page:

@@ -46,7 +46,7 @@ def view_recordings(
         signal.signal(number, lambda *_: stopped.set())
     with live_page(LiveSettings(port=port), "view", InternalErrors()) as page:
         if page:
-            page.serve(journal)
+            page.serve(journal, is_stored=True)
         for line in link_lines(page):
             write_line(sys.stdout, line)
         if page and open_browser:

@@ -168,6 +168,7 @@ ENDPOINTS = (
         "Forgets calls, sessions, findings, misses and counts, of one key or of all; faults and recordings stay.",
         api_control.Reset,
         takes=api_control.Reset,
+        statuses={CONFLICT: "The calls are those of stored recordings."},
     ),
     Endpoint(
         "GET",

@@ -6,7 +6,17 @@ import msgspec
 from starlette.responses import Response
 
 from tapehead.errors import UsageError
-from tapehead.live.api_model import BAD_REQUEST, CREATED, NOT_FOUND, Api, ApiError, ApiRequest, as_json, parse_number
+from tapehead.live.api_model import (
+    BAD_REQUEST,
+    CONFLICT,
+    CREATED,
+    NOT_FOUND,
+    Api,
+    ApiError,
+    ApiRequest,
+    as_json,
+    parse_number,
+)
 from tapehead.protocol.test_key import KEY_PATTERN, check_key
 from tapehead.replay.on_miss import OnMiss
 from tapehead.simulator.faults import FAULT_PATTERN
@@ -67,6 +77,8 @@ class Recordings(msgspec.Struct, frozen=True):
 
 def reset(api: Api, request: ApiRequest) -> Response:
     """Forget calls, sessions, findings and counts, of one key or all; faults and recordings stay."""
+    if api.is_stored:
+        raise ApiError(CONFLICT, f"'{api.command}' shows stored recordings, so there is nothing to forget")
     body: Reset = request.body
     key = checked(body.key)
     api.journal.reset(key)

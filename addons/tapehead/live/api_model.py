@@ -193,6 +193,7 @@ class Api(NamedTuple):
         command: the name of the command.
         waits: the waits that are open.
         on_error: called with each exception.
+        is_stored: whether the calls are those of stored recordings, to which nothing is added.
     """
 
     journal: Journal
@@ -200,6 +201,7 @@ class Api(NamedTuple):
     command: str
     waits: WaitLimit
     on_error: Callable[[Exception], None]
+    is_stored: bool = False
 
     def engine(self) -> EngineControl:
         """Return the engine.

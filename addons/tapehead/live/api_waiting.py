@@ -90,7 +90,7 @@ FILTERS = {
 async def wait(api: Api, request: ApiRequest, leaving: Callable[[], Awaitable[None]]) -> Response:
     """Answer when a condition holds, or the time is over."""
     query = request.query
-    timeout = query.seconds("timeout", DEFAULT_SECONDS)
+    timeout = 0.0 if api.is_stored else query.seconds("timeout", DEFAULT_SECONDS)
     condition = await run_in_threadpool(condition_of, api.journal, query)
     check_audited(api.journal, condition)
     if api.waits.is_full:
@@ -106,8 +106,9 @@ async def wait(api: Api, request: ApiRequest, leaving: Callable[[], Awaitable[No
             raise ApiError(UNAVAILABLE, f"'{api.command}' ends")
     if holds:
         check_audited(api.journal, condition)
-    answer = fulfilled if holds else not_in_time
-    return await run_in_threadpool(answer, api.journal, query, condition, timeout)
+        return await run_in_threadpool(fulfilled, api.journal, query, condition)
+    failed = "does not hold in the recordings" if api.is_stored else f"did not hold within {format_number(timeout)} s"
+    return await run_in_threadpool(not_in_time, api.journal, query, condition, failed)
 
 
 async def hold(journal: Journal, condition: Condition, timeout: float) -> bool:
@@ -160,15 +161,12 @@ def check_audited(journal: Journal, condition: Condition) -> None:
         return
     if not journal.is_audited:
         raise ApiError(CONFLICT, "sessions are not audited (--no-audit), so 'findings:0' cannot be told")
-    sessions = journal.sessions(RowFilter(key=condition.key, session=condition.session, limit=MOST_SESSIONS))
+    sessions = journal.sessions(RowFilter(key=condition.key, session=condition.session))
     if any(not session.audited for session in sessions):
         raise ApiError(CONFLICT, "sessions were left out of the audit under load, so 'findings:0' cannot be told")
 
 
-MOST_SESSIONS = 100_000
-
-
-def fulfilled(journal: Journal, query: Query, condition: Condition, _timeout: float) -> Response:
+def fulfilled(journal: Journal, query: Query, condition: Condition) -> Response:
     """Return the answer for a condition that holds."""
     scope = RowFilter(key=condition.key, session=condition.session)
     event = finding = None
@@ -195,15 +193,14 @@ def fulfilled(journal: Journal, query: Query, condition: Condition, _timeout: fl
     )
 
 
-def not_in_time(journal: Journal, query: Query, condition: Condition, timeout: float) -> Response:
-    """Return the answer for a condition that did not hold in time."""
+def not_in_time(journal: Journal, query: Query, condition: Condition, failed: str) -> Response:
+    """Return the answer for a condition that did not hold in time, which `failed` says in a few words."""
     scope = RowFilter(key=condition.key, session=condition.session)
     events = journal.calls(msgspec.structs.replace(scope, limit=MOST_SHOWN), latest=True)
-    sessions = journal.sessions(msgspec.structs.replace(scope, limit=MOST_SESSIONS))
-    found = journal.findings(msgspec.structs.replace(scope, limit=MOST_SESSIONS))
+    sessions, found = journal.sessions(scope), journal.findings(scope)
     until = str(query.get("until"))
     named = "".join(f" of the {name} '{value}'" for name in ("session", "key") if (value := query.get(name)))
-    error = f"'{shorten(until)}' did not hold within {format_number(timeout)} s; {what_came(sessions, events)}{named}"
+    error = f"'{shorten(until)}' {failed}; {what_came(sessions, events)}{named}"
     return as_json(
         NotInTime(
             error=error,

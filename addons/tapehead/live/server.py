@@ -51,15 +51,16 @@ class LiveServer:
         """Return the page, which is not served yet."""
         return self
 
-    def serve(self, journal: Journal, control: EngineControl | None = None) -> None:
+    def serve(self, journal: Journal, control: EngineControl | None = None, *, is_stored: bool = False) -> None:
         """Serve the calls of a journal, whose identifiers are pseudonyms already.
 
         Args:
             journal: the calls.
             control: the engine that answers them; None where there is none.
+            is_stored: whether they are those of stored recordings, to which nothing is added.
         """
         self._stream = ChangeStream(journal, self._command)
-        api = Api(journal, control, self._command, self._waits, self._record_error)
+        api = Api(journal, control, self._command, self._waits, self._record_error, is_stored)
         self._server = Server(
             build_app(self._stream, build_api(api), self._guard, self._record_error),
             listening=self._listening,

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from support import reports
+from support.api_client import api_of
 from support.live_client import API, Link, link_of, query, viewing
 from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, run_tapehead
@@ -110,6 +111,48 @@ def test_events_are_the_calls_by_session_and_the_latest(link: Link) -> None:
 def test_what_is_not_there_is_404(link: Link, path: str) -> None:
     answer = httpx.get(f"{link.origin}{API}{path}", headers={"Authorization": f"Bearer {link.token}"})
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "reason"),
+    [
+        ("POST", "/reset", {}, "stored recordings, so there is nothing to forget"),
+        ("POST", "/reset", {"key": "test-1"}, "stored recordings, so there is nothing to forget"),
+        ("GET", "/misses", None, "answers no calls itself"),
+        ("GET", "/unused", None, "answers no calls itself"),
+        ("GET", "/faults", None, "answers no calls itself"),
+        ("POST", "/faults", {"fault": "session=500"}, "answers no calls itself"),
+        ("DELETE", "/faults/1", None, "answers no calls itself"),
+        ("PUT", "/recording", {"recordings": ["x.jsonl"]}, "answers no calls itself"),
+    ],
+)
+def test_nothing_changes_what_is_stored(
+    method: str, path: str, body: dict[str, Any] | None, reason: str, viewed: Command
+) -> None:
+    with api_of(viewed) as api:
+        refused = api.send(method, path, body, status=409)
+        assert len(api.get("/sessions")["sessions"]) == 7
+    assert reason in refused["error"]
+
+
+@pytest.mark.parametrize(
+    ("until", "status"),
+    [
+        ("event:adStart", 200),
+        ("quiet:60", 200),
+        ("calls:97", 200),
+        ("findings:0", 504),
+        ("calls:98", 504),
+        ("event:error", 504),
+    ],
+)
+def test_a_wait_is_answered_at_once(until: str, status: int, viewed: Command) -> None:
+    """A wait that went on would last for 300 s: longer than the client waits."""
+    with api_of(viewed) as api:
+        answer = api.http.get("/wait", params={"until": until, "timeout": 300})
+    assert answer.status_code == status, answer.text
+    if status == 504:
+        assert f"'{until}' does not hold in the recordings; the latest call is" in answer.json()["error"]
 
 
 def test_har_files_are_viewed_as_they_are(tmp_path: Path, link: Link) -> None:

@@ -28,7 +28,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   function become(state, trouble = "") {
     at("state").dataset.state = state;
     at("state").lastElementChild.textContent = state === "live" && document.body.dataset.kind === "view" ? "recordings" : STATE_TEXTS[state];
-    at("pause").hidden = document.body.dataset.kind === "view";
+    for (const id of ["pause", "clear"]) at(id).hidden = document.body.dataset.kind === "view";
     at("trouble").textContent = trouble;
     at("trouble").hidden = !trouble;
     document.body.classList.toggle("stale", state !== "live" && state !== "waiting");
@@ -196,6 +196,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     if (narrow.matches) at("sessions").focus();
   }
 
+  // Each with what it does, and the button that does the same, without which it does nothing.
   const KEYS = [
     ["/", "go to the filter", () => at("filter").elements.text.focus()],
     ["j", "next call", () => calls.list.step(1)],
@@ -209,10 +210,17 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     ["0", "show the whole session", () => chosen !== null && session.timeline.fit()],
     ["f", "follow the session", () => chosen !== null && session.timeline.follow(!session.timeline.follows)],
     ["c", "copy the call as curl", () => document.querySelector("#detail .copy")?.click()],
-    ["p", "pause or resume", pause],
-    ["x", "clear", clear],
-    ["?", "keys and legend", () => at("keys").showModal()],
+    ["p", "pause or resume", pause, "pause"],
+    ["x", "clear", clear, "clear"],
+    ["?", "keys and legend", showKeys],
   ];
+  const keyRows = make("dl", "keys");
+  const usableKeys = () => KEYS.filter(([, , , button]) => !(button && at(button).hidden));
+
+  function showKeys() {
+    keyRows.replaceChildren(...usableKeys().map(([key, text]) => make("div", "", make("dt", "", make("kbd", "", key)), make("dd", "", text))));
+    at("keys").showModal();
+  }
 
   let lastFinding = -1;
   function nextFinding() {
@@ -227,7 +235,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.matches("input, select, textarea")) return void (event.key === "Escape" && event.target.blur());
     if (at("keys").open) return;
-    const key = KEYS.find(([name]) => name === event.key);
+    const key = usableKeys().find(([name]) => name === event.key);
     if (!key) return;
     event.preventDefault();
     key[2]();
@@ -235,12 +243,11 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
 
   at("pause").addEventListener("click", pause);
   at("clear").addEventListener("click", clear);
-  at("help").addEventListener("click", () => at("keys").showModal());
+  at("help").addEventListener("click", showKeys);
   at("all").addEventListener("click", back);
   at("back").addEventListener("click", back);
-  const rows = KEYS.map(([key, text]) => make("div", "", make("dt", "", make("kbd", "", key)), make("dd", "", text)));
   const close = press("", () => at("keys").close(), "close");
-  at("keys").append(make("h2", "", "Keys"), make("dl", "keys", ...rows), make("h2", "", "Legend"), timelineLegend(true), close);
+  at("keys").append(make("h2", "", "Keys"), keyRows, make("h2", "", "Legend"), timelineLegend(true), close);
 
   become("waiting");
   document.body.classList.add("all-calls");
