@@ -207,7 +207,7 @@ def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:
         more = verdict.left_out_sessions - len(names)
         named = f": {', '.join(names)}{f' and {more} more' if more > 0 else ''}" if names else ""
         lines.append(f"{count_of(verdict.left_out_sessions, 'session')} left out of the audit under load{named}")
-    if not verdict.is_complete:
+    if verdict.ended_early:
         lines.append("the audit ended before it had all calls")
     return lines
 

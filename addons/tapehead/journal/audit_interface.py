@@ -30,6 +30,10 @@ class Audit(Protocol):
         """Yield the results of sessions that are over, given their calls, with the settings of the run."""
         ...
 
-    def forget(self, sids: Iterable[str] | None) -> None:
-        """Forget sessions; None for all."""
+    def follow_again(self, sids: Iterable[str] | None) -> None:
+        """Leave sessions out no longer; None for all."""
+        ...
+
+    def forget(self, sids: Iterable[str]) -> None:
+        """Forget sessions as far as they have come."""
         ...

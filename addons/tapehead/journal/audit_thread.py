@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from tapehead.auditor.live_audit import LiveAudit
 from tapehead.auditor.live_findings import LiveFinding
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
-from tapehead.internal_errors import InternalErrors
+from tapehead.internal_errors import InternalErrors, Messages
 from tapehead.journal.backlog import Backlog
 from tapehead.journal.duty_cycle import DutyCycle, give_way
 from tapehead.journal.journal import Journal
@@ -28,6 +29,8 @@ OnWait = Callable[[int], None]
 TICK_SECONDS = 0.25
 # The time that the end of a run waits for what is not audited yet.
 CLOSE_SECONDS = 30.0
+# The time that a reader waits while the audit is at work on one call.
+LOCK_SECONDS = 5.0
 _STEP_SECONDS = 0.1
 
 
@@ -45,7 +48,7 @@ class AuditThread:
 
     Args:
         journal: gets the findings.
-        make_audit: returns a new audit; None for no audit, where the thread only makes exchanges.
+        audit: the audit; None for none, where the thread only makes exchanges.
         internal_errors: records what fails.
         process: has an exchange made of a captured call and published, to the journal among others.
         recording: the name of the recording, by which settings may differ.
@@ -59,7 +62,7 @@ class AuditThread:
     def __init__(
         self,
         journal: Journal,
-        make_audit: Callable[[], LiveAudit] | None,
+        audit: LiveAudit | None,
         internal_errors: InternalErrors,
         *,
         process: Callable[[CapturedCall], object] | None = None,
@@ -71,8 +74,7 @@ class AuditThread:
         duty_cycle: DutyCycle | None = None,
     ) -> None:
         self._journal = journal
-        self._make_audit = make_audit
-        self._audit = make_audit() if make_audit else None
+        self._audit = audit
         self._internal_errors = internal_errors
         self._process_captured = process
         self._recording = recording
@@ -88,7 +90,7 @@ class AuditThread:
         self._progress = threading.Condition()
         self._settling = 0
         self._closing = threading.Event()
-        self._given_up = False
+        self._given_up = self._is_done = self._has_ended = False
         # Ends a pause: a reader waits, or the run ends.
         self._is_awaited = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tapehead-audit", daemon=True)
@@ -100,10 +102,10 @@ class AuditThread:
     # ---- In the thread that answers, or in the writer's ----
 
     def follows(self, sid: str | None) -> bool:
-        """Return whether a session is audited."""
-        if self._audit is None or sid is None:
-            return self._audit is not None
-        return not (self._backlog.is_left_out(sid) or sid in self._audit.left_out)
+        """Return whether a session is audited, or any if it is None."""
+        if self._audit is None or self._has_died:
+            return False
+        return sid is None or not (self._backlog.is_left_out(sid) or sid in self._audit.left_out)
 
     def put(self, number: int, exchange: Exchange, size: int) -> None:
         """Audit a call of the journal soon; at once in this thread."""
@@ -129,7 +131,10 @@ class AuditThread:
         return recording == self._recording and line > self._lines_before
 
     def settle(self, timeout_seconds: float) -> bool:
-        """Wait until what came so far is audited, or told to be left out, without pauses; return whether it is."""
+        """Wait until what came so far is audited, or told to be left out, without pauses; return whether it is.
+
+        It is not where the thread has died.
+        """
         wanted, left_out, deadline = (
             self._backlog.received,
             self._backlog.left_out_calls,
@@ -141,39 +146,61 @@ class AuditThread:
             if self._told_of_backlog < left_out:
                 self._queue.put(_IDLE)
             try:
-                return self._progress.wait_for(
+                self._progress.wait_for(
                     lambda: (
                         (self._backlog.taken >= wanted and self._told_of_backlog >= left_out)
+                        or self._has_ended
                         or not self._thread.is_alive()
                     ),
                     deadline - time.monotonic(),
                 )
+                return self._is_done or (self._backlog.taken >= wanted and self._told_of_backlog >= left_out)
             finally:
                 self._settling -= 1
                 if not self._settling and not self._closing.is_set():
                     self._is_awaited.clear()
 
     def result(self, sid: str) -> SessionResult | None:
-        """Return the result of a session as if it ended now; None if it is not known, or left out."""
-        with self._lock:
-            return self._audit.result(sid) if self._audit and not self._backlog.is_left_out(sid) else None
+        """Return the result of a session as if it ended now; None if it is not known, left out, or not to be had."""
+        with self._locked() as is_locked:
+            if not is_locked or not self._audit or self._backlog.is_left_out(sid):
+                return None
+            return self._audit.result(sid)
 
     def audit_again(self, calls: Iterable[tuple[int, Exchange]]) -> Iterator[SessionResult]:
         """Yield the results of sessions that are over, given their calls, with the settings of the run."""
         entries = (Entry(number, exchange, self._recording) for number, exchange in calls)
         return self._audit.audit_again(entries) if self._audit else audit(entries)
 
-    def forget(self, sids: Iterable[str] | None) -> None:
-        """Forget sessions, as far as they have come, those that were left out as well; None for all."""
-        with self._lock:
+    def follow_again(self, sids: Iterable[str] | None) -> None:
+        """Leave sessions out no longer, unless that has yet to be told; None for all."""
+        sids = None if sids is None else set(sids)
+        with self._locked() as is_locked:
+            if not is_locked:
+                return
             self._backlog.follow_again(sids)
-            if sids is None:
-                self._audit, self._forgotten = self._make_audit() if self._make_audit else None, 0
-                self._told = self._backlog.left_out_calls
-            elif self._audit:
+            if audit := self._audit:
+                told = len(audit.left_out) - (audit.left_out_sessions - self._forgotten)
+                for sid in list(islice(audit.left_out, max(0, told))):
+                    if sids is None or sid in sids:
+                        del audit.left_out[sid]
+
+    def forget(self, sids: Iterable[str]) -> None:
+        """Forget sessions as far as they have come: neither findings nor results of that come any more."""
+        with self._locked() as is_locked:
+            if is_locked and self._audit:
                 for sid in sids:
-                    self._audit.left_out.pop(sid, None)
                     self._audit.restart(sid)
+
+    @contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Hold the audit; yield whether that is so, which it is not where it hangs."""
+        is_locked = self._lock.acquire(timeout=LOCK_SECONDS)
+        try:
+            yield is_locked
+        finally:
+            if is_locked:
+                self._lock.release()
 
     def give_up(self) -> None:
         """End soon, without what waits; it may be called while `close` runs, by a signal handler as well."""
@@ -196,41 +223,71 @@ class AuditThread:
             on_wait(self._backlog.received - self._backlog.taken)
         if self._given_up and self._thread.ident is not None:
             self._thread.join(_STEP_SECONDS)
-        return not (self._thread.is_alive() or self._given_up)
+        return self._is_done and not (self._thread.is_alive() or self._given_up)
 
     def results(self) -> Iterator[SessionResult]:
-        """Yield the results of the sessions that are left, after `close`."""
-        with self._lock:
-            if self._audit:
+        """Yield the results of the sessions that are left, after `close`; none if the audit hangs."""
+        with self._locked() as is_locked:
+            if not self._audit or not is_locked:
+                return
+            try:
                 yield from self._audit.close()
-                self._publish(self._audit.remaining)
+            except Exception as error:  # noqa: BLE001 - the other results are of use
+                self._fail(error)
+            self._publish(self._audit.remaining)
+
+    @property
+    def _has_died(self) -> bool:
+        return self._has_ended and not self._is_done
 
     # ---- In its own thread ----
 
     def _run(self) -> None:
-        self._duty_cycle.start()
-        self._add_earlier()
-        due = time.monotonic() + TICK_SECONDS
-        while not self._given_up:
-            began = time.perf_counter()
+        try:
+            self._duty_cycle.start()
+            self._add_earlier()
+            due: float | None = time.monotonic() + TICK_SECONDS
+            while not (self._given_up or due is None):
+                try:
+                    due = self._step(due)
+                except Exception as error:  # noqa: BLE001 - the next step may succeed
+                    self._fail(error)
+                    self._closing.wait(_STEP_SECONDS)
+            self._is_done = True
+        finally:
+            self._has_ended = True
+            with self._progress:
+                self._progress.notify_all()
+
+    def _step(self, due: float) -> float | None:
+        """Take the next call, if one comes before a tick is due; return when the next tick is, None at the end."""
+        began = time.perf_counter()
+        try:
+            waiting = self._queue.get(timeout=max(0.0, due - time.monotonic()))
+        except queue.Empty:
+            waiting = _IDLE
+        idle = time.perf_counter() - began
+        if waiting is None:
             try:
-                waiting = self._queue.get(timeout=max(0.0, due - time.monotonic()))
-            except queue.Empty:
-                waiting = _IDLE
-            self._duty_cycle.note_idle(time.perf_counter() - began)
-            if waiting is None:
-                break
-            if waiting is not _IDLE:
-                self._work(waiting)
-            if self._settling:
                 self._tell_left_out()
-                with self._progress:
-                    self._progress.notify_all()
-            if time.monotonic() >= due:
-                self._tick()
-                due = time.monotonic() + TICK_SECONDS
-            self._rest()
-        self._tell_left_out()
+            except Exception as error:  # noqa: BLE001 - it is the end all the same
+                self._fail(error)
+            return None
+        if waiting is not _IDLE:
+            self._work(waiting)
+        if self._settling:
+            self._tell_left_out()
+            with self._progress:
+                self._progress.notify_all()
+        if time.monotonic() >= due:
+            due = time.monotonic() + TICK_SECONDS
+            self._tick()
+        self._duty_cycle.note_idle(idle)
+        self._rest()
+        return due
+
+    def _fail(self, error: Exception, messages: Messages | None = None) -> None:
+        self._internal_errors.record("the audit", error, messages)
 
     def _rest(self) -> None:
         if self._closing.is_set():
@@ -251,7 +308,7 @@ class AuditThread:
                         self._audit.add(entry)
                 self._rest()
         except Exception as error:  # noqa: BLE001 - sessions that begin are audited all the same
-            self._internal_errors.record("the audit", error)
+            self._fail(error)
 
     def _work(self, waiting: _Waiting) -> None:
         is_left_out = self._backlog.is_left_out(waiting.sid)
@@ -260,8 +317,10 @@ class AuditThread:
                 self._add(waiting.number, waiting.call)
             elif isinstance(waiting.call, CapturedCall) and not is_left_out and self._process_captured:
                 self._process_captured(waiting.call)
-        except Exception as error:  # noqa: BLE001 - it costs this call alone
-            self._internal_errors.record("the journal", error)
+        except Exception as error:  # noqa: BLE001 - it costs this session alone
+            self._fail(error)
+            if waiting.sid:
+                self._backlog.leave_out(waiting.sid)
         finally:
             self._backlog.finish(waiting.size, is_left_out=is_left_out)
 
@@ -272,7 +331,7 @@ class AuditThread:
             with self._lock:
                 found = self._audit.add(Entry(self._lines_before + number, exchange, self._recording))
         except Exception as error:  # noqa: BLE001 - it costs this session alone
-            self._internal_errors.record("the audit", error, lambda: (exchange.request, exchange.response))
+            self._fail(error, lambda: (exchange.request, exchange.response))
             if exchange.session:
                 self._backlog.leave_out(exchange.session)
             found = []
@@ -282,20 +341,20 @@ class AuditThread:
         self._tell_left_out()
         if not self._backlog.is_empty:
             return  # what seems to be silence may be among what waits
-        try:
-            self._journal.note_silence()
-            if self._audit:
-                with self._lock:
-                    found = self._audit.tick(time.time() * 1000)
-                self._publish(found)
-        except Exception as error:  # noqa: BLE001 - the next tick may succeed
-            self._internal_errors.record("the audit", error)
+        self._journal.note_silence()
+        if self._audit:
+            with self._lock:
+                found = self._audit.tick(time.time() * 1000)
+            self._publish(found)
 
     def _publish(self, found: Sequence[LiveFinding], audited: int | None = None) -> None:
         found = [each for each in found if self.is_of_run(each.finding.recording, each.finding.line)]
-        self._journal.apply((new_finding(each, self._lines_before) for each in found), audited=audited)
-        if found and self._on_findings:
-            self._on_findings(found)
+        try:
+            self._journal.apply((new_finding(each, self._lines_before) for each in found), audited=audited)
+            if found and self._on_findings:
+                self._on_findings(found)
+        except Exception as error:  # noqa: BLE001 - the results have them all the same
+            self._fail(error)
 
     def _tell_left_out(self) -> None:
         backlog, of_backlog = self._backlog, self._backlog.left_out_calls

@@ -85,13 +85,9 @@ class Backlog:
             self._left_out.popitem(last=False)
 
     def follow_again(self, sids: Iterable[str] | None) -> None:
-        """Leave sessions out no longer; None for all. While this is called, none may be told."""
-        forgotten = set(self._left_out if sids is None else sids)
-        for sid in forgotten:
+        """Leave sessions out no longer, unless that has yet to be told; None for all."""
+        for sid in set(self._left_out if sids is None else sids).difference(self.newly_left_out.copy()):
             self._left_out.pop(sid, None)
-        for _ in range(len(self.newly_left_out)):
-            if (sid := self.newly_left_out.popleft()) not in forgotten:
-                self.newly_left_out.append(sid)
 
     def is_left_out(self, sid: str | None) -> bool:
         """Return whether a session is left out."""

@@ -18,7 +18,7 @@ from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.audit_interface import Audit
 from tapehead.journal.row_filter import ALL, RowFilter
-from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals, request_row, response_row
+from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals
 from tapehead.journal.store import JournalStore, PlaceOf
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
@@ -190,14 +190,14 @@ class Journal:
         chosen = chosen[: rows.limit]
         if latest:
             chosen.reverse()
-        return [with_messages(call, row) if with_bodies else row for call, row in chosen]
+        return [call.with_messages(row) if with_bodies else row for call, row in chosen]
 
     def call(self, number: int) -> CallRow | None:
         """Return a call with what was sent and answered; None if it is not in memory."""
         with self._changed:
             call = self._store.calls.get(number)
             row = self._store.row_of(call) if call else None
-        return with_messages(call, row) if call and row else None
+        return call.with_messages(row) if call and row else None
 
     def findings(self, rows: RowFilter = ALL) -> list[FindingRow]:
         """Return findings by their numbers, those that were withdrawn only if the filter asks for that state."""
@@ -324,16 +324,19 @@ class Journal:
             before = max(0, counted - later)
             return msgspec.structs.replace(condition, after=number, before=before, resets=self._resets)
 
-    def reset(self, key: str | None = None) -> None:
-        """Remove everything that came so far; of one key, if one is given."""
+    def reset(self, key: str | None = None, *, forget: bool = False) -> None:
+        """Remove everything that came so far; of one key, if one is given.
+
+        The audit goes on with the sessions, unless it is to `forget` those of that key.
+        """
         self.settle()
+        sids = None
         with self._changed:
             self._resets += 1
             if key is None:
                 self._store.clear(self._clock())
                 self._left_out.clear()
                 self._left_out_calls = self._left_out_sessions = 0
-                sids = None
             else:
                 of_key = [each for each in self._store.sessions.values() if each.key == key]
                 left_out = [each for each in of_key if self.is_audited and not each.is_audited]
@@ -341,8 +344,10 @@ class Journal:
                 for session in left_out:
                     self._left_out.pop(session.sid or "", None)
                 sids = self._store.remove(key)
-        if self._audit:
-            self._audit.forget(sids)
+        if self._audit and forget:
+            self._audit.forget(sids or ())
+        elif self._audit:
+            self._audit.follow_again(sids)
         self._tell()
 
     def close(self) -> None:
@@ -381,12 +386,6 @@ class Journal:
             self._changed.notify_all()
         for subscriber in self._subscribers:
             subscriber()
-
-
-def with_messages(call: StoredCall, row: CallRow) -> CallRow:
-    """Return the row of a call with what was sent and answered."""
-    exchange = decode(call.line)
-    return msgspec.structs.replace(row, request=request_row(exchange), response=response_row(exchange))
 
 
 def latest_of[T: (TrackedSession, StoredFinding)](items: Iterable[T], after: int, until: int) -> list[T]:

@@ -58,12 +58,14 @@ class Verdict(msgspec.Struct, kw_only=True):
         findings: the number of findings of each severity.
         left_out_sessions: the number of sessions that the audit could not keep up with.
         is_complete: whether everything else was audited.
+        ended_early: whether the audit ended before it had all calls.
     """
 
     sessions: int = 0
     findings: Counter[Severity] = msgspec.field(default_factory=Counter)
     left_out_sessions: int = 0
     is_complete: bool = True
+    ended_early: bool = False
 
     def add(self, result: SessionResult, is_of_run: Callable[[str, int], bool]) -> None:
         """Add the result of a session, with what was found on the calls of this run, if it has any."""
@@ -106,7 +108,7 @@ class JournalRun:
         on_findings: OnFindings | None = None,
         ending: Callable[[Callable[[], None]], AbstractContextManager[OnWait]] = lambda _give_up: nullcontext(_ignore),
     ) -> None:
-        self._ending = ending
+        self._ending, self._internal_errors = ending, internal_errors
         store, is_audited = settings.store, settings.audit is not None
         self.journal = Journal(settings.limits)
         self.verdict = Verdict() if is_audited else None
@@ -124,7 +126,7 @@ class JournalRun:
         self._settings = settings
         self.thread = AuditThread(
             self.journal,
-            self._new_audit if is_audited else None,
+            LiveAudit(settings.audit, settings.schemas, on_result=self._count) if is_audited else None,
             internal_errors,
             process=process,
             recording=name_of(store.out) if store else "",
@@ -134,9 +136,6 @@ class JournalRun:
         )
         self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
         self.capture = CallCapture(self._take) if store else CallCapture(self._take, self.thread.leaves_out)
-
-    def _new_audit(self) -> LiveAudit:
-        return LiveAudit(self._settings.audit, self._settings.schemas, on_result=self._count)
 
     def _count(self, result: SessionResult) -> None:
         if self.verdict:
@@ -194,7 +193,9 @@ class JournalRun:
                     break
         if self.verdict:
             self.verdict.left_out_sessions = self.journal.left_out_in_run
-            self.verdict.is_complete = is_whole
+            self.verdict.ended_early = not is_whole
+            # An error anywhere may have cost a call.
+            self.verdict.is_complete = is_whole and not self._internal_errors.count
         self.journal.close()
 
 

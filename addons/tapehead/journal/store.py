@@ -56,6 +56,8 @@ class JournalStore:
         self._size = 0
         # The numbers of findings by those that the audit gave them.
         self._numbers: dict[int, int] = {}
+        # The last call before the latest reset.
+        self._last_cleared = 0
         # The calls in order of time: their changes, and their numbers, with some that are gone.
         self._changes: list[int] = []
         self._order: list[int] = []
@@ -226,9 +228,11 @@ class JournalStore:
             call.found = []
 
     def apply(self, finding: NewFinding, now: float) -> None:
-        """Add a finding of the audit, or change its state."""
+        """Add a finding of the audit, or change its state; not one on a call that a reset removed."""
+        number, line = self._numbers.get(finding.number), finding.finding.line
+        if number is None and line <= self._last_cleared and line not in self.calls:
+            return
         self.change += 1
-        number = self._numbers.get(finding.number)
         if number is None:
             self._last_finding += 1
             number = self._numbers[finding.number] = self._last_finding
@@ -316,6 +320,7 @@ class JournalStore:
     def clear(self, now: float) -> None:
         """Remove everything; numbers go on."""
         self.change += 1
+        self._last_cleared = self._last_call
         for kept in (self.calls, self.sessions, self.findings, self.keys, self._by_sid, self._ended, self._numbers):
             kept.clear()
         self._changes.clear()
@@ -326,6 +331,7 @@ class JournalStore:
     def remove(self, key: str) -> list[str]:
         """Remove everything with a key, and return the ids of its sessions."""
         self.change += 1
+        self._last_cleared = self._last_call
         counts = self.keys.pop(key, None)
         sessions = [session for session in self.sessions.values() if session.key == key]
         gone = self.gone

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import msgspec
 
 from tapehead.auditor.results import SessionFinding
-from tapehead.journal.rows import AnsweredRow, CallFinding, FindingRow
+from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow, request_row, response_row
+from tapehead.protocol.exchange import decode
 
 # The size of a call besides its line, in bytes.
 _CALL_OVERHEAD = 1_000
@@ -54,6 +55,11 @@ class StoredCall(msgspec.Struct, kw_only=True, gc=False):
     def size(self) -> int:
         """The approximate size in memory, in bytes."""
         return _CALL_OVERHEAD + len(self.line)
+
+    def with_messages(self, row: CallRow) -> CallRow:
+        """Return its row with what was sent and answered."""
+        exchange = decode(self.line)
+        return msgspec.structs.replace(row, request=request_row(exchange), response=response_row(exchange))
 
 
 class StoredFinding(msgspec.Struct, kw_only=True):

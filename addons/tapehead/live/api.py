@@ -165,7 +165,8 @@ ENDPOINTS = (
         "POST",
         "/reset",
         api_control.reset,
-        "Forgets calls, sessions, findings, misses and counts, of one key or of all; faults and recordings stay.",
+        "Removes calls, sessions, findings, misses and counts, of one key or of all; faults and recordings stay, and "
+        "the verdict at the end of the run is on everything that came.",
         api_control.Reset,
         takes=api_control.Reset,
         statuses={CONFLICT: "The calls are those of stored recordings."},

@@ -76,7 +76,7 @@ class Recordings(msgspec.Struct, frozen=True):
 
 
 def reset(api: Api, request: ApiRequest) -> Response:
-    """Forget calls, sessions, findings and counts, of one key or all; faults and recordings stay."""
+    """Remove calls, sessions, findings and counts, of one key or all; faults, recordings and the run's verdict stay."""
     if api.is_stored:
         raise ApiError(CONFLICT, f"'{api.command}' shows stored recordings, so there is nothing to forget")
     body: Reset = request.body

@@ -43,7 +43,10 @@ class StoredAudit:
         """Yield nothing: all results are known."""
         yield from ()
 
-    def forget(self, sids: Iterable[str] | None) -> None:
+    def follow_again(self, sids: Iterable[str] | None) -> None:
+        """Do nothing: every session is audited."""
+
+    def forget(self, sids: Iterable[str]) -> None:
         """Do nothing: the recordings stay."""
 
 

@@ -88,7 +88,7 @@ class Endpoint:
         lines = self.lines(key)
         self._control().reset(key)
         self._engine.forget(key)
-        self._late.journal().reset(key)
+        self._late.journal().reset(key, forget=True)
         return lines
 
     def lines(self, key: str) -> list[bytes]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.api_client import api_of, event_of
 from support.captured_traffic import read
+from support.live_client import LIVE, play
 from support.paths import RECORDINGS_FOLDER
 from support.processes import running
 from support.resend import resend
@@ -56,6 +58,24 @@ def test_a_server_prints_findings_and_the_verdict(command: str, tmp_path: Path) 
 
     assert {"ad-outside-break", "event-after-end", "missing-parameter"} <= printed(server.lines).keys()
     assert any(line.startswith("audit of ") for line in server.lines)
+
+
+def test_after_a_reset_findings_are_printed_and_the_verdict_is_on_all() -> None:
+    sids = []
+    with running("serve", "--fail-on", "error", *LIVE) as server, httpx.Client() as player, api_of(server) as api:
+        for event_type in ("adComplete", "chapterComplete", "play"):
+            sids.append(play(player, server.url, event_of(event_type), event_of("sessionEnd")))
+            api.get("/findings")
+            api.send("POST", "/reset", {})
+        shown = api.get("/findings")["findings"]
+        assert server.stop() == 1
+
+    assert shown == []
+    lines = [re.sub(r"\x1b\[\d*m", "", line) for line in server.lines]
+    told = [printed([line for line in lines if sid[:8] in line]) for sid in sids]
+    assert (told[0]["ad-not-open"], told[1]["chapter-not-open"]) == (1, 1)
+    (verdict,) = (line for line in lines if line.startswith("audit of "))
+    assert verdict.startswith("audit of 3 sessions: 5 errors")
 
 
 @pytest.mark.parametrize("options", [["--no-audit"], ["--quiet"]])

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from support.exchanges import AD, Step, event, opened, sent, session, start
@@ -18,7 +17,7 @@ from tapehead.journal.duty_cycle import DutyCycle
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.waiting import parse_condition
-from tapehead.protocol.exchange import Answered, Entry, Exchange, encode
+from tapehead.protocol.exchange import Entry, Exchange, encode
 
 BAD = [opened("s1", start()), sent("s1", event("adStart", 1, 1, AD), 1), sent("s1", event("play", 2, 2), 2)]
 
@@ -30,7 +29,7 @@ def run() -> Iterator[Callable[..., tuple[Journal, AuditThread]]]:
     def make(**settings: Any) -> tuple[Journal, AuditThread]:
         journal = Journal()
         thread = AuditThread(
-            journal, settings.pop("make_audit", LiveAudit), settings.pop("errors", InternalErrors()), **settings
+            journal, settings.pop("audit", None) or LiveAudit(), settings.pop("errors", InternalErrors()), **settings
         )
         journal.attach(thread)
         thread.start()
@@ -48,11 +47,6 @@ Run = Callable[..., tuple[Journal, AuditThread]]
 def fill(journal: Journal, exchanges: Iterable[Exchange]) -> None:
     for each in exchanges:
         journal.add(each, len(encode(each)))
-
-
-def with_key(exchanges: Iterable[Exchange], key: str) -> list[Exchange]:
-    """The exchanges as of a test with a key."""
-    return [msgspec.structs.replace(each, answered=Answered("hit", key=key)) for each in exchanges]
 
 
 def test_findings_of_sessions_come_with_the_call_that_shows_them(run: Run) -> None:
@@ -115,7 +109,7 @@ class Gate(LiveAudit):
 
 def test_a_query_waits_for_what_came_before_it_but_not_for_ever(run: Run) -> None:
     gate = Gate()
-    journal, _ = run(make_audit=lambda: gate)
+    journal, _ = run(audit=gate)
     fill(journal, BAD)
 
     assert not journal.settle(0.05)
@@ -143,7 +137,7 @@ def test_a_query_ends_the_pauses_for_a_busy_process(run: Run) -> None:
 
 def test_whole_sessions_are_left_out_counted_and_named(run: Run) -> None:
     gate = Gate()
-    journal, thread = run(make_audit=lambda: gate, backlog=Backlog(most_calls=5))
+    journal, thread = run(audit=gate, backlog=Backlog(most_calls=5))
     fill(journal, session("s1", [(1.0, 0.0, "play", {})]))
     fill(journal, [opened("s2", start()), *(sent("s2", event("ping", n, n), n) for n in range(10))])
     gate.passed.set()
@@ -158,7 +152,7 @@ def test_whole_sessions_are_left_out_counted_and_named(run: Run) -> None:
 
 def test_each_session_is_audited_as_a_whole_or_left_out_and_named(run: Run) -> None:
     gate = Gate()
-    journal, thread = run(make_audit=lambda: gate, backlog=Backlog(most_calls=42))
+    journal, thread = run(audit=gate, backlog=Backlog(most_calls=42))
     steps: list[Step] = [(float(n), float(n), kind, {}) for n, kind in enumerate(["play", "adStart", *["ping"] * 7])]
     # The third one finds room for its start, and for half of its events.
     long = [*steps, *((float(n), float(n), "ping", {}) for n in range(9, 39))]
@@ -190,41 +184,13 @@ def test_an_audit_that_fails_costs_its_session_alone(run: Run) -> None:
             return super().add(entry)
 
     errors = InternalErrors(report=lambda _line: None)
-    journal, thread = run(make_audit=Broken, errors=errors)
+    journal, thread = run(audit=Broken(), errors=errors)
     fill(journal, [*BAD, *session("s2", [])])
     thread.close()
 
     assert errors.count == 1
     assert journal.totals().left_out == ["s1"]
     assert [result.id for result in thread.results()] == ["s2"]
-
-
-def test_a_reset_of_all_audits_anew(run: Run) -> None:
-    journal, thread = run()
-    fill(journal, BAD)
-    journal.reset()
-    fill(journal, [opened("s1", start()), *BAD[1:]])
-    thread.close()
-
-    assert [result.events for result in thread.results()] == [3]
-
-
-def test_a_session_that_goes_on_after_a_reset_of_its_key_is_audited(run: Run) -> None:
-    journal, thread = run()
-    before, after = with_key(BAD, "a"), with_key(session("s1", [(30.0, 3.0, "adStart", {})])[1:], "a")
-    fill(journal, [*before, *session("s2", [])])
-    journal.reset("a")
-    fill(journal, after)
-    assert journal.settle(30)
-    assert [(row.session, row.audited) for row in journal.sessions()] == [("s2", True), ("s1", True)]
-    thread.close()
-    results = {result.id: result for result in thread.results()}
-
-    (alone,) = audit([Entry(1, each) for each in after])
-    assert results.keys() == {"s1", "s2"}
-    assert [each.rule for each in results["s1"].findings] == [each.rule for each in alone.findings] != []
-    assert {row.rule for row in journal.findings(RowFilter(key="a"))} == {each.rule for each in alone.findings}
-    assert journal.totals().left_out_sessions == 0
 
 
 def test_silence_is_noticed_without_a_call(run: Run) -> None:
@@ -241,7 +207,7 @@ def test_silence_is_noticed_without_a_call(run: Run) -> None:
 def test_the_end_does_not_wait_for_an_audit_that_hangs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tapehead.journal.audit_thread.CLOSE_SECONDS", 0.1)
     gate = Gate()
-    journal, thread = run(make_audit=lambda: gate)
+    journal, thread = run(audit=gate)
     fill(journal, BAD)
     began = time.monotonic()
 

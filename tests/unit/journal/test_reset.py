@@ -1,22 +1,35 @@
-"""What a reset leaves of an audit and of waits, and the audit of sessions that are over."""
+"""Resets: what they remove, and what they leave of the audit, its verdict and waits."""
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import pytest
 
-from support.exchanges import AD, Step, event, opened, sent, session, start
+from support.captured_traffic import read
+from support.exchanges import AD, Step, event, sent, session
+from support.paths import RECORDINGS_FOLDER
 from tapehead.auditor.live_audit import LiveAudit
-from tapehead.auditor.settings import read_settings
+from tapehead.auditor.settings import AuditSettings, read_settings
+from tapehead.cli.session_findings import SessionFindingPrinter
+from tapehead.cli.terminal import Screen
 from tapehead.internal_errors import InternalErrors
-from tapehead.journal.audit_thread import AuditThread
+from tapehead.journal.audit_thread import AuditThread, OnFindings
 from tapehead.journal.backlog import Backlog
 from tapehead.journal.journal import Journal
+from tapehead.journal.journal_run import JournalRun, JournalSettings, Verdict
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.waiting import parse_condition
-from tapehead.protocol.exchange import Answered, Exchange, encode
+from tapehead.protocol.exchange import Answered, Exchange, Severity, encode
 
-BAD = [opened("s1", start()), sent("s1", event("adStart", 1, 1, AD), 1), sent("s1", event("sessionEnd", 2, 2), 2)]
+
+def bad(sid: str) -> list[Exchange]:
+    """A session with an ad outside of a break."""
+    return session(sid, [(1.0, 1.0, "adStart", AD), (2.0, 2.0, "sessionEnd", {})])
+
+
+BAD = bad("s1")
 PLAY: list[Step] = [(1.0, 0.0, "play", {}), (2.0, 1.0, "play", {})]
 
 
@@ -26,6 +39,22 @@ def fill(journal: Journal, exchanges: Iterable[Exchange], key: str = "") -> None
         journal.add(answered, len(encode(answered)))
 
 
+def journal_run(on_findings: OnFindings | None = None) -> JournalRun:
+    return JournalRun(JournalSettings(audit=AuditSettings()), pytest.fail, InternalErrors(), on_findings=on_findings)
+
+
+class Lines(Screen):
+    """A screen that keeps its lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def show(self, line: str) -> None:
+        """Keep a line."""
+        self.lines.append(line)
+
+
 def test_a_session_that_is_over_is_audited_with_the_settings_of_the_run() -> None:
     off = {"rules": {"ad-outside-break": "off"}}
     settings = read_settings({"overrides": [{"path": "here.*", **off}]})
@@ -33,7 +62,7 @@ def test_a_session_that_is_over_is_audited_with_the_settings_of_the_run() -> Non
     journal = Journal()
     thread = AuditThread(
         journal,
-        lambda: LiveAudit(settings, on_result=lambda result: over.append(result.id)),
+        LiveAudit(settings, on_result=lambda result: over.append(result.id)),
         InternalErrors(),
         recording="here.jsonl",
     )
@@ -62,23 +91,88 @@ def test_a_session_without_an_audit_has_a_result() -> None:
     assert journal.result("s2") is None
 
 
+def verdict_of(exchanges: Sequence[Exchange], key: str = "", reset_before: int | None = None) -> Verdict:
+    """The verdict on a run with a reset before one of its calls."""
+    run = journal_run()
+    with run:
+        for number, each in enumerate(exchanges):
+            if number == reset_before:
+                run.journal.reset(key or None)
+            fill(run.journal, [each], key)
+    assert run.verdict
+    return run.verdict
+
+
+@pytest.mark.parametrize("key", ["", "a"])
+def test_a_verdict_is_on_all_that_was_played_whatever_was_reset(key: str) -> None:
+    exchanges = read(RECORDINGS_FOLDER / "mistakes.jsonl")
+    whole = verdict_of(exchanges, key)
+
+    assert whole.sessions
+    assert whole.findings[Severity.ERROR]
+    for number in range(1, len(exchanges), 7):
+        assert verdict_of(exchanges, key, number) == whole, number
+
+
+@pytest.mark.parametrize("key", ["", "a"])
+def test_findings_on_calls_from_before_a_reset_stay_away_and_later_ones_come(key: str) -> None:
+    # The ad began before the reset; that it is left open, only the end of the session shows.
+    before = session("s1", [(1.0, 1.0, "adStart", AD), (2.0, 1.0, "play", {})])
+    after = [sent("s1", event(kind, at, at), at) for at, kind in ((3, "chapterComplete"), (4, "sessionEnd"))]
+    run = journal_run()
+    with run:
+        fill(run.journal, before, key)
+        run.journal.reset(key or None)
+        fill(run.journal, after, key)
+
+    rows = run.journal.findings()
+    assert {row.call for row in rows} <= {4, 5}
+    assert "chapter-not-open" in {row.rule for row in rows}
+    assert run.verdict
+    assert run.journal.totals().findings.sum == len(rows) < run.verdict.findings.total()
+    assert [row.findings.sum for row in run.journal.sessions()] == [len(rows)]
+
+
+@pytest.mark.parametrize("key", ["", "a"])
+def test_the_terminal_gets_findings_from_after_a_reset(key: str) -> None:
+    screen = Lines()
+    run = journal_run(on_findings=SessionFindingPrinter(screen, with_calls=True).show)
+    with run:
+        for sid in ("first", "second"):
+            fill(run.journal, bad(sid), key)
+            run.journal.reset(key or None)
+
+    printed = re.sub(r"\x1b\[\d*m", "", "\n".join(screen.lines))
+    first, second = (Counter(re.findall(rf"{sid} .* ([a-z-]+): ", printed)) for sid in ("first", "second"))
+    assert first["ad-outside-break"] == 1
+    assert first <= second
+
+
+def test_what_is_forgotten_leaves_nothing_in_the_audit() -> None:
+    run = journal_run()
+    with run:
+        fill(run.journal, BAD, "a")
+        fill(run.journal, session("s2", PLAY), "b")
+        run.journal.reset("a", forget=True)
+        assert run.thread.result("s1") is None
+        assert run.thread.result("s2")
+
+    assert run.verdict
+    assert run.verdict.sessions == 1
+
+
 @pytest.mark.parametrize("key", ["", "a"])
 @pytest.mark.parametrize("by_backlog", [True, False])
 def test_sessions_that_were_left_out_are_audited_after_a_reset(key: str, by_backlog: bool) -> None:
     journal, backlog = Journal(), Backlog()
-    audits: list[LiveAudit] = []
-
-    def make_audit() -> LiveAudit:
-        audits.append(LiveAudit())
-        return audits[-1]
-
-    thread = AuditThread(journal, make_audit, InternalErrors(), backlog=backlog)
+    live = LiveAudit()
+    thread = AuditThread(journal, live, InternalErrors(), backlog=backlog)
     journal.attach(thread)
     thread.start()
     if by_backlog:
         backlog.leave_out("s1")
     else:
-        audits[0].forget("s1")
+        live.forget("s1")
     fill(journal, BAD, key)
     left_out = [row.audited for row in journal.sessions()]
     journal.reset(key or None)
