@@ -104,8 +104,8 @@ async def wait(api: Api, request: ApiRequest, leaving: Callable[[], Awaitable[No
         holds = waiting.done() and not waiting.cancelled() and waiting.result()
         if waiting.cancelled() or (not holds and api.journal.is_closed):
             raise ApiError(UNAVAILABLE, f"'{api.command}' ends")
+    check_audited(api.journal, condition)
     if holds:
-        check_audited(api.journal, condition)
         return await run_in_threadpool(fulfilled, api.journal, query, condition)
     failed = "does not hold in the recordings" if api.is_stored else f"did not hold within {format_number(timeout)} s"
     return await run_in_threadpool(not_in_time, api.journal, query, condition, failed)
@@ -121,7 +121,7 @@ async def hold(journal: Journal, condition: Condition, timeout: float) -> bool:
         patience = max(0.0, deadline - loop.time())
         if await asyncio.to_thread(journal.settle, patience) and await journal.wait_async(condition, 0):
             return True
-        if not patience or journal.is_closed:
+        if not patience or journal.is_closed or not journal.is_audited:
             return False
     return False
 
@@ -160,7 +160,7 @@ def check_audited(journal: Journal, condition: Condition) -> None:
     if condition.kind != "findings" or condition.count:
         return
     if not journal.is_audited:
-        raise ApiError(CONFLICT, "sessions are not audited (--no-audit), so 'findings:0' cannot be told")
+        raise ApiError(CONFLICT, "the audit is off (--no-audit) or has failed, so 'findings:0' cannot be told")
     sessions = journal.sessions(RowFilter(key=condition.key, session=condition.session))
     if any(not session.audited for session in sessions):
         raise ApiError(CONFLICT, "sessions were left out of the audit under load, so 'findings:0' cannot be told")

@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.api_client import ApiClient, api_of
 from support.captured_traffic import read
-from support.live_client import EVENTS
+from support.live_client import EVENTS, LIVE, play
 from support.processes import running
 from support.rules import PING
 from support.terminals import Terminal
@@ -63,3 +64,34 @@ def test_a_pipe_gets_no_progress_and_the_whole_verdict(tmp_path: Path) -> None:
 
     assert not any("auditing" in line or ENDED_EARLY in line for line in opened.lines)
     assert any(line.startswith("recorded 1 exchange") for line in opened.lines)
+
+
+# The audit ends as by an error that nothing in it catches.
+_DEAD = """
+from tapehead.journal.audit_thread import AuditThread
+
+def tick(self):
+    raise SystemExit
+
+AuditThread._tick = tick
+"""
+
+
+def test_an_audit_that_has_died_fails_the_run_and_tells_no_test_that_there_are_no_findings() -> None:
+    with running("serve", "--fail-on", "error", *LIVE, broken=_DEAD) as opened, api_of(opened) as api:
+        until_dead(api)
+        with httpx.Client() as player:
+            play(player, opened.url)
+        told = api.refused("/wait", 409, until="findings:0", timeout=20)
+        assert opened.stop() == 1
+
+    assert told["error"] == "the audit is off (--no-audit) or has failed, so 'findings:0' cannot be told"
+    assert ENDED_EARLY in opened.lines
+
+
+def until_dead(api: ApiClient) -> None:
+    """Return when the audit has died."""
+    for _ in range(2_000):
+        if not api.get("/status", settle="no")["audited"]:
+            return
+    raise AssertionError("it never died")
