@@ -11,6 +11,7 @@ from tapehead.cli.messages import RECORD_A_PLAYER
 from tapehead.errors import UsageError
 from tapehead.interop.reader import open_recordings
 from tapehead.protocol.schemas import Schemas
+from tapehead.recording.loadable_paths import check_loadable
 from tapehead.recording.paths import STDIN
 from tapehead.recording.reader import RecordingReader
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
@@ -125,6 +126,7 @@ class EngineLoader:
             raise UsageError(f"invalid path '{shorten_value(wrong[0])}': it is empty or has a NUL character")
         if on_miss in (OnMiss.FORWARD, OnMiss.ONCE) and settings.on_miss is not OnMiss.FORWARD:
             raise UsageError(f"cannot answer misses with '{on_miss}' here; expected '{OnMiss.SIMULATE}' or 'error'")
+        check_loadable(paths)
         reader = self.open(list(map(Path, paths)))
         state = _state_of(reader.files)
         known = self._loaded.pop(state, None)

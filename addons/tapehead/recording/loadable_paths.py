@@ -1,0 +1,48 @@
+"""Check of paths that come while tapehead runs: nothing that never ends, blocks, or takes long to read."""
+
+import glob
+import os
+import stat
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from tapehead.errors import UsageError
+
+# Limits of what is loaded while players wait for answers: bytes in files that are named, files in a folder.
+MOST_BYTES = 1_000_000_000
+MOST_FILES = 10_000
+
+
+def check_loadable(paths: Iterable[str]) -> None:
+    """Check files, folders and patterns before any of them is opened; those that do not exist are left to the reader.
+
+    Raises:
+        UsageError: one is a device, a pipe or a socket, too large, or would have whole disks searched.
+    """
+    size = 0
+    for named in paths:
+        exists = os.path.exists(named)  # noqa: PTH110 - Path.exists may raise
+        if "**" in named and not exists:
+            raise UsageError(f"cannot load '{named}': name a folder instead of '**'; the folders in it are read, too")
+        for match in map(Path, [named] if exists else glob.glob(named)):  # noqa: PTH207 - Path.glob takes no absolute ones
+            try:
+                status = match.stat()
+            except OSError:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if sum(1 for _ in islice(_files_below(match), MOST_FILES + 1)) > MOST_FILES:
+                    raise UsageError(f"cannot load '{match}': more than {MOST_FILES:,} files; name the recordings")
+            elif stat.S_ISREG(status.st_mode):
+                size += status.st_size
+            else:
+                raise UsageError(f"cannot load '{match}': not a file or a folder, but a device, a pipe or a socket")
+    if size > MOST_BYTES:
+        raise UsageError(f"cannot load {size:,} bytes while tapehead runs, {MOST_BYTES:,} at most; start it with them")
+
+
+def _files_below(folder: Path) -> Iterable[str]:
+    """Yield the names of the files below a folder, and of folders, too, which take time as well."""
+    for _, folders, files in os.walk(folder):
+        yield from folders
+        yield from files
