@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Error, expect
 
 from support.browser import chromium
-from support.live_client import LIVE, link_of, play
+from support.live_client import LIVE, RECORDING, link_of, play, viewing
 from support.live_page import REBOUND, recording, watching
 from support.processes import running, web_server
 
@@ -109,6 +109,24 @@ def test_without_the_token_it_says_what_to_do(browser: Browser) -> None:
         expect(page.locator("#trouble")).to_contain_text("not valid any more")
 
 
+def test_the_file_of_a_browser_that_view_opens_leads_to_the_page(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "browser"
+    script.write_text('#!/bin/sh\necho "STARTED $1"\n')
+    script.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(script))
+    with viewing(RECORDING, "--open") as opened:
+        url = opened.wait_for(lambda line: line.startswith("STARTED ")).partition(" ")[2]
+        page = browser.new_page()
+        page.goto(url)
+        expect(page.locator("#state")).to_have_text("recordings")
+        expect(page.locator("#sessions .row")).to_have_count(1)
+        assert page.url == f"{link_of(opened).origin}/"
+        assert not Path(urlsplit(url).path).parent.exists()
+        page.close()
+
+
 # ---- Other pages ----
 
 
@@ -186,6 +204,20 @@ def test_a_page_of_another_origin_can_neither_read_nor_post(browser: Browser) ->
     assert {status for _, status in checked} == {"403"}
     assert len(frames) == 2
     assert not [content for content in frames if "tapehead" in content]
+
+
+def test_a_link_on_another_page_opens_it(browser: Browser) -> None:
+    """The page alone says nothing, and what opened it cannot reach into it."""
+    with running("serve", "-q", *LIVE) as server, web_server(Elsewhere) as elsewhere:
+        link, page = link_of(server), browser.new_page()
+        page.goto(elsewhere)
+        for url, said in ((link.origin, "Open the whole link"), (str(link), "")):
+            with page.expect_popup() as popup:
+                page.evaluate("url => void (window.opened = window.open(url))", url)
+            expect(popup.value.locator("#trouble")).to_contain_text(said)
+            expect(popup.value.locator("#state")).to_have_attribute("data-state", "denied" if said else "live")
+            assert page.evaluate("window.opened.closed")
+        page.close()
 
 
 def test_a_name_that_was_rebound_to_this_machine_gets_nothing(browser: Browser) -> None:

@@ -1,5 +1,6 @@
 """Reading recordings, auditing them, and writing the report in each format."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +20,9 @@ from tapehead.auditor.settings import AuditSettings
 from tapehead.auditor.timeline import Timeline, timeline_of
 from tapehead.cli.baseline_file import BaselineFile
 from tapehead.cli.config_file import load_config
-from tapehead.cli.messages import RECORD_A_PLAYER, warn
+from tapehead.cli.messages import RECORD_A_PLAYER, nothing_read, warn
 from tapehead.cli.progress import progress
-from tapehead.errors import RecordingError, UsageError
+from tapehead.errors import UsageError
 from tapehead.interop.reader import open_recordings
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.calculator import calculate
@@ -70,16 +71,11 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
 
     Raises:
         UsageError: an assumption or a scenario is unknown, or the baseline cannot be used.
-        RecordingError: nothing could be read.
     """
-    try:
+    with naming("--assume"):
         assumptions = parse_assumptions(options.assume)
-    except ValueError as error:
-        raise UsageError(f"--assume: {error}") from error
-    try:
+    with naming("--scenario"):
         scenarios = [find_scenario(name) for name in dict.fromkeys(options.scenarios)]
-    except ValueError as error:
-        raise UsageError(f"--scenario: {error}") from error
     date = report_date()
     reader = open_recordings(recordings, warn, strict=False, endpoints=options.endpoints)
     outputs = [target.output for target in targets if target.output]
@@ -92,6 +88,8 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
         for line in lines_in_force(loaded.settings, str(loaded.source) if loaded.source else None):
             warn(line)
     _audit(reader, assumptions, loaded.settings, results)
+    if not reader.exchanges:
+        return nothing_read("audit", recordings)
     names = [name_of(path) for path in reader.files]
     report = build_report(results.sessions, date=date, recordings=names, order=options.order)
     baseline.apply(report, is_complete=not reader.unreadable)
@@ -111,6 +109,19 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
     has_failed |= not results.rows and options.fail_on is not FailOn.NEVER
     lacks_steps = bool(scenarios) and not passes(report)
     return int(is_below(report, options.fail_under) or has_failed or lacks_steps)
+
+
+@contextlib.contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Name an option whose value is invalid.
+
+    Raises:
+        UsageError: it is.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
 
 
 def report_date() -> datetime:
@@ -186,20 +197,14 @@ class _Results:
 
 
 def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSettings, results: _Results) -> None:
-    """Audit everything that can be read.
-
-    Raises:
-        RecordingError: nothing could be read.
-    """
+    """Audit everything that can be read."""
     with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
         entries = results.keep_bodies(reader.entries(show))
         # What an endpoint accepts does not depend on when its schemas were fetched.
         schemas = recorded_schemas(entry.exchange for entry in stored_schemas(reader.files, warn))
         for result in audit(entries, settings, schemas, partial(calculate, assume=assumptions)):
             results.add(result)
-    if not reader.exchanges:
-        raise RecordingError("nothing to audit: no recording could be read")
-    if not results.rows:
+    if reader.exchanges and not results.rows:
         warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
 
 

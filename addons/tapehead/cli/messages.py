@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 
 from tapehead.cli.printer import Printer, write_line
 from tapehead.text import escape_controls
@@ -28,6 +28,13 @@ def warn(line: str) -> None:
         return
     with contextlib.suppress(Exception):
         write_line(sys.stderr, shown)
+
+
+def nothing_read(deed: str, inputs: Sized) -> int:
+    """Say that there is nothing to do a deed to, unless the line about the only input said so; return the exit code."""
+    if len(inputs) > 1:
+        warn(f"nothing to {deed}: no recording could be read")
+    return 2
 
 
 @contextlib.contextmanager

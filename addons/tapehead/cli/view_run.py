@@ -1,16 +1,16 @@
 """Recordings on the live page."""
 
+import contextlib
 import signal
 import sys
 import threading
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 from tapehead.cli.config_file import load_config
-from tapehead.cli.messages import RECORD_A_PLAYER, warn
+from tapehead.cli.messages import RECORD_A_PLAYER, nothing_read, warn
+from tapehead.cli.page_opener import PageOpener
 from tapehead.cli.printer import write_line
-from tapehead.errors import RecordingError
 from tapehead.internal_errors import InternalErrors
 from tapehead.interop.reader import open_recordings
 from tapehead.live.live_page import link_lines, live_page
@@ -32,24 +32,23 @@ def view_recordings(
         open_browser: whether to open the page in a browser.
 
     Raises:
-        RecordingError: nothing could be read.
         StartupError: nothing can listen on the port.
     """
     reader = open_recordings(recordings, warn, strict=False, endpoints=endpoints)
     journal = journal_of(reader.entries(), load_config(config).settings)
     if not reader.exchanges:
-        raise RecordingError("nothing to view: no recording could be read")
+        return nothing_read("view", recordings)
     if not journal.totals().sessions:
         warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
-    stopped = threading.Event()
+    stopped, opener = threading.Event(), PageOpener()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with live_page(LiveSettings(port=port), "view", InternalErrors()) as page:
+    with contextlib.closing(opener), live_page(LiveSettings(port=port), "view", InternalErrors()) as page:
         if page:
-            page.serve(journal, is_stored=True)
+            page.serve(journal, is_stored=True, on_open=opener.close)
         for line in link_lines(page):
             write_line(sys.stdout, line)
         if page and open_browser:
-            webbrowser.open(page.link)
+            opener.open(page.link)
         stopped.wait()
     return 2 if reader.unreadable else 0

@@ -113,6 +113,8 @@ def collect_calls(
         try:
             read_file(path, collector, warn)
         except TapeheadError as error:
+            if len(files) == 1:
+                raise
             collector.drop_file()
             warn(str(error))
             unread.append(name)

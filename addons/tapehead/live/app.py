@@ -88,10 +88,12 @@ class ChangeStream:
     Args:
         journal: the journal.
         title: the page's title.
+        on_open: called whenever a page begins to read.
     """
 
-    def __init__(self, journal: Journal, title: str) -> None:
+    def __init__(self, journal: Journal, title: str, on_open: Callable[[], None] = lambda: None) -> None:
         self._journal = journal
+        self._on_open = on_open
         self._title = title
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -192,6 +194,7 @@ class ChangeStream:
         change, latest = query.number("after", 0), query.number("latest", 0)
         if "timeout" in query:
             await asyncio.to_thread(self._journal.settle)
+        self._on_open()
         transport = scope["extensions"][TRANSPORT]
 
         async def send_in_time(message: Message) -> None:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 HOSTS = ("127.0.0.1", "localhost")
 TOKEN_HEADER = "X-Tapehead-Token"  # noqa: S105 - the name of a header
+# The page itself, which shows nothing of what players sent: a link to it may stand anywhere.
+PAGE = "/"
 OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN, NOT_ALLOWED, MISDIRECTED = 200, 204, 401, 403, 405, 421
 
 # Headers of every answer: only the page's own files are loaded or run, and nothing is framed, cached or sent on.
@@ -93,6 +95,8 @@ class RequestGuard:
             origin = origins[0].decode("latin-1")
             if method == "OPTIONS":
                 return Verdict(NO_CONTENT, origin)
+        elif method == "GET" and path == PAGE and is_opened(headers):
+            return Verdict(OK)
         elif not (set(origins) <= {b"http://" + hosts[0]} and set(sites) <= {b"same-origin", b"none"}):
             return Verdict(FORBIDDEN)
         if method != "GET" and not is_api:
@@ -107,6 +111,12 @@ class RequestGuard:
         ]
         given += header_values(headers, TOKEN_HEADER.lower().encode())
         return len(given) == 1 and hmac.compare_digest(given[0], self._token)
+
+
+def is_opened(headers: RawHeaders) -> bool:
+    """Return whether a browser opens what it requests in a tab, as after a click on a link, wherever that stands."""
+    context = [header_values(headers, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest", b"origin")]
+    return context == [[b"navigate"], [b"document"], []]
 
 
 def header_values(headers: RawHeaders, name: bytes) -> list[bytes]:

@@ -1,6 +1,7 @@
 """The live page and the HTTP API beside the traffic, served from a thread of their own."""
 
 import secrets
+from collections.abc import Callable
 from typing import Self
 
 from tapehead.internal_errors import InternalErrors
@@ -51,15 +52,23 @@ class LiveServer:
         """Return the page, which is not served yet."""
         return self
 
-    def serve(self, journal: Journal, control: EngineControl | None = None, *, is_stored: bool = False) -> None:
+    def serve(
+        self,
+        journal: Journal,
+        control: EngineControl | None = None,
+        *,
+        is_stored: bool = False,
+        on_open: Callable[[], None] = lambda: None,
+    ) -> None:
         """Serve the calls of a journal, whose identifiers are pseudonyms already.
 
         Args:
             journal: the calls.
             control: the engine that answers them; None where there is none.
             is_stored: whether they are those of stored recordings, to which nothing is added.
+            on_open: called whenever a page has come with the token.
         """
-        self._stream = ChangeStream(journal, self._command)
+        self._stream = ChangeStream(journal, self._command, on_open)
         api = Api(journal, control, self._command, self._waits, self._record_error, is_stored)
         self._server = Server(
             build_app(self._stream, build_api(api), self._guard, self._record_error),

@@ -182,6 +182,8 @@ def test_a_folder_without_recordings_is_told(tmp_path: Path, good: Path, capsys:
         == f"tapehead: there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in {empty}\n"
     )
     assert run(["audit", str(empty)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert run(["audit", str(empty), str(empty / "none.jsonl")]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "tapehead: nothing to audit: no recording could be read"
 
 

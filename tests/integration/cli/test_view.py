@@ -1,19 +1,24 @@
 """`tapehead view`: the live page and the HTTP API on stored recordings, with what the audit says of them."""
 
+import contextlib
 import json
+import os
 import signal
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from support import reports
 from support.api_client import api_of
-from support.live_client import API, Link, link_of, query, viewing
+from support.live_client import API, Link, link_of, query, stream, viewing
 from support.paths import RECORDINGS_FOLDER
-from support.processes import Command, run_tapehead
+from support.processes import Command, run_tapehead, start_program
 from tapehead.cli.app import run
 
 ALL = sorted(RECORDINGS_FOLDER.glob("*.jsonl"))
@@ -143,7 +148,7 @@ def test_nothing_changes_what_is_stored(
         ("calls:97", 200),
         ("findings:0", 504),
         ("calls:98", 504),
-        ("event:error", 504),
+        ("event:stateStart", 504),
     ],
 )
 def test_a_wait_is_answered_at_once(until: str, status: int, viewed: Command) -> None:
@@ -174,11 +179,65 @@ def test_a_signal_ends_it(number: int) -> None:
         assert opened.stop(number) == 0
 
 
-def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
-    done = run_tapehead("view", tmp_path / "none.jsonl")
+@pytest.mark.parametrize("command", ["view", "audit", "show", "import", "replay", "serve"])
+def test_what_cannot_be_read_is_told_in_one_line(command: str, tmp_path: Path) -> None:
+    done = run_tapehead(command, tmp_path / "none.jsonl")
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) <= 2
-    assert "none.jsonl" in done.stderr
+    assert done.stderr == f"tapehead: there is no file '{tmp_path / 'none.jsonl'}'\n"
+
+
+@contextlib.contextmanager
+def opened_page(browser: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """`tapehead view --open` with a shell script as the browser, and a folder for temporary files."""
+    script, temporary = folder / "browser", folder / "temporary"
+    script.write_text(f"#!/bin/sh\n{browser}\n")
+    script.chmod(0o700)
+    temporary.mkdir()
+    monkeypatch.setenv("BROWSER", str(script))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with viewing(ALL[0], "--open") as opened:
+        yield opened
+
+
+def test_a_browser_is_started_without_the_token_on_its_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened_page('echo "STARTED $@"', tmp_path, monkeypatch) as opened:
+        _, *arguments = opened.wait_for(lambda line: line.startswith("STARTED ")).split()
+        link = link_of(opened)
+        (file,) = (Path(urlsplit(each).path) for each in arguments)
+        assert link.token not in " ".join(arguments)
+        assert f'content="0; url={link}"' in file.read_text()
+        assert (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(file.parent.stat().st_mode)) == (0o600, 0o700)
+        with stream(link) as lines:
+            next(lines)
+            assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("browser", ["echo STARTED; exit 1", "echo STARTED; exec sleep 600"])
+def test_a_browser_that_fails_or_goes_on_holds_nothing_up(
+    browser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened_page(f"echo $$ > {tmp_path / 'pid'}; {browser}", tmp_path, monkeypatch) as opened:
+        opened.wait_for(lambda line: line == "STARTED")
+        if "exit 1" in browser:
+            opened.wait_for(lambda line: "could not start a browser; open the link instead" in line)
+        assert opened.process.poll() is None
+        opened.process.send_signal(signal.SIGINT)
+        assert opened.process.wait(30) == 0
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_folder_for_temporary_files_that_takes_nothing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = "import tempfile\ndef fail(prefix): raise OSError(28, 'No space left on device', '/tmp')\n"
+    code = f"{failing}tempfile.mkdtemp = fail\nfrom tapehead.__main__ import main\nmain()"
+    with start_program(sys.executable, "-c", code, "view", ALL[0], "--open") as opened:
+        opened.wait_for(lambda line: "--open cannot write '/tmp': No space left on device; open the link" in line)
+        assert opened.stop() == 0
 
 
 def test_the_order_and_the_arguments_of_recordings_do_not_matter(tmp_path: Path) -> None:

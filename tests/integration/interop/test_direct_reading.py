@@ -136,7 +136,6 @@ def test_what_may_be_in_a_folder_without_a_recording_is_named_once(capsys: pytes
     assert capsys.readouterr().err.splitlines() == [
         "tapehead: there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in in; "
         "1 other file not read: notes.txt",
-        "tapehead: nothing to audit: no recording could be read",
     ]
 
 
