@@ -1,9 +1,11 @@
 """The command line's entry: runs a command, and says in one line what keeps it from its work."""
 
+import os
+import signal
 import sys
 import threading
 import traceback
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from tapehead.cli.app import run
 from tapehead.cli.printer import open_closed_streams
@@ -16,11 +18,19 @@ def print_exception(kind: type[BaseException], error: BaseException | None, trac
     print("\n".join(map(escape_controls, lines)), file=sys.stderr, end="")
 
 
+def end(_number: int, _frame: FrameType | None) -> None:
+    """End the command as SIGTERM does."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main() -> None:
     """Run the command that the arguments name, and exit by its code."""
     open_closed_streams()
     sys.excepthook = print_exception
     threading.excepthook = lambda thrown: print_exception(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
+    # A window that is closed ends a command in order, unless it is to outlive the window, as by nohup.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, end)
     sys.exit(run(sys.argv[1:]))
 
 

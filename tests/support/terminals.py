@@ -13,6 +13,8 @@ import termios
 import time
 from pathlib import Path
 
+from support.tools import require
+
 TIMEOUT_SECONDS = 60
 # Variables of the tests' own environment that choose colours or a size.
 _CHOSEN = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "TTY_COMPATIBLE")
@@ -94,3 +96,57 @@ class Terminal:
         os.close(self._reading)
         os.close(self._writing)
         return output.decode("utf-8", "replace")
+
+
+class Shell:
+    """An interactive bash that controls a terminal, with its jobs."""
+
+    def __init__(self, cwd: Path, columns: int = 100, rows: int = 24) -> None:
+        self._reading, writing = pty.openpty()
+        fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [require("bash"), "--norc", "--noprofile", "-i"],
+            cwd=cwd,
+            stdin=writing,
+            stdout=writing,
+            stderr=writing,
+            env=plain_variables(PS1="ready> "),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(writing)
+        self.output = b""
+
+    def type(self, keys: str) -> int:
+        """Type keys; return how much was printed before."""
+        start = len(self.output)
+        os.write(self._reading, keys.encode())
+        return start
+
+    def read(self, until: bytes, start: int = 0) -> bytes:
+        """Return the output behind `start`, once it has `until`."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while until not in self.output[start:]:
+            assert time.monotonic() < deadline, self.output
+            if select.select([self._reading], [], [], 0.2)[0]:
+                self.output += os.read(self._reading, 65_536)
+        return self.output[start:]
+
+    @property
+    def url(self) -> str:
+        """Where a command listens, once it does."""
+        start = len(self.output) - len(self.read(READY))
+        after = self.output.index(READY, start) + len(READY)
+        return f"http://127.0.0.1:{self.read(b'\r', after).partition(b'\r')[0].decode()}"
+
+    def hang_up(self) -> None:
+        """Close the window."""
+        os.close(self._reading)
+        self._reading = -1
+
+    def close(self) -> None:
+        """End the shell."""
+        if self._reading >= 0:
+            self.hang_up()
+        self.process.kill()
+        self.process.wait(TIMEOUT_SECONDS)

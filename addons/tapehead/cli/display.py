@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,14 @@ from tapehead.cli.option_parsing import parse_live
 from tapehead.cli.terminal import Screen, observer
 from tapehead.errors import UsageError
 from tapehead.live.live_settings import LiveSettings
+from tapehead.text import http_url
 
 if TYPE_CHECKING:
     from tapehead.journal.journal_run import JournalRun
 
 _WAYS = ("quiet", "verbose", "table")
+# Shows the table of a run, given where it listens, and the lines about its live page.
+ShowTable = Callable[["JournalRun | None", Iterable[tuple[str, int]], Iterable[str]], None]
 
 
 class DisplaySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +71,7 @@ def observers_of(display: DisplaySettings, screen: Screen, *, explain: bool) -> 
 
 
 @contextmanager
-def live_table(display: DisplaySettings, title: str, screen: Screen) -> Iterator[Callable[["JournalRun | None"], None]]:
+def live_table(display: DisplaySettings, title: str, screen: Screen) -> Iterator[ShowTable]:
     """Yield what shows the table of a run, from when it is called; without `--table`, it does nothing.
 
     Args:
@@ -77,12 +80,18 @@ def live_table(display: DisplaySettings, title: str, screen: Screen) -> Iterator
         screen: the terminal.
     """
     if not display.table:
-        yield lambda _run: None
+        yield lambda _run, _addresses, _links: None
         return
     from tapehead.cli.live_table import LiveTable
 
     table = LiveTable(title, screen)
+
+    def show(run: "JournalRun | None", addresses: Iterable[tuple[str, int]], links: Iterable[str]) -> None:
+        if run:
+            places = [*(http_url(*address) for address in dict.fromkeys(addresses)), *links]
+            table.start(run.journal, places, run.recording)
+
     try:
-        yield lambda run: table.start(run.journal) if run else None
+        yield show
     finally:
         table.close()

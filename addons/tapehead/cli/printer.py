@@ -106,7 +106,7 @@ class Printer:
 
     def _run(self) -> None:
         if hasattr(signal, "pthread_sigmask"):  # signals are for the thread that waits for them
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         while (line := self._lines.get()) is not None:
             self._tell_left_out()
             if isinstance(line, threading.Event):

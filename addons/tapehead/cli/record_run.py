@@ -104,7 +104,7 @@ async def run_recorder(
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             if journal.store:
                 screen.show(f"recording into {journal.store.out}")
-            show_table(kept)
+            show_table(kept, addresses, link_lines(page)[:1])
 
         observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
         addons = [select, record, KeyPermission(internal_errors), *observing]

@@ -81,7 +81,7 @@ def run_replay(
             if guard:
                 guard.enable()
             announce(screen.show, addresses, [*notes, *link_lines(page)])
-            show_table(kept)
+            show_table(kept, addresses, link_lines(page)[:1])
 
         addons = [select, replay, *observing_addons(run, hosts, screen, recorders, is_forwarding=record is not None)]
         with contextlib.closing(recorder) if recorder else contextlib.nullcontext():

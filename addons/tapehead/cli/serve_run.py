@@ -76,8 +76,8 @@ def serve(
         missing.locate(addresses)
         on_ready = functools.partial(announce, screen.show, addresses)
         if workers == 1:
-            notes, show = link_lines(page), functools.partial(show_table, kept)
-            on_ready = functools.partial(begin, missing, screen, addresses, notes, show)
+            show = functools.partial(show_table, kept, addresses)
+            on_ready = functools.partial(begin, missing, screen, addresses, link_lines(page), show)
             observers = observers_of(display, screen, explain=settings.explain)
             counts = answer_calls(run, listening, ClientFilter(clients, warn), observers, on_ready, kept)
         else:
@@ -96,12 +96,12 @@ def begin(
     screen: Screen,
     addresses: Sequence[tuple[str, int]],
     notes: Sequence[str],
-    show_table: Callable[[], None],
+    show_table: Callable[[Sequence[str]], None],
 ) -> None:
     """Say that calls can come, and wait for them."""
     missing.wait(screen.show)
     announce(screen.show, addresses, notes)
-    show_table()
+    show_table(notes[:1])
 
 
 def answer_calls(

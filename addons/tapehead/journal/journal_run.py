@@ -90,7 +90,8 @@ class JournalRun:
 
     Attributes:
         journal: the journal.
-        recorder: writes the recording; None without one.
+        recording: the path of the recording; None without one.
+        recorder: writes it.
         thread: audits the calls, and without a recording makes their exchanges; `with` starts it.
         capture: takes the calls of a server.
         verdict: what the audit found, complete after the block; None without an audit.
@@ -111,6 +112,7 @@ class JournalRun:
         self._ending, self._internal_errors = ending, internal_errors
         store, is_audited = settings.store, settings.audit is not None
         self.journal = Journal(settings.limits)
+        self.recording = store.out if store else None
         self.verdict = Verdict() if is_audited else None
         subscribers = [*on_stored, self.journal.add]
         self.recorder: Recorder | None = None

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
@@ -112,7 +112,7 @@ def run_workers[**P, T](
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> WorkerResults[T]:
-    """Run `target` in several processes until SIGINT or SIGTERM, and return what it returned in each.
+    """Run `target` in several processes until SIGINT, SIGTERM or SIGHUP, and return what it returned in each.
 
     `target` begins with signals blocked. It has to call `release_signals` once it handles SIGTERM, and to return soon
     after one. A worker that dies is followed by another, at a pace that slows down while they die young. The result of
@@ -132,10 +132,11 @@ def run_workers[**P, T](
     started = [_Worker(f"worker {number} of {workers}", work) for number in range(1, workers + 1)]
     returned: list[T] = []
     lost = 0
+    hang_up = _hold_hang_up()
     # multiprocessing's own helper process releases the signals when it starts, which has to be before.
     ensure_running()
     hold_signals()
-    stop = _stop_pipe()
+    stop = _stop_pipe(STOP_SIGNALS | hang_up)
     try:
         for worker in started:
             if line := worker.start():
@@ -188,12 +189,12 @@ def _stop(workers: list[_Worker]) -> tuple[list[Any], int]:
     return received, count - len(received)
 
 
-def _stop_pipe() -> Connection:
-    """Return a pipe that ends with the first signal to stop."""
+def _stop_pipe(signals: Set[signal.Signals]) -> Connection:
+    """Return a pipe that ends with the first of some signals."""
     ours, theirs = SPAWN.Pipe(duplex=False)
 
     def wait() -> None:
-        signal.sigwait(STOP_SIGNALS)
+        signal.sigwait(signals)
         theirs.close()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -215,6 +216,16 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
+def _hold_hang_up() -> set[signal.Signals]:
+    """Block SIGHUP, as the parent alone stops its processes where a window is closed; return it, unless it is ignored.
+
+    multiprocessing's own helper process would die of it, so that this has to be before that starts.
+    """
+    hang_up = set() if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else {signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, hang_up)
+    return hang_up
+
+
 def release_signals() -> None:
     """Deliver SIGINT and SIGTERM to this thread again."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -222,6 +233,7 @@ def release_signals() -> None:
 
 def once(warn: Callable[[str], None]) -> Callable[[str], None]:
     """Return a function that passes the first line on to `warn` and drops later ones, over all worker processes."""
+    _hold_hang_up()
     return functools.partial(_pass_first, SPAWN.Lock(), warn)
 
 

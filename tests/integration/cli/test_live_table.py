@@ -92,6 +92,28 @@ def test_the_table_fits_the_terminal(columns: int, rows: int, tmp_path: Path) ->
     assert sum("in an ad" in line for line in lines) >= 1
 
 
+def test_findings_are_readable_on_a_narrow_terminal_and_stay_at_the_end(tmp_path: Path) -> None:
+    with table(tmp_path, "serve", "--out", "new.jsonl", columns=60) as shown:
+        sids = [play(shown.port, "play", "adStart"), play(shown.port, "adStart")]
+        shown.read(until=f"  {sids[1][:8]}  adStart".encode())
+        output = shown.stop()
+
+    frame = "\n".join(last_frame(output))
+    assert f"http://127.0.0.1:{shown.port}" in frame
+    assert "recording into new.jsonl" in frame
+    assert re.search(r"the latest \d of \d+ findings; \? is not confirmed yet", frame)
+    assert "provisional" not in frame
+    assert re.search(r"^E\? ad-outside-break  [0-9a-f]{8}", frame, re.MULTILINE)
+    assert {sid[:8] for sid in sids} <= set(re.findall(r"^\w{8}", frame, re.MULTILINE))
+
+    after = CODES.sub("", output.rpartition(BACK.decode())[2]).replace("\r", "")
+    found = re.findall(rf"^E  ad-outside-break  ({sids[0][:8]}|{sids[1][:8]})  ", after, re.MULTILINE)
+    assert found == [sid[:8] for sid in sids]
+    assert "expected adBreakStart before it" in re.sub(r"\n +", " ", after)
+    assert after.index(sids[0][:8]) < after.index("ad-outside-break") < after.index("recorded 5 exchanges")
+    assert max(map(len, after.partition("recorded 5")[0].split("\n"))) <= 60
+
+
 def test_the_table_follows_the_size_of_the_window(tmp_path: Path) -> None:
     with table(tmp_path, "serve", columns=120, rows=20) as shown:
         play(shown.port, "play")
