@@ -30,6 +30,8 @@ _EXAMPLE_URL = f"https://company.{ENDPOINT_DOMAIN}"
 _LOGIN = re.compile(f"{ANY_LOGIN}|@.+|[^:]+:[^:]+", re.DOTALL)
 # Of a page, as browsers send it: lower case, without a path.
 _WEB_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+# The options of the live page.
+LIVE_OPTIONS = ("--live", "--token", "--live-origin")
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{16,200}")
 
 
@@ -296,22 +298,31 @@ def simulation_settings(
     return SimulationSettings(strict, time_scale, timeouts, int(second_end), int(over_limit))
 
 
-def parse_live(port: int | None, token: str | None, origins: Sequence[str] | None) -> LiveSettings | None:
+def parse_live(
+    port: int | None, token: str | None, origins: Sequence[str] | None, options: Sequence[str] = LIVE_OPTIONS
+) -> LiveSettings | None:
     """Return the settings of `--live`, `--token` and `--live-origin`; None without a port.
+
+    Args:
+        port: the port.
+        token: the token.
+        origins: the origins.
+        options: the options that give them, for messages.
 
     Raises:
         UsageError: the token or an origin is invalid, or origins come without a port.
     """
+    live_option, token_option, origin_option = options
     if port is None:
         if origins:
-            raise UsageError("--live-origin needs --live PORT")
+            raise UsageError(f"{origin_option} needs {live_option} PORT")
         return None
     if token and not _TOKEN.fullmatch(token):
-        raise UsageError("invalid --token: expected 16 to 200 of A-Z, a-z, 0-9, '.', '_', '-'")
+        raise UsageError(f"invalid {token_option}: expected 16 to 200 of A-Z, a-z, 0-9, '.', '_', '-'")
     for origin in origins or ():
         if not _WEB_ORIGIN.fullmatch(origin):
             raise UsageError(
-                f"invalid --live-origin '{origin}': expected a scheme, a host and a port that is not the usual one, "
+                f"invalid {origin_option} '{origin}': expected a scheme, a host and a port that is not the usual one, "
                 "such as http://localhost:3000"
             )
-    return LiveSettings(port=port, token=token or "", origins=tuple(origins or ()))
+    return LiveSettings(port=port, token=token or "", origins=tuple(origins or ()), option=live_option)

@@ -10,8 +10,10 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
         port: the port on 127.0.0.1; 0 picks a free one.
         token: the token; empty for a new one.
         origins: origins whose pages may use the API with the token.
+        option: the option that gives the port, for messages.
     """
 
     port: int
     token: str = ""
     origins: tuple[str, ...] = ()
+    option: str = "--live"

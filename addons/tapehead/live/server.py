@@ -13,6 +13,7 @@ from tapehead.live.live_settings import LiveSettings
 from tapehead.live.request_guard import RequestGuard
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.replay.engine_control import EngineControl
+from tapehead.server.asgi import Receive, Scope, Send
 from tapehead.server.uvicorn_server import Server, listen
 
 HOST = "127.0.0.1"
@@ -37,7 +38,7 @@ class LiveServer:
     """
 
     def __init__(self, settings: LiveSettings, command: str, internal_errors: InternalErrors) -> None:
-        self._listening = listen(HOST, settings.port, "--live")
+        self._listening = listen(HOST, settings.port, settings.option)
         port, token = self._listening.getsockname()[1], settings.token or secrets.token_urlsafe(_TOKEN_BYTES)
         self.link = f"http://{HOST}:{port}/#{token}"
         self.api_url = f"http://{HOST}:{port}{PREFIX}"
@@ -60,7 +61,7 @@ class LiveServer:
         is_stored: bool = False,
         on_open: Callable[[], None] = lambda: None,
     ) -> None:
-        """Serve the calls of a journal, whose identifiers are pseudonyms already.
+        """Serve the calls of a journal, whose identifiers are pseudonyms already; called again, those of another one.
 
         Args:
             journal: the calls.
@@ -68,10 +69,19 @@ class LiveServer:
             is_stored: whether they are those of stored recordings, to which nothing is added.
             on_open: called whenever a page has come with the token.
         """
+        if self._stream:
+            self._stream.close()
         self._stream = ChangeStream(journal, self._command, on_open)
         api = Api(journal, control, self._command, self._waits, self._record_error, is_stored)
+        self._app = build_app(self._stream, build_api(api), self._guard, self._record_error)
+        if self._server:
+            return
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._app(scope, receive, send)
+
         self._server = Server(
-            build_app(self._stream, build_api(api), self._guard, self._record_error),
+            answer,
             listening=self._listening,
             internal_errors=self._internal_errors,
             grace_seconds=TIMEOUT_SECONDS,
