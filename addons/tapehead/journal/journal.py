@@ -224,11 +224,11 @@ class Journal:
             lines = [(each, self._store.calls[each].line) for each in numbers if each in self._store.calls]
         return [(number, decode(line)) for number, line in lines]
 
-    def exchange(self, number: int) -> Exchange | None:
-        """Return the exchange of a call; None if it is not in memory."""
+    def order_of(self, number: int) -> int | None:
+        """Return the number of a call's arrival; None if it is not in memory, or has none."""
         with self._changed:
             call = self._store.calls.get(number)
-        return decode(call.line) if call else None
+        return call.order if call else None
 
     def result(self, sid: str) -> SessionResult | None:
         """Return the audit of a session as if it ended now; of one that is over, that of its calls in memory."""

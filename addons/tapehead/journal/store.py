@@ -99,6 +99,7 @@ class JournalStore:
             answered=AnsweredRow(answered.outcome, answered.reason) if answered and answered.outcome else None,
             own=[CallFinding(each.rule, each.severity, each.path, each.message) for each in exchange.findings],
             line=encode(exchange),
+            order=exchange.order,
         )
         self._count(call, session, [each.key.event_type for each in events], now)
         self._keep(call, session)

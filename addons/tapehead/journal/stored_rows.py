@@ -31,6 +31,7 @@ class StoredCall(msgspec.Struct, kw_only=True, gc=False):
         own: the findings on it alone.
         line: the exchange as a line of a recording.
         found: the numbers of the audit's findings on it; None until it was audited.
+        order: as `Exchange.order`.
     """
 
     number: int
@@ -50,6 +51,7 @@ class StoredCall(msgspec.Struct, kw_only=True, gc=False):
     own: list[CallFinding]
     line: bytes
     found: list[int] | None = None
+    order: int | None = None
 
     @property
     def size(self) -> int:

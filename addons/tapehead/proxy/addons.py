@@ -194,6 +194,15 @@ class RecorderAddon:
         self._begun += 1
         self._open[flow.id] = _OpenCall(flow, self._begun, time.monotonic(), replaces)
 
+    def take_over(self, other: "RecorderAddon") -> list[http.HTTPFlow]:
+        """Go on with the calls that are in flight in another recorder, which ends; return their flows."""
+        self._keys, self._sessions = other._keys, other._sessions
+        for flow_id, call in other._open.items():
+            self._begun += 1
+            self._open[flow_id] = call._replace(order=self._begun)
+        other._open = {}
+        return [call.flow for call in self._open.values()]
+
     def order_of(self, flow: http.HTTPFlow) -> int | None:
         """Return the number of a call in flight; None if it is not to be stored."""
         call = self._open.get(flow.id)

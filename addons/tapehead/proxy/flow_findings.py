@@ -1,23 +1,15 @@
-"""Findings on the flows of a mitmproxy tool: marks, comments, and lines in its event log.
+"""Findings on the flows of a mitmproxy tool: marks and comments.
 
-What a call alone shows is there with its answer; what its session shows follows from the journal. Flows are changed on
-the tool's event loop alone, in steps that delay no traffic.
+What a call alone shows is there with its answer; what its session shows comes from the journal, by `journal_marks`.
 """
 
-import contextlib
-import logging
 import re
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary
 
-from mitmproxy import ctx, http
-from mitmproxy.hooks import UpdateHook
+from mitmproxy import http
 
-from tapehead.auditor.live_findings import FindingState
 from tapehead.internal_errors import InternalErrors
-from tapehead.journal.journal import Journal
-from tapehead.journal.rows import FindingRow
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.schemas import Schemas
 from tapehead.proxy.error_boundary import contained
@@ -26,10 +18,7 @@ from tapehead.recording.capture import build_exchange
 from tapehead.recording.writer import LARGE_BYTES
 from tapehead.rules.catalog import RULES
 from tapehead.rules.exchange_checks import check_exchange
-from tapehead.simulator.entry_limit import EntryLimit
 from tapehead.text import escape_controls
-
-logger = logging.getLogger(__name__)
 
 # Fonts of browsers and terminals have them, unlike coloured ones.
 MARKERS = {
@@ -37,12 +26,6 @@ MARKERS = {
     Severity.WARNING: ":warning:",
     Severity.INFO: ":information_source:",
 }
-_LEVELS = {Severity.ERROR: logging.WARNING, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
-# From a change to the marks, in seconds; and the calls whose changes are taken in one step.
-PAUSE_SECONDS = 0.1
-MOST_AT_ONCE = 100
-# Findings of which it is remembered that the log has them.
-MOST_LOGGED = 50_000
 _LINE = re.compile(rf"(?:{'|'.join(Severity)}) ([a-z0-9-]+): ")
 
 
@@ -61,25 +44,25 @@ class FlowFinding(NamedTuple):
         return f"{text} (provisional)" if self.is_provisional else text
 
 
-class _Marks:
+class FlowMarks:
     """The findings on a flow.
 
     Attributes:
         own: the findings on the call alone.
-        told: the findings of the journal, by their numbers.
+        told: the findings of the journal, by what identifies them.
         decided: the rules that the journal has decided about, so that `own` no longer counts.
         marker: the marker that the flow has from here.
-        order: the number of the call's arrival; None if it is not known.
+        journal: the journal that has the call of the flow, by an object that stands for it; None before there is one.
     """
 
-    __slots__ = ("decided", "marker", "order", "own", "told")
+    __slots__ = ("decided", "journal", "marker", "own", "told")
 
-    def __init__(self, order: int | None = None, marker: str = "") -> None:
+    def __init__(self, journal: object = None, marker: str = "") -> None:
         self.own: list[FlowFinding] = []
-        self.told: dict[int, FlowFinding] = {}
+        self.told: dict[object, FlowFinding] = {}
         self.decided: set[str] = set()
         self.marker = marker
-        self.order = order
+        self.journal = journal
 
     def findings(self) -> list[FlowFinding]:
         """Return the findings, the worst first."""
@@ -97,26 +80,12 @@ class FlowFindings:
     def __init__(self, internal_errors: InternalErrors) -> None:
         self.internal_errors = internal_errors
         self._schemas = Schemas()
-        self._marks: WeakKeyDictionary[http.HTTPFlow, _Marks] = WeakKeyDictionary()
-        # The flows of this journal's calls by the numbers of their arrival, and by the findings that they have.
-        self._flows: WeakValueDictionary[int, http.HTTPFlow] = WeakValueDictionary()
-        self._places: WeakValueDictionary[int, http.HTTPFlow] = WeakValueDictionary()
-        self._logged: dict[int, None] = {}
-        self._log_limit = EntryLimit(MOST_LOGGED)
-        self._journal: Journal | None = None
-        self._unsubscribe: Callable[[], None] = lambda: None
-        self._change = 0
-        self._is_due = False
+        self._marks: WeakKeyDictionary[http.HTTPFlow, FlowMarks] = WeakKeyDictionary()
 
-    # ---- Calls ----
-
-    def add(self, order: int, flow: http.HTTPFlow) -> None:
-        """Add the flow of a call, by the number of its arrival; the tool may send one again, as another call."""
+    def begin(self, flow: http.HTTPFlow, journal: object) -> None:
+        """Begin with no findings on a flow, whose call a journal gets; the tool may send one again, as another call."""
         before = self._marks.get(flow)
-        if before and before.order:
-            self._flows.pop(before.order, None)
-        self._marks[flow] = _Marks(order, before.marker if before else "")
-        self._flows[order] = flow
+        self._marks[flow] = FlowMarks(journal, before.marker if before else "")
 
     @contained
     def check(self, flow: http.HTTPFlow) -> None:
@@ -124,7 +93,7 @@ class FlowFindings:
         captured = capture(flow, flow.error.msg if flow.error else None)
         if captured.size >= LARGE_BYTES:
             return
-        marks = self._marks_of(flow)
+        marks = self.marks_of(flow)
         marks.own = own_findings(build_exchange(captured), captured.started, self._schemas)
         show(flow, marks)
 
@@ -137,94 +106,9 @@ class FlowFindings:
         captured = capture(flow, flow.error.msg if flow.error else None)
         return own_findings(build_exchange(captured), captured.started, self._schemas)
 
-    # ---- The journal ----
-
-    def follow(self, journal: Journal) -> None:
-        """Take the findings of a journal from now on, those on calls that are added from now on."""
-        self.stop()
-        self._journal, self._change = journal, 0
-        loop = ctx.master.event_loop
-
-        def notice() -> None:
-            if not self._is_due:
-                self._is_due = True
-                with contextlib.suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(loop.call_later, PAUSE_SECONDS, self._refresh)
-
-        self._unsubscribe = journal.subscribe(notice)
-
-    def stop(self) -> None:
-        """Take the last findings of the journal, which is closed, and follow it no longer."""
-        self._unsubscribe()
-        while self._journal and self._take_changes():
-            pass
-        self._journal, self._is_due = None, False
-        self._flows.clear()
-        self._places.clear()
-        self._logged.clear()
-        self._log_limit = EntryLimit(MOST_LOGGED)
-
-    def _refresh(self) -> None:
-        self._is_due = False
-        if self._journal and self._take_changes():
-            self._is_due = True
-            ctx.master.event_loop.call_later(0, self._refresh)
-
-    def _take_changes(self) -> bool:
-        """Take some changes of the journal, and return whether there are more."""
-        if self._journal is None:
-            return False
-        try:
-            changes = self._journal.since(self._change, MOST_AT_ONCE)
-            self._change = changes.change
-            changed: dict[str, http.HTTPFlow] = {}
-            for row in changes.findings:
-                changed |= {flow.id: flow for flow in self._take(row)}
-            for flow in changed.values():
-                show(flow, self._marks_of(flow))
-            if changed:
-                ctx.master.addons.trigger(UpdateHook(list(changed.values())))
-        except Exception as error:  # noqa: BLE001 - it costs these marks alone
-            self.internal_errors.record("marking flows", error)
-            return False
-        return not changes.is_last
-
-    def _take(self, row: FindingRow) -> Iterable[http.HTTPFlow]:
-        """Take a finding as it is now; yield the flows whose findings it changes."""
-        self._log(row)
-        before, flow = self._places.get(row.number), self._flow_of(row)
-        if before and before is not flow:
-            self._marks_of(before).told.pop(row.number, None)
-            yield before
-        if flow is None:
-            return
-        marks = self._marks_of(flow)
-        marks.decided.add(row.rule)
-        if row.state == FindingState.WITHDRAWN:
-            marks.told.pop(row.number, None)
-        else:
-            is_provisional = row.state == FindingState.PROVISIONAL
-            marks.told[row.number] = FlowFinding(row.severity, row.rule, row.message, is_provisional)
-            self._places[row.number] = flow
-        yield flow
-
-    def _flow_of(self, row: FindingRow) -> http.HTTPFlow | None:
-        exchange = self._journal.exchange(row.call) if self._journal and row.call else None
-        if exchange is None or exchange.order is None:
-            return self._places.get(row.number)
-        return self._flows.get(exchange.order)
-
-    def _log(self, row: FindingRow) -> None:
-        if row.state != FindingState.CONFIRMED or row.number in self._logged:
-            return
-        self._log_limit.make_room(self._logged, row.number)
-        self._logged[row.number] = None
-        session = f" (session {row.session})" if row.session else ""
-        text = escape_controls(f"{row.severity} {row.rule}: {row.message}{session}")
-        logger.log(_LEVELS[row.severity], "tapehead: %s", text)
-
-    def _marks_of(self, flow: http.HTTPFlow) -> _Marks:
-        return self._marks.setdefault(flow, _Marks())
+    def marks_of(self, flow: http.HTTPFlow) -> FlowMarks:
+        """Return the findings on a flow, to be changed."""
+        return self._marks.setdefault(flow, FlowMarks())
 
 
 def own_findings(exchange: Exchange, arrived: float, schemas: Schemas) -> list[FlowFinding]:
@@ -236,7 +120,7 @@ def own_findings(exchange: Exchange, arrived: float, schemas: Schemas) -> list[F
     return [FlowFinding(each.severity, each.rule, each.message) for each in found]
 
 
-def show(flow: http.HTTPFlow, marks: _Marks) -> None:
+def show(flow: http.HTTPFlow, marks: FlowMarks) -> None:
     """Write findings into a flow's comment and mark; what the user wrote there stays."""
     found = marks.findings()
     lines = flow.comment.splitlines()
