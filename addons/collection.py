@@ -6,4 +6,4 @@
 tapehead has to be installed where the mitmproxy tool is.
 """
 
-from tapehead.interop.collection import addons as addons
+from tapehead.mitmproxy_script.collection import addons as addons

@@ -10,5 +10,5 @@ def addon_path() -> None:
 
     Example: tapehead addon-path
     """
-    spec = importlib.util.find_spec("tapehead.interop.collection")
+    spec = importlib.util.find_spec("tapehead.mitmproxy_script.collection")
     typer.echo(spec and spec.origin)

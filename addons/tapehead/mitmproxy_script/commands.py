@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
 from mitmproxy import command, ctx, exceptions, flow, http, types
@@ -16,12 +17,14 @@ from tapehead.journal.journal import Journal
 from tapehead.protocol.exchange import Entry, Exchange, Severity
 from tapehead.protocol.routes import Route
 from tapehead.proxy.flows import capture, route_of
-from tapehead.proxy.script_options import OpenRecordings
 from tapehead.recording.capture import build_exchange
+from tapehead.recording.reader import RecordingReader
 from tapehead.text import count_of, escape_controls
 
 logger = logging.getLogger(__name__)
 
+# Opens files, given what warns of the problems in them.
+OpenRecordings = Callable[[Sequence[str | Path], Callable[[str], None]], RecordingReader]
 _NO_PATH = types.Path("")
 # The audit of more takes so long that the tool's traffic would wait for it.
 MOST_CALLS = 3_000

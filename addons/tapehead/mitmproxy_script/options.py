@@ -1,33 +1,27 @@
 """The options of the script for mitmproxy's tools: their declaration, and what they ask for."""
 
 import math
-import random
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from tapehead.answers import Engine
-from tapehead.auditor.settings import AuditSettings
+from tapehead.cli.command import load_audit_settings
+from tapehead.cli.offline_run import EngineSettings
+from tapehead.cli.option_parsing import SimulationSettings, parse_live, simulation_settings
+from tapehead.cli.option_types import DEFAULT_BACKLOG
+from tapehead.cli.run_journal import JournalOptions
 from tapehead.errors import UsageError
-from tapehead.journal.journal_run import JournalSettings
+from tapehead.live.live_settings import LiveSettings
 from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
-from tapehead.protocol.schemas import Schemas
 from tapehead.recording.paths import COMPRESSED_SUFFIX, check_outputs, new_recording
-from tapehead.recording.reader import RecordingReader
-from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation
-from tapehead.redaction.excerpts import ExcerptRedactor
-from tapehead.redaction.redactor import Redactor
-from tapehead.replay.index import build_index, schemas_of
+from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation, parse_size
 from tapehead.replay.on_miss import OnMiss
-from tapehead.replay.replayer import Replayer
-from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
+from tapehead.reports.report_formats import FailOn
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
-from tapehead.simulator.keyed_engine import KeyedEngine
 
 # Forwarding is what the tool does anyway, without tapehead.
 MISSES = [OnMiss.SIMULATE.value, OnMiss.ERROR.value]
@@ -40,12 +34,16 @@ OF_JOURNAL = frozenset(
         "tapehead_redact_key",
         "tapehead_sync",
         "tapehead_rotate",
+        "tapehead_backlog",
+        "tapehead_config",
+        "tapehead_fail_on",
         "tapehead_no_audit",
     }
 )
 # Options that need answers of tapehead's own.
 _OF_ANSWERS = ("tapehead_fault", "tapehead_latency")
 _OF_SIMULATION = ("tapehead_time_scale", "tapehead_strict_schema", "tapehead_second_end", "tapehead_over_limit")
+LIVE_OPTIONS = ("tapehead_live", "tapehead_token", "tapehead_live_origin")
 # Options whose change starts a new replay or simulation.
 OF_ENGINE = frozenset(
     {
@@ -55,15 +53,13 @@ OF_ENGINE = frozenset(
         "tapehead_endpoint",
         "tapehead_redact",
         "tapehead_redact_key",
+        "tapehead_config",
         *_OF_ANSWERS,
         *_OF_SIMULATION,
     }
 )
 LEAST_TIME_SCALE = 0.001
 MOST_PORT = 65535
-
-# Opens files, given what warns of the problems in them.
-OpenRecordings = Callable[[Sequence[str | Path], Callable[[str], None]], RecordingReader]
 
 
 def declare(loader: Loader) -> None:
@@ -88,36 +84,20 @@ def declare(loader: Loader) -> None:
     add("tapehead_over_limit", str, OVER_LIMIT[0], text, OVER_LIMIT)
     text = "Show calls in a browser, on this machine only; port 0 picks a free one."
     add("tapehead_live", int | None, None, text)  # type: ignore[arg-type]
+    add("tapehead_token", str, "", "Token of the page and the API; by default a new one.")
+    text = "Let pages of this origin use the API with the token."
+    add("tapehead_live_origin", names, [], text)
+    add("tapehead_config", str, "", "Settings file; by default the nearest tapehead.toml or pyproject.toml.")
+    text = "End with exit code 1 on findings of this severity or worse."
+    add("tapehead_fail_on", str, FailOn.NEVER.value, text, [severity.value for severity in FailOn])
     add("tapehead_no_audit", bool, False, "Check single calls alone, and not the sessions that they belong to.")
     add("tapehead_redact", bool, True, "Store pseudonyms for identifiers of people and devices.")
     add("tapehead_redact_key", names, [], "Keys and headers with identifying values, besides the built-in ones.")
     text = "When the disk has to confirm what was written."
     add("tapehead_sync", str, Sync.SECOND.value, text, choices=[sync.value for sync in Sync])
     add("tapehead_rotate", names, [], "Start a new file at these sizes or ages, such as 256MB, 1h.")
+    add("tapehead_backlog", str, DEFAULT_BACKLOG, "Memory for calls that wait for a disk that is full or slow.")
     add("tapehead_endpoint", names, [], f"Hosts that count as the endpoint besides *.{ENDPOINT_DOMAIN}.")
-
-
-class Simulation(NamedTuple):
-    """Arguments of the simulated endpoint, as `SimulatedEndpoint` takes them."""
-
-    strict: bool
-    time_scale: float
-    second_end: int
-    over_limit: int
-
-
-class Answers(NamedTuple):
-    """The engine that answers collection calls, and its parts.
-
-    Attributes:
-        engine: the engine.
-        replayer: the recorded endpoint; None where all is simulated.
-        names: the names of the recordings.
-    """
-
-    engine: KeyedEngine
-    replayer: Replayer | None
-    names: tuple[str, ...]
 
 
 def check_together() -> None:
@@ -132,14 +112,20 @@ def check_together() -> None:
     for name, values in (
         ("tapehead_on_miss", MISSES),
         ("tapehead_sync", list(Sync)),
+        ("tapehead_fail_on", list(FailOn)),
         ("tapehead_second_end", SECOND_END),
         ("tapehead_over_limit", OVER_LIMIT),
     ):
         if (value := getattr(options, name)) not in values:
             raise UsageError(f"{name} is '{value}'; expected one of {', '.join(values)}")
-    live = options.tapehead_live
-    if live is not None and not 0 <= live <= MOST_PORT:
-        raise UsageError(f"tapehead_live is {live}; expected a port from 0 to {MOST_PORT}")
+    if options.tapehead_no_audit and options.tapehead_fail_on != FailOn.NEVER:
+        raise UsageError("tapehead_fail_on and tapehead_no_audit exclude each other; set one of them")
+    if options.tapehead_redact_key and not options.tapehead_redact:
+        raise UsageError("tapehead_redact_key needs tapehead_redact; set it to true, or leave out the keys")
+    if not all(name.strip() for name in options.tapehead_redact_key):
+        raise UsageError("tapehead_redact_key is empty; expected the name of a key, such as userId")
+    live_settings()
+    load_audit_settings(_config())
     _faults()
     _latency()
     _simulation()
@@ -162,7 +148,19 @@ def endpoints() -> list[str]:
         raise UsageError(f"tapehead_endpoint is '{', '.join(texts)}'; {error}") from error
 
 
-def journal_settings() -> JournalSettings:
+def live_settings() -> LiveSettings | None:
+    """Return the live page that the options ask for; None for none.
+
+    Raises:
+        UsageError: an option is malformed.
+    """
+    options, port = ctx.options, ctx.options.tapehead_live
+    if port is not None and not 0 <= port <= MOST_PORT:
+        raise UsageError(f"tapehead_live is {port}; expected a port from 0 to {MOST_PORT}")
+    return parse_live(port, options.tapehead_token, options.tapehead_live_origin, LIVE_OPTIONS)
+
+
+def journal_options() -> JournalOptions:
     """Return the journal that the options ask for, and its recording.
 
     Raises:
@@ -170,6 +168,8 @@ def journal_settings() -> JournalSettings:
     """
     options = ctx.options
     keep_ids, redact_keys = not options.tapehead_redact, tuple(options.tapehead_redact_key)
+    rotation = parse_rotation(options.tapehead_rotate, "tapehead_rotate")
+    backlog = parse_size(options.tapehead_backlog, "tapehead_backlog")
     store = None
     if options.tapehead_record:
         path = Path(options.tapehead_record)
@@ -181,49 +181,42 @@ def journal_settings() -> JournalSettings:
             keep_ids=keep_ids,
             redact_keys=redact_keys,
             sync=Sync(options.tapehead_sync),
-            rotation=parse_rotation(options.tapehead_rotate, "tapehead_rotate"),
+            rotation=rotation,
+            backlog=backlog,
         )
-    audit = None if options.tapehead_no_audit else AuditSettings()
-    return JournalSettings(store=store, audit=audit, keep_ids=keep_ids, redact_keys=redact_keys)
+    return JournalOptions(
+        store=store,
+        load_settings=partial(load_audit_settings, _config()),
+        fail_on=FailOn(options.tapehead_fail_on),
+        is_audited=not options.tapehead_no_audit,
+        keep_ids=keep_ids,
+        redact_keys=redact_keys,
+    )
 
 
-def make_answers(open_recordings: OpenRecordings, warn: Callable[[str], None]) -> Answers | None:
-    """Return what answers collection calls; None if the tool lets them pass.
+def engine_settings() -> EngineSettings | None:
+    """Return the engine that answers collection calls; None if the tool lets them pass.
 
     Raises:
-        RecordingError: a recording cannot be read.
         UsageError: an option is malformed.
     """
     options = ctx.options
-    names: tuple[str, ...] = ()
-    replayer, simulation = None, _simulation()._asdict()
-    if options.tapehead_simulate:
-        engine: Engine = Simulator(random_bytes=secrets.token_bytes, **simulation)
-    elif options.tapehead_replay:
-        entries = open_recordings(options.tapehead_replay, warn).by_file()
-        index = build_index(entries.values())
-        names, schemas = tuple(map(str, entries)), schemas_of(index)
-        keys = options.tapehead_redact_key
-        redactor = Redactor(secrets.token_bytes(32), keys) if options.tapehead_redact else None
-        engine = replayer = Replayer(
-            index,
-            schemas,
-            random_bytes=secrets.token_bytes,
-            on_miss=OnMiss(options.tapehead_on_miss),
-            endpoint=_endpoint(schemas, simulation),
-            files=names,
-            excerpts=ExcerptRedactor(redactor),
-            warn=warn,
-        )
-    else:
+    if not (options.tapehead_simulate or options.tapehead_replay):
         return None
-    # The same latencies in every run.
-    chance = random.Random(0).random  # noqa: S311 - no secret
-    return Answers(KeyedEngine(engine, _faults(), _latency(), chance), replayer, names)
+    return EngineSettings(
+        recordings=tuple(map(Path, options.tapehead_replay)),
+        endpoints=tuple(endpoints()),
+        on_miss=OnMiss(options.tapehead_on_miss),
+        faults=tuple(_faults()),
+        latency=_latency(),
+        simulation=_simulation(),
+        keep_ids=not options.tapehead_redact,
+        redact_keys=tuple(options.tapehead_redact_key),
+    )
 
 
-def _endpoint(schemas: Schemas, simulation: dict[str, object]) -> SimulatedEndpoint:
-    return SimulatedEndpoint(schemas, random_bytes=secrets.token_bytes, **simulation)  # type: ignore[arg-type]
+def _config() -> Path | None:
+    return Path(ctx.options.tapehead_config) if ctx.options.tapehead_config else None
 
 
 def _faults() -> list[Fault]:
@@ -235,7 +228,7 @@ def _latency() -> Latency | None:
     return parse_latency(text, "tapehead_latency") if text else None
 
 
-def _simulation() -> Simulation:
+def _simulation() -> SimulationSettings:
     options, text = ctx.options, ctx.options.tapehead_time_scale
     try:
         scale = float(text)
@@ -243,6 +236,6 @@ def _simulation() -> Simulation:
         scale = math.nan
     if not (math.isfinite(scale) and scale >= LEAST_TIME_SCALE):
         raise UsageError(f"tapehead_time_scale is '{text}'; expected a number of {LEAST_TIME_SCALE} or more")
-    return Simulation(
-        options.tapehead_strict_schema, scale, int(options.tapehead_second_end), int(options.tapehead_over_limit)
+    return simulation_settings(
+        _config(), options.tapehead_strict_schema, scale, options.tapehead_second_end, options.tapehead_over_limit
     )

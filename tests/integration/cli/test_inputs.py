@@ -19,8 +19,8 @@ from tapehead.cli.app import run
 from tapehead.cli.offline_run import EngineRun, EngineSettings
 from tapehead.demo.timelines import bodies
 from tapehead.errors import TapeheadError
+from tapehead.mitmproxy_script.addon import OptionsAddon
 from tapehead.protocol.exchange import encode
-from tapehead.proxy.script import OptionsAddon
 
 SESSIONS = [f"{number}-session" for number in range(4)]
 LINES = [
@@ -75,9 +75,8 @@ def script(paths: list[str], _capsys: pytest.CaptureFixture[str]) -> Output:
     addon = OptionsAddon()
     with taddons.context(Proxyserver(), TlsConfig(), addon) as context:
         context.configure(addon, tapehead_replay=paths)
-        assert addon._answers
-        assert addon._answers.replayer
-        sessions = [session.sid or "" for session in addon._answers.replayer.recordings.index.sessions]
+        assert addon._engine
+        sessions = [session.sid or "" for session in addon._engine._loader.indexes[0].sessions]
     return Output(0, sessions, [])
 
 

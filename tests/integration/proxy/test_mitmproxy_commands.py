@@ -19,10 +19,11 @@ from tapehead.auditor.results import SessionFinding
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import NewFinding
+from tapehead.mitmproxy_script.addon import OptionsAddon
+from tapehead.mitmproxy_script.commands import MOST_CALLS
 from tapehead.protocol.exchange import Severity, encode
 from tapehead.proxy.flow_findings import FlowFindings
-from tapehead.proxy.script import OptionsAddon
-from tapehead.proxy.script_commands import MOST_CALLS
+from tapehead.proxy.journal_marks import JournalMarks
 
 STEPS: list[Step] = [
     (0.2, 0, "play", {}),
@@ -193,7 +194,8 @@ def test_other_flows_keep_their_view() -> None:
 
 def test_marks_follow_the_journal() -> None:
     async def follow() -> None:
-        updates, journal, findings = Updates(), Journal(is_audited=True), FlowFindings(InternalErrors())
+        updates, journal, errors = Updates(), Journal(is_audited=True), InternalErrors()
+        findings = JournalMarks(FlowFindings(errors), errors)
         with taddons.context(updates):
             exchange = msgspec.structs.replace(sent("s1", event("play")), order=7)
             call = flow_of(exchange)
@@ -219,7 +221,8 @@ def test_marks_follow_the_journal() -> None:
 
 def test_a_finding_goes_with_the_event_that_it_is_about() -> None:
     async def follow() -> None:
-        updates, journal, findings = Updates(), Journal(is_audited=True), FlowFindings(InternalErrors())
+        updates, journal, errors = Updates(), Journal(is_audited=True), InternalErrors()
+        findings = JournalMarks(FlowFindings(errors), errors)
         with taddons.context(updates):
             calls = []
             findings.follow(journal)

@@ -14,8 +14,8 @@ from mitmproxy.test import taddons
 from support.certificates import SCRIPT, mitmdump
 from support.exchanges import opened, start
 from support.har_files import har_of
+from tapehead.mitmproxy_script.addon import OptionsAddon
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
-from tapehead.proxy.script import OptionsAddon
 
 RECORDINGS = SCRIPT.parent.parent / "recordings"
 RECORDED = str(RECORDINGS / "timeline-1.jsonl")

@@ -22,14 +22,14 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, running
 from support.tunnels import trust_both
 from support.upstream_server import Upstream, free_port, upstream
-from tapehead import proxy
+from tapehead import mitmproxy_script, proxy
 from tapehead.proxy import login, upstream_proxy_addon
 
 EVENTS = "/api/v1/sessions/abc/events"
 RECORDING = RECORDINGS_FOLDER / "timeline-1.jsonl"
 BREAK = """
 import inspect
-from tapehead.proxy.{module} import {owner}
+from tapehead.{package}.{module} import {owner}
 def broken(*_, **__):
     raise KeyError("planted")
 async def waits(*_, **__):
@@ -76,7 +76,7 @@ REPLAY_HOOKS = [
 ]
 # It gives the player an answer, so that it is a shield itself.
 WITHIN = {"request": "_answer"}
-SCRIPT_HOOKS = [("script", "OptionsAddon", hook) for hook in ("requestheaders", "request", "response", "error", "done")]
+SCRIPT_HOOKS = [("addon", "OptionsAddon", hook) for hook in ("requestheaders", "request", "response", "error", "done")]
 # They are called before there is any traffic.
 SETTING_UP = {"load", "configure", "running"}
 # `test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are`.
@@ -96,12 +96,21 @@ GUARDS = [
 
 def _hooks() -> Iterator[tuple[str, str, str]]:
     """Every hook of every addon of ours."""
-    for found in pkgutil.iter_modules(proxy.__path__, f"{proxy.__name__}."):
-        module = importlib.import_module(found.name)
+    packages = (proxy, mitmproxy_script)
+    names = [
+        each.name for package in packages for each in pkgutil.iter_modules(package.__path__, package.__name__ + ".")
+    ]
+    for module in map(importlib.import_module, names):
         owners = (each for each in vars(module).values() if getattr(each, "__module__", "") == module.__name__)
         for owner in owners:
             for hook in (set(vars(owner)) & set(all_hooks)) - SETTING_UP if isinstance(owner, type) else ():
                 yield module.__name__.rpartition(".")[2], owner.__name__, hook
+
+
+def plant(module: str, owner: str, hook: str) -> str:
+    """Return Python that breaks a hook."""
+    package = "mitmproxy_script" if module == "addon" else "proxy"
+    return BREAK.format(package=package, module=module, owner=owner, hook=hook)
 
 
 def test_every_hook_is_broken_here() -> None:
@@ -144,8 +153,8 @@ def assert_told_once(proxy: Command, hook: str) -> None:
 def test_a_bug_in_recording_leaves_the_traffic_as_it_is(
     hook: tuple[str, str, str], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
-    module, owner, name = hook
-    out, broken = tmp_path / "a.jsonl", BREAK.format(module=module, owner=owner, hook=name)
+    _module, owner, name = hook
+    out, broken = tmp_path / "a.jsonl", plant(*hook)
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--out", out, *proxy_options(tmp_path, authority)]
     with upstream() as plain, upstream(tls) as secured, running("record", *options, broken=broken) as proxy:
         with player_of(proxy, trust_both(tmp_path, authority)) as player:
@@ -167,7 +176,7 @@ def test_a_bug_in_replay_lets_nothing_out(
     hook: tuple[str, str, str], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
     module, owner, name = hook
-    broken = BREAK.format(module=module, owner=owner, hook=WITHIN.get(name, name))
+    broken = plant(module, owner, WITHIN.get(name, name))
     options = ["--mode", "regular", "--endpoint", "127.0.0.1", "--allow", "localhost"]
     options += proxy_options(tmp_path, authority)
     with upstream() as plain, upstream(tls) as secured, running("replay", RECORDING, *options, broken=broken) as proxy:
@@ -188,8 +197,8 @@ def test_a_bug_in_replay_lets_nothing_out(
 @pytest.mark.parametrize("hook", PROXY_HOOKS, ids=".".join)
 def test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are(hook: tuple[str, str, str], tmp_path: Path) -> None:
     """A call is answered, by the endpoint or with a 502, and recorded."""
-    module, owner, name = hook
-    broken, out = BREAK.format(module=module, owner=owner, hook=name), tmp_path / "a.jsonl"
+    _module, owner, name = hook
+    broken, out = plant(*hook), tmp_path / "a.jsonl"
     with upstream() as server, forward_proxy(None, server.port) as company:
         options = ["--to", server.url, "--out", out, "--upstream-proxy", f"http://127.0.0.1:{company.port}"]
         with running("record", *options, broken=broken) as command:
@@ -208,8 +217,8 @@ def test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are(hook: tuple[
 def test_a_bug_in_the_script_leaves_the_traffic_as_it_is(
     option: str, hook: tuple[str, str, str], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
-    module, owner, name = hook
-    broken = BREAK.format(module=module, owner=owner, hook=name)
+    _module, owner, name = hook
+    broken = plant(*hook)
     options = ["tapehead_endpoint=127.0.0.1", option.format(folder=tmp_path)]
     with upstream() as plain, upstream(tls) as secured, mitmdump(tmp_path, authority, *options, broken=broken) as tool:
         with player_of(tool, trust_both(tmp_path, authority)) as player:
@@ -235,7 +244,7 @@ Master.running = slow
 def test_a_bug_that_shows_while_mitmdump_starts_does_not_end_it(
     tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
-    broken = BREAK.format(module="script", owner="OptionsAddon", hook="requestheaders") + SLOW_START
+    broken = plant("addon", "OptionsAddon", "requestheaders") + SLOW_START
     with upstream(tls) as server, mitmdump(tmp_path, authority, broken=broken) as tool:
         with player_of(tool, trust_both(tmp_path, authority)) as player:
             assert post(player, server.url, 1) == 204
