@@ -126,6 +126,11 @@ class AuditThread:
 
     # ---- In any thread ----
 
+    @property
+    def is_behind(self) -> bool:
+        """True if so much waits that sessions may soon be left out."""
+        return self._backlog.is_filling
+
     def is_of_run(self, recording: str, line: int) -> bool:
         """Return whether the audit's name of a place is that of a call of this run."""
         return recording == self._recording and line > self._lines_before

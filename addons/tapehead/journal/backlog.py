@@ -36,6 +36,12 @@ class Backlog:
         return self._calls_in == self._calls_out
 
     @property
+    def is_filling(self) -> bool:
+        """True if half of the room that sessions have to begin is taken."""
+        calls, waiting = self._calls_in - self._calls_out, self._bytes_in - self._bytes_out
+        return 4 * calls > self._most_calls or 4 * waiting > self._most_bytes
+
+    @property
     def left_out_calls(self) -> int:
         """The number of calls that were left out, those that had waited included."""
         return self._left_out_before + self._left_out_later

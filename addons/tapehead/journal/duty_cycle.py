@@ -63,6 +63,14 @@ class DutyCycle:
         return min(work * (1 - BUSY_SHARE) / BUSY_SHARE, MOST_SECONDS) if self.is_busy else 0.0
 
 
+class NoPauses(DutyCycle):
+    """The pace of a thread that others wait for, so that it never pauses."""
+
+    def pause(self) -> float:
+        """Return 0."""
+        return 0.0
+
+
 def give_way() -> None:
     """Let another thread have the interpreter, if one wants it."""
     time.sleep(0)

@@ -16,6 +16,7 @@ from tapehead.auditor.settings import AuditSettings
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread, OnFindings, OnWait
 from tapehead.journal.call_capture import CallCapture
+from tapehead.journal.duty_cycle import DutyCycle, NoPauses
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import Limits
 from tapehead.protocol.exchange import Entry, Severity
@@ -39,6 +40,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
         keep_ids, redact_keys: without a recording, as in `StoreSettings`.
         pseudonym_key: without a recording, the secret key of the pseudonyms; None for one of this run alone.
         limits: what is kept in memory at most.
+        has_pauses: whether the audit pauses while the process is busy.
     """
 
     store: StoreSettings | None = None
@@ -48,6 +50,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
     redact_keys: tuple[str, ...] = ()
     pseudonym_key: bytes | None = None
     limits: Limits = Limits()
+    has_pauses: bool = True
 
 
 class Verdict(msgspec.Struct, kw_only=True):
@@ -135,6 +138,7 @@ class JournalRun:
             lines_before=self.recorder.lines_before if self.recorder else 0,
             earlier=self._earlier_calls,
             on_findings=on_findings,
+            duty_cycle=DutyCycle() if settings.has_pauses else NoPauses(),
         )
         self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
         self.capture = CallCapture(self._take) if store else CallCapture(self._take, self.thread.leaves_out)

@@ -15,7 +15,6 @@ from tapehead.replay.on_miss import OnMiss
 from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.keyed_engine import KeyedEngine
-from tapehead.text import count_of
 
 if TYPE_CHECKING:
     from tapehead.cli.engine_loader import EngineLoader
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from tapehead.replay.summary import Miss
     from tapehead.server.asgi import Forward
 
+# The calls of a test, as lines of a recording, and the number of those that could not be kept.
+Lines = tuple[list[bytes], int]
 # All calls of a test that are in the journal.
 MOST_CALLS = 1_000_000
 SETTLE_SECONDS = 60.0
@@ -83,26 +84,34 @@ class Endpoint:
         if first != test:
             raise UsageError(f"'{recording}' is recorded by '{first}' already; name another recording for '{test}'")
 
-    def end(self, key: str) -> list[bytes]:
-        """End a test, forget its calls, and return them as lines of a recording."""
-        lines = self.lines(key)
-        self._control().reset(key)
-        self._engine.forget(key)
-        self._late.journal().reset(key, forget=True)
-        return lines
+    def end(self, key: str) -> Lines:
+        """End a test, forget its calls, and return them."""
+        try:
+            return self.lines(key)
+        finally:
+            self._control().reset(key)
+            self._engine.forget(key)
+            self._late.forget(key)
 
-    def lines(self, key: str) -> list[bytes]:
-        """Return the calls that came so far, as lines of a recording."""
+    def lines(self, key: str) -> Lines:
+        """Return the calls that came so far, as lines of a recording, and how many more there were.
+
+        Raises:
+            TapeheadError: they are not processed in time.
+        """
         from tapehead.journal.row_filter import RowFilter
 
-        self._settle()
-        return self._late.journal().lines(RowFilter(key=key, limit=MOST_CALLS))
+        came = self._late.count(key)
+        journal = self._late.journal()
+        if not journal.settle(SETTLE_SECONDS):
+            raise TapeheadError(f"the calls so far were not processed in {SETTLE_SECONDS:.0f} s; run fewer at a time")
+        lines = journal.lines(RowFilter(key=key, limit=MOST_CALLS))
+        return lines, max(0, came - len(lines))
 
     def sessions(self, key: str) -> "list[SessionRow]":
-        """Return the sessions in the order in which they began."""
+        """Return the sessions in the order in which they began, once `lines` has told that no call is missing."""
         from tapehead.journal.row_filter import RowFilter
 
-        self._settle()
         return self._late.journal().sessions(RowFilter(key=key))
 
     def misses(self, key: str) -> "list[Miss]":
@@ -126,14 +135,6 @@ class Endpoint:
             UsageError: it is invalid, or there are too many.
         """
         self._control().add_fault(text, key)
-
-    def _settle(self) -> None:
-        """Wait until the journal has all calls that came so far, so that no test judges a part of them."""
-        journal = self._late.journal()
-        if not journal.settle(SETTLE_SECONDS):
-            raise TapeheadError(f"the calls so far were not processed in {SETTLE_SECONDS:.0f} s; run fewer at a time")
-        if left_out := journal.totals().left_out_calls:
-            raise TapeheadError(f"{count_of(left_out, 'call')} came too fast and are left out; run fewer at a time")
 
     def _control(self) -> "EngineControl":
         if self._loaded_control is None:

@@ -28,7 +28,7 @@ from tapehead.text import count_of, format_number, nearest
 if TYPE_CHECKING:
     from tapehead.auditor.results import SessionFinding, SessionResult
     from tapehead.journal.rows import SessionRow
-    from tapehead.pytest_plugin.endpoint import Endpoint
+    from tapehead.pytest_plugin.endpoint import Endpoint, Lines
 
 LONGEST_NAME = 80
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -74,7 +74,9 @@ class MediaCollection:
         self._endpoint = endpoint
         self._marks = marks
         self._settings = audit_settings()
-        self._lines: list[bytes] | None = None
+        # What came, once the test is over.
+        self._ended: Lines | None = None
+        self._is_told = False
         self._target = target
         if target:
             endpoint.claim(str(target), item.nodeid)
@@ -112,6 +114,7 @@ class MediaCollection:
     @without_frames
     def sessions(self) -> "list[SessionRow]":
         """The sessions so far, with their states."""
+        self._check_complete()
         return self._endpoint.sessions(self.key)
 
     @without_frames
@@ -210,12 +213,14 @@ class MediaCollection:
 
     def describe(self, width: int) -> str:
         """Return the timeline of the sessions with their findings, and where their recording is, which is kept."""
-        entries = self._entries()
-        if not entries:
+        lines, missing = self._read_lines()
+        if not lines:
             return self._came()
         from tapehead.pytest_plugin import failure_text
 
-        return f"{failure_text.describe_timeline(entries, self._results(), width)}\n{self.keep()}"
+        entries = entries_of(lines)
+        told = [failure_text.describe_timeline(entries, self._results_of(entries), width), self.keep()]
+        return "\n".join([*told, said_missing(missing)] if missing else told)
 
     def keep(self) -> str:
         """Keep the recording, and return where, or why that failed."""
@@ -233,9 +238,12 @@ class MediaCollection:
         Returns:
             Why that is not done, with the former recording as it was; empty if there is nothing to say.
         """
-        target, entries = self._target, self._entries()
+        lines, missing = self._read_lines()
+        target, entries = self._target, entries_of(lines)
         if target is None or not entries:
             return ""
+        if missing:
+            return f"{said_missing(missing)}; nothing is written to '{target}'"
         unanswered = [each.exchange.answered for each in entries if is_unanswered(each)]
         if unanswered and unanswered[0]:
             counted = count_of(len(unanswered), "call")
@@ -251,26 +259,43 @@ class MediaCollection:
             return f"cannot write the recording '{target}': {error.strerror}"
         return ""
 
-    def close(self) -> None:
-        """End the test; what came remains here."""
-        self._lines = self._endpoint.end(self.key)
+    def close(self) -> str:
+        """End the test; what came remains here. Return what is missing of it, unless an assertion told that."""
+        self._ended = self._endpoint.end(self.key)
+        missing = self._ended[1]
+        return said_missing(missing) if missing and not self._is_told else ""
 
-    def _read_lines(self) -> list[bytes]:
-        return self._endpoint.lines(self.key) if self._lines is None else self._lines
+    def _read_lines(self) -> "Lines":
+        return self._endpoint.lines(self.key) if self._ended is None else self._ended
+
+    def _check_complete(self) -> list[bytes]:
+        """Return the lines of the calls so far.
+
+        Raises:
+            TapeheadError: calls are missing, so that nothing can be told of them.
+        """
+        lines, missing = self._read_lines()
+        if missing:
+            self._is_told = True
+            raise TapeheadError(said_missing(missing))
+        return lines
 
     def _recorded_lines(self) -> Iterator[bytes]:
         """Yield the lines as they are in each run: with the test's name as their key, and none in a Location."""
         key, name = self.key.encode(), self._name.encode()
-        for line in self._read_lines():
+        for line in self._read_lines()[0]:
             yield line.replace(b"/k/%b/" % key, b"/").replace(key, name)
 
     def _entries(self) -> list[Entry]:
-        return [Entry(number, decode(line)) for number, line in enumerate(self._read_lines(), start=1)]
+        return entries_of(self._check_complete())
 
     def _results(self) -> "list[SessionResult]":
+        return self._results_of(self._entries())
+
+    def _results_of(self, entries: list[Entry]) -> "list[SessionResult]":
         from tapehead.auditor.recordings_audit import audit  # which loads all rules
 
-        results = list(audit(self._entries(), self._settings))
+        results = list(audit(entries, self._settings))
         return sorted(results, key=lambda result: result.line)
 
     def _came(self) -> str:
@@ -279,6 +304,16 @@ class MediaCollection:
             return f"no event came to {self.url}; is it the endpoint that the player calls?"
         listed = (name if count == 1 else f"{name} ({count})" for name, count in types.items())
         return f"what came: {', '.join(listed)}"
+
+
+def entries_of(lines: Iterable[bytes]) -> list[Entry]:
+    """Return the exchanges of the lines of a recording."""
+    return [Entry(number, decode(line)) for number, line in enumerate(lines, start=1)]
+
+
+def said_missing(count: int) -> str:
+    """Return why a test cannot be judged."""
+    return f"{count_of(count, 'call')} of this test missing: more came than can be kept; send fewer in one test"
 
 
 def known_rules(ids: Iterable[str]) -> frozenset[str]:
@@ -335,9 +370,11 @@ def open_collection(
     try:
         yield collection
     finally:
-        collection.close()
+        missing = collection.close()
         if chosen and not records:  # a test that fails must not replace a recording
             collection.keep()
+        if missing:
+            pytest.fail(missing, pytrace=False)
 
 
 def _begin(
