@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -52,7 +52,7 @@ class Engine(Protocol):
         ...
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """The arrival of a call: its number, and the time in seconds since 1970 and by the monotonic clock."""
 
     number: int

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +15,7 @@ from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.internal_errors import InternalErrors, Messages
 from tapehead.journal.backlog import Backlog
+from tapehead.journal.call_capture import AnsweredCall
 from tapehead.journal.duty_cycle import DutyCycle, give_way
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import NewFinding
@@ -34,12 +34,12 @@ LOCK_SECONDS = 5.0
 _STEP_SECONDS = 0.1
 
 
-class _Waiting(NamedTuple):
-    """A call that waits: its exchange and number; or a captured call, whose exchange is to be made."""
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A call that waits: its exchange and number; or a call whose exchange is to be made."""
 
     sid: str | None
     size: int
-    call: Exchange | CapturedCall | None = None
+    call: Exchange | CapturedCall | AnsweredCall | None = None
     number: int = 0
 
 
@@ -114,11 +114,7 @@ class AuditThread:
         elif self._audit and self._backlog.admit(exchange.session, size, opens=exchange.call is Call.SESSION):
             self._queue.put(_Waiting(exchange.session, size, exchange, number))
 
-    def leaves_out(self, sid: str) -> bool:
-        """Return whether a call of a session is left out, which counts it."""
-        return self._backlog.leaves_out(sid)
-
-    def put_captured(self, call: CapturedCall) -> None:
+    def put_captured(self, call: CapturedCall | AnsweredCall) -> None:
         """Make an exchange of a call soon, and audit it."""
         sid, size = call.sid, call.size
         if self._backlog.admit(sid, size, opens=call.route.call is Call.SESSION):
@@ -317,11 +313,14 @@ class AuditThread:
 
     def _work(self, waiting: _Waiting) -> None:
         is_left_out = self._backlog.is_left_out(waiting.sid)
+        call = waiting.call
         try:
-            if isinstance(waiting.call, Exchange) and not is_left_out:
-                self._add(waiting.number, waiting.call)
-            elif isinstance(waiting.call, CapturedCall) and not is_left_out and self._process_captured:
-                self._process_captured(waiting.call)
+            if call is None or is_left_out:
+                return
+            if isinstance(call, Exchange):
+                self._add(waiting.number, call)
+            elif self._process_captured:
+                self._process_captured(call.captured() if isinstance(call, AnsweredCall) else call)
         except Exception as error:  # noqa: BLE001 - it costs this session alone
             self._fail(error)
             if waiting.sid:

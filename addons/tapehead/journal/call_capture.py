@@ -3,35 +3,94 @@
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from tapehead.answers import Answer, Arrival
 from tapehead.protocol.exchange import ClosedBy
 from tapehead.protocol.messages import Request, Response
-from tapehead.protocol.routes import find_call
-from tapehead.recording.capture import CapturedCall, failure_of, origin_of
+from tapehead.protocol.routes import Call, Route, find_call, sid_of_location
+from tapehead.recording.capture import CapturedCall, failure_of, origin_of, size_of_call
 
 CUT_REQUEST = "the client closed the connection in the middle of its request"
 
+
+class AnsweredCall(msgspec.Struct, frozen=True, gc=False):
+    """A call and the answer that it is about to get: what takes no time, while the player waits.
+
+    Attributes:
+        route: the call of the API.
+        arrival: its arrival.
+        request: the request, without the key of a test.
+        answer: the answer as it is going to be sent; None if the client left in the middle of the request.
+        ended: when that was, by the monotonic clock.
+        has_left: whether the client left before the answer.
+        source: the name of the run, as `Exchange.source`.
+    """
+
+    route: Route
+    arrival: Arrival
+    request: Request
+    answer: Answer | None
+    ended: float
+    has_left: bool
+    source: str
+
+    @property
+    def size(self) -> int:
+        """The approximate size in memory, in bytes."""
+        return size_of_call(self.request, self._response)
+
+    @property
+    def sid(self) -> str | None:
+        """The id of its session: that in its path, or the one that its answer issues; None if there is none."""
+        if self.route.call is not Call.SESSION or (response := self._response) is None:
+            return self.route.sid
+        return sid_of_location(response.header("Location"))
+
+    @property
+    def _response(self) -> Response | None:
+        answer = self.answer
+        return None if answer is None or failure_of(answer) else answer.response
+
+    def captured(self) -> CapturedCall:
+        """Return it as a captured call."""
+        answer, arrival, request, response = self.answer, self.arrival, self.request, self._response
+        error = CUT_REQUEST if answer is None else failure_of(answer)
+        closed_by: ClosedBy | None = "endpoint" if error else "client" if self.has_left else None
+        if answer is None:
+            closed_by = "client"
+            request = Request(method=request.method, url=request.url, headers=request.headers, saved=False)
+        return CapturedCall(
+            self.route,
+            request,
+            with_length(response) if response else None,
+            error,
+            arrival.started,
+            arrival.started + self.ended - arrival.began,
+            arrival.number,
+            self.source,
+            closed_by,
+            answered=origin_of(answer) if answer else None,
+        )
+
+
 # Called with a call; returns what its answer has to wait for, if anything.
-Take = Callable[[CapturedCall], Awaitable[None] | None]
-# Called with a session id; returns whether a call of that session is to be left out, which counts it.
-LeavesOut = Callable[[str], bool]
+Take = Callable[[AnsweredCall], Awaitable[None] | None]
 
 
 class CallCapture:
-    """Makes captured calls of what an engine answers.
+    """Takes the calls that an engine answers, at next to no cost for the thread that answers.
 
     Args:
         take: called with each, before its answer is sent.
-        leaves_out: says which calls are left out, so that they need not be made.
 
     Attributes:
         source: the name of this run in the recording, which tells its numbers from those of other runs.
     """
 
-    def __init__(self, take: Take, leaves_out: LeavesOut = lambda _sid: False) -> None:
+    def __init__(self, take: Take) -> None:
         self.source = ""
         self._take = take
-        self._leaves_out = leaves_out
         self._count = 0
 
     def begin(self) -> Arrival:
@@ -44,27 +103,9 @@ class CallCapture:
     ) -> Awaitable[None] | None:
         """Take a call, as `answers.Capture` says; other requests are left alone."""
         route = find_call(request.method, request.path)
-        if route is None or (route.sid and self._leaves_out(route.sid)):
+        if route is None:
             return None
-        error = CUT_REQUEST if answer is None else failure_of(answer)
-        response = answer.response if answer and not error else None
-        closed_by: ClosedBy | None = "endpoint" if error else "client" if has_left else None
-        if answer is None:
-            closed_by = "client"
-            request = Request(method=request.method, url=request.url, headers=request.headers, saved=False)
-        call = CapturedCall(
-            route,
-            request,
-            with_length(response) if response else None,
-            error,
-            arrival.started,
-            arrival.started + time.monotonic() - arrival.began,
-            arrival.number,
-            self.source,
-            closed_by,
-            answered=origin_of(answer) if answer else None,
-        )
-        return self._take(call)
+        return self._take(AnsweredCall(route, arrival, request, answer, time.monotonic(), has_left, self.source))
 
 
 def with_length(response: Response) -> Response:

@@ -15,7 +15,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread, OnFindings, OnWait
-from tapehead.journal.call_capture import CallCapture
+from tapehead.journal.call_capture import AnsweredCall, CallCapture
 from tapehead.journal.duty_cycle import DutyCycle, NoPauses
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import Limits
@@ -141,7 +141,7 @@ class JournalRun:
             duty_cycle=DutyCycle() if settings.has_pauses else NoPauses(),
         )
         self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
-        self.capture = CallCapture(self._take) if store else CallCapture(self._take, self.thread.leaves_out)
+        self.capture = CallCapture(self._take)
 
     def _count(self, result: SessionResult) -> None:
         if self.verdict:
@@ -153,9 +153,9 @@ class JournalRun:
             earlier_calls(store.out, recorder.lines_before, time.time()) if store and store.append and recorder else []
         )
 
-    def _take(self, call: CapturedCall) -> Awaitable[None] | None:
+    def _take(self, call: AnsweredCall) -> Awaitable[None] | None:
         if self.recorder:
-            return self.recorder.writer.store(call, call.size)
+            return self.recorder.writer.store(call.captured(), call.size)
         self.thread.put_captured(call)
         return None
 

@@ -8,9 +8,8 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from tapehead.internal_errors import InternalErrors
-from tapehead.journal.call_capture import CallCapture
+from tapehead.journal.call_capture import AnsweredCall, CallCapture
 from tapehead.pytest_plugin.audit_settings import audit_settings
-from tapehead.recording.capture import CapturedCall
 
 if TYPE_CHECKING:
     from tapehead.journal.audit_thread import AuditThread
@@ -47,7 +46,7 @@ class LateJournal:
         # How many came with each key.
         self._counts: Counter[str] = Counter()
         # The calls that came before it was made.
-        self._waiting: list[CapturedCall] = []
+        self._waiting: list[AnsweredCall] = []
 
     def journal(self) -> "Journal":
         """Return the journal."""
@@ -73,10 +72,10 @@ class LateJournal:
             if self._run:
                 self._run.close()
 
-    def _take(self, call: CapturedCall) -> Awaitable[None] | None:
+    def _take(self, call: AnsweredCall) -> Awaitable[None] | None:
         with self._lock:
-            if call.answered:
-                self._counts[call.answered.key] += 1
+            if call.answer:
+                self._counts[call.answer.key] += 1
             if self._run is None:
                 if not self._waiting:
                     Thread(target=self.journal, name="tapehead-journal", daemon=True).start()

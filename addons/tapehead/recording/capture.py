@@ -74,7 +74,7 @@ class CapturedCall(NamedTuple):
     @property
     def size(self) -> int:
         """The approximate size in memory, in bytes."""
-        return _OVERHEAD + size_of_message(self.request) + (size_of_message(self.response) if self.response else 0)
+        return size_of_call(self.request, self.response)
 
     @property
     def sid(self) -> str | None:
@@ -130,6 +130,11 @@ def failure_of(answer: Answer) -> str | None:
 def quote_beyond_ascii(text: str) -> str:
     """Return text from a request's first line with its bytes beyond ASCII percent-encoded."""
     return quote(text.encode("utf-8", "surrogateescape"), safe=string.punctuation)
+
+
+def size_of_call(request: RawRequest | Request, response: RawResponse | Response | None) -> int:
+    """Return the approximate size of a call in memory, in bytes."""
+    return _OVERHEAD + size_of_message(request) + (size_of_message(response) if response else 0)
 
 
 def size_of_message(message: RawRequest | RawResponse | Request | Response) -> int:

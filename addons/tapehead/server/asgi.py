@@ -218,8 +218,8 @@ class App:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                if arrival:
-                    await self._take(arrival, strip_key(request_of_scope(scope)).request, None, scope)
+                if arrival and (stored := self._take(arrival, strip_key(request_of_scope(scope)).request, None, scope)):
+                    await stored
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
@@ -235,9 +235,9 @@ class App:
             answer = Answer(response=failure(500, FAILED, now))
         if answer.delay_ms:
             await asyncio.sleep(answer.delay_ms / 1000)
-        if arrival:
-            answer = answer_as_sent(answer, scope)
-            await self._take(arrival, request, answer, scope)
+        answer = answer_as_sent(answer, scope)
+        if arrival and (stored := self._take(arrival, request, answer, scope)):
+            await stored
         await send_answer(answer, scope, receive, send)
         for observe in self._observers:
             try:
@@ -254,16 +254,25 @@ class App:
                 answer, response=response, forward=False, outcome=Outcome.MISS, note=str(error)
             )
 
-    async def _take(self, arrival: Arrival, request: Request, answer: Answer | None, scope: Scope) -> None:
+    def _take(self, arrival: Arrival, request: Request, answer: Answer | None, scope: Scope) -> Awaitable[None] | None:
+        """Have a call taken; return what its answer has to wait for, if anything, which raises nothing."""
         transport = scope.get("extensions", {}).get(TRANSPORT)
         try:
             has_left = transport is not None and transport.is_closing()
-            if self._capture and (stored := self._capture.add(arrival, request, answer, has_left=has_left)):
-                await stored
+            stored = self._capture.add(arrival, request, answer, has_left=has_left) if self._capture else None
         except Exception as error:  # noqa: BLE001 - the player gets its answer in any case
-            self._internal_errors.record(
-                "storing a call", error, lambda: (request, answer.response if answer else None)
-            )
+            self._record_lost(error, request, answer)
+            return None
+        return None if stored is None else self._wait(stored, request, answer)
+
+    async def _wait(self, stored: Awaitable[None], request: Request, answer: Answer | None) -> None:
+        try:
+            await stored
+        except Exception as error:  # noqa: BLE001 - the player gets its answer in any case
+            self._record_lost(error, request, answer)
+
+    def _record_lost(self, error: Exception, request: Request, answer: Answer | None) -> None:
+        self._internal_errors.record("storing a call", error, lambda: (request, answer.response if answer else None))
 
 
 def request_of_scope(scope: Scope) -> Request:
@@ -289,8 +298,7 @@ def answer_as_sent(answer: Answer, scope: Scope) -> Answer:
 
 
 async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer: a response, the first half of one, or a broken connection."""
-    answer = answer_as_sent(answer, scope)
+    """Send an answer that can be sent: a response, the first half of one, or a broken connection."""
     response = answer.response
     breaks = answer.cut or response is None
     transport = scope.get("extensions", {}).get(TRANSPORT)
