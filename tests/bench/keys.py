@@ -18,7 +18,7 @@ from bench.serving import serve
 from support.exchanges import NOW, Player, event, request, start
 from support.processes import Command
 from tapehead.answers import Engine
-from tapehead.protocol.test_key import strip_key
+from tapehead.protocol.request_key import strip_key
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import FaultInjector
 from tapehead.simulator.keyed_engine import KeyedEngine

@@ -18,7 +18,7 @@ from typing import NamedTuple
 _TIMED = "import time\nbegan = time.process_time()\n{}\nprint(time.process_time() - began)"
 _BASE = "import pytest"
 _UNUSED = "import tapehead.pytest_plugin.plugin"
-_READY = "from tapehead.pytest_plugin.endpoint import Endpoint\nendpoint = Endpoint()"
+_READY = "from tapehead.pytest_plugin.endpoint import SharedEndpoint\nendpoint = SharedEndpoint()"
 
 
 class Measured(NamedTuple):

@@ -18,6 +18,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.metrics.quality import reported_kilobits
 from tapehead.protocol.event_types import Drawing, Machine, event_type_of
 from tapehead.protocol.events import TEN_YEARS_MS, Event
+from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.session_machine import State, Step
 from tapehead.protocol.transitions import Life, Playback
 
@@ -26,8 +27,6 @@ MOST_STATES = 12
 # The playheads that a line can show: beyond, a second makes no difference to a float.
 LARGEST = 1e15
 
-# Statuses from here on refuse a call.
-REFUSED = 400
 # Kinds of spans that a timeline in small leaves out.
 _NOT_IN_STRIP = ("break", "state", "chapter", "failure", "refused")
 

@@ -25,7 +25,7 @@ from tapehead.cli.rules import rules
 from tapehead.cli.schema import schema
 from tapehead.cli.serve import serve
 from tapehead.cli.show import show
-from tapehead.cli.test_command import player_test
+from tapehead.cli.test import player_test
 from tapehead.cli.view import view
 from tapehead.errors import TapeheadError
 

@@ -24,11 +24,9 @@ from tapehead.reports.report_formats import FailOn
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
-    from tapehead.journal.journal_run import JournalRun, Verdict
+    from tapehead.journal.journal_run import AuditVerdict, JournalRun
 
 NO_SESSION = "no session to audit"
-# Severities that fail a run, by the least severe that does.
-_FAILING = {FailOn.ERROR: (Severity.ERROR,), FailOn.WARNING: (Severity.ERROR, Severity.WARNING), FailOn.NEVER: ()}
 
 
 class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +246,8 @@ def has_failed(run: "JournalRun | None", fail_on: FailOn) -> bool:
     return run.verdict is not None and _fails(run.verdict, fail_on)
 
 
-def _fails(verdict: "Verdict", fail_on: FailOn) -> bool:
-    failing = _FAILING[fail_on]
+def _fails(verdict: "AuditVerdict", fail_on: FailOn) -> bool:
+    if fail_on is FailOn.NEVER:
+        return False
     is_whole = verdict.sessions and verdict.is_complete and not verdict.left_out_sessions
-    return bool(failing) and (not is_whole or any(verdict.findings[severity] for severity in failing))
+    return not is_whole or any(verdict.findings[each] for each in Severity if each.reaches(fail_on))

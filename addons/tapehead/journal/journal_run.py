@@ -53,7 +53,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
     has_pauses: bool = True
 
 
-class Verdict(msgspec.Struct, kw_only=True):
+class AuditVerdict(msgspec.Struct, kw_only=True):
     """The verdict of the audit on a run.
 
     Attributes:
@@ -116,7 +116,7 @@ class JournalRun:
         store, is_audited = settings.store, settings.audit is not None
         self.journal = Journal(settings.limits)
         self.recording = store.out if store else None
-        self.verdict = Verdict() if is_audited else None
+        self.verdict = AuditVerdict() if is_audited else None
         subscribers = [*on_stored, self.journal.add]
         self.recorder: Recorder | None = None
         process: Callable[[CapturedCall], None] | None = None

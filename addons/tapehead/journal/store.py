@@ -11,10 +11,11 @@ from tapehead.answers import Outcome
 from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
-from tapehead.journal.tracked_session import REFUSED, TrackedSession
+from tapehead.journal.tracked_session import TrackedSession
 from tapehead.journal.waiting import Counts
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Exchange, Severity, encode
+from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, Call
 from tapehead.text import shorten
 

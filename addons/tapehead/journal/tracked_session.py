@@ -8,6 +8,7 @@ from tapehead.journal.waiting import Counts
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Exchange
+from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, SESSION_GONE, Call
 from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, advance
 from tapehead.protocol.transitions import Life
@@ -16,8 +17,6 @@ from tapehead.text import shorten
 # A player sends a ping every ten seconds, also while it is paused; this is three of them.
 SILENT_SECONDS = 30.0
 MOST_NAME = 200
-# Statuses from here on refuse a call.
-REFUSED = 400
 
 START_REFUSED, START_UNANSWERED, UNKNOWN, SILENT = "start refused", "start unanswered", "unknown session", "silent"
 

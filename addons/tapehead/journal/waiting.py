@@ -17,8 +17,6 @@ from tapehead.text import nearest
 
 DEFAULT_QUIET_SECONDS = 2.0
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
-# From the worst on.
-_SEVERITIES = tuple(Severity)
 _EXPECTED = "expected event:TYPE or the TYPE alone, quiet:SECONDS, calls:COUNT or findings:COUNT"
 
 
@@ -75,7 +73,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
     def takes_severity(self, severity: Severity) -> bool:
         """Return whether findings of a severity count."""
-        return self.severity is None or _SEVERITIES.index(severity) <= _SEVERITIES.index(self.severity)
+        return self.severity is None or severity.reaches(self.severity)
 
     def remaining(self, counts: Counts | None, now: float) -> float:
         """Return the seconds until the condition holds if nothing changes: 0 if it does, infinite if it never will.
@@ -92,7 +90,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
             case "calls":
                 holds = counts.calls - self.before >= self.count
             case "findings":
-                found = sum(getattr(counts.findings, each) for each in _SEVERITIES if self.takes_severity(each))
+                found = sum(getattr(counts.findings, each) for each in Severity if self.takes_severity(each))
                 holds = found >= self.count if self.count else counts.calls > 0 and not found
             case "quiet":
                 return max(0.0, counts.latest + self.seconds - now)

@@ -17,7 +17,7 @@ from tapehead.live.api_model import (
     as_json,
     parse_number,
 )
-from tapehead.protocol.test_key import KEY_PATTERN, check_key
+from tapehead.protocol.request_key import KEY_PATTERN, check_key
 from tapehead.replay.on_miss import OnMiss
 from tapehead.simulator.faults import FAULT_PATTERN
 from tapehead.simulator.keyed_engine import ActiveFault

@@ -12,7 +12,7 @@ from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import DEFAULT_LIMIT, RowFilter
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.test_key import KEY_PATTERN, check_key
+from tapehead.protocol.request_key import KEY_PATTERN, check_key
 from tapehead.replay.engine_control import EngineControl
 from tapehead.rules.catalog import RULES
 from tapehead.text import format_number, nearest, shorten_value

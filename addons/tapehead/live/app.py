@@ -35,8 +35,8 @@ from tapehead.live.request_guard import (
     REFUSALS,
     SAFE_HEADERS,
     UNAUTHORIZED,
+    Decision,
     RequestGuard,
-    Verdict,
 )
 from tapehead.rules.catalog import RULES
 from tapehead.server.asgi import TRANSPORT, AsgiApp, Message, Protocol, Receive, Scope, Send
@@ -256,12 +256,12 @@ def in_parts(send: Send, transport: asyncio.Transport) -> Send:
     return send_in_parts
 
 
-def refusal(verdict: Verdict, method: str, path: str) -> Response:
+def refusal(decision: Decision, method: str, path: str) -> Response:
     """Return the answer to a request that is not accepted: a status, in the API with a sentence."""
-    headers = {UNAUTHORIZED: {"www-authenticate": "Bearer"}, NOT_ALLOWED: {"allow": "GET"}}.get(verdict.status, {})
-    if verdict.status == NO_CONTENT or method == "HEAD" or not path.startswith(f"{PREFIX}/"):
-        return Response(None, verdict.status, headers)
-    response = ApiError(verdict.status, REFUSALS[verdict.status]).response()
+    headers = {UNAUTHORIZED: {"www-authenticate": "Bearer"}, NOT_ALLOWED: {"allow": "GET"}}.get(decision.status, {})
+    if decision.status == NO_CONTENT or method == "HEAD" or not path.startswith(f"{PREFIX}/"):
+        return Response(None, decision.status, headers)
+    response = ApiError(decision.status, REFUSALS[decision.status]).response()
     response.headers.update(headers)
     return response
 
@@ -286,20 +286,20 @@ def build_app(
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         send_parts = in_parts(send, scope["extensions"][TRANSPORT])
-        verdict = guard.check(scope["method"], scope["path"], scope["headers"])
-        if verdict.status == OK and scope["path"] in apps and scope["method"] != "GET":
-            verdict = verdict._replace(status=NOT_ALLOWED)
+        decision = guard.check(scope["method"], scope["path"], scope["headers"])
+        if decision.status == OK and scope["path"] in apps and scope["method"] != "GET":
+            decision = decision._replace(status=NOT_ALLOWED)
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = (*SAFE_HEADERS, *verdict.headers(is_preflight=verdict.status == NO_CONTENT))
+                more = (*SAFE_HEADERS, *decision.headers(is_preflight=decision.status == NO_CONTENT))
                 message["headers"] = [*message["headers"], *((n.encode(), v.encode("latin-1")) for n, v in more)]
             await send_parts(message)
 
         answer = (
             (apps.get(scope["path"]) or api)
-            if verdict.status == OK
-            else refusal(verdict, scope["method"], scope["path"])
+            if decision.status == OK
+            else refusal(decision, scope["method"], scope["path"])
         )
         try:
             await answer(scope, receive, send_safely)

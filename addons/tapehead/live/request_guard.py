@@ -45,7 +45,7 @@ _ALLOWED_HEADERS = f"authorization, content-type, {TOKEN_HEADER.lower()}"
 _PREFLIGHT_SECONDS = "600"
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """The decision on a request: a status, OK to answer it; and the origin whose page may read the answer, if any."""
 
     status: int
@@ -84,26 +84,26 @@ class RequestGuard:
         self._api = f"{api}/"
         self._origins = frozenset(origin.encode() for origin in origins)
 
-    def check(self, method: str, path: str, headers: RawHeaders) -> Verdict:
+    def check(self, method: str, path: str, headers: RawHeaders) -> Decision:
         """Return whether a request is accepted."""
         hosts = header_values(headers, b"host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return Verdict(MISDIRECTED)
+            return Decision(MISDIRECTED)
         origins, sites = header_values(headers, b"origin"), header_values(headers, b"sec-fetch-site")
         is_api, origin = path.startswith(self._api), ""
         if is_api and len(origins) == 1 and origins[0] in self._origins:
             origin = origins[0].decode("latin-1")
             if method == "OPTIONS":
-                return Verdict(NO_CONTENT, origin)
+                return Decision(NO_CONTENT, origin)
         elif method == "GET" and path == PAGE and is_opened(headers):
-            return Verdict(OK)
+            return Decision(OK)
         elif not (set(origins) <= {b"http://" + hosts[0]} and set(sites) <= {b"same-origin", b"none"}):
-            return Verdict(FORBIDDEN)
+            return Decision(FORBIDDEN)
         if method != "GET" and not is_api:
-            return Verdict(NOT_ALLOWED)
+            return Decision(NOT_ALLOWED)
         if path in self._public and method == "GET":
-            return Verdict(OK, origin)
-        return Verdict(OK if self._knows_token(headers) else UNAUTHORIZED, origin)
+            return Decision(OK, origin)
+        return Decision(OK if self._knows_token(headers) else UNAUTHORIZED, origin)
 
     def _knows_token(self, headers: RawHeaders) -> bool:
         given = [

@@ -6,7 +6,7 @@ Source: the Fetch standard, CORS-preflight fetch; Private Network Access, which 
 from collections.abc import Iterable
 
 from tapehead.protocol.messages import Headers, Request, Response
-from tapehead.protocol.test_key import KEY_HEADER
+from tapehead.protocol.request_key import KEY_HEADER
 
 _ORIGIN = "Origin"
 _ASKED_METHOD, _ASKED_HEADERS = "Access-Control-Request-Method", "Access-Control-Request-Headers"

@@ -27,6 +27,13 @@ class Severity(StrEnum):
     WARNING = "warning"
     INFO = "info"
 
+    def reaches(self, least: str) -> bool:
+        """Return whether it is as severe as another one, or worse."""
+        return _RANKS[self] <= _RANKS[least]
+
+
+_RANKS: dict[str, int] = {severity: rank for rank, severity in enumerate(Severity)}
+
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """A violation of a rule at one place.

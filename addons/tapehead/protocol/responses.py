@@ -7,6 +7,9 @@ import orjson
 from tapehead.protocol.messages import Headers, Response
 from tapehead.protocol.routes import CORS_HEADERS
 
+# The least status of an answer that refuses a call.
+REFUSED = 400
+
 REASONS = {
     200: "OK",
     201: "Created",

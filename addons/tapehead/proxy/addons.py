@@ -19,9 +19,9 @@ from tapehead.answers import Answer, Engine, Observer
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.hosts import carried_url
 from tapehead.protocol.messages import Request
+from tapehead.protocol.request_key import KeyedRequest
 from tapehead.protocol.responses import FAILED, failure
 from tapehead.protocol.routes import SESSION_CREATED, find_call, find_route, sid_of_location
-from tapehead.protocol.test_key import KeyedRequest
 from tapehead.proxy.called_host import name_upstream, request_as_called
 from tapehead.proxy.error_boundary import contained, contained_async, messages_of
 from tapehead.proxy.flow_keys import key_of, take_key

@@ -7,7 +7,7 @@ from mitmproxy import http
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.cors import allow_key_header
 from tapehead.protocol.messages import Request
-from tapehead.protocol.test_key import KEY_HEADER, NO_KEY, RequestKey, may_name_key, strip_key
+from tapehead.protocol.request_key import KEY_HEADER, NO_KEY, RequestKey, may_name_key, strip_key
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.flows import route_of
 from tapehead.recording.capture import decode_headers

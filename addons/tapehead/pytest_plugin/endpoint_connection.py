@@ -15,7 +15,7 @@ from tapehead.errors import TapeheadError
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from tapehead.pytest_plugin.endpoint import Endpoint
+    from tapehead.pytest_plugin.endpoint import SharedEndpoint
 
 HOST = "127.0.0.1"
 # The port and the secret, in hexadecimal digits.
@@ -26,7 +26,7 @@ class EndpointListener:
     """A listener that starts the endpoint when a worker first connects.
 
     Args:
-        real: the URL of the real endpoint, as `Endpoint` takes it.
+        real: the URL of the real endpoint, as `SharedEndpoint` takes it.
 
     Attributes:
         access: what a worker needs for that.
@@ -37,7 +37,7 @@ class EndpointListener:
         self._secret = os.urandom(32)
         self._listening = socket.create_server((HOST, 0))
         self.access: Access = (self._listening.getsockname()[1], self._secret.hex())
-        self._endpoint: Endpoint | None = None
+        self._endpoint: SharedEndpoint | None = None
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, name="tapehead-workers", daemon=True).start()
 
@@ -76,9 +76,9 @@ class EndpointListener:
         try:
             with self._lock:
                 if self._endpoint is None:
-                    from tapehead.pytest_plugin.endpoint import Endpoint
+                    from tapehead.pytest_plugin.endpoint import SharedEndpoint
 
-                    self._endpoint = Endpoint(self._real)
+                    self._endpoint = SharedEndpoint(self._real)
             answer = True, getattr(self._endpoint, name)(*arguments)
         except TapeheadError as error:
             answer = False, error
@@ -114,6 +114,6 @@ class RemoteEndpoint:
         raise result
 
 
-def connect(port: int, secret: str) -> "Endpoint":
+def connect(port: int, secret: str) -> "SharedEndpoint":
     """Return the endpoint in the process that controls the workers."""
-    return cast("Endpoint", RemoteEndpoint(port, secret))
+    return cast("SharedEndpoint", RemoteEndpoint(port, secret))

@@ -28,14 +28,12 @@ from tapehead.text import count_of, format_number, nearest
 if TYPE_CHECKING:
     from tapehead.auditor.results import SessionFinding, SessionResult
     from tapehead.journal.rows import SessionRow
-    from tapehead.pytest_plugin.endpoint import Endpoint, Lines
+    from tapehead.pytest_plugin.endpoint import Lines, SharedEndpoint
 
 LONGEST_NAME = 80
 DEFAULT_TIMEOUT_SECONDS = 10.0
 # The width of the lines that an assertion fails with; pytest indents them.
 WIDTH = 76
-# Severities that fail, by the least severe that does.
-_FAILING = {"info": tuple(Severity), "warning": (Severity.ERROR, Severity.WARNING), "error": (Severity.ERROR,)}
 
 
 def without_frames[**P, R](method: Callable[P, R]) -> Callable[P, R]:
@@ -64,7 +62,7 @@ class MediaCollection:
     """
 
     def __init__(
-        self, item: pytest.Item, endpoint: "Endpoint", marks: Marks, folder: Path, target: Path | None = None
+        self, item: pytest.Item, endpoint: "SharedEndpoint", marks: Marks, folder: Path, target: Path | None = None
     ) -> None:
         self._name = name_of(item.nodeid)
         # Another one where the test runs again, so that no late call of the first time counts.
@@ -160,8 +158,8 @@ class MediaCollection:
         Raises:
             AssertionError: there are findings, or no session.
         """
-        if fail_on not in _FAILING:
-            raise UsageError(f"invalid fail_on '{fail_on}': expected {', '.join(_FAILING)}")
+        if fail_on not in tuple(Severity):
+            raise UsageError(f"invalid fail_on '{fail_on}': expected {', '.join(Severity)}")
         ignored = known_rules(ignore)
         results = self._results()
         if not results:
@@ -170,7 +168,7 @@ class MediaCollection:
             finding
             for result in results
             for finding in result.findings
-            if finding.severity in _FAILING[fail_on] and finding.rule not in ignored
+            if finding.severity.reaches(fail_on) and finding.rule not in ignored
         ]
         if wrong:
             from tapehead.pytest_plugin import failure_text  # which loads much
@@ -353,7 +351,7 @@ def name_of(nodeid: str) -> str:
 
 @contextmanager
 def open_collection(
-    item: pytest.Item, endpoint: "Endpoint", temporary: Path, chosen: Path | None, *, records: bool
+    item: pytest.Item, endpoint: "SharedEndpoint", temporary: Path, chosen: Path | None, *, records: bool
 ) -> Generator[MediaCollection]:
     """Yield the API for a test, and end the test.
 
@@ -378,7 +376,7 @@ def open_collection(
 
 
 def _begin(
-    item: pytest.Item, endpoint: "Endpoint", temporary: Path, chosen: Path | None, *, records: bool
+    item: pytest.Item, endpoint: "SharedEndpoint", temporary: Path, chosen: Path | None, *, records: bool
 ) -> MediaCollection | TapeheadError:
     try:
         marks, target = read_marks(item, records=records), None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tapehead.pytest_plugin.endpoint import Endpoint
+    from tapehead.pytest_plugin.endpoint import SharedEndpoint
     from tapehead.pytest_plugin.endpoint_connection import EndpointListener
     from tapehead.pytest_plugin.media_collection import MediaCollection
 
@@ -22,7 +22,7 @@ _MARKER_HELP = (
 )
 
 _LISTENER: pytest.StashKey["EndpointListener"] = pytest.StashKey()
-_ENDPOINT: pytest.StashKey["Endpoint"] = pytest.StashKey()
+_ENDPOINT: pytest.StashKey["SharedEndpoint"] = pytest.StashKey()
 _COLLECTION: pytest.StashKey["MediaCollection"] = pytest.StashKey()
 _REAL: pytest.StashKey[str] = pytest.StashKey()
 _HAS_PASSED: pytest.StashKey[bool] = pytest.StashKey()
@@ -75,7 +75,7 @@ def media_collection(
         yield collection
 
 
-def _endpoint_of(config: pytest.Config) -> "Endpoint":
+def _endpoint_of(config: pytest.Config) -> "SharedEndpoint":
     """Return the endpoint of the run, of all workers if there are any; it is started by the first test that asks."""
     if _ENDPOINT not in config.stash:
         shared = getattr(config, "workerinput", {}).get(NAME)
@@ -84,9 +84,9 @@ def _endpoint_of(config: pytest.Config) -> "Endpoint":
 
             config.stash[_ENDPOINT] = connect(*shared)
         else:
-            from tapehead.pytest_plugin.endpoint import Endpoint
+            from tapehead.pytest_plugin.endpoint import SharedEndpoint
 
-            config.stash[_ENDPOINT] = Endpoint(config.stash.get(_REAL, None))
+            config.stash[_ENDPOINT] = SharedEndpoint(config.stash.get(_REAL, None))
     return config.stash[_ENDPOINT]
 
 

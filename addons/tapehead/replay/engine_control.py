@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tapehead.answers import Engine
 from tapehead.errors import UsageError
-from tapehead.protocol.test_key import check_key
+from tapehead.protocol.request_key import check_key
 from tapehead.replay.index import RecordingIndex
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer

@@ -23,8 +23,8 @@ from tapehead.network.access_policy import ClientFilter
 from tapehead.network.connection_reserve import LEAST_IDLE_SECONDS, ConnectionReserve, readable
 from tapehead.protocol.http_wire import HTTP2_PREFACE, header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.request_key import KeyedRequest, strip_key
 from tapehead.protocol.responses import FAILED, failure
-from tapehead.protocol.test_key import KeyedRequest, strip_key
 from tapehead.server.forwarding import ForwardingError
 from tapehead.server.http2_refusal import Http2Refusal
 from tapehead.simulator.keyed_engine import keyed

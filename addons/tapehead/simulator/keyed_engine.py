@@ -11,9 +11,9 @@ from tapehead.answers import Answer, Engine, Outcome
 from tapehead.errors import UsageError
 from tapehead.protocol.cors import allow_key_header
 from tapehead.protocol.messages import Request
+from tapehead.protocol.request_key import KeyedRequest, RequestKey, keep_prefix, strip_key
 from tapehead.protocol.responses import failure
 from tapehead.protocol.routes import SESSION_CREATED, find_route, sid_of_location
-from tapehead.protocol.test_key import KeyedRequest, RequestKey, keep_prefix, strip_key
 from tapehead.simulator.entry_limit import EntryLimit
 from tapehead.simulator.faults import MOST_COUNTED, Fault, FaultInjector, Latency, fault_text
 

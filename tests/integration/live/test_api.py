@@ -14,7 +14,7 @@ from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, run_tapehead, running
 from support.upstream_server import upstream
 from tapehead.live.api_model import PREFIX
-from tapehead.protocol.test_key import KEY_HEADER
+from tapehead.protocol.request_key import KEY_HEADER
 
 ITERATIONS = 200
 

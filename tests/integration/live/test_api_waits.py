@@ -16,7 +16,7 @@ from support.live_client import LIVE, Link, link_of, play
 from support.processes import TIMEOUT_SECONDS, Command, running
 from tapehead.live.api_model import PREFIX
 from tapehead.live.wait_limit import MOST_WAITS
-from tapehead.protocol.test_key import KEY_HEADER
+from tapehead.protocol.request_key import KEY_HEADER
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ def test_a_mistake_is_told_in_one_line(pytester: pytest.Pytester) -> None:
 
 INVALID = {
     "wait_for('sessionCompleted')": "unknown condition 'sessionCompleted'; did you mean sessionComplete?*",
-    "assert_clean(fail_on='eror')": "invalid fail_on 'eror': expected info, warning, error",
+    "assert_clean(fail_on='eror')": "invalid fail_on 'eror': expected error, warning, info",
     "assert_clean(ignore=['ping-gab'])": "no rule is called 'ping-gab'; did you mean ping-gap?*",
     "assert_matches('no.jsonl')": "no recording 'no.jsonl' at '*no.jsonl'; *",
     "fault('event:pong=503')": "invalid fault 'event:pong=503': unknown event type 'pong'*",

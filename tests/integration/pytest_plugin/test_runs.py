@@ -72,10 +72,10 @@ def test_a_run_that_uses_the_fixture_loads_neither_mitmproxy_nor_starlette(pytes
 
 READY = """
 import sys
-from tapehead.pytest_plugin.endpoint import Endpoint
+from tapehead.pytest_plugin.endpoint import SharedEndpoint
 from tapehead.pytest_plugin.marks import Answers
 from tapehead.pytest_plugin.media_collection import MediaCollection
-endpoint = Endpoint()
+endpoint = SharedEndpoint()
 print(endpoint.begin("key", Answers()))
 print(*sys.modules)
 endpoint.close()
@@ -145,7 +145,7 @@ import tapehead.pytest_plugin.media_collection as collection
 
 collection.name_of = lambda _nodeid: "same"
 collection.token_hex = lambda _length: "key"
-endpoint.Endpoint.end = lambda self, key: self.lines(key)
+endpoint.SharedEndpoint.end = lambda self, key: self.lines(key)
 """
 
 

@@ -18,7 +18,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread, OnFindings
 from tapehead.journal.backlog import Backlog
 from tapehead.journal.journal import Journal
-from tapehead.journal.journal_run import JournalRun, JournalSettings, Verdict
+from tapehead.journal.journal_run import AuditVerdict, JournalRun, JournalSettings
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.exchange import Answered, Exchange, Severity, encode
@@ -91,7 +91,7 @@ def test_a_session_without_an_audit_has_a_result() -> None:
     assert journal.result("s2") is None
 
 
-def verdict_of(exchanges: Sequence[Exchange], key: str = "", reset_before: int | None = None) -> Verdict:
+def verdict_of(exchanges: Sequence[Exchange], key: str = "", reset_before: int | None = None) -> AuditVerdict:
     """The verdict on a run with a reset before one of its calls."""
     run = journal_run()
     with run:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tapehead.protocol.cors import allow_key_header, refused_parts
 from tapehead.protocol.messages import Headers, Request, Response
+from tapehead.protocol.request_key import NO_KEY, KeyedRequest, keep_prefix, strip_key
 from tapehead.protocol.responses import respond
-from tapehead.protocol.test_key import NO_KEY, KeyedRequest, keep_prefix, strip_key
 
 HOST = "http://127.0.0.1:8080"
 SESSIONS = "/api/v1/sessions"

@@ -1,4 +1,4 @@
-"""The command `test`: its options. The work is in `test_run`."""
+"""The command `test`: its options. The work is in `tested_command`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +65,6 @@ def player_test(
     options += ["--on-miss", str(on_miss)]
     options += [name for name, value in (("--strict", strict), ("--keep-ids", keep_ids)) if value]
     options += ["--config", str(config)] if config else []
-    from tapehead.cli.test_run import run_test
+    from tapehead.cli.tested_command import run_test
 
     raise typer.Exit(run_test(command, replay or [], out, options, fail_on=fail_on, as_proxy=proxy, config=config))
