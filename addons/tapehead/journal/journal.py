@@ -311,17 +311,16 @@ class Journal:
         return True
 
     def after(self, condition: Condition, number: int) -> Condition:
-        """Return a condition on events or calls that counts only those after the call with a number."""
-        is_event = condition.kind == "event"
-        rows = RowFilter(key=condition.key, session=condition.session, type=condition.event_type if is_event else None)
+        """Return a condition on events or calls that counts only those after the call with a number.
+
+        For a number of calls, those that have left memory by now count as from before it.
+        """
+        before = 0
         with self._changed:
-            counts = self._counts_of(condition.session, condition.key)
-            counted = 0 if counts is None else counts.types[condition.event_type] if is_event else counts.calls
-            later = sum(
-                each > number and rows.takes(key=call.key, session=call.sid, type=call.type)
-                for each, call in self._store.calls.items()
-            )
-            before = max(0, counted - later)
+            if condition.kind == "calls":
+                counts = self._counts_of(condition.session, condition.key)
+                later = self._stored(RowFilter(after=number, key=condition.key, session=condition.session))
+                before = max(0, (counts.calls if counts else 0) - len(later))
             return msgspec.structs.replace(condition, after=number, before=before, resets=self._resets)
 
     def reset(self, key: str | None = None, *, forget: bool = False) -> None:

@@ -139,6 +139,7 @@ class JournalStore:
             for event_type in types:
                 if len(counts.types) < MOST_TYPES or event_type in counts.types:
                     counts.types[event_type] += 1
+                    counts.last[event_type] = call.number
 
     def _scopes(self, key: str, session: TrackedSession | None, now: float) -> Iterator[Counts]:
         yield self.counts
@@ -347,6 +348,10 @@ class JournalStore:
         self.session_count -= len(sessions)
         if counts:
             subtract(self.counts, counts)
+            for event_type, last in counts.last.items():
+                if self.counts.last[event_type] == last:
+                    left = (number for number, call in reversed(self.calls.items()) if call.type == event_type)
+                    self.counts.last[event_type] = next(left, 0)
         return [session.sid for session in sessions if session.sid]
 
 

@@ -26,6 +26,7 @@ class Counts(msgspec.Struct, kw_only=True):
     Attributes:
         calls, refused, misses: the number of each.
         types: the number of events by type.
+        last: the number of the last call with an event of each type.
         findings: the number of findings.
         latest: when the latest call came, by the monotonic clock, or when counting began.
     """
@@ -34,6 +35,7 @@ class Counts(msgspec.Struct, kw_only=True):
     refused: int = 0
     misses: int = 0
     types: Counter[str] = msgspec.field(default_factory=Counter)
+    last: dict[str, int] = msgspec.field(default_factory=dict)
     findings: FindingCounts = msgspec.field(default_factory=FindingCounts)
     latest: float
 
@@ -44,14 +46,13 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: what it is about.
         event_type: the type of the event that has to come.
-        count: the number of calls, or of findings, that has to be there, or of events that is to be exceeded; 0
-            findings for none, though calls came.
+        count: the number of calls, or of findings, that has to be there; 0 findings for none, though calls came.
         severity: findings of this severity or a worse one count; None for all.
         seconds: how long no call may come.
         session: the session id; None for any.
         key: the key of a test; None for any.
         after: the number of the call after which events or calls count; None for all.
-        before: how many of those that are counted came before that.
+        before: how many of the calls that are counted came before that.
         resets: the number of resets when that was so.
     """
 
@@ -86,7 +87,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
             return math.inf
         match self.kind:
             case "event":
-                holds = counts.types[self.event_type] - self.before > self.count
+                came = counts.types[self.event_type] > 0
+                holds = came and counts.last.get(self.event_type, 0) > (self.after or 0)
             case "calls":
                 holds = counts.calls - self.before >= self.count
             case "findings":

@@ -20,6 +20,7 @@ from tapehead.journal.backlog import Backlog
 from tapehead.journal.journal import Journal
 from tapehead.journal.journal_run import AuditVerdict, JournalRun, JournalSettings
 from tapehead.journal.row_filter import RowFilter
+from tapehead.journal.stored_rows import Limits
 from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.exchange import Answered, Exchange, Severity, encode
 
@@ -220,3 +221,25 @@ def test_a_wait_counts_only_what_comes_after_a_call() -> None:
     fill(journal, session("s1", PLAY)[1:2])
 
     assert (before, journal.wait(two, 0)) == (False, True)
+
+
+@pytest.mark.parametrize(("scope", "holds"), [({}, True), ({"session": "s1"}, True), ({"key": "b"}, False)])
+def test_a_wait_for_an_event_counts_one_that_has_left_memory(scope: dict[str, str], holds: bool) -> None:
+    journal = Journal(Limits(calls=2))
+    fill(journal, session("s1", PLAY), "a")
+    fill(journal, session("s2", [(1.0, 0.0, "pauseStart", {})]), "b")
+
+    assert [row.number for row in journal.calls()] == [4, 5]
+    assert journal.wait(journal.after(parse_condition("play", **scope), 2), 0) is holds
+    assert not journal.wait(journal.after(parse_condition("play", **scope), 3), 0)
+
+
+def test_a_wait_for_an_event_of_any_key_counts_none_that_a_reset_removed() -> None:
+    journal = Journal()
+    fill(journal, session("s1", PLAY), "a")
+    fill(journal, session("s2", PLAY), "b")
+    held = [journal.wait(journal.after(parse_condition("play"), number), 0) for number in (2, 5, 6)]
+    journal.reset("b")
+
+    assert held == [True, True, False]
+    assert [journal.wait(journal.after(parse_condition("play"), number), 0) for number in (2, 5)] == [True, False]
