@@ -47,10 +47,17 @@ class LateJournal:
         self._counts: Counter[str] = Counter()
         # The calls that came before it was made.
         self._waiting: list[AnsweredCall] = []
+        self._failure: Exception | None = None
 
     def journal(self) -> "Journal":
-        """Return the journal."""
+        """Return the journal.
+
+        Raises:
+            Exception: it could not be made, now or when the first call came.
+        """
         with self._making:
+            if self._failure:
+                raise self._failure
             if self._run is None:
                 self._run = self._make()
         return self._run.journal
@@ -66,6 +73,15 @@ class LateJournal:
         with self._lock:
             del self._counts[key]
 
+    def _make_soon(self) -> None:
+        try:
+            self.journal()
+        except Exception as error:  # noqa: BLE001 - the player gets its answers all the same
+            with self._lock:
+                self._failure = error
+                self._waiting.clear()
+            self._internal_errors.record("making the journal", error)
+
     def close(self) -> None:
         """End the audit, if it began."""
         with self._making:
@@ -76,9 +92,11 @@ class LateJournal:
         with self._lock:
             if call.answer:
                 self._counts[call.answer.key] += 1
+            if self._failure:
+                return None  # whoever reads the journal is told
             if self._run is None:
                 if not self._waiting:
-                    Thread(target=self.journal, name="tapehead-journal", daemon=True).start()
+                    Thread(target=self._make_soon, name="tapehead-journal", daemon=True).start()
                 self._waiting.append(call)
                 return self._wait_for_journal() if len(self._waiting) > MOST_WAITING else None
         self._run.thread.put_captured(call)
@@ -87,7 +105,7 @@ class LateJournal:
     async def _wait_for_journal(self) -> None:
         """Hold an answer back until the journal is made, for a while."""
         deadline = time.monotonic() + MOST_SECONDS
-        while self._run is None and time.monotonic() < deadline:
+        while not (self._run or self._failure) and time.monotonic() < deadline:
             await asyncio.sleep(STEP_SECONDS)
 
     def _make(self) -> "JournalRun":

@@ -34,8 +34,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-# Returns the answer of a real endpoint, or raises a ForwardingError; called in a thread.
-Forward = Callable[[Request], Response]
+# Returns the answer of a real endpoint, or raises a ForwardingError.
+Forward = Callable[[Request], Awaitable[Response]]
 
 logger = logging.getLogger(__name__)
 
@@ -247,9 +247,9 @@ class App:
 
     async def _forwarded(self, forward: Forward, request: Request, answer: Answer, now: float) -> Answer:
         try:
-            return msgspec.structs.replace(answer, response=await asyncio.to_thread(forward, request))
+            return msgspec.structs.replace(answer, response=await forward(request))
         except ForwardingError as error:
-            response = failure(502, str(error), now)
+            response = failure(error.status, str(error), now)
             return msgspec.structs.replace(
                 answer, response=response, forward=False, outcome=Outcome.MISS, note=str(error)
             )
