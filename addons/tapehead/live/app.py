@@ -18,6 +18,7 @@ from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import Changes
 from tapehead.journal.waiting import ChangeSignal
 from tapehead.live.api_model import (
+    BAD_REQUEST,
     FILTERS,
     MOST_ROWS,
     PREFIX,
@@ -61,7 +62,8 @@ MOST_STREAM_SECONDS = 86_400
 STREAM_FILTERS = {
     "after": FILTERS["after"]._replace(description="The last change that is known."),
     "latest": Filter(
-        "Begin with all sessions and so many of the latest calls, instead of all changes.", *number_from(1, MOST_ROWS)
+        "Begin with all sessions and so many of the latest calls, instead of all changes; not with `after`.",
+        *number_from(1, MOST_ROWS),
     ),
     "timeout": Filter(
         "The seconds after which the stream ends; 0 for what there is now. Until the run ends if left out.",
@@ -188,6 +190,8 @@ class ChangeStream:
         """Send a page its lines, as the query asks for them; disconnect a page that does not read them."""
         try:
             query = Query(QueryParams(scope["query_string"]), STREAM_FILTERS)
+            if "after" in query and "latest" in query:
+                raise ApiError(BAD_REQUEST, "'after' and 'latest' exclude each other: both say where the stream begins")
         except ApiError as error:
             await error.response()(scope, receive, send)
             return

@@ -8,6 +8,8 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   let chosen = null; // the number of the chosen session; null for all calls
   let [isPaused, missed, totals] = [false, 0, null];
   let waiting = []; // changes that are shown soon
+  let lastFinding = -1; // of the chosen session, that was shown
+  let lastCall = null; // the number of the latest call that was told
   let [shownAt, patience] = [-Infinity, LEAST_PAUSE_MS]; // when changes were shown, and the time until they are again
 
   const connection = new Connection({ greet, reload, take, become });
@@ -35,7 +37,9 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   }
 
   async function reload(known) {
+    if (isPaused) return; // resuming asks for everything
     show();
+    lastCall = known.calls?.at(-1)?.number ?? null;
     sessions.replace(known.sessions);
     sessions.show(true); // with the calls, in one frame
     total(known.totals);
@@ -51,8 +55,18 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
       return;
     }
     if (totals && changes.totals.resets !== totals.resets) return location.reload();
+    // A page that slept or read too slowly: calls left memory before it was told of them.
+    const [first] = changes.calls;
+    const hasHole = first && lastCall !== null && first.number > lastCall + 1;
+    if (first) lastCall = changes.calls.at(-1).number;
+    if (hasHole) return ask();
     waiting.push(changes);
     if (waiting.length === 1) setTimeout(() => drawSoon(show), Math.max(0, shownAt + patience - performance.now()));
+  }
+
+  /** Show everything that is in memory now. */
+  function ask() {
+    connection.query("/sessions?limit=2000&settle=no").then(reload).catch(() => {});
   }
 
   function show() {
@@ -102,7 +116,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   // ---- The chosen session ----
 
   function choose(number) {
-    chosen = number;
+    [chosen, lastFinding] = [number, -1];
     document.body.classList.toggle("has-session", number !== null);
     view.clear();
     showChosen();
@@ -170,7 +184,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     missed = 0;
     at("pause").setAttribute("aria-pressed", String(isPaused));
     at("pause").textContent = isPaused ? "resume" : "pause";
-    if (!isPaused) connection.query("/sessions?limit=2000&settle=no").then(reload).catch(() => {});
+    if (!isPaused) ask();
   }
 
   function clear() {
@@ -222,7 +236,6 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     at("keys").showModal();
   }
 
-  let lastFinding = -1;
   function nextFinding() {
     const { findings } = session;
     if (chosen === null || !findings.length) return;

@@ -1,7 +1,7 @@
 "use strict";
 // ---- A list of any length whose rows are drawn where they can be seen ----
 
-const MARGIN_ROWS = 6;
+const MARGIN_ROWS = 6; // above and below what is seen, once the list was scrolled by hand
 
 class RowList {
   /**
@@ -10,9 +10,10 @@ class RowList {
    *   contents; `choose` is called with the item that was chosen; `isTail` keeps the end in view while it is there.
    */
   constructor(box, { name, height, id, render, choose, isTail = false, onMove = () => {} }) {
-    Object.assign(this, { box, name, height, id, render, choose, isTail, onMove, items: [], chosen: null, drawn: new Map(), isAtEnd: true });
-    [this.top, this.tall] = [0, 0]; // of what is seen of the box; asking the box would have the page laid out
+    Object.assign(this, { box, name, height, id, render, choose, isTail, onMove, items: [], chosen: null, drawn: new Map(), isAtEnd: true, margin: 1 });
+    [this.top, this.shownTop, this.tall] = [0, 0, 0]; // of what is seen of the box; asking the box would have the page laid out
     this.drawNow = () => this.draw();
+    this.scrollNow = () => (box.scrollTop = this.shownTop = this.top);
     this.inner = make("div", "rows");
     this.inner.setAttribute("role", "presentation");
     box.append(this.inner);
@@ -20,22 +21,13 @@ class RowList {
     box.setAttribute("role", "listbox");
     box.addEventListener("scroll", () => {
       this.top = box.scrollTop;
+      if (Math.abs(this.top - this.shownTop) > 1) this.margin = MARGIN_ROWS;
       this.isAtEnd = this.end - this.top < this.height() * 1.5;
       this.drawSoon();
     });
     box.addEventListener("click", (event) => this.click(event));
     box.addEventListener("keydown", (event) => this.press(event));
-    // What is pressed stays as it is, so that the click meets it.
-    box.addEventListener("pointerdown", () => (this.isHeld = true));
-    for (const name of ["pointerup", "pointercancel"]) {
-      addEventListener(name, () => {
-        if (!this.isHeld) return;
-        setTimeout(() => {
-          this.isHeld = false;
-          this.drawSoon();
-        });
-      });
-    }
+    this.hold = new Hold(box, () => this.drawSoon());
     new ResizeObserver(() => {
       this.tall = box.clientHeight;
       this.drawSoon();
@@ -70,17 +62,18 @@ class RowList {
 
   scrollTo(top) {
     if (Math.abs(this.top - top) < 1) return;
-    this.box.scrollTop = this.top = top;
+    this.top = top;
+    drawSoon(this.scrollNow); // after the rows: the browser lays the page out for it, and that once
   }
 
   draw() {
-    if (this.isHeld) return;
+    if (this.hold.isOn) return;
     const height = this.height();
     this.size();
     if (this.isTail && this.isAtEnd) this.scrollTo(this.end);
     const top = Math.min(this.top, this.end);
-    const first = Math.max(0, Math.floor(top / height) - MARGIN_ROWS);
-    const last = Math.min(this.items.length, Math.ceil((top + this.tall) / height) + MARGIN_ROWS);
+    const first = Math.max(0, Math.floor(top / height) - this.margin);
+    const last = Math.min(this.items.length, Math.ceil((top + this.tall) / height) + this.margin);
     const drawn = new Map();
     for (let place = first; place < last; place++) {
       const item = this.items[place];

@@ -9,7 +9,6 @@ const STATE_SHAPES = {
   playing: "M-4-6 6 0-4 6z",
   paused: "M-5-6h3.5v12h-3.5zM1.5-6h3.5v12h-3.5z",
   buffering: "M0-6a6 6 0 1 1-6 6h2.5a3.5 3.5 0 1 0 3.5-3.5z",
-  seeking: "M-6-5 0 0-6 5zM0-5 6 0 0 5z",
   "in an ad": "M-6-6h12v12h-12zM-3.5-3.5v7h7v-7z",
   "in an ad break": "M-6-6h12v3h-12zM-6 3h12v3h-12z",
   completed: "M-6 0-4-2-1.5.5 4-5 6-3-1.5 4.5z",

@@ -25,6 +25,23 @@ function press(kind, deed, ...inside) {
   return button;
 }
 
+/** A press on an element: what is pressed stays as it is until `release` is called, so that the click meets it. */
+class Hold {
+  constructor(element, release) {
+    this.isOn = false;
+    element.addEventListener("pointerdown", () => (this.isOn = true));
+    for (const name of ["pointerup", "pointercancel"]) {
+      addEventListener(name, () => {
+        if (!this.isOn) return;
+        setTimeout(() => {
+          this.isOn = false;
+          release();
+        });
+      });
+    }
+  }
+}
+
 /** The icon of a severity, with its name for those who cannot see it. */
 function shape(severity, isNamed = true) {
   const icon = make("i", `shape ${severity}`);

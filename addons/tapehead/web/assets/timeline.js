@@ -51,17 +51,7 @@ class SessionTimeline {
     figure.replaceChildren(this.tools(), box);
     this.plot.addEventListener("scroll", () => this.drawSoon());
     this.plot.addEventListener("click", (event) => this.click(event));
-    // What is pressed stays where it is, so that the click meets it.
-    this.plot.addEventListener("pointerdown", () => (this.isHeld = true));
-    for (const name of ["pointerup", "pointercancel"]) {
-      addEventListener(name, () => {
-        if (!this.isHeld) return;
-        setTimeout(() => {
-          this.isHeld = false;
-          this.drawSoon();
-        });
-      });
-    }
+    this.hold = new Hold(this.plot, () => this.drawSoon());
     this.plot.addEventListener("keydown", (event) => this.press(event));
     this.plot.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     new ResizeObserver(() => this.drawSoon()).observe(this.plot);
@@ -143,7 +133,7 @@ class SessionTimeline {
   // ---- Drawing: what can be seen, and one mark where many would cover each other ----
 
   drawSoon() {
-    this.drawNow ??= () => this.model && !this.isHeld && this.draw();
+    this.drawNow ??= () => this.model && !this.hold.isOn && this.draw();
     drawSoon(this.drawNow);
   }
 
