@@ -54,7 +54,7 @@ class EventPosition(NamedTuple):
     elapsed: float | None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True):
     """One event of a session.
 
     Attributes:
@@ -98,9 +98,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     saved: bool = True
 
     @property
+    def type_name(self) -> str:
+        """Its type, whatever it is, as text; empty where a body has none."""
+        return self.other_type if self.type is None else self.type
+
+    @property
     def key(self) -> EventKey:
-        """Its type and names; the type is empty where a body has none."""
-        return key_of(self.other_type if self.type is None else self.type, self.params)
+        """Its type and names."""
+        return key_of(self.type_name, self.params)
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -128,20 +133,41 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in names if isinstance(name, str)]
 
 
-def read_event(body: object, **delivery: Any) -> Event:
-    """Return the event in a parsed body; `delivery` has the fields that are not in the body."""
+class Delivery(NamedTuple):
+    """The fields of an event that are not in its body; as those of `Event`."""
+
+    arrived_ms: float = 0.0
+    answered_ms: float = 0.0
+    status: int | None = None
+    call: Call = Call.EVENT
+    sid: str | None = None
+    in_array: bool = False
+    recording: str = ""
+    line: int = 0
+    source: str = ""
+    order: int | None = None
+    saved: bool = True
+
+
+_UNKNOWN = Delivery()
+
+
+def read_event(body: object, delivery: Delivery = _UNKNOWN, index: int = 0) -> Event:
+    """Return the event in a parsed body; of an array, that with this index."""
     parts = _section(body)
     named, time = parts.get(EVENT_TYPE), _section(parts.get(PLAYER_TIME))
     ts = as_number(time.get(TS))
+    # Positional: by names, so many fields take ten times as long, and this is done for each event.
     return Event(
-        type=named if isinstance(named, str) else None,
-        playhead=as_number(time.get(PLAYHEAD)),
-        ts=None if ts is None or abs(ts) >= _LARGEST else int(ts),
-        params=_section(parts.get(PARAMS)),
-        quality=_section(parts.get(QUALITY)),
-        metadata=_section(parts.get(METADATA)),
-        other_type="" if named is None or isinstance(named, str) else str(named),
-        **delivery,
+        named if isinstance(named, str) else None,
+        as_number(time.get(PLAYHEAD)),
+        None if ts is None or abs(ts) >= _LARGEST else int(ts),
+        _section(parts.get(PARAMS)),
+        _section(parts.get(QUALITY)),
+        _section(parts.get(METADATA)),
+        "" if named is None or isinstance(named, str) else str(named),
+        index,
+        *delivery,
     )
 
 
@@ -163,26 +189,28 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
         return
     parsed = None if exchange.request.coded else exchange.request.json()
     in_array = exchange.call is not Call.EVENT and isinstance(parsed, list)
-    delivery: dict[str, Any] = {
-        "arrived_ms": arrived_ms,
-        "answered_ms": arrived_ms + exchange.elapsed_ms,
-        "status": exchange.response.status if exchange.response else None,
-        "call": exchange.call,
-        "sid": exchange.session,
-        "in_array": in_array,
-        "recording": recording,
-        "line": line,
-        "source": exchange.source,
-        "order": exchange.order,
-        "saved": exchange.request.saved,
-    }
-    if not exchange.request.saved:
+    saved = exchange.request.saved
+    if not saved:
+        in_array = exchange.call is Call.DOWNLOADED
+    delivery = Delivery(
+        arrived_ms,
+        arrived_ms + exchange.elapsed_ms,
+        exchange.response.status if exchange.response else None,
+        exchange.call,
+        exchange.session,
+        in_array,
+        recording,
+        line,
+        exchange.source,
+        exchange.order,
+        saved,
+    )
+    if not saved:
         # What opens a session says so by its call.
-        opens, in_array = exchange.call is Call.SESSION, exchange.call is Call.DOWNLOADED
-        yield Event(type="sessionStart" if opens else None, **delivery | {"in_array": in_array})
+        yield read_event({EVENT_TYPE: "sessionStart"} if exchange.call is Call.SESSION else None, delivery)
         return
     for index, body in enumerate(parsed or [None] if in_array else [parsed]):
-        yield read_event(body, index=index, **delivery)
+        yield read_event(body, delivery, index)
 
 
 def key_of(event_type: str, params: Mapping[str, Any]) -> EventKey:
@@ -230,7 +258,7 @@ def in_flight_together(a: Event, b: Event) -> bool:
 
 def as_number(value: object) -> float | None:
     """Return `value`, if it is a finite number and no boolean."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if math.isfinite(value) else None
 

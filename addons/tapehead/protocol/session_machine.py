@@ -5,17 +5,21 @@ Times, playheads and responses play no part in it. See `transitions` for its tab
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, cast
 
 from tapehead.protocol.events import Event
 from tapehead.protocol.transitions import (
     ACTIVE_MACHINES,
+    ANY,
+    TABLE,
     TIMEOUT,
     AdBreak,
     Life,
     Part,
     Playback,
     Switch,
+    Transition,
     ViolationKind,
     find_transition,
 )
@@ -100,23 +104,24 @@ def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
     """Return the state of a session after `event` came in `state`, and the violations."""
     if is_unknown(event):
         return lose_sight(state), ()
-    active, event_type = ACTIVE_MACHINES[state.life], event.type or ""
-    moves: dict[str, Any] = {}
-    violations: list[Violation] = []
-    for machine in _MACHINES:
-        if machine in active:
-            moves[machine], violation = find_transition(machine, getattr(state, machine), event_type)
-            violations += [Violation(violation)] if violation else []
-    after = state._replace(**moves)
+    event_type = event.type or ""
+    before = state[:_COUNT]
+    moved, violations = _move(before, event_type if event_type in _MOVING else "")
+    after = state
+    if moved != before:
+        life, playback, ad_break, ad, chapter = moved
+        after = state._replace(life=life, playback=playback, ad_break=ad_break, ad=ad, chapter=chapter)
     if state.may_be_over:
         if event_type == TIMEOUT:
-            violations = [each for each in violations if each.kind is not ViolationKind.SESSION_NOT_CLOSED]
+            violations = tuple(each for each in violations if each.kind is not ViolationKind.SESSION_NOT_CLOSED)
         elif event_type != "ping":
             after = after._replace(may_be_over=False)
-    for name, switch_event in _switches(state, event) if "state" in active else ():
+    if event_type not in _SWITCHING or "state" not in ACTIVE_MACHINES[state.life]:
+        return after, violations
+    for name, switch_event in _switches(state, event):
         after, violation = _switch(after, name, switch_event)
-        violations += [Violation(violation, name)] if violation else []
-    return after, tuple(violations)
+        violations += (Violation(violation, name),) if violation else ()
+    return after, violations
 
 
 def is_unknown(event: Event) -> bool:
@@ -150,6 +155,24 @@ def table_cells_of(state: State, event: Event) -> Iterator[tuple[str, StrEnum, s
 
 
 _MACHINES = ("life", "playback", "ad_break", "ad", "chapter")
+_COUNT = len(_MACHINES)
+_Machines = tuple[Life, Playback, AdBreak, Part, Part]
+# Events that a machine tells from others, and those that start or end player states.
+_MOVING = frozenset(event_type for rows in TABLE.values() for row in rows.values() for event_type in row) - {ANY}
+_SWITCHING = ("stateStart", "stateEnd", "statesUpdate")
+
+
+@lru_cache(5_000)
+def _move(before: _Machines, event_type: str) -> tuple[_Machines, tuple[Violation, ...]]:
+    """Return the states of the five machines after an event, and the violations; there are few of them, seen often."""
+    active = ACTIVE_MACHINES[before[0]]
+    after: list[StrEnum] = []
+    violations: list[Violation] = []
+    for machine, state in zip(_MACHINES, before, strict=True):
+        transition = find_transition(machine, state, event_type) if machine in active else Transition(state)
+        after.append(transition.to)
+        violations += [Violation(transition.violation)] if transition.violation else []
+    return cast(_Machines, tuple(after)), tuple(violations)
 
 
 def _switch(state: State, name: str, event_type: str) -> tuple[State, ViolationKind | None]:
