@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from docs.rule_pages import render_catalogue
 from docs.session_diagram import render_markdown, render_mermaid
+from support import script_options
 from support.paths import ROOT
 from tapehead.metrics.assumptions import ASSUMPTIONS
 from tapehead.metrics.catalog import METRICS
@@ -69,6 +70,7 @@ def _mitmproxy_page() -> Iterator[str]:
         yield f"| `{entry.name.partition('.')[0]}` | {loaded} | {entry.reason} | {options} |"
     names = ", ".join(f"`{name}`" for name in DISPLAY_OPTIONS)
     yield f"\nOf the core's options, {names} are refused: they change what mitmproxy's own tools show.\n"
+    yield from script_options.page()
 
 
 def main() -> None:

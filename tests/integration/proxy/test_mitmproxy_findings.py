@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 import trustme
 from mitmproxy import http
 from mitmproxy.io import FlowReader
@@ -122,3 +123,26 @@ def test_a_port_that_is_taken_is_told_in_words() -> None:
 
     assert "Traceback" not in shown.stdout + shown.stderr
     assert f"tapehead: 127.0.0.1:{port} is in use; pass tapehead_live with another port" in shown.stdout
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("never", 0), ("error", 1)])
+def test_findings_decide_the_exit_code(fail_on: str, code: int, tmp_path: Path, authority: trustme.CA) -> None:
+    flows = tmp_path / "flows"
+    options = (SIMULATE, f"tapehead_fail_on={fail_on}", f"save_stream_file={flows}")
+    with mitmdump(tmp_path, authority, *options) as tool:
+        played(tool.url)
+        assert tool.stop() == code
+
+    assert len(saved(flows)) == 6
+    assert not any("Traceback" in line for line in tool.lines)
+
+
+def test_the_settings_file_counts(tmp_path: Path, authority: trustme.CA) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[rules]\nad-break-nested = "off"\n')
+    with mitmdump(tmp_path, authority, SIMULATE, f"tapehead_config={settings}") as tool:
+        played(tool.url)
+        tool.stop()
+
+    assert any("warning unknown-parameter" in line for line in tool.lines)
+    assert not any("ad-break-nested" in line for line in tool.lines)

@@ -14,6 +14,8 @@ from mitmproxy.test import taddons
 from support.certificates import SCRIPT, mitmdump
 from support.exchanges import opened, start
 from support.har_files import har_of
+from support.script_options import MISSING, script_options
+from tapehead.cli.option_defaults import COMMANDS, options_of
 from tapehead.mitmproxy_script.addon import OptionsAddon
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 
@@ -50,6 +52,18 @@ def tool(script: OptionsAddon) -> Iterator[taddons.context]:
         ({"tapehead_fault": ["event:ping=410"]}, "tapehead_fault needs tapehead_simulate or tapehead_replay"),
         ({"tapehead_time_scale": "60"}, "tapehead_time_scale needs tapehead_simulate or tapehead_replay"),
         ({"tapehead_live": 65536}, "tapehead_live is 65536; expected a port from 0 to 65535"),
+        ({"tapehead_live": 0, "tapehead_token": "short"}, "invalid tapehead_token: expected 16 to 200 of"),
+        ({"tapehead_live_origin": ["http://a"]}, "tapehead_live_origin needs tapehead_live PORT"),
+        ({"tapehead_live": 0, "tapehead_live_origin": ["a"]}, "invalid tapehead_live_origin 'a': expected a scheme"),
+        ({"tapehead_config": "/nowhere.toml"}, "there is no file '/nowhere.toml'"),
+        (
+            {"tapehead_backlog": "much", "tapehead_record": "a.jsonl"},
+            "invalid tapehead_backlog 'much': expected",
+        ),
+        ({"tapehead_fail_on": "some"}, "tapehead_fail_on is 'some'; expected one of error, warning, never"),
+        ({"tapehead_fail_on": "error", "tapehead_no_audit": True}, "tapehead_fail_on and tapehead_no_audit exclude"),
+        ({"tapehead_redact": False, "tapehead_redact_key": ["a"]}, "tapehead_redact_key needs tapehead_redact"),
+        ({"tapehead_redact_key": [" "]}, "tapehead_redact_key is empty; expected the name of a key"),
     ],
 )
 def test_a_wrong_option_is_refused_in_words(
@@ -57,6 +71,14 @@ def test_a_wrong_option_is_refused_in_words(
 ) -> None:
     with pytest.raises(exceptions.OptionsError, match=said):
         tool.configure(script, **options)
+
+
+def test_the_script_has_the_options_of_the_commands() -> None:
+    of_commands = {option.key for command in COMMANDS for option in options_of(command)}
+    of_script = {option.key for option in script_options()}
+
+    assert of_commands == {*(of_script - {"RECORDING", "serve"}), *MISSING}
+    assert not of_script & set(MISSING)
 
 
 def test_an_option_that_there_is_not_is_told(tmp_path: Path, authority: trustme.CA) -> None:
