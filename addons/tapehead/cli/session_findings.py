@@ -39,8 +39,11 @@ class SessionFindingPrinter:
         self._shown: OrderedDict[int, FindingState] = OrderedDict()
 
     def show(self, changes: Iterable[LiveFinding]) -> None:
-        """Print what is confirmed, once, and what is withdrawn after that; if verbose, what is provisional as well."""
-        for change in changes:
+        """Print what is confirmed, once, and what is withdrawn after that; if verbose, what is provisional as well.
+
+        Those that come together are printed session by session, in the order of their events.
+        """
+        for change in by_session_and_event(changes):
             state, before = change.state, self._shown.get(change.number)
             if state is before or (before is None and state is FindingState.WITHDRAWN):
                 continue
@@ -54,3 +57,15 @@ class SessionFindingPrinter:
                     self._shown.popitem(last=False)
             for line in session_finding_lines(change, time.time(), self._screen.width):
                 self._screen.show(line)
+
+
+def by_session_and_event(changes: Iterable[LiveFinding]) -> list[LiveFinding]:
+    """Return changes session by session, as these come first, each in the order of its events."""
+    listed = list(changes)
+    places = {sid: place for place, sid in enumerate(dict.fromkeys(change.session for change in listed))}
+
+    def order(change: LiveFinding) -> tuple[int, int]:
+        event = change.finding.event
+        return places[change.session], event.index if event else -1
+
+    return sorted(listed, key=order)

@@ -2,10 +2,11 @@
 
 import re
 
+import msgspec
 import pytest
 
 from tapehead.auditor.live_findings import FindingState, LiveFinding
-from tapehead.auditor.results import SessionFinding
+from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.cli.session_findings import SessionFindingPrinter, session_finding_lines
 from tapehead.cli.terminal import Screen
 from tapehead.protocol.exchange import Severity
@@ -20,6 +21,14 @@ def change(
         rule="ping-gap", severity=Severity.WARNING, message=message, path="", event=None, line=1, recording=""
     )
     return LiveFinding(number=number, state=state, session="0123456789", finding=finding, of_call=of_call)
+
+
+def at(session: str, index: int, number: int, state: FindingState = CONFIRMED) -> LiveFinding:
+    """A change of a finding at an event of a session."""
+    told = change(state, number, f"event {index}")
+    event = EventRef(index, "ping", None, None)
+    finding = msgspec.structs.replace(told.finding, event=event if index >= 0 else None)
+    return msgspec.structs.replace(told, session=session, finding=finding)
 
 
 def plain(line: str) -> str:
@@ -72,3 +81,16 @@ def test_a_long_line_is_folded(width: int) -> None:
     assert len(lines) > 2
     assert all(len(line) <= width for line in lines)
     assert all(line.startswith(" " * 10) for line in lines[1:])
+
+
+def test_what_comes_together_is_printed_by_session_and_event() -> None:
+    changes = [at("b", 7, 1), at("a", 3, 2), at("b", 2, 3), at("a", -1, 4), at("b", 2, 5), at("a", 10, 6)]
+
+    shown = [(line.split()[0], int(line.rpartition(" ")[2])) for line in printed(*changes)]
+    assert shown == [("b", 2), ("b", 2), ("b", 7), ("a", -1), ("a", 3), ("a", 10)]
+
+
+def test_the_states_of_a_finding_are_printed_in_their_order() -> None:
+    changes = [at("a", 5, 1), at("a", 4, 2), at("a", 5, 1, WITHDRAWN)]
+
+    assert ["withdrawn" in line for line in printed(*changes)] == [False, False, True]
