@@ -22,7 +22,10 @@ _SLACK_SECONDS = 2
 TWO_PLAYERS = Rule(
     id="two-players",
     severity=Severity.WARNING,
-    when="The playhead of main content goes back and forth between places, each of which goes on by itself.",
+    when=(
+        "The playhead of main content goes back and forth between places that go on by themselves; one of them may "
+        "stand still, as in a pause."
+    ),
     why=(
         "Two players, such as two tabs, send to one session: their times are mixed, and each pause or end of one stops "
         "the other. Unique time and progress markers cover both places."
@@ -57,6 +60,7 @@ def check_places(_session: SessionView, report: Report) -> StepCheck:
     others: deque[tuple[int, _Place]] = deque(maxlen=_MOST_OTHERS)
     left: Event | None = None
     number = returns = 0
+    goes_on = False
     while step := (yield):
         event = step.event
         if event.playhead is None or event.ts is None or not step.before.in_main_content:
@@ -67,11 +71,12 @@ def check_places(_session: SessionView, report: Report) -> StepCheck:
             if left and back:
                 others.remove(back)
                 returns += 1
-                if returns >= _RETURNS and left.ts is not None and event.ts - left.ts >= _LEAST_MS:
+                goes_on = goes_on or abs(now.playhead - back[1].playhead) > _SLACK_SECONDS
+                if goes_on and returns >= _RETURNS and left.ts is not None and event.ts - left.ts >= _LEAST_MS:
                     report(_hit(left, place, event))
                     return
             else:
-                left, returns = event, 0
+                left, returns, goes_on = event, 0, False
             others.append((number, place))
         place = now
 
@@ -80,5 +85,5 @@ def _hit(left: Event, place: _Place, event: Event) -> RuleHit:
     path = keys.PLAYHEAD_PATH
     places = f"{format_number(place.playhead)} and {format_number(event.playhead or 0)}"
     message = f"{name_of(left)}: from here on {path} goes back and forth between two places, by event {event.index}"
-    message += f" {places}, and both go on; expected a session for each player"
+    message += f" {places}, and goes on there; expected a session for each player"
     return TWO_PLAYERS.hit(left, message, path)

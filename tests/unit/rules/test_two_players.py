@@ -18,6 +18,8 @@ def tabs(*rows: tuple[float, float]) -> Timeline:
 BOTH_PLAY = tabs((10, 10), (10.05, 310), (20, 20), (20.05, 320), (30, 30), (30.05, 330), (40, 40), (40.05, 340))
 ONE_SEEK = tabs((10, 10), (20, 320), (30, 330), (40, 340), (50, 350))
 ONE_PAUSED = tabs((10, 10), (14, 300), (20, 20), (24, 300), (30, 30), (34, 300), (40, 40), (44, 300))
+# A player that names two places in turn, and plays at neither.
+BOTH_STAND = tabs(*((second, 100 if second % 20 else 10) for second in range(10, 70, 10)))
 # Away and back, each time to where the viewer was: no place goes on by itself while the other one is watched.
 REWATCHED = tabs((10, 10), (20, 320), (30, 330), (40, 10), (50, 20), (60, 30))
 SCRUBBED = tabs((10, 10), (10.5, 300), (11, 10.5), (11.5, 301), (12, 11), (12.5, 302), (20, 310), (30, 320))
@@ -36,6 +38,7 @@ PAIRS = [
     Pair("two-players", BOTH_PLAY, TWICE),
     Pair("two-players", BOTH_PLAY, ONE_SEEK),
     Pair("two-players", ONE_PAUSED, REWATCHED),
+    Pair("two-players", ONE_PAUSED, BOTH_STAND),
     Pair("two-players", BOTH_PLAY, SCRUBBED),
 ]
 
@@ -56,8 +59,12 @@ def test_the_finding_names_both_places_and_where_it_began() -> None:
     assert (found.event.index, found.line, found.path) == (3, 4, "playerTime.playhead")
     assert found.message == (
         "ping: from here on playerTime.playhead goes back and forth between two places, by event 6 320 and 30, "
-        "and both go on; expected a session for each player (event 3, 10.1 s in)"
+        "and goes on there; expected a session for each player (event 3, 10.1 s in)"
     )
+
+
+def test_places_where_nothing_goes_on_are_jumps() -> None:
+    assert set(BOTH_STAND.rules()) == {"playhead-jump"}
 
 
 def test_ads_in_between_are_no_second_place() -> None:
