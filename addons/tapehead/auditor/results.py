@@ -123,7 +123,8 @@ def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) 
             life = find_transition("life", life, step.event.type or "").to
         if life in _LAST:
             return _LAST[life]
-    return Outcome.END_NOT_SAVED if steps[-1].after.may_be_over else Outcome.SILENT
+    last = steps[-1].after
+    return Outcome.END_NOT_SAVED if last.may_be_over and last.blind else Outcome.SILENT
 
 
 _LAST: dict[StrEnum, Outcome] = {Life.COMPLETED: Outcome.COMPLETED, Life.ENDED: Outcome.ENDED}

@@ -38,7 +38,8 @@ class State(NamedTuple):
         known_states: the first MOST_STATES names that were started or ended; others are ignored.
         late: whether the session's beginning, or the body of an event in it, was not recorded.
         blind: whether a body was not saved, so that what is unsure may be open.
-        may_be_over: whether the last events, pings aside, have bodies that were not saved: one may be the sessionEnd.
+        may_be_over: whether the last events, pings aside, have bodies that were not saved, of which one may be the
+            sessionEnd, or whether the end was refused.
     """
 
     life: Life = Life.UNOPENED
@@ -80,6 +81,8 @@ class State(NamedTuple):
 
 
 UNOPENED = State()
+# Statuses from here on refuse an event.
+REFUSED = 400
 # The first state of a session whose sessionStart was not recorded.
 UNSURE = State(ad_break=AdBreak.UNSURE, ad=Part.UNSURE, chapter=Part.UNSURE, late=True)
 
@@ -122,6 +125,39 @@ def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
         after, violation = _switch(after, name, switch_event)
         violations += (Violation(violation, name),) if violation else ()
     return after, violations
+
+
+def advance_as_answered(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
+    """Return what `advance` does; of an event that was refused, it stays open what it would have opened or closed.
+
+    The player takes it for done, the back end does not: what follows is judged by neither.
+    """
+    after, violations = advance(state, event)
+    if is_refused(event) and after != state:
+        after = _doubt(state, after)
+    return after, violations
+
+
+def is_refused(event: Event) -> bool:
+    """Return whether the endpoint answered that it does not take an event, or failed to."""
+    return event.status is not None and event.status >= REFUSED
+
+
+def _doubt(before: State, after: State) -> State:
+    """Return a state of which it is not known whether it is the one before an event or the one after it."""
+    switched = before.states ^ after.states
+    return after._replace(
+        life=before.life if after.life in (Life.COMPLETED, Life.ENDED) else after.life,
+        # Nothing is judged before the first play.
+        playback=after.playback if after.playback is before.playback else Playback.STARTING,
+        ad_break=after.ad_break if after.ad_break is before.ad_break else AdBreak.UNSURE,
+        ad=after.ad if after.ad is before.ad else Part.UNSURE,
+        chapter=after.chapter if after.chapter is before.chapter else Part.UNSURE,
+        states=before.states - switched,
+        known_states=before.known_states - switched,
+        late=before.late or bool(switched),
+        may_be_over=after.may_be_over or after.life is not before.life,
+    )
 
 
 def is_unknown(event: Event) -> bool:

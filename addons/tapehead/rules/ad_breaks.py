@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.session_machine import Step, is_unknown
+from tapehead.protocol.session_machine import Step, is_refused, is_unknown
 from tapehead.protocol.transitions import AdBreak, Life, Playback
 from tapehead.rules.support.motion import plays_content
 from tapehead.rules.support.rule import Rule, RuleHit
@@ -68,7 +68,7 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
             report_all(_paused_hits(first, hold, number, lost_ms), report)
             hold, first, number, lost_ms, running_ms = None, None, 0, 0, None
         elif event.type in ("pauseStart", "bufferStart"):
-            hold = hold or event
+            hold = hold or (None if is_refused(event) else event)
         elif event.type == "adStart" and hold and before.playback in (Playback.PAUSED, Playback.BUFFERING):
             # Where content went on, it is the play before the ad that is missing.
             moved = abs((event.playhead or 0) - (hold.playhead or 0)) > session.thresholds.playhead_slack_seconds

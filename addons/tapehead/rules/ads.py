@@ -3,7 +3,7 @@
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.session_machine import Step
+from tapehead.protocol.session_machine import Step, is_refused
 from tapehead.protocol.transitions import AdBreak, Part, ViolationKind
 from tapehead.rules.support.break_progress import BreakProgress
 from tapehead.rules.support.rule import Rule, RuleHit
@@ -259,7 +259,7 @@ def check_durations(session: SessionView, report: Report) -> StepCheck:
         if event.type == "adStart":
             ad, played_ms, held, last_ts = event, 0, False, event.ts
         elif event.type in ("pauseStart", "bufferStart"):
-            held = True
+            held, ad = True, None if is_refused(event) else ad
         elif event.type == "play":
             held = False
         elif event.type == "adComplete" and ad is not None and step.before.in_ad:

@@ -5,7 +5,7 @@ import math
 from tapehead.protocol import keys
 from tapehead.protocol.events import LIVE_LENGTH, Event, counts_day
 from tapehead.protocol.exchange import Severity
-from tapehead.protocol.session_machine import is_unknown
+from tapehead.protocol.session_machine import is_refused, is_unknown
 from tapehead.protocol.transitions import Life, Playback
 from tapehead.rules.support.motion import plays_content
 from tapehead.rules.support.rule import Rule, RuleHit
@@ -163,7 +163,7 @@ def check_pauses(session: SessionView, report: Report) -> StepCheck:
     while step := (yield):
         event = step.event
         if event.type == "pauseStart":
-            pause = event
+            pause = None if is_refused(event) else event
         elif event.type == "play" or is_unknown(event) or step.before.life is Life.ENDED:
             pause = None
         elif event.type == "ping" and pause and _has_moved(session, pause, event):
@@ -201,7 +201,7 @@ def check_buffers(session: SessionView, report: Report) -> StepCheck:
         elif event.playhead is None or not (event.type == "bufferStart" or (buffer and step.before.in_main_content)):
             continue
         elif event.type == "bufferStart":
-            buffer, playhead, elapsed_ms = event, event.playhead, 0
+            buffer, playhead, elapsed_ms = None if is_refused(event) else event, event.playhead, 0
         else:
             moved = event.playhead - playhead
             most = 2 * elapsed_ms / 1000 + thresholds.jump_seconds

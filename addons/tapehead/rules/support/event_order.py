@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from tapehead.protocol.events import Event, in_flight_together
-from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, Step, advance
+from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, Step, advance_as_answered
 
 WINDOW_MS = 5000
 WINDOW_EVENTS = 10
@@ -111,12 +111,12 @@ class EventOrder:
     def _next_step(self, first: Event) -> Step | None:
         """Take the next event, or one of the same moment that fits better; None as long as such a one may come."""
         state = self._state or (UNOPENED if _opens(first) else UNSURE)
-        after, violations = advance(state, first)
+        after, violations = advance_as_answered(state, first)
         if violations and first.ts is not None and not first.in_array:
             for place, other in enumerate(islice(self._settled, 1, WINDOW_EVENTS + 1), start=1):
                 if not _is_same_moment(first, other):
                     break
-                other_after, other_violations = advance(state, other)
+                other_after, other_violations = advance_as_answered(state, other)
                 if not other_violations:
                     del self._settled[place]
                     return Step(other, state, other_after, ())
