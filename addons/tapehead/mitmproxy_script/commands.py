@@ -14,6 +14,7 @@ from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionFinding
 from tapehead.errors import TapeheadError
 from tapehead.journal.journal import Journal
+from tapehead.mitmproxy_script.options import audit_settings
 from tapehead.protocol.exchange import Entry, Exchange, Severity
 from tapehead.protocol.routes import Route
 from tapehead.proxy.flows import capture, route_of
@@ -114,7 +115,7 @@ class CommandsAddon:
             )
         return [
             finding_line(finding, f"{finding.recording}:{finding.line}")
-            for result in audit(entries, measure=None)
+            for result in audit(entries, audit_settings(), measure=None)
             for finding in result.findings
         ]
 
@@ -129,7 +130,7 @@ class CommandsAddon:
         entries = (Entry(number, exchange, "") for number, (_flow, exchange) in enumerate(calls, start=1))
         return [
             finding_line(finding, result.id or "no session")
-            for result in audit(entries, measure=None)
+            for result in audit(entries, audit_settings(), measure=None)
             for finding in result.findings
             if finding.line in wanted
         ]

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
+from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.command import load_audit_settings
 from tapehead.cli.offline_run import EngineSettings
 from tapehead.cli.option_parsing import SimulationSettings, parse_live, simulation_settings
@@ -125,7 +125,7 @@ def check_together() -> None:
     if not all(name.strip() for name in options.tapehead_redact_key):
         raise UsageError("tapehead_redact_key is empty; expected the name of a key, such as userId")
     live_settings()
-    load_audit_settings(_config())
+    audit_settings()
     _faults()
     _latency()
     _simulation()
@@ -186,12 +186,22 @@ def journal_options() -> JournalOptions:
         )
     return JournalOptions(
         store=store,
-        load_settings=partial(load_audit_settings, _config()),
+        load_settings=audit_settings,
         fail_on=FailOn(options.tapehead_fail_on),
         is_audited=not options.tapehead_no_audit,
         keep_ids=keep_ids,
         redact_keys=redact_keys,
     )
+
+
+def audit_settings() -> AuditSettings:
+    """Return the settings of the audit, from the settings file if there is one.
+
+    Raises:
+        UsageError: it cannot be read, or has an error in it.
+    """
+    settings: AuditSettings = load_audit_settings(_config())
+    return settings
 
 
 def engine_settings() -> EngineSettings | None:

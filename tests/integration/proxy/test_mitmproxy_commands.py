@@ -23,7 +23,7 @@ from tapehead.mitmproxy_script.addon import OptionsAddon
 from tapehead.mitmproxy_script.commands import MOST_CALLS
 from tapehead.protocol.exchange import Severity, encode
 from tapehead.proxy.flow_findings import FlowFindings
-from tapehead.proxy.journal_marks import JournalMarks
+from tapehead.proxy.journal_marks import MOST_FINDINGS, JournalMarks
 
 STEPS: list[Step] = [
     (0.2, 0, "play", {}),
@@ -33,6 +33,7 @@ STEPS: list[Step] = [
 ]
 NESTED = 3
 TIMEOUT_SECONDS = 30
+MANY = 1_000
 
 
 class Updates:
@@ -115,6 +116,18 @@ def test_what_is_neither_a_flow_nor_a_file_is_refused_in_words(tool: taddons.con
     for command in ("tapehead.audit", "tapehead.audit.recording"):
         with pytest.raises(exceptions.CommandError, match=r"there is no file '/nowhere\.jsonl'"):
             tool.master.commands.call(command, "/nowhere.jsonl")
+
+
+def test_commands_audit_with_the_settings_file(tool: taddons.context, view: View, tmp_path: Path) -> None:
+    settings, recording = tmp_path / "settings.toml", tmp_path / "a.jsonl"
+    settings.write_text('[rules]\nad-break-nested = "off"\n')
+    write(recording, session("s1", STEPS))
+    view.add(flows())
+    for config, is_found in ((settings, False), ("", True)):
+        tool.master.options.update(tapehead_config=str(config))
+        for chosen in ("@all", str(recording)):
+            found_ = tool.master.commands.call("tapehead.audit", chosen)
+            assert any("ad-break-nested" in line for line in found_) is is_found
 
 
 def test_a_recording_that_traffic_would_wait_for_is_refused(tool: taddons.context, tmp_path: Path) -> None:
@@ -215,6 +228,45 @@ def test_marks_follow_the_journal() -> None:
             await updates.wait()
             assert (call.comment, call.marked) == ("seen by Kim", "")
             findings.stop()
+
+    asyncio.run(follow())
+
+
+def test_many_findings_are_shown_in_steps_that_decode_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other work of the event loop is done between the steps."""
+
+    class Steps:
+        def __init__(self) -> None:
+            self.sizes: list[int] = []
+            self.others = 0
+
+        def update(self, flows: Sequence[flow.Flow]) -> None:
+            self.sizes.append(len(flows))
+            asyncio.get_running_loop().call_soon(self.count)
+
+        def count(self) -> None:
+            self.others += 1
+
+    async def follow() -> None:
+        steps, journal, errors = Steps(), Journal(is_audited=True), InternalErrors()
+        marks = JournalMarks(FlowFindings(errors), errors)
+        monkeypatch.setattr("tapehead.journal.journal.decode", None)
+        with taddons.context(steps):
+            calls = []
+            for order in range(1, MANY + 1):
+                exchange = msgspec.structs.replace(sent("s1", event("ping")), order=order)
+                calls.append(flow_of(exchange))
+                marks.add(order, calls[-1])
+                journal.add(exchange, 100)
+            marks.follow(journal)
+            journal.apply([NewFinding(order, "confirmed", "s1", found("a gap", order)) for order in range(1, MANY + 1)])
+            while sum(steps.sizes) < MANY:
+                await asyncio.sleep(0.01)
+            assert max(steps.sizes) <= MOST_FINDINGS
+            assert steps.others >= MANY // MOST_FINDINGS - 1
+            assert all("a gap" in call.comment for call in calls)
+            marks.stop()
+        assert errors.count == 0
 
     asyncio.run(follow())
 
