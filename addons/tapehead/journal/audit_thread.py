@@ -301,9 +301,10 @@ class AuditThread:
             give_way()
 
     def _add_earlier(self) -> None:
-        """Have the audit know the sessions that go on; what it finds on calls of earlier runs was theirs to tell."""
+        """Have the journal and the audit know the sessions that go on; findings on earlier calls were told before."""
         try:
-            for entry in self._earlier() if self._audit else ():
+            for entry in self._earlier():
+                self._journal.note_earlier(entry.exchange)
                 with self._lock:
                     if self._audit:
                         self._audit.add(entry)

@@ -88,6 +88,11 @@ class Journal:
         if self._audit:
             self._audit.put(call.number, exchange, size)
 
+    def note_earlier(self, exchange: Exchange) -> None:
+        """Take a call from before the run, of a session that may go on."""
+        with self._changed:
+            self._store.note_earlier(exchange)
+
     def apply(self, findings: Iterable[NewFinding], audited: int | None = None) -> None:
         """Add findings of the audit, or change their state; `audited` is the number of the call that was audited."""
         with self._changed:
@@ -187,9 +192,7 @@ class Journal:
             chosen += [pair for pair in made if rows.takes_call(pair[1])]
             if len(chosen) >= rows.limit:
                 break
-        chosen = chosen[: rows.limit]
-        if latest:
-            chosen.reverse()
+        chosen = chosen[: rows.limit][:: -1 if latest else 1]
         return [call.with_messages(row) if with_bodies else row for call, row in chosen]
 
     def call(self, number: int) -> CallRow | None:
@@ -220,8 +223,8 @@ class Journal:
         """Return the exchanges of the latest session with that id, as far as they are in memory, by calls' numbers."""
         with self._changed:
             session = self._store.session(sid)
-            numbers = list(session.calls) if session else []
-            lines = [(each, self._store.calls[each].line) for each in numbers if each in self._store.calls]
+            kept, numbers = self._store.calls, session.calls if session else ()
+            lines = [(each, kept[each].line) for each in numbers if each in kept]
         return [(number, decode(line)) for number, line in lines]
 
     def order_of(self, number: int) -> int | None:
@@ -371,8 +374,7 @@ class Journal:
 
     def _remaining(self, condition: Condition) -> float:
         with self._changed:
-            counts = self._counts_of(condition.session, condition.key)
-            return condition.remaining(counts, self._clock())
+            return condition.remaining(self._counts_of(condition.session, condition.key), self._clock())
 
     def _counts_of(self, sid: str | None, key: str | None) -> Counts | None:
         if sid:

@@ -51,6 +51,8 @@ class JournalStore:
         self.keys: OrderedDict[str, Counts] = OrderedDict()
         self._limits = limits
         self._by_sid: dict[str, int] = {}
+        # Sessions with calls before the run, by their ids.
+        self._earlier: dict[str, TrackedSession] = {}
         # Sessions that ended and have calls in memory, in that order.
         self._ended: OrderedDict[int, None] = OrderedDict()
         self._last_call = self._last_session = self._last_finding = 0
@@ -126,7 +128,26 @@ class JournalStore:
         self.sessions[session.number] = session
         if sid:
             self._by_sid[sid] = session.number
+        if not opens and (earlier := self._earlier.get(sid or "")):
+            session.go_on(earlier)
         return session
+
+    def note_earlier(self, exchange: Exchange) -> None:
+        """Take a call from before the run, which tells of a session that may go on."""
+        if exchange.session is None:
+            return
+        event = next(events_of(exchange, arrival_of(exchange) or 0.0), None)
+        if event is None or event.in_array:
+            return
+        earlier = self._earlier.get(exchange.session)
+        if earlier is None or exchange.call is Call.SESSION:
+            earlier = TrackedSession(0, exchange.session, "", 0.0, is_audited=False)
+            self._earlier[exchange.session] = earlier
+        earlier.add(exchange, event)
+        if session := self.session(exchange.session):
+            session.go_on(earlier)
+            self.change += 1
+            self.touch(session)
 
     def _count(self, call: StoredCall, session: TrackedSession | None, types: list[str], now: float) -> None:
         is_refused = call.status is None or call.status >= REFUSED

@@ -2,6 +2,7 @@
 
 from collections import deque
 from copy import copy
+from typing import Self
 
 from tapehead.journal.rows import SessionRow
 from tapehead.journal.waiting import Counts
@@ -97,6 +98,14 @@ class TrackedSession:
         self._events += 1
         self._last_event = shorten(event.key.event_type)
         return self._events - 1
+
+    def go_on(self, earlier: Self) -> None:
+        """Take the names of the session from its calls before the run, and where they left it, if no call came yet."""
+        if not (self._content or self._content_id or self._player or self._channel):
+            self._content, self._content_id = earlier._content, earlier._content_id
+            self._player, self._channel = earlier._player, earlier._channel
+        if self._state is None:
+            self._state, self._playhead = earlier._state, earlier._playhead
 
     def _open(self, event: Event, status: int | None) -> None:
         self._content = name_in(event, keys.MEDIA_NAME)
