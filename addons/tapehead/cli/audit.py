@@ -146,7 +146,7 @@ def audit(
         baseline=baseline,
         write_baseline=write_baseline,
     )
-    raise typer.Exit(run(recordings, targets, options))
+    raise typer.Exit(run(recordings, targets, options).code)
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:

@@ -1,6 +1,7 @@
 """Reading recordings, auditing them, and writing the report in each format."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from tapehead.cli.baseline_file import BaselineFile
 from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import RECORD_A_PLAYER, nothing_read, warn
 from tapehead.cli.progress import progress
+from tapehead.cli.run_journal import NO_SESSION
 from tapehead.errors import UsageError
 from tapehead.interop.reader import open_recordings
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
@@ -35,7 +37,7 @@ from tapehead.reports.audit.coverage_section import render_coverage
 from tapehead.reports.audit.csv_tables import render_findings, render_sessions
 from tapehead.reports.audit.html_report import Detail, render_html
 from tapehead.reports.audit.json_report import Report, build_report, fails, locate_findings, session_of
-from tapehead.reports.audit.junit import render_junit
+from tapehead.reports.audit.junit import RunCase, render_junit
 from tapehead.reports.audit.sarif import render_sarif
 from tapehead.reports.audit.scenario_section import checklists_of, passes, render_scenarios
 from tapehead.reports.audit.text_report import render_text
@@ -64,10 +66,18 @@ class AuditOptions(NamedTuple):
     order: Order = Order.WORST
     baseline: Path | None = None
     write_baseline: bool = False
+    run: RunCase | None = None
 
 
-def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOptions) -> int:
-    """Audit recordings, write the report and return the exit code: 2 if a recording that was named cannot be read.
+class Audited(NamedTuple):
+    """The exit code of an audit, 2 if a recording that was named cannot be read; and its report, if any could."""
+
+    code: int
+    report: Report | None
+
+
+def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOptions) -> Audited:
+    """Audit recordings, and write the report; without recordings, one without sessions.
 
     Raises:
         UsageError: an assumption or a scenario is unknown, or the baseline cannot be used.
@@ -88,27 +98,26 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
         for line in lines_in_force(loaded.settings, str(loaded.source) if loaded.source else None):
             warn(line)
     _audit(reader, assumptions, loaded.settings, results)
-    if not reader.exchanges:
-        return nothing_read("audit", recordings)
+    if recordings and not reader.exchanges:
+        return Audited(nothing_read("audit", recordings), None)
     names = [name_of(path) for path in reader.files]
     report = build_report(results.sessions, date=date, recordings=names, order=options.order)
     baseline.apply(report, is_complete=not reader.unreadable)
     if results.coverage:
         report["coverage"] = results.coverage.report().report()
+    problems = [*problems_of(report, options, has_recordings=bool(recordings))]
+    case = options.run or RunCase("tapehead audit")
+    case = case._replace(problems=[*case.problems, *problems])
     for target in targets:
         styled = target.form is Format.TEXT
-        write_report(_render(target, report, results, options), target.output, styled=styled)
+        write_report(_render(target, report, results, options, case), target.output, styled=styled)
     baselines = [options.baseline] if options.write_baseline and not reader.unreadable else []
-    if all(target.output for target in targets):
+    if all(target.output for target in targets) and not options.run:
         warn(f"{totals_of(report['summary'])}; wrote {', '.join(map(str, [*outputs, *baselines]))}")
     elif baselines:
         warn(f"wrote the baseline '{options.baseline}'")
-    if reader.unreadable:
-        return 2
-    has_failed = any(fails(located.finding, options.fail_on) for located in locate_findings(report))
-    has_failed |= not results.rows and options.fail_on is not FailOn.NEVER
-    lacks_steps = bool(scenarios) and not passes(report)
-    return int(is_below(report, options.fail_under) or has_failed or lacks_steps)
+    has_failed = bool(problems) or any(fails(located.finding, options.fail_on) for located in locate_findings(report))
+    return Audited(2 if reader.unreadable else int(has_failed), report)
 
 
 @contextlib.contextmanager
@@ -139,16 +148,25 @@ def report_date() -> datetime:
         raise UsageError(f"invalid SOURCE_DATE_EPOCH '{given}': expected seconds since 1970") from error
 
 
-def is_below(report: Report, fail_under: float | None) -> bool:
-    """Return whether less of the tracking plan was exercised than asked for, and say so."""
-    if fail_under is None:
-        return False
-    percent = report["coverage"]["percent"]
+def problems_of(report: Report, options: AuditOptions, *, has_recordings: bool) -> Iterator[str]:
+    """Yield what fails an audit besides findings, and warn of what the report does not say."""
+    if has_recordings and not report["sessions"] and options.fail_on is not FailOn.NEVER:
+        yield NO_SESSION
+    if options.scenarios and not passes(report):
+        yield "not every session shows all steps of its scenarios"
+    if problem := problem_of_coverage(report, options.fail_under):
+        warn(problem)
+        yield problem
+
+
+def problem_of_coverage(report: Report, fail_under: float | None) -> str:
+    """Return in a sentence that less of the tracking plan was exercised than asked for; nothing if that is not so."""
+    percent = report["coverage"]["percent"] if fail_under is not None else math.inf
     if percent is None:
-        warn("the tracking plan is empty, so --fail-under cannot be met; add expectations to the settings")
-    elif percent < fail_under:
-        warn(f"coverage is {format_number(percent)} %, below --fail-under {format_number(fail_under)}")
-    return percent is None or percent < fail_under
+        return "the tracking plan is empty, so --fail-under cannot be met; add expectations to the settings"
+    if fail_under is None or percent >= fail_under:
+        return ""
+    return f"coverage is {format_number(percent)} %, below --fail-under {format_number(fail_under)}"
 
 
 # ---- Reading ----
@@ -211,12 +229,12 @@ def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSet
 # ---- Writing ----
 
 
-def _render(target: Target, report: Report, results: _Results, options: AuditOptions) -> str:
+def _render(target: Target, report: Report, results: _Results, options: AuditOptions, case: RunCase) -> str:
     match target.form:
         case Format.JSON:
             return render_json(report)
         case Format.JUNIT:
-            return render_junit(report, options.fail_on)
+            return render_junit(report, options.fail_on, case if options.run or case.problems else None)
         case Format.SARIF:
             return render_sarif(report)
         case Format.HTML:

@@ -31,7 +31,12 @@ class MissingCalls:
     Args:
         modes: mitmproxy's mode specifications.
         elsewhere: counts what comes.
+
+    Attributes:
+        setting: what to set in a player, as an imperative; empty for an address.
     """
+
+    setting = ""
 
     def __init__(self, modes: Sequence[str], elsewhere: CallsElsewhere) -> None:
         self._modes = modes
@@ -45,7 +50,7 @@ class MissingCalls:
 
     def locate(self, addresses: Sequence[tuple[str, int]]) -> None:
         """Take the addresses on which it listens; this comes before nothing may connect any longer."""
-        self._setting = player_setting(self._modes, addresses)
+        self._setting = self.setting or player_setting(self._modes, addresses)
 
     def wait(self, show: Callable[[str], None]) -> None:
         """Begin to wait for a call, on the event loop; `show` shows a line if none comes for a while."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -46,6 +46,25 @@ class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
     findings: dict[str, int]
     left_out_sessions: int
     fails: bool
+
+    @classmethod
+    def of(
+        cls,
+        sessions: int,
+        findings: Mapping[Severity, int],
+        *,
+        fails: bool,
+        left_out: int = 0,
+        is_complete: bool = True,
+    ) -> Self:
+        """Return the verdict on sessions with findings of each severity; `is_complete` but for those left out."""
+        worst = next((str(severity) for severity in Severity if findings.get(severity)), "clean")
+        if not is_complete or left_out:
+            worst = "incomplete"
+        elif not sessions:
+            worst = "no session"
+        counts = {str(severity): findings.get(severity, 0) for severity in Severity}
+        return cls(verdict=worst, sessions=sessions, findings=counts, left_out_sessions=left_out, fails=fails)
 
 
 class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,18 +241,13 @@ def audit_summary(run: "JournalRun | None", fail_on: FailOn) -> AuditSummary | N
     """Return the verdict for the summary as JSON; None without an audit."""
     if run is None or run.verdict is None:
         return None
-    verdict, findings = run.verdict, {str(severity): run.verdict.findings[severity] for severity in Severity}
-    worst = next((str(severity) for severity in Severity if verdict.findings[severity]), "clean")
-    if not verdict.is_complete or verdict.left_out_sessions:
-        worst = "incomplete"
-    elif not verdict.sessions:
-        worst = "no session"
-    return AuditSummary(
-        verdict=worst,
-        sessions=verdict.sessions,
-        findings=findings,
-        left_out_sessions=verdict.left_out_sessions,
+    verdict = run.verdict
+    return AuditSummary.of(
+        verdict.sessions,
+        verdict.findings,
         fails=_fails(verdict, fail_on),
+        left_out=verdict.left_out_sessions,
+        is_complete=verdict.is_complete,
     )
 
 

@@ -1,48 +1,40 @@
-"""The run of a test with an endpoint of its own: a process that answers, the test's command, and the audit.
+"""The run of a command that tests a player: with an endpoint of its own, whose calls are audited at the end."""
 
-The endpoint is another process, so that neither a signal nor a crash of one reaches the other; it ends with this one.
-"""
-
-import contextlib
 import os
-import shlex
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NamedTuple, cast
 
+import msgspec
 import typer
 
 from tapehead.cli.audit_run import AuditOptions, run
+from tapehead.cli.child_endpoint import URL_VARIABLE, endpoint, stop
 from tapehead.cli.messages import warn
+from tapehead.cli.run_journal import AuditSummary
 from tapehead.errors import StartupError, UsageError
-from tapehead.files import create_folder
+from tapehead.files import create_folder, open_private
+from tapehead.protocol.exchange import Severity
 from tapehead.recording.paths import STDIN, check_outputs, find_inputs
+from tapehead.reports.audit.json_report import Report
+from tapehead.reports.audit.junit import RunCase
 from tapehead.reports.report_formats import FailOn, Format, Target
 
-READY = "listening on "
-TIMEOUT_SECONDS = 60.0
 RECORDING, SUMMARY, JUNIT, REPORT, BUNDLE = "run.jsonl", "summary.json", "junit.xml", "report.html", "ca-bundle.pem"
-URL_VARIABLE = "TAPEHEAD_URL"
 # Hosts that a proxy need not stand in front of: those of the test itself.
 LOCAL = "localhost,127.0.0.1,::1"
-_REVERSE = "reverse:http://collection.invalid@127.0.0.1:{port}"
 _AUTHORITY = Path("~/.mitmproxy/mitmproxy-ca-cert.pem")
 # Signals that a command gets from whoever stops this one; from a terminal, it gets an interrupt itself.
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-
-
-class EndpointProcess(NamedTuple):
-    """A process that answers, and the addresses where it listens."""
-
-    process: subprocess.Popen[str]
-    urls: list[str]
+# The interrupt from the terminal that kills a command.
+_LAST_INTERRUPT = 3
 
 
 def run_test(
@@ -69,26 +61,78 @@ def run_test(
     Raises:
         TapeheadError: there is no such command, the endpoint does not start, or results cannot be written.
     """
-    if shutil.which(command[0]) is None:
-        raise UsageError(f"there is no command '{command[0]}'; name a program on the PATH, or its path")
+    check_command(command[0])
     if STDIN in recordings:
         raise UsageError("--replay takes no standard input, which is the command's; name a file")
     folder = prepare_folder(out, recordings)
-    with endpoint(recordings, folder, options, as_proxy=as_proxy) as opened:
-        variables = {URL_VARIABLE: opened.urls[-1]}
-        if as_proxy:
-            variables |= proxy_variables(opened.urls[0], folder)
-        code = run_command(command, variables)
-        failed = stop(opened)
-    outcome = f"'{command[0]}' ended with exit code {code}"
-    recording = folder / RECORDING
-    if not recording.exists():
-        warn(f"{outcome}; no call came to {opened.urls[-1]}, which {URL_VARIABLE} named")
-        return code or failed or int(fail_on is not FailOn.NEVER)
-    reports = [Target(Format.TEXT, None), Target(Format.JUNIT, folder / JUNIT), Target(Format.HTML, folder / REPORT)]
-    audited = run([recording], reports, AuditOptions(fail_on=fail_on, config=config))
-    typer.echo(f"{outcome}; results are in '{folder}': {RECORDING}, {JUNIT}, {REPORT}, {SUMMARY}")
-    return code or failed or audited
+    recording, summary = folder / RECORDING, folder / SUMMARY
+    with endpoint(recordings, recording, summary, options, as_proxy=as_proxy) as opened:
+        url = opened.urls[-1]
+        proxied = proxy_variables(opened.urls[0], folder) if as_proxy else {}
+        code = run_command(command, {URL_VARIABLE: url, **proxied})
+        endpoint_code = stop(opened)
+    outcome, exit_code = outcome_of(command[0], code)
+    has_calls = recording.exists() and recording.stat().st_size > 0
+    silence = [] if has_calls else [f"no call came to {url}, which {URL_VARIABLE} named"]
+    problems = [outcome] if code else []
+    problems += silence if fail_on is not FailOn.NEVER else []
+    if endpoint_code:
+        problems.append(f"the endpoint ended with exit code {endpoint_code}, as after a miss; '{SUMMARY}' says more")
+    case = RunCase(f"tapehead test {Path(command[0]).name}", problems, [outcome, *silence])
+    targets = [Target(Format.JUNIT, folder / JUNIT), Target(Format.HTML, folder / REPORT)]
+    targets += [Target(Format.TEXT, None)] if has_calls else []
+    audited = run([recording] if has_calls else [], targets, AuditOptions(fail_on=fail_on, config=config, run=case))
+    fails = bool(audited.code) or (not has_calls and fail_on is not FailOn.NEVER)
+    complete_summary(summary, audited.report, exit_code, problems, fails=fails)
+    written = [*([RECORDING] if has_calls else []), JUNIT, REPORT, SUMMARY]
+    typer.echo(f"{outcome}; results are in '{folder}': {', '.join(written)}")
+    return exit_code or int(bool(problems)) or audited.code
+
+
+def check_command(name: str) -> None:
+    """Check that there is a command, before anything is started for it.
+
+    Raises:
+        UsageError: there is none, or it is no program.
+    """
+    if shutil.which(name):
+        return
+    if os.path.isfile(name):  # noqa: PTH113 - Path.is_file may raise
+        raise UsageError(f"'{name}' is not executable; make it so with chmod +x, or name the program that runs it")
+    raise UsageError(f"there is no command '{name}'; name a program on the PATH, or its path")
+
+
+def outcome_of(name: str, code: int) -> tuple[str, int]:
+    """Return how a command ended, in words and as the exit code that a shell would have."""
+    if code >= 0:
+        return f"'{name}' ended with exit code {code}", code
+    try:
+        number = signal.Signals(-code).name
+    except ValueError:
+        number = str(-code)
+    return f"'{name}' was ended by the signal {number}", 128 - code
+
+
+def complete_summary(
+    path: Path, report: Report | None, exit_code: int, problems: Sequence[str], *, fails: bool
+) -> None:
+    """Add the audit's verdict and the outcome of the command to the endpoint's summary.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    known: dict[str, object] = {}
+    with suppress(OSError, msgspec.MsgspecError):  # an endpoint that was killed has written none
+        known = msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+    counts = report["summary"] if report else {}
+    findings = {severity: counts.get(f"{severity}s", 0) for severity in Severity}
+    known["audit"] = AuditSummary.of(counts.get("sessions", 0), findings, fails=fails)
+    known["command"] = {"exit_code": exit_code, "problems": list(problems)}
+    try:
+        with open(path, "wb", opener=open_private) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(known)) + b"\n")
+    except OSError as error:
+        raise UsageError(f"cannot write '{path}': {error.strerror}") from error
 
 
 def prepare_folder(out: Path | None, recordings: Sequence[Path]) -> Path:
@@ -106,64 +150,17 @@ def prepare_folder(out: Path | None, recordings: Sequence[Path]) -> Path:
         create_folder(folder, parents=out is None)
         for path in results:
             path.unlink(missing_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UsageError(f"cannot write into '{folder}': {error.strerror}") from error
     check_outputs(results, inputs)
     return folder
 
 
-@contextlib.contextmanager
-def endpoint(
-    recordings: Sequence[Path], folder: Path, options: Sequence[str], *, as_proxy: bool
-) -> Iterator[EndpointProcess]:
-    """Start an endpoint that records into a folder, and stop it at the end.
-
-    Raises:
-        StartupError: it does not start.
-    """
-    words = ["replay" if as_proxy else "serve", *map(str, recordings), *options, "--listen", "127.0.0.1:0", "--quiet"]
-    words += ["--out", str(folder / RECORDING), "--summary", str(folder / SUMMARY), "--no-audit"]
-    if as_proxy:
-        with socket.create_server(("127.0.0.1", 0)) as free:  # mitmproxy takes one port for any
-            port = free.getsockname()[1]
-        words += ["--mode", "regular", "--mode", _REVERSE.format(port=port)]
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "tapehead.cli.endpoint_process", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # an interrupt from the terminal is for the command
-    )
-    try:
-        urls: list[str] = []
-        while len(urls) < 1 + as_proxy:
-            line = cast(IO[str], process.stdout).readline()
-            if not line:
-                raise StartupError(f"the endpoint did not start: tapehead {shlex.join(words)}")
-            if line.startswith(READY):
-                urls.append(line.removeprefix(READY).strip())
-        yield EndpointProcess(process, urls)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def stop(opened: EndpointProcess) -> int:
-    """Stop an endpoint, print its summary, and return its exit code."""
-    opened.process.terminate()
-    try:
-        output, _ = opened.process.communicate(timeout=TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        warn(f"the endpoint did not stop within {TIMEOUT_SECONDS:.0f} s")
-        return 1
-    for line in output.splitlines():
-        typer.echo(line)
-    return int(opened.process.returncode != 0)
-
-
 def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run a command with more environment variables, pass signals on to it, and return its exit code.
+
+    The code is the signal's number with a minus if one ended it.
 
     Raises:
         UsageError: it cannot be run.
@@ -172,17 +169,28 @@ def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
         process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: S603 - what the user asked for
     except OSError as error:
         raise UsageError(f"cannot run '{command[0]}': {error.strerror}") from error
-    passed_on = [*_PASSED_ON, *([] if sys.stdin and sys.stdin.isatty() else ["SIGINT"])]
+    interrupts = 0
+
+    def count_interrupt(_number: int, _frame: object) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts < _LAST_INTERRUPT:
+            more = "twice more" if interrupts == 1 else "once more"
+            warn(f"waiting for '{command[0]}' to end; Ctrl-C {more} kills it")
+        else:
+            process.kill()
+
+    has_terminal = any(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    passed_on = [*_PASSED_ON, *([] if has_terminal else ["SIGINT"])]
     numbers = [getattr(signal, name) for name in passed_on if hasattr(signal, name)]
     before = {number: signal.signal(number, lambda got, _frame: process.send_signal(got)) for number in numbers}
-    if signal.SIGINT not in before:
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda _got, _frame: None)
+    if has_terminal:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, count_interrupt)
     try:
-        code = process.wait()
+        return process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
 
 
 def proxy_variables(url: str, folder: Path) -> dict[str, str]:

@@ -1,19 +1,24 @@
 """tapehead test: an endpoint for one command, its calls audited, and the worse exit code of both."""
 
 import contextlib
+import json
 import os
+import re
 import select
 import signal
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import httpx
 import pytest
 
 from support.captured_traffic import read
 from support.exchanges import START, Step, session
+from support.junit_schema import violations_in
 from support.processes import run_tapehead, start_program
 from support.resend import write
+from support.terminals import Terminal
 
 # A player in a few lines: a session with the events that its arguments name.
 PLAYER = f"""
@@ -32,6 +37,24 @@ GOOD, BAD = ("play", "sessionEnd"), ("play", "adComplete", "sessionEnd")
 STEPS: list[Step] = [(1, 0, "play", {}), (2, 0, "sessionEnd", {})]
 
 
+def junit_cases(results: Path) -> list[ET.Element]:
+    """The test cases of a valid JUnit file."""
+    root = ET.parse(results / "junit.xml").getroot()
+    assert violations_in(root) == []
+    return list(root.iter("testcase"))
+
+
+def failure_of(case: ET.Element) -> str:
+    failure = case.find("failure")
+    return "" if failure is None else failure.attrib["message"]
+
+
+def verdict_of(results: Path) -> dict[str, object]:
+    """The audit's verdict in the summary, without the findings."""
+    audit = json.loads((results / "summary.json").read_bytes())["audit"]
+    return {name: audit[name] for name in ("verdict", "sessions", "fails")}
+
+
 def player(*events: str) -> list[str]:
     return [sys.executable, "-c", PLAYER, *events]
 
@@ -42,8 +65,13 @@ def test_a_command_has_an_endpoint_and_its_calls_are_audited(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     results = tmp_path / "results"
     assert [each.request.json()["eventType"] for each in read(results / "run.jsonl")] == ["sessionStart", *GOOD]
-    (case,) = ET.parse(results / "junit.xml").iter("testcase")
-    assert case.find("failure") is None
+    run, session_case = junit_cases(results)
+    assert (run.attrib["name"], session_case.attrib["name"]) == (
+        f"tapehead test {Path(sys.executable).name}",
+        "First clip #1",
+    )
+    assert run.find("failure") is session_case.find("failure") is None
+    assert verdict_of(results) == {"verdict": "clean", "sessions": 1, "fails": False}
     assert (results / "report.html").read_text().startswith("<!doctype html>")
     assert "1 session, 3 events: 0 errors" in done.stdout
     assert f"'{sys.executable}' ended with exit code 0; results are in 'results'" in done.stdout
@@ -67,7 +95,10 @@ def test_the_commands_own_code_comes_first(tmp_path: Path) -> None:
     done = run_tapehead("test", "--out", "results", "--", sys.executable, "-c", script, *BAD, cwd=tmp_path)
 
     assert done.returncode == 7
-    assert (tmp_path / "results" / "junit.xml").exists()
+    run, session_case = junit_cases(tmp_path / "results")
+    assert failure_of(run) == f"'{sys.executable}' ended with exit code 7"
+    assert failure_of(session_case).startswith("adComplete: no ad is open")
+    assert verdict_of(tmp_path / "results") == {"verdict": "error", "sessions": 1, "fails": True}
 
 
 @pytest.mark.parametrize(("events", "code"), [(("play", "sessionEnd"), 0), (("play",), 1)])
@@ -77,6 +108,8 @@ def test_a_recording_answers_and_counts_what_is_unused(events: tuple[str, ...], 
     done = run_tapehead("test", *options, "--", *player(*events), cwd=tmp_path)
 
     assert done.returncode == code
+    run, *_ = junit_cases(tmp_path / "results")
+    assert failure_of(run).startswith("the endpoint ended with exit code 1, as after a miss" if code else "")
     answered = [each.answered.outcome for each in read(tmp_path / "results" / "run.jsonl") if each.answered]
     assert answered == ["hit"] * (1 + len(events))
     assert (tmp_path / "results" / "summary.json").exists()
@@ -95,15 +128,61 @@ def test_results_of_an_earlier_test_do_not_stay(tmp_path: Path) -> None:
     done = run_tapehead("test", "--out", "results", "--", "true", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert "no call came to http://127.0.0.1:" in done.stderr
-    assert "which TAPEHEAD_URL named" in done.stderr
-    assert [path.name for path in (tmp_path / "results").iterdir()] == ["summary.json"]
+    names = {path.name for path in (tmp_path / "results").iterdir()}
+    assert names == {"summary.json", "junit.xml", "report.html"}
+
+
+@pytest.mark.parametrize("fail_on", ["error", "warning", "never"])
+def test_that_no_call_came_is_told_in_each_result(fail_on: str, tmp_path: Path) -> None:
+    done = run_tapehead("test", "--out", "results", "--fail-on", fail_on, "--", "true", cwd=tmp_path)
+    fails = fail_on != "never"
+
+    assert done.returncode == fails
+    assert done.stderr.splitlines() == [
+        "tapehead: no Media Collection call came, nor anything else; have the player under test call the URL in "
+        "TAPEHEAD_URL"
+    ]
+    *_, last = done.stdout.splitlines()
+    assert last == "'true' ended with exit code 0; results are in 'results': junit.xml, report.html, summary.json"
+    (run,) = junit_cases(tmp_path / "results")
+    silence = re.compile(r"no call came to http://127\.0\.0\.1:\d+, which TAPEHEAD_URL named")
+    assert bool(silence.fullmatch(failure_of(run))) == fails
+    assert silence.search(run.findtext("system-out", ""))
+    assert verdict_of(tmp_path / "results") == {"verdict": "no session", "sessions": 0, "fails": fails}
+    assert "0 sessions" in (tmp_path / "results" / "report.html").read_text()
+
+
+def test_calls_without_a_session_fail_a_case(tmp_path: Path) -> None:
+    script = 'import os, urllib.request; urllib.request.urlopen(os.environ["TAPEHEAD_URL"] + "/api/v1/schemas/ping")'
+    done = run_tapehead("test", "--out", "results", "--", sys.executable, "-c", script, cwd=tmp_path)
+
+    assert done.returncode == 1
+    (run,) = junit_cases(tmp_path / "results")
+    assert failure_of(run) == "no session to audit"
+    assert verdict_of(tmp_path / "results")["fails"]
+
+
+def test_an_endpoint_that_is_killed_fails_a_case(tmp_path: Path) -> None:
+    kill = "import os, signal\nfor pid in map(int, sys.argv.pop().split()): os.kill(pid, signal.SIGKILL)"
+    find = "found = open(f'/proc/{os.getppid()}/task/{os.getppid()}/children').read().split()"
+    script = f"{PLAYER}\n{find}\nsys.argv.append(' '.join(set(found) - {{str(os.getpid())}}))\n{kill}"
+    done = run_tapehead("test", "--out", "results", "--", sys.executable, "-c", script, *GOOD, cwd=tmp_path)
+
+    assert done.returncode == 1
+    run, _ = junit_cases(tmp_path / "results")
+    assert failure_of(run).startswith("the endpoint ended with exit code -9")
+    assert verdict_of(tmp_path / "results")["verdict"] == "clean"
 
 
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
         (["--", "no-such-command"], "there is no command 'no-such-command'"),
+        (["--", "./text"], "'./text' is not executable; make it so with chmod +x"),
+        (["--", "./program"], "cannot run './program': Exec format error"),
+        (["--out", "text", "--", "true"], "cannot write into 'text': 'text' is not a directory"),
+        (["--out", "/proc/self", "--", "true"], "cannot write into '/proc/self'"),
+        (["--fault", "x", "--", "true"], "x"),
         (["--out", "a/b/c", "--", "true"], "cannot write into 'a/b/c'"),
         (["--replay", "missing.jsonl", "--", "true"], "missing.jsonl"),
         (["--replay", "-", "--", "true"], "--replay takes no standard input"),
@@ -115,22 +194,28 @@ def test_results_of_an_earlier_test_do_not_stay(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_run_says_why_and_exits_with_2(arguments: list[str], wanted: str, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
+    (tmp_path / "text").write_text("text")
+    (tmp_path / "program").write_bytes(b"\0")
+    (tmp_path / "program").chmod(0o700)
     write(tmp_path / "old" / "run.jsonl", session("s1", STEPS))
     done = run_tapehead("test", *arguments, cwd=tmp_path)
 
     assert done.returncode == 2
     assert wanted in done.stderr
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert (tmp_path / "old" / "run.jsonl").exists()
 
 
 def test_a_command_that_leaves_a_child_behind_is_over(tmp_path: Path) -> None:
-    script = "sleep 600 > /dev/null 2>&1 & echo $! > pid; exit 0"
-    done = run_tapehead("test", "--fail-on", "never", "--", "sh", "-c", script, cwd=tmp_path)
-    left = int((tmp_path / "pid").read_text())
-    os.kill(left, signal.SIGKILL)
+    """What the child sends later finds no endpoint any more, and no result changes."""
+    script = "sleep 600 > /dev/null 2>&1 & echo $! $TAPEHEAD_URL > left; exit 0"
+    done = run_tapehead("test", "--out", "results", "--fail-on", "never", "--", "sh", "-c", script, cwd=tmp_path)
+    left, url = (tmp_path / "left").read_text().split()
+    os.kill(int(left), signal.SIGKILL)
 
     assert done.returncode == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/api/v1/schemas/ping")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -146,9 +231,31 @@ def test_a_signal_is_for_the_command_and_the_results_are_written(number: int, tm
 
 
 def test_a_command_that_is_killed_has_the_code_of_a_shell(tmp_path: Path) -> None:
-    done = run_tapehead("test", "--fail-on", "never", "--", "sh", "-c", "kill -9 $$", cwd=tmp_path)
+    words = ["test", "--out", "results", "--fail-on", "never", "--", "sh", "-c", "kill -9 $$"]
+    done = run_tapehead(*words, cwd=tmp_path)
 
     assert done.returncode == 137
+    assert "'sh' was ended by the signal SIGKILL; results are in 'results'" in done.stdout
+    (run,) = junit_cases(tmp_path / "results")
+    assert failure_of(run) == "'sh' was ended by the signal SIGKILL"
+
+
+def test_a_command_that_takes_no_interrupt_is_killed_by_the_third(tmp_path: Path) -> None:
+    """As Ctrl-C three times; the terminal itself sends it to the command, which goes on."""
+    script = "import signal, time; signal.signal(2, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+    words = ["test", "--out", "results", "--", sys.executable, "-c", script]
+    opened = Terminal(*words, cwd=tmp_path)
+    opened.read(until=b"ready")
+    opened.process.send_signal(signal.SIGINT)
+    opened.read(until=b"Ctrl-C twice more kills it")
+    opened.process.send_signal(signal.SIGINT)
+    opened.read(until=b"Ctrl-C once more kills it")
+    opened.process.send_signal(signal.SIGINT)
+    said = opened.close()
+
+    assert opened.process.returncode == 137
+    assert "was ended by the signal SIGKILL; results are in 'results'" in said
+    assert (tmp_path / "results" / "junit.xml").exists()
 
 
 def children_of(parent: int) -> dict[int, str]:

@@ -1,11 +1,11 @@
-"""The report as JUnit XML: a recording is a test suite, a session a test case.
+"""The report as JUnit XML: a recording is a test suite, a session a test case; a run may have a case of its own.
 
 No document defines the format; this is the subset that Jenkins' schema and those derived from it allow. A test case has
 one failure at most, since many readers show no more; it lists everything that fails the session.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from tapehead.reports.audit.json_report import Report, fails
@@ -13,12 +13,22 @@ from tapehead.reports.junit_xml import escape_xml, render_suites
 from tapehead.reports.report_wording import plural, title_of
 
 
-def render_junit(report: Report, fail_on: str) -> str:
+class RunCase(NamedTuple):
+    """The test case of a run: its name, what failed besides findings, and what else is to be said, a line each."""
+
+    name: str
+    problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def render_junit(report: Report, fail_on: str, run: RunCase | None = None) -> str:
     """Render the report as XML; findings as severe as `fail_on` (a severity or `never`) are failures."""
     suites: dict[str, list[dict[str, Any]]] = {}
     for session in report["sessions"]:
         suites.setdefault(session["recording"], []).append(session)
     root = Element("testsuites", {"name": "tapehead audit"})
+    if run:
+        add_run(SubElement(root, "testsuite", {"name": "tapehead"}), run)
     for recording, sessions in suites.items():
         # Times in XML Schema have no zone here: readers of the format take none.
         named = {"name": escape_xml(recording), "timestamp": sessions[0]["started"][:19]}
@@ -26,6 +36,16 @@ def render_junit(report: Report, fail_on: str) -> str:
         for session in sessions:
             add_test_case(suite, session, fail_on)
     return render_suites(root)
+
+
+def add_run(suite: Element, run: RunCase) -> None:
+    """Add a run to its suite."""
+    case = SubElement(suite, "testcase", {"classname": "tapehead", "name": escape_xml(run.name), "time": "0"})
+    if run.problems:
+        failure = SubElement(case, "failure", {"type": "run", "message": escape_xml("; ".join(run.problems))})
+        failure.text = escape_xml("\n".join(run.problems))
+    if run.notes:
+        SubElement(case, "system-out").text = escape_xml("\n".join(run.notes))
 
 
 def add_test_case(suite: Element, session: Mapping[str, Any], fail_on: str) -> None:
