@@ -86,7 +86,7 @@ class Journal:
             call = self._store.add(exchange, self._clock(), is_audited=is_audited)
         self._tell()
         if self._audit:
-            self._audit.put(call.number, exchange, size)
+            self._audit.put(call.row.number, exchange, size)
 
     def note_earlier(self, exchange: Exchange) -> None:
         """Take a call from before the run, of a session that may go on."""
@@ -364,13 +364,8 @@ class Journal:
 
     def _stored(self, rows: RowFilter) -> list[StoredCall]:
         """Return all calls that a filter asks for, as far as that is not by their findings."""
-        after, key, sid, kind = rows.after, rows.key, rows.session, rows.type
         with self._changed:
-            return [
-                call
-                for number, call in self._store.calls.items()
-                if number > after and key in (None, call.key) and sid in (None, call.sid) and kind in (None, call.type)
-            ]
+            return self._store.matching(rows)
 
     def _remaining(self, condition: Condition) -> float:
         with self._changed:

@@ -68,14 +68,14 @@ class SessionRow(msgspec.Struct, kw_only=True, frozen=True):
     outcome: str | None
 
 
-class AnsweredRow(msgspec.Struct, frozen=True):
+class AnsweredRow(msgspec.Struct, frozen=True, gc=False):
     """The origin of an answer that tapehead gave, as `Answered`."""
 
     outcome: str
     reason: str
 
 
-class CallFinding(msgspec.Struct, frozen=True):
+class CallFinding(msgspec.Struct, frozen=True, gc=False):
     """A finding on a call."""
 
     rule: str
@@ -96,7 +96,7 @@ class MessageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     left_out: int = 0
 
 
-class CallRow(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=False):
+class CallRow(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=False, gc=False):
     """A call with its answer.
 
     Attributes:

@@ -9,11 +9,12 @@ import msgspec
 
 from tapehead.answers import Outcome
 from tapehead.auditor.results import EventRef, SessionFinding
+from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.journal.waiting import Counts
-from tapehead.protocol.events import Event, arrival_of, events_of
+from tapehead.protocol.events import Event, events_of
 from tapehead.protocol.exchange import Exchange, Severity, encode
 from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, Call
@@ -43,7 +44,8 @@ class JournalStore:
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.change = self.gone = self.session_count = 0
-        self.calls: dict[int, StoredCall] = {}
+        # Not a dict, whose first item takes the longer to find the more were removed before it.
+        self.calls: OrderedDict[int, StoredCall] = OrderedDict()
         self.sessions: OrderedDict[int, TrackedSession] = OrderedDict()
         self.findings: OrderedDict[int, StoredFinding] = OrderedDict()
         self.place_of: PlaceOf = lambda _number: None
@@ -80,19 +82,18 @@ class JournalStore:
         """Add a call that came at `now` by the monotonic clock; `is_audited` if its findings come from the audit."""
         self.change += 1
         self._last_call += 1
-        events = list(events_of(exchange, arrival_of(exchange) or 0.0))
+        events = list(events_of(exchange, 0.0))
         session = self._session_of(exchange, events, now, is_audited=is_audited)
         answered = exchange.answered
         key = (answered.key if answered else "") or (session.key if session else "")
         event = events[0] if len(events) == 1 and not events[0].in_array else Event()
-        call = StoredCall(
+        types = [shorten(each.type_name) for each in events]
+        row = CallRow(
             number=self._last_call,
-            change=self.change,
-            session=session.number if session else None,
-            sid=exchange.session,
+            session=exchange.session,
             key=key,
             index=session.add(exchange, event) if session else None,
-            type=shorten(event.key.event_type) or f"({exchange.call})",
+            type=shorten(event.type_name) or f"({exchange.call})",
             playhead=event.playhead,
             ts=event.ts,
             started=exchange.started,
@@ -100,11 +101,11 @@ class JournalStore:
             status=exchange.response.status if exchange.response else None,
             error=exchange.error,
             answered=AnsweredRow(answered.outcome, answered.reason) if answered and answered.outcome else None,
-            own=[CallFinding(each.rule, each.severity, each.path, each.message) for each in exchange.findings],
-            line=encode(exchange),
-            order=exchange.order,
+            findings=[CallFinding(each.rule, each.severity, each.path, each.message) for each in exchange.findings],
         )
-        self._count(call, session, [each.key.event_type for each in events], now)
+        number, line = session.number if session else None, encode(exchange)
+        call = StoredCall(row=row, change=self.change, session=number, line=line, order=exchange.order)
+        self._count(row, session, types, now)
         self._keep(call, session)
         if not is_audited or not (session is None or session.is_audited):
             self._add_own(call)
@@ -136,7 +137,7 @@ class JournalStore:
         """Take a call from before the run, which tells of a session that may go on."""
         if exchange.session is None:
             return
-        event = next(events_of(exchange, arrival_of(exchange) or 0.0), None)
+        event = next(events_of(exchange, 0.0), None)
         if event is None or event.in_array:
             return
         earlier = self._earlier.get(exchange.session)
@@ -149,10 +150,10 @@ class JournalStore:
             self.change += 1
             self.touch(session)
 
-    def _count(self, call: StoredCall, session: TrackedSession | None, types: list[str], now: float) -> None:
-        is_refused = call.status is None or call.status >= REFUSED
-        is_miss = call.answered is not None and call.answered.outcome == Outcome.MISS
-        for counts in self._scopes(call.key, session, now):
+    def _count(self, row: CallRow, session: TrackedSession | None, types: list[str], now: float) -> None:
+        is_refused = row.status is None or row.status >= REFUSED
+        is_miss = row.answered is not None and row.answered.outcome == Outcome.MISS
+        for counts in self._scopes(row.key, session, now):
             counts.calls += 1
             counts.refused += is_refused
             counts.misses += is_miss
@@ -160,7 +161,7 @@ class JournalStore:
             for event_type in types:
                 if len(counts.types) < MOST_TYPES or event_type in counts.types:
                     counts.types[event_type] += 1
-                    counts.last[event_type] = call.number
+                    counts.last[event_type] = row.number
 
     def _scopes(self, key: str, session: TrackedSession | None, now: float) -> Iterator[Counts]:
         yield self.counts
@@ -176,12 +177,12 @@ class JournalStore:
             yield counts
 
     def _keep(self, call: StoredCall, session: TrackedSession | None) -> None:
-        self.calls[call.number] = call
+        self.calls[call.row.number] = call
         self._size += call.size
         self._changes.append(self.change)
-        self._order.append(call.number)
+        self._order.append(call.row.number)
         if session:
-            session.calls.append(call.number)
+            session.calls.append(call.row.number)
             self.touch(session)
             if session.is_over:
                 self._ended[session.number] = None
@@ -195,6 +196,18 @@ class JournalStore:
         """Yield the calls that came after a change, in order."""
         first = bisect.bisect_right(self._changes, change)
         return (self.calls[number] for number in self._order[first:] if number in self.calls)
+
+    def matching(self, rows: RowFilter) -> list[StoredCall]:
+        """Return all calls that a filter asks for, as far as that is not by their findings."""
+        after, key, sid, kind = rows.after, rows.key, rows.session, rows.type
+        return [
+            call
+            for number, call in self.calls.items()
+            if number > after
+            and key in (None, call.row.key)
+            and sid in (None, call.row.session)
+            and kind in (None, call.row.type)
+        ]
 
     # ---- Room ----
 
@@ -264,8 +277,9 @@ class JournalStore:
         self._make_room()
 
     def _add_own(self, call: StoredCall) -> None:
-        event = None if call.index is None else EventRef(call.index, call.type, call.playhead, call.ts)
-        for own in call.own:
+        row = call.row
+        event = None if row.index is None else EventRef(row.index, row.type, row.playhead, row.ts)
+        for own in row.findings:
             self._last_finding += 1
             found = SessionFinding(
                 rule=own.rule,
@@ -273,10 +287,10 @@ class JournalStore:
                 message=own.message,
                 path=own.path,
                 event=event,
-                line=call.number,
+                line=row.number,
                 recording="",
             )
-            self._put(self._last_finding, CONFIRMED, call.sid, found, self.counts.latest)
+            self._put(self._last_finding, CONFIRMED, row.session, found, self.counts.latest)
 
     def _put(
         self, number: int, state: str, sid: str | None, found: SessionFinding, now: float, source: int = 0
@@ -284,7 +298,7 @@ class JournalStore:
         call = self.calls.get(found.line)
         session = self.sessions.get(call.session or 0) if call else self.session(sid) if sid else None
         before = self.findings.pop(number, None)
-        key = call.key if call else session.key if session else before.row.key if before else ""
+        key = call.row.key if call else session.key if session else before.row.key if before else ""
         row = FindingRow(
             number=number,
             state=state,
@@ -309,35 +323,18 @@ class JournalStore:
             for counts in self._scopes(key, session, now):
                 counts.findings.add(found.severity, -1 if stood else 1)
 
-    def findings_on(self, call: StoredCall) -> list[CallFinding]:
-        """Return the findings on a call: those of the audit, or its own until then."""
-        if call.found is None:
-            return call.own
-        rows = [self.findings[number].row for number in call.found if number in self.findings]
-        return [CallFinding(row.rule, row.severity, row.path, row.message) for row in rows if row.state != WITHDRAWN]
-
     def finding_row(self, finding: StoredFinding) -> FindingRow:
         """Return the row of a finding, with the place that its call has by now."""
         place = self.place_of(finding.row.call or 0)
         return msgspec.structs.replace(finding.row, recording=place[0], line=place[1]) if place else finding.row
 
     def row_of(self, call: StoredCall) -> CallRow:
-        """Return the row of a call, without bodies."""
-        return CallRow(
-            number=call.number,
-            session=call.sid,
-            key=call.key,
-            index=call.index,
-            type=call.type,
-            playhead=call.playhead,
-            ts=call.ts,
-            started=call.started,
-            elapsed_ms=call.elapsed_ms,
-            status=call.status,
-            error=call.error,
-            answered=call.answered,
-            findings=self.findings_on(call),
-        )
+        """Return the row of a call, without messages; with the findings of the audit, or its own until then."""
+        if call.found is None:
+            return call.row
+        rows = [self.findings[number].row for number in call.found if number in self.findings]
+        found = [CallFinding(row.rule, row.severity, row.path, row.message) for row in rows if row.state != WITHDRAWN]
+        return msgspec.structs.replace(call.row, findings=found)
 
     # ---- Reset ----
 
@@ -361,7 +358,7 @@ class JournalStore:
         gone = self.gone
         for session in sessions:
             self._drop_session(session)
-        for number in [number for number, call in self.calls.items() if call.key == key]:
+        for number in [number for number, call in self.calls.items() if call.row.key == key]:
             self._drop(number)
         for number in [number for number, found in self.findings.items() if found.row.key == key]:
             self._drop_finding(number)
@@ -371,7 +368,7 @@ class JournalStore:
             subtract(self.counts, counts)
             for event_type, last in counts.last.items():
                 if self.counts.last[event_type] == last:
-                    left = (number for number, call in reversed(self.calls.items()) if call.type == event_type)
+                    left = (number for number, call in reversed(self.calls.items()) if call.row.type == event_type)
                     self.counts.last[event_type] = next(left, 0)
         return [session.sid for session in sessions if session.sid]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from tapehead.auditor.results import SessionFinding
-from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow, request_row, response_row
+from tapehead.journal.rows import CallRow, FindingRow, request_row, response_row
 from tapehead.protocol.exchange import decode
 
 # The size of a call besides its line, in bytes.
@@ -23,32 +23,20 @@ class Limits(NamedTuple):
 
 
 class StoredCall(msgspec.Struct, kw_only=True, gc=False):
-    """A call: the fields of its row, and what goes with it.
+    """A call: its row, and what goes with it.
 
     Attributes:
+        row: its row without messages, with the findings on it alone.
         change: the number of the change that added it.
         session: the number of its session in this run.
-        own: the findings on it alone.
         line: the exchange as a line of a recording.
         found: the numbers of the audit's findings on it; None until it was audited.
         order: as `Exchange.order`.
     """
 
-    number: int
+    row: CallRow
     change: int
     session: int | None
-    sid: str | None
-    key: str
-    index: int | None
-    type: str
-    playhead: float | None
-    ts: int | None
-    started: str
-    elapsed_ms: float
-    status: int | None
-    error: str | None
-    answered: AnsweredRow | None
-    own: list[CallFinding]
     line: bytes
     found: list[int] | None = None
     order: int | None = None

@@ -13,7 +13,7 @@ from tapehead.errors import UsageError
 from tapehead.journal.rows import FindingCounts
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
-from tapehead.text import nearest
+from tapehead.text import nearest, shorten
 
 DEFAULT_QUIET_SECONDS = 2.0
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
@@ -110,7 +110,7 @@ def parse_condition(text: str, session: str | None = None, key: str | None = Non
     match = _CONDITION.fullmatch(text)
     kind, value = (match["kind"], match["value"]) if match else ("", None)
     if kind == "event" and value:
-        return Condition(kind="event", event_type=value, session=session, key=key)
+        return Condition(kind="event", event_type=shorten(value), session=session, key=key)
     if kind == "quiet":
         seconds = number_of(value, DEFAULT_QUIET_SECONDS)
         if seconds is not None:
