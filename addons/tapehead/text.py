@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
-from difflib import get_close_matches
 from functools import lru_cache
 
 import orjson
@@ -120,6 +119,8 @@ def _find_nearest(name: str, known: tuple[str, ...]) -> str:
     lowered = {each.lower(): each for each in known}
     if match := lowered.get(name.lower()) or tails.get(name.rpartition(".")[2].lower()):
         return match
+    from difflib import get_close_matches  # which takes long to load
+
     return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), "")
 
 

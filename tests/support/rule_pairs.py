@@ -11,7 +11,7 @@ from support.paths import DATA
 from support.sessions import BEGIN_MS, START, Timeline, body_of
 from tapehead.protocol.routes import Call
 from tapehead.rules.catalog import RULES, SESSION_CHECKS
-from tapehead.rules.timestamps import CLOCK_SKEW
+from tapehead.rules.values import CLOCK_SKEW
 
 MINUTE, HOUR = 60, 3600
 # Rules whose findings have other grades than the catalogue's, which is the worst.

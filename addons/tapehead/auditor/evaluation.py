@@ -28,8 +28,7 @@ from tapehead.rules.response import REJECTED
 from tapehead.rules.session_checks import SessionChecks
 from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.timeouts import EXPIRED_IDLE, EXPIRED_STALLED
-from tapehead.rules.timestamps import CLOCK_SKEW
-from tapehead.rules.values import TIMESTAMP_UNIT
+from tapehead.rules.values import CLOCK_SKEW, TIMESTAMP_UNIT
 
 # A time before all events can be taken back by this, and is still a number to compare with.
 AT_ONCE = -1e18

@@ -15,7 +15,7 @@ from tapehead.rules.catalog import RULES, SESSION_CHECKS
 from tapehead.rules.response import REJECTED
 from tapehead.rules.several_sessions import SESSION_RESTARTED, STRAY_PINGS
 from tapehead.rules.support.event_order import WINDOW_EVENTS, WINDOW_MS
-from tapehead.rules.timestamps import CLOCK_SKEW
+from tapehead.rules.values import CLOCK_SKEW
 
 # The back end's window, and a second for the answers of what came in it.
 SETTLED_MS = WINDOW_MS + 1000

@@ -17,7 +17,8 @@ from tapehead.comparison.ping_cadence import TimedSteps
 from tapehead.comparison.ping_comparison import compare_pings
 from tapehead.comparison.session_pairing import Pair, pair_sessions
 from tapehead.rules.pings import PING_FLOOD, PING_GAP
-from tapehead.rules.timestamps import CLOCK_SKEW, EQUAL_TIMESTAMPS
+from tapehead.rules.timestamps import EQUAL_TIMESTAMPS
+from tapehead.rules.values import CLOCK_SKEW
 
 # Rules about clocks and the number of pings: chance breaks them, or the cadence shows it.
 CHANCE = frozenset(rule.id for rule in (PING_GAP, PING_FLOOD, CLOCK_SKEW, EQUAL_TIMESTAMPS))

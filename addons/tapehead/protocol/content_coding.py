@@ -7,9 +7,6 @@ import gzip
 import zlib
 from collections.abc import Callable
 
-import brotli
-import zstandard
-
 MAX_DECODED = 16 * 1024 * 1024
 # Nested codings; each may be a decompression bomb of its own.
 MOST_CODINGS = 5
@@ -65,7 +62,7 @@ def _decode_one(content: bytes, name: str, limit: int) -> bytes:
         raise CodingError(f"unknown content coding {name}")
     try:
         decoded = _DECODERS[name](content, limit + 1)
-    except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
+    except (zlib.error, EOFError) as error:
         raise CodingError(f"the body is no valid {name}: {error}") from error
     if len(decoded) > limit:
         raise CodingError(f"the body unpacks to more than {limit} bytes")
@@ -103,10 +100,15 @@ def _inflate(content: bytes, limit: int) -> bytes:
 
 
 def _unbrotli(content: bytes, limit: int) -> bytes:
+    import brotli  # which few need, and which takes long to load
+
     decoder = brotli.Decompressor()
-    decoded = bytearray(decoder.process(content, output_buffer_limit=limit))
-    while len(decoded) < limit and not decoder.is_finished() and not decoder.can_accept_more_data():
-        decoded += decoder.process(b"", output_buffer_limit=limit - len(decoded))
+    try:
+        decoded = bytearray(decoder.process(content, output_buffer_limit=limit))
+        while len(decoded) < limit and not decoder.is_finished() and not decoder.can_accept_more_data():
+            decoded += decoder.process(b"", output_buffer_limit=limit - len(decoded))
+    except brotli.error as error:
+        raise EOFError(str(error)) from error
     if not decoder.is_finished() and len(decoded) < limit:
         raise EOFError("it ends too early")
     return bytes(decoded)
@@ -114,17 +116,34 @@ def _unbrotli(content: bytes, limit: int) -> bytes:
 
 def _unzstd(content: bytes, limit: int) -> bytes:
     """Decode zstd, in chunks so small that none exceeds the limit by much before that is noticed."""
+    import zstandard  # which few need, and which takes long to load
+
     decoded, decoder = bytearray(), zstandard.ZstdDecompressor().decompressobj()
     for start in range(0, len(content), _CHUNK):
         chunk = content[start : start + _CHUNK]
         while chunk and len(decoded) < limit:
             if decoder.eof:
                 decoder = zstandard.ZstdDecompressor().decompressobj()
-            decoded += decoder.decompress(chunk)
+            try:
+                decoded += decoder.decompress(chunk)
+            except zstandard.ZstdError as error:
+                raise EOFError(str(error)) from error
             chunk = decoder.unused_data
     if not decoder.eof and len(decoded) < limit:
         raise EOFError("it ends too early")
     return bytes(decoded[:limit])
+
+
+def _to_brotli(content: bytes) -> bytes:
+    import brotli
+
+    return bytes(brotli.compress(content))
+
+
+def _to_zstd(content: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.compress(content)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
@@ -138,6 +157,6 @@ _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda content: gzip.compress(content, mtime=0),
     "x-gzip": lambda content: gzip.compress(content, mtime=0),
     "deflate": zlib.compress,
-    "br": brotli.compress,
-    "zstd": zstandard.compress,
+    "br": _to_brotli,
+    "zstd": _to_zstd,
 }

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from tapehead.cli.config_search import find_table
-
 if TYPE_CHECKING:
     from tapehead.auditor.settings import AuditSettings
 
@@ -14,6 +12,8 @@ def audit_settings() -> "AuditSettings | None":
     Raises:
         UsageError: the settings file has an error in it.
     """
+    from tapehead.cli.config_search import find_table  # which loads a parser
+
     if find_table(None)[0] is None:
         return None
     from tapehead.cli.config_file import load_config  # which loads the options of all commands

@@ -31,14 +31,10 @@ class LateJournal:
 
     Attributes:
         capture: takes the calls of a server.
-
-    Raises:
-        UsageError: the settings file has an error in it.
     """
 
     def __init__(self, internal_errors: InternalErrors, pseudonym_key: bytes | None = None) -> None:
         self.capture = CallCapture(self._take)
-        self._settings = audit_settings()
         self._internal_errors = internal_errors
         self._pseudonym_key = pseudonym_key
         self._run: JournalRun | None = None
@@ -114,7 +110,7 @@ class LateJournal:
         from tapehead.journal.stored_rows import Limits
 
         settings = JournalSettings(
-            audit=self._settings or AuditSettings(),
+            audit=audit_settings() or AuditSettings(),
             pseudonym_key=self._pseudonym_key,
             limits=Limits(calls=200_000, size=256_000_000, sessions=20_000),
             has_pauses=False,

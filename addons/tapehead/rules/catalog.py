@@ -49,7 +49,7 @@ RULES: dict[str, Rule] = {
         schema_errors.MISPLACED_METADATA,
         schema_errors.METADATA_KEY,
         values.TIMESTAMP_UNIT,
-        timestamps.CLOCK_SKEW,
+        values.CLOCK_SKEW,
         values.IDENTIFIER_FORMAT,
         values.NO_VISITOR_ID,
         values.PLACEHOLDER_VALUE,

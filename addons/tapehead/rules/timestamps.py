@@ -20,6 +20,7 @@ from tapehead.rules.support.session_check import (
     step_check,
 )
 from tapehead.rules.support.session_view import SessionView, name_of
+from tapehead.rules.values import CLOCK_SKEW
 from tapehead.text import format_number
 
 _PATH = keys.TS_PATH
@@ -27,19 +28,6 @@ _MOST_NAMED = 10
 # Events of one moment whose orders are tried: six have 720.
 _MOST_PERMUTED = 6
 _MOST_MOMENTS = 100
-
-
-CLOCK_SKEW = Rule(
-    id="clock-skew",
-    severity=Severity.WARNING,
-    when="ts is more than 60 seconds from its arrival.",
-    why="Sessions land at the wrong time, and a clock that is corrected in mid-session distorts its durations.",
-    fix="Take ts from a clock that is in step with UTC, or from the server's time plus a monotonic clock.",
-    bad="ts 10:05:00, arrival 10:00:00",
-    good="ts 10:00:00.2, arrival 10:00:00.3",
-    source="Reference: sessions request",
-    options=("clock-skew-seconds",),
-)
 
 
 @arrival_check(CLOCK_SKEW)

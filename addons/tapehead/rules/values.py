@@ -13,7 +13,6 @@ from tapehead.protocol.parameters import LOW_BITRATE, PLACEHOLDER, STREAM_TYPES,
 from tapehead.rules.schema_errors import BAD_VALUE, METADATA_KEY
 from tapehead.rules.support.event_body import PERSON_KEYS, EventBody
 from tapehead.rules.support.rule import Rule
-from tapehead.rules.timestamps import CLOCK_SKEW
 from tapehead.text import find_nearest, quote, shorten
 
 SKEW_MS = 60_000
@@ -37,6 +36,18 @@ TIMESTAMP_UNIT = Rule(
     good='"ts": 1795401670274',
     source="Reference: sessions request; controlling the order of events",
     contradictions="The timelines write ts as a placeholder string; the sample schema wants an integer.",
+)
+
+CLOCK_SKEW = Rule(
+    id="clock-skew",
+    severity=Severity.WARNING,
+    when="ts is more than 60 seconds from its arrival.",
+    why="Sessions land at the wrong time, and a clock that is corrected in mid-session distorts its durations.",
+    fix="Take ts from a clock that is in step with UTC, or from the server's time plus a monotonic clock.",
+    bad="ts 10:05:00, arrival 10:00:00",
+    good="ts 10:00:00.2, arrival 10:00:00.3",
+    source="Reference: sessions request",
+    options=("clock-skew-seconds",),
 )
 
 
