@@ -50,6 +50,14 @@ def test_a_wait_ends_with_the_call(media_collection):
     media_collection.wait_for("sessionEnd", timeout=30)
     player.join()
 
+def test_waits_are_for_numbers_of_calls_and_findings_and_for_silence_too(media_collection):
+    play(media_collection.url, "adBreakComplete")
+    for condition in ("calls:6", "findings:1", "event:adBreakComplete", "quiet:0.1"):
+        media_collection.wait_for(condition, timeout=30)
+    for condition in ("calls:7", "findings:100", "event:adStart", "quiet:60"):
+        with pytest.raises(AssertionError, match="no '"):
+            media_collection.wait_for(condition, timeout=0)
+
 def test_findings_are_those_of_the_audit(media_collection):
     play(media_collection.url, "adBreakComplete")
     assert [(finding.rule, finding.event.index) for finding in media_collection.findings] == [("ad-break-not-open", 2)]
@@ -80,13 +88,20 @@ class TestMarks:
     def test_the_marker_that_is_closest_wins(self, media_collection):
         play(media_collection.url)
 
+@pytest.mark.parametrize("mode", [pytest.param("x", marks=pytest.mark.tapehead(on_miss="simulate")), "default"])
 @pytest.mark.tapehead(replay="recording.jsonl")
-def test_a_miss_is_simulated_unless_it_must_not_be(media_collection):
+def test_a_miss_is_simulated_unless_it_must_not_be(media_collection, mode):
     start(media_collection.url, **{"media.id": "other", "media.name": "other"})
 
 def test_it_does_not_differ_from_a_recording_of_the_same(media_collection):
     play(media_collection.url)
     media_collection.assert_matches("recording.jsonl")
+
+def test_it_does_not_differ_in_what_is_not_compared(media_collection):
+    play(media_collection.url, **{"media.genre": "drama"})
+    with pytest.raises(AssertionError, match="media.genre"):
+        media_collection.assert_matches("recording.jsonl")
+    media_collection.assert_matches("recording.jsonl", ignore=["media.genre"], tolerance=5)
 
 def test_calls_with_the_header_count_as_well(media_collection):
     start(media_collection.url.removesuffix(f"/k/{media_collection.key}"), key=media_collection.key)
@@ -110,21 +125,25 @@ from player import play
 def test_recorded(media_collection):
     play(media_collection.url)
     media_collection.assert_clean()
+    assert media_collection.recording.parent.name == "kept"
+    assert not media_collection.recording.exists()
+    print("kept:", media_collection.recording.name)
 """
 
 
 def test_a_test_gets_the_calls_of_its_player_their_audit_and_the_answers_that_it_wants(
     pytester: pytest.Pytester,
 ) -> None:
-    recorded = run_tests(pytester, RECORDED, "--tapehead-keep", "kept")
+    recorded = run_tests(pytester, RECORDED, "--tapehead-keep", "kept", "-s")
     recorded.assert_outcomes(passed=1)
     (recording,) = (pytester.path / "kept").iterdir()
+    recorded.stdout.fnmatch_lines([f"*kept: {recording.name}"])
     assert recording.stat().st_mode & 0o777 == 0o600
     recording.rename(pytester.path / "recording.jsonl")
 
     done = run_tests(pytester, PASSING)
 
-    done.assert_outcomes(passed=PASSING.count("def test_"))
+    done.assert_outcomes(passed=PASSING.count("def test_") + 1)
     # Those of tests that passed are not kept unless that was asked for.
     assert not list(pytester.path.parent.rglob("tapehead/*.jsonl"))
 
