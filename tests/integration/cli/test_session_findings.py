@@ -49,6 +49,20 @@ def test_a_recorder_prints_each_finding_that_the_audit_of_its_recording_has(tmp_
 
 
 @pytest.mark.parametrize("command", ["serve", "replay"])
+def test_a_server_prints_what_the_audit_of_all_bundled_recordings_finds(command: str, tmp_path: Path) -> None:
+    out, paths = tmp_path / "a.jsonl", sorted(RECORDINGS_FOLDER.glob("*.jsonl"))
+    with running(command, *paths, "--on-miss", "simulate", "--out", out) as server:
+        with httpx.Client() as player:
+            for path in paths:
+                resend(player, server.url, read(path))
+        server.stop()
+
+    withdrawn = Counter(match[1] for line in server.lines if "withdrawn: " in line and (match := _RULE.search(line)))
+    assert len(audited(out)) > 20
+    assert printed(server.lines) - withdrawn == audited(out)
+
+
+@pytest.mark.parametrize("command", ["serve", "replay"])
 def test_a_server_prints_findings_and_the_verdict(command: str, tmp_path: Path) -> None:
     recording = Path(shutil.copy(MISTAKES, tmp_path))
     with running(command, recording) as server:
