@@ -4,15 +4,16 @@ import os
 from collections.abc import Mapping
 from typing import TextIO
 
-# Values of variables that force colours which say no, as in Node's programs; https://force-color.org takes any for yes.
-_NO = ("", "0", "false")
+# Values of variables on colours that say no, as in Node's programs; https://force-color.org takes any for yes.
+_NO = ("0", "false")
 
 
 def in_colour(stream: TextIO, variables: Mapping[str, str] | None = None) -> bool:
     """Return whether what is printed on a stream has colours and weights.
 
     NO_COLOR comes first (https://no-color.org), then FORCE_COLOR or CLICOLOR_FORCE; else terminals have them, but for
-    those that are TERM=dumb. An empty variable counts as one that is not set.
+    those that are TERM=dumb, and unless FORCE_COLOR or CLICOLOR says no (https://bixense.com/clicolors). An empty
+    variable counts as one that is not set.
 
     Args:
         stream: where it is printed.
@@ -21,8 +22,10 @@ def in_colour(stream: TextIO, variables: Mapping[str, str] | None = None) -> boo
     known = os.environ if variables is None else variables
     if known.get("NO_COLOR"):
         return False
-    if any(known.get(name, "") not in _NO for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+    if any(known.get(name) and known[name] not in _NO for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
+    if any(known.get(name) in _NO for name in ("FORCE_COLOR", "CLICOLOR")):
+        return False
     return stream.isatty() and known.get("TERM") != "dumb"
 
 

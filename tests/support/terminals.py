@@ -17,7 +17,7 @@ from support.tools import require
 
 TIMEOUT_SECONDS = 60
 # Variables of the tests' own environment that choose colours or a size.
-_CHOSEN = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "TTY_COMPATIBLE")
+_CHOSEN = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE")
 READY = b"listening on http://127.0.0.1:"
 
 

@@ -162,6 +162,16 @@ def test_without_a_terminal_there_are_lines(tmp_path: Path) -> None:
     assert not any("\x1b" in line for line in server.lines)
 
 
+def test_a_terminal_without_a_cursor_has_lines(tmp_path: Path) -> None:
+    shown = Terminal("serve", "--table", *LISTEN, cwd=tmp_path, variables={"TERM": "dumb"})
+    play(shown.port, "play")
+    shown.read(until=b"  play ")
+    output = shown.stop()
+
+    assert "tapehead: --table needs a terminal with a cursor on stdout; printing lines instead" in output
+    assert "\x1b" not in output
+
+
 @pytest.mark.parametrize("pair", [("quiet", "verbose"), ("quiet", "table"), ("verbose", "table")])
 @pytest.mark.parametrize("words", [["serve"], ["replay", "a.jsonl"], ["record", "--to", "http://127.0.0.1:9"]])
 def test_ways_of_printing_exclude_each_other(pair: tuple[str, str], words: list[str], tmp_path: Path) -> None:
