@@ -177,11 +177,6 @@ class LiveAudit:
         """The number of sessions that may go on."""
         return self._settled.open_sessions
 
-    @property
-    def kept_findings(self) -> int:
-        """The number of findings that may still change."""
-        return len(self._findings)
-
     def add(self, entry: Entry) -> list[LiveFinding]:
         """Take the next call, as soon as it was answered; return the findings that are new or changed."""
         sid = entry.exchange.session

@@ -113,10 +113,6 @@ class LiveFindings:
         self._changes: list[LiveFinding] = []
         self.observed_ms = self.arrived_ms = 0.0
 
-    def __len__(self) -> int:
-        """Return how many may still change."""
-        return sum(map(len, self._known.values()))
-
     def take_changes(self) -> list[LiveFinding]:
         """Return what changed since this was called last."""
         changes, self._changes = self._changes, []
