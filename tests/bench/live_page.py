@@ -115,16 +115,16 @@ def send(player: httpx.Client, url: str, sid: str, number: int) -> None:
 
 
 @contextlib.contextmanager
-def sending(url: str, sids: Sequence[str], seconds: float) -> Iterator[threading.Event]:
-    """Send 200 events a second, in a thread of their own; what is yielded is set at their end."""
+def sending(url: str, sids: Sequence[str], seconds: float, rate: int = 200) -> Iterator[threading.Event]:
+    """Send so many events a second, in a thread of their own; what is yielded is set at their end."""
     done = threading.Event()
 
     def run() -> None:
         begun = time.monotonic()
         with httpx.Client() as player:
-            for number in range(int(seconds * 200)):
+            for number in range(int(seconds * rate)):
                 send(player, url, sids[number % len(sids)], number)
-                time.sleep(max(0.0, begun + number / 200 - time.monotonic()))
+                time.sleep(max(0.0, begun + number / rate - time.monotonic()))
         done.set()
 
     thread = threading.Thread(target=run)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import complexity, keys, live_page, plugin_start, recording, replaying, serving, soak, sync_cost
+from bench import complexity, keys, live_memory, live_page, plugin_start, recording, replaying, serving, soak, sync_cost
 from bench.complexity import Growth
 from bench.load import Score
 from fuzz import coverage_guided, large_inputs
@@ -48,6 +48,15 @@ def test_the_live_page_is_measured() -> None:
 
     assert 0 <= measured.seen <= measured.seen_at_worst
     assert measured.opened > 0
+
+
+def test_a_page_that_is_kept_open_does_not_grow() -> None:
+    first, *_, last = live_memory.main(["--calls", "2000", "--rate", "200", "--sessions", "10", "--samples", "4"])
+
+    assert last.calls > first.calls
+    assert last.page < first.page + 20
+    assert last.nodes < first.nodes + 5_000
+    assert last.listeners < first.listeners + 100
 
 
 def test_the_plugin_costs_a_run_without_it_next_to_nothing() -> None:

@@ -57,8 +57,8 @@ class CallView {
     if (!this.rules) this.rules = await (await fetch("/rules.json", { cache: "no-store" })).json();
   }
 
-  answered({ outcome, reason }) {
-    return make("p", `answered ${outcome}`, make("b", "", outcome), ` ${OUTCOMES[outcome] || ""}${reason ? `: ${reason}` : ""}`);
+  answered(answered) {
+    return make("p", `answered ${answered.outcome}`, make("b", "", answered.outcome), ` ${originOf(answered)}`);
   }
 
   finding(finding, request) {

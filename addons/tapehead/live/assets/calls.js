@@ -15,6 +15,12 @@ const isRefused = (call) => call.error !== null || (call.status !== null && call
 const isMiss = (call) => call.answered !== null && call.answered.outcome === "miss";
 const isBad = (call) => isRefused(call) || isMiss(call) || call.findings.some(({ severity }) => severity !== "info");
 
+/** The origin of an answer in plain words, without the outcome's own name, which stands beside it. */
+function originOf({ outcome, reason }) {
+  const why = reason.startsWith(`${outcome}: `) ? reason.slice(outcome.length + 2) : reason;
+  return [OUTCOMES[outcome] || outcome, why].filter(Boolean).join(": ");
+}
+
 class Calls {
   /** @param choose called with the call that was chosen. */
   constructor(choose) {
@@ -114,7 +120,7 @@ class Calls {
       return found.length ? [make("span", severity, shape(severity), found.length > 1 ? ` ${found.length}` : "")] : [];
     });
     const worst = call.findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))[0];
-    const findings = make("span", "found", ...marks, worst ? cell("message", worst.message, call.findings.map((finding) => `${finding.rule}: ${finding.message}`).join("\n")) : isMiss(call) ? cell("message", call.answered.reason) : "");
+    const findings = make("span", "found", ...marks, worst ? cell("message", worst.message, call.findings.map((finding) => `${finding.rule}: ${finding.message}`).join("\n")) : isMiss(call) ? cell("message", originOf(call.answered)) : "");
     return [time, ...session, cell("type", call.type, call.type), cell("number playhead", call.playhead === null ? "–" : clock(call.playhead), call.playhead === null ? "no playhead" : `playhead ${call.playhead} s`), this.answer(call), cell("number ms", `${Math.round(call.elapsed_ms)} ms`), findings];
   }
 
@@ -124,9 +130,9 @@ class Calls {
     answer.append(make("span", `status s${call.status ? String(call.status)[0] : "0"}`, status));
     if (call.answered) {
       document.body.classList.add("has-outcomes");
-      const { outcome, reason } = call.answered;
+      const { outcome } = call.answered;
       const mark = make("span", `outcome ${outcome}`, outcome);
-      mark.title = `${OUTCOMES[outcome] || outcome}${reason ? `: ${reason}` : ""}`;
+      mark.title = originOf(call.answered);
       answer.append(mark);
     }
     return answer;

@@ -1,6 +1,7 @@
 "use strict";
 // ---- The live page: sessions, the chosen one, its calls; pausing, clearing, keys ----
 
+const ONE = { calls: "call", "sessions-total": "session", misses: "miss", errors: " error", warnings: " warning", infos: " info" };
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
 
 (() => {
@@ -9,7 +10,8 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   let [isPaused, missed, totals] = [false, 0, null];
   let waiting = []; // changes that are shown soon
   let lastFinding = -1; // of the chosen session, that was shown
-  let lastCall = null; // the number of the latest call that was told
+  let lastCall = null; // the number of the latest call that was told, null where any may follow
+  let newest = 0; // the highest number of a call that was told
   let [shownAt, patience] = [-Infinity, LEAST_PAUSE_MS]; // when changes were shown, and the time until they are again
 
   const connection = new Connection({ greet, reload, take, become });
@@ -40,6 +42,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     if (isPaused) return; // resuming asks for everything
     show();
     lastCall = known.calls?.at(-1)?.number ?? null;
+    newest = Math.max(newest, lastCall ?? 0);
     sessions.replace(known.sessions);
     sessions.show(true); // with the calls, in one frame
     total(known.totals);
@@ -49,6 +52,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   }
 
   function take(changes) {
+    newest = Math.max(newest, changes.calls.at(-1)?.number ?? 0);
     if (isPaused) {
       missed += changes.calls.length;
       at("pause").textContent = `resume${missed ? ` (${grouped(missed)} new)` : ""}`;
@@ -93,9 +97,11 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     const shown = { calls: counts.calls, "sessions-total": counts.sessions, refused: counts.refused, misses: counts.misses, errors: counts.findings.error, warnings: counts.findings.warning, infos: counts.findings.info };
     for (const [id, count] of Object.entries(shown)) {
       const text = grouped(count);
+      at(id).parentElement.classList.toggle("none", !count);
       if (at(id).textContent === text) continue;
       at(id).textContent = text;
-      at(id).parentElement.classList.toggle("none", !count);
+      const name = at(id).previousElementSibling.lastChild;
+      if (ONE[id]) name.data = count === 1 ? ONE[id] : id === "misses" ? id : `${ONE[id]}s`;
     }
     at("misses").parentElement.hidden = !counts.misses;
     note();
@@ -190,7 +196,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   function clear() {
     const latest = [...sessions.byNumber.values()].reduce((last, each) => (each.last > last ? each.last : last), new Date(0).toISOString());
     sessions.hiddenUntil = latest;
-    calls.after = Math.max(calls.all.at(-1)?.number || 0, calls.after);
+    calls.after = newest; // calls may be loading, so the list does not know
     choose(null);
     sessions.show(true);
     calls.show();

@@ -193,7 +193,7 @@ class SessionTimeline {
     const first = Math.max(0, Math.ceil((this.left - EDGE - TICK_WIDTH) / this.pixels / step));
     for (let n = first; n * step <= this.seconds && this.isSeen(this.x(n * step)); n++) {
       const x = this.x(n * step);
-      const label = draw("text", { class: "axis", x: x < 18 && x > 0 ? 18 : x, y: bottom + 16 }, step < 1 ? moment(n * step) : clock(n * step));
+      const label = draw("text", { class: "axis", x: Math.min(x < 18 && x > 0 ? 18 : x, Math.max(18, this.x(this.seconds) + EDGE - 18)), y: bottom + 16 }, step < 1 ? moment(n * step) : clock(n * step));
       ticks.push(draw("line", { class: "grid", x1: x, x2: x, y1: top, y2: bottom + 4 }), label);
     }
     return ticks;
