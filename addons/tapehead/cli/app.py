@@ -28,6 +28,7 @@ from tapehead.cli.show import show
 from tapehead.cli.test import player_test
 from tapehead.cli.view import view
 from tapehead.errors import TapeheadError
+from tapehead.text import find_nearest
 
 # What Python says where the limit of threads and processes is reached.
 _NO_THREAD = "can't start new thread"
@@ -92,6 +93,12 @@ def run(argv: Sequence[str]) -> int:
         if format_message is None:
             raise
         message = str(format_message())
+        if isinstance(possibilities := getattr(error, "possibilities", None), Sequence) and hasattr(
+            error, "option_name"
+        ):
+            # Without dashes, which all options have in common.
+            found = find_nearest(error.option_name.lstrip("-"), [name.lstrip("-") for name in possibilities])
+            message = f"there is no option '{error.option_name}'{f'; did you mean --{found}?' if found else ''}"
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(message)
         else:

@@ -10,6 +10,7 @@ import msgspec
 
 from tapehead.answers import Observer
 from tapehead.cli.option_parsing import parse_live
+from tapehead.cli.option_types import TOKEN_VARIABLE
 from tapehead.cli.terminal import Screen, observer
 from tapehead.errors import UsageError
 from tapehead.live.live_settings import LiveSettings
@@ -61,6 +62,11 @@ def display_of(params: Mapping[str, Any], warn: Callable[[str], None]) -> Displa
     has_table = params["table"] and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     if params["table"] and not has_table:
         warn("--table needs a terminal with a cursor on stdout; printing lines instead")
+    token = params["token"]
+    if token is not None and params["live"] is None and token != os.environ.get(TOKEN_VARIABLE):
+        raise UsageError(
+            f"--token needs --live PORT; or keep the token in {TOKEN_VARIABLE}, for the runs that have --live"
+        )
     live = parse_live(params["live"], params["token"], params["live_origin"])
     return DisplaySettings(quiet=params["quiet"], verbose=params["verbose"], table=has_table, live=live)
 

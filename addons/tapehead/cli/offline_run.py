@@ -17,6 +17,7 @@ from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, s
 from tapehead.cli.run_journal import AuditSummary
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.cli.terminal import Screen
+from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
@@ -67,6 +68,11 @@ def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_mi
     """
     names = ("config", "strict_schema", "time_scale", "second_end", "over_limit")
     config, *simulation = (params[name] for name in names)
+    if on_miss is OnMiss.ERROR and not recordings:
+        raise UsageError("--on-miss error needs a RECORDING: without one, every answer is simulated")
+    hiding = next((name for name in ("quiet", "table") if params[name]), None)
+    if params["explain"] and hiding:
+        raise UsageError(f"--explain and --{hiding} exclude each other: reasons stand in the lines of calls")
     latency, summary, is_replay = params["latency"], params["summary"], "mode" in params
     return EngineSettings(
         recordings=tuple(recordings),

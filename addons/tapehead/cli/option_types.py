@@ -137,14 +137,29 @@ Live = Annotated[
         help="Show calls in a browser, on this machine only; port 0 picks a free one.",
     ),
 ]
+TOKEN_VARIABLE = "TAPEHEAD_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def _refuse_empty_token(value: str | None) -> str | None:
+    """Return the token.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if value == "":
+        raise UsageError("--token is empty; expected 16 to 200 characters (is a variable of the shell not set?)")
+    return value
+
+
 Token = Annotated[
     str | None,
     typer.Option(
         "--token",
         metavar="TOKEN",
-        envvar="TAPEHEAD_TOKEN",
+        envvar=TOKEN_VARIABLE,
         show_envvar=False,
-        help="The token of the live page and the HTTP API, for tests; else in TAPEHEAD_TOKEN, or a new one.",
+        callback=_refuse_empty_token,
+        help="Token of the page and the HTTP API, 16 to 200 characters; else TAPEHEAD_TOKEN, or a new one.",
     ),
 ]
 LiveOrigins = Annotated[
@@ -154,7 +169,8 @@ LiveOrigins = Annotated[
     ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", callback=_instead_of("verbose", "table"), help="Print no line per call.")
+    bool,
+    typer.Option("--quiet", "-q", callback=_instead_of("verbose", "table", "explain"), help="Print no line per call."),
 ]
 Verbose = Annotated[
     bool,
@@ -162,14 +178,14 @@ Verbose = Annotated[
         "--verbose",
         "-v",
         callback=_instead_of("quiet", "table"),
-        help="Print why each answer was chosen, keys of tests, and findings that are not confirmed yet.",
+        help="As --explain, and print keys of tests and findings that are not confirmed yet.",
     ),
 ]
 Table = Annotated[
     bool,
     typer.Option(
         "--table",
-        callback=_instead_of("quiet", "verbose"),
+        callback=_instead_of("quiet", "verbose", "explain"),
         help="Show a table of sessions on the terminal, instead of lines.",
     ),
 ]
@@ -285,6 +301,8 @@ OverLimit = Annotated[
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges, or no call.")]
-Explain = Annotated[bool, typer.Option("--explain", help="Print why each answer was chosen.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Print behind each call why it got that answer; -v prints more.")
+]
 SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write a summary as JSON.")]
 Workers = Annotated[int, typer.Option("--workers", metavar="COUNT", min=1, max=64, help="Number of processes.")]

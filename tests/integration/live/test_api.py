@@ -345,6 +345,13 @@ def test_a_page_of_an_origin_that_was_named_may_use_the_api(shared: Link) -> Non
         ([*LIVE, "--live-origin", "http://a.test/"], "invalid --live-origin"),
         ([*LIVE, "--live-origin", "null"], "invalid --live-origin"),
         ([*LIVE, "--token", "short"], "invalid --token: expected 16 to 200"),
+        ([*LIVE, "--token", ""], "--token is empty; expected 16 to 200 characters"),
+        (["--token", TOKEN], "--token needs --live PORT; or keep the token in TAPEHEAD_TOKEN"),
+        (["--on-miss", "error"], "--on-miss error needs a RECORDING"),
+        (["--explain", "--quiet"], "--explain and --quiet exclude each other"),
+        (["--explain", "--table"], "--explain and --table exclude each other"),
+        (["--bogus"], "there is no option '--bogus'; see tapehead serve --help"),
+        (["--lve", "0"], "there is no option '--lve'; did you mean --live? See tapehead serve --help"),
     ],
 )
 def test_wrong_options_are_told(options: list[object], message: str) -> None:
@@ -352,6 +359,12 @@ def test_wrong_options_are_told(options: list[object], message: str) -> None:
 
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert message in done.stderr
+
+
+def test_a_token_in_the_environment_waits_for_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPEHEAD_TOKEN", TOKEN)
+    with running("serve", "-q"), running("serve", "-q", *LIVE) as opened:
+        assert link_of(opened).token == TOKEN
 
 
 @pytest.mark.parametrize("path", ["", "\0", "a\0b", "-", "x" * 5_000])
