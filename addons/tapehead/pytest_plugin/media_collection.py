@@ -2,11 +2,9 @@
 
 import asyncio
 import functools
-import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from textwrap import fill
@@ -17,11 +15,11 @@ import pytest
 
 from tapehead.answers import Outcome
 from tapehead.errors import TapeheadError, UsageError
-from tapehead.files import open_private
 from tapehead.protocol.events import Event, arrival_of, events_of
 from tapehead.protocol.exchange import Entry, Severity, decode
 from tapehead.pytest_plugin.audit_settings import audit_settings
 from tapehead.pytest_plugin.marks import Marks, find_recording, read_marks
+from tapehead.pytest_plugin.recording_files import file_name_of, key_name_of, write_recording
 from tapehead.replay.on_miss import OnMiss
 from tapehead.text import count_of, format_number, nearest
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from tapehead.journal.rows import SessionRow
     from tapehead.pytest_plugin.endpoint import Lines, SharedEndpoint
 
-LONGEST_NAME = 80
 DEFAULT_TIMEOUT_SECONDS = 10.0
 # The width of the lines that an assertion fails with; pytest indents them.
 WIDTH = 76
@@ -59,15 +56,16 @@ class MediaCollection:
         url: the endpoint's URL, without a slash at its end; the player's calls go to `{url}/api/v1/sessions`.
         key: the key of the test, which the URL ends with; calls with the header `X-Tapehead-Key` count as well.
         recording: where the recording of this test is kept if it fails.
+        is_kept: whether that was done; a test without calls has none.
     """
 
     def __init__(
         self, item: pytest.Item, endpoint: "SharedEndpoint", marks: Marks, folder: Path, target: Path | None = None
     ) -> None:
-        self._name = name_of(item.nodeid)
+        self._name = key_name_of(item.nodeid)
         # Another one where the test runs again, so that no late call of the first time counts.
         self.key = f"{self._name}-{token_hex(4)}"
-        self.recording = folder / f"{self._name}.jsonl"
+        self.recording = folder / f"{file_name_of(item.nodeid)}.jsonl"
         self._item = item
         self._endpoint = endpoint
         self._marks = marks
@@ -75,6 +73,7 @@ class MediaCollection:
         # What came, once the test is over.
         self._ended: Lines | None = None
         self._is_told = False
+        self.is_kept = False
         self._target = target
         if target:
             endpoint.claim(str(target), item.nodeid)
@@ -221,13 +220,15 @@ class MediaCollection:
         return "\n".join([*told, said_missing(missing)] if missing else told)
 
     def keep(self) -> str:
-        """Keep the recording, and return where, or why that failed."""
+        """Keep the recording, if there are calls, and return where, or why that failed."""
         try:
-            self.recording.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.recording, "wb", opener=open_private) as file:
-                file.writelines(self._recorded_lines())
+            if self._read_lines()[0]:
+                write_recording(self.recording, self._recorded_lines())
+            else:  # one of a former run would be taken for that of this one
+                self.recording.unlink(missing_ok=True)
         except OSError as error:
             return f"cannot keep the recording in '{self.recording}': {error.strerror}"
+        self.is_kept = True
         return f"recording: {self.recording}"
 
     def record(self) -> str:
@@ -246,14 +247,9 @@ class MediaCollection:
         if unanswered and unanswered[0]:
             counted = count_of(len(unanswered), "call")
             return f"{counted} without an answer, so nothing is written to '{target}': {unanswered[0].reason}"
-        fresh = target.with_name(f".{target.name}.{token_hex(4)}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open(fresh, "xb", opener=open_private) as file:
-                file.writelines(self._recorded_lines())
-            fresh.replace(target)
+            write_recording(target, self._recorded_lines())
         except OSError as error:
-            fresh.unlink(missing_ok=True)
             return f"cannot write the recording '{target}': {error.strerror}"
         return ""
 
@@ -343,12 +339,6 @@ def with_index(event: Event, index: int) -> Event:
     return msgspec.structs.replace(event, index=index)
 
 
-def name_of(nodeid: str) -> str:
-    """Return a short name of a test for files and keys, different for each test."""
-    words = re.sub(r"[^A-Za-z0-9_]+", "-", nodeid.rpartition("/")[2].replace(".py::", "-")).strip("-")
-    return f"{words[:LONGEST_NAME]}-{sha256(nodeid.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
-
-
 @contextmanager
 def open_collection(
     item: pytest.Item, endpoint: "SharedEndpoint", temporary: Path, chosen: Path | None, *, records: bool
@@ -370,7 +360,9 @@ def open_collection(
     finally:
         missing = collection.close()
         if chosen and not records:  # a test that fails must not replace a recording
-            collection.keep()
+            told = collection.keep()
+            if not collection.is_kept:
+                item.warn(pytest.PytestWarning(told))
         if missing:
             pytest.fail(missing, pytrace=False)
 
@@ -381,7 +373,7 @@ def _begin(
     try:
         marks, target = read_marks(item, records=records), None
         if records:
-            target = marks.target or (chosen and (chosen / f"{name_of(item.nodeid)}.jsonl").resolve())
+            target = marks.target or (chosen and (chosen / f"{file_name_of(item.nodeid)}.jsonl").resolve())
             if target is None:
                 raise UsageError("nowhere to record this test to: pass --tapehead-keep DIR or mark it with 'replay'")
         folder = temporary if records or not chosen else chosen

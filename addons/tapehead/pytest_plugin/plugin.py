@@ -5,12 +5,13 @@ loaded when a test first asks for the fixture.
 """
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tapehead.pytest_plugin.endpoint import SharedEndpoint
     from tapehead.pytest_plugin.endpoint_connection import EndpointListener
     from tapehead.pytest_plugin.media_collection import MediaCollection
@@ -25,6 +26,7 @@ _LISTENER: pytest.StashKey["EndpointListener"] = pytest.StashKey()
 _ENDPOINT: pytest.StashKey["SharedEndpoint"] = pytest.StashKey()
 _COLLECTION: pytest.StashKey["MediaCollection"] = pytest.StashKey()
 _REAL: pytest.StashKey[str] = pytest.StashKey()
+_FOLDER: pytest.StashKey["Path"] = pytest.StashKey()
 _HAS_PASSED: pytest.StashKey[bool] = pytest.StashKey()
 
 
@@ -34,7 +36,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tapehead-keep",
         metavar="DIR",
-        type=Path,
         help="Keep the recording of each test in DIR; without it, those of failed tests in pytest's temporary folder.",
     )
     group.addoption(
@@ -46,17 +47,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and check the URL of the real endpoint, if there is one."""
-    config.addinivalue_line("markers", _MARKER_HELP)
-    url = config.getoption("--tapehead-record")
-    if url is not None:
-        from tapehead.cli.option_parsing import parse_target
-        from tapehead.errors import UsageError
+    """Declare the marker, and check the options, if there are any.
 
-        try:
+    Raises:
+        pytest.UsageError: nothing can be kept in the folder, or the URL is none.
+    """
+    config.addinivalue_line("markers", _MARKER_HELP)
+    url, folder = config.getoption("--tapehead-record"), config.getoption("--tapehead-keep")
+    if url is None and folder is None:
+        return
+    from tapehead.errors import UsageError
+
+    try:
+        if url is not None:
+            from tapehead.cli.option_parsing import parse_target
+
             config.stash[_REAL] = parse_target(url, "--tapehead-record").url
-        except UsageError as error:
-            raise pytest.UsageError(str(error)) from None
+        if folder is not None:
+            from tapehead.pytest_plugin.recording_files import usable_folder
+
+            config.stash[_FOLDER] = usable_folder(folder, config.invocation_params.dir)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture
@@ -67,8 +79,7 @@ def media_collection(
     from tapehead.pytest_plugin.media_collection import open_collection
 
     item, config = request.node, request.config
-    chosen: Path | None = config.getoption("--tapehead-keep")
-    folder = config.invocation_params.dir / chosen if chosen else None
+    folder = config.stash.get(_FOLDER, None)
     temporary, records = tmp_path_factory.getbasetemp() / "tapehead", _REAL in config.stash
     with open_collection(item, _endpoint_of(config), temporary, folder, records=records) as collection:
         item.stash[_COLLECTION] = collection

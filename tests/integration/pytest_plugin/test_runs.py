@@ -147,7 +147,7 @@ CROSS_TALK = """
 import tapehead.pytest_plugin.endpoint as endpoint
 import tapehead.pytest_plugin.media_collection as collection
 
-collection.name_of = lambda _nodeid: "same"
+collection.key_name_of = lambda _nodeid: "same"
 collection.token_hex = lambda _length: "key"
 endpoint.SharedEndpoint.end = lambda self, key: self.lines(key)
 """
