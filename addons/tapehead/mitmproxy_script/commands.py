@@ -122,6 +122,8 @@ class CommandsAddon:
     def _audit_flows(self, spec: str) -> list[str]:
         """Audit the sessions of some flows, as far as the tool has them, and return the findings on the flows alone."""
         chosen = self._calls_of(spec)
+        if not chosen:
+            raise exceptions.CommandError(f"there is no Media Collection call among the flows of '{spec}'")
         sids = {sid for _flow, exchange in chosen if (sid := exchange.session)}
         ids = {each.id for each, _exchange in chosen}
         others = self._calls_of("@all", lambda flow: flow.id not in ids and sid_of(flow) in sids) if sids else []

@@ -112,6 +112,16 @@ def test_flows_are_audited_as_they_are_chosen(tool: taddons.context, view: View)
     ]
 
 
+def test_flows_without_a_call_are_told(tool: taddons.context, view: View) -> None:
+    other = flow_of(sent("s1", event("play")))
+    other.request.path = "/other"
+    for kept in ([], [other]):
+        view.add(kept)
+        for spec in ("@focus", "@all", "~marked"):
+            with pytest.raises(exceptions.CommandError, match=f"no Media Collection call among the flows of '{spec}'"):
+                tool.master.commands.call("tapehead.audit", spec)
+
+
 def test_what_is_neither_a_flow_nor_a_file_is_refused_in_words(tool: taddons.context) -> None:
     for command in ("tapehead.audit", "tapehead.audit.recording"):
         with pytest.raises(exceptions.CommandError, match=r"there is no file '/nowhere\.jsonl'"):
