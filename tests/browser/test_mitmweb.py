@@ -72,3 +72,24 @@ def test_findings_are_seen_while_a_player_plays(tool: Command, page: Page) -> No
     expect(page.locator(".eventlog").filter(has_text=f"(session {player.sid})")).to_contain_text(
         "error ad-break-nested"
     )
+
+
+def test_commands_list_what_the_audit_finds(tool: Command, page: Page) -> None:
+    def answer(command: str) -> str:
+        box = page.locator(".command input")
+        box.fill(command)
+        with page.expect_response("**/commands/tapehead.*") as answered:
+            box.press("Enter")
+        return answered.value.text()
+
+    page.get_by_role("link", name="Options").click()
+    page.get_by_text("Display Command Bar").click()
+    assert "there is no Media Collection call among the flows of '@focus'" in answer("tapehead.audit @focus")
+    assert "there is no file '/nowhere.jsonl'" in answer("tapehead.audit /nowhere.jsonl")
+    with httpx.Client(proxy=tool.url) as client:
+        player = CurrentPlayer(client)
+        player.open()
+        assert f"{player.sid}, First clip: " in answer("tapehead.sessions")
+        player.play_with_mistakes()
+    assert "error ad-break-nested: " in answer("tapehead.audit @all")
+    assert "error ad-break-nested: " in answer("tapehead.audit.recording")

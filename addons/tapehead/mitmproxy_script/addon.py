@@ -147,13 +147,16 @@ class OptionsAddon:
 
     def _end(self, run: ScriptRun) -> None:
         self._ending.append(run)
-        run.end(self._conclude)
+        run.end(self._take_ended)
 
+    def _take_ended(self, run: ScriptRun) -> None:
+        if run in self._ending:
+            self._ending.remove(run)
+            self._conclude(run)
+
+    @contained
     def _conclude(self, run: ScriptRun, *, has_page: bool = True) -> None:
         """Show the summary of a run that is closed, and open the one that waits for its recording."""
-        if run not in self._ending:
-            return
-        self._ending.remove(run)
         lines, has_failed = run.conclude()
         self._has_failed |= has_failed
         for line in lines:
@@ -242,13 +245,13 @@ class OptionsAddon:
         """Wait for recordings and their audit, for `END_SECONDS` at most; have the tool exit with 1 if they failed."""
         deadline = time.monotonic() + END_SECONDS
         while self._ending:
-            run = self._ending[0]
-            if not run.join(deadline - time.monotonic()):
-                self._ending.remove(run)
+            run = self._ending.pop(0)
+            if run.join(deadline - time.monotonic()):
+                self._conclude(run, has_page=False)
+            else:
                 self._has_failed = True
                 name = f"'{run.out}'" if run.out else "the audit"
                 _warn(f"tapehead: {name} did not end within {END_SECONDS:.0f} s; calls may be missing")
-            self._conclude(run, has_page=False)
             if self._run and self._run.journal:
                 self._end_current()
         if self._run and (missing := self._run.missing):

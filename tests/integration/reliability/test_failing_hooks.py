@@ -77,6 +77,12 @@ REPLAY_HOOKS = [
 # It gives the player an answer, so that it is a shield itself.
 WITHIN = {"request": "_answer"}
 SCRIPT_HOOKS = [("addon", "OptionsAddon", hook) for hook in ("requestheaders", "request", "response", "error", "done")]
+# What the script's hooks lead to later, and where that is said to have failed.
+SCRIPT_PARTS = {
+    ("addon", "OptionsAddon", "_conclude"): "OptionsAddon._conclude",
+    ("run", "ScriptRun", "end"): "OptionsAddon.done",
+    ("run", "ScriptRun", "store"): "RecorderAddon.response",
+}
 # They are called before there is any traffic.
 SETTING_UP = {"load", "configure", "running"}
 # `test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are`.
@@ -109,7 +115,7 @@ def _hooks() -> Iterator[tuple[str, str, str]]:
 
 def plant(module: str, owner: str, hook: str) -> str:
     """Return Python that breaks a hook."""
-    package = "mitmproxy_script" if module == "addon" else "proxy"
+    package = "mitmproxy_script" if module in ("addon", "run") else "proxy"
     return BREAK.format(package=package, module=module, owner=owner, hook=hook)
 
 
@@ -210,7 +216,7 @@ def test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are(hook: tuple[
         assert_told_once(command, f"{owner}.{name}")
 
 
-@pytest.mark.parametrize("hook", SCRIPT_HOOKS, ids=".".join)
+@pytest.mark.parametrize("hook", [*SCRIPT_HOOKS, *SCRIPT_PARTS], ids=".".join)
 @pytest.mark.parametrize(
     "option", ["tapehead_record={folder}/a.jsonl", f"tapehead_replay={RECORDING}"], ids=["record", "replay"]
 )
@@ -227,7 +233,7 @@ def test_a_bug_in_the_script_leaves_the_traffic_as_it_is(
             assert player.get(f"http://127.0.0.1:{free_port()}/other").status_code == 502
         tool.stop()
 
-    assert_told_once(tool, f"{owner}.{name}")
+    assert_told_once(tool, SCRIPT_PARTS.get(hook, f"{owner}.{name}"))
 
 
 SLOW_START = """
