@@ -85,7 +85,9 @@ class EventReader:
         ]
 
     def _check(self, exchange: Exchange, arrived_ms: float) -> list[Finding]:
-        schemas = self._schemas.get(endpoint_of(exchange)) if self._schemas else None
+        schemas = self._schemas and (
+            self._schemas.get(keyed_endpoint_of(exchange)) or self._schemas.get(endpoint_of(exchange))
+        )
         error = exchange.error if isinstance(exchange.error, str) else None
         expected = self._expectations.check(exchange.request)
         return check_exchange(
@@ -120,6 +122,12 @@ def endpoint_of(exchange: Exchange) -> str:
     return exchange.request.url.partition(f"{routes.API_PATH}/")[0]
 
 
+def keyed_endpoint_of(exchange: Exchange) -> str:
+    """Return the endpoint that an exchange went to, which is another one for each key of a test."""
+    key = exchange.test_key
+    return f"{endpoint_of(exchange)} {key}" if key else endpoint_of(exchange)
+
+
 def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schema]]:
     """Return the schemas that endpoints served, by endpoint and event type; the last one where there are several.
 
@@ -130,5 +138,5 @@ def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schem
         with suppress(ValueError):
             served = served_schema(exchange)
             if served and served[0] in EVENT_TYPES:
-                recorded.setdefault(endpoint_of(exchange), {})[served[0]] = served[1]
+                recorded.setdefault(keyed_endpoint_of(exchange), {})[served[0]] = served[1]
     return recorded

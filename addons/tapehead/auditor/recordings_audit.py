@@ -21,7 +21,7 @@ from tapehead.metrics.calculator import calculate
 from tapehead.protocol import keys
 from tapehead.protocol.arrival import LONGEST_ANSWER_MS
 from tapehead.protocol.events import Event
-from tapehead.protocol.exchange import Entry
+from tapehead.protocol.exchange import Entry, is_foreign
 from tapehead.protocol.routes import SESSION_CREATED
 from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.support.session_trace import SessionTrace
@@ -39,16 +39,18 @@ class OpenSession:
 
     Attributes:
         number: how many exchanges had come when it began; sorts sessions.
+        key: the key of its test; empty if it has none.
         audit: its audit.
         touched_ms: when an exchange of it was answered last.
         trace: the memory of it for comparison with other sessions; None if nobody knows whose it is.
     """
 
-    __slots__ = ("audit", "number", "touched_ms", "trace")
+    __slots__ = ("audit", "key", "number", "touched_ms", "trace")
 
     def __init__(self, number: int, audit: SessionAudit) -> None:
         self.number = number
         self.audit = audit
+        self.key = ""
         self.touched_ms = 0.0
         self.trace: SessionTrace | None = None
 
@@ -120,7 +122,7 @@ class RecordingsAudit:
         if event is None and session is not None:
             if received[0].findings:
                 self._report(session.audit.add_events(received))
-        elif event is None or sid is None or event.in_array:
+        elif event is None or sid is None or event.in_array or (session and is_foreign(entry.exchange, session.key)):
             if event or received[0].findings:
                 session = self._open()
                 self._report(session.audit.add_events(received))
@@ -137,6 +139,7 @@ class RecordingsAudit:
             if opens:
                 self._endings.pop(sid, None)
             session = self._add(sid, session, received)
+            session.key = session.key or entry.exchange.test_key
             if event.type == "sessionStart" and event.status == SESSION_CREATED:
                 session.trace = self._history.begin(entry.exchange, event)
             elif session.trace:

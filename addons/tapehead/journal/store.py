@@ -15,7 +15,7 @@ from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredF
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.journal.waiting import Counts
 from tapehead.protocol.events import Event, events_of
-from tapehead.protocol.exchange import Exchange, Severity, encode
+from tapehead.protocol.exchange import Exchange, Severity, encode, is_foreign
 from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, Call
 from tapehead.text import shorten
@@ -85,7 +85,7 @@ class JournalStore:
         events = list(events_of(exchange, 0.0))
         session = self._session_of(exchange, events, now, is_audited=is_audited)
         answered = exchange.answered
-        key = (answered.key if answered else "") or (session.key if session else "")
+        key = exchange.test_key or (session.key if session else "")
         event = events[0] if len(events) == 1 and not events[0].in_array else Event()
         types = [shorten(each.type_name) for each in events]
         row = CallRow(
@@ -117,6 +117,8 @@ class JournalStore:
     ) -> TrackedSession | None:
         sid, status = exchange.session, exchange.response.status if exchange.response else None
         known = self.session(sid) if sid else None
+        if known and is_foreign(exchange, known.key):
+            return None
         opens = exchange.call is Call.SESSION and not (events and events[0].in_array)
         if opens and (known is None or (status == SESSION_CREATED and known.counts.calls)):
             known = None
@@ -124,8 +126,7 @@ class JournalStore:
             return known
         self._last_session += 1
         self.session_count += 1
-        key = exchange.answered.key if exchange.answered else ""
-        session = TrackedSession(self._last_session, sid, key, now, is_audited=is_audited)
+        session = TrackedSession(self._last_session, sid, exchange.test_key, now, is_audited=is_audited)
         self.sessions[session.number] = session
         if sid:
             self._by_sid[sid] = session.number

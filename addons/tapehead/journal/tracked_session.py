@@ -41,6 +41,7 @@ class TrackedSession:
         "_channel",
         "_content",
         "_content_id",
+        "_end",
         "_events",
         "_failure",
         "_last",
@@ -49,6 +50,7 @@ class TrackedSession:
         "_playhead",
         "_started",
         "_state",
+        "_was_gone",
         "calls",
         "change",
         "counts",
@@ -74,6 +76,8 @@ class TrackedSession:
         self._started = self._last = self._last_event = ""
         self._playhead: float | None = None
         self._events = 0
+        # What closed it first, and whether the endpoint did not know it before that.
+        self._end, self._was_gone = "", False
         self._failure = ""
         self._state: State | None = None
 
@@ -90,10 +94,15 @@ class TrackedSession:
         elif self._state is None:
             self._state = UNSURE
         if status in SESSION_GONE and not self.is_over:
-            self._failure = UNKNOWN
+            self._failure, self._was_gone = UNKNOWN, True
         elif exchange.call is Call.EVENT and self._failure == UNKNOWN and status is not None and status < REFUSED:
             self._failure = ""
-        self._state, _ = advance(self._state or UNOPENED, event)
+        before = self._state or UNOPENED
+        self._state, _ = advance(before, event)
+        if exchange.call is Call.EVENT and status is not None and status >= REFUSED:
+            # The back end does not take it, so it ends nothing; without an answer it may have.
+            self._state = self._state._replace(life=before.life)
+        self._end = self._end or (str(self._state.life) if self._state.life in (Life.ENDED, Life.COMPLETED) else "")
         self._playhead = self._playhead if event.playhead is None else event.playhead
         self._events += 1
         self._last_event = shorten(event.key.event_type)
@@ -106,6 +115,7 @@ class TrackedSession:
             self._player, self._channel = earlier._player, earlier._channel
         if self._state is None:
             self._state, self._playhead = earlier._state, earlier._playhead
+            self._end, self._was_gone = earlier._end, earlier._was_gone
 
     def _open(self, event: Event, status: int | None) -> None:
         self._content = name_in(event, keys.MEDIA_NAME)
@@ -144,10 +154,9 @@ class TrackedSession:
 
     def outcome(self) -> str | None:
         """Return its outcome in the words of the audit; None while it may go on."""
-        if self._failure:
-            return self._failure
-        life = self._state.life if self._state else None
-        return str(life) if life in (Life.ENDED, Life.COMPLETED) else None
+        if self._end and not self._failure:
+            return UNKNOWN if self._was_gone else self._end
+        return self._failure or None
 
     def row(self, now: float) -> SessionRow:
         """Return its row; `now` by the monotonic clock."""

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from tapehead.protocol.messages import Request, Response
-from tapehead.protocol.routes import Call
+from tapehead.protocol.routes import SESSION_GONE, Call
 
 FORMAT_VERSION = 2
 
@@ -102,6 +102,21 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replaces: str | None = None
     answered: Answered | None = None
     findings: list[Finding]
+
+    @property
+    def test_key(self) -> str:
+        """The key of the test that sent the call; empty if there is none."""
+        return self.answered.key if self.answered else ""
+
+
+def is_foreign(exchange: Exchange, key: str) -> bool:
+    """Return whether tapehead refused a call since its session has this key, and the call another one.
+
+    Real endpoints know no keys: a call that one of them answered belongs to its session.
+    """
+    answered, response = exchange.answered, exchange.response
+    is_refused = response is not None and response.status in SESSION_GONE
+    return answered is not None and bool(answered.outcome and answered.key) and answered.key != key and is_refused
 
 
 def encode(exchange: Exchange) -> bytes:

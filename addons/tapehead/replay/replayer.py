@@ -161,6 +161,10 @@ class Replayer:
         other._begin()
         return other
 
+    def has_session(self, sid: str) -> bool:
+        """Return whether it opened a session, and remembers it; recorded ids belong to every key."""
+        return self._endpoint.has_session(sid) and sid not in self.recordings.by_sid
+
     @classmethod
     def from_entries(
         cls,

@@ -145,6 +145,10 @@ class SimulatedEndpoint:
             return respond(201, now)
         return self._answer_session(read_event(body), now)
 
+    def has_session(self, sid: str) -> bool:
+        """Return whether a session is known."""
+        return sid in self._sessions
+
     def open_session(self, sid: str, now: float) -> None:
         """Treat `sid` as an open session from `now` on, if it is not known yet."""
         if sid in self._sessions:
@@ -276,6 +280,10 @@ class Simulator:
         other = copy(self)
         other._endpoint = self._endpoint.of_another_key()
         return other
+
+    def has_session(self, sid: str) -> bool:
+        """Return whether it opened a session, and remembers it."""
+        return self._endpoint.has_session(sid)
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to `request`; `now` in seconds since 1970."""

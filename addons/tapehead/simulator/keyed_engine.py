@@ -32,6 +32,10 @@ class KeyableEngine(Protocol):
         """Return the engine of a key."""
         ...
 
+    def has_session(self, sid: str) -> bool:
+        """Return whether it opened a session, and remembers it."""
+        ...
+
 
 class ActiveFault(NamedTuple):
     """A fault that is set.
@@ -110,6 +114,8 @@ class KeyedEngine:
             return Answer(response=failure(400, named.problem, now), note=named.problem)
         with self.lock:
             key = named.key or (self._key_of_session(request) if self._keys else "")
+            if named.key and (answer := self._refuse_foreign(request, named.key, now)):
+                return self.with_key(answer, named)
             answer = self._engine_of(key).faulty.answer(request, now)
             self.faults_injected += answer.outcome is Outcome.FAULT
             return self.with_key(msgspec.structs.replace(answer, key=key) if key else answer, named)
@@ -136,6 +142,20 @@ class KeyedEngine:
                 kept = [(n, keep_prefix(v, named.prefix) if n.lower() == "location" else v) for n, v in headers]
                 response = response.with_headers(kept)
         return msgspec.structs.replace(answer, response=response)
+
+    def _refuse_foreign(self, request: Request, key: str, now: float) -> Answer | None:
+        """Return the answer to an event of a session that does not belong to its key, as if there were none."""
+        route = find_route(request.path) if request.method != "OPTIONS" else None
+        if route is None or route.sid is None:
+            return None
+        owner, unkeyed = self._keys.get(route.sid), self._default.inner
+        if owner == key:
+            return None
+        if owner is None and not (isinstance(unkeyed, KeyableEngine) and unkeyed.has_session(route.sid)):
+            return None
+        note = f"the session belongs to {f"the key '{owner}'" if owner else 'calls without a key'}"
+        response = failure(404, f"there is no session {route.sid} of the key '{key}': {note}", now)
+        return Answer(response=response, note=note, key=key)
 
     def _key_of_session(self, request: Request) -> str:
         route = find_route(request.path)

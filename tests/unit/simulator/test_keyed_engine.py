@@ -122,6 +122,29 @@ def test_events_without_a_key_belong_to_that_of_their_session() -> None:
     assert counts == [0, 1]
 
 
+@pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("owner", ["a", ""])
+def test_an_event_of_another_keys_session_is_refused_as_that_of_none(owner: str, make: Callable[[], Engine]) -> None:
+    engine = KeyedEngine(make())
+    mine, theirs = Player(WithHeader(engine, owner) if owner else engine), Player(WithHeader(engine, "b"))
+    theirs.sid = mine.open()
+
+    assert theirs.send("play") == 404
+    belongs = "the session belongs to the key 'a'" if owner else "the session belongs to calls without a key"
+    assert (theirs.answer.note, theirs.answer.key) == (belongs, "b")
+    assert belongs in str(theirs.told())
+    assert mine.send("play") == 204
+
+
+def test_a_recorded_session_id_belongs_to_every_key() -> None:
+    engine = KeyedEngine(replayer())
+    players = [Player(WithHeader(engine, key)) for key in "ab"] + [Player(engine)]
+    for player in players:
+        player.sid = "sid-0"
+
+    assert [player.send("play") for player in reversed(players)] == [204, 204, 204]
+
+
 def test_a_player_that_came_by_a_path_stays_below_it() -> None:
     engine = KeyedEngine(replayer())
     asked = request(start(), "/k/t-1/api/v1/sessions")
@@ -193,11 +216,12 @@ def test_a_key_that_is_used_again_stays_and_what_was_loaded_for_the_other_goes(m
 def test_a_session_that_ended_under_one_key_has_not_ended_under_another(make: Callable[[], Engine]) -> None:
     engine = KeyedEngine(make(), [])
     one, other = (Player(WithHeader(engine, key)) for key in "ab")
-    other.sid = one.open()
+    one.open()
+    other.open()
     one.send("nonsense")
     assert one.send("sessionEnd", 8) in (204, 502)
 
-    endpoints = [getattr(each, "_endpoint", None) for each in engine.engines().values()]
+    endpoints = [getattr(each, "_endpoint", None) for each in list(engine.engines().values())[1:]]
     other.send("ping", 0)
     assert len({id(each) for each in endpoints}) == len(endpoints) == 2
     assert len({id(each._sessions) for each in endpoints if each}) == 2

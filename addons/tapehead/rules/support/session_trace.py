@@ -23,7 +23,7 @@ class Client(NamedTuple):
     """The identity of one player of one visitor.
 
     Attributes:
-        endpoint: the endpoint that it sends to.
+        endpoint: the endpoint that it sends to, with the key of its test.
         suite: the report suite, since a player may track into several.
         visitor: the visitor's id, or its pseudonym.
         player: the player's name.

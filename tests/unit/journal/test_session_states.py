@@ -1,0 +1,63 @@
+"""The state and the outcome of a session in the journal: what was refused ends nothing, as in the audit."""
+
+from itertools import product
+
+import msgspec
+import pytest
+
+from support.exchanges import event, opened, sent, start
+from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import Outcome
+from tapehead.journal.journal import Journal
+from tapehead.protocol.exchange import Answered, Entry, Exchange
+
+STATUSES = (204, 400, 404, 500, None)
+
+
+def calls(*events: tuple[str, int | None]) -> list[Exchange]:
+    made = [sent("s1", event(each, at, at), at, status) for at, (each, status) in enumerate(events, start=1)]
+    return [opened("s1", start()), *made]
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(204, "completed"), (400, "playing"), (404, "unknown session"), (500, "playing"), (None, "completed")],
+)
+def test_a_refused_end_ends_nothing(status: int | None, state: str) -> None:
+    journal = Journal()
+    for call in calls(("play", 204), ("sessionComplete", status)):
+        journal.add(call, 1)
+
+    assert [row.state for row in journal.sessions()] == [state]
+
+
+@pytest.mark.parametrize("first", ["play", "sessionComplete", "sessionEnd"])
+@pytest.mark.parametrize("second", ["play", "sessionComplete", "sessionEnd"])
+def test_the_outcome_is_that_of_the_audit(first: str, second: str) -> None:
+    for one, two in product(STATUSES, STATUSES):
+        if first == "sessionEnd" and one in (400, 500) and two == 404:
+            continue  # to the audit, what the endpoint does not know after a refused end was over for its player
+        made = calls((first, one), (second, two))
+        journal = Journal()
+        for call in made:
+            journal.add(call, 1)
+        (row,) = journal.sessions()
+        (result,) = audit(Entry(line, call) for line, call in enumerate(made, start=1))
+
+        # A session that was unknown may go on.
+        may_go_on = result.outcome is Outcome.SILENT or (result.outcome is Outcome.UNKNOWN_SESSION and two == 204)
+        assert row.outcome == str(result.outcome) or (row.outcome is None and may_go_on), (one, two)
+
+
+def test_an_event_of_another_key_changes_nothing_in_the_session() -> None:
+    mine = [msgspec.structs.replace(each, answered=Answered("hit", key="a")) for each in calls(("play", 204))]
+    foreign = msgspec.structs.replace(sent("s1", event("sessionEnd", 2, 2), 2, 404), answered=Answered("hit", key="b"))
+    journal = Journal()
+    for call in mine:
+        journal.add(call, 1)
+    before = journal.session("s1")
+    journal.add(foreign, 1)
+
+    assert journal.session("s1") == before
+    assert [(row.number, row.key) for row in journal.calls()] == [(1, "a"), (2, "a"), (3, "b")]
+    assert [(journal.totals(key).calls, journal.totals(key).sessions) for key in ("a", "b")] == [(2, 1), (1, 0)]
