@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect
@@ -333,13 +333,21 @@ def test_text_stands_out_from_its_ground(browser: Browser, report: Path, scheme:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_to_complain_of(browser: Browser, report: Path, scheme: str) -> None:
-    opened = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_to_complain_of(browser: Browser, report: Path, scheme: str, width: int) -> None:
+    colours: Literal["dark", "light"] = "dark" if scheme == "dark" else "light"
+    opened = browser.new_page(color_scheme=colours, viewport={"width": width, "height": 860})
+    asked, noise = list[str](), list[str]()
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: noise.append(message.text))
+    opened.on("pageerror", lambda error: noise.append(str(error)))
     opened.goto(report.as_uri())
     row = session(opened, reports.SCRIPT)
     row.locator("button.message").first.click()
     opened.locator(".legend-box summary").click()
     assert violations(opened) == []
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    assert (asked, noise) == ([report.as_uri()], [])
     opened.close()
 
 
