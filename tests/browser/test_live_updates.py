@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from support.api_client import ApiClient, api_of
+from support.axe import violations
 from support.browser import chromium
 from support.exchanges import event
 from support.live_client import LIVE, STREAM, link_of, play, read_until, rows_of, stream, viewing
@@ -283,3 +284,28 @@ def test_a_paused_page_stays_as_it_is_when_it_reconnects(browser: Browser) -> No
         page.keyboard.press("p")
         expect(calls(page)).to_have_count(2)
         page.close()
+
+
+# ---- What everyone can read, from this machine alone ----
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_of_recordings_can_be_read_and_asks_nobody_else(browser: Browser, scheme: str, width: int) -> None:
+    noise: list[str] = []
+    with viewing(RECORDINGS_FOLDER) as opened, watching(browser, link_of(opened), width, noise) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.reload()
+        row_of(page, "undefined").click()
+        expect(page.locator(".plot .flag").first).to_be_visible()
+        assert violations(page) == []
+        page.keyboard.press("n")
+        expect(page.locator("#detail .findings").first).to_be_attached()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert asked
+        assert all(url.startswith(link_of(opened).origin) for url in asked)
+
+    assert noise == []
