@@ -91,6 +91,8 @@ class AuditThread:
         self._settling = 0
         self._closing = threading.Event()
         self._given_up = self._is_done = self._has_ended = False
+        # The end has waited for long enough: nothing more is told.
+        self._is_late = False
         # Ends a pause: a reader waits, or the run ends.
         self._is_awaited = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tapehead-audit", daemon=True)
@@ -136,11 +138,12 @@ class AuditThread:
 
         It is not where the thread has died.
         """
-        wanted, left_out, deadline = (
-            self._backlog.received,
-            self._backlog.left_out_calls,
-            time.monotonic() + timeout_seconds,
-        )
+        backlog, deadline = self._backlog, time.monotonic() + timeout_seconds
+        wanted, left_out = backlog.received, backlog.left_out_calls
+
+        def is_settled() -> bool:
+            return backlog.taken >= wanted and self._told_of_backlog >= left_out
+
         with self._progress:
             self._settling += 1
             self._is_awaited.set()
@@ -148,14 +151,10 @@ class AuditThread:
                 self._queue.put(_IDLE)
             try:
                 self._progress.wait_for(
-                    lambda: (
-                        (self._backlog.taken >= wanted and self._told_of_backlog >= left_out)
-                        or self._has_ended
-                        or not self._thread.is_alive()
-                    ),
+                    lambda: is_settled() or self._has_ended or not self._thread.is_alive(),
                     deadline - time.monotonic(),
                 )
-                return self._is_done or (self._backlog.taken >= wanted and self._told_of_backlog >= left_out)
+                return is_settled() or (self._is_done and not self._given_up)
             finally:
                 self._settling -= 1
                 if not self._settling and not self._closing.is_set():
@@ -222,9 +221,11 @@ class AuditThread:
         while self._thread.is_alive() and not self._given_up and time.monotonic() < deadline:
             self._thread.join(_STEP_SECONDS)
             on_wait(self._backlog.received - self._backlog.taken)
-        if self._given_up and self._thread.ident is not None:
+        is_whole = self._is_done and not (self._thread.is_alive() or self._given_up)
+        self._is_late = not is_whole
+        if self._is_late and self._thread.ident is not None:
             self._thread.join(_STEP_SECONDS)
-        return self._is_done and not (self._thread.is_alive() or self._given_up)
+        return is_whole
 
     def results(self) -> Iterator[SessionResult]:
         """Yield the results of the sessions that are left, after `close`; none if the audit hangs."""
@@ -248,7 +249,7 @@ class AuditThread:
             self._duty_cycle.start()
             self._add_earlier()
             due: float | None = time.monotonic() + TICK_SECONDS
-            while not (self._given_up or due is None):
+            while not (self._given_up or self._is_late or due is None):
                 try:
                     due = self._step(due)
                 except Exception as error:  # noqa: BLE001 - the next step may succeed
@@ -353,6 +354,8 @@ class AuditThread:
             self._publish(found)
 
     def _publish(self, found: Sequence[LiveFinding], audited: int | None = None) -> None:
+        if self._is_late and threading.get_ident() == self._thread.ident:
+            return
         found = [each for each in found if self.is_of_run(each.finding.recording, each.finding.line)]
         try:
             self._journal.apply((new_finding(each, self._lines_before) for each in found), audited=audited)
@@ -371,20 +374,16 @@ class AuditThread:
                 # The audit has limits of its own: what it left out besides what it was told to forget.
                 count, self._forgotten = audit.left_out_sessions - self._forgotten, audit.left_out_sessions
                 own = list(islice(reversed(audit.left_out), count))
-                self._forget(sids)
+                for sid in sids:
+                    before = audit.left_out_sessions
+                    audit.forget(sid)
+                    self._forgotten += audit.left_out_sessions - before
                 sids += own
         if untold > 0:
             self._journal.leave_out(None, untold)
         for sid in sids:
             self._journal.leave_out(sid, 0)
         self._told_of_backlog = of_backlog
-
-    def _forget(self, sids: Iterable[str]) -> None:
-        if self._audit:
-            for sid in sids:
-                before = self._audit.left_out_sessions
-                self._audit.forget(sid)
-                self._forgotten += self._audit.left_out_sessions - before
 
 
 _IDLE = _Waiting(None, 0)

@@ -214,3 +214,32 @@ def test_the_end_does_not_wait_for_an_audit_that_hangs(run: Run, monkeypatch: py
     assert not thread.close()
     assert time.monotonic() - began < 5
     gate.passed.set()
+
+
+def test_nothing_is_told_after_an_end_that_did_not_wait(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapehead.journal.audit_thread.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("tapehead.journal.audit_thread.LOCK_SECONDS", 0.1)
+    gate, told = Gate(), list[object]()
+    journal, thread = run(audit=gate, on_findings=told.append)
+    fill(journal, BAD)
+    gate.entered.wait(30)
+    thread.close()
+    assert list(thread.results()) == []
+    gate.passed.set()
+    thread._thread.join(30)
+
+    assert not thread._thread.is_alive()
+    assert told == []
+    assert journal.findings() == []
+
+
+def test_an_audit_that_was_given_up_has_not_settled(run: Run) -> None:
+    gate = Gate()
+    journal, thread = run(audit=gate)
+    fill(journal, BAD)
+    gate.entered.wait(30)
+    thread.give_up()
+    gate.passed.set()
+    thread._thread.join(30)
+
+    assert not journal.settle(30)
