@@ -8,7 +8,7 @@ that changed by the number of the last change that it has seen.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from itertools import batched, islice
 
@@ -20,8 +20,7 @@ from tapehead.journal.audit_interface import Audit
 from tapehead.journal.row_filter import ALL, RowFilter
 from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals
 from tapehead.journal.store import JournalStore, PlaceOf
-from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
-from tapehead.journal.tracked_session import TrackedSession
+from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, latest_of
 from tapehead.journal.waiting import ChangeSignal, Condition, Counts, Subscriber
 from tapehead.protocol.exchange import Entry, Exchange, decode
 
@@ -108,6 +107,7 @@ class Journal:
     def leave_out(self, sid: str | None, calls: int = 1) -> None:
         """Count calls that the audit leaves out, and their session, of which no further calls are audited."""
         with self._changed:
+            self._store.change += 1
             self._left_out_calls += calls
             if sid and sid not in self._left_out:
                 self._left_out_sessions += 1
@@ -116,15 +116,19 @@ class Journal:
                     self._left_out[sid] = None
             if sid and (session := self._store.session(sid)) and session.is_audited:
                 session.is_audited = False
-                self._store.change += 1
                 self._store.touch(session)
+        self._tell()
 
     def note_silence(self) -> None:
         """Count it as a change that sessions have fallen silent; called now and then."""
         now, found = self._clock(), False
         with self._changed:
-            for session in list(self._store.sessions.values()):
-                if not session.was_silent and session.is_silent(now):
+            sessions = list(self._store.sessions.values())
+        for some in batched(sessions, ROWS_AT_ONCE):  # so that calls that come meanwhile are not kept waiting
+            with self._changed:
+                for session in some:
+                    if session.was_silent or session.number not in self._store.sessions or not session.is_silent(now):
+                        continue
                     session.was_silent = found = True
                     self._store.change += 1
                     self._store.touch(session)
@@ -134,15 +138,14 @@ class Journal:
     # ---- Readers: rows ----
 
     def totals(self, key: str | None = None) -> Totals:
-        """Return the counts; of the calls with a key, if one is given."""
+        """Return the counts; if a key is given, of its calls, sessions, misses and findings, and the rest of all."""
         with self._changed:
             counts = self._counts_of(None, key) or Counts(latest=0)
             store = self._store
-            sessions = sum(each.key == key for each in store.sessions.values()) if key else store.session_count
             return Totals(
                 calls=counts.calls,
                 refused=counts.refused,
-                sessions=sessions,
+                sessions=counts.sessions,
                 misses=counts.misses,
                 findings=copy(counts.findings),
                 left_out_calls=self._left_out_calls,
@@ -159,14 +162,8 @@ class Journal:
             found = list(self._store.sessions.values())
         found = [each for each in found if each.number > rows.after and rows.takes(key=each.key, session=each.sid)]
         found.sort(key=lambda session: session.number)
-        chosen: list[SessionRow] = []
-        for some in batched(found, ROWS_AT_ONCE):  # so that calls that come meanwhile are not kept waiting
-            with self._changed:
-                made = [each.row(now) for each in some]
-            chosen += [row for row in made if rows.takes(state=row.state)]
-            if len(chosen) >= rows.limit:
-                break
-        return chosen[: rows.limit]
+        made = self._in_parts(found, lambda session: session.row(now))
+        return list(islice((row for row in made if rows.takes(state=row.state)), rows.limit))
 
     def session(self, sid: str) -> SessionRow | None:
         """Return the latest session with that id."""
@@ -185,14 +182,10 @@ class Journal:
         stored = self._stored(rows)
         if latest:
             stored.reverse()
-        chosen: list[tuple[StoredCall, CallRow]] = []
-        for some in batched(stored, ROWS_AT_ONCE):  # so that calls that come meanwhile are not kept waiting
-            with self._changed:
-                made = [(call, self._store.row_of(call)) for call in some]
-            chosen += [pair for pair in made if rows.takes_call(pair[1])]
-            if len(chosen) >= rows.limit:
-                break
-        chosen = chosen[: rows.limit][:: -1 if latest else 1]
+        made = self._in_parts(stored, lambda call: (call, self._store.row_of(call)))
+        chosen = list(islice((pair for pair in made if rows.takes_call(pair[1])), rows.limit))
+        if latest:
+            chosen.reverse()
         return [call.with_messages(row) if with_bodies else row for call, row in chosen]
 
     def call(self, number: int) -> CallRow | None:
@@ -201,6 +194,10 @@ class Journal:
             call = self._store.calls.get(number)
             row = self._store.row_of(call) if call else None
         return call.with_messages(row) if call and row else None
+
+    def has_call(self, number: int) -> bool:
+        """Return whether a call is in memory."""
+        return number in self._store.calls
 
     def findings(self, rows: RowFilter = ALL) -> list[FindingRow]:
         """Return findings by their numbers, those that were withdrawn only if the filter asks for that state."""
@@ -249,7 +246,7 @@ class Journal:
         return self._store.change
 
     def since(self, change: int, limit: int = MOST_AT_ONCE) -> Changes:
-        """Return the rows that are new or have changed after a change, of calls at most `limit`."""
+        """Return the rows that are new or have changed after a change, of new calls at most `limit`."""
         now = self._clock()
         with self._changed:
             store = self._store
@@ -259,16 +256,25 @@ class Journal:
             is_last = len(calls) <= limit
             calls = calls[:limit]
             latest = store.change if is_last else calls[-1].change
-            sessions = latest_of(store.sessions.values(), change, latest)
-            found = latest_of(store.findings.values(), change, latest)
-            return Changes(
-                sessions=[session.row(now) for session in sessions],
-                calls=[store.row_of(call) for call in calls],
-                findings=[store.finding_row(each) for each in found],
-                totals=self.totals(),
-                change=latest,
-                is_last=is_last,
-            )
+            calls = [*reversed(store.calls_found_on(change, latest)), *calls]
+            sessions = latest_of(reversed(store.sessions.values()), change, latest)
+            found = latest_of(reversed(store.findings.values()), change, latest)
+            totals = self.totals()
+        return Changes(
+            sessions=list(self._in_parts(sessions, lambda session: session.row(now))),
+            calls=list(self._in_parts(calls, store.row_of)),
+            findings=list(self._in_parts(found, store.finding_row)),
+            totals=totals,
+            change=latest,
+            is_last=is_last,
+        )
+
+    def _in_parts[T, R](self, items: Sequence[T], row_of: Callable[[T], R]) -> Iterator[R]:
+        """Yield the rows of items, made in parts, so that calls that come meanwhile are not kept waiting."""
+        for some in batched(items, ROWS_AT_ONCE):
+            with self._changed:
+                made = [row_of(each) for each in some]
+            yield from made
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Have `subscriber` called after each change, in any thread, where it must not wait; return what ends that."""
@@ -382,14 +388,3 @@ class Journal:
             self._changed.notify_all()
         for subscriber in self._subscribers:
             subscriber()
-
-
-def latest_of[T: (TrackedSession, StoredFinding)](items: Iterable[T], after: int, until: int) -> list[T]:
-    """Return the items whose latest change lies between two, from those in order of their changes."""
-    chosen = []
-    for item in reversed(list(items)):
-        if item.change <= after:
-            break
-        if item.change <= until:
-            chosen.append(item)
-    return chosen[::-1]

@@ -15,7 +15,7 @@ from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredF
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.journal.waiting import Counts
 from tapehead.protocol.events import Event, events_of
-from tapehead.protocol.exchange import Exchange, Severity, encode, is_foreign
+from tapehead.protocol.exchange import Exchange, encode, is_foreign
 from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, Call
 from tapehead.text import shorten
@@ -34,16 +34,16 @@ class JournalStore:
 
     Attributes:
         change: the number of the latest change.
-        calls, sessions, findings: by their numbers, in order of their latest change.
+        calls: by their numbers, in the order in which they came.
+        sessions, findings: by their numbers, in order of their latest change.
         counts: the counts of everything since the last reset.
         keys: the counts of the calls with each key; the one that was used last stands last.
-        session_count: the number of sessions since the last reset.
         gone: the number of calls that were removed since there was no room.
         place_of: returns the place of a call in a recording, by its number.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
-        self.change = self.gone = self.session_count = 0
+        self.change = self.gone = 0
         # Not a dict, whose first item takes the longer to find the more were removed before it.
         self.calls: OrderedDict[int, StoredCall] = OrderedDict()
         self.sessions: OrderedDict[int, TrackedSession] = OrderedDict()
@@ -63,6 +63,8 @@ class JournalStore:
         self._numbers: dict[int, int] = {}
         # The last call before the latest reset.
         self._last_cleared = 0
+        # The latest changes of what was found on calls, by their numbers, in that order.
+        self._found: OrderedDict[int, int] = OrderedDict()
         # The calls in order of time: their changes, and their numbers, with some that are gone.
         self._changes: list[int] = []
         self._order: list[int] = []
@@ -125,7 +127,6 @@ class JournalStore:
         elif known or exchange.call is not Call.EVENT or sid is None:
             return known
         self._last_session += 1
-        self.session_count += 1
         session = TrackedSession(self._last_session, sid, exchange.test_key, now, is_audited=is_audited)
         self.sessions[session.number] = session
         if sid:
@@ -154,8 +155,10 @@ class JournalStore:
     def _count(self, row: CallRow, session: TrackedSession | None, types: list[str], now: float) -> None:
         is_refused = row.status is None or row.status >= REFUSED
         is_miss = row.answered is not None and row.answered.outcome == Outcome.MISS
+        is_new = session is not None and not session.counts.calls
         for counts in self._scopes(row.key, session, now):
             counts.calls += 1
+            counts.sessions += is_new
             counts.refused += is_refused
             counts.misses += is_miss
             counts.latest = now
@@ -198,6 +201,16 @@ class JournalStore:
         first = bisect.bisect_right(self._changes, change)
         return (self.calls[number] for number in self._order[first:] if number in self.calls)
 
+    def calls_found_on(self, after: int, until: int) -> list[StoredCall]:
+        """Return the calls from before a change whose findings changed between it and another, the latest first."""
+        chosen = []
+        for number, change in reversed(self._found.items()):
+            if change <= after:
+                break
+            if change <= until and self.calls[number].change <= after:
+                chosen.append(self.calls[number])
+        return chosen
+
     def matching(self, rows: RowFilter) -> list[StoredCall]:
         """Return all calls that a filter asks for, as far as that is not by their findings."""
         after, key, sid, kind = rows.after, rows.key, rows.session, rows.type
@@ -232,6 +245,7 @@ class JournalStore:
 
     def _drop(self, number: int) -> None:
         call = self.calls.pop(number)
+        self._found.pop(number, None)
         self._size -= call.size
         self.gone += 1
         if (session := self.sessions.get(call.session or 0)) and session.calls and session.calls[0] == number:
@@ -264,6 +278,13 @@ class JournalStore:
         """Take the findings on a call from the audit from now on."""
         if (call := self.calls.get(call_number)) and call.found is None:
             call.found = []
+            if call.row.findings:  # which are no longer shown
+                self.change += 1
+                self._note_found(call)
+
+    def _note_found(self, call: StoredCall) -> None:
+        self._found[call.row.number] = self.change
+        self._found.move_to_end(call.row.number)
 
     def apply(self, finding: NewFinding, now: float) -> None:
         """Add a finding of the audit, or change its state; not one on a call that a reset removed."""
@@ -313,16 +334,21 @@ class JournalStore:
             call=found.line or None,
         )
         place = session.number if session else None
-        self.findings[number] = StoredFinding(row=row, session=place, change=self.change, source=source)
-        if call and number not in (call.found or ()):
-            call.found = [*(call.found or ()), number]
+        finding = StoredFinding(row=row, session=place, change=self.change, source=source)
+        self.findings[number] = finding
+        if call:
+            self._note_found(call)
+            if number not in (call.found or ()):
+                call.found = [*(call.found or ()), number]
         if session:
             session.findings.add(number)
             self.touch(session)
-        stood = before is not None and before.row.state != WITHDRAWN
-        if stood != (state != WITHDRAWN):
-            for counts in self._scopes(key, session, now):
-                counts.findings.add(found.severity, -1 if stood else 1)
+        counted = before.counted if before else ()
+        if state != WITHDRAWN:
+            finding.counted = counted or tuple(self._scopes(key, session, now))
+        if bool(counted) != bool(finding.counted):
+            for counts in counted or finding.counted:
+                counts.findings.add(found.severity, -1 if counted else 1)
 
     def finding_row(self, finding: StoredFinding) -> FindingRow:
         """Return the row of a finding, with the place that its call has by now."""
@@ -345,9 +371,10 @@ class JournalStore:
         self._last_cleared = self._last_call
         for kept in (self.calls, self.sessions, self.findings, self.keys, self._by_sid, self._ended, self._numbers):
             kept.clear()
+        self._found.clear()
         self._changes.clear()
         self._order.clear()
-        self.gone = self.session_count = self._size = 0
+        self.gone = self._size = 0
         self.counts = Counts(latest=now)
 
     def remove(self, key: str) -> list[str]:
@@ -364,21 +391,10 @@ class JournalStore:
         for number in [number for number, found in self.findings.items() if found.row.key == key]:
             self._drop_finding(number)
         self.gone = gone  # they were not removed for lack of room
-        self.session_count -= len(sessions)
         if counts:
-            subtract(self.counts, counts)
+            self.counts.subtract(counts)
             for event_type, last in counts.last.items():
-                if self.counts.last[event_type] == last:
+                if self.counts.last.get(event_type) == last:
                     left = (number for number, call in reversed(self.calls.items()) if call.row.type == event_type)
                     self.counts.last[event_type] = next(left, 0)
         return [session.sid for session in sessions if session.sid]
-
-
-def subtract(total: Counts, part: Counts) -> None:
-    """Take the counts of a key out of those of everything."""
-    total.calls -= part.calls
-    total.refused -= part.refused
-    total.misses -= part.misses
-    total.types.subtract(part.types)
-    for severity in Severity:
-        total.findings.add(severity, -getattr(part.findings, severity))

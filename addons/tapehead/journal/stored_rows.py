@@ -1,11 +1,14 @@
 """Calls and findings as the journal keeps them."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from tapehead.auditor.results import SessionFinding
 from tapehead.journal.rows import CallRow, FindingRow, request_row, response_row
+from tapehead.journal.tracked_session import TrackedSession
+from tapehead.journal.waiting import Counts
 from tapehead.protocol.exchange import decode
 
 # The size of a call besides its line, in bytes.
@@ -53,12 +56,21 @@ class StoredCall(msgspec.Struct, kw_only=True, gc=False):
 
 
 class StoredFinding(msgspec.Struct, kw_only=True):
-    """A finding: its row, the number of its session in this run, its latest change, and its number in the audit."""
+    """A finding.
+
+    Attributes:
+        row: its row.
+        session: the number of its session in this run.
+        change: its latest change.
+        source: its number in the audit.
+        counted: the counts that it is part of; none if it was withdrawn.
+    """
 
     row: FindingRow
     session: int | None
     change: int
     source: int = 0
+    counted: tuple[Counts, ...] = ()
 
 
 class NewFinding(NamedTuple):
@@ -68,3 +80,14 @@ class NewFinding(NamedTuple):
     state: str
     sid: str | None
     finding: SessionFinding
+
+
+def latest_of[T: (TrackedSession, StoredFinding)](latest_first: Iterable[T], after: int, until: int) -> list[T]:
+    """Return the items whose latest change lies between two, the earliest first, from those in the other order."""
+    chosen = []
+    for item in latest_first:
+        if item.change <= after:
+            break
+        if item.change <= until:
+            chosen.append(item)
+    return chosen[::-1]

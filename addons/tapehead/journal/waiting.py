@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
@@ -24,7 +24,7 @@ class Counts(msgspec.Struct, kw_only=True):
     """Counts of a session, of the calls with a key, or of all calls.
 
     Attributes:
-        calls, refused, misses: the number of each.
+        calls, sessions, refused, misses: the number of each.
         types: the number of events by type.
         last: the number of the last call with an event of each type.
         findings: the number of findings.
@@ -32,12 +32,29 @@ class Counts(msgspec.Struct, kw_only=True):
     """
 
     calls: int = 0
+    sessions: int = 0
     refused: int = 0
     misses: int = 0
     types: Counter[str] = msgspec.field(default_factory=Counter)
     last: dict[str, int] = msgspec.field(default_factory=dict)
     findings: FindingCounts = msgspec.field(default_factory=FindingCounts)
     latest: float
+
+    def subtract(self, part: Self) -> None:
+        """Take out the counts of a part; types that were not all counted end at 0."""
+        self.calls -= part.calls
+        self.sessions -= part.sessions
+        self.refused -= part.refused
+        self.misses -= part.misses
+        for severity in Severity:
+            self.findings.add(severity, -getattr(part.findings, severity))
+        for event_type, count in part.types.items():
+            left = self.types[event_type] - count
+            if left > 0:
+                self.types[event_type] = left
+            else:
+                self.types.pop(event_type, None)
+                self.last.pop(event_type, None)
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,10 +50,10 @@ class StoredAudit:
         """Do nothing: the recordings stay."""
 
 
-def journal_of(entries: Iterable[Entry], settings: AuditSettings) -> Journal:
-    """Return a journal of the exchanges of some recordings, with all findings of their audit."""
+def journal_of(entries: Iterable[Entry], settings: AuditSettings, limits: Limits = LIMITS) -> Journal:
+    """Return a journal of the exchanges of some recordings, with the findings of their audit; both within limits."""
     known, now = StoredAudit(), [0.0]
-    journal = Journal(LIMITS, is_audited=True, clock=lambda: now[0])
+    journal = Journal(limits, is_audited=True, clock=lambda: now[0])
     places: dict[tuple[str, int], int] = {}
     by_number: dict[int, tuple[str, int]] = {}
     journal.attach(known, by_number.get)
@@ -64,12 +64,17 @@ def journal_of(entries: Iterable[Entry], settings: AuditSettings) -> Journal:
             journal.apply([], audited=number)
             by_number[number] = place = entry.recording, entry.line
             places[place] = number
+            if len(by_number) > 2 * limits.calls:
+                for gone in [each for each in by_number if not journal.has_call(each)]:
+                    places.pop(by_number.pop(gone), None)
             yield entry
 
     numbers = count(1)
     for result in audit(adding(), settings):
         if result.id:
             known.results[result.id] = result
+            if len(known.results) > 2 * limits.sessions:
+                known.results = {sid: each for sid, each in known.results.items() if journal.session(sid)}
         found = (
             msgspec.structs.replace(each, line=places.get((each.recording, each.line), 0)) for each in result.findings
         )

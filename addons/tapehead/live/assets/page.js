@@ -42,7 +42,7 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     if (isPaused) return; // resuming asks for everything
     show();
     lastCall = known.calls?.at(-1)?.number ?? null;
-    newest = Math.max(newest, lastCall ?? 0);
+    if (known.calls) newest = lastCall ?? 0;
     sessions.replace(known.sessions);
     sessions.show(true); // with the calls, in one frame
     total(known.totals);
@@ -52,17 +52,18 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   }
 
   function take(changes) {
-    newest = Math.max(newest, changes.calls.at(-1)?.number ?? 0);
+    // Calls come again when findings on them change.
+    const fresh = changes.calls.filter((call) => call.number > newest);
+    newest = fresh.at(-1)?.number ?? newest;
     if (isPaused) {
-      missed += changes.calls.length;
+      missed += fresh.length;
       at("pause").textContent = `resume${missed ? ` (${grouped(missed)} new)` : ""}`;
       return;
     }
     if (totals && changes.totals.resets !== totals.resets) return location.reload();
     // A page that slept or read too slowly: calls left memory before it was told of them.
-    const [first] = changes.calls;
-    const hasHole = first && lastCall !== null && first.number > lastCall + 1;
-    if (first) lastCall = changes.calls.at(-1).number;
+    const hasHole = fresh.length > 0 && lastCall !== null && fresh[0].number > lastCall + 1;
+    if (fresh.length) lastCall = newest;
     if (hasHole) return ask();
     waiting.push(changes);
     if (waiting.length === 1) setTimeout(() => drawSoon(show), Math.max(0, shownAt + patience - performance.now()));
