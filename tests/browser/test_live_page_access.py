@@ -14,7 +14,9 @@ from playwright.sync_api import Browser, Error, expect
 from support.browser import chromium
 from support.live_client import LIVE, RECORDING, link_of, play, viewing
 from support.live_page import REBOUND, recording, watching
-from support.processes import running, web_server
+from support.processes import TIMEOUT_SECONDS, running, web_server
+
+TIMEOUT_MS = TIMEOUT_SECONDS * 1000
 
 # Prints what the live page's server receives, and what it answers.
 SPY = """
@@ -59,20 +61,40 @@ def test_a_connection_that_is_lost_comes_back(browser: Browser) -> None:
         assert page.locator("#trouble").is_hidden()
 
 
-def test_after_a_restart_it_asks_for_the_new_link_and_takes_it(browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [(signal.SIGTERM, "tapehead has stopped"), (signal.SIGKILL, "connection lost, trying again")],
+    ids=["stopped", "killed"],
+)
+def test_after_a_restart_it_asks_for_the_new_link_and_takes_it(browser: Browser, number: int, state: str) -> None:
     with running("serve", "-q", *LIVE) as server:
         link = link_of(server)
         with watching(browser, link) as page:
             expect(page.locator("#state")).to_have_text("live")
-            server.stop()
-            expect(page.locator("#state")).to_have_text("tapehead has stopped")
+            server.stop(number)
+            # It tries to reconnect, and goes on to say so.
+            for _ in range(2):
+                page.wait_for_event("requestfailed")
+                expect(page.locator("#state")).to_have_text(state)
+            expect(page.locator("#trouble")).to_contain_text("open the new link")
             with running("serve", "-q", "--live", link.port) as again:
-                expect(page.locator("#trouble")).to_contain_text("not valid any more", timeout=15_000)
+                expect(page.locator("#trouble")).to_contain_text("not valid any more", timeout=TIMEOUT_MS)
                 page.goto(str(link_of(again)))
                 expect(page.locator("#state")).to_have_text("live")
                 assert page.url == f"{link.origin}/"
-                again.stop(signal.SIGKILL)
-                expect(page.locator("#state")).to_contain_text("connection lost")
+
+
+def test_after_a_restart_with_the_same_token_it_goes_on(browser: Browser) -> None:
+    token = "t" * 32
+    with running("serve", "-q", *LIVE, "--token", token) as server, watching(browser, link_of(server)) as page:
+        expect(page.locator("#state")).to_have_text("live")
+        server.stop()
+        expect(page.locator("#state")).to_have_text("tapehead has stopped")
+        with running("serve", "-q", "--live", link_of(server).port, "--token", token) as again:
+            expect(page.locator("#state")).to_have_text("live", timeout=TIMEOUT_MS)
+            assert page.locator("#trouble").is_hidden()
+            again.stop(signal.SIGKILL)
+            expect(page.locator("#state")).to_have_text("connection lost, trying again")
 
 
 # ---- The token ----

@@ -108,7 +108,7 @@ class ChangeStream:
         self._snapshots: dict[int, tuple[bytes, int]] = {}
 
     def close(self) -> None:
-        """Let the pages read to the end, for a moment, and disconnect them; called in another thread."""
+        """Let the pages read to the end, and after a moment disconnect those that do not; called in another thread."""
         self._closed = True
         if self._loop:
             with contextlib.suppress(RuntimeError):  # the loop is closed, so there are no pages
@@ -119,7 +119,12 @@ class ChangeStream:
     def _end(self) -> None:
         for signal in self._signals:
             signal()
-        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, lambda: [*map(reset, self._transports)])
+        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._reset_unread)
+
+    def _reset_unread(self) -> None:
+        # Where nothing waits to be sent, the last line is still to come: it may be late, and a reset would discard it.
+        for transport in [each for each in self._transports if each.get_write_buffer_size()]:
+            reset(transport)
 
     def _line_after(self, change: int) -> tuple[bytes, int]:
         """Return the line of the changes after one; pages that are equally far share it."""

@@ -78,6 +78,15 @@ def test_a_signal_ends_the_streams_of_open_pages(command: str, number: int, tmp_
         assert list(lines) == ['{"kind":"end"}']
 
 
+def test_a_page_that_reads_late_learns_of_the_end() -> None:
+    """The server's own work after the signal takes longer than pages have to read, as on a slow machine."""
+    slow = "import tapehead.live.app as app; app.FAREWELL_SECONDS = 0.0"
+    with running("serve", "-q", *LIVE, broken=slow) as opened, stream(link_of(opened)) as lines:
+        assert '"hello"' in next(lines)
+        assert opened.stop() == 0
+        assert list(lines) == ['{"kind":"end"}']
+
+
 def test_a_page_that_does_not_read_does_not_delay_the_end() -> None:
     big = {**PAUSE, "customMetadata": {"x": "y" * 100_000}}
     with running("serve", "-q", *LIVE) as opened, httpx.Client() as player, open_unread_page(link_of(opened)):

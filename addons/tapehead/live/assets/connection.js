@@ -59,12 +59,11 @@ class Connection {
   /** Read until tapehead stops; reconnect where the connection is lost, as after sleep. */
   async run() {
     this.takeToken();
-    let failed = 0;
+    let [failed, ended] = [0, false]; // attempts since the last answer, and whether tapehead announced its end before
     for (;;) {
-      let ended = false;
       if (!sessionStorage.getItem(STORED_TOKEN)) return this.listener.become("denied", TROUBLES.bare);
       try {
-        ended = await this.read(() => (failed = 0));
+        ended = await this.read(() => ([failed, ended] = [0, false]));
       } catch (error) {
         if (error instanceof Refused) {
           sessionStorage.removeItem(STORED_TOKEN);
