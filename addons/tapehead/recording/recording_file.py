@@ -305,6 +305,8 @@ class RecordingFile:
                 write_all(self._file, END)
             self.sync()
         finally:
+            with contextlib.suppress(OSError):  # a file system without locks
+                unlock(self._file)
             os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -329,3 +331,10 @@ def lock(file: int) -> None:
     except ImportError as error:
         raise RecordingError("recording needs the file locks of a POSIX system, such as Linux or macOS") from error
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def unlock(file: int) -> None:
+    """Unlock a file that `lock` locked, though other descriptors of it are open, as while the disk confirms it."""
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_UN)

@@ -224,6 +224,18 @@ def test_two_processes_never_write_into_one_recording(tmp_path: Path, name: str,
     assert read(path) == [LINE, LINE]
 
 
+@FORMS
+def test_a_recording_can_be_opened_again_while_the_disk_still_confirms_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with RecordingFile(path) as file:
+        file.append([LINE])
+        handle = file.handle()
+    write(path, append=True)
+    os.close(handle)
+
+    assert read(path) == [LINE, LINE]
+
+
 # ---- A disk that refuses ----
 
 HALF = """
