@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple, cast
 
 from tapehead.protocol.events import Event
+from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.transitions import (
     ACTIVE_MACHINES,
     ANY,
@@ -81,8 +82,6 @@ class State(NamedTuple):
 
 
 UNOPENED = State()
-# Statuses from here on refuse an event.
-REFUSED = 400
 # The first state of a session whose sessionStart was not recorded.
 UNSURE = State(ad_break=AdBreak.UNSURE, ad=Part.UNSURE, chapter=Part.UNSURE, late=True)
 
@@ -141,6 +140,11 @@ def advance_as_answered(state: State, event: Event) -> tuple[State, tuple[Violat
 def is_refused(event: Event) -> bool:
     """Return whether the endpoint answered that it does not take an event, or failed to."""
     return event.status is not None and event.status >= REFUSED
+
+
+def is_accepted(event: Event) -> bool:
+    """Return whether the endpoint answered that it takes an event."""
+    return event.status is not None and event.status < REFUSED
 
 
 def _doubt(before: State, after: State) -> State:

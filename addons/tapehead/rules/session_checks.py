@@ -95,6 +95,7 @@ class SessionChecks:
         event = self._interpreter.interpret(event)
         if original := self._retries.find_original(event):
             self._send(self._plan.feeds[Feed.RETRIES], Retry(event, original))
+            self._order.add_retry(event, original)
         else:
             self._send(self._plan.feeds[Feed.EVENTS], event)
             self._order.add(self._interpreter.place(event))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from support.sessions import ad, rules_of, run
-from support.sound_session import SOUND, Row, chapter, deliver
+from support.sessions import BEGIN_MS, ad, make_exchange, rules_of, run
+from support.sound_session import SOUND, Row, body_of_row, chapter, deliver
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.messages import Response
@@ -70,3 +70,29 @@ def test_a_refused_event_silences_no_finding_later_on(event_type: str) -> None:
         rows = SOUND[:missing] + SOUND[missing + 1 :]
         is_found = rule in findings_elsewhere(with_refused(event_type, 7, rows), 7)
         assert is_found is (DOUBTED.get(event_type) != missing), missing
+
+
+def with_retry(rows: tuple[Row, ...], place: int, delay: float) -> list[Exchange]:
+    """The session with an event that is refused at first, and accepted some seconds later."""
+    row, exchanges = rows[place], deliver(rows)
+    arrived_ms = BEGIN_MS + (row.at + delay) * 1000 + 3
+    retry = make_exchange("/api/v1/sessions/s1/events", body_of_row(row), status=204, arrived_ms=arrived_ms)
+    exchanges[place] = refused(exchanges[place], 500)
+    exchanges.insert(sum(each.at <= row.at + delay for each in rows), retry)
+    return exchanges
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_a_retry_that_is_accepted_counts_as_if_it_had_come_at_once(missing: int) -> None:
+    rows = SOUND[:missing] + SOUND[missing + 1 :]
+    told = sorted(rules_of(run(deliver(rows))))
+    for place in range(1, len(rows)):
+        for delay in (0.05, 4):
+            found = rules_of(run(with_retry(rows, place, delay)))
+            assert sorted(rule for rule in found if rule not in ("rejected", "repeated-event")) == told, (place, delay)
+
+
+@pytest.mark.parametrize("place", range(1, len(SOUND)))
+def test_a_late_retry_makes_no_finding_elsewhere(place: int) -> None:
+    for delay in (5.1, 7, 12):
+        assert set(rules_of(run(with_retry(SOUND, place, delay)))) <= {"rejected", "repeated-event"}, delay

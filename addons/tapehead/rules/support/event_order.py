@@ -2,8 +2,9 @@
 
 The back end sorts by ts what comes within 5 seconds or 10 events; the sessionStart is taken at once (reference:
 controlling the order of events). What lies further back stays where it arrived. A body that came before is a retry
-and no event of its own. Events of one ts have no documented order: where their requests were under way at the same
-time, they are taken in an order that makes sense, if there is one; else as they came.
+and no event of its own; accepted within the window, it takes the place of an original that was refused. Events of one
+ts have no documented order: where their requests were under way at the same time, they are taken in an order that
+makes sense, if there is one; else as they came.
 """
 
 from collections import deque
@@ -12,10 +13,19 @@ from itertools import islice
 from math import inf
 from typing import Any
 
+import msgspec
 import orjson
 
 from tapehead.protocol.events import Event, in_flight_together
-from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, Step, advance_as_answered
+from tapehead.protocol.session_machine import (
+    UNOPENED,
+    UNSURE,
+    State,
+    Step,
+    advance_as_answered,
+    is_accepted,
+    is_refused,
+)
 
 WINDOW_MS = 5000
 WINDOW_EVENTS = 10
@@ -80,6 +90,20 @@ class EventOrder:
         unsettled.insert(place, event)
         if len(unsettled) > WINDOW_EVENTS:
             self._settled.append(unsettled.pop(0))
+
+    def add_retry(self, retry: Event, original: Event) -> None:
+        """Take a retry that was accepted instead of its original, if that was refused and its place is not settled."""
+        if not (is_refused(original) and is_accepted(retry)):
+            return
+        for place in range(len(self._unsettled) - 1, -1, -1):
+            event = self._unsettled[place]
+            if event.arrived_ms + WINDOW_MS < retry.arrived_ms:
+                return
+            if event.index == original.index:
+                self._unsettled[place] = msgspec.structs.replace(retry, ts=event.ts)
+                return
+        if retry.arrived_ms - original.arrived_ms <= WINDOW_MS:
+            self.is_wrong = self.is_wrong or any(step.event.index == original.index for step in self._taken)
 
     def settle(self, frontier_ms: float) -> None:
         """Note that no event arrives any more before `frontier_ms`, in milliseconds since 1970."""
