@@ -9,9 +9,8 @@ from tapehead.journal.waiting import Counts
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Exchange
-from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, SESSION_GONE, Call
-from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, advance
+from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, advance, is_accepted, is_refused
 from tapehead.protocol.transitions import Life
 from tapehead.text import shorten
 
@@ -95,14 +94,13 @@ class TrackedSession:
             self._state = UNSURE
         if status in SESSION_GONE and not self.is_over:
             self._failure, self._was_gone = UNKNOWN, True
-        elif exchange.call is Call.EVENT and self._failure == UNKNOWN and status is not None and status < REFUSED:
+        elif exchange.call is Call.EVENT and self._failure == UNKNOWN and is_accepted(event):
             self._failure = ""
-        before = self._state or UNOPENED
-        self._state, _ = advance(before, event)
-        if exchange.call is Call.EVENT and status is not None and status >= REFUSED:
-            # The back end does not take it, so it ends nothing; without an answer it may have.
-            self._state = self._state._replace(life=before.life)
-        self._end = self._end or (str(self._state.life) if self._state.life in (Life.ENDED, Life.COMPLETED) else "")
+        # The back end does not take a refused event, so it changes nothing; without an answer it may have.
+        if exchange.call is Call.SESSION or not is_refused(event):
+            self._state, _ = advance(self._state or UNOPENED, event)
+        if self._state and self._state.life in (Life.ENDED, Life.COMPLETED):
+            self._end = self._end or str(self._state.life)
         self._playhead = self._playhead if event.playhead is None else event.playhead
         self._events += 1
         self._last_event = shorten(event.key.event_type)
