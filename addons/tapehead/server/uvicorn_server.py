@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Self, cast
 
 import uvicorn
@@ -21,8 +23,24 @@ BACKLOG = 2048
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
+_IS_OURS = ContextVar("is_ours", default=False)
+
+
+def _is_logged(record: logging.LogRecord) -> bool:
+    """Return whether the process's log takes a record: not that one of these servers starts, listens or ends."""
+    return record.levelno >= logging.WARNING or not _IS_OURS.get()
+
+
+logging.getLogger("uvicorn.error").addFilter(_is_logged)
+
+
 class _UvicornServer(uvicorn.Server):
     """uvicorn's server without its signal handlers, which would end the process before its summary."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and log nothing but problems."""
+        _IS_OURS.set(True)
+        await super().serve(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

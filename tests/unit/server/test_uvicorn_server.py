@@ -10,6 +10,7 @@ from secrets import token_bytes
 
 import httpx
 import pytest
+import uvicorn
 from starlette.responses import PlainTextResponse
 
 from support.rules import PING
@@ -46,6 +47,18 @@ class Broken:
 
 def threads() -> set[threading.Thread]:
     return set(threading.enumerate())
+
+
+def test_the_log_of_a_process_has_no_line_about_a_server_that_runs(caplog: pytest.LogCaptureFixture) -> None:
+    """Another server of that kind in the process has its lines as before."""
+    with caplog.at_level(logging.INFO):
+        with Server(Fixed()) as server:
+            assert httpx.post(server.url + EVENTS, json=PING).status_code == 204
+        assert caplog.messages == [each for each in caplog.messages if each.startswith("HTTP Request: ")]
+        other = uvicorn.Server(uvicorn.Config(lambda: None, port=0, lifespan="off", log_config=None))
+        other.should_exit = True
+        asyncio.run(other.serve())
+    assert any(each.startswith("Started server process") for each in caplog.messages)
 
 
 def test_a_simulator_is_served_inside_the_block() -> None:
