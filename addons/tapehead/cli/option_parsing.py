@@ -325,4 +325,10 @@ def parse_live(
                 f"invalid {origin_option} '{origin}': expected a scheme, a host and a port that is not the usual one, "
                 "such as http://localhost:3000"
             )
-    return LiveSettings(port=port, token=token or "", origins=tuple(origins or ()), option=live_option)
+    return LiveSettings(
+        port=port,
+        token=token or "",
+        origins=tuple(origins or ()),
+        option=live_option,
+        origin_option=origin_option,
+    )

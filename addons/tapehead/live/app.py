@@ -6,7 +6,7 @@ import logging
 import math
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,7 +33,6 @@ from tapehead.live.request_guard import (
     NO_CONTENT,
     NOT_ALLOWED,
     OK,
-    REFUSALS,
     SAFE_HEADERS,
     UNAUTHORIZED,
     Decision,
@@ -265,12 +264,12 @@ def in_parts(send: Send, transport: asyncio.Transport) -> Send:
     return send_in_parts
 
 
-def refusal(decision: Decision, method: str, path: str) -> Response:
+def refusal(decision: Decision, method: str, path: str, sentences: Mapping[int, str]) -> Response:
     """Return the answer to a request that is not accepted: a status, in the API with a sentence."""
     headers = {UNAUTHORIZED: {"www-authenticate": "Bearer"}, NOT_ALLOWED: {"allow": "GET"}}.get(decision.status, {})
     if decision.status == NO_CONTENT or method == "HEAD" or not path.startswith(f"{PREFIX}/"):
         return Response(None, decision.status, headers)
-    response = ApiError(decision.status, REFUSALS[decision.status]).response()
+    response = ApiError(decision.status, sentences[decision.status]).response()
     response.headers.update(headers)
     return response
 
@@ -308,7 +307,7 @@ def build_app(
         answer = (
             (apps.get(scope["path"]) or api)
             if decision.status == OK
-            else refusal(decision, scope["method"], scope["path"])
+            else refusal(decision, scope["method"], scope["path"], guard.refusals)
         )
         try:
             await answer(scope, receive, send_safely)

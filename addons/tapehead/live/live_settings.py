@@ -11,9 +11,11 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
         token: the token; empty for a new one.
         origins: origins whose pages may use the API with the token.
         option: the option that gives the port, for messages.
+        origin_option: the option that names origins, for messages; empty where there is none.
     """
 
     port: int
     token: str = ""
     origins: tuple[str, ...] = ()
     option: str = "--live"
+    origin_option: str = ""

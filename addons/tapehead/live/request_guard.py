@@ -29,9 +29,9 @@ SAFE_HEADERS: tuple[tuple[str, str], ...] = (
     ("cache-control", "no-store"),
 )
 
-REFUSALS = {
+_REFUSALS = {
     UNAUTHORIZED: f"missing or wrong token: send the header {TOKEN_HEADER}, with the token that tapehead printed",
-    FORBIDDEN: "requests of pages of this origin are not accepted; pass --live-origin to allow them",
+    FORBIDDEN: "requests of pages of this origin are not accepted",
     NOT_ALLOWED: "the method is not allowed",
     MISDIRECTED: "the Host has to be 127.0.0.1 or localhost, with the port",
 }
@@ -75,9 +75,24 @@ class RequestGuard:
         public: the paths that need no token; none of them shows what players sent.
         api: the beginning of the API's paths, which have other methods than GET.
         origins: the origins whose pages may use the API with the token.
+        origin_option: the option that names them; empty where there is none.
+
+    Attributes:
+        refusals: the sentences that refuse requests, by status.
     """
 
-    def __init__(self, port: int, token: str, public: frozenset[str], api: str, origins: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        port: int,
+        token: str,
+        public: frozenset[str],
+        api: str,
+        origins: Iterable[str] = (),
+        origin_option: str = "",
+    ) -> None:
+        self.refusals = dict(_REFUSALS)
+        if origin_option:
+            self.refusals[FORBIDDEN] += f"; pass {origin_option} to allow them"
         self._hosts = frozenset(f"{host}:{port}".encode() for host in HOSTS)
         self._token = token.encode()
         self._public = public

@@ -42,7 +42,7 @@ class LiveServer:
         port, token = self._listening.getsockname()[1], settings.token or secrets.token_urlsafe(_TOKEN_BYTES)
         self.link = f"http://{HOST}:{port}/#{token}"
         self.api_url = f"http://{HOST}:{port}{PREFIX}"
-        self._guard = RequestGuard(port, token, PUBLIC, PREFIX, settings.origins)
+        self._guard = RequestGuard(port, token, PUBLIC, PREFIX, settings.origins, settings.origin_option)
         self._command = command
         self._waits = WaitLimit()
         self._internal_errors = internal_errors

@@ -160,6 +160,11 @@ def test_a_wait_is_answered_at_once(until: str, status: int, viewed: Command) ->
         assert f"'{until}' does not hold in the recordings; the latest call is" in answer.json()["error"]
 
 
+def test_another_origin_is_refused_without_an_option_that_view_has_not(link: Link) -> None:
+    refused = httpx.get(f"{link.origin}{API}/status", headers={"Origin": "http://evil.test"})
+    assert refused.json() == {"error": "requests of pages of this origin are not accepted"}
+
+
 def test_har_files_are_viewed_as_they_are(tmp_path: Path, link: Link) -> None:
     (row,) = (row for row in query(link, "/sessions")["sessions"] if row["content"] == "undefined")
     har = tmp_path / "saved.har"

@@ -319,6 +319,7 @@ def test_pages_of_other_origins_get_nothing(method: str, path: str, header: str,
 
     assert answer.status == status
     assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert (b"; pass --live-origin to allow them" in answer.body) is path.startswith(PREFIX)
 
 
 def test_a_page_of_an_origin_that_was_named_may_use_the_api(shared: Link) -> None:

@@ -97,3 +97,13 @@ def test_the_endpoint_sees_no_key(form: str, tmp_path: Path, authority: trustme.
     assert not any(KEY_HEADER.lower() in map(str.lower, each.headers) for each in server.received)
     assert b"/k/one" not in out.read_bytes()
     assert len(list(read(out))) == 2
+
+
+def test_another_origin_is_refused_with_the_option_that_would_allow_it(tmp_path: Path, authority: trustme.CA) -> None:
+    with answering(tmp_path, authority, "tapehead_simulate=true") as tool:
+        refused = tool.api.get("/status", headers={"Origin": "http://evil.test"})
+        tool.opened.stop()
+
+    assert refused.status_code == 403
+    assert refused.json()["error"].endswith("; pass tapehead_live_origin to allow them")
+    assert not [line for line in tool.opened.lines if "server process" in line]
