@@ -67,6 +67,10 @@ class Capture(Protocol):
         """Count a call that begins to arrive."""
         ...
 
+    def hold(self, arrival: Arrival, request: Request, key: str) -> None:
+        """Take note that the answer to a call of a key waits, until the call is added."""
+        ...
+
     def add(
         self, arrival: Arrival, request: Request, answer: Answer | None, *, has_left: bool = False
     ) -> Awaitable[None] | None:

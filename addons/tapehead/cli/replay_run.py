@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.missing_calls import MissingCalls
@@ -12,6 +13,7 @@ from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publi
 from tapehead.cli.option_parsing import MissHandling
 from tapehead.cli.run_journal import NO_JOURNAL, AuditSummary, JournalOptions, audit_summary, open_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
+from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
@@ -24,6 +26,9 @@ from tapehead.proxy.untrusted_certificate import CertificateCheck
 from tapehead.recording.recorder import Recorder, source_of_run
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.replay.on_miss import OnMiss
+
+if TYPE_CHECKING:
+    from tapehead.journal.journal_run import JournalRun
 
 # Reverse mode needs a target; this name never resolves (RFC 6761), and nothing connects to it.
 OFFLINE_MODE = "reverse:http://collection.invalid"
@@ -71,7 +76,7 @@ def run_replay(
             page.serve(kept.journal, run.control)
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
-        recorders = [each for each in (record, RecorderAddon(kept, errors) if kept else None) if each]
+        recorders = recorders_of(record, kept, errors)
         replay = ReplayAddon(run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=errors)
         select = CallSelector(hosts, target.prefix if target else "", stream=False, internal_errors=errors)
 
@@ -99,6 +104,16 @@ def observing_addons(
     check = CertificateCheck(run.elsewhere, screen.show, errors)
     located = [LocationCheck(hosts, screen.show, errors)] if is_forwarding else []
     return [ElsewhereAddon(run.elsewhere, hosts, errors), check, *recorders, *located]
+
+
+def recorders_of(
+    forwarded: RecorderAddon | None, kept: "JournalRun | None", errors: InternalErrors
+) -> list[RecorderAddon]:
+    """Return the addons that record: that of forwarded calls, and that of all calls for the journal."""
+    everything = RecorderAddon(kept, errors) if kept else None
+    if kept and everything:
+        kept.journal.in_flight.append(everything.has_call)
+    return [each for each in (forwarded, everything) if each]
 
 
 def name_run(recorders: Sequence[RecorderAddon], addresses: Sequence[tuple[str, int]]) -> None:

@@ -92,11 +92,23 @@ class CallCapture:
         self.source = ""
         self._take = take
         self._count = 0
+        # The keys and the session ids of the calls whose answers are held back, by the numbers of their arrivals.
+        self._held: dict[int, tuple[str, str | None]] = {}
 
     def begin(self) -> Arrival:
         """Count a call that begins to arrive."""
         self._count += 1
         return Arrival(self._count, time.time(), time.monotonic())
+
+    def hold(self, arrival: Arrival, request: Request, key: str) -> None:
+        """Take note that the answer to a call of a key waits, until the call is added."""
+        route = find_call(request.method, request.path)
+        if route and route.call is not Call.PREFLIGHT:
+            self._held[arrival.number] = key, route.sid
+
+    def has_call(self, key: str | None, sid: str | None) -> bool:
+        """Return whether the answer to a call of a key, and of a session, is held back; None for any."""
+        return any(key in (None, own) and sid in (None, own_sid) for own, own_sid in list(self._held.values()))
 
     def add(
         self, arrival: Arrival, request: Request, answer: Answer | None, *, has_left: bool = False
@@ -105,7 +117,11 @@ class CallCapture:
         route = find_call(request.method, request.path)
         if route is None:
             return None
-        return self._take(AnsweredCall(route, arrival, request, answer, time.monotonic(), has_left, self.source))
+        try:
+            return self._take(AnsweredCall(route, arrival, request, answer, time.monotonic(), has_left, self.source))
+        finally:
+            if self._held:
+                self._held.pop(arrival.number, None)
 
 
 def with_length(response: Response) -> Response:

@@ -17,11 +17,11 @@ import msgspec
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.audit_interface import Audit
-from tapehead.journal.row_filter import ALL, RowFilter
+from tapehead.journal.row_filter import ALL, PREFLIGHT, RowFilter
 from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals
 from tapehead.journal.store import JournalStore, PlaceOf
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, latest_of
-from tapehead.journal.waiting import ChangeSignal, Condition, Counts, Subscriber
+from tapehead.journal.waiting import UNDER_WAY_SECONDS, ChangeSignal, Condition, Counts, Subscriber
 from tapehead.protocol.exchange import Entry, Exchange, decode
 
 # The longest time that a query waits for what came before it.
@@ -59,6 +59,8 @@ class Journal:
         self._left_out: dict[str, None] = {}
         self._left_out_calls = self._left_out_sessions = self._resets = 0
         self._is_closed = False
+        # Each returns whether a call of a key, and of a session, is under way; None for any.
+        self.in_flight: list[Callable[[str | None, str | None], bool]] = []
         # Sessions that were left out, those before a reset included.
         self.left_out_in_run = 0
 
@@ -157,9 +159,8 @@ class Journal:
 
     def sessions(self, rows: RowFilter = ALL) -> list[SessionRow]:
         """Return sessions in the order in which they began."""
-        now = self._clock()
         with self._changed:
-            found = list(self._store.sessions.values())
+            now, found = self._clock(), list(self._store.sessions.values())
         found = [each for each in found if each.number > rows.after and rows.takes(key=each.key, session=each.sid)]
         found.sort(key=lambda session: session.number)
         made = self._in_parts(found, lambda session: session.row(now))
@@ -293,28 +294,34 @@ class Journal:
 
     def wait(self, condition: Condition, timeout_seconds: float) -> bool:
         """Wait until a condition holds, and return whether it does; the journal's end ends the wait, too."""
-        deadline = self._clock() + timeout_seconds
-        self.settle(min(timeout_seconds, SETTLE_SECONDS))
-        with self._changed:
-            while (left := self._remaining(condition := self._rebased(condition))) > 0:
-                patience = min(left, deadline - self._clock())
-                if patience <= 0 or self._is_closed:
-                    return False
-                self._changed.wait(min(patience, threading.TIMEOUT_MAX))
+        deadline, has_waited = self._clock() + timeout_seconds, True
+        while has_waited:  # for silence, until it holds at once: what was answered may be on its way
+            self.settle(min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
+            has_waited = False
+            with self._changed:
+                while (left := self._remaining(condition := self._rebased(condition))) > 0:
+                    patience = min(left, deadline - self._clock())
+                    if patience <= 0 or self._is_closed:
+                        return False
+                    has_waited = condition.is_of_silence
+                    self._changed.wait(min(patience, threading.TIMEOUT_MAX))
         return True
 
     async def wait_async(self, condition: Condition, timeout_seconds: float) -> bool:
         """Wait as `wait` does, on an event loop."""
-        deadline = self._clock() + timeout_seconds
-        await asyncio.to_thread(self.settle, min(timeout_seconds, SETTLE_SECONDS))
+        deadline, has_waited = self._clock() + timeout_seconds, True
         signal = ChangeSignal()
         unsubscribe = self.subscribe(signal)
         try:
-            while (left := self._remaining(condition := self._rebased(condition))) > 0:
-                patience = min(left, deadline - self._clock())
-                if patience <= 0 or self._is_closed:
-                    return False
-                await signal.wait(patience)
+            while has_waited:
+                await asyncio.to_thread(self.settle, min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
+                has_waited = False
+                while (left := self._remaining(condition := self._rebased(condition))) > 0:
+                    patience = min(left, deadline - self._clock())
+                    if patience <= 0 or self._is_closed:
+                        return False
+                    has_waited = condition.is_of_silence
+                    await signal.wait(patience)
         finally:
             unsubscribe()
         return True
@@ -328,8 +335,9 @@ class Journal:
         with self._changed:
             if condition.kind == "calls":
                 counts = self._counts_of(condition.session, condition.key)
-                later = self._stored(RowFilter(after=number, key=condition.key, session=condition.session))
-                before = max(0, (counts.calls if counts else 0) - len(later))
+                rows = RowFilter(after=number, key=condition.key, session=condition.session)
+                later = sum(call.row.type != PREFLIGHT for call in self._stored(rows))
+                before = max(0, (counts.calls if counts else 0) - later)
             return msgspec.structs.replace(condition, after=number, before=before, resets=self._resets)
 
     def reset(self, key: str | None = None, *, forget: bool = False) -> None:
@@ -374,6 +382,8 @@ class Journal:
             return self._store.matching(rows)
 
     def _remaining(self, condition: Condition) -> float:
+        if condition.is_of_silence and any(has(condition.key, condition.session) for has in self.in_flight):
+            return UNDER_WAY_SECONDS
         with self._changed:
             return condition.remaining(self._counts_of(condition.session, condition.key), self._clock())
 

@@ -6,7 +6,9 @@ import msgspec
 
 from tapehead.auditor.live_findings import FindingState
 from tapehead.journal.rows import CallRow, FindingRow
+from tapehead.protocol.routes import Call
 
+PREFLIGHT = f"({Call.PREFLIGHT})"
 # Rows that a query over HTTP returns if it does not say how many.
 DEFAULT_LIMIT = 1_000
 
@@ -17,6 +19,7 @@ class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         key, session, type, severity, rule, state: what a row must have; of a call the severity and the rule of one of
             its findings.
+        preflights: whether preflights are among the calls although their type is not asked for.
         after: the number that rows come after.
         limit: the most rows; all if it is left out.
     """
@@ -27,6 +30,7 @@ class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
     severity: str | None = None
     rule: str | None = None
     state: str | None = None
+    preflights: bool = True
     after: int = 0
     limit: int = sys.maxsize
 
@@ -37,6 +41,8 @@ class RowFilter(msgspec.Struct, frozen=True, kw_only=True):
     def takes_call(self, row: CallRow) -> bool:
         """Return whether the filter asks for a call."""
         if not self.takes(key=row.key, session=row.session, type=row.type):
+            return False
+        if row.type == PREFLIGHT and not (self.preflights or self.type):
             return False
         if self.rule is None and self.severity is None:
             return True

@@ -61,8 +61,7 @@ class JournalStore:
         self._size = 0
         # The numbers of findings by those that the audit gave them.
         self._numbers: dict[int, int] = {}
-        # The last call before the latest reset.
-        self._last_cleared = 0
+        self._last_cleared = 0  # the last call before the latest reset
         # The latest changes of what was found on calls, by their numbers, in that order.
         self._found: OrderedDict[int, int] = OrderedDict()
         # The calls in order of time: their changes, and their numbers, with some that are gone.
@@ -107,7 +106,8 @@ class JournalStore:
         )
         number, line = session.number if session else None, encode(exchange)
         call = StoredCall(row=row, change=self.change, session=number, line=line, order=exchange.order)
-        self._count(row, session, types, now)
+        if exchange.call is not Call.PREFLIGHT:  # the browser sends it, not the player
+            self._count(row, session, types, now)
         self._keep(call, session)
         if not is_audited or not (session is None or session.is_audited):
             self._add_own(call)

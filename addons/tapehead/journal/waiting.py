@@ -15,6 +15,8 @@ from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
 from tapehead.text import nearest, shorten
 
+# While a call is under way, a wait for silence looks again after this time.
+UNDER_WAY_SECONDS = 0.05
 DEFAULT_QUIET_SECONDS = 2.0
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
 _EXPECTED = "expected event:TYPE or the TYPE alone, quiet:SECONDS, calls:COUNT or findings:COUNT"
@@ -88,6 +90,11 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     def is_of_absence(self) -> bool:
         """True if it is that there are no findings."""
         return self.kind == "findings" and not self.count
+
+    @property
+    def is_of_silence(self) -> bool:
+        """True if it is that nothing more comes, which does not hold while a call is under way."""
+        return self.kind == "quiet" or self.is_of_absence
 
     def takes_severity(self, severity: Severity) -> bool:
         """Return whether findings of a severity count."""

@@ -36,6 +36,7 @@ from tapehead.live.api_model import (
 )
 from tapehead.live.app import STREAM_FILTERS
 from tapehead.live.openapi import PATH, describe
+from tapehead.live.wait_limit import MOST_WAITS
 from tapehead.text import format_number
 
 JSON = "application/json"
@@ -98,7 +99,7 @@ ENDPOINTS = (
         "GET",
         "/events",
         api_reading.list_events,
-        "Calls with their answers, in the order in which they came.",
+        "Calls with their answers, in the order in which they came; preflights only with `type=(preflight)`.",
         api_reading.Events,
         ("key", "session", "type", "severity", "rule", "bodies", "latest", *_PAGE),
         leads_to={"/events/{number}": "$response.body#/events/0/number"},
@@ -150,13 +151,15 @@ ENDPOINTS = (
         "GET",
         "/wait",
         None,
-        "Waits until a condition holds, and answers with the row that fulfilled it.",
+        "Waits until a condition holds, and answers with the row that fulfilled it, whatever the status of its answer. "
+        "Preflights do not count; while an answer is held back, its call is under way, so neither `quiet` nor "
+        f"`findings:0` holds. {MOST_WAITS} clients may wait at a time.",
         api_waiting.Fulfilled,
         ("key", "session"),
         waits=api_waiting.wait,
         statuses={
             CONFLICT: "Not all sessions are audited, so it cannot be told that there are no findings.",
-            UNAVAILABLE: "Too many clients wait, or the command ends.",
+            UNAVAILABLE: f"{MOST_WAITS} clients wait already and the condition does not hold yet, or the command ends.",
             NOT_IN_TIME: "The condition did not hold in time; the answer says what is there instead.",
         },
         own_filters=api_waiting.FILTERS,

@@ -173,7 +173,7 @@ class Query:
         names = ("key", "session", "type", "severity", "rule", "state")
         chosen = {name: self._values.get(name) for name in names}
         limit = self.number("limit", default_limit) + more
-        return RowFilter(**chosen, after=self.number("after", 0), limit=limit)
+        return RowFilter(**chosen, preflights=False, after=self.number("after", 0), limit=limit)
 
 
 class ApiRequest(NamedTuple):

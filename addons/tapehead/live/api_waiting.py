@@ -81,7 +81,7 @@ FILTERS = {
     ),
     "after": Filter("Events and calls with this number or a lower one do not count.", *number_from(0, MOST_NUMBER - 1)),
     "severity": Filter(
-        "Findings of this severity or a worse one count; `error` if left out.",
+        "With findings:COUNT: findings of this severity or a worse one count; `error` if left out.",
         *one_of(*Severity),
     ),
 }
@@ -93,6 +93,8 @@ async def wait(api: Api, request: ApiRequest, leaving: Callable[[], Awaitable[No
     timeout = 0.0 if api.is_stored else query.seconds("timeout", DEFAULT_SECONDS)
     condition = await run_in_threadpool(condition_of, api.journal, query)
     check_audited(api.journal, condition)
+    if api.waits.is_full and await hold(api.journal, condition, 0):
+        return await run_in_threadpool(fulfilled, api.journal, query, condition)
     if api.waits.is_full:
         raise ApiError(UNAVAILABLE, f"{count_of(api.waits.count, 'client')} wait already; try again later")
     with api.waits.task(hold(api.journal, condition, timeout)) as waiting:
@@ -168,7 +170,7 @@ def check_audited(journal: Journal, condition: Condition) -> None:
 
 def fulfilled(journal: Journal, query: Query, condition: Condition) -> Response:
     """Return the answer for a condition that holds."""
-    scope = RowFilter(key=condition.key, session=condition.session)
+    scope = RowFilter(key=condition.key, session=condition.session, preflights=False)
     event = finding = None
     if condition.kind == "event":
         rows = msgspec.structs.replace(scope, type=condition.event_type, after=query.number("after", 0), limit=1)
@@ -195,12 +197,15 @@ def fulfilled(journal: Journal, query: Query, condition: Condition) -> Response:
 
 def not_in_time(journal: Journal, query: Query, condition: Condition, failed: str) -> Response:
     """Return the answer for a condition that did not hold in time, which `failed` says in a few words."""
-    scope = RowFilter(key=condition.key, session=condition.session)
+    scope = RowFilter(key=condition.key, session=condition.session, preflights=False)
     events = journal.calls(msgspec.structs.replace(scope, limit=MOST_SHOWN), latest=True)
     sessions, found = journal.sessions(scope), journal.findings(scope)
     until = str(query.get("until"))
     named = "".join(f" of the {name} '{value}'" for name in ("session", "key") if (value := query.get(name)))
     error = f"'{shorten(until)}' {failed}; {what_came(sessions, events)}{named}"
+    blocking = [row for row in found if condition.takes_severity(row.severity)] if condition.is_of_absence else []
+    if blocking:
+        error += f"; the first of {count_of(len(blocking), 'finding')} is '{blocking[0].rule}': {blocking[0].message}"
     return as_json(
         NotInTime(
             error=error,

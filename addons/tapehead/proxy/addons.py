@@ -24,7 +24,7 @@ from tapehead.protocol.responses import FAILED, failure
 from tapehead.protocol.routes import SESSION_CREATED, find_call, find_route, sid_of_location
 from tapehead.proxy.called_host import name_upstream, request_as_called
 from tapehead.proxy.error_boundary import contained, contained_async, messages_of
-from tapehead.proxy.flow_keys import key_of, take_key
+from tapehead.proxy.flow_keys import is_of, key_of, take_key
 from tapehead.proxy.flows import can_cut, capture, cut, mark, mark_answered, route_of, to_mitmproxy
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.capture import CapturedCall
@@ -217,6 +217,10 @@ class RecorderAddon:
     async def error(self, flow: http.HTTPFlow) -> None:
         """Store a call that failed."""
         await self._store(flow, flow.error.msg if flow.error else "unknown failure")
+
+    def has_call(self, key: str | None, sid: str | None) -> bool:
+        """Return whether a call of a key, and of a session, is in flight; None for any."""
+        return any(is_of(call.flow, self._keys, key, sid) for call in list(self._open.values()))
 
     async def drain(self, timeout_seconds: float) -> None:
         """Wait until the calls in hand are answered, at most for `timeout_seconds`."""

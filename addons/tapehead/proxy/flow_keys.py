@@ -1,6 +1,7 @@
 """The keys of tests in mitmproxy's flows: taken out before the request is recorded, answered or sent on."""
 
 import logging
+from collections.abc import Mapping
 
 from mitmproxy import http
 
@@ -8,6 +9,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.cors import allow_key_header
 from tapehead.protocol.messages import Request
 from tapehead.protocol.request_key import KEY_HEADER, NO_KEY, RequestKey, may_name_key, strip_key
+from tapehead.protocol.routes import Call
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.flows import route_of
 from tapehead.recording.capture import decode_headers
@@ -39,6 +41,22 @@ def key_of(flow: http.HTTPFlow) -> RequestKey:
     """Return the key that was taken out of a flow's request."""
     key: RequestKey = flow.metadata.get(_KEY, NO_KEY)
     return key
+
+
+def is_of(flow: http.HTTPFlow, keys: Mapping[str, str], key: str | None, sid: str | None) -> bool:
+    """Return whether a call is one of a key, and of a session (None for any), and no preflight.
+
+    Args:
+        flow: the call.
+        keys: the keys of sessions.
+        key: the key of a test.
+        sid: the id of a session.
+    """
+    route = route_of(flow)
+    if route is None or route.call is Call.PREFLIGHT:
+        return False
+    own = route.sid or ""
+    return sid in (None, own) and key in (None, key_of(flow).key or keys.get(own, ""))
 
 
 class KeyPermission:

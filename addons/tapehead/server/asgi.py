@@ -227,6 +227,7 @@ class App:
         request, key = strip_key(unpack(request_of_scope(scope), bytes(body)))
         try:
             answer = self._engine.answer_keyed(KeyedRequest(request, key), now)
+            self._hold(arrival, request, answer)
             if answer.forward and self._forward:
                 forwarded = await self._forwarded(self._forward, request, answer, now)
                 answer = self._engine.with_key(forwarded, key)
@@ -244,6 +245,11 @@ class App:
                 observe(request, answer, now)
             except Exception as error:  # noqa: BLE001 - the player has its answer
                 self._internal_errors.record("showing a call", error, lambda: (request, answer.response))
+
+    def _hold(self, arrival: Arrival | None, request: Request, answer: Answer) -> None:
+        """Have a call noted whose answer waits."""
+        if arrival and self._capture and (answer.delay_ms or answer.forward):
+            self._capture.hold(arrival, request, answer.key)
 
     async def _forwarded(self, forward: Forward, request: Request, answer: Answer, now: float) -> Answer:
         try:

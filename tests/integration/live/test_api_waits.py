@@ -116,6 +116,7 @@ def test_no_findings_means_that_calls_came_and_all_are_audited(
 
     assert nothing["error"] == "'findings:0' did not hold within 0 s; no call came"
     assert "ad-not-open" in {finding["rule"] for finding in told["findings"]}
+    assert f"; the first of 2 findings is '{told['findings'][0]['rule']}': " in told["error"]
     assert found["severity"] == "error"
     # Both sessions are of one visitor.
     assert {(finding["rule"], finding["severity"]) for finding in warned} == {
@@ -166,10 +167,11 @@ def test_so_many_may_wait_and_queries_are_answered_meanwhile(
         told = api.refused("/wait", 503, until="play")
         play(player, served.url)
         calls = api.get("/status")["totals"]["calls"]
+        held = api.get("/wait", until="sessionStart")["event"]["number"]
     until_waits(api, 0)
 
     assert told["error"] == f"{MOST_WAITS} clients wait already; try again later"
-    assert calls == 1
+    assert (calls, held) == (1, 1)
 
 
 @pytest.mark.parametrize("command", [["serve"], ["record", "--to", "http://127.0.0.1:9", "--out", "out.jsonl"]])
