@@ -101,6 +101,11 @@ def test_with_curl(served: Command, variables: dict[str, str], tmp_path: Path) -
     done = subprocess.run(["sh", "-c", unheard], env=variables, capture_output=True, text=True, check=False)
     assert (done.returncode, "no call came" in done.stdout) == (22, True)
 
+    commands = example(PAGE, "## Faults and recordings", "sh").splitlines()
+    fault, recordings, removed = (orjson.loads(run(["sh", "-c", each], variables, tmp_path)) for each in commands)
+    assert fault == removed == {"id": 1, "fault": "event:ping:3=410", "key": "curl"}
+    assert recordings == {"recordings": []}
+
 
 def test_with_playwright_in_python(served: Command, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text(example(PAGE, "## Playwright (Python)", "python"))

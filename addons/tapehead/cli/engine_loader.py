@@ -106,13 +106,17 @@ class EngineLoader:
         if settings.recordings or settings.on_miss is OnMiss.FORWARD:
             all_files = recordings._replace(numbers=tuple(range(len(self.names))))
             return self._replayer(all_files, settings.on_miss, self.forwarded)
-        return Simulator(recordings.schemas, random_bytes=token_bytes, **settings.simulation._asdict())
+        return self._simulator(recordings)
 
-    def load(self, paths: Sequence[str], on_miss: OnMiss | None = None) -> Replayer:
+    def _simulator(self, recordings: _Recordings) -> Simulator:
+        simulation = self._settings.simulation._asdict()
+        return Simulator(recordings.schemas, random_bytes=token_bytes, **simulation)
+
+    def load(self, paths: Sequence[str], on_miss: OnMiss | None = None) -> Engine:
         """Return a replayer of other recordings; files that were loaded before and have not changed are not read again.
 
         Args:
-            paths: files, folders or patterns.
+            paths: files, folders or patterns; none for a simulation.
             on_miss: how to answer calls that are not in them; None as in the whole run.
 
         Raises:
@@ -120,8 +124,11 @@ class EngineLoader:
             UsageError: there is no session in them, or misses cannot be treated so.
         """
         settings = self._settings
+        if not paths and on_miss in (None, OnMiss.SIMULATE):
+            return self._simulator(self._read(self.open(()), ()))
         if not paths or str(STDIN) in paths:
-            raise UsageError("cannot load from stdin: name recordings" if paths else "name recordings to load")
+            problem = "cannot load from stdin" if paths else f"'{on_miss}' is about misses of recordings"
+            raise UsageError(f"{problem}: name recordings")
         if wrong := [path for path in paths if not path or "\0" in path]:
             raise UsageError(f"invalid path '{shorten_value(wrong[0])}': it is empty or has a NUL character")
         if on_miss in (OnMiss.FORWARD, OnMiss.ONCE) and settings.on_miss is not OnMiss.FORWARD:

@@ -198,7 +198,7 @@ class EngineRun:
         # The same latencies in every run.
         chance = random.Random(0).random  # noqa: S311 - no secret
         self.engine = KeyedEngine(engine, settings.faults, settings.latency, chance, RLock())
-        self.control = EngineControl(self.engine, loader.totals, loader.indexes, loader.names, self._load)
+        self.control = EngineControl(self.engine, loader.totals, loader.names, self._load)
         self.internal_errors = InternalErrors(settings.redact_keys)
         self.elsewhere = CallsElsewhere()
         self._replays = isinstance(engine, Replayer)

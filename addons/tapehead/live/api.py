@@ -291,7 +291,7 @@ async def read_body(request: Request, endpoint: Endpoint) -> object:
     if endpoint.takes is None:
         return None
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise ApiError(UNSUPPORTED_TYPE, f"expected the header Content-Type: {JSON}")
+        raise ApiError(UNSUPPORTED_TYPE, f"expected the header Content-Type: {JSON}, such as by 'curl --json'")
     body, size = bytearray(), 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -306,14 +306,15 @@ async def read_body(request: Request, endpoint: Endpoint) -> object:
     try:
         return msgspec.json.decode(body or b"{}", type=endpoint.takes)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ApiError(BAD_REQUEST, f"invalid body: {error}") from error
+        raise ApiError(BAD_REQUEST, f"invalid body: {error}; expected {api_control.BODIES[endpoint.takes]}") from error
 
 
 def refuse(_request: Request, error: Exception) -> Response:
     """Answer a request that no endpoint answers."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it handles these only
     if error.status_code == NOT_FOUND:
-        known = ", ".join(dict.fromkeys(endpoint.path for endpoint in ENDPOINTS))
+        known = ", ".join(dict.fromkeys(endpoint.path for endpoint in (*ENDPOINTS, STREAM)))
+        known += f", {PATH}"
         return ApiError(NOT_FOUND, f"no such path; below {PREFIX} there are {known}").response()
     allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
     response = as_json({"error": f"method not allowed; expected {allowed}"}, error.status_code)

@@ -1,11 +1,13 @@
 """Answers of the HTTP API that change something: reset, faults, recordings."""
 
+import pathlib
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from starlette.responses import Response
 
-from tapehead.errors import UsageError
+from tapehead.errors import TapeheadError, UsageError
 from tapehead.live.api_model import (
     BAD_REQUEST,
     CONFLICT,
@@ -21,6 +23,7 @@ from tapehead.protocol.request_key import KEY_PATTERN, check_key
 from tapehead.replay.on_miss import OnMiss
 from tapehead.simulator.faults import FAULT_PATTERN
 from tapehead.simulator.keyed_engine import ActiveFault
+from tapehead.text import shorten_value
 
 # Errors of these say more than a pattern would, so descriptions alone have it.
 Key = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": KEY_PATTERN})]
@@ -28,7 +31,6 @@ FaultText = Annotated[
     str, msgspec.Meta(extra_json_schema={"pattern": FAULT_PATTERN, "examples": ["event:ping:3=410", "session=500"]})
 ]
 Path = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[^\\u0000]+$"})]
-Paths = Annotated[list[Path], msgspec.Meta(extra_json_schema={"minItems": 1})]
 
 
 class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,16 +63,26 @@ class Faults(msgspec.Struct, frozen=True):
 class NewRecordings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Recordings to answer from: their paths, whose calls are meant, and how calls are answered that are not in them.
 
-    Paths are those of the machine and the folder in which tapehead runs.
+    Paths are those of the machine and the folder in which tapehead runs; without any, the endpoint is simulated.
+    Without a key, all calls are meant but those of keys with recordings of their own. Left out, `on_miss` is as before.
     """
 
-    recordings: Paths
+    recordings: list[Path]
     key: Key | None = None
     on_miss: OnMiss | None = None
 
 
+# What bodies look like, for whoever sent another one.
+BODIES: Mapping[type[msgspec.Struct], str] = {
+    Reset: 'JSON such as {"key": "test-1"}, or {} for everything',
+    NewFault: 'JSON such as {"fault": "event:ping:3=410", "key": "test-1"}; the key may be left out',
+    NewRecordings: 'JSON such as {"recordings": ["ads.jsonl"], "key": "test-1", "on_miss": "error"}; key and on_miss '
+    f"may be left out; on_miss is one of {', '.join(OnMiss)}",
+}
+
+
 class Recordings(msgspec.Struct, frozen=True):
-    """The recordings that were loaded in this run."""
+    """The recordings that are played now, those of a key if one was given."""
 
     recordings: tuple[str, ...]
 
@@ -100,8 +112,11 @@ def add_fault(api: Api, request: ApiRequest) -> Response:
 
 def remove_fault(api: Api, request: ApiRequest) -> Response:
     """Remove a fault, and answer with it."""
+    text = request.path["id"]
+    if (number := parse_number(text)) < 0:
+        raise ApiError(NOT_FOUND, f"'{shorten_value(text)}' is no number of a fault; 'GET /faults' lists them")
     try:
-        return as_json(fault_row(api.engine().remove_fault(parse_number(request.path["id"]))))
+        return as_json(fault_row(api.engine().remove_fault(number)))
     except UsageError as error:
         raise ApiError(NOT_FOUND, str(error)) from error
 
@@ -110,8 +125,14 @@ def load_recordings(api: Api, request: ApiRequest) -> Response:
     """Answer from other recordings from now on."""
     body: NewRecordings = request.body
     control = api.engine()
-    control.load(body.recordings, checked(body.key), body.on_miss)
-    return as_json(Recordings(control.recordings))
+    key = checked(body.key)
+    try:
+        control.load(body.recordings, key, body.on_miss)
+    except TapeheadError as error:
+        is_relative = any(not pathlib.Path(path).is_absolute() for path in body.recordings)
+        place = f"; relative paths begin in '{pathlib.Path.cwd()}'" if is_relative else ""
+        raise ApiError(BAD_REQUEST, f"{error}{place}") from error
+    return as_json(Recordings(control.loaded(key)))
 
 
 def checked(key: str | None) -> str | None:

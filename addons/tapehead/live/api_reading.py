@@ -19,7 +19,7 @@ DEFAULT_METRICS_LIMIT = 100
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine: its recordings, how often they were played, hits and misses, and the faults that are set."""
+    """An engine: the recordings that it plays, how often they were, hits and misses, and the faults that are set."""
 
     recordings: tuple[str, ...]
     playbacks: int
@@ -148,7 +148,7 @@ def show_status(api: Api, request: ApiRequest) -> Response:
 def engine_status(control: EngineControl, key: str | None) -> EngineStatus:
     """Return the state of an engine, of the calls with a key if there is one."""
     counts, faults = control.counts(key), control.faults(key)
-    return EngineStatus(recordings=control.recordings, faults=len(faults), **counts._asdict())
+    return EngineStatus(recordings=control.loaded(key), faults=len(faults), **counts._asdict())
 
 
 def list_sessions(api: Api, request: ApiRequest) -> Response:

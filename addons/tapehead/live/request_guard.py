@@ -30,7 +30,8 @@ SAFE_HEADERS: tuple[tuple[str, str], ...] = (
 )
 
 _REFUSALS = {
-    UNAUTHORIZED: f"missing or wrong token: send the header {TOKEN_HEADER}, with the token that tapehead printed",
+    UNAUTHORIZED: f"missing or wrong token: send it as '{TOKEN_HEADER}: TOKEN' or "
+    "'Authorization: Bearer TOKEN', as tapehead printed it",
     FORBIDDEN: "requests of pages of this origin are not accepted",
     NOT_ALLOWED: "the method is not allowed",
     MISDIRECTED: "the Host has to be 127.0.0.1 or localhost, with the port",
@@ -122,7 +123,7 @@ class RequestGuard:
 
     def _knows_token(self, headers: RawHeaders) -> bool:
         given = [
-            value[7:] if value.startswith(b"Bearer ") else b"" for value in header_values(headers, b"authorization")
+            value[7:] if value[:7].lower() == b"bearer " else b"" for value in header_values(headers, b"authorization")
         ]
         given += header_values(headers, TOKEN_HEADER.lower().encode())
         return len(given) == 1 and hmac.compare_digest(given[0], self._token)

@@ -122,7 +122,8 @@ def check_key(key: str) -> str:
         return "it is empty"
     if _KEY.fullmatch(key):
         return ""
-    return f"'{shorten_value(key)}' is not one; expected 1 to {MOST_CHARACTERS} of A-Z, a-z, 0-9, '.', '_', '-'"
+    expected = f"1 to {MOST_CHARACTERS} of A-Z, a-z, 0-9, '.', '_', '-', but not dots alone"
+    return f"'{shorten_value(key)}' is not one; expected {expected}"
 
 
 def _find_problem(named: Sequence[tuple[str, str]]) -> str:

@@ -139,7 +139,7 @@ class SharedEndpoint:
             from tapehead.replay.engine_control import EngineControl
             from tapehead.replay.summary import ReplayTotals
 
-            self._loaded_control = EngineControl(self._engine, ReplayTotals(), [], [], self._load)
+            self._loaded_control = EngineControl(self._engine, ReplayTotals(), [], self._load)
         return self._loaded_control
 
     def _load(self, paths: Sequence[str], on_miss: OnMiss | None) -> Engine:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from tapehead.answers import Engine
 from tapehead.errors import UsageError
 from tapehead.protocol.request_key import check_key
-from tapehead.replay.index import RecordingIndex
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import Miss, ReplayCounts, ReplayTotals, Unused, recorded_calls, unused_calls
@@ -33,7 +32,6 @@ class EngineControl:
     Args:
         engine: the engine, with a lock that one thread may take several times.
         totals: the counts of all keys.
-        indexes: the indexes of the recordings that were loaded in this run, which may grow.
         files: their names, by their numbers, which may grow.
         load: loads other recordings.
     """
@@ -42,13 +40,11 @@ class EngineControl:
         self,
         engine: KeyedEngine,
         totals: ReplayTotals,
-        indexes: Sequence[RecordingIndex],
         files: Sequence[str],
         load: Load,
     ) -> None:
         self._engine = engine
         self._totals = totals
-        self._indexes = indexes
         self._files = files
         self._load = load
 
@@ -56,6 +52,12 @@ class EngineControl:
     def recordings(self) -> tuple[str, ...]:
         """The recordings that were loaded, by the numbers that misses and unused exchanges carry."""
         return tuple(self._files)
+
+    def loaded(self, key: str | None = None) -> tuple[str, ...]:
+        """Return the recordings that are played now; those that a key plays, if it is given."""
+        roots = self._engine.roots() if key is None else [self._engine.root_of(key)]
+        numbers = {number for engine in roots if isinstance(engine, Replayer) for number in engine.recordings.numbers}
+        return tuple(self._files[number] for number in sorted(numbers))
 
     def faults(self, key: str | None = None) -> list[ActiveFault]:
         """Return the faults that are set; those that affect the calls of a key, if it is given."""
@@ -84,15 +86,16 @@ class EngineControl:
         Open sessions of theirs end: their next events are answered as misses, unless the recordings have their start.
 
         Args:
-            paths: recordings, HAR or flow files, or folders.
-            key: the key; None for all calls, those of keys with recordings of their own included.
-            on_miss: how to answer calls that are not in these recordings; None as in the whole run.
+            paths: recordings, HAR or flow files, or folders; none to simulate the endpoint.
+            key: the key; None for all calls but those of keys with recordings of their own.
+            on_miss: how to answer calls that are not in these recordings; None as before.
 
         Raises:
             TapeheadError: a file cannot be read, or there is no session in them; or the key is invalid.
         """
         _check(key)
-        engine = self._load(paths, on_miss)
+        before = self._engine.root_of(key)
+        engine = self._load(paths, on_miss or (before.on_miss if paths and isinstance(before, Replayer) else None))
         with self._engine.lock:
             self._engine.replace(engine, key)
             self._sum_up()
@@ -124,7 +127,8 @@ class EngineControl:
         """
         with self._engine.lock:
             used = set(self._counts_of(key).used)
-            indexes = list(self._indexes)
+            roots = [engine for engine in self._engine.roots() if isinstance(engine, Replayer)]
+            indexes = list({id(engine.recordings.index): engine.recordings.index for engine in roots}.values())
             if key is not None:
                 engine = self._engine.engine_of(key)
                 indexes = [engine.recordings.index] if isinstance(engine, Replayer) else []

@@ -34,7 +34,7 @@ class PlayableRecordings:
         forwarded: the calls that this run forwards and records, to be played as well; None to play none of them.
 
     Attributes:
-        index, files, forwarded: as given.
+        index, files, numbers, forwarded: as given.
         by_mark: the sessions by their fingerprints.
         by_sid: the sessions by their recorded ids.
         equals: the sessions that can be opened.
@@ -71,9 +71,9 @@ class PlayableRecordings:
         self._offer_downloaded(index.downloaded)
         self.rewriter = HostRewriter(index.hosts)
         self.forwarded_lines: set[tuple[int, int]] = set()
-        self._numbers = tuple(range(len(files)) if numbers is None else numbers)
+        self.numbers = tuple(range(len(files)) if numbers is None else numbers)
         self._by_stem: dict[str, tuple[int, ...]] = {}
-        for number in self._numbers if len(self._numbers) > 1 else ():
+        for number in self.numbers if len(self.numbers) > 1 else ():
             stem = stem_of(files[number])
             self._by_stem[stem] = (*self._by_stem.get(stem, ()), number)
         self._parts: dict[tuple[int, ...], Self] = {}

@@ -135,7 +135,7 @@ class Replayer:
     ) -> None:
         self._explain = explain
         self.recordings = PlayableRecordings(index, files, numbers, forwarded)
-        self._on_miss = OnMiss.ERROR if on_miss is OnMiss.ONCE else on_miss
+        self.on_miss = OnMiss.ERROR if on_miss is OnMiss.ONCE else on_miss
         self._random_bytes = random_bytes
         self._endpoint = endpoint or SimulatedEndpoint(schemas, random_bytes=random_bytes)
         self._files = files
@@ -276,7 +276,7 @@ class Replayer:
             # The session was simulated, or its id came from elsewhere.
             minted = read(sid)
             # Where misses are forwarded, the simulation is that of another tapehead, which is the endpoint.
-            simulated = minted and minted.recorded == NO_RECORDED_SESSION and self._on_miss is not OnMiss.FORWARD
+            simulated = minted and minted.recorded == NO_RECORDED_SESSION and self.on_miss is not OnMiss.FORWARD
             return self._miss(request, now, Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID)
         key, position = event.key, event.position(playback.started_ts)
         choice = choose(playback.session, key, position, playback.used, playback.reached)
@@ -288,7 +288,7 @@ class Replayer:
             def near(live: Event) -> list[NearMiss]:
                 return near_events(playback.session, live.key, live.position(playback.started_ts), playback.used)
 
-            if self._on_miss is OnMiss.FORWARD:
+            if self.on_miss is OnMiss.FORWARD:
                 self.stats.note_outdated(self.recordings.note_miss(playback.session))
             return self._miss(request, now, choice.reason, near)
         if isinstance(body, dict):
@@ -354,8 +354,8 @@ class Replayer:
         route = find_route(request.path)
         sid = route.sid if route else None
         event = read_event(self._excerpts.of(request, sid).json())
-        forwards = self._on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
-        done = _DONE[self._on_miss] if forwards or self._on_miss is not OnMiss.FORWARD else NOT_FORWARDED
+        forwards = self.on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
+        done = _DONE[self.on_miss] if forwards or self.on_miss is not OnMiss.FORWARD else NOT_FORWARDED
         if event.type == "sessionStart":
             call = f"sessionStart of {shorten_value(event.identity[0])}"
         else:
@@ -365,7 +365,7 @@ class Replayer:
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
             return Answer(forward=True, replaces=replaces, outcome=Outcome.MISS, note=note)
-        if self._on_miss is not OnMiss.ERROR:
+        if self.on_miss is not OnMiss.ERROR:
             return Answer(response=self._endpoint.answer(request, now), outcome=Outcome.MISS, note=note)
         message = f"tapehead has no recorded answer to {miss.call}: {miss.explain()}"
         body = {"message": message, "reason": miss.reason, "nearest": list(near_lines(miss.nearest, self._files))}

@@ -215,13 +215,14 @@ class KeyedEngine:
             self._set_faults(tuple(fault for fault in self._faults if fault.key != key))
 
     def replace(self, engine: Engine, key: str | None = None) -> None:
-        """Answer from another engine from now on: the calls of one key, or all calls if it is None."""
+        """Answer from another engine from now on: the calls of one key, or of all keys without one of their own."""
         with self.lock:
             if key is None:
                 self._root = engine
-                self._engines.clear()
-                self._roots.clear()
-                self._default = self._wrap("", engine)
+                for other in [each for each in self._engines if each not in self._roots]:
+                    del self._engines[other]
+                if "" not in self._roots:
+                    self._default = self._wrap("", engine)
                 return
             self._roots[key] = engine
             if key:
@@ -229,6 +230,10 @@ class KeyedEngine:
                 self._engine_of(key)
             else:
                 self._default = self._wrap("", engine)
+
+    def root_of(self, key: str | None) -> Engine:
+        """Return what the engine of a key is made from, or those of all keys without one of their own if it is None."""
+        return self._root if key is None else self._roots.get(key, self._root)
 
     def roots(self) -> list[Engine]:
         """Return what the engines of the keys were made from."""

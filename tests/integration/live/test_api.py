@@ -177,7 +177,8 @@ def test_wrong_queries_are_refused_in_one_sentence(path: str, query: str, messag
         ("GET", "/sessions/none", 404, "no session 'none' is in the journal"),
         ("GET", "/events/", 404, "no such path"),
         ("DELETE", "/faults/7", 404, "no fault has the number 7"),
-        ("DELETE", f"/faults/{'9' * 5000}", 404, "no fault has the number"),
+        ("DELETE", f"/faults/{'9' * 5000}", 404, "'99999"),
+        ("DELETE", "/faults/abc", 404, "'abc' is no number of a fault; 'GET /faults' lists them"),
         ("DELETE", "/events", 405, "method not allowed; expected GET, HEAD"),
         ("PATCH", "/faults", 405, "method not allowed; expected"),
     ],
@@ -240,12 +241,16 @@ def test_another_recording_is_loaded_and_what_missed_is_told() -> None:
             after = api.get("/status")["engine"]
             unused = api.get("/unused", limit=2)
         wrong = api.send("PUT", "/recording", {"recordings": ["/none.jsonl"]}, 400)["error"]
+        relative = api.send("PUT", "/recording", {"recordings": ["none.jsonl"]}, 400)["error"]
+        simulated = api.send("PUT", "/recording", {"recordings": []})
         forwarded = api.send("PUT", "/recording", {"recordings": [str(RECORDING)], "on_miss": "forward"}, 400)["error"]
 
     assert len(before["recordings"]) == 1
     assert (missed["count"], missed["misses"][0]["call"]) == (1, "sessionStart of another")
     assert missed["misses"][0]["why"] == "no recorded session has this content"
-    assert loaded["recordings"][-1] == str(RECORDING)
+    assert loaded["recordings"] == after["recordings"] == [str(RECORDING)]
+    assert simulated["recordings"] == []
+    assert f"; relative paths begin in '{Path.cwd()}'" in relative
     assert (after["hits"], after["misses"], after["playbacks"]) == (1, 0, 1)
     assert len(unused["unused"]) == 2
     assert "/none.jsonl" in wrong
@@ -281,10 +286,10 @@ def shared() -> Iterator[Link]:
 
 
 def test_a_token_can_be_fixed_and_comes_by_either_header(shared: Link) -> None:
-    given = [{"X-Tapehead-Token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}]
+    given = [{"X-Tapehead-Token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"bearer {TOKEN}"}]
 
     assert shared.token == TOKEN
-    assert [httpx.get(f"{shared.origin}{PREFIX}/status", headers=each).status_code for each in given] == [200, 200]
+    assert [httpx.get(f"{shared.origin}{PREFIX}/status", headers=each).status_code for each in given] == [200] * 3
 
 
 @pytest.mark.parametrize("path", ["/status", "/wait?until=ping", "/reset", "/faults", "/faults/1", "/recording", "/x"])

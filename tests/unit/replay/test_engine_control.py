@@ -7,7 +7,7 @@ import pytest
 
 from support.exchanges import Player, exchange, request, session, start
 from support.resend import write
-from tapehead.answers import Engine
+from tapehead.answers import Engine, Outcome
 from tapehead.cli import engine_loader
 from tapehead.cli.offline_run import EngineRun, EngineSettings
 from tapehead.errors import TapeheadError, UsageError
@@ -120,9 +120,41 @@ def test_another_recording_is_loaded_for_a_key_or_for_all(files: list[Path], tmp
     run.control.load([str(other)])
     assert [bool(player.open()) for player in (one, two, none)] == [True, False, False]
     assert [Path(name).name for name in run.control.recordings] == ["checkout.jsonl", "other.jsonl"]
+    assert [Path(name).name for name in run.control.loaded()] == ["other.jsonl"]
+    # What was played before is not unused any more, but in the verdict on the whole run.
+    assert {unused.file for unused in run.control.unused()} == {1}
     report = run.result(run.counts(OfflineGuard())).report
     assert report.replay
     assert {unused.file for unused in report.replay.unused} == {0, 1}
+
+
+def test_what_was_loaded_for_a_key_stays(files: list[Path], tmp_path: Path) -> None:
+    other = write(tmp_path / "other.jsonl", session("c", STEPS, media="clip-2"))
+    run = run_of(files[0])
+    run.control.load([str(other)], "one", OnMiss.ERROR)
+    run.control.load([str(files[0])])
+    one = player_of(run, "one", "clip-2")
+
+    assert one.open()
+    assert one.send("bitrateChange") == 502
+    assert [Path(name).name for name in run.control.loaded("one")] == ["other.jsonl"]
+    assert {Path(name).name for name in run.control.loaded()} == {"checkout.jsonl", "other.jsonl"}
+    run.control.load([str(files[0])], "one")  # `on_miss` stays
+    assert not player_of(run, "one", "clip-2").open()
+
+
+def test_without_recordings_the_endpoint_is_simulated_again(files: list[Path]) -> None:
+    run = run_of(files[0])
+    run.control.load([], "one")
+    one, other = player_of(run, "one", "clip-9"), player_of(run, "", "clip-9")
+
+    assert one.open()
+    assert one.answer.outcome is Outcome.SIMULATED
+    other.open()
+    run.control.load([])
+    assert (run.control.loaded(), run.control.unused(), run.control.misses()) == ((), [], [])
+    with pytest.raises(UsageError, match="'error' is about misses of recordings: name recordings"):
+        run.control.load([], on_miss=OnMiss.ERROR)
 
 
 def test_a_simulation_gets_a_recording(files: list[Path]) -> None:
@@ -141,7 +173,6 @@ def test_a_simulation_gets_a_recording(files: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("paths", "says"),
     [
-        ([], "name recordings"),
         (["-"], "stdin"),
         (["no-such.jsonl"], "no-such.jsonl"),
         (["empty.jsonl"], "empty.jsonl is empty"),
