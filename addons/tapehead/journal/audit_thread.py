@@ -1,5 +1,6 @@
 """The audit of a run, in a thread of its own, at a pace that slows down no answer."""
 
+import math
 import queue
 import threading
 import time
@@ -27,8 +28,9 @@ OnFindings = Callable[[Sequence[LiveFinding]], None]
 # Called now and then at the end, with the number of calls that wait.
 OnWait = Callable[[int], None]
 TICK_SECONDS = 0.25
-# The time that the end of a run waits for what is not audited yet.
-CLOSE_SECONDS = 30.0
+# The time that the end of a run takes for what is not audited yet, and the part of it for calls that wait; the results
+# of the sessions that are left have the rest.
+CLOSE_SECONDS, _WAITING_PART = 30.0, 2 / 3
 # The time that a reader waits while the audit is at work on one call.
 LOCK_SECONDS = 5.0
 _STEP_SECONDS = 0.1
@@ -92,7 +94,7 @@ class AuditThread:
         self._closing = threading.Event()
         self._given_up = self._is_done = self._has_ended = False
         # The end has waited for long enough: nothing more is told.
-        self._is_late = False
+        self._is_late, self._ends_at = False, math.inf
         # Ends a pause: a reader waits, or the run ends.
         self._is_awaited = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tapehead-audit", daemon=True)
@@ -207,9 +209,9 @@ class AuditThread:
         self._given_up = True
 
     @property
-    def is_given_up(self) -> bool:
-        """True if not all of the calls are to be audited."""
-        return self._given_up
+    def is_over(self) -> bool:
+        """True if nothing more is to be audited: it was given up, or the end has taken all of its time."""
+        return self._given_up or time.monotonic() >= self._ends_at
 
     def close(self, on_wait: OnWait = lambda _waiting: None) -> bool:
         """Audit what waits, for a while, and end; return whether all of it was."""
@@ -217,7 +219,9 @@ class AuditThread:
             self._closing.set()
             self._is_awaited.set()
         self._queue.put(None)
-        deadline = time.monotonic() + CLOSE_SECONDS
+        began = time.monotonic()
+        self._ends_at = began + CLOSE_SECONDS
+        deadline = began + CLOSE_SECONDS * _WAITING_PART
         while self._thread.is_alive() and not self._given_up and time.monotonic() < deadline:
             self._thread.join(_STEP_SECONDS)
             on_wait(self._backlog.received - self._backlog.taken)

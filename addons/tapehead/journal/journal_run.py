@@ -195,7 +195,7 @@ class JournalRun:
             is_whole = self.thread.close(on_wait)
             for result in self.thread.results() if self.verdict else ():
                 self._count(result)
-                if self.thread.is_given_up:
+                if self.thread.is_over:
                     is_whole = False
                     break
         if self.verdict:

@@ -2,13 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from support.exchanges import AD, session
 from tapehead.auditor.live_audit import LiveAudit
+from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread
@@ -159,3 +161,26 @@ def test_nobody_waits_for_ever_for_an_audit_that_hangs(monkeypatch: pytest.Monke
     assert took < 30
     assert run.verdict
     assert run.verdict.ended_early
+
+
+def test_the_results_of_open_sessions_have_no_more_time_than_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed, close = [0.0], LiveAudit.close
+
+    def close_slowly(self: LiveAudit) -> Iterator[SessionResult]:
+        for result in close(self):
+            passed[0] += 16  # seconds; the second of them ends after the 30 of the end
+            yield result
+
+    clock = SimpleNamespace(
+        time=time.time, perf_counter=time.perf_counter, monotonic=lambda: time.monotonic() + passed[0]
+    )
+    monkeypatch.setattr("tapehead.journal.audit_thread.time", clock)
+    monkeypatch.setattr(LiveAudit, "close", close_slowly)
+    run, _ = journal_run()
+    with run:
+        for number in range(5):
+            fill(run.journal, session(f"s{number}", [(1.0, 1.0, "adStart", AD)]))
+        assert run.journal.settle(30)
+
+    assert run.verdict
+    assert (run.verdict.sessions, run.verdict.ended_early) == (2, True)
