@@ -12,9 +12,10 @@ from playwright.sync_api import Browser, expect
 
 from support.axe import violations
 from support.browser import chromium
+from support.exchanges import AD, BREAK, event
 from support.live_client import EVENTS, LIVE, PAUSE, RECORDING, START, link_of, play, query, viewing
 from support.live_page import REBOUND, calls, recording, row_of, types, watching
-from support.paths import RECORDINGS_FOLDER
+from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import running
 from support.rules import PING
 from tapehead.interop.reader import read_recordings
@@ -65,6 +66,49 @@ def test_a_press_on_a_finding_marks_its_place(browser: Browser, tmp_path: Path) 
         calls(page).first.click()
         page.locator("#detail .findings button.message").filter(has_text="eventType is").click()
         expect(page.locator("pre .wrong")).to_have_text(' "eventType": "pause",')
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "line"),
+    [
+        ({"params": {"k": 1}}, "params.k", '"k": 1'),
+        ({"params": {"k": 1}}, "params.gone", '"params": {'),
+        ({"params": {"k": 1}}, "[1].params.k", '"k": 1'),
+        ([{"params": {"k": 1}}, {"params": {"k": 2}}], "[1].params.k", '"k": 2'),
+        ([{"params": {"k": 1}}, {"params": {"k": 2}}], "[0].params.k", '"k": 1'),
+        ([{"params": {"k": 1}}, {"params": {}}], "[1].params.k", '"params": {}'),
+        ([{"k": 1}, 7], "[1]", "7"),
+        ({"k": {"x": [1, 2]}}, "k.x[1]", "2"),
+        ({"k": {"x": [[1], [2, 3]]}}, "k.x[1][1]", "3"),
+        ({"k": {"x[1]": 5, "x": [1, 2]}}, "k.x[1]", '"x[1]": 5,'),
+        ({"k": {"media.name": 5}}, "k.media.name", '"media.name": 5'),
+    ],
+)
+def test_a_finding_marks_the_value_at_its_path(browser: Browser, body: object, path: str, line: str) -> None:
+    scripts = [(ROOT / f"addons/tapehead/web/assets/{name}.js").read_text() for name in ("elements", "json_view")]
+    page = browser.new_page()
+    page.set_content("<pre></pre>")
+    page.add_script_tag(content="\n".join(scripts))
+    page.evaluate(
+        """([text, path]) => {
+          const lines = linesOf(text);
+          document.querySelector("pre").append(...lines);
+          highlight(lines, path);
+        }""",
+        [json.dumps(body), path],
+    )
+    expect(page.locator(".wrong")).to_have_text(line)
+    page.close()
+
+
+def test_a_finding_that_comes_later_marks_its_call_and_one_withdrawn_does_not(browser: Browser) -> None:
+    with running("serve", "-q", *LIVE) as server, httpx.Client() as player, watching(browser, link_of(server)) as page:
+        sid = play(player, server.url, event("play", 1, 1), event("adStart", 2, 2, AD))
+        row = calls(page).nth(2)
+        expect(row).to_contain_text("no break is open")
+        player.post(f"{server.url}/api/v1/sessions/{sid}/events", json=event("adBreakStart", 1.5, 1.5, BREAK))
+        expect(calls(page)).to_have_count(4)
+        expect(row).not_to_contain_text("no break is open")
 
 
 def test_the_filter_shows_what_fits(browser: Browser) -> None:

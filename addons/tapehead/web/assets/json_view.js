@@ -75,11 +75,14 @@ function isJson(text) {
   }
 }
 
-/** Mark the line at a finding's path or, if that is missing, the nearest enclosing one. */
+/** Mark the line at a finding's path or, if that is missing, the nearest enclosing one; one event of several may be shown. */
 function highlight(lines, path) {
-  const wanted = (path || "").replace(/^\[\d+\]\.?/, "");
-  if (!wanted) return;
-  const around = (line) => line.dataset.path && (wanted === line.dataset.path || wanted.startsWith(`${line.dataset.path}.`));
+  const isArray = lines[0]?.textContent.trim().startsWith("[");
+  const named = isArray ? path || "" : (path || "").replace(/^\[\d+\]\.?/, "");
+  if (!named) return;
+  // A key may look like a place in an array.
+  const wanted = [named, named.replace(/\[(\d+)\]/g, ".$1").replace(/^\./, "")];
+  const around = (line) => line.dataset.path && wanted.some((each) => each === line.dataset.path || each.startsWith(`${line.dataset.path}.`));
   const nearest = lines.filter(around).sort((a, b) => b.dataset.path.length - a.dataset.path.length)[0];
   if (!nearest) return;
   nearest.classList.add("wrong");
