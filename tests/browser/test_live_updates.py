@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from support.exchanges import event
 from support.live_client import LIVE, STREAM, link_of, play, read_until, rows_of, stream, viewing
 from support.live_page import calls, row_of, types, watching
 from support.paths import RECORDINGS_FOLDER
-from support.processes import running
+from support.processes import Command, running
 from support.rules import PING
 
 pytestmark = pytest.mark.slow
@@ -146,6 +147,51 @@ def test_calls_that_left_memory_before_they_were_told_leave_no_hole(browser: Bro
         page.route(f"**{STREAM}*", cut)
         page.goto(str(link_of(server)))
         expect(calls(page)).to_have_count(10)
+        page.close()
+
+
+def told_to(page: Page, server: Command, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    """Open the page with another stream: that of what there is, changed."""
+    with api_of(server) as api:
+        text = api.http.get("/stream", params={"latest": 500, "timeout": 0}).text
+    told = change([json.loads(line) for line in text.splitlines() if line])
+    body = "".join(json.dumps(each) + "\n" for each in told)
+    page.route(f"**{STREAM}*", lambda route: route.fulfill(body=body, content_type="application/x-ndjson"))
+    page.goto(str(link_of(server)))
+
+
+def test_a_page_with_many_holes_asks_once_at_a_time(browser: Browser) -> None:
+    with running("serve", "-q", *LIVE) as server, httpx.Client() as player:
+        play(player, server.url, PING)
+        page, asked = browser.new_page(), list[Route]()
+
+        def with_holes(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            hello, snapshot = told
+            last = snapshot["calls"][-1]
+            numbers = range(10, 100, 10)
+            later = [{**snapshot, "kind": "changes", "calls": [{**last, "number": number}]} for number in numbers]
+            return [hello, snapshot, *later, {"kind": "end"}]
+
+        page.route("**/sessions?*", lambda route: asked.append(route))
+        told_to(page, server, with_holes)
+        expect(page.locator("#state")).to_have_text("tapehead has stopped")
+        assert len(asked) == 1
+        page.close()
+
+
+def test_sessions_that_are_not_listed_are_counted(browser: Browser) -> None:
+    with running("serve", "-q", *LIVE) as server, httpx.Client() as player:
+        play(player, server.url)
+        page = browser.new_page()
+
+        def with_many(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            hello, snapshot = told
+            (row,) = snapshot["sessions"]
+            rows = [{**row, "number": number, "session": f"s{number}"} for number in range(1, 2101)]
+            return [hello, {**snapshot, "sessions": rows, "totals": {**snapshot["totals"], "sessions": 2345}}]
+
+        told_to(page, server, with_many)
+        expect(page.locator("#notes")).to_contain_text("345 earlier sessions not listed")
         page.close()
 
 

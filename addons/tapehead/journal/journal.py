@@ -157,14 +157,18 @@ class Journal:
                 resets=self._resets,
             )
 
-    def sessions(self, rows: RowFilter = ALL) -> list[SessionRow]:
-        """Return sessions in the order in which they began."""
+    def sessions(self, rows: RowFilter = ALL, *, latest: bool = False) -> list[SessionRow]:
+        """Return sessions in the order in which they began, or the `latest` to change, in the order of that."""
         with self._changed:
             now, found = self._clock(), list(self._store.sessions.values())
         found = [each for each in found if each.number > rows.after and rows.takes(key=each.key, session=each.sid)]
-        found.sort(key=lambda session: session.number)
+        if latest:
+            found.reverse()
+        else:
+            found.sort(key=lambda session: session.number)
         made = self._in_parts(found, lambda session: session.row(now))
-        return list(islice((row for row in made if rows.takes(state=row.state)), rows.limit))
+        chosen = list(islice((row for row in made if rows.takes(state=row.state)), rows.limit))
+        return chosen[::-1] if latest else chosen
 
     def session(self, sid: str) -> SessionRow | None:
         """Return the latest session with that id."""

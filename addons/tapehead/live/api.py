@@ -54,9 +54,9 @@ ENDPOINTS = (
         "GET",
         "/sessions",
         api_reading.list_sessions,
-        "Sessions in the order in which they began, with their states in plain words.",
+        "Sessions with their states, in the order in which they began, or with `latest=1` of their latest changes.",
         api_reading.Sessions,
-        ("key", "session", "session_state", *_PAGE),
+        ("key", "session", "session_state", "latest", *_PAGE),
         leads_to={"/sessions/{sid}": "$response.body#/sessions/0/session"},
     ),
     Endpoint(

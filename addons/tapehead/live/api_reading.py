@@ -152,8 +152,11 @@ def engine_status(control: EngineControl, key: str | None) -> EngineStatus:
 
 
 def list_sessions(api: Api, request: ApiRequest) -> Response:
-    """Answer with sessions, in the order in which they began."""
+    """Answer with sessions, in the order in which they began; with `latest=1` with those that changed last."""
     change = api.journal.change
+    if request.query.get("latest") == "1":
+        rows = api.journal.sessions(request.query.rows(), latest=True)
+        return as_json(Sessions(rows, api.journal.totals(request.query.get("key")), change, None))
     rows, following = page_of(api.journal.sessions(request.query.rows(more=1)), request)
     return as_json(Sessions(rows, api.journal.totals(request.query.get("key")), change, following))
 

@@ -6,7 +6,9 @@ import logging
 import math
 import socket
 import struct
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -50,6 +52,8 @@ BATCH_SECONDS = 0.05
 # Time for pages to read the last lines when the server stops.
 FAREWELL_SECONDS = 0.5
 MOST_HEAD = 32_000
+# Lines that are kept for other pages, each of a few hundred calls.
+MOST_LINES = 8
 # Connections at a time; players need the rest of what the process may open.
 MOST_CONNECTIONS = 64
 BEAT = b"\n"
@@ -100,8 +104,10 @@ class ChangeStream:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals: set[ChangeSignal] = set()
         self._transports: set[asyncio.Transport] = set()
-        # The line that follows a change, and the last change in it, as long as nothing changes.
-        self._lines: dict[int, tuple[bytes, int]] = {}
+        # Makes lines, one at a time.
+        self._maker = ThreadPoolExecutor(1, "tapehead-stream")
+        # The lines that follow some changes, and the last change in each, as long as nothing changes.
+        self._lines: OrderedDict[int, asyncio.Future[tuple[bytes, int]]] = OrderedDict()
         self._lines_until = 0
         # The line that a new page begins with, by the number of calls in it, and its change.
         self._snapshots: dict[int, tuple[bytes, int]] = {}
@@ -125,15 +131,21 @@ class ChangeStream:
         for transport in [each for each in self._transports if each.get_write_buffer_size()]:
             reset(transport)
 
-    def _line_after(self, change: int) -> tuple[bytes, int]:
+    async def _line_after(self, change: int) -> tuple[bytes, int]:
         """Return the line of the changes after one; pages that are equally far share it."""
         latest = self._journal.change
         if latest != self._lines_until:
-            self._lines, self._lines_until = {}, latest
+            self._lines.clear()
+            self._lines_until = latest
         if change not in self._lines:
-            changes = self._journal.since(change)
-            self._lines[change] = encode_changes("changes", changes), changes.change
-        return self._lines[change]
+            self._lines[change] = asyncio.get_running_loop().run_in_executor(self._maker, self._make_line, change)
+            if len(self._lines) > MOST_LINES:
+                self._lines.popitem(last=False)
+        return await asyncio.shield(self._lines[change])
+
+    def _make_line(self, change: int) -> tuple[bytes, int]:
+        changes = self._journal.since(change)
+        return encode_changes("changes", changes), changes.change
 
     def _snapshot(self, calls: int) -> tuple[bytes, int]:
         """Return a line with all sessions and the latest calls; pages that open before anything changes share it."""
@@ -142,7 +154,7 @@ class ChangeStream:
         line, known = self._snapshots.get(calls, (b"", -1))
         if change != known:
             changes = Changes(
-                sessions=journal.sessions(RowFilter(limit=MOST_ROWS)),
+                sessions=journal.sessions(RowFilter(limit=MOST_ROWS), latest=True),
                 calls=journal.calls(RowFilter(limit=calls), latest=True),
                 findings=[],
                 totals=journal.totals(),
@@ -170,14 +182,14 @@ class ChangeStream:
             yield encode_line({"kind": "hello", "title": self._title, "beat": BEAT_SECONDS})
             change = change if change <= self._journal.change else 0
             if latest:
-                line, change = await asyncio.to_thread(self._snapshot, latest)
+                line, change = await self._loop.run_in_executor(self._maker, self._snapshot, latest)
                 yield line
             while True:
                 closed, left = self._closed, deadline - self._loop.time()
                 if left <= 0 and change >= there:
                     return
                 if self._journal.change > change:
-                    line, change = self._line_after(change)
+                    line, change = await self._line_after(change)
                     yield line
                 elif closed:
                     yield encode_line({"kind": "end"})

@@ -1,5 +1,7 @@
 """Changes of a journal: calls come again when what was found on them changes, and nothing waits for long."""
 
+import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,8 +14,10 @@ from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.auditor.settings import AuditSettings
 from tapehead.journal import journal as journal_module
 from tapehead.journal.journal import Journal
+from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.store import MOST_TYPES
 from tapehead.journal.stored_rows import Limits, NewFinding
+from tapehead.live.app import MOST_LINES, ChangeStream
 from tapehead.live.stored_audit import journal_of
 from tapehead.protocol.exchange import Answered, Entry, Exchange, Finding, Severity, encode
 
@@ -111,6 +115,42 @@ def test_what_is_left_out_is_a_change_and_is_told(sid: str | None, calls: int) -
     assert told == [before + 1]
     totals = journal.since(before).totals
     assert (totals.left_out_calls, totals.left_out_sessions) == (calls, 1 if sid else 0)
+
+
+def test_the_latest_sessions_are_those_that_changed_last() -> None:
+    journal = fill(Journal(), (each for sid in "abcd" for each in pings(2, sid)))
+    fill(journal, pings(2, "a")[1:])
+
+    assert [row.session for row in journal.sessions(RowFilter(limit=3), latest=True)] == ["c", "d", "a"]
+    assert [row.session for row in journal.sessions(RowFilter(limit=3))] == ["a", "b", "c"]
+
+
+# ---- For pages ----
+
+
+def test_a_still_journal_is_not_kept_again_for_each_page() -> None:
+    journal = fill(Journal(), pings(60))
+    stream = ChangeStream(journal, "view")
+
+    async def read(change: int) -> list[bytes]:
+        return [line async for line in stream.lines(change, seconds=0)]
+
+    async def read_all() -> list[list[bytes]]:
+        return [await read(change) for change in range(60)]
+
+    told = asyncio.run(read_all())
+
+    assert [len(json.loads(lines[1])["calls"]) for lines in told] == [60 - change for change in range(60)]
+    assert len(stream._lines) <= MOST_LINES
+
+
+def test_a_page_begins_with_the_latest_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapehead.live.app.MOST_ROWS", 3)
+    stream = ChangeStream(fill(Journal(), (each for sid in "abcde" for each in pings(1, sid))), "view")
+
+    line, _ = stream._snapshot(2)
+
+    assert [row["session"] for row in json.loads(line)["sessions"]] == ["c", "d", "e"]
 
 
 # ---- Without keeping calls waiting ----

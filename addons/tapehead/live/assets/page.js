@@ -3,11 +3,13 @@
 
 const ONE = { calls: "call", "sessions-total": "session", misses: "miss", errors: " error", warnings: " warning", infos: " info" };
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
+const ASK_AGAIN_MS = 1000; // after everything was asked for
 
 (() => {
   const at = (id) => document.getElementById(id);
   let chosen = null; // the number of the chosen session; null for all calls
   let [isPaused, missed, totals] = [false, 0, null];
+  let [isAsking, isAskedAgain] = [false, false]; // for everything that is in memory
   let waiting = []; // changes that are shown soon
   let lastFinding = -1; // of the chosen session, that was shown
   let lastCall = null; // the number of the latest call that was told, null where any may follow
@@ -70,8 +72,15 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   }
 
   /** Show everything that is in memory now. */
-  function ask() {
-    connection.query("/sessions?limit=2000&settle=no").then(reload).catch(() => {});
+  async function ask() {
+    isAskedAgain = isAsking;
+    if (isAsking) return;
+    isAsking = true;
+    await connection.query(`/sessions?latest=1&limit=${MOST_SESSIONS}&settle=no`).then(reload).catch(() => {});
+    setTimeout(() => {
+      isAsking = false;
+      if (isAskedAgain) ask();
+    }, ASK_AGAIN_MS);
   }
 
   function show() {
@@ -82,8 +91,8 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
     // After the frame: the browser has three times as long for everything else, as far as a call is still seen soon.
     setTimeout(() => (patience = Math.min(Math.max(LEAST_PAUSE_MS, 3 * (performance.now() - shownAt)), MOST_PAUSE_MS)));
     const [newSessions, newCalls, newFindings] = kinds.map((kind) => came.flatMap((changes) => changes[kind]));
-    total(came.at(-1).totals);
     sessions.take(newSessions);
+    total(came.at(-1).totals);
     const current = sessions.byNumber.get(chosen);
     calls.take(chosen === null ? newCalls : newCalls.filter((call) => isOf(call, current)));
     const own = newSessions.findLast((each) => each.number === chosen);
@@ -111,6 +120,8 @@ const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [150, 250];
   function note() {
     const notes = [];
     if (totals.gone) notes.push(`${plural(totals.gone, "earlier call")} no longer in memory.`);
+    const rest = totals.sessions - sessions.byNumber.size;
+    if (rest > 0 && sessions.byNumber.size >= MOST_SESSIONS) notes.push(`${plural(rest, "earlier session")} not listed; the HTTP API has them as long as they are in memory.`);
     if (totals.left_out_sessions) notes.push(`${plural(totals.left_out_sessions, "session")} not audited: the audit could not keep up with ${plural(totals.left_out_calls, "call")}; the traffic was not affected.`);
     if (calls.after) notes.push(`What came before ${localTime(sessions.hiddenUntil)} is hidden.`);
     const key = notes.join(" ") + calls.after;
