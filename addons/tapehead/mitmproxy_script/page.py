@@ -32,6 +32,9 @@ class ScriptPage:
         self._settings: LiveSettings | None = None
         self._server: LiveServer | None = None
         self._closing: threading.Thread | None = None
+        self._served: tuple[Journal, EngineControl | None] | None = None
+        # The port of a server that is being closed, on which the next is opened.
+        self._awaited_port: int | None = None
 
     def serve(self, settings: LiveSettings | None, journal: Journal, control: EngineControl | None) -> None:
         """Serve a journal from now on, without settings nothing.
@@ -44,13 +47,17 @@ class ScriptPage:
         Raises:
             StartupError: nothing can listen on the port.
         """
-        old, before = self._server, self._settings
+        old, before, self._served = self._server, self._settings, (journal, control)
         if old and settings == before:
             old.serve(journal, control)
             return
-        if old and before and settings and settings.port and settings.port == before.port:
+        is_freed = bool(old and before and settings and settings.port == before.port)
+        if settings and settings.port and (is_freed or settings.port == self._awaited_port):
             self._server, self._settings = None, settings
-            self._close(old, lambda: self._open_again(settings, journal, control))
+            if is_freed:
+                self._awaited_port = settings.port
+            if old:
+                self._close(old, self._open_again if is_freed else lambda: None)
             return
         if settings:
             self._open(settings, journal, control)
@@ -66,11 +73,12 @@ class ScriptPage:
         logger.info("tapehead live page: %s", server.link)
         logger.info("tapehead HTTP API: %s", server.api_url)
 
-    def _open_again(self, settings: LiveSettings, journal: Journal, control: EngineControl | None) -> None:
-        if self._server or self._settings is not settings:
+    def _open_again(self) -> None:
+        self._awaited_port = None
+        if self._server or not self._settings or not self._served:
             return  # the options have changed again
         try:
-            self._open(settings, journal, control)
+            self._open(self._settings, *self._served)
         except StartupError as error:
             logger.error("tapehead: %s", error)
 
