@@ -10,6 +10,7 @@ from pathlib import Path
 from tapehead.cli.messages import warn
 from tapehead.files import open_private
 
+_SNAPS = Path("/snap/bin")
 _FORWARDING = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -32,8 +33,10 @@ class PageOpener:
 
         It is done in a thread, since some browsers let the call return only when they end.
         """
+        # Browsers that are snaps see another /tmp, and of the home folder what is not hidden.
+        parent = Path.home() if _SNAPS.is_dir() else None
         try:
-            self._folder = tempfile.mkdtemp(prefix="tapehead-")
+            self._folder = tempfile.mkdtemp(prefix="tapehead-", dir=parent)
             path = Path(self._folder) / "open.html"
             with open(path, "w", encoding="ascii", opener=open_private) as file:
                 file.write(_FORWARDING.format(link=html.escape(link)))
