@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import certifi
 import msgspec
 import typer
 
@@ -30,6 +31,12 @@ from tapehead.reports.report_formats import FailOn, Format, Target
 RECORDING, SUMMARY, JUNIT, REPORT, BUNDLE = "run.jsonl", "summary.json", "junit.xml", "report.html", "ca-bundle.pem"
 # Hosts that a proxy need not stand in front of: those of the test itself.
 LOCAL = "localhost,127.0.0.1,::1"
+# Where systems keep the certificates that they trust, in one file.
+_SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 _AUTHORITY = Path("~/.mitmproxy/mitmproxy-ca-cert.pem")
 # Signals that a command gets from whoever stops this one; from a terminal, it gets an interrupt itself.
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
@@ -201,8 +208,10 @@ def proxy_variables(url: str, folder: Path) -> dict[str, str]:
     """
     authority, system = _AUTHORITY.expanduser(), ssl.get_default_verify_paths().cafile
     bundle = folder / BUNDLE
+    if system is None:  # OpenSSL knows a folder alone, or nothing
+        system = next((path for path in _SYSTEM_BUNDLES if Path(path).is_file()), None) or certifi.where()
     try:
-        known = Path(system).read_bytes() if system else b""
+        known = Path(system).read_bytes()
         bundle.write_bytes(known.rstrip() + b"\n" + authority.read_bytes())
     except OSError as error:
         raise StartupError(
