@@ -42,4 +42,4 @@ def write_summary_file(path: Path | None, summary: msgspec.Struct) -> None:
 
 
 def _summary_error(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"cannot write the summary to {path}: {error.strerror}")
+    return UsageError(f"cannot write the summary to '{path}': {error.strerror}")

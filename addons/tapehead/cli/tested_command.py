@@ -206,7 +206,8 @@ def proxy_variables(url: str, folder: Path) -> dict[str, str]:
     Raises:
         StartupError: the certificates of the proxy or of the system cannot be read, or not be written.
     """
-    authority, system = _AUTHORITY.expanduser(), ssl.get_default_verify_paths().cafile
+    authority = _AUTHORITY.expanduser()
+    system: str | None = ssl.get_default_verify_paths().cafile  # which typeshed takes for always known
     bundle = folder / BUNDLE
     if system is None:  # OpenSSL knows a folder alone, or nothing
         system = next((path for path in _SYSTEM_BUNDLES if Path(path).is_file()), None) or certifi.where()

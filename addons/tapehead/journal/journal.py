@@ -162,10 +162,7 @@ class Journal:
         with self._changed:
             now, found = self._clock(), list(self._store.sessions.values())
         found = [each for each in found if each.number > rows.after and rows.takes(key=each.key, session=each.sid)]
-        if latest:
-            found.reverse()
-        else:
-            found.sort(key=lambda session: session.number)
+        found.sort(key=lambda session: -session.change if latest else session.number)
         made = self._in_parts(found, lambda session: session.row(now))
         chosen = list(islice((row for row in made if rows.takes(state=row.state)), rows.limit))
         return chosen[::-1] if latest else chosen
@@ -184,13 +181,10 @@ class Journal:
             with_bodies: whether they have what was sent and answered.
             latest: whether the limit leaves out the first ones instead of the last.
         """
-        stored = self._stored(rows)
-        if latest:
-            stored.reverse()
+        stored = self._stored(rows)[:: -1 if latest else 1]
         made = self._in_parts(stored, lambda call: (call, self._store.row_of(call)))
         chosen = list(islice((pair for pair in made if rows.takes_call(pair[1])), rows.limit))
-        if latest:
-            chosen.reverse()
+        chosen = chosen[:: -1 if latest else 1]
         return [call.with_messages(row) if with_bodies else row for call, row in chosen]
 
     def call(self, number: int) -> CallRow | None:

@@ -19,6 +19,11 @@ from tapehead.text import nearest, shorten
 UNDER_WAY_SECONDS = 0.05
 DEFAULT_QUIET_SECONDS = 2.0
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
+# As a JSON Schema has it.
+UNTIL_PATTERN = (
+    rf"^({'|'.join(sorted(map(re.escape, EVENT_TYPES)))}|event:[\s\S]+|quiet(:[0-9]{{1,9}}(\.[0-9]{{1,3}})?)?"
+    r"|(calls|findings):[0-9]{1,9}(\.0{1,3})?)$"
+)
 _EXPECTED = "expected event:TYPE or the TYPE alone, quiet:SECONDS, calls:COUNT or findings:COUNT"
 
 

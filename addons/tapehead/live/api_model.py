@@ -61,12 +61,12 @@ class Filter(NamedTuple):
     problem: Callable[[str], str] = lambda _value: ""
 
 
-def one_of(*values: str) -> tuple[Mapping[str, Any], Callable[[str], str]]:
-    """Return the schema and the check of a parameter that has one of some values."""
+def one_of(*values: str, listed: str = "") -> tuple[Mapping[str, Any], Callable[[str], str]]:
+    """Return the schema and the check of a parameter that has one of some values; `listed` says where they are."""
 
     def problem(value: str) -> str:
-        expected = f"expected {', '.join(values)}" if len(values) < 20 else ""
-        return "" if value in values else nearest(value, values).removeprefix("; ") or expected or "no such one"
+        expected = listed or f"expected {', '.join(values)}"
+        return "" if value in values else nearest(value, values).removeprefix("; ") or expected
 
     return {"type": "string", "enum": list(values)}, problem
 
@@ -114,7 +114,7 @@ FILTERS: Mapping[str, Filter] = {
         lambda value: "" if value else "it is empty",
     ),
     "severity": Filter("A severity of findings.", *one_of(*Severity)),
-    "rule": Filter("The id of a rule.", *one_of(*RULES)),
+    "rule": Filter("The id of a rule.", *one_of(*RULES, listed="'tapehead rules' lists them")),
     "state": Filter("A state of findings.", *one_of("provisional", "confirmed", "withdrawn")),
     "session_state": Filter("A state of sessions.", *one_of(*SESSION_STATES)),
     "after": Filter("The number that rows come after: `next` of the page before.", *number_from(0, MOST_NUMBER - 1)),

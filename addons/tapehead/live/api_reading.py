@@ -163,9 +163,11 @@ def list_sessions(api: Api, request: ApiRequest) -> Response:
 
 def list_events(api: Api, request: ApiRequest) -> Response:
     """Answer with calls, in the order in which they came; with `latest=1` with the last ones."""
+    following: int | None = None
     if request.query.get("latest") == "1":
-        return as_json(Events(api.journal.calls(request.query.rows(), latest=True), None))
-    rows, following = page_of(api.journal.calls(request.query.rows(more=1)), request)
+        rows = api.journal.calls(request.query.rows(), latest=True)
+    else:
+        rows, following = page_of(api.journal.calls(request.query.rows(more=1)), request)
     if request.query.get("bodies") == "1":
         rows, following = with_bodies(api.journal, rows, following)
     return as_json(Events(rows, following))
@@ -194,7 +196,7 @@ def list_metrics(api: Api, request: ApiRequest) -> Response:
     rows = api.journal.sessions(request.query.rows(more=1, default_limit=DEFAULT_METRICS_LIMIT))
     rows, following = page_of(rows, request, DEFAULT_METRICS_LIMIT)
     sessions = [
-        SessionMetrics(row.session, row.key, row.number, row.content, metrics_of(api.journal, row.session))
+        SessionMetrics(row.session, row.key, row.number, row.content, metrics_of(api.journal, row))
         for row in rows
         if row.session
     ]

@@ -51,15 +51,17 @@ def show_session(api: Api, request: ApiRequest) -> Response:
     """Answer with a session, its findings and its metrics."""
     row = session_of(api.journal, request.path["sid"])
     found = api.journal.findings(RowFilter(session=row.session, limit=MOST_SESSION_FINDINGS))
-    return as_json(SessionDetail(row, found, metrics_of(api.journal, str(row.session))))
+    return as_json(SessionDetail(row, found, metrics_of(api.journal, row)))
 
 
 def show_timeline(api: Api, request: ApiRequest) -> Response:
     """Answer with a session's timeline, its findings and its metrics so far."""
-    sid = str(session_of(api.journal, request.path["sid"]).session)
+    session = session_of(api.journal, request.path["sid"])
+    sid = str(session.session)
     result = api.journal.result(sid)
     timeline = timeline_of(result) if result else None
-    metrics = [row for row in metric_rows(result.metrics) if row.value not in EMPTY_VALUES] if result else []
+    metric_values = result.metrics if result and not is_left_out(api.journal, session) else {}
+    metrics = [row for row in metric_rows(metric_values) if row.value not in EMPTY_VALUES] if metric_values else []
     found = api.journal.findings(RowFilter(session=sid, limit=MOST_SESSION_FINDINGS))
     return as_json(SessionTimeline(timeline.model() if timeline else None, found, metrics))
 
@@ -118,9 +120,14 @@ def session_of(journal: Journal, sid: str) -> SessionRow:
     raise ApiError(NOT_FOUND, f"no session '{sid[:200]}' is in the journal")
 
 
-def metrics_of(journal: Journal, sid: str) -> list[MetricValue]:
-    """Return the metrics of a session so far."""
-    result = journal.result(sid)
+def is_left_out(journal: Journal, session: SessionRow) -> bool:
+    """Return whether the audit leaves out a session, though it audits others."""
+    return journal.is_audited and not session.audited
+
+
+def metrics_of(journal: Journal, session: SessionRow) -> list[MetricValue]:
+    """Return the metrics of a session so far; none of one that was left out of the audit."""
+    result = None if is_left_out(journal, session) else journal.result(str(session.session))
     metrics = result.metrics if result else {}
     return [
         MetricValue(metric.key, metrics.get(metric.key), metric.unit, metric.variable, metric.xdm)

@@ -11,7 +11,7 @@ from tapehead.errors import UsageError
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import CallRow, FindingRow, SessionRow, Totals
-from tapehead.journal.waiting import Condition, parse_condition
+from tapehead.journal.waiting import UNTIL_PATTERN, Condition, parse_condition
 from tapehead.live.api_model import (
     BAD_REQUEST,
     CONFLICT,
@@ -70,8 +70,7 @@ FILTERS = {
         "An event type alone or as event:TYPE, quiet or quiet:SECONDS, calls:COUNT, or findings:COUNT.",
         {
             "type": "string",
-            "pattern": r"^(sessionComplete|event:[A-Za-z.]{1,80}|quiet(:[0-9]{1,3}(\.[0-9]{1,3})?)?"
-            r"|(calls|findings):[0-9]{1,9})$",
+            "pattern": UNTIL_PATTERN,
             "examples": ["sessionComplete", "event:adStart", "quiet:2", "calls:5", "findings:0"],
         },
     ),
@@ -92,7 +91,7 @@ async def wait(api: Api, request: ApiRequest, leaving: Callable[[], Awaitable[No
     query = request.query
     timeout = 0.0 if api.is_stored else query.seconds("timeout", DEFAULT_SECONDS)
     condition = await run_in_threadpool(condition_of, api.journal, query)
-    check_audited(api.journal, condition)
+    await run_in_threadpool(check_audited, api.journal, condition)
     if api.waits.is_full and await hold(api.journal, condition, 0):
         return await run_in_threadpool(fulfilled, api.journal, query, condition)
     if api.waits.is_full:
@@ -105,8 +104,8 @@ async def wait(api: Api, request: ApiRequest, leaving: Callable[[], Awaitable[No
             left.cancel()
         holds = waiting.done() and not waiting.cancelled() and waiting.result()
         if waiting.cancelled() or (not holds and api.journal.is_closed):
-            raise ApiError(UNAVAILABLE, f"'{api.command}' ends")
-    check_audited(api.journal, condition)
+            raise ApiError(UNAVAILABLE, f"'{api.command}' is stopping; start it again")
+    await run_in_threadpool(check_audited, api.journal, condition)
     if holds:
         return await run_in_threadpool(fulfilled, api.journal, query, condition)
     failed = "does not hold in the recordings" if api.is_stored else f"did not hold within {format_number(timeout)} s"
@@ -163,8 +162,11 @@ def check_audited(journal: Journal, condition: Condition) -> None:
         return
     if not journal.is_audited:
         raise ApiError(CONFLICT, "the audit is off (--no-audit) or has failed, so 'findings:0' cannot be told")
-    sessions = journal.sessions(RowFilter(key=condition.key, session=condition.session))
-    if any(not session.audited for session in sessions):
+    left_out = [row for row in journal.sessions(RowFilter(session=condition.session)) if not row.audited]
+    # Where nothing is recorded, what was left out is not in the journal, and may belong to any key.
+    totals = journal.totals()
+    has_others = totals.left_out_sessions > len(left_out) or (totals.left_out_calls and not totals.left_out_sessions)
+    if any(condition.key in (None, row.key) for row in left_out) or (has_others and not condition.session):
         raise ApiError(CONFLICT, "sessions were left out of the audit under load, so 'findings:0' cannot be told")
 
 

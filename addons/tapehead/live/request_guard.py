@@ -33,7 +33,7 @@ _REFUSALS = {
     UNAUTHORIZED: f"missing or wrong token: send it as '{TOKEN_HEADER}: TOKEN' or "
     "'Authorization: Bearer TOKEN', as tapehead printed it",
     FORBIDDEN: "requests of pages of this origin are not accepted",
-    NOT_ALLOWED: "the method is not allowed",
+    NOT_ALLOWED: "method not allowed; expected GET",
     MISDIRECTED: "the Host has to be 127.0.0.1 or localhost, with the port",
 }
 

@@ -176,6 +176,7 @@ def test_wrong_queries_are_refused_in_one_sentence(path: str, query: str, messag
         ("GET", "/nothing", 404, "no such path; below /tapehead/v1 there are /status, /sessions"),
         ("GET", "/sessions/none", 404, "no session 'none' is in the journal"),
         ("GET", "/events/", 404, "no such path"),
+        ("POST", "/stream", 405, "method not allowed; expected GET"),
         ("DELETE", "/faults/7", 404, "no fault has the number 7"),
         ("DELETE", f"/faults/{'9' * 5000}", 404, "'99999"),
         ("DELETE", "/faults/abc", 404, "'abc' is no number of a fault; 'GET /faults' lists them"),

@@ -184,7 +184,7 @@ def test_the_end_of_a_run_ends_waits(command: list[str], tmp_path: Path) -> None
         told = answer()
 
     assert told.status_code == 503
-    assert told.json()["error"] == f"'{command[0]}' ends"
+    assert told.json()["error"] == f"'{command[0]}' is stopping; start it again"
 
 
 def test_calls_are_answered_while_a_client_reads_nothing(player: httpx.Client) -> None:

@@ -23,7 +23,13 @@ def test_a_browser_that_is_a_snap_can_read_the_file(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setenv("HOME", str(home))
     started, urls = threading.Event(), list[str]()
-    monkeypatch.setattr(webbrowser, "open", lambda url: bool(urls.append(url) or started.set() or True))
+
+    def open_url(url: str) -> bool:
+        urls.append(url)
+        started.set()
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_url)
     opener = PageOpener()
     opener.open("http://127.0.0.1:1/#token")
     assert started.wait(30)

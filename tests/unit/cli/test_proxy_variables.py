@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ def test_a_bundle_has_the_certificates_of_the_system(
     authority.write_text("PROXY")
     system.write_text("NAMED")
     other.write_text("FILE")
-    known = ssl.get_default_verify_paths()._replace(cafile=str(system) if kept == "named" else None)
+    named: Any = str(system) if kept == "named" else None
+    known = ssl.get_default_verify_paths()._replace(cafile=named)
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: known)
     monkeypatch.setattr(tested_command, "_AUTHORITY", authority)
     files = [str(other)] if kept == "file" else []
