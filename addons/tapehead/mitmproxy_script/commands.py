@@ -77,7 +77,7 @@ class CommandsAddon:
 
     @command.command("tapehead.audit")  # type: ignore[untyped-decorator]
     def audit(self, flows_or_path: str) -> Sequence[str]:
-        """List what the audit finds on flows, such as @focus, @shown, @marked or a filter, or in a recording."""
+        """List findings on flows, such as @focus, @shown or a quoted filter ('~marked'), or in a recording."""
         path = os.path.expanduser(flows_or_path)  # noqa: PTH111 - it leaves a filter such as ~marked as it is
         if flows_or_path.startswith("@") or (flows_or_path.startswith("~") and not os.path.exists(path)):  # noqa: PTH110
             return self._audit_flows(flows_or_path)
