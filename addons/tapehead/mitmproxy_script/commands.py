@@ -13,10 +13,12 @@ from tapehead.auditor.live_findings import FindingState
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionFinding
 from tapehead.errors import TapeheadError
+from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.mitmproxy_script.options import audit_settings
 from tapehead.protocol.exchange import Entry, Exchange, Severity
 from tapehead.protocol.routes import Route
+from tapehead.proxy.error_boundary import contained_command
 from tapehead.proxy.flows import capture, route_of
 from tapehead.recording.capture import build_exchange
 from tapehead.recording.reader import RecordingReader
@@ -36,6 +38,8 @@ SETTLE_SECONDS = 0.5
 class Script(Protocol):
     """The part of the script that commands need."""
 
+    internal_errors: InternalErrors
+
     @property
     def journal(self) -> Journal | None:
         """The journal of the calls so far; None if there was none."""
@@ -52,15 +56,20 @@ class CommandsAddon:
     Args:
         script: has the journal of the calls so far, and knows which flows are calls.
         open_recordings: opens the files that are audited.
+
+    Attributes:
+        internal_errors: records what fails.
     """
 
     name = "tapehead-commands"
 
     def __init__(self, script: Script, open_recordings: OpenRecordings) -> None:
         self._script = script
+        self.internal_errors = script.internal_errors
         self._open_recordings = open_recordings
 
     @command.command("tapehead.sessions")  # type: ignore[untyped-decorator]
+    @contained_command
     def sessions(self) -> Sequence[str]:
         """List the sessions so far: id, content, state, number of events, findings."""
         journal = self._settled_journal()
@@ -76,6 +85,7 @@ class CommandsAddon:
         return lines
 
     @command.command("tapehead.audit")  # type: ignore[untyped-decorator]
+    @contained_command
     def audit(self, flows_or_path: str) -> Sequence[str]:
         """List findings on flows, such as @focus, @shown or a quoted filter ('~marked'), or in a recording."""
         path = os.path.expanduser(flows_or_path)  # noqa: PTH111 - it leaves a filter such as ~marked as it is
@@ -84,6 +94,7 @@ class CommandsAddon:
         return self._audit_file(path)
 
     @command.command("tapehead.audit.recording")  # type: ignore[untyped-decorator]
+    @contained_command
     def audit_recording(self, path: types.Path = _NO_PATH) -> Sequence[str]:
         """List what the audit finds in a recording; without a path, in the calls since the recording's start."""
         if path:

@@ -36,6 +36,13 @@ class CollectionView(Contentview):
 
     def render_priority(self, data: bytes, metadata: Metadata) -> float:
         """Return a priority above that of JSON for collection calls; a negative one for anything else."""
+        try:
+            return self._rank(data, metadata)
+        except Exception as error:  # noqa: BLE001 - another view shows it
+            self._findings.internal_errors.record("choosing the view of a call", error)
+            return -1
+
+    def _rank(self, data: bytes, metadata: Metadata) -> float:
         flow, message = metadata.flow, metadata.http_message
         if not isinstance(flow, http.HTTPFlow) or message is None or route_of(flow) is None:
             return -1
@@ -46,10 +53,17 @@ class CollectionView(Contentview):
         flow = metadata.flow
         if not isinstance(flow, http.HTTPFlow) or route_of(flow) is None:
             raise ValueError("not a Media Collection call")
+        try:
+            lines = self._head(flow)
+        except Exception as error:  # noqa: BLE001 - the body is shown without them
+            self._findings.internal_errors.record("showing a call", error)
+            lines = []
+        return "\n".join([*(f"# {line}" for line in lines), "", body_text(data, metadata)])
+
+    def _head(self, flow: http.HTTPFlow) -> list[str]:
         found = self._findings.of(flow)
         exchange = build_exchange(capture(flow, flow.error.msg if flow.error else None))
-        lines = [title_of(exchange, found), *(line for finding in found for line in wrap(finding.line))]
-        return "\n".join([*(f"# {line}" for line in lines), "", body_text(data, metadata)])
+        return [title_of(exchange, found), *(line for finding in found for line in wrap(finding.line))]
 
 
 def wrap(line: str) -> list[str]:

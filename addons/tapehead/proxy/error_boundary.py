@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Protocol
 
-from mitmproxy import http
+from mitmproxy import exceptions, http
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.messages import Request, Response
@@ -43,6 +43,24 @@ def contained_async[S: HasInternalErrors, **P](
             await hook(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the player's traffic continues in any case
             self.internal_errors.record(hook.__qualname__, error, lambda: messages_of(args))
+
+    return run_contained
+
+
+def contained_command[S: HasInternalErrors, **P, R](
+    command: Callable[Concatenate[S, P], R],
+) -> Callable[Concatenate[S, P], R]:
+    """Return a command whose failures are logged and counted, and told as an error; others would end mitmproxy."""
+
+    @functools.wraps(command)
+    def run_contained(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(self, *args, **kwargs)
+        except exceptions.CommandError:
+            raise
+        except Exception as error:
+            self.internal_errors.record(command.__qualname__, error)
+            raise exceptions.CommandError("tapehead failed in this command; the event log has the reason") from error
 
     return run_contained
 

@@ -20,7 +20,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import NewFinding
 from tapehead.mitmproxy_script.addon import OptionsAddon
-from tapehead.mitmproxy_script.commands import MOST_CALLS
+from tapehead.mitmproxy_script.commands import MOST_CALLS, CommandsAddon
 from tapehead.protocol.exchange import Severity, encode
 from tapehead.proxy.flow_findings import FlowFindings
 from tapehead.proxy.journal_marks import MOST_FINDINGS, JournalMarks
@@ -144,6 +144,27 @@ def test_a_recording_that_traffic_would_wait_for_is_refused(tool: taddons.contex
     write(tmp_path / "long.jsonl", session("s1", [(0.01 * number, 0, "ping", {}) for number in range(MOST_CALLS)]))
     with pytest.raises(exceptions.CommandError, match=r"long\.jsonl' has more than 3000 calls.* run tapehead audit"):
         tool.master.commands.call("tapehead.audit", str(tmp_path / "long.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("tapehead.audit", "@all"), "_audit_flows"),
+        (("tapehead.audit.recording",), "_settled_journal"),
+        (("tapehead.sessions",), "_settled_journal"),
+    ],
+)
+def test_a_bug_in_a_command_is_an_error_of_the_command(
+    words: tuple[str, ...], part: str, tool: taddons.context, script: OptionsAddon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setattr(CommandsAddon, part, fail)
+    for number in (1, 2):
+        with pytest.raises(exceptions.CommandError, match="tapehead failed in this command; the event log has"):
+            tool.master.commands.call(*words)
+        assert script.internal_errors.count == number
 
 
 def test_a_tool_that_keeps_no_flows_says_so() -> None:

@@ -82,7 +82,13 @@ SCRIPT_PARTS = {
     ("addon", "OptionsAddon", "_conclude"): "OptionsAddon._conclude",
     ("run", "ScriptRun", "end"): "OptionsAddon.done",
     ("run", "ScriptRun", "store"): "RecorderAddon.response",
+    ("flow_findings", "FlowFindings", "check"): "FlowFindings.check",
+    ("journal_marks", "JournalMarks", "_take"): "marking flows",
+    ("content_view", "CollectionView", "_rank"): "choosing the view of a call",
+    ("content_view", "CollectionView", "_head"): "showing a call",
 }
+# Without these, calls are recorded all the same.
+ONLY_SHOWN = ("flow_findings", "journal_marks", "content_view")
 # They are called before there is any traffic.
 SETTING_UP = {"load", "configure", "running"}
 # `test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are`.
@@ -223,9 +229,9 @@ def test_a_bug_on_the_way_to_a_proxy_leaves_the_answers_as_they_are(hook: tuple[
 def test_a_bug_in_the_script_leaves_the_traffic_as_it_is(
     option: str, hook: tuple[str, str, str], tmp_path: Path, authority: trustme.CA, tls: ssl.SSLContext
 ) -> None:
-    _module, owner, name = hook
+    module, owner, name = hook
     broken = plant(*hook)
-    options = ["tapehead_endpoint=127.0.0.1", option.format(folder=tmp_path)]
+    options = ["tapehead_endpoint=127.0.0.1", option.format(folder=tmp_path), "flow_detail=3"]
     with upstream() as plain, upstream(tls) as secured, mitmdump(tmp_path, authority, *options, broken=broken) as tool:
         with player_of(tool, trust_both(tmp_path, authority)) as player:
             assert player.get(f"{plain.url}/other").content == b"hello " * 1000
@@ -234,6 +240,8 @@ def test_a_bug_in_the_script_leaves_the_traffic_as_it_is(
         tool.stop()
 
     assert_told_once(tool, SCRIPT_PARTS.get(hook, f"{owner}.{name}"))
+    if module in ONLY_SHOWN and option.startswith("tapehead_record"):
+        assert len((tmp_path / "a.jsonl").read_bytes().splitlines()) == 1
 
 
 SLOW_START = """
