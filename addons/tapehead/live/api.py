@@ -16,6 +16,7 @@ from starlette.routing import Route
 from tapehead.errors import TapeheadError
 from tapehead.journal.rows import CallRow
 from tapehead.live import api_control, api_reading, api_sessions, api_waiting
+from tapehead.live.api_filters import check_type, session_id
 from tapehead.live.api_model import (
     BAD_REQUEST,
     CONFLICT,
@@ -46,7 +47,7 @@ BODY_SECONDS = 10.0
 
 _PAGE = ("after", "limit", "settle")
 _NO_ENGINE = {CONFLICT: "The command answers no call itself, so there is no engine."}
-_NO_SESSION = {NOT_FOUND: "The session is not in the journal."}
+_NO_SESSION = {NOT_FOUND: "The session is not in the journal, or several begin so."}
 
 ENDPOINTS = (
     Endpoint("GET", "/status", api_reading.show_status, "The state of the run.", api_reading.Status, ("key", "settle")),
@@ -57,6 +58,7 @@ ENDPOINTS = (
         "Sessions with their states, in the order in which they began, or with `latest=1` of their latest changes.",
         api_reading.Sessions,
         ("key", "session", "session_state", "latest", *_PAGE),
+        statuses=_NO_SESSION,
         leads_to={"/sessions/{sid}": "$response.body#/sessions/0/session"},
     ),
     Endpoint(
@@ -102,6 +104,7 @@ ENDPOINTS = (
         "Calls with their answers, in the order in which they came; preflights only with `type=(preflight)`.",
         api_reading.Events,
         ("key", "session", "type", "severity", "rule", "bodies", "latest", *_PAGE),
+        statuses=_NO_SESSION,
         leads_to={"/events/{number}": "$response.body#/events/0/number"},
     ),
     Endpoint(
@@ -120,6 +123,7 @@ ENDPOINTS = (
         "Findings by their numbers; those that were withdrawn only with `state=withdrawn`.",
         api_reading.Findings,
         ("key", "session", "type", "severity", "rule", "state", *_PAGE),
+        statuses=_NO_SESSION,
     ),
     Endpoint(
         "GET",
@@ -128,6 +132,7 @@ ENDPOINTS = (
         "The vendor's metrics of sessions so far, a page of 100 sessions if no limit is given.",
         api_reading.MetricsPage,
         ("key", "session", *_PAGE),
+        statuses=_NO_SESSION,
     ),
     Endpoint(
         "GET",
@@ -270,6 +275,10 @@ def answer_settled(api: Api, endpoint: Endpoint, request: ApiRequest) -> Respons
     """Answer a request once what came before it is in the journal and audited, unless it says `settle=no`."""
     if request.query.get("settle") != "no":
         api.journal.settle()
+    if sid := request.query.get("session"):
+        request.query.replace("session", session_id(api.journal, sid))
+    if event_type := request.query.get("type"):
+        check_type(api.journal, event_type)
     assert endpoint.answer is not None  # noqa: S101 - the table has an answer where it does not wait
     return endpoint.answer(api, request)
 

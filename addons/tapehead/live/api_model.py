@@ -106,7 +106,9 @@ FILTERS: Mapping[str, Filter] = {
         _problem_of_key,
     ),
     "session": Filter(
-        "A session id.", {"type": "string", "minLength": 1}, lambda value: "" if value else "it is empty"
+        "A session id, or at least 8 characters that one alone begins with.",
+        {"type": "string", "minLength": 1},
+        lambda value: "" if value else "it is empty",
     ),
     "type": Filter(
         "An event type, or a call that is no event in brackets.",
@@ -159,6 +161,10 @@ class Query:
     def get(self, name: str) -> str | None:
         """Return the value of a filter; None if it is not given."""
         return self._values.get(name)
+
+    def replace(self, name: str, value: str) -> None:
+        """Replace the value of a filter by what it stands for."""
+        self._values[name] = value
 
     def number(self, name: str, default: int) -> int:
         """Return the value of a filter that is a number."""

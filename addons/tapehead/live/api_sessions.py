@@ -9,6 +9,7 @@ from tapehead.auditor.timeline import timeline_of
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import CallRow, FindingRow, MessageRow, SessionRow
+from tapehead.live.api_filters import session_id
 from tapehead.live.api_model import NOT_FOUND, Api, ApiError, ApiRequest, as_json, parse_number
 from tapehead.metrics.catalog import METRICS
 from tapehead.metrics.metric_values import EMPTY_VALUES, MetricRow, metric_rows
@@ -115,7 +116,7 @@ def session_of(journal: Journal, sid: str) -> SessionRow:
     Raises:
         ApiError: it is not in the journal.
     """
-    if row := journal.session(sid):
+    if row := journal.session(session_id(journal, sid)):
         return row
     raise ApiError(NOT_FOUND, f"no session '{sid[:200]}' is in the journal")
 

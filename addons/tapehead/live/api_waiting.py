@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +13,7 @@ from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import CallRow, FindingRow, SessionRow, Totals
 from tapehead.journal.waiting import UNTIL_PATTERN, Condition, parse_condition
+from tapehead.live.api_filters import check_type, session_id
 from tapehead.live.api_model import (
     BAD_REQUEST,
     CONFLICT,
@@ -28,8 +30,9 @@ from tapehead.live.api_model import (
     one_of,
     seconds_up_to,
 )
+from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
-from tapehead.text import count_of, format_number, shorten
+from tapehead.text import count_of, format_number, nearest, shorten
 
 DEFAULT_SECONDS, MOST_SECONDS = 30.0, 300.0
 # The latest rows that say what is there instead.
@@ -133,13 +136,19 @@ def condition_of(journal: Journal, query: Query) -> Condition:
     Raises:
         ApiError: it names none.
     """
-    until = query.get("until")
+    until, sid = query.get("until"), query.get("session")
+    if sid:
+        with suppress(ApiError):  # one that a reset removed may go on
+            query.replace("session", session_id(journal, sid))
     if until is None:
         raise ApiError(BAD_REQUEST, "missing 'until': the condition to wait for, such as until=sessionComplete")
     try:
         condition = parse_condition(until, query.get("session"), query.get("key"))
     except UsageError as error:
         raise ApiError(BAD_REQUEST, str(error)) from error
+    named = condition.event_type
+    if named and named not in EVENT_TYPES and nearest(named, EVENT_TYPES):  # others may come
+        check_type(journal, named)
     if "severity" in query and condition.kind != "findings":
         raise ApiError(BAD_REQUEST, "'severity' goes with findings:COUNT only")
     if "after" in query and condition.kind not in ("event", "calls"):

@@ -86,7 +86,6 @@ def test_sessions_events_findings_and_metrics_are_told(api: ApiClient) -> None:
         ("/events", {"rule": "ad-not-open"}, [6]),
         ("/events", {"limit": 2}, [1, 2]),
         ("/events", {"after": 4, "limit": 1}, [5]),
-        ("/events", {"session": "none"}, []),
         ("/events", {"key": "none"}, []),
         ("/sessions", {"state": "paused"}, []),
         ("/sessions", {"limit": 1}, [1]),
