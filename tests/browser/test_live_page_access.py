@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 
 def test_a_connection_that_is_lost_comes_back(browser: Browser) -> None:
-    beats = "import tapehead.live.app as app; app.BEAT_SECONDS = 0.2"
+    beats = "import tapehead.live.app as app; app.KEEPALIVE_SECONDS = 0.2"
     with (
         running("serve", "-q", *LIVE, broken=beats) as server,
         httpx.Client() as player,

@@ -76,7 +76,7 @@ class Printer:
         self.width = shutil.get_terminal_size().columns if stream.isatty() else None
         self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(MOST_WAITING)
         # Lines that found no room, and those of them that were told; lines that the stream refused.
-        self._no_room = self._told = self._refused = 0
+        self._no_room = self._reported = self._refused = 0
         self._thread = threading.Thread(target=self._run, name="tapehead-printer", daemon=True)
         self._thread.start()
 
@@ -108,18 +108,18 @@ class Printer:
         if hasattr(signal, "pthread_sigmask"):  # signals are for the thread that waits for them
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         while (line := self._lines.get()) is not None:
-            self._tell_left_out()
+            self._report_left_out()
             if isinstance(line, threading.Event):
                 line.set()
             elif not self._takes(line):
                 self._refused += 1
-        self._tell_left_out()
+        self._report_left_out()
 
-    def _tell_left_out(self) -> None:
+    def _report_left_out(self) -> None:
         no_room = self._no_room
-        left_out = no_room - self._told + self._refused
+        left_out = no_room - self._reported + self._refused
         if left_out and self._takes(f"({count_of(left_out, 'line')} left out, which could not be printed)"):
-            self._told, self._refused = no_room, 0
+            self._reported, self._refused = no_room, 0
 
     def _takes(self, line: str) -> bool:
         try:

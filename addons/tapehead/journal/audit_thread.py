@@ -86,7 +86,7 @@ class AuditThread:
         self._backlog = backlog or Backlog()
         self._duty_cycle = duty_cycle or DutyCycle()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._told = self._told_of_backlog = self._forgotten = 0
+        self._reported = self._reported_of_backlog = self._forgotten = 0
         # Held while the audit is used.
         self._lock = threading.Lock()
         self._progress = threading.Condition()
@@ -144,12 +144,12 @@ class AuditThread:
         wanted, left_out = backlog.received, backlog.left_out_calls
 
         def is_settled() -> bool:
-            return backlog.taken >= wanted and self._told_of_backlog >= left_out
+            return backlog.taken >= wanted and self._reported_of_backlog >= left_out
 
         with self._progress:
             self._settling += 1
             self._is_awaited.set()
-            if self._told_of_backlog < left_out:
+            if self._reported_of_backlog < left_out:
                 self._queue.put(_IDLE)
             try:
                 self._progress.wait_for(
@@ -275,14 +275,14 @@ class AuditThread:
         idle = time.perf_counter() - began
         if waiting is None:
             try:
-                self._tell_left_out()
+                self._report_left_out()
             except Exception as error:  # noqa: BLE001 - it is the end all the same
                 self._fail(error)
             return None
         if waiting is not _IDLE:
             self._work(waiting)
         if self._settling:
-            self._tell_left_out()
+            self._report_left_out()
             with self._progress:
                 self._progress.notify_all()
         if time.monotonic() >= due:
@@ -348,7 +348,7 @@ class AuditThread:
         self._publish(found, audited=number)
 
     def _tick(self) -> None:
-        self._tell_left_out()
+        self._report_left_out()
         if not self._backlog.is_empty:
             return  # what seems to be silence may be among what waits
         self._journal.note_silence()
@@ -368,11 +368,11 @@ class AuditThread:
         except Exception as error:  # noqa: BLE001 - the results have them all the same
             self._fail(error)
 
-    def _tell_left_out(self) -> None:
+    def _report_left_out(self) -> None:
         backlog, of_backlog = self._backlog, self._backlog.left_out_calls
         with self._lock:
             calls = of_backlog + (self._audit.left_out_calls if self._audit else 0)
-            untold, self._told = calls - self._told, calls
+            unreported, self._reported = calls - self._reported, calls
             sids = [backlog.newly_left_out.popleft() for _ in range(len(backlog.newly_left_out))]
             if audit := self._audit:
                 # The audit has limits of its own: what it left out besides what it was told to forget.
@@ -383,11 +383,11 @@ class AuditThread:
                     audit.forget(sid)
                     self._forgotten += audit.left_out_sessions - before
                 sids += own
-        if untold > 0:
-            self._journal.leave_out(None, untold)
+        if unreported > 0:
+            self._journal.leave_out(None, unreported)
         for sid in sids:
             self._journal.leave_out(sid, 0)
-        self._told_of_backlog = of_backlog
+        self._reported_of_backlog = of_backlog
 
 
 _IDLE = _Waiting(None, 0)

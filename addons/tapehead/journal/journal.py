@@ -41,6 +41,9 @@ class Journal:
         limits: what is kept at most.
         is_audited: whether an audit is going to be attached; without one, findings are those of single calls.
         clock: returns the time in seconds; it is never set back.
+
+    Attributes:
+        left_out_in_run: the number of sessions that were left out, those before a reset included.
     """
 
     def __init__(
@@ -61,7 +64,6 @@ class Journal:
         self._is_closed = False
         # Each returns whether a call of a key, and of a session, is under way; None for any.
         self.in_flight: list[Callable[[str | None, str | None], bool]] = []
-        # Sessions that were left out, those before a reset included.
         self.left_out_in_run = 0
 
     def attach(self, audit: Audit, place_of: PlaceOf | None = None) -> None:
@@ -298,11 +300,11 @@ class Journal:
             has_waited = False
             with self._changed:
                 while (left := self._remaining(condition := self._rebased(condition))) > 0:
-                    patience = min(left, deadline - self._clock())
-                    if patience <= 0 or self._is_closed:
+                    remaining_seconds = min(left, deadline - self._clock())
+                    if remaining_seconds <= 0 or self._is_closed:
                         return False
                     has_waited = condition.is_of_silence
-                    self._changed.wait(min(patience, threading.TIMEOUT_MAX))
+                    self._changed.wait(min(remaining_seconds, threading.TIMEOUT_MAX))
         return True
 
     async def wait_async(self, condition: Condition, timeout_seconds: float) -> bool:
@@ -315,11 +317,11 @@ class Journal:
                 await asyncio.to_thread(self.settle, min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
                 has_waited = False
                 while (left := self._remaining(condition := self._rebased(condition))) > 0:
-                    patience = min(left, deadline - self._clock())
-                    if patience <= 0 or self._is_closed:
+                    remaining_seconds = min(left, deadline - self._clock())
+                    if remaining_seconds <= 0 or self._is_closed:
                         return False
                     has_waited = condition.is_of_silence
-                    await signal.wait(patience)
+                    await signal.wait(remaining_seconds)
         finally:
             unsubscribe()
         return True

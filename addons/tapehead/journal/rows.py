@@ -85,7 +85,12 @@ class CallFinding(msgspec.Struct, frozen=True, gc=False):
 
 
 class MessageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A request or a response; `left_out` is the size of a body that is too large to be shown, in bytes."""
+    """A request or a response.
+
+    Attributes:
+        left_out: the size of a body that is too large to be shown, in bytes; of one that is shown as a text, what it
+            lacks, in characters.
+    """
 
     method: str = ""
     url: str = ""

@@ -122,10 +122,10 @@ async def hold(journal: Journal, condition: Condition, timeout: float) -> bool:
     while await journal.wait_async(condition, max(0.0, deadline - loop.time())):
         if not condition.is_of_absence:
             return True
-        patience = max(0.0, deadline - loop.time())
-        if await asyncio.to_thread(journal.settle, patience) and await journal.wait_async(condition, 0):
+        remaining_seconds = max(0.0, deadline - loop.time())
+        if await asyncio.to_thread(journal.settle, remaining_seconds) and await journal.wait_async(condition, 0):
             return True
-        if not patience or journal.is_closed or not journal.is_audited:
+        if not remaining_seconds or journal.is_closed or not journal.is_audited:
             return False
     return False
 

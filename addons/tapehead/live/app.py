@@ -44,19 +44,19 @@ from tapehead.rules.catalog import RULES
 from tapehead.server.asgi import TRANSPORT, AsgiApp, Message, Protocol, Receive, Scope, Send
 from tapehead.web.asset_files import read_asset
 
-# A page that reads nothing for so long is disconnected; a page that receives nothing for longer than a beat knows that
+# A page that reads nothing for so long is disconnected; a page that receives nothing for longer than that knows that
 # it was disconnected.
-SLOW_SECONDS, BEAT_SECONDS = 10.0, 3.0
+SLOW_SECONDS, KEEPALIVE_SECONDS = 10.0, 3.0
 # Calls that arrive within this time are sent together.
 BATCH_SECONDS = 0.05
 # Time for pages to read the last lines when the server stops.
-FAREWELL_SECONDS = 0.5
+DRAIN_SECONDS = 0.5
 MOST_HEAD = 32_000
 # Lines that are kept for other pages, each of a few hundred calls.
 MOST_LINES = 8
 # Connections at a time; players need the rest of what the process may open.
 MOST_CONNECTIONS = 64
-BEAT = b"\n"
+KEEPALIVE = b"\n"
 # Large answers are sent in parts, each of which the client has to read in time.
 PART_BYTES = 256_000
 
@@ -124,12 +124,12 @@ class ChangeStream:
     def _end(self) -> None:
         for signal in self._signals:
             signal()
-        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._reset_unread)
+        asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._abort_unread)
 
-    def _reset_unread(self) -> None:
-        # Where nothing waits to be sent, the last line is still to come: it may be late, and a reset would discard it.
+    def _abort_unread(self) -> None:
+        # Where nothing waits to be sent, the last line is still to come: it may be late, and would be discarded.
         for transport in [each for each in self._transports if each.get_write_buffer_size()]:
-            reset(transport)
+            abort_connection(transport)
 
     async def _line_after(self, change: int) -> tuple[bytes, int]:
         """Return the line of the changes after one; pages that are equally far share it."""
@@ -179,7 +179,7 @@ class ChangeStream:
         self._signals.add(signal)
         unsubscribe = self._journal.subscribe(signal)
         try:
-            yield encode_line({"kind": "hello", "title": self._title, "beat": BEAT_SECONDS})
+            yield encode_line({"kind": "hello", "title": self._title, "beat": KEEPALIVE_SECONDS})
             change = change if change <= self._journal.change else 0
             if latest:
                 line, change = await self._loop.run_in_executor(self._maker, self._snapshot, latest)
@@ -194,10 +194,10 @@ class ChangeStream:
                 elif closed:
                     yield encode_line({"kind": "end"})
                     return
-                elif await signal.wait(min(BEAT_SECONDS, left)):
+                elif await signal.wait(min(KEEPALIVE_SECONDS, left)):
                     await asyncio.sleep(BATCH_SECONDS)
                 else:
-                    yield BEAT
+                    yield KEEPALIVE
         finally:
             unsubscribe()
             self._signals.discard(signal)
@@ -222,7 +222,7 @@ class ChangeStream:
                 async with asyncio.timeout(SLOW_SECONDS):
                     await send(message)
             except TimeoutError:
-                reset(transport)
+                abort_connection(transport)
 
         self._transports.add(transport)
         try:
@@ -232,7 +232,7 @@ class ChangeStream:
             self._transports.discard(transport)
 
 
-def reset(transport: asyncio.Transport) -> None:
+def abort_connection(transport: asyncio.Transport) -> None:
     """Break a connection, and release what the system still holds for the other side."""
     with contextlib.suppress(OSError):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -270,7 +270,7 @@ def in_parts(send: Send, transport: asyncio.Transport) -> Send:
                 async with asyncio.timeout(SLOW_SECONDS):
                     await send({**message, "body": part, "more_body": more} if body else message)
             except TimeoutError:
-                reset(transport)
+                abort_connection(transport)
                 return
 
     return send_in_parts

@@ -80,7 +80,7 @@ def test_a_signal_ends_the_streams_of_open_pages(command: str, number: int, tmp_
 
 def test_a_page_that_reads_late_learns_of_the_end() -> None:
     """The server's own work after the signal takes longer than pages have to read, as on a slow machine."""
-    slow = "import tapehead.live.app as app; app.FAREWELL_SECONDS = 0.0"
+    slow = "import tapehead.live.app as app; app.DRAIN_SECONDS = 0.0"
     with running("serve", "-q", *LIVE, broken=slow) as opened, stream(link_of(opened)) as lines:
         assert '"hello"' in next(lines)
         assert opened.stop() == 0

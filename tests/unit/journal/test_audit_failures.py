@@ -43,7 +43,7 @@ def journal_run(**settings: Any) -> tuple[JournalRun, InternalErrors]:
 
 # What runs in the thread.
 PARTS = [
-    (AuditThread, "_tell_left_out"),
+    (AuditThread, "_report_left_out"),
     (AuditThread, "_rest"),
     (AuditThread, "_work"),
     (AuditThread, "_tick"),

@@ -34,10 +34,10 @@ class Calls {
     this.showNow = () => {
       const isAway = this.fresh && !this.list.isAtEnd;
       this.show();
-      if (isAway) this.offer(this.unseen + this.fresh);
+      if (isAway) this.showNewCount(this.unseen + this.fresh);
       this.fresh = 0;
     };
-    this.list = new RowList(document.getElementById("list"), { name: "call", height: () => (narrow.matches ? 46 : 29), id: (call) => call.number, render: (call) => this.row(call), choose, isTail: true, onMove: () => this.list.isAtEnd && this.offer(0) });
+    this.list = new RowList(document.getElementById("list"), { name: "call", height: () => (narrow.matches ? 46 : 29), id: (call) => call.number, render: (call) => this.row(call), choose, isTail: true, onMove: () => this.list.isAtEnd && this.showNewCount(0) });
     this.form.addEventListener("input", () => {
       this.show();
       this.list.toEnd();
@@ -51,7 +51,7 @@ class Calls {
   clear(titleOf) {
     Object.assign(this, { titleOf, all: [], byNumber: new Map(), fresh: 0 });
     this.show();
-    this.offer(0);
+    this.showNewCount(0);
   }
 
   /** Show calls that were asked for, and after them those that came in the meantime. */
@@ -61,7 +61,7 @@ class Calls {
     this.byNumber = new Map(this.all.map((call) => [call.number, call]));
     this.show();
     this.list.toEnd();
-    this.offer(0);
+    this.showNewCount(0);
   }
 
   /** Add calls that are new, and put changed ones in their places. */
@@ -105,7 +105,7 @@ class Calls {
     nothing.textContent = this.all.length ? "No call matches the filter." : "No calls yet. Calls of players appear here as they come.";
   }
 
-  offer(number) {
+  showNewCount(number) {
     this.unseen = number;
     this.latest.hidden = !number;
     this.latest.textContent = `↓ ${plural(number, "new call")}`;

@@ -4,7 +4,7 @@
 const API = "/tapehead/v1";
 const STORED_TOKEN = "tapehead-token";
 const FIRST_CALLS = 500; // that a page begins with
-const PATIENCE_MS = 10_000;
+const FIRST_ANSWER_MS = 10_000;
 const RETRIES_MS = [500, 1000, 2000, 4000];
 
 const STATE_TEXTS = {
@@ -24,7 +24,7 @@ const TROUBLES = {
 class Refused extends Error {}
 
 class Connection {
-  /** @param listener has `greet(hello)`, `reload(snapshot)`, `take(changes)` and `become(state, trouble)`. */
+  /** @param listener has `onHello(hello)`, `reload(snapshot)`, `take(changes)` and `showState(state, trouble)`. */
   constructor(listener) {
     this.listener = listener;
     this.beat = 3;
@@ -61,18 +61,18 @@ class Connection {
     this.takeToken();
     let [failed, ended] = [0, false]; // attempts since the last answer, and whether tapehead announced its end before
     for (;;) {
-      if (!sessionStorage.getItem(STORED_TOKEN)) return this.listener.become("denied", TROUBLES.bare);
+      if (!sessionStorage.getItem(STORED_TOKEN)) return this.listener.showState("denied", TROUBLES.bare);
       try {
         ended = await this.read(() => ([failed, ended] = [0, false]));
       } catch (error) {
         if (error instanceof Refused) {
           sessionStorage.removeItem(STORED_TOKEN);
-          return this.listener.become("denied", TROUBLES.stale);
+          return this.listener.showState("denied", TROUBLES.stale);
         }
         if (error instanceof TypeError && error.stack && !/fetch|network/i.test(error.message)) console.error(error);
       }
       const state = ended ? "ended" : "lost";
-      this.listener.become(state, TROUBLES[state]);
+      this.listener.showState(state, TROUBLES[state]);
       await new Promise((resolve) => setTimeout(resolve, RETRIES_MS[Math.min(failed++, RETRIES_MS.length - 1)]));
     }
   }
@@ -81,7 +81,7 @@ class Connection {
   async read(succeed) {
     const quiet = new AbortController();
     const giveUp = () => quiet.abort();
-    let alarm = setTimeout(giveUp, PATIENCE_MS);
+    let alarm = setTimeout(giveUp, FIRST_ANSWER_MS);
     try {
       const answer = await this.ask(`/stream?latest=${FIRST_CALLS}`, quiet.signal);
       succeed();
@@ -95,7 +95,7 @@ class Connection {
         for (const line of lines.filter(Boolean)) {
           const message = JSON.parse(line);
           if (message.kind === "hello") this.beat = message.beat;
-          if (message.kind === "hello") this.listener.greet(message);
+          if (message.kind === "hello") this.listener.onHello(message);
           else if (message.kind === "end") return true;
           else if (message.kind === "snapshot") this.listener.reload(message);
           else this.listener.take(message);

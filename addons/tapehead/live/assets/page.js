@@ -14,9 +14,9 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
   let lastFinding = -1; // of the chosen session, that was shown
   let lastCall = null; // the number of the latest call that was told, null where any may follow
   let newest = 0; // the highest number of a call that was told
-  let [shownAt, patience] = [-Infinity, LEAST_PAUSE_MS]; // when changes were shown, and the time until they are again
+  let [shownAt, pauseMs] = [-Infinity, LEAST_PAUSE_MS]; // when changes were shown, and the time until they are again
 
-  const connection = new Connection({ greet, reload, take, become });
+  const connection = new Connection({ onHello, reload, take, showState });
   const view = new CallView(connection);
   const sessions = new Sessions(choose);
   const calls = new Calls((call) => showCall(call.number));
@@ -24,14 +24,14 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
 
   // ---- What the connection tells ----
 
-  function greet({ title }) {
+  function onHello({ title }) {
     at("title").textContent = title;
     document.title = `tapehead ${title}`;
     document.body.dataset.kind = title === "view" ? "view" : "live";
-    become("live");
+    showState("live");
   }
 
-  function become(state, trouble = "") {
+  function showState(state, trouble = "") {
     at("state").dataset.state = state;
     at("state").lastElementChild.textContent = state === "live" && document.body.dataset.kind === "view" ? "recordings" : STATE_TEXTS[state];
     for (const id of ["pause", "clear"]) at(id).hidden = document.body.dataset.kind === "view";
@@ -68,7 +68,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     if (fresh.length) lastCall = newest;
     if (hasHole) return ask();
     waiting.push(changes);
-    if (waiting.length === 1) setTimeout(() => drawSoon(show), Math.max(0, shownAt + patience - performance.now()));
+    if (waiting.length === 1) setTimeout(() => drawSoon(show), Math.max(0, shownAt + pauseMs - performance.now()));
   }
 
   /** Show everything that is in memory now. */
@@ -89,7 +89,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     if (!came.length) return;
     shownAt = performance.now();
     // After the frame: the browser has three times as long for everything else, as far as a call is still seen soon.
-    setTimeout(() => (patience = Math.min(Math.max(LEAST_PAUSE_MS, 3 * (performance.now() - shownAt)), MOST_PAUSE_MS)));
+    setTimeout(() => (pauseMs = Math.min(Math.max(LEAST_PAUSE_MS, 3 * (performance.now() - shownAt)), MOST_PAUSE_MS)));
     const [newSessions, newCalls, newFindings] = kinds.map((kind) => came.flatMap((changes) => changes[kind]));
     sessions.take(newSessions);
     total(came.at(-1).totals);
@@ -128,7 +128,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     if (at("notes").dataset.key === key) return;
     at("notes").dataset.key = key;
     at("notes").hidden = !notes.length;
-    at("notes").replaceChildren(notes.join(" "), ...(calls.after ? [" ", press("plain", unclear, "show it again")] : []));
+    at("notes").replaceChildren(notes.join(" "), ...(calls.after ? [" ", press("plain", showHidden, "show it again")] : []));
   }
 
   // ---- The chosen session ----
@@ -195,7 +195,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     });
   }
 
-  // ---- Deeds ----
+  // ---- Actions ----
 
   function pause() {
     isPaused = !isPaused;
@@ -215,7 +215,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     note();
   }
 
-  function unclear() {
+  function showHidden() {
     [sessions.hiddenUntil, calls.after] = ["", 0];
     sessions.show(true);
     calls.show();
@@ -280,7 +280,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
   const close = press("", () => at("keys").close(), "close");
   at("keys").append(make("h2", "", "Keys"), keyRows, make("h2", "", "Legend"), timelineLegend(true), close);
 
-  become("waiting");
+  showState("waiting");
   document.body.classList.add("all-calls");
   showTab("events");
   for (const id of ["tab-findings", "tab-metrics"]) at(id).hidden = true;
