@@ -132,6 +132,28 @@ def test_the_filter_shows_what_fits(browser: Browser) -> None:
         expect(types(page)).to_have_text(["sessionStart", "pause"])
 
 
+def test_sessions_of_tests_differ_by_their_keys(browser: Browser) -> None:
+    with running("serve", "-q", *LIVE) as server, httpx.Client() as player, watching(browser, link_of(server)) as page:
+        for key in ("checkout-1", "checkout-2"):
+            play(player, f"{server.url}/k/{key}", PING)
+        play(player, server.url)
+        expect(page.locator("#sessions .row .key")).to_have_text(["checkout-2", "checkout-1"])
+        expect(page.locator("#tab-events .count")).to_have_text("5")
+        text = page.locator("#filter [name=text]")
+        assert "key" in str(text.get_attribute("placeholder"))
+        text.fill("checkout-1")
+        expect(page.locator("#session-count")).to_have_text("1 of 3 sessions")
+        expect(page.locator("#tab-events .count")).to_have_text("2")
+        expect(types(page)).to_have_text(["sessionStart", "ping"])
+        play(player, f"{server.url}/k/checkout-1")
+        expect(page.locator("#tab-events .count")).to_have_text("3")
+        play(player, server.url)
+        expect(page.locator("#session-count")).to_have_text("2 of 5 sessions")
+        expect(page.locator("#tab-events .count")).to_have_text("3")
+        text.fill("")
+        expect(page.locator("#tab-events .count")).to_have_text("7")
+
+
 def test_the_filter_knows_severities_and_states(browser: Browser) -> None:
     with viewing(RECORDINGS_FOLDER) as opened, watching(browser, link_of(opened)) as page:
         rows = page.locator("#sessions .row")

@@ -78,7 +78,7 @@ def test_after_a_restart_it_asks_for_the_new_link_and_takes_it(browser: Browser,
                 expect(page.locator("#state")).to_have_text(state)
             expect(page.locator("#trouble")).to_contain_text("open the new link")
             with running("serve", "-q", "--live", link.port) as again:
-                expect(page.locator("#trouble")).to_contain_text("not valid any more", timeout=TIMEOUT_MS)
+                expect(page.locator("#trouble")).to_contain_text("does not accept the token", timeout=TIMEOUT_MS)
                 page.goto(str(link_of(again)))
                 expect(page.locator("#state")).to_have_text("live")
                 assert page.url == f"{link.origin}/"
@@ -128,7 +128,7 @@ def test_without_the_token_it_says_what_to_do(browser: Browser) -> None:
         page.goto(link.origin)
         expect(page.locator("#trouble")).to_contain_text("Open the whole link")
         page.goto(f"{link.origin}/#wrong")
-        expect(page.locator("#trouble")).to_contain_text("not valid any more")
+        expect(page.locator("#trouble")).to_contain_text("does not accept the token")
 
 
 def test_the_file_of_a_browser_that_view_opens_leads_to_the_page(

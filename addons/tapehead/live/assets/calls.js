@@ -27,6 +27,7 @@ class Calls {
     this.all = []; // in order of their numbers
     this.byNumber = new Map();
     this.after = 0; // what was cleared
+    this.ofSession = () => null; // gives the filter by sessions, if there is one
     this.form = document.getElementById("calls-filter");
     this.latest = document.getElementById("latest");
     this.unseen = 0;
@@ -84,11 +85,11 @@ class Calls {
   }
 
   wanted() {
-    return Object.fromEntries(new FormData(this.form));
+    return { ...Object.fromEntries(new FormData(this.form)), isShown: this.ofSession() };
   }
 
-  fits(call, { type, show, nopings }) {
-    return call.number > this.after && (!type || call.type === type) && (!show || (show === "miss" ? isMiss(call) : isBad(call))) && !(nopings && call.type === "ping");
+  fits(call, { type, show, nopings, isShown }) {
+    return call.number > this.after && (!isShown || isShown(call)) && (!type || call.type === type) && (!show || (show === "miss" ? isMiss(call) : isBad(call))) && !(nopings && call.type === "ping");
   }
 
   show() {
@@ -99,7 +100,8 @@ class Calls {
     const known = new Set([...select.options].map((option) => option.value));
     for (const type of [...new Set(this.all.map((call) => call.type))].sort()) if (!known.has(type) && known.size < 200) select.append(Object.assign(make("option", "", type.slice(0, 60)), { value: type }));
     document.getElementById("shown").textContent = shown.length === this.all.length ? plural(shown.length, "call") : `${grouped(shown.length)} of ${plural(this.all.length, "call")}`;
-    document.querySelector("#tab-events .count").textContent = grouped(this.all.length);
+    const ofSessions = wanted.isShown ? this.all.filter(wanted.isShown) : this.all;
+    document.querySelector("#tab-events .count").textContent = grouped(ofSessions.length);
     const nothing = document.getElementById("nothing");
     nothing.hidden = shown.length > 0;
     nothing.textContent = this.all.length ? "No call matches the filter." : "No calls yet. Calls of players appear here as they come.";

@@ -17,7 +17,7 @@ const STATE_TEXTS = {
 const TROUBLES = {
   lost: "The connection to tapehead is lost; what came until then is shown. The page reconnects by itself. After a restart of tapehead, open the new link that it prints.",
   ended: "tapehead has stopped; what it saw is shown. After a restart, open the new link that it prints.",
-  stale: "This page's link is not valid any more, since tapehead was restarted. Open the new link that it prints after “live page:”.",
+  stale: "tapehead does not accept the token of this link: it is of an earlier start, or not the whole one. Open the link that tapehead prints after “live page:”.",
   bare: "Open the whole link that tapehead prints after “live page:”: the part after the # grants access.",
 };
 

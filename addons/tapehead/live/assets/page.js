@@ -18,9 +18,10 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
 
   const connection = new Connection({ onHello, reload, take, showState });
   const view = new CallView(connection);
-  const sessions = new Sessions(choose);
   const calls = new Calls((call) => showCall(call.number));
+  const sessions = new Sessions(choose, () => chosen === null && calls.show());
   const session = new SessionView(connection, showEvent);
+  calls.ofSession = () => (chosen === null ? sessions.filterOfCalls() : null);
 
   // ---- What the connection tells ----
 
@@ -122,7 +123,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     if (totals.gone) notes.push(`${plural(totals.gone, "earlier call")} no longer in memory.`);
     const rest = totals.sessions - sessions.byNumber.size;
     if (rest > 0 && sessions.byNumber.size >= MOST_SESSIONS) notes.push(`${plural(rest, "earlier session")} not listed; the HTTP API has them as long as they are in memory.`);
-    if (totals.left_out_sessions) notes.push(`${plural(totals.left_out_sessions, "session")} not audited: the audit could not keep up with ${plural(totals.left_out_calls, "call")}; the traffic was not affected.`);
+    if (totals.left_out_sessions) notes.push(`${plural(totals.left_out_sessions, "session")} left out of the audit, which could not keep up with ${plural(totals.left_out_calls, "call")}. Without a recording, those are missing in this list, too. The traffic was not affected.`);
     if (calls.after) notes.push(`What came before ${localTime(sessions.hiddenUntil)} is hidden.`);
     const key = notes.join(" ") + calls.after;
     if (at("notes").dataset.key === key) return;

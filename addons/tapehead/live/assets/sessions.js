@@ -43,8 +43,8 @@ const localTime = (time) => {
 const exactTime = (time) => `${localTime(time)}.${String(new Date(time).getMilliseconds()).padStart(3, "0")}`;
 
 class Sessions {
-  /** @param choose called with the number of the session that was chosen. */
-  constructor(choose) {
+  /** @param choose called with the number of the session that was chosen, @param onFilter when others are to be shown. */
+  constructor(choose, onFilter) {
     this.byNumber = new Map();
     this.latest = new Map(); // the latest session of each session id
     this.showNow = () => this.show();
@@ -54,7 +54,10 @@ class Sessions {
     this.box = document.getElementById("sessions");
     this.list = new RowList(this.box, { name: "session", height: () => 56, id: (session) => session.number, render: (session) => this.row(session), choose: (session) => choose(session.number) });
     this.box.addEventListener("pointermove", () => (this.moved = performance.now()));
-    this.form.addEventListener("input", () => this.show(true));
+    this.form.addEventListener("input", () => {
+      this.show(true);
+      onFilter();
+    });
     this.form.addEventListener("submit", (event) => event.preventDefault());
   }
 
@@ -81,6 +84,16 @@ class Sessions {
 
   bySid(sid) {
     return this.latest.get(sid);
+  }
+
+  /** Return a function that tells whether the filter shows the session of a call; null while it shows all. */
+  filterOfCalls() {
+    const wanted = Object.fromEntries(new FormData(this.form));
+    if (!Object.values(wanted).some((value) => value.trim())) return null;
+    const words = wanted.text.toLowerCase().split(/\s+/);
+    const fitting = [...this.byNumber.values()].filter((session) => this.fits(session, wanted, words));
+    const shown = new Set(fitting.map((session) => session.session ?? session.started));
+    return (call) => shown.has(call.session ?? call.started);
   }
 
   fits(session, wanted, words) {
@@ -133,6 +146,7 @@ class Sessions {
     const marks = grades(session, true);
     if (session.refused) marks.unshift(make("span", "grade refused", draw("svg", { viewBox: "-7 -7 14 14", width: 9, height: 9, "aria-hidden": "true" }, draw("path", { d: WRONG_SHAPE })), ` ${session.refused}`));
     if (session.refused) marks[0].title = plural(session.refused, "refused call");
-    return [make("span", "line", name, time), make("span", "line", about, make("span", "grades", ...marks))];
+    const key = session.key ? [Object.assign(make("span", "sub key", session.key), { title: `key ${session.key}` })] : [];
+    return [make("span", "line", name, ...key, time), make("span", "line", about, make("span", "grades", ...marks))];
   }
 }
