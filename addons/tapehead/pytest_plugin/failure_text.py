@@ -1,7 +1,8 @@
 """Texts that say why a test failed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -11,18 +12,21 @@ from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionFinding, SessionResult
 from tapehead.auditor.scenarios import Scenario
 from tapehead.comparison.compare import diff
-from tapehead.comparison.differences import Scope
+from tapehead.comparison.differences import Diff, Scope
+from tapehead.comparison.event_alignment import find_start
 from tapehead.errors import UsageError
 from tapehead.interop.reader import read_recordings
+from tapehead.protocol.events import IDENTITY_KEYS, identity_of
 from tapehead.protocol.exchange import Entry
-from tapehead.replay.summary import Miss
+from tapehead.replay.summary import Miss, near_lines
 from tapehead.reports.audit.scenario_section import checklist_parts, checklists_of
+from tapehead.reports.diff.difference_lines import content_of
 from tapehead.reports.diff.text_diff import render_text
 from tapehead.reports.report_output import report_zone
 from tapehead.reports.show.recorded_calls import calls_by_session
 from tapehead.reports.show.text_show import render_calls, title_of
 from tapehead.reports.terminal_text import TextStyle, render, safe_text
-from tapehead.text import count_of
+from tapehead.text import count_of, escape_controls, shorten_value
 
 MOST_SHOWN = 20
 
@@ -58,13 +62,44 @@ def describe_differences(
         raise UsageError(f"ignore '{unmatched[0]}' matches nothing: no parameter, event type, metric or rule")
     if compared.same:
         return ""
-    return f"other calls than in '{path}' (-):\n{render_text(compared, TextStyle(width=width)).rstrip()}"
+    shown = render_text(compared, TextStyle(width=width)).rstrip()
+    return "\n".join([f"other calls than in '{path}' (-):", shown, *nearest_lines(compared, scope, width)])
 
 
-def describe_misses(missed: Sequence[Miss]) -> str:
-    """Return calls that the recordings do not have."""
-    lines = [f"  {miss.call}: {miss.explain()}" for miss in missed[:MOST_SHOWN]]
-    return "\n".join([f"{count_of(len(missed), 'call')} not in the recording", *lines])
+def nearest_lines(compared: Diff, scope: Scope, width: int) -> Iterator[str]:
+    """Yield for each session that is missing how the most alike one that was added differs from it."""
+    added = [each.new for each in compared.sessions if each.new and each.base is None]
+    for missing in (each.base for each in compared.sessions if each.base and each.new is None):
+        fields = min((differing_fields(missing, new, scope) for new in added), key=len, default=None)
+        if fields:
+            told = escape_controls(f"{content_of(missing)}: {'; '.join(fields)}")
+            yield fill(told, width, subsequent_indent="  ")
+
+
+def differing_fields(base: SessionResult, new: SessionResult, scope: Scope) -> list[str]:
+    """Return the values that keep two sessions from being taken for the same, as in `comparison.session_pairing`."""
+    starts = find_start(base.steps), find_start(new.steps)
+    values = zip(IDENTITY_KEYS, *(identity_of(start.params if start else {}) for start in starts), strict=True)
+    fields = [
+        f"{key} {shorten_value(there)} there, {shorten_value(here)} here"
+        for key, there, here in values
+        if there != here and not scope.ignores(key, f"params.{key}")
+    ]
+    return fields or [f"{base.outcome} there, {new.outcome} here"]
+
+
+def describe_misses(missed: Sequence[Miss], recordings: Sequence[str]) -> str:
+    """Return calls that the recordings do not have, and how the nearest exchanges that they do have differ.
+
+    Args:
+        missed: the calls.
+        recordings: the names of recordings by their numbers.
+    """
+    lines = [f"{count_of(len(missed), 'call')} not in the recording"]
+    for miss in missed[:MOST_SHOWN]:
+        lines.append(f"  {miss.call}: {miss.explain()}")
+        lines += (f"    nearest {line}" for line in near_lines(miss.nearest, recordings))
+    return "\n".join(lines)
 
 
 def describe_steps(results: Sequence[SessionResult], scenarios: Sequence[Scenario], width: int) -> str:

@@ -2,9 +2,9 @@
 
 import asyncio
 import functools
+import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from secrets import token_hex
 from textwrap import fill
@@ -15,22 +15,26 @@ import pytest
 
 from tapehead.answers import Outcome
 from tapehead.errors import TapeheadError, UsageError
+from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, arrival_of, events_of
-from tapehead.protocol.exchange import Entry, Severity, decode
+from tapehead.protocol.exchange import Entry, Severity, decode, format_time
+from tapehead.pytest_plugin.arguments import check_names, check_number, check_text, known_rules, shown
 from tapehead.pytest_plugin.audit_settings import audit_settings
-from tapehead.pytest_plugin.marks import Marks, find_recording, read_marks
+from tapehead.pytest_plugin.marks import Marks, find_recording
 from tapehead.pytest_plugin.recording_files import file_name_of, key_name_of, write_recording
 from tapehead.replay.on_miss import OnMiss
 from tapehead.text import count_of, format_number, nearest
 
 if TYPE_CHECKING:
     from tapehead.auditor.results import SessionFinding, SessionResult
-    from tapehead.journal.rows import SessionRow
     from tapehead.pytest_plugin.endpoint import Lines, SharedEndpoint
+    from tapehead.pytest_plugin.played_sessions import PlayedSession
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 # The width of the lines that an assertion fails with; pytest indents them.
 WIDTH = 76
+# The errors that a failed wait names.
+MOST_ERRORS = 5
 
 
 def without_frames[**P, R](method: Callable[P, R]) -> Callable[P, R]:
@@ -69,6 +73,7 @@ class MediaCollection:
         self._item = item
         self._endpoint = endpoint
         self._marks = marks
+        self._began = format_time(time.time())
         self._settings = audit_settings()
         # What came, once the test is over.
         self._ended: Lines | None = None
@@ -85,46 +90,71 @@ class MediaCollection:
     # ---- What came ----
 
     @without_frames
-    def wait_for(self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-        """Wait until a condition holds.
+    def wait_for(
+        self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS, after: Event | None = None
+    ) -> Event | None:
+        """Wait until a condition holds; what came before it was waited for counts as well.
 
         Args:
-            condition: an event type such as `sessionComplete`, `calls:COUNT`, `findings:COUNT`, or `quiet:SECONDS`.
+            condition: an event type such as `sessionComplete`, `calls:COUNT`, `quiet:SECONDS`, or `findings:COUNT` for
+                errors as `assert_clean` has them, `findings:0` for none.
             timeout: the longest time to wait, in seconds.
+            after: an event of this test, so that only events or calls after it count.
+
+        Returns:
+            The first event of the type, which may be the `after` of the next wait; None for other conditions.
 
         Raises:
             AssertionError: it does not hold in that time.
         """
-        if not self._endpoint.wait(self.key, condition, timeout):
-            told = f"no '{condition}' within {format_number(timeout)} s; {self._came()}"
+        check_text(condition, "condition", "sessionComplete")
+        seconds = check_number(timeout, "timeout")
+        if not isinstance(after, Event | None):
+            raise UsageError(f"invalid after {shown(after)}: expected an event that wait_for() or events() returned")
+        kind, _, value = condition.partition(":")
+        event_type = condition if condition in EVENT_TYPES else value if kind == "event" else ""
+        if after and not event_type and kind != "calls":
+            raise UsageError(f"'after' goes with an event type or calls:COUNT, not with '{condition}'")
+        last = after.line if after else 0
+        if not self._endpoint.wait(self.key, condition, seconds, last):
+            hint = "" if event_type in EVENT_TYPES else nearest(event_type, EVENT_TYPES)
+            told = f"no '{condition}' within {format_number(seconds)} s{hint}; {self._came(condition)}"
             raise AssertionError(fill(told, WIDTH, initial_indent=" " * len("AssertionError: ")).lstrip())
+        events = numbered_events(entries_of(self._read_lines()[0])) if event_type else iter(())
+        return next((event for event in events if event.type == event_type and event.line > last), None)
 
-    async def wait_for_async(self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+    async def wait_for_async(
+        self, condition: str, timeout: float = DEFAULT_TIMEOUT_SECONDS, after: Event | None = None
+    ) -> Event | None:
         """Wait as `wait_for` does, while the event loop goes on."""
         __tracebackhide__ = True
         try:
-            await asyncio.to_thread(self.wait_for, condition, timeout)
+            return await asyncio.to_thread(self.wait_for, condition, timeout, after)
         except (AssertionError, TapeheadError) as error:
             raise error.with_traceback(None) from None  # without the frames of the thread
 
     @property
     @without_frames
-    def sessions(self) -> "list[SessionRow]":
-        """The sessions so far, with their states."""
-        self._check_complete()
-        return self._endpoint.sessions(self.key)
+    def sessions(self) -> "list[PlayedSession]":
+        """The sessions so far, with their states and metrics, in the order in which they began."""
+        results = self._results()
+        from tapehead.pytest_plugin.played_sessions import with_metrics
+
+        return with_metrics(self._endpoint.sessions(self.key), results)
 
     @without_frames
     def events(self, type: str | None = None) -> list[Event]:  # noqa: A002 - the name that the API has for it
-        """Return the events so far in the order of their calls; those of one type, if it is given."""
-        numbers: Counter[str | None] = Counter()
-        found = []
-        for entry in self._entries():
-            for event in events_of(entry.exchange, arrival_of(entry.exchange) or 0.0, line=entry.line):
-                index = numbers[event.sid]
-                numbers[event.sid] += 1
-                if type is None or event.type == type:
-                    found.append(event if event.in_array else with_index(event, index))
+        """Return the events so far in the order of their calls; those of one type, if it is given.
+
+        Raises:
+            UsageError: no event has that type, and none can.
+        """
+        if type is not None:
+            check_text(type, "type", "adStart")
+        events = list(numbered_events(self._entries()))
+        found = [event for event in events if type in (None, event.type)]
+        if type is not None and not found and type not in EVENT_TYPES:
+            raise UsageError(f"no event type is called '{type}'{nearest(type, EVENT_TYPES)}")
         return found
 
     @property
@@ -136,19 +166,29 @@ class MediaCollection:
     @property
     @without_frames
     def metrics(self) -> dict[str, Any]:
-        """The metrics that Adobe would report of the latest session; empty without a session."""
-        return next((result.metrics for result in reversed(self._results()) if result.metrics), {})
+        """The metrics that Adobe would report of the only session that was opened; empty without one.
+
+        Raises:
+            UsageError: there are several.
+        """
+        found = [result.metrics for result in self._results() if result.metrics]
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} sessions have metrics of their own; choose one, as sessions[0].metrics")
+        return found[0] if found else {}
 
     @without_frames
     def fault(self, text: str) -> None:
         """Inject a fault into the answers from now on, written as for `--fault`: `event:ping:3=410`."""
-        self._endpoint.add_fault(self.key, text)
+        self._endpoint.add_fault(self.key, check_text(text, "fault", "event:ping:3=410"))
 
     # ---- Assertions ----
 
     @without_frames
     def assert_clean(self, fail_on: str = "error", ignore: Iterable[str] = ()) -> None:
         """Assert that a session came, and that no session has findings.
+
+        Those do not count that only show an answer that the test itself asked for by a fault, such as `rejected`;
+        what the player makes of it does, such as `kept-sending`.
 
         Args:
             fail_on: the least severe finding that counts: "error", "warning" or "info".
@@ -159,15 +199,19 @@ class MediaCollection:
         """
         if fail_on not in tuple(Severity):
             raise UsageError(f"invalid fail_on '{fail_on}': expected {', '.join(Severity)}")
-        ignored = known_rules(ignore)
-        results = self._results()
+        ignored, entries = known_rules(ignore), self._entries()
+        results = self._results_of(entries)
         if not results:
             raise AssertionError(self._came())
+        from tapehead.pytest_plugin.asked_faults import shows_fault  # which loads rules
+
         wrong = [
             finding
             for result in results
             for finding in result.findings
-            if finding.severity.reaches(fail_on) and finding.rule not in ignored
+            if finding.severity.reaches(fail_on)
+            and finding.rule not in ignored
+            and not shows_fault(finding.rule, entries[finding.line - 1].exchange.answered)
         ]
         if wrong:
             from tapehead.pytest_plugin import failure_text  # which loads much
@@ -188,8 +232,11 @@ class MediaCollection:
         """
         from tapehead.pytest_plugin import failure_text
 
+        if not isinstance(recording, str | Path):
+            raise UsageError(f"invalid recording {shown(recording)}: expected its path")
+        names, seconds = check_names(ignore, "ignore", "adStart"), check_number(tolerance, "tolerance")
         path = find_recording(self._item, recording)
-        if problem := failure_text.describe_differences(path, self._results(), tuple(ignore), tolerance, WIDTH):
+        if problem := failure_text.describe_differences(path, self._results(), names, seconds, WIDTH):
             raise AssertionError(problem)
 
     def check_marks(self) -> None:
@@ -198,9 +245,10 @@ class MediaCollection:
             return
         from tapehead.pytest_plugin import failure_text
 
-        missed = self._endpoint.misses(self.key) if self._marks.answers.on_miss is OnMiss.ERROR else []
-        if missed:
-            pytest.fail(failure_text.describe_misses(missed), pytrace=False)
+        if self._marks.answers.on_miss is OnMiss.ERROR:
+            missed, recordings = self._endpoint.misses(self.key)
+            if missed:
+                pytest.fail(failure_text.describe_misses(missed, recordings), pytrace=False)
         if self._marks.scenarios:
             problem = failure_text.describe_steps(self._results(), self._marks.scenarios, WIDTH)
             if problem:
@@ -292,12 +340,16 @@ class MediaCollection:
         results = list(audit(entries, self._settings))
         return sorted(results, key=lambda result: result.line)
 
-    def _came(self) -> str:
-        types = Counter(event.type or "an event without a type" for event in self.events())
-        if not types:
-            return f"no event came to {self.url}; is it the endpoint that the player calls?"
-        listed = (name if count == 1 else f"{name} ({count})" for name, count in types.items())
-        return f"what came: {', '.join(listed)}"
+    def _came(self, condition: str = "") -> str:
+        from tapehead.pytest_plugin import what_came  # which loads much
+
+        if condition.startswith("findings:") and (errors := self._endpoint.errors(self.key)):
+            told = "; ".join(f"{row.rule}: {row.message}" for row in errors[:MOST_ERRORS])
+            return f"{count_of(len(errors), 'error')}: {told}"
+        entries = self._entries()
+        return what_came.describe_calls(entries) or what_came.describe_strays(
+            self._endpoint.strays(self._began), self.url
+        )
 
 
 def entries_of(lines: Iterable[bytes]) -> list[Entry]:
@@ -310,73 +362,17 @@ def said_missing(count: int) -> str:
     return f"{count_of(count, 'call')} of this test missing: more came than can be kept; send fewer in one test"
 
 
-def known_rules(ids: Iterable[str]) -> frozenset[str]:
-    """Return the ids of rules.
-
-    Raises:
-        UsageError: there is no such rule.
-    """
-    listed = [ids] if isinstance(ids, str) else list(ids)
-    if not listed:
-        return frozenset()
-    from tapehead.rules.catalog import RULES
-
-    known = set(RULES)
-    for rule in listed:
-        if rule not in known:
-            raise UsageError(f"no rule is called '{rule}'{nearest(rule, known)}; 'tapehead rules' lists them")
-    return frozenset(listed)
-
-
 def is_unanswered(entry: Entry) -> bool:
     """Return whether the real endpoint did not answer a call that was forwarded to it."""
     answered = entry.exchange.answered
     return answered is not None and answered.outcome == Outcome.MISS
 
 
-def with_index(event: Event, index: int) -> Event:
-    """Return an event with its number in its session."""
-    return msgspec.structs.replace(event, index=index)
-
-
-@contextmanager
-def open_collection(
-    item: pytest.Item, endpoint: "SharedEndpoint", temporary: Path, chosen: Path | None, *, records: bool
-) -> Generator[MediaCollection]:
-    """Yield the API for a test, and end the test.
-
-    Args:
-        item: the test.
-        endpoint: the endpoint of the run.
-        temporary: the folder for the recordings of tests that fail.
-        chosen: the folder for those of all tests; None if there is none.
-        records: whether the real endpoint answers, and what passes is recorded.
-    """
-    collection = _begin(item, endpoint, temporary, chosen, records=records)
-    if isinstance(collection, TapeheadError):  # outside of its handler, or pytest would show that, too
-        pytest.fail(str(collection), pytrace=False)
-    try:
-        yield collection
-    finally:
-        missing = collection.close()
-        if chosen and not records:  # a test that fails must not replace a recording
-            told = collection.keep()
-            if not collection.is_kept:
-                item.warn(pytest.PytestWarning(told))
-        if missing:
-            pytest.fail(missing, pytrace=False)
-
-
-def _begin(
-    item: pytest.Item, endpoint: "SharedEndpoint", temporary: Path, chosen: Path | None, *, records: bool
-) -> MediaCollection | TapeheadError:
-    try:
-        marks, target = read_marks(item, records=records), None
-        if records:
-            target = marks.target or (chosen and (chosen / f"{file_name_of(item.nodeid)}.jsonl").resolve())
-            if target is None:
-                raise UsageError("nowhere to record this test to: pass --tapehead-keep DIR or mark it with 'replay'")
-        folder = temporary if records or not chosen else chosen
-        return MediaCollection(item, endpoint, marks, folder, target)
-    except TapeheadError as error:
-        return error
+def numbered_events(entries: Iterable[Entry]) -> Iterator[Event]:
+    """Yield the events of exchanges, each with its number in its session."""
+    numbers: Counter[str | None] = Counter()
+    for entry in entries:
+        for event in events_of(entry.exchange, arrival_of(entry.exchange) or 0.0, line=entry.line):
+            index = numbers[event.sid]
+            numbers[event.sid] += 1
+            yield event if event.in_array else msgspec.structs.replace(event, index=index)

@@ -76,7 +76,7 @@ def media_collection(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator["MediaCollection"]:
     """The Media Collection API for the player of this test, at `media_collection.url`, and what the player sent."""
-    from tapehead.pytest_plugin.media_collection import open_collection
+    from tapehead.pytest_plugin.fixture import open_collection
 
     item, config = request.node, request.config
     folder = config.stash.get(_FOLDER, None)
@@ -128,6 +128,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
     if collection := item.stash.get(_COLLECTION, None):
         collection.check_marks()
+    elif any(mark.name == NAME for mark in item.own_markers):  # that of a class may be for other tests of it
+        pytest.fail(
+            "marker 'tapehead' has no effect without the fixture 'media_collection'; ask for it or remove the marker",
+            pytrace=False,
+        )
     return result
 
 

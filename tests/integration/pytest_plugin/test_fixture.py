@@ -145,7 +145,7 @@ def test_a_test_gets_the_calls_of_its_player_their_audit_and_the_answers_that_it
 
     done.assert_outcomes(passed=PASSING.count("def test_") + 1)
     # Those of tests that passed are not kept unless that was asked for.
-    assert not list(pytester.path.parent.rglob("tapehead/*.jsonl"))
+    assert not list(pytester.path.rglob("tapehead/*.jsonl"))
 
 
 FAILING = """
@@ -241,6 +241,17 @@ INVALID = {
     "assert_clean(ignore=['ping-gab'])": "no rule is called 'ping-gab'; did you mean ping-gap?*",
     "assert_matches('no.jsonl')": "no recording 'no.jsonl' at '*no.jsonl'; *",
     "fault('event:pong=503')": "invalid fault 'event:pong=503': unknown event type 'pong'*",
+    "fault(503)": "invalid fault 503: expected a text such as 'event:ping:3=410'",
+    "wait_for(None)": "invalid condition null: expected a text such as 'sessionComplete'",
+    "wait_for('adStart', timeout='x')": 'invalid timeout "x": expected a number of seconds from 0',
+    "wait_for('adStart', timeout=float('nan'))": "invalid timeout *: expected a number of seconds from 0",
+    "wait_for('adStart', after=3)": "invalid after 3: expected an event that wait_for() or events() returned",
+    "events(type='adStrat')": "no event type is called 'adStrat'; did you mean adStart?",
+    "events(type=3)": "invalid type 3: expected a text such as 'adStart'",
+    "assert_clean(ignore=None)": "invalid ignore null: expected texts such as *RULE*",
+    "assert_clean(ignore=[3])": "invalid ignore 3: expected a text such as 'RULE'",
+    "assert_matches(None)": "invalid recording null: expected its path",
+    "assert_matches('test_suite.py', tolerance='x')": 'invalid tolerance "x": expected a number of seconds from 0',
 }
 LOOP = "asyncio.run(media_collection.wait_for_async('sessionCompleted'))"
 

@@ -29,7 +29,7 @@ def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         print("modules:", *sorted(sys.modules))
 """
-UNUSED = "import pytest\n\n@pytest.mark.tapehead\ndef test_other(): pass\n"
+UNUSED = "import pytest\n\n@pytest.mark.tapehead\nclass TestOther:\n    def test_other(self): pass\n"
 USED = """
 from player import play
 
