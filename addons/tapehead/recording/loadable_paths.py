@@ -1,15 +1,20 @@
-"""Check of paths that come while tapehead runs: nothing that never ends, blocks, or takes long to read."""
+"""Check of paths that come while tapehead runs: nothing that never ends, blocks, or takes long to read or unpack."""
 
 import glob
+import math
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from tapehead.errors import UsageError
+from tapehead.recording.unpacking import PIECE_BYTES, UNPACKING_ERRORS, unpack
+from tapehead.recording.zstd_frames import MAGIC
 
-# Limits of what is loaded while players wait for answers: bytes in files that are named, files in a folder.
+# Limits of what is loaded while players wait for answers: bytes in files that are named, those of recordings unpacked,
+# and files in a folder. HAR and flow files have limits of their own.
 MOST_BYTES = 1_000_000_000
 MOST_FILES = 10_000
 
@@ -34,11 +39,27 @@ def check_loadable(paths: Iterable[str]) -> None:
                 if sum(1 for _ in islice(_files_below(match), MOST_FILES + 1)) > MOST_FILES:
                     raise UsageError(f"cannot load '{match}': more than {MOST_FILES:,} files; name the recordings")
             elif stat.S_ISREG(status.st_mode):
-                size += status.st_size
+                size += _size_of(match, status.st_size, MOST_BYTES - size)
             else:
                 raise UsageError(f"cannot load '{match}': not a file or a folder, but a device, a pipe or a socket")
     if size > MOST_BYTES:
-        raise UsageError(f"cannot load {size:,} bytes while tapehead runs, {MOST_BYTES:,} at most; start it with them")
+        raise UsageError(
+            f"cannot load more than {MOST_BYTES:,} bytes while tapehead runs, unpacked; start it with these recordings"
+        )
+
+
+def _size_of(path: Path, stored: int, most: int) -> int:
+    """Return the size of a file, of one packed with zstd unpacked, as far as it is not above `most`."""
+    with suppress(OSError, *UNPACKING_ERRORS), path.open("rb") as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            file.seek(0)
+            size = 0
+            for piece in unpack("zstd", iter(lambda: file.read(PIECE_BYTES), b""), math.inf):
+                size += len(piece)
+                if size > most:
+                    break
+            return max(stored, size)
+    return stored
 
 
 def _files_below(folder: Path) -> Iterable[str]:

@@ -1,5 +1,6 @@
 """Recordings that are loaded through the HTTP API: what never ends, blocks or is too large is refused at once."""
 
+import gzip
 import os
 import socket
 from collections.abc import Iterator
@@ -7,11 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import zstandard
 
 from support.api_client import api_of
 from support.live_client import LIVE, RECORDING, play
 from support.processes import Command, running
 from tapehead.recording.loadable_paths import MOST_BYTES, MOST_FILES
+
+PIECE = 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +35,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "binary").write_bytes(bytes(range(256)) * 1000)
     with (folder / "huge.jsonl").open("wb") as file:
         file.truncate(MOST_BYTES + 1)
+    recorded = RECORDING.read_bytes().splitlines(keepends=True)[0]
+    packer = zstandard.ZstdCompressor().compressobj()
+    with (folder / "packed.jsonl.zst").open("wb") as file:
+        for _ in range(MOST_BYTES // PIECE + 1):
+            file.write(packer.compress(recorded + b" " * PIECE + b"\n"))
+        file.write(packer.flush())
+    with gzip.open(folder / "packed.har.gz", "wb") as har:
+        har.write(b'{"log": {"version": "1.2", "entries": [')
+        for _ in range(60):
+            har.write(b" " * PIECE)
     (folder / "many").mkdir()
     for number in range(MOST_FILES + 1):
         (folder / "many" / str(number)).touch()
@@ -46,7 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("socket", "not a file or a folder, but a device, a pipe or a socket"),
         ("empty", "there is no recording"),
         ("binary", "is not a recording"),
-        ("huge.jsonl", "cannot load 1,000,000,001 bytes while tapehead runs"),
+        ("huge.jsonl", "cannot load more than 1,000,000,000 bytes while tapehead runs"),
+        ("packed.jsonl.zst", "cannot load more than 1,000,000,000 bytes while tapehead runs"),
+        ("packed.har.gz", "unpacks to more than 1,000 times its size"),
         ("many", "more than 10,000 files; name the recordings"),
         ("**/*.jsonl", "name a folder instead of '**'"),
     ],
