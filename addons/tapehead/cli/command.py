@@ -2,11 +2,12 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from typer.core import TyperCommand
 
 from tapehead.cli.messages import warn
+from tapehead.cli.option_conflicts import settle_options
 from tapehead.cli.option_types import AUDIT_SETTINGS
 from tapehead.errors import UsageError
 
@@ -28,6 +29,12 @@ class Command(TyperCommand):
         for parameter in self.params:
             if str(parameter.metavar).rpartition("]")[2] in PATHS:
                 refuse_empty(parameter)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, and check which options go together."""
+        rest = super().parse_args(ctx, args)
+        settle_options(ctx)
+        return rest
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the command's name in its usage."""
@@ -54,7 +61,13 @@ class Command(TyperCommand):
 
 
 class CommandWithSettings(Command):
-    """A command whose options take defaults from its section of the settings file."""
+    """A command whose options take defaults from its section of the settings file.
+
+    Attributes:
+        parameters_of_files: the parameters that take them; None for all.
+    """
+
+    parameters_of_files: ClassVar[frozenset[str] | None] = None
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -86,7 +99,9 @@ def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path
         return config
     from tapehead.cli.config_file import load_options
 
-    context.meta[SOURCE], context.default_map = load_options(context.info_name, config)
+    context.meta[SOURCE], options = load_options(context.info_name, config)
+    taken = CommandWithSettings.parameters_of_files
+    context.default_map = {name: value for name, value in options.items() if taken is None or name in taken}
     return config
 
 

@@ -10,16 +10,13 @@ import msgspec
 
 from tapehead.answers import Observer
 from tapehead.cli.option_parsing import parse_live
-from tapehead.cli.option_types import TOKEN_VARIABLE
 from tapehead.cli.terminal import Screen, observer
-from tapehead.errors import UsageError
 from tapehead.live.live_settings import LiveSettings
 from tapehead.text import http_url
 
 if TYPE_CHECKING:
     from tapehead.journal.journal_run import JournalRun
 
-_WAYS = ("quiet", "verbose", "table")
 # Shows the table of a run, given where it listens, and the lines about its live page.
 ShowTable = Callable[["JournalRun | None", Iterable[tuple[str, int]], Iterable[str]], None]
 
@@ -52,21 +49,11 @@ def display_of(params: Mapping[str, Any], warn: Callable[[str], None]) -> Displa
     """Return the display that the options ask for, by parameter; without a terminal, lines instead of a table.
 
     Raises:
-        UsageError: options exclude each other.
+        UsageError: the token or an origin is invalid.
     """
-    given = [name for name in _WAYS if params[name]]
-    if len(given) > 1:
-        raise UsageError(f"--{given[0]} and --{given[1]} exclude each other; pass one of them")
-    if params["table"] and params.get("workers", 1) > 1:
-        raise UsageError("--table and --workers exclude each other: the table shows the calls of one process")
     has_table = params["table"] and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     if params["table"] and not has_table:
         warn("--table needs a terminal with a cursor on stdout; printing lines instead")
-    token = params["token"]
-    if token is not None and params["live"] is None and token != os.environ.get(TOKEN_VARIABLE):
-        raise UsageError(
-            f"--token needs --live PORT; or keep the token in {TOKEN_VARIABLE}, for the runs that have --live"
-        )
     live = parse_live(params["live"], params["token"], params["live_origin"])
     return DisplaySettings(quiet=params["quiet"], verbose=params["verbose"], table=has_table, live=live)
 

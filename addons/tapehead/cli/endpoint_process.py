@@ -10,13 +10,20 @@ import threading
 
 from tapehead.cli.app import run
 from tapehead.cli.child_endpoint import URL_VARIABLE
+from tapehead.cli.command import CommandWithSettings
 from tapehead.cli.missing_calls import MissingCalls
+
+# How the endpoint behaves, which the settings file may say; the other options belong to runs of its own.
+BEHAVIOUR = frozenset(
+    {"allow", "endpoint", "fault", "latency", "over_limit", "redact_key", "second_end", "strict_schema", "time_scale"}
+)
 
 
 def main() -> None:
     """Run the command that the arguments name."""
     # Its address is another one in each run.
     MissingCalls.setting = f"have the player under test call the URL in {URL_VARIABLE}"
+    CommandWithSettings.parameters_of_files = BEHAVIOUR
     threading.Thread(target=_stop_at_end, args=(sys.stdin.fileno(),), daemon=True).start()
     sys.exit(run(sys.argv[1:]))
 

@@ -17,7 +17,6 @@ from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, s
 from tapehead.cli.run_journal import AuditSummary
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.cli.terminal import Screen
-from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
@@ -42,6 +41,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         simulation: how the simulated endpoint behaves.
         explain: whether lines say why each recorded exchange was chosen.
         strict: whether a run with misses or unused exchanges has failed.
+        needs_calls: whether a run without a call has failed.
         summary: the file for the summary as JSON; None for none.
         keep_ids: whether lines and the summary may contain identifiers.
         redact_keys: keys with identifying values, besides the built-in ones.
@@ -55,6 +55,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     simulation: SimulationSettings = SimulationSettings()
     explain: bool = False
     strict: bool = False
+    needs_calls: bool = False
     summary: Path | None = None
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
@@ -64,16 +65,11 @@ def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_mi
     """Return the engine that the options of `serve` and `replay` ask for, by parameter.
 
     Raises:
-        UsageError: an option is malformed, or options exclude each other.
+        UsageError: an option is malformed.
     """
     names = ("config", "strict_schema", "time_scale", "second_end", "over_limit")
     config, *simulation = (params[name] for name in names)
-    if on_miss is OnMiss.ERROR and not recordings:
-        raise UsageError("--on-miss error needs a RECORDING: without one, every answer is simulated")
-    hiding = next((name for name in ("quiet", "table") if params[name]), None)
-    if params["explain"] and hiding:
-        raise UsageError(f"--explain and --{hiding} exclude each other: reasons stand in the lines of calls")
-    latency, summary, is_replay = params["latency"], params["summary"], "mode" in params
+    latency, summary = params["latency"], params["summary"]
     return EngineSettings(
         recordings=tuple(recordings),
         endpoints=tuple(params["endpoint"] or ()),
@@ -82,10 +78,11 @@ def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_mi
         latency=parse_latency(latency) if latency is not None else None,
         simulation=simulation_settings(Path(config) if config else None, *simulation),
         explain=params["explain"],
-        strict=params["strict"] and bool(recordings or not is_replay),
+        strict=params["strict"] and bool(recordings),
+        needs_calls=params["strict"],
         summary=Path(summary) if summary else None,
         keep_ids=params["keep_ids"],
-        redact_keys=parse_redact_keys(params["redact_key"], keep_ids=params["keep_ids"]),
+        redact_keys=parse_redact_keys(params["redact_key"]),
     )
 
 
@@ -95,6 +92,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         recordings: the files, by the numbers that misses and unused exchanges carry.
         replay: hits, misses and unused exchanges; None for a simulation.
+        calls: the number of calls that were answered, without preflights.
+        session_starts: the number of those that open sessions.
         faults: how many answers a fault changed.
         refused: requests to the endpoint that are no collection call.
         internal_errors: failures of tapehead itself; "failures" in JSON.
@@ -104,6 +103,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
     recordings: tuple[str, ...]
     replay: ReplaySummary | None
+    calls: int
+    session_starts: int
     faults: int
     refused: int
     internal_errors: int = msgspec.field(name="failures")
@@ -247,6 +248,8 @@ class EngineRun:
         report = RunReport(
             recordings=self.names,
             replay=summary,
+            calls=counts.elsewhere.calls,
+            session_starts=counts.elsewhere.starts,
             faults=counts.faults,
             refused=other_requests,
             internal_errors=counts.internal_errors,
@@ -256,6 +259,10 @@ class EngineRun:
         # Worker processes do not say it at once.
         rewrites = (escape_controls(each.explain()) for each in (summary.rewritten if summary else ()))
         lines += [line for line in rewrites if line not in self._shown]
+        if not summary and report.calls:
+            lines.append(
+                f"answered {count_of(report.calls, 'call')}: {count_of(report.session_starts, 'session start')}"
+            )
         if counts.faults:
             lines.append(f"faults injected: {counts.faults}")
         if other_requests:
@@ -266,6 +273,7 @@ class EngineRun:
         if counts.offline:
             lines.append(counts.offline.summary_line())
         has_failed = bool(report.offline_attempts or report.internal_errors)
+        has_failed |= self._settings.needs_calls and not report.calls
         strict = self._settings.strict
         if summary and (strict or self._settings.on_miss is OnMiss.ERROR):
             has_failed |= bool(summary.misses or other_requests or (strict and summary.unused))

@@ -85,13 +85,8 @@ def proxy_modes(mode: Sequence[str] | None, target: Target | None) -> Sequence[s
     """Return mitmproxy's modes: those of `--mode`, or reverse mode to the target of `--to`.
 
     Raises:
-        UsageError: neither or both were given.
+        UsageError: neither was given.
     """
-    if mode and target:
-        raise UsageError(
-            "--to and --mode exclude each other: pass --to URL (reverse proxy), or --mode, with --endpoint HOST for an "
-            f"endpoint other than *.{ENDPOINT_DOMAIN}"
-        )
     if not mode and not target:
         raise UsageError("missing endpoint: pass --to URL (reverse proxy) or --mode regular (forward proxy)")
     return mode or [target.mode if target else ""]
@@ -119,25 +114,21 @@ def parse_misses(
     on_miss: OnMiss,
     recordings: Sequence[Path],
     to: str | None,
-    mode: Sequence[str] | None,
     out: Path | None,
     upstream_proxy: str | None,
 ) -> MissHandling:
     """Return how misses are answered; forwarded ones are recorded in the recording itself, or in `--out`.
 
     Raises:
-        UsageError: the options exclude each other, or there is not one recording in a file.
+        UsageError: an option is missing, or there is not one recording in a file.
     """
     if on_miss not in (OnMiss.FORWARD, OnMiss.ONCE):
-        for option, value in (("--to", to), ("--upstream-proxy", upstream_proxy)):
-            if value:
-                raise UsageError(f"{option} needs --on-miss forward; pass it, too, or leave {option} out")
         return MissHandling(on_miss, tuple(recordings))
-    if not to or mode:
+    if not to:
         raise UsageError(f"--on-miss {on_miss} needs --to URL, the endpoint, and no --mode")
     target = parse_target(to)
     if on_miss is OnMiss.ONCE:
-        path = _recording_of_once(recordings, out)
+        (path,) = recordings
         if path.exists() and path.stat().st_size:
             return MissHandling(OnMiss.ERROR, (path,))
         return MissHandling(OnMiss.FORWARD, (), target, path, upstream_proxy)
@@ -147,15 +138,6 @@ def parse_misses(
             raise UsageError("forwarded calls need a recording; pass --out FILE, unless one file is replayed")
         out = files[0].path
     return MissHandling(on_miss, tuple(recordings), target, out, upstream_proxy)
-
-
-def _recording_of_once(recordings: Sequence[Path], out: Path | None) -> Path:
-    if out:
-        raise UsageError("--out needs --on-miss forward; with once, the recording itself is made")
-    path, *others = recordings
-    if others or path == STDIN or path.is_dir():
-        raise UsageError("--on-miss once needs one RECORDING, the file to be made or played")
-    return path
 
 
 def store_settings(
@@ -175,10 +157,8 @@ def store_settings(
     Raises:
         UsageError: an option is malformed, or options exclude each other.
     """
-    if append and overwrite:
-        raise UsageError("--append and --overwrite exclude each other; pass one of them")
     rotation, most_waiting = parse_rotation(rotate), parse_size(backlog, "--backlog")
-    redact_keys = parse_redact_keys(redact_key, keep_ids=keep_ids)
+    redact_keys = parse_redact_keys(redact_key)
     out = out or new_recording(Path("recordings"))
     return StoreSettings(
         out=compressed(out) if compress else out,
@@ -192,14 +172,12 @@ def store_settings(
     )
 
 
-def parse_redact_keys(names: Sequence[str] | None, *, keep_ids: bool) -> tuple[str, ...]:
+def parse_redact_keys(names: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names that `--redact-key` gives.
 
     Raises:
-        UsageError: one is empty, or identifiers are kept.
+        UsageError: one is empty.
     """
-    if names and keep_ids:
-        raise UsageError("--redact-key and --keep-ids exclude each other; pass one of them")
     if not all(name.strip() for name in names or ()):
         raise UsageError("--redact-key is empty; expected the name of a key, such as userId")
     return tuple(names or ())

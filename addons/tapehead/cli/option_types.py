@@ -1,9 +1,8 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,19 +15,6 @@ from tapehead.reports.report_formats import FailOn
 
 # Where a command's context keeps what returns the settings of the audit.
 AUDIT_SETTINGS = "tapehead.audit-settings"
-
-
-def _instead_of(*others: str) -> Callable[[typer.Context, typer.CallbackParam, Any], Any]:
-    """Return a callback that drops the settings file's values of `others`, which exclude this option."""
-
-    def drop(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
-        source = context.get_parameter_source(parameter.name or "")
-        if value and context.default_map and source and source.name != "DEFAULT_MAP":
-            for other in others:
-                context.default_map.pop(other, None)
-        return value
-
-    return drop
 
 
 Recordings = Annotated[
@@ -71,14 +57,13 @@ ConfigFile = Annotated[
 ]
 Upstream = Annotated[
     str | None,
-    typer.Option("--to", metavar="URL", callback=_instead_of("mode"), help="The endpoint, for a reverse proxy."),
+    typer.Option("--to", metavar="URL", help="The endpoint, for a reverse proxy."),
 ]
 Mode = Annotated[
     list[str] | None,
     typer.Option(
         "--mode",
         metavar="MODE",
-        callback=_instead_of("to"),
         help="Mode of mitmproxy, such as regular or upstream:http://proxy:3128; repeatable.",
     ),
 ]
@@ -170,14 +155,13 @@ LiveOrigins = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", callback=_instead_of("verbose", "table", "explain"), help="Print no line per call."),
+    typer.Option("--quiet", "-q", help="Print no line per call."),
 ]
 Verbose = Annotated[
     bool,
     typer.Option(
         "--verbose",
         "-v",
-        callback=_instead_of("quiet", "table"),
         help="As --explain, and print keys of tests and findings that are not confirmed yet.",
     ),
 ]
@@ -185,7 +169,6 @@ Table = Annotated[
     bool,
     typer.Option(
         "--table",
-        callback=_instead_of("quiet", "verbose", "explain"),
         help="Show a table of sessions on the terminal, instead of lines.",
     ),
 ]
@@ -196,12 +179,10 @@ NewRecording = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="The recording; by default a new one in ./recordings.")
 ]
 Append = Annotated[bool, typer.Option("--append", help="Add to an existing recording.")]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", callback=_instead_of("append"), help="Replace an existing recording.")
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording.")]
 KeepIds = Annotated[
     bool,
-    typer.Option("--keep-ids", callback=_instead_of("redact_key"), help="Keep identifiers instead of pseudonyms."),
+    typer.Option("--keep-ids", help="Keep identifiers instead of pseudonyms."),
 ]
 RedactKeys = Annotated[
     list[str] | None,

@@ -60,7 +60,7 @@ def replay(
 
     if not recordings and not mode:
         raise UsageError("missing RECORDING; to simulate the endpoint, use tapehead serve, or --mode for a proxy")
-    misses = option_parsing.parse_misses(on_miss, recordings or (), to, mode, out, upstream_proxy)
+    misses = option_parsing.parse_misses(on_miss, recordings or (), to, out, upstream_proxy)
     modes = mode or [misses.target.mode if misses.target else replay_run.OFFLINE_MODE]
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     proxy = option_parsing.proxy_settings(

@@ -13,7 +13,6 @@ from tapehead.cli.display import LINES, DisplaySettings
 from tapehead.cli.option_parsing import parse_redact_keys, store_settings
 from tapehead.cli.summary_file import check_summary_file
 from tapehead.cli.terminal import Screen
-from tapehead.errors import UsageError
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Severity
 from tapehead.recording.paths import check_outputs
@@ -118,20 +117,12 @@ def options_of(params: Mapping[str, Any], load_settings: Callable[[], AuditSetti
         UsageError: an option is malformed, or options exclude each other.
     """
     out, workers, fail_on = params["out"], params.get("workers", 1), FailOn(params["fail_on"])
-    if workers > 1 and (out or fail_on is not FailOn.NEVER):
-        option = "--out" if out else f"--fail-on {fail_on}"
-        raise UsageError(
-            f"{option} and --workers exclude each other: the calls of a session reach several processes, "
-            "and only the one that answers its start knows the identifiers to be replaced in the others"
-        )
-    redact_keys = parse_redact_keys(params["redact_key"], keep_ids=params["keep_ids"])
+    redact_keys = parse_redact_keys(params["redact_key"])
     is_of_all = params["on_miss"] not in (OnMiss.FORWARD, OnMiss.ONCE)
-    store, given = None, [name for name in ("append", "overwrite", "rotate", "compress") if params[name]]
+    store = None
     if out and is_of_all:
         names = ("append", "overwrite", "rotate", "compress", "keep_ids", "redact_key")
         store = store_settings(Path(out), **{name: params[name] for name in names})
-    elif given:
-        raise UsageError(f"--{given[0]} needs --out FILE, for a recording of every call")
     return JournalOptions(
         store=store,
         load_settings=load_settings,
@@ -182,8 +173,6 @@ def make_journal(
         RecordingError: the recording cannot be written.
         UsageError: the settings file has an error in it.
     """
-    if options.fail_on is not FailOn.NEVER and not options.is_audited:
-        raise UsageError("--fail-on and --no-audit exclude each other; pass one of them")
     check_summary_file(options.summary, [options.store.out] if options.store else [])
     from tapehead.auditor.received_events import recorded_schemas
     from tapehead.cli.audit_end import audit_end

@@ -10,7 +10,6 @@ from tapehead.cli import option_types
 from tapehead.cli.display import display_of
 from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
-from tapehead.recording.paths import STDIN
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 
@@ -63,10 +62,6 @@ def serve(
 
     if on_miss in (OnMiss.FORWARD, OnMiss.ONCE):
         raise UsageError(f"serve cannot forward; use tapehead replay --on-miss {on_miss} --to URL")
-    if workers > 1 and live is not None:
-        raise UsageError("--live and --workers exclude each other: the page shows the calls of one process")
-    if workers > 1 and STDIN in (recordings or ()):
-        raise UsageError("--workers needs recordings in files: each worker reads them, and stdin can be read once")
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
     engine = offline_run.engine_settings(context.params, recordings or (), on_miss)
     display = display_of(context.params, warn)

@@ -20,13 +20,14 @@ class CallsElsewhere:
 
     Attributes:
         calls: the number of calls that are recorded or answered, without preflights.
+        starts: the number of those that open sessions.
         requests: the number of other requests that came by.
         page_requests: the number of requests for the certificate page, which may precede calls.
         connections: the number of connections over which all of them came.
     """
 
     def __init__(self) -> None:
-        self.calls = self.requests = self.page_requests = self.connections = 0
+        self.calls = self.starts = self.requests = self.page_requests = self.connections = 0
         self._similar: Counter[str] = Counter()
         self._tunnels: Counter[str] = Counter()
         self._near: Counter[str] = Counter()
@@ -59,6 +60,7 @@ class CallsElsewhere:
     def count_call(self, route: Route) -> None:
         """Count a call, unless it is a browser's question whether it may call: no call may follow."""
         self.calls += route.call is not Call.PREFLIGHT
+        self.starts += route.call is Call.SESSION
 
     def add_untrusted(self, host: str, line: str) -> bool:
         """Note a host whose certificate a player refused, with a line about it; return whether it is the first time."""
@@ -70,6 +72,7 @@ class CallsElsewhere:
     def add_all(self, other: "CallsElsewhere") -> None:
         """Add the counts of other requests."""
         self.calls += other.calls
+        self.starts += other.starts
         self.requests += other.requests
         self.page_requests += other.page_requests
         self.connections += other.connections

@@ -9,7 +9,7 @@ import pytest
 
 from support.api_client import event_of, open_session
 from support.live_client import RECORDING
-from support.processes import run_tapehead, running
+from support.processes import TIMEOUT_SECONDS, run_tapehead, running
 from support.upstream_server import upstream
 
 
@@ -41,6 +41,28 @@ def test_the_summary_has_the_verdict(command: str, fail_on: str, tmp_path: Path)
         assert {name: told[name] for name in ("recording", "exchanges", "lost", "is_whole")} == {
             "recording": str(out), "exchanges": 3, "lost": 0, "is_whole": True,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serve"], ["serve", "--workers", "2"], ["replay", "--mode", "reverse:http://x.invalid"]]
+)
+@pytest.mark.parametrize("is_called", [True, False])
+def test_a_simulation_tells_how_much_it_answered(arguments: list[str], is_called: bool, tmp_path: Path) -> None:
+    """With `--strict`, a run without a call has failed."""
+    summary = tmp_path / "summary.json"
+    with (
+        running(*arguments, "-q", "--strict", "--summary", summary) as opened,
+        httpx.Client(timeout=TIMEOUT_SECONDS) as player,
+    ):
+        if is_called:
+            sid = open_session(player, opened.url)
+            player.post(f"{opened.url}/api/v1/sessions/{sid}/events", json=event_of("play"))
+        code = opened.stop()
+    told = orjson.loads(summary.read_bytes())
+
+    assert code == (not is_called)
+    assert (told["calls"], told["session_starts"]) == ((2, 1) if is_called else (0, 0))
+    assert ("answered 2 calls: 1 session start" in opened.lines) == is_called
 
 
 def test_without_a_session_or_an_audit_the_summary_says_so(tmp_path: Path) -> None:

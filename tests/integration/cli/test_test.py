@@ -77,6 +77,16 @@ def test_a_command_has_an_endpoint_and_its_calls_are_audited(tmp_path: Path) -> 
     assert f"'{sys.executable}' ended with exit code 0; results are in 'results'" in done.stdout
 
 
+def test_the_settings_file_says_what_the_endpoint_does_and_nothing_of_its_run(tmp_path: Path) -> None:
+    runs = 'workers = 4\ncompress = true\nappend = true\nout = "mine.jsonl"\nstrict = true\nfail-on = "error"'
+    (tmp_path / "tapehead.toml").write_text(f'[serve]\nlatency = "1"\n{runs}')
+    done = run_tapehead("test", "--out", "results", "--", *player(*GOOD), cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "tapehead: using options from 'tapehead.toml': --latency 1\n")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["results", "tapehead.toml"]
+    assert len(list(read(tmp_path / "results" / "run.jsonl"))) == 1 + len(GOOD)
+
+
 @pytest.mark.parametrize(
     ("events", "options", "code"),
     [(BAD, [], 1), (BAD, ["--fail-on", "never"], 0), (GOOD, ["--fail-on", "warning"], 0)],

@@ -8,11 +8,11 @@ from typing import Any, get_args, get_type_hints
 
 import jsonschema_rs
 import pytest
-from typer.main import get_command
 from typer.models import OptionInfo
 
+from support.captured_options import capture_options
 from support.paths import ROOT
-from tapehead.cli.app import app, run
+from tapehead.cli.app import run
 from tapehead.cli.config_file import load_config, load_options
 from tapehead.cli.option_defaults import COMMANDS, NOT_IN_FILES, SCHEMA_ASSET, build_schema, options_of
 from tapehead.errors import UsageError
@@ -43,18 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The arguments of each call of `serve`, `replay` and `record`, which then do nothing."""
-    called: list[dict[str, Any]] = []
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    for name in COMMANDS:
-        monkeypatch.setattr(commands[name], "callback", lambda **arguments: called.append(arguments))
-    monkeypatch.setattr("tapehead.cli.app.get_command", lambda _app: _group(commands))
-    return called
-
-
-def _group(commands: dict[str, Any]) -> Any:
-    group: Any = get_command(app)
-    group.commands = commands
-    return group
+    return capture_options(monkeypatch, *COMMANDS)
 
 
 def write(path: Path, content: str) -> None:
