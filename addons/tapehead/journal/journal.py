@@ -17,11 +17,11 @@ import msgspec
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.audit_interface import Audit
+from tapehead.journal.conditions import UNDER_WAY_SECONDS, ChangeSignal, Condition, Counts, Subscriber
 from tapehead.journal.row_filter import ALL, PREFLIGHT, RowFilter
 from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals
 from tapehead.journal.store import JournalStore, PlaceOf
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, latest_of
-from tapehead.journal.waiting import UNDER_WAY_SECONDS, ChangeSignal, Condition, Counts, Subscriber
 from tapehead.protocol.exchange import Entry, Exchange, decode
 
 # The longest time that a query waits for what came before it.

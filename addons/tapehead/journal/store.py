@@ -9,11 +9,11 @@ import msgspec
 
 from tapehead.answers import Outcome
 from tapehead.auditor.results import EventRef, SessionFinding
+from tapehead.journal.conditions import Counts
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
-from tapehead.journal.waiting import Counts
 from tapehead.protocol.events import Event, events_of
 from tapehead.protocol.exchange import Exchange, encode, is_foreign
 from tapehead.protocol.responses import REFUSED

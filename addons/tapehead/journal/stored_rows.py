@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from tapehead.auditor.results import SessionFinding
+from tapehead.journal.conditions import Counts
 from tapehead.journal.rows import CallRow, FindingRow, request_row, response_row
 from tapehead.journal.tracked_session import TrackedSession
-from tapehead.journal.waiting import Counts
 from tapehead.protocol.exchange import decode
 
 # The size of a call besides its line, in bytes.

@@ -4,8 +4,8 @@ from collections import deque
 from copy import copy
 from typing import Self
 
+from tapehead.journal.conditions import Counts
 from tapehead.journal.rows import SessionRow
-from tapehead.journal.waiting import Counts
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Exchange

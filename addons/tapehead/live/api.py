@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from tapehead.errors import TapeheadError
 from tapehead.journal.rows import CallRow
-from tapehead.live import api_control, api_reading, api_sessions, api_waiting
+from tapehead.live import api_control, api_queries, api_sessions, api_wait
 from tapehead.live.api_filters import check_type, session_id
 from tapehead.live.api_model import (
     BAD_REQUEST,
@@ -50,13 +50,13 @@ _NO_ENGINE = {CONFLICT: "The command answers no call itself, so there is no engi
 _NO_SESSION = {NOT_FOUND: "The session is not in the journal, or several begin so."}
 
 ENDPOINTS = (
-    Endpoint("GET", "/status", api_reading.show_status, "The state of the run.", api_reading.Status, ("key", "settle")),
+    Endpoint("GET", "/status", api_queries.show_status, "The state of the run.", api_queries.Status, ("key", "settle")),
     Endpoint(
         "GET",
         "/sessions",
-        api_reading.list_sessions,
+        api_queries.list_sessions,
         "Sessions with their states, in the order in which they began, or with `latest=1` of their latest changes.",
-        api_reading.Sessions,
+        api_queries.Sessions,
         ("key", "session", "session_state", "latest", *_PAGE),
         statuses=_NO_SESSION,
         leads_to={"/sessions/{sid}": "$response.body#/sessions/0/session"},
@@ -100,9 +100,9 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/events",
-        api_reading.list_events,
+        api_queries.list_events,
         "Calls with their answers, in the order in which they came; preflights only with `type=(preflight)`.",
-        api_reading.Events,
+        api_queries.Events,
         ("key", "session", "type", "severity", "rule", "bodies", "latest", *_PAGE),
         statuses=_NO_SESSION,
         leads_to={"/events/{number}": "$response.body#/events/0/number"},
@@ -119,36 +119,36 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/findings",
-        api_reading.list_findings,
+        api_queries.list_findings,
         "Findings by their numbers; those that were withdrawn only with `state=withdrawn`.",
-        api_reading.Findings,
+        api_queries.Findings,
         ("key", "session", "type", "severity", "rule", "state", *_PAGE),
         statuses=_NO_SESSION,
     ),
     Endpoint(
         "GET",
         "/metrics",
-        api_reading.list_metrics,
+        api_queries.list_metrics,
         "The vendor's metrics of sessions so far, a page of 100 sessions if no limit is given.",
-        api_reading.MetricsPage,
+        api_queries.MetricsPage,
         ("key", "session", *_PAGE),
         statuses=_NO_SESSION,
     ),
     Endpoint(
         "GET",
         "/misses",
-        api_reading.list_misses,
+        api_queries.list_misses,
         "Calls that the recordings do not have, with the nearest recorded ones.",
-        api_reading.Misses,
+        api_queries.Misses,
         ("key", "settle"),
         statuses=_NO_ENGINE,
     ),
     Endpoint(
         "GET",
         "/unused",
-        api_reading.list_unused,
+        api_queries.list_unused,
         "Recorded exchanges that no call asked for.",
-        api_reading.UnusedExchanges,
+        api_queries.UnusedExchanges,
         ("key", *_PAGE),
         statuses=_NO_ENGINE,
     ),
@@ -159,15 +159,15 @@ ENDPOINTS = (
         "Waits until a condition holds, and answers with the row that fulfilled it, whatever the status of its answer. "
         "Preflights do not count; while an answer is held back, its call is under way, so neither `quiet` nor "
         f"`findings:0` holds. {MOST_WAITS} clients may wait at a time.",
-        api_waiting.Fulfilled,
+        api_wait.Fulfilled,
         ("key", "session"),
-        waits=api_waiting.wait,
+        waits=api_wait.wait,
         statuses={
             CONFLICT: "Not all sessions are audited, so it cannot be told that there are no findings.",
             UNAVAILABLE: f"{MOST_WAITS} clients wait already and the condition does not hold yet, or the command ends.",
             NOT_IN_TIME: "The condition did not hold in time; the answer says what is there instead.",
         },
-        own_filters=api_waiting.FILTERS,
+        own_filters=api_wait.FILTERS,
     ),
     Endpoint(
         "POST",

@@ -15,10 +15,10 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.responses import Response, StreamingResponse
 
+from tapehead.journal.conditions import ChangeSignal
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import Changes
-from tapehead.journal.waiting import ChangeSignal
 from tapehead.live.api_model import (
     BAD_REQUEST,
     FILTERS,

@@ -20,7 +20,7 @@ from tapehead.live.api_model import (
     Endpoint,
     ErrorBody,
 )
-from tapehead.live.api_waiting import NotInTime
+from tapehead.live.api_wait import NotInTime
 from tapehead.live.request_guard import TOKEN_HEADER
 
 PATH = "/openapi.json"

@@ -138,8 +138,8 @@ class SharedEndpoint:
         Raises:
             UsageError: there is no such condition, or it does not go with `after`.
         """
+        from tapehead.journal.conditions import parse_condition
         from tapehead.journal.row_filter import RowFilter
-        from tapehead.journal.waiting import parse_condition
 
         journal, condition = self._late.journal(), parse_condition(text, key=key)
         if condition.kind == "findings":

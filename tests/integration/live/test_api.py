@@ -113,7 +113,7 @@ def test_pages_follow_each_other_to_the_last(path: str, limit: int, api: ApiClie
 
 
 def test_bodies_come_page_by_page_as_far_as_they_fit_in_an_answer() -> None:
-    big = "import tapehead.live.api_reading as r; r.MOST_BYTES = 20_000"
+    big = "import tapehead.live.api_queries as r; r.MOST_BYTES = 20_000"
     with running("serve", "-q", *LIVE, broken=big) as opened, httpx.Client() as player, api_of(opened) as api:
         sid = play(player, opened.url)
         for _ in range(9):

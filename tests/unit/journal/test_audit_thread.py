@@ -13,10 +13,10 @@ from tapehead.auditor.recordings_audit import audit
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread
 from tapehead.journal.backlog import Backlog
+from tapehead.journal.conditions import parse_condition
 from tapehead.journal.duty_cycle import DutyCycle
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
-from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.exchange import Entry, Exchange, encode
 
 BAD = [opened("s1", start()), sent("s1", event("adStart", 1, 1, AD), 1), sent("s1", event("play", 2, 2), 2)]

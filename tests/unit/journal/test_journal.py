@@ -10,10 +10,10 @@ import pytest
 from support.exchanges import AD, BREAK, Step, event, exchange, opened, request, response, sent, session, start
 from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.errors import UsageError
+from tapehead.journal.conditions import parse_condition
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.stored_rows import Limits, NewFinding
-from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.exchange import Answered, Exchange, Finding, Severity, encode
 
 PLAY: list[Step] = [(1.0, 0.0, "play", {}), (11.0, 10.0, "ping", {})]

@@ -17,11 +17,11 @@ from tapehead.cli.terminal import Screen
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread, OnFindings
 from tapehead.journal.backlog import Backlog
+from tapehead.journal.conditions import parse_condition
 from tapehead.journal.journal import Journal
 from tapehead.journal.journal_run import AuditVerdict, JournalRun, JournalSettings
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.stored_rows import Limits
-from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.exchange import Answered, Exchange, Severity, encode
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.exchanges import event, exchange, request, response
+from tapehead.journal.conditions import parse_condition
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
-from tapehead.journal.waiting import parse_condition
 from tapehead.protocol.events import as_number
 from tapehead.protocol.exchange import Answered, Finding, Severity, encode
 from tapehead.protocol.routes import Call

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from support.exchanges import event, opened, sent, start
 from tapehead.errors import UsageError
+from tapehead.journal.conditions import UNTIL_PATTERN, parse_condition
 from tapehead.journal.journal import Journal
-from tapehead.journal.waiting import UNTIL_PATTERN, parse_condition
 from tapehead.live.api_model import FILTERS, Api, ApiError, ApiRequest, Query
-from tapehead.live.api_reading import list_events, list_metrics, list_sessions
+from tapehead.live.api_queries import list_events, list_metrics, list_sessions
 from tapehead.live.api_sessions import show_session, show_timeline
-from tapehead.live.api_waiting import check_audited
+from tapehead.live.api_wait import check_audited
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Exchange, encode
@@ -85,7 +85,7 @@ def test_the_latest_calls_come_with_their_messages() -> None:
 
 
 def test_the_latest_calls_fit_in_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tapehead.live.api_reading.MOST_BYTES", 10)
+    monkeypatch.setattr("tapehead.live.api_queries.MOST_BYTES", 10)
     journal = fill(Journal(), session("s1", 5))
 
     told = answer(list_events, journal, latest="1", bodies="1", limit="3")

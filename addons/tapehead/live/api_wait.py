@@ -9,10 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from tapehead.errors import UsageError
+from tapehead.journal.conditions import UNTIL_PATTERN, Condition, parse_condition
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import CallRow, FindingRow, SessionRow, Totals
-from tapehead.journal.waiting import UNTIL_PATTERN, Condition, parse_condition
 from tapehead.live.api_filters import check_type, session_id
 from tapehead.live.api_model import (
     BAD_REQUEST,
