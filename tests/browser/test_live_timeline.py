@@ -94,6 +94,13 @@ def test_a_players_session_grows_with_its_mistake_while_it_still_plays(
         assert player.complaints == noise == []
         proxy.stop()
 
+    with viewing(out) as opened, watching(browser, link_of(opened)) as page:
+        row_of(page, "The programme").click()
+        expect(page.locator(".lanes text:not(.value)")).not_to_have_count(0)
+        (row,) = query(link_of(opened), "/sessions")["sessions"]
+        viewed = query(link_of(opened), f"/sessions/{row['session']}/timeline")
+        assert lanes_of(page)[-6:] == [lane["title"] for lane in told["timeline"]["lanes"]]
+    assert viewed["timeline"]["lanes"] == told["timeline"]["lanes"]
     assert_as_the_audit(out, told, sent)
 
 
