@@ -192,12 +192,21 @@ def test_it_works_with_pytest_asyncio(pytester: pytest.Pytester) -> None:
     run_tests(pytester, ASYNC).assert_outcomes(passed=1)
 
 
-LAUNCH = """
+# The page of the README, which is nowhere: its files come from a site on this machine.
+SITE_OF_THE_README = """
 import pytest
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args():
     return {"executable_path": CHROMIUM, "args": FLAGS}
+
+@pytest.fixture
+def context(context):
+    def serve(route):
+        route.fulfill(response=route.fetch(url=route.request.url.replace("https://player.example.com", SITE)))
+
+    context.route("https://player.example.com/**", serve)
+    return context
 """
 
 
@@ -207,7 +216,7 @@ def test_the_example_of_the_readme_plays_a_page_in_chromium_with_the_fixtures_of
     require_plugin("pytest_playwright")
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
     (example,) = (block for block in blocks if "media_collection" in block)
-    pytester.makeconftest(LAUNCH.replace("CHROMIUM", repr(require_chromium())).replace("FLAGS", repr(list(FLAGS))))
     with player_site() as site:
-        done = run_tests(pytester, example.replace("https://player.example.com", site))
-    done.assert_outcomes(passed=1)
+        values = f"\nCHROMIUM, FLAGS, SITE = {require_chromium()!r}, {list(FLAGS)!r}, {site!r}\n"
+        pytester.makeconftest(SITE_OF_THE_README + values)
+        run_tests(pytester, example).assert_outcomes(passed=1)
