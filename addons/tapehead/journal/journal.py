@@ -8,7 +8,7 @@ that changed by the number of the last change that it has seen.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from copy import copy
 from itertools import batched, islice
 
@@ -18,23 +18,22 @@ from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.audit_interface import Audit
 from tapehead.journal.conditions import UNDER_WAY_SECONDS, ChangeSignal, Condition, Counts, Subscriber
-from tapehead.journal.row_filter import ALL, PREFLIGHT, RowFilter
-from tapehead.journal.rows import CallRow, Changes, FindingRow, SessionRow, Totals
+from tapehead.journal.journal_rows import ROWS_AT_ONCE, JournalRows
+from tapehead.journal.row_filter import PREFLIGHT, RowFilter
+from tapehead.journal.rows import Changes, Totals
 from tapehead.journal.store import JournalStore, PlaceOf
-from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, latest_of
-from tapehead.protocol.exchange import Entry, Exchange, decode
+from tapehead.journal.stored_rows import Limits, NewFinding, latest_of
+from tapehead.protocol.exchange import Entry, Exchange
 
 # The longest time that a query waits for what came before it.
 SETTLE_SECONDS = 2.0
 # Calls that a reader of changes gets at once.
 MOST_AT_ONCE = 500
-# Rows that are made while no call can be added.
-ROWS_AT_ONCE = 200
 # Sessions that were left out and are named.
 MOST_NAMED = 20
 
 
-class Journal:
+class Journal(JournalRows):
     """The calls, sessions and findings of a run.
 
     Args:
@@ -53,11 +52,9 @@ class Journal:
         is_audited: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock = clock
-        self._store = JournalStore(limits or Limits(), clock())
+        super().__init__(JournalStore(limits or Limits(), clock()), clock)
         self._is_audited = is_audited
         self._audit: Audit | None = None
-        self._changed = threading.Condition(threading.RLock())
         self._subscribers: tuple[Subscriber, ...] = ()
         self._left_out: dict[str, None] = {}
         self._left_out_calls = self._left_out_sessions = self._resets = 0
@@ -139,7 +136,7 @@ class Journal:
         if found:
             self._tell()
 
-    # ---- Readers: rows ----
+    # ---- Readers ----
 
     def totals(self, key: str | None = None) -> Totals:
         """Return the counts; if a key is given, of its calls, sessions, misses and findings, and the rest of all."""
@@ -159,78 +156,6 @@ class Journal:
                 resets=self._resets,
             )
 
-    def sessions(self, rows: RowFilter = ALL, *, latest: bool = False) -> list[SessionRow]:
-        """Return sessions in the order in which they began, or the `latest` to change, in the order of that."""
-        with self._changed:
-            now, found = self._clock(), list(self._store.sessions.values())
-        found = [each for each in found if each.number > rows.after and rows.takes(key=each.key, session=each.sid)]
-        found.sort(key=lambda session: -session.change if latest else session.number)
-        made = self._in_parts(found, lambda session: session.row(now))
-        chosen = list(islice((row for row in made if rows.takes(state=row.state)), rows.limit))
-        return chosen[::-1] if latest else chosen
-
-    def session(self, sid: str) -> SessionRow | None:
-        """Return the latest session with that id."""
-        with self._changed:
-            session = self._store.session(sid)
-            return session.row(self._clock()) if session else None
-
-    def calls(self, rows: RowFilter = ALL, *, with_bodies: bool = False, latest: bool = False) -> list[CallRow]:
-        """Return calls in the order in which they came.
-
-        Args:
-            rows: the calls to return.
-            with_bodies: whether they have what was sent and answered.
-            latest: whether the limit leaves out the first ones instead of the last.
-        """
-        stored = self._stored(rows)[:: -1 if latest else 1]
-        made = self._in_parts(stored, lambda call: (call, self._store.row_of(call)))
-        chosen = list(islice((pair for pair in made if rows.takes_call(pair[1])), rows.limit))
-        chosen = chosen[:: -1 if latest else 1]
-        return [call.with_messages(row) if with_bodies else row for call, row in chosen]
-
-    def call(self, number: int) -> CallRow | None:
-        """Return a call with what was sent and answered; None if it is not in memory."""
-        with self._changed:
-            call = self._store.calls.get(number)
-            row = self._store.row_of(call) if call else None
-        return call.with_messages(row) if call and row else None
-
-    def has_call(self, number: int) -> bool:
-        """Return whether a call is in memory."""
-        return number in self._store.calls
-
-    def findings(self, rows: RowFilter = ALL) -> list[FindingRow]:
-        """Return findings by their numbers, those that were withdrawn only if the filter asks for that state."""
-        with self._changed:
-            found = sorted(self._store.findings.items())
-        chosen = (self._store.finding_row(each) for number, each in found if number > rows.after)
-        return list(islice((row for row in chosen if rows.takes_finding(row)), rows.limit))
-
-    def lines(self, rows: RowFilter = ALL) -> list[bytes]:
-        """Return calls in the order in which they came, as lines of a recording, whatever was found on them."""
-        return [call.line for call in self._stored(rows)[: rows.limit]]
-
-    def latest(self, sessions: int, findings: int) -> tuple[list[SessionRow], list[FindingRow]]:
-        """Return the sessions and the findings that changed last, at most so many, the latest first."""
-        with self._changed:
-            chosen, found = self._store.latest(sessions, findings)
-            return [session.row(self._clock()) for session in chosen], found
-
-    def exchanges(self, sid: str) -> list[tuple[int, Exchange]]:
-        """Return the exchanges of the latest session with that id, as far as they are in memory, by calls' numbers."""
-        with self._changed:
-            session = self._store.session(sid)
-            kept, numbers = self._store.calls, session.calls if session else ()
-            lines = [(each, kept[each].line) for each in numbers if each in kept]
-        return [(number, decode(line)) for number, line in lines]
-
-    def order_of(self, number: int) -> int | None:
-        """Return the number of a call's arrival; None if it is not in memory, or has none."""
-        with self._changed:
-            call = self._store.calls.get(number)
-        return call.order if call else None
-
     def result(self, sid: str) -> SessionResult | None:
         """Return the audit of a session as if it ended now; of one that is over, that of its calls in memory."""
         if self._audit and (result := self._audit.result(sid)):
@@ -238,8 +163,6 @@ class Journal:
         calls = self.exchanges(sid)
         results = self._audit.audit_again(calls) if self._audit else audit(Entry(*call) for call in calls)
         return next((result for result in results if result.id == sid), None)
-
-    # ---- Readers: changes ----
 
     @property
     def change(self) -> int:
@@ -269,13 +192,6 @@ class Journal:
             change=latest,
             is_last=is_last,
         )
-
-    def _in_parts[T, R](self, items: Sequence[T], row_of: Callable[[T], R]) -> Iterator[R]:
-        """Yield the rows of items, made in parts, so that calls that come meanwhile are not kept waiting."""
-        for some in batched(items, ROWS_AT_ONCE):
-            with self._changed:
-                made = [row_of(each) for each in some]
-            yield from made
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Have `subscriber` called after each change, in any thread, where it must not wait; return what ends that."""
@@ -375,11 +291,6 @@ class Journal:
         """Return a condition that counts anew after a reset, which took away what it does not count."""
         is_old = condition.after is not None and condition.resets != self._resets
         return self.after(condition, condition.after or 0) if is_old else condition
-
-    def _stored(self, rows: RowFilter) -> list[StoredCall]:
-        """Return all calls that a filter asks for, as far as that is not by their findings."""
-        with self._changed:
-            return self._store.matching(rows)
 
     def _remaining(self, condition: Condition) -> float:
         if condition.is_of_silence and any(has(condition.key, condition.session) for has in self.in_flight):

@@ -281,7 +281,7 @@ def test_many_findings_are_shown_in_steps_that_decode_no_call(monkeypatch: pytes
     async def follow() -> None:
         steps, journal, errors = Steps(), Journal(is_audited=True), InternalErrors()
         marks = JournalMarks(FlowFindings(errors), errors)
-        monkeypatch.setattr("tapehead.journal.journal.decode", None)
+        monkeypatch.setattr("tapehead.journal.journal_rows.decode", None)
         with taddons.context(steps):
             calls = []
             for order in range(1, MANY + 1):

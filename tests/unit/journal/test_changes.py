@@ -13,6 +13,7 @@ from support.exchanges import event, opened, sent, session, start
 from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.auditor.settings import AuditSettings
 from tapehead.journal import journal as journal_module
+from tapehead.journal import journal_rows
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.store import MOST_TYPES
@@ -194,7 +195,8 @@ def test_no_more_than_some_rows_are_made_while_calls_wait(
 ) -> None:
     journal = fill(Journal(is_audited=True), (each for number in range(30) for each in pings(3, f"s{number}")))
     journal.apply([found(number, number) for number in range(1, 91)])
-    monkeypatch.setattr(journal_module, "ROWS_AT_ONCE", 7)
+    for module in (journal_module, journal_rows):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 7)
     lock = CountingLock(threading.RLock())
     monkeypatch.setattr(journal, "_changed", lock)
     for owner, name in (
