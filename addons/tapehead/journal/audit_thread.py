@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 import msgspec
 
@@ -19,6 +18,7 @@ from tapehead.journal.backlog import Backlog
 from tapehead.journal.call_capture import AnsweredCall
 from tapehead.journal.duty_cycle import DutyCycle, give_way
 from tapehead.journal.journal import Journal
+from tapehead.journal.left_out_report import LeftOutReport
 from tapehead.journal.stored_rows import NewFinding
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import Call
@@ -86,9 +86,9 @@ class AuditThread:
         self._backlog = backlog or Backlog()
         self._duty_cycle = duty_cycle or DutyCycle()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._reported = self._reported_of_backlog = self._forgotten = 0
         # Held while the audit is used.
         self._lock = threading.Lock()
+        self._left_out = LeftOutReport(journal, self._backlog, audit, self._lock)
         self._progress = threading.Condition()
         self._settling = 0
         self._closing = threading.Event()
@@ -144,12 +144,12 @@ class AuditThread:
         wanted, left_out = backlog.received, backlog.left_out_calls
 
         def is_settled() -> bool:
-            return backlog.taken >= wanted and self._reported_of_backlog >= left_out
+            return backlog.taken >= wanted and self._left_out.calls_of_backlog >= left_out
 
         with self._progress:
             self._settling += 1
             self._is_awaited.set()
-            if self._reported_of_backlog < left_out:
+            if self._left_out.calls_of_backlog < left_out:
                 self._queue.put(_IDLE)
             try:
                 self._progress.wait_for(
@@ -176,16 +176,9 @@ class AuditThread:
 
     def follow_again(self, sids: Iterable[str] | None) -> None:
         """Leave sessions out no longer, unless that has yet to be told; None for all."""
-        sids = None if sids is None else set(sids)
         with self._locked() as is_locked:
-            if not is_locked:
-                return
-            self._backlog.follow_again(sids)
-            if audit := self._audit:
-                told = len(audit.left_out) - (audit.left_out_sessions - self._forgotten)
-                for sid in list(islice(audit.left_out, max(0, told))):
-                    if sids is None or sid in sids:
-                        del audit.left_out[sid]
+            if is_locked:
+                self._left_out.follow_again(sids)
 
     def forget(self, sids: Iterable[str]) -> None:
         """Forget sessions as far as they have come: neither findings nor results of that come any more."""
@@ -275,14 +268,14 @@ class AuditThread:
         idle = time.perf_counter() - began
         if waiting is None:
             try:
-                self._report_left_out()
+                self._left_out.send()
             except Exception as error:  # noqa: BLE001 - it is the end all the same
                 self._fail(error)
             return None
         if waiting is not _IDLE:
             self._work(waiting)
         if self._settling:
-            self._report_left_out()
+            self._left_out.send()
             with self._progress:
                 self._progress.notify_all()
         if time.monotonic() >= due:
@@ -348,7 +341,7 @@ class AuditThread:
         self._publish(found, audited=number)
 
     def _tick(self) -> None:
-        self._report_left_out()
+        self._left_out.send()
         if not self._backlog.is_empty:
             return  # what seems to be silence may be among what waits
         self._journal.note_silence()
@@ -367,27 +360,6 @@ class AuditThread:
                 self._on_findings(found)
         except Exception as error:  # noqa: BLE001 - the results have them all the same
             self._fail(error)
-
-    def _report_left_out(self) -> None:
-        backlog, of_backlog = self._backlog, self._backlog.left_out_calls
-        with self._lock:
-            calls = of_backlog + (self._audit.left_out_calls if self._audit else 0)
-            unreported, self._reported = calls - self._reported, calls
-            sids = [backlog.newly_left_out.popleft() for _ in range(len(backlog.newly_left_out))]
-            if audit := self._audit:
-                # The audit has limits of its own: what it left out besides what it was told to forget.
-                count, self._forgotten = audit.left_out_sessions - self._forgotten, audit.left_out_sessions
-                own = list(islice(reversed(audit.left_out), count))
-                for sid in sids:
-                    before = audit.left_out_sessions
-                    audit.forget(sid)
-                    self._forgotten += audit.left_out_sessions - before
-                sids += own
-        if unreported > 0:
-            self._journal.leave_out(None, unreported)
-        for sid in sids:
-            self._journal.leave_out(sid, 0)
-        self._reported_of_backlog = of_backlog
 
 
 _IDLE = _Waiting(None, 0)

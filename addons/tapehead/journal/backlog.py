@@ -20,6 +20,7 @@ class Backlog:
 
     Attributes:
         newly_left_out: sessions that were left out and have not been told yet.
+        left_out_without_session: the number of calls that were left out and belong to no session.
     """
 
     def __init__(self, most_calls: int = MOST_CALLS, most_bytes: int = MOST_BYTES) -> None:
@@ -28,7 +29,7 @@ class Backlog:
         self._left_out: OrderedDict[str, None] = OrderedDict()
         # Each is written by one thread only.
         self._calls_in = self._calls_out = self._bytes_in = self._bytes_out = 0
-        self._left_out_before = self._left_out_later = 0
+        self._left_out_before = self._left_out_later = self.left_out_without_session = 0
 
     @property
     def is_empty(self) -> bool:
@@ -72,6 +73,8 @@ class Backlog:
         if is_full or (opens and (2 * calls > self._most_calls or 2 * waiting > self._most_bytes)):
             if sid:
                 self.leave_out(sid)
+            else:
+                self.left_out_without_session += 1
             self._left_out_before += 1
             return False
         self._calls_in += 1

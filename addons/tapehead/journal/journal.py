@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from itertools import batched, islice
 
@@ -27,6 +28,8 @@ from tapehead.protocol.exchange import Entry, Exchange
 
 # The longest time that a query waits for what came before it.
 SETTLE_SECONDS = 2.0
+# Threads of waits on an event loop, which each wait for that; they are made when they are needed.
+SETTLE_THREADS = 40
 # Calls that a reader of changes gets at once.
 MOST_AT_ONCE = 500
 # Sessions that were left out and are named.
@@ -43,6 +46,7 @@ class Journal(JournalRows):
 
     Attributes:
         left_out_in_run: the number of sessions that were left out, those before a reset included.
+        left_out_without_session: the number of calls that were left out and belong to no session.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class Journal(JournalRows):
         self._audit: Audit | None = None
         self._subscribers: tuple[Subscriber, ...] = ()
         self._left_out: dict[str, None] = {}
-        self._left_out_calls = self._left_out_sessions = self._resets = 0
+        self._left_out_calls = self.left_out_without_session = self._left_out_sessions = self._resets = 0
         self._is_closed = False
+        # Of its own: many waits would take all of the few threads that a loop has for everything.
+        self._settling = ThreadPoolExecutor(SETTLE_THREADS, "tapehead-settle")
         # Each returns whether a call of a key, and of a session, is under way; None for any.
         self.in_flight: list[Callable[[str | None, str | None], bool]] = []
         self.left_out_in_run = 0
@@ -105,11 +111,18 @@ class Journal(JournalRows):
         if has_changed:
             self._tell()
 
-    def leave_out(self, sid: str | None, calls: int = 1) -> None:
-        """Count calls that the audit leaves out, and their session, of which no further calls are audited."""
+    def leave_out(self, sid: str | None, calls: int = 1, without_session: int = 0) -> None:
+        """Count calls that the audit leaves out, and their session, of which no further calls are audited.
+
+        Args:
+            sid: the session; None for calls of any sessions.
+            calls: the number of the calls.
+            without_session: how many of them belong to no session.
+        """
         with self._changed:
             self._store.change += 1
             self._left_out_calls += calls
+            self.left_out_without_session += without_session
             if sid and sid not in self._left_out:
                 self._left_out_sessions += 1
                 self.left_out_in_run += 1
@@ -208,6 +221,10 @@ class Journal(JournalRows):
         """Wait until what came so far is in the journal and audited; return whether it is."""
         return self._audit.settle(timeout_seconds) if self._audit else True
 
+    async def settle_async(self, timeout_seconds: float = SETTLE_SECONDS) -> bool:
+        """Wait as `settle` does, on an event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._settling, self.settle, timeout_seconds)
+
     def wait(self, condition: Condition, timeout_seconds: float) -> bool:
         """Wait until a condition holds, and return whether it does; the journal's end ends the wait, too."""
         deadline, has_waited = self._clock() + timeout_seconds, True
@@ -230,7 +247,7 @@ class Journal(JournalRows):
         unsubscribe = self.subscribe(signal)
         try:
             while has_waited:
-                await asyncio.to_thread(self.settle, min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
+                await self.settle_async(min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
                 has_waited = False
                 while (left := self._remaining(condition := self._rebased(condition))) > 0:
                     remaining_seconds = min(left, deadline - self._clock())
@@ -260,7 +277,12 @@ class Journal(JournalRows):
         """Remove everything that came so far; of one key, if one is given.
 
         The audit goes on with the sessions, unless it is to `forget` those of that key.
+
+        Raises:
+            ValueError: it is to forget sessions, but no key is given.
         """
+        if forget and key is None:
+            raise ValueError("the audit can forget the sessions of one key only: give the key")
         self.settle()
         sids = None
         with self._changed:
@@ -268,16 +290,18 @@ class Journal(JournalRows):
             if key is None:
                 self._store.clear(self._clock())
                 self._left_out.clear()
-                self._left_out_calls = self._left_out_sessions = 0
+                self._left_out_calls = self.left_out_without_session = self._left_out_sessions = 0
             else:
                 of_key = [each for each in self._store.sessions.values() if each.key == key]
-                left_out = [each for each in of_key if self.is_audited and not each.is_audited]
+                left_out = {each.sid for each in of_key if each.sid and self.is_audited and not each.is_audited}
                 self._left_out_sessions = max(0, self._left_out_sessions - len(left_out))
-                for session in left_out:
-                    self._left_out.pop(session.sid or "", None)
+                if not self._left_out_sessions:
+                    self._left_out_calls = self.left_out_without_session
+                for sid in left_out:
+                    self._left_out.pop(sid, None)
                 sids = self._store.remove(key)
-        if self._audit and forget:
-            self._audit.forget(sids or ())
+        if self._audit and forget and sids is not None:
+            self._audit.forget(sids)
         elif self._audit:
             self._audit.follow_again(sids)
         self._tell()

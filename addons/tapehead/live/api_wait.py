@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from tapehead.errors import UsageError
 from tapehead.journal.conditions import UNTIL_PATTERN, Condition, parse_condition
-from tapehead.journal.journal import Journal
+from tapehead.journal.journal import SETTLE_SECONDS, Journal
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import CallRow, FindingRow, SessionRow, Totals
 from tapehead.live.api_filters import check_type, session_id
@@ -123,7 +123,8 @@ async def hold(journal: Journal, condition: Condition, timeout: float) -> bool:
         if not condition.is_of_absence:
             return True
         remaining_seconds = max(0.0, deadline - loop.time())
-        if await asyncio.to_thread(journal.settle, remaining_seconds) and await journal.wait_async(condition, 0):
+        is_settled = await journal.settle_async(min(remaining_seconds, SETTLE_SECONDS))
+        if is_settled and await journal.wait_async(condition, 0):
             return True
         if not remaining_seconds or journal.is_closed or not journal.is_audited:
             return False
@@ -173,8 +174,7 @@ def check_audited(journal: Journal, condition: Condition) -> None:
         raise ApiError(CONFLICT, "the audit is off (--no-audit) or has failed, so 'findings:0' cannot be told")
     left_out = [row for row in journal.sessions(RowFilter(session=condition.session)) if not row.audited]
     # Where nothing is recorded, what was left out is not in the journal, and may belong to any key.
-    totals = journal.totals()
-    has_others = totals.left_out_sessions > len(left_out) or (totals.left_out_calls and not totals.left_out_sessions)
+    has_others = journal.totals().left_out_sessions > len(left_out) or journal.left_out_without_session
     if any(condition.key in (None, row.key) for row in left_out) or (has_others and not condition.session):
         raise ApiError(CONFLICT, "sessions were left out of the audit under load, so 'findings:0' cannot be told")
 

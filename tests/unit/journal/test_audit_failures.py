@@ -17,6 +17,7 @@ from tapehead.journal.audit_thread import AuditThread
 from tapehead.journal.duty_cycle import DutyCycle
 from tapehead.journal.journal import Journal
 from tapehead.journal.journal_run import JournalRun, JournalSettings
+from tapehead.journal.left_out_report import LeftOutReport
 from tapehead.protocol.exchange import Entry, Exchange, encode
 
 BAD = session("s1", [(1.0, 1.0, "adStart", AD), (2.0, 2.0, "sessionEnd", {})])
@@ -43,7 +44,7 @@ def journal_run(**settings: Any) -> tuple[JournalRun, InternalErrors]:
 
 # What runs in the thread.
 PARTS = [
-    (AuditThread, "_report_left_out"),
+    (LeftOutReport, "send"),
     (AuditThread, "_rest"),
     (AuditThread, "_work"),
     (AuditThread, "_tick"),

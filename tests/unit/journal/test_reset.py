@@ -162,6 +162,15 @@ def test_what_is_forgotten_leaves_nothing_in_the_audit() -> None:
     assert run.verdict.sessions == 1
 
 
+def test_forgetting_without_a_key_is_refused_and_removes_nothing() -> None:
+    journal = Journal()
+    fill(journal, BAD, "a")
+
+    with pytest.raises(ValueError, match="give the key"):
+        journal.reset(forget=True)
+    assert (len(journal.calls()), journal.totals().resets) == (len(BAD), 0)
+
+
 @pytest.mark.parametrize("key", ["", "a"])
 @pytest.mark.parametrize("by_backlog", [True, False])
 def test_sessions_that_were_left_out_are_audited_after_a_reset(key: str, by_backlog: bool) -> None:

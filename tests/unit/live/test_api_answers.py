@@ -1,25 +1,33 @@
 """Answers of the HTTP API: what was left out of the audit, the latest calls, and conditions by their pattern."""
 
+import asyncio
 import json
 import re
+import threading
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from support.exchanges import event, opened, sent, start
+from support.processes import TIMEOUT_SECONDS
+from tapehead.auditor.live_audit import LiveAudit
 from tapehead.errors import UsageError
+from tapehead.internal_errors import InternalErrors
+from tapehead.journal.audit_thread import AuditThread
+from tapehead.journal.backlog import Backlog
 from tapehead.journal.conditions import UNTIL_PATTERN, parse_condition
 from tapehead.journal.journal import Journal
 from tapehead.live.api_model import FILTERS, Api, ApiError, ApiRequest, Query
 from tapehead.live.api_queries import list_events, list_metrics, list_sessions
 from tapehead.live.api_sessions import show_session, show_timeline
-from tapehead.live.api_wait import check_audited
+from tapehead.live.api_wait import check_audited, hold
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.exchange import Exchange, encode
+from tapehead.protocol.exchange import Answered, Exchange, encode
 
 
 def fill(journal: Journal, exchanges: Iterable[Exchange]) -> Journal:
@@ -56,11 +64,12 @@ def answer(handler: Any, journal: Journal, sid: str = "", **query: str) -> Any:
         ([("gone", 3)], "findings:0", None, None, False),
         ([("gone", 3)], "findings:0", None, "other", False),
         ([("gone", 3)], "findings:0", "s2", None, True),
-        ([(None, 3)], "findings:0", None, None, False),
+        ([(None, 3, 3)], "findings:0", None, None, False),
+        ([(None, 3, 3)], "findings:0", None, "other", False),
     ],
 )
 def test_no_findings_is_not_told_where_calls_were_left_out(
-    left_out: list[tuple[str | None, int]], until: str, session_id: str | None, key: str | None, can_be_told: bool
+    left_out: list[tuple[Any, ...]], until: str, session_id: str | None, key: str | None, can_be_told: bool
 ) -> None:
     journal = fill(Journal(is_audited=True), [*session("s1"), *session("s2")])
     for each in left_out:
@@ -72,6 +81,74 @@ def test_no_findings_is_not_told_where_calls_were_left_out(
     else:
         with pytest.raises(ApiError, match="sessions were left out of the audit under load"):
             check_audited(journal, condition)
+
+
+def test_no_findings_is_told_again_after_a_reset_of_the_key_whose_sessions_were_left_out() -> None:
+    backlog = Backlog(most_calls=1)
+    journal = Journal()
+    thread = AuditThread(journal, LiveAudit(), InternalErrors(), backlog=backlog)
+    journal.attach(thread)
+    # Two calls wait, one more than there is room for, until the thread starts.
+    fill(journal, [msgspec.structs.replace(each, answered=Answered("hit", key="a")) for each in session("s1")])
+    thread.start()
+    assert journal.settle(30)
+    with pytest.raises(ApiError, match="left out"):
+        check_audited(journal, parse_condition("findings:0", key="a"))
+
+    assert journal.totals().left_out_calls
+    journal.reset("a")
+    check_audited(journal, parse_condition("findings:0", key="a"))
+    check_audited(journal, parse_condition("findings:0"))
+    assert (journal.totals().left_out_calls, journal.totals().left_out_sessions) == (0, 0)
+    thread.close()
+
+
+def test_a_call_without_a_session_that_was_left_out_may_be_of_any_key_until_all_is_reset() -> None:
+    journal = Journal()
+    thread = AuditThread(journal, LiveAudit(), InternalErrors(), backlog=Backlog(most_calls=0))
+    journal.attach(thread)
+    fill(journal, [msgspec.structs.replace(opened("s1", start()), session=None)])
+    thread.start()
+    assert journal.settle(30)
+    journal.reset("a")
+    with pytest.raises(ApiError, match="left out"):
+        check_audited(journal, parse_condition("findings:0", key="a"))
+
+    journal.reset()
+    check_audited(journal, parse_condition("findings:0", key="a"))
+    thread.close()
+
+
+class HangingAudit(AuditThread):
+    """An audit that settles when it is told to."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal, LiveAudit(), InternalErrors())
+        self.may_settle = threading.Event()
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Wait until that may be."""
+        return self.may_settle.wait(TIMEOUT_SECONDS)
+
+
+def test_waits_that_are_many_keep_nothing_else_waiting() -> None:
+    journal = fill(Journal(), session("s1"))
+    audit = HangingAudit(journal)
+    journal.attach(audit)
+    api = Api(journal, None, "serve", WaitLimit(), on_error=fail, is_stored=False)
+    asked = ApiRequest(Query(QueryParams({"settle": "no"}), FILTERS), {})
+
+    async def run() -> list[bool]:
+        waits = [asyncio.ensure_future(hold(journal, parse_condition("findings:0"), 30)) for _ in range(40)]
+        await asyncio.sleep(0)
+        status = await asyncio.wait_for(asyncio.to_thread(list_sessions, api, asked), TIMEOUT_SECONDS)
+        assert status.status_code == 200
+        assert not audit.may_settle.is_set()
+        assert not any(each.done() for each in waits)
+        audit.may_settle.set()
+        return await asyncio.gather(*waits)
+
+    assert asyncio.run(run()) == [True] * 40
 
 
 def test_the_latest_calls_come_with_their_messages() -> None:
