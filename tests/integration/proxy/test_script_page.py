@@ -44,19 +44,16 @@ async def serve(page: ScriptPage, steps: Sequence[tuple[int, str, int]]) -> int:
     return int(answer.json()["totals"]["calls"])
 
 
-ONE, OTHER = free_port(), free_port()
-
-
 @pytest.mark.parametrize(
-    "steps",
+    "steps",  # the first or the second of two free ports
     [
-        [(ONE, A, 1), (ONE, A, 2)],
-        [(ONE, A, 1), (ONE, B, 2)],
-        [(ONE, A, 1), (ONE, B, 1), (ONE, B, 2)],
-        [(ONE, A, 1), (ONE, B, 1), (ONE, C, 2), (ONE, C, 3)],
-        [(ONE, A, 1), (ONE, B, 1), (OTHER, B, 2)],
-        [(ONE, A, 1), (ONE, B, 1), (OTHER, B, 2), (ONE, C, 3)],
-        [(ONE, A, 1), (OTHER, A, 2), (OTHER, B, 3), (OTHER, B, 4)],
+        [(0, A, 1), (0, A, 2)],
+        [(0, A, 1), (0, B, 2)],
+        [(0, A, 1), (0, B, 1), (0, B, 2)],
+        [(0, A, 1), (0, B, 1), (0, C, 2), (0, C, 3)],
+        [(0, A, 1), (0, B, 1), (1, B, 2)],
+        [(0, A, 1), (0, B, 1), (1, B, 2), (0, C, 3)],
+        [(0, A, 1), (1, A, 2), (1, B, 3), (1, B, 4)],
     ],
     ids=str,
 )
@@ -64,8 +61,9 @@ def test_the_latest_options_and_journal_are_served(steps: list[tuple[int, str, i
     async def run() -> int:
         with taddons.context():
             page = ScriptPage(InternalErrors())
+            ports = free_port(), free_port()
             try:
-                return await serve(page, steps)
+                return await serve(page, [(ports[which], token, calls) for which, token, calls in steps])
             finally:
                 await asyncio.to_thread(page.close, wait=True)
 
