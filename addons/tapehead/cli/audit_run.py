@@ -106,6 +106,7 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
     if results.coverage:
         report["coverage"] = results.coverage.report().report()
     problems = [*problems_of(report, options, has_recordings=bool(recordings))]
+    problems += [f"cannot read '{name_of(path)}'" for path in reader.unreadable]
     case = options.run or RunCase("tapehead audit")
     case = case._replace(problems=[*case.problems, *problems])
     for target in targets:

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import orjson
 import pytest
 
 from support import reports
+from support.junit_schema import violations_in
 from tapehead.cli.app import run
 
 Captured = pytest.CaptureFixture[str]
@@ -123,6 +125,35 @@ def test_a_plan_that_is_not_exercised_enough_makes_it_exit_with_1(tmp_path: Path
     told = capsys.readouterr()
     assert told.err == f"tapehead: coverage is {percent:g} %, below --fail-under {percent + 0.1:g}\n"
     assert f"coverage of the documented API: {percent:g} %" in told.out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "problem"),
+    [
+        ([], 0, None),
+        (["--scenario", "ads"], 0, None),
+        (["--scenario", "chapters"], 1, "not every session shows all steps of its scenarios"),
+        (["--scenario", "chapters", "--fail-on", "never"], 1, "not every session shows all steps of its scenarios"),
+        (["--coverage"], 0, None),
+        (["--coverage", "--fail-under", "1"], 0, None),
+        (["--coverage", "--fail-under", "99.5"], 1, " %, below --fail-under 99.5"),
+        (["notes.txt"], 2, "cannot read 'notes.txt'"),
+        (["notes.txt", "--fail-on", "never"], 2, "cannot read 'notes.txt'"),
+    ],
+)
+def test_a_junit_file_has_a_failure_if_the_audit_exits_with_another_code_than_0(
+    options: list[str], code: int, problem: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reports.write(tmp_path / "good.jsonl", reports.documented(1, "documented-1"))
+    (tmp_path / "notes.txt").write_text("Notes\n")
+
+    assert run(["audit", "good.jsonl", *options, "--format", "junit", "--output", "junit.xml"]) == code
+    root = ET.parse("junit.xml").getroot()
+    assert violations_in(root) == []
+    failures = [failure.attrib["message"] for failure in root.iter("failure")]
+    assert len(failures) == bool(code)
+    assert problem is None or failures[0].endswith(problem)
 
 
 def test_sessions_and_findings_go_to_two_tables(bad: Path, tmp_path: Path) -> None:
