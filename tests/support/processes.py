@@ -17,7 +17,8 @@ from typing import IO, Any, Protocol
 from support.fork_server import FORK_SERVER
 
 READY = "listening on "
-TIMEOUT_SECONDS = 30.0
+# Long enough for a machine that is busy, and less than a test may take.
+TIMEOUT_SECONDS = 100.0
 MITMDUMP = str(Path(sys.executable).with_name("mitmdump"))
 
 

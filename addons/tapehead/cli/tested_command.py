@@ -172,11 +172,15 @@ def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
     Raises:
         UsageError: it cannot be run.
     """
-    try:
-        process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: S603 - what the user asked for
-    except OSError as error:
-        raise UsageError(f"cannot run '{command[0]}': {error.strerror}") from error
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
     interrupts = 0
+
+    def pass_on(number: int, _frame: object = None) -> None:
+        if process:
+            process.send_signal(number)
+        else:
+            early.append(number)
 
     def count_interrupt(_number: int, _frame: object) -> None:
         nonlocal interrupts
@@ -185,19 +189,27 @@ def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
             more = "twice more" if interrupts == 1 else "once more"
             warn(f"waiting for '{command[0]}' to end; Ctrl-C {more} kills it")
         else:
-            process.kill()
+            pass_on(signal.SIGKILL)
 
     has_terminal = any(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    passed_on = [*_PASSED_ON, *([] if has_terminal else ["SIGINT"])]
-    numbers = [getattr(signal, name) for name in passed_on if hasattr(signal, name)]
-    before = {number: signal.signal(number, lambda got, _frame: process.send_signal(got)) for number in numbers}
-    if has_terminal:
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, count_interrupt)
+    numbers = [getattr(signal, name) for name in (*_PASSED_ON, "SIGINT") if hasattr(signal, name)]
+    handlers = dict.fromkeys(numbers, pass_on) | ({signal.SIGINT: count_interrupt} if has_terminal else {})
+    # Before the command is there: one that a signal left behind would run on. What is ignored, it ignores, too.
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in handlers.items()
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
+        process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: S603 - what the user asked for
+        for number in early:
+            process.send_signal(number)
         return process.wait()
+    except OSError as error:
+        raise UsageError(f"cannot run '{command[0]}': {error.strerror}") from error
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def proxy_variables(url: str, folder: Path) -> dict[str, str]:

@@ -231,13 +231,51 @@ def test_a_command_that_leaves_a_child_behind_is_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_for_the_command_and_the_results_are_written(number: int, tmp_path: Path) -> None:
     handler = "for number in (1, 2, 15): signal.signal(number, lambda got, _: sys.exit(40 + got))"
-    script = f"import signal\n{PLAYER}\n{handler}\nprint('ready', flush=True)\ntime.sleep(60)"
+    # In one write, lest another process writes between the word and the end of the line.
+    script = f"import signal\n{PLAYER}\n{handler}\nos.write(1, b'ready\\n')\nsignal.pause()"
     command = ["-m", "tapehead", "test", "--out", tmp_path / "results", "--", sys.executable, "-c", script, *GOOD]
     with start_program(sys.executable, *command, cold=True) as opened:
         opened.wait_for(lambda line: line == "ready")
         assert opened.stop(number) == 40 + number
 
     assert (tmp_path / "results" / "junit.xml").exists()
+
+
+# Sends a signal in the moment in which the command was started.
+STRIKE = """
+import os, subprocess, sys
+from tapehead.cli import tested_command
+from tapehead.__main__ import main
+start, number = subprocess.Popen, int(sys.argv.pop(1))
+
+def start_and_strike(*words, **options):
+    process = start(*words, **options)
+    os.kill(os.getpid(), number)
+    return process
+
+class Struck:
+    Popen = staticmethod(start_and_strike)
+
+tested_command.subprocess = Struck
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_at_the_start_of_the_command_leaves_none_behind(number: signal.Signals, tmp_path: Path) -> None:
+    words = [int(number), "test", "--out", tmp_path / "results", "--", "sleep", "600"]
+    with start_program(sys.executable, "-c", STRIKE, *words, cold=True) as opened:
+        assert opened.process.wait(100) == 128 + number
+
+    run, *_ = junit_cases(tmp_path / "results")
+    assert failure_of(run).startswith(f"'sleep' was ended by the signal {number.name}")
+
+
+def test_a_command_ignores_the_signals_that_were_ignored(tmp_path: Path) -> None:
+    script = "import signal, sys; sys.exit(signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN)"
+    words = ["-m", "tapehead", "test", "--fail-on", "never", "--", sys.executable, "-c", script]
+    with start_program("nohup", sys.executable, *words, cwd=tmp_path) as opened:
+        assert opened.process.wait(100) == 0
 
 
 def test_a_command_that_is_killed_has_the_code_of_a_shell(tmp_path: Path) -> None:
