@@ -13,6 +13,7 @@ from rich.text import Text
 from tapehead.auditor.live_findings import FindingState
 from tapehead.cli.terminal import SHORT_SID
 from tapehead.journal.rows import FindingCounts, FindingRow, SessionRow, Totals
+from tapehead.journal.session_state import SessionState
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.terminal_text import COLOURS, safe_text
 from tapehead.text import count_of, local_time
@@ -23,10 +24,10 @@ MOST_NOTES, MOST_LINES = 3, 3
 _PLACES_FROM = 16
 # Columns of the terminal from which a column is shown.
 _PLAYHEAD_FROM, _SESSION_FROM, _EVENTS_FROM, _PLAYER_FROM, _LAST_FROM = 38, 52, 66, 76, 108
-_STATES = {
-    "playing": "green",
-    "silent": "yellow",
-    **dict.fromkeys(("start refused", "start unanswered", "unknown session"), "red"),
+_STATES: dict[str, str] = {
+    SessionState.PLAYING: "green",
+    SessionState.SILENT: "yellow",
+    **dict.fromkeys((state for state in SessionState if state.has_failed), "red"),
 }
 _LETTERS = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.INFO: "I"}
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}

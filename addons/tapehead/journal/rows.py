@@ -40,8 +40,7 @@ class SessionRow(msgspec.Struct, kw_only=True, frozen=True):
         content, content_id, player, channel: from the sessionStart; empty where that has none.
         started, last: the times of its first and of its latest call, UTC, ISO 8601.
         last_event: the type of its latest event; empty if none came.
-        state: in plain words: "starting", "playing", "paused", "buffering", "in an ad break", "in an ad", "completed",
-            "ended", "silent", "unknown session", "start refused" or "start unanswered".
+        state: in plain words, one of `SessionState`.
         playhead: the latest, in seconds; None if unknown.
         events, refused: how many events came, and how many calls got no answer or a status of 400 or more.
         findings: the number of findings.

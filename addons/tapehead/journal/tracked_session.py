@@ -6,6 +6,7 @@ from typing import Self
 
 from tapehead.journal.conditions import Counts
 from tapehead.journal.rows import SessionRow
+from tapehead.journal.session_state import SessionState
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Exchange
@@ -17,8 +18,6 @@ from tapehead.text import shorten
 # A player sends a ping every ten seconds, also while it is paused; this is three of them.
 SILENT_SECONDS = 30.0
 MOST_NAME = 200
-
-START_REFUSED, START_UNANSWERED, UNKNOWN, SILENT = "start refused", "start unanswered", "unknown session", "silent"
 
 
 class TrackedSession:
@@ -77,7 +76,7 @@ class TrackedSession:
         self._events = 0
         # What closed it first, and whether the endpoint did not know it before that.
         self._end, self._was_gone = "", False
-        self._failure = ""
+        self._failure: SessionState | None = None
         self._state: State | None = None
 
     def add(self, exchange: Exchange, event: Event) -> int | None:
@@ -93,9 +92,9 @@ class TrackedSession:
         elif self._state is None:
             self._state = UNSURE
         if status in SESSION_GONE and not self.is_over:
-            self._failure, self._was_gone = UNKNOWN, True
-        elif exchange.call is Call.EVENT and self._failure == UNKNOWN and is_accepted(event):
-            self._failure = ""
+            self._failure, self._was_gone = SessionState.UNKNOWN, True
+        elif exchange.call is Call.EVENT and self._failure is SessionState.UNKNOWN and is_accepted(event):
+            self._failure = None
         # The back end does not take a refused event, so it changes nothing; without an answer it may have.
         if exchange.call is Call.SESSION or not is_refused(event):
             self._state, _ = advance(self._state or UNOPENED, event)
@@ -121,15 +120,15 @@ class TrackedSession:
         self._player = name_in(event, keys.MEDIA_PLAYER_NAME)
         self._channel = name_in(event, keys.MEDIA_CHANNEL)
         if status is None:
-            self._failure = START_UNANSWERED
+            self._failure = SessionState.START_UNANSWERED
         elif status != SESSION_CREATED or self.sid is None:
-            self._failure = START_REFUSED
+            self._failure = SessionState.START_REFUSED
 
     @property
     def is_over(self) -> bool:
         """True if no event is expected any more."""
         ended = self._state is not None and self._state.life is Life.ENDED
-        return ended or self._failure in (START_REFUSED, START_UNANSWERED)
+        return ended or self._failure in (SessionState.START_REFUSED, SessionState.START_UNANSWERED)
 
     def is_silent(self, now: float) -> bool:
         """Return whether the player sends nothing, though it should; `now` by the monotonic clock."""
@@ -137,23 +136,23 @@ class TrackedSession:
             return False
         return now - self.counts.latest >= SILENT_SECONDS
 
-    def state(self, now: float) -> str:
+    def state(self, now: float) -> SessionState:
         """Return its state in plain words; `now` by the monotonic clock."""
         state = self._state
         if self._failure or state is None:
-            return self._failure or "starting"
+            return self._failure or SessionState.STARTING
         if state.life in (Life.ENDED, Life.COMPLETED):
-            return str(state.life)
+            return SessionState(state.life)
         if self.is_silent(now):
-            return SILENT
+            return SessionState.SILENT
         if state.in_ad:
-            return "in an ad"
-        return "in an ad break" if state.in_break else str(state.playback)
+            return SessionState.IN_AD
+        return SessionState.IN_AD_BREAK if state.in_break else SessionState(state.playback)
 
     def outcome(self) -> str | None:
         """Return its outcome in the words of the audit; None while it may go on."""
         if self._end and not self._failure:
-            return UNKNOWN if self._was_gone else self._end
+            return SessionState.UNKNOWN if self._was_gone else self._end
         return self._failure or None
 
     def row(self, now: float) -> SessionRow:

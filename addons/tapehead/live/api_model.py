@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import DEFAULT_LIMIT, RowFilter
+from tapehead.journal.session_state import SessionState
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.request_key import KEY_PATTERN, check_key
@@ -95,10 +96,6 @@ def _problem_of_key(value: str) -> str:
     return check_key(value) if value else "leave it out for all calls"
 
 
-SESSION_STATES = (
-    *("starting", "playing", "paused", "buffering", "in an ad break", "in an ad", "completed", "ended", "silent"),
-    *("unknown session", "start refused", "start unanswered"),
-)
 FILTERS: Mapping[str, Filter] = {
     "key": Filter(
         "The key of a test.",
@@ -118,7 +115,7 @@ FILTERS: Mapping[str, Filter] = {
     "severity": Filter("A severity of findings.", *one_of(*Severity)),
     "rule": Filter("The id of a rule.", *one_of(*RULES, listed="'tapehead rules' lists them")),
     "state": Filter("A state of findings.", *one_of("provisional", "confirmed", "withdrawn")),
-    "session_state": Filter("A state of sessions.", *one_of(*SESSION_STATES)),
+    "session_state": Filter("A state of sessions.", *one_of(*SessionState)),
     "after": Filter("The number that rows come after: `next` of the page before.", *number_from(0, MOST_NUMBER - 1)),
     "limit": Filter(f"The most rows; {DEFAULT_LIMIT} if left out.", *number_from(1, MOST_ROWS)),
     "bodies": Filter("Whether rows have requests and responses.", *one_of("0", "1")),

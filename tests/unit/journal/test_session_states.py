@@ -1,16 +1,23 @@
 """The state and the outcome of a session in the journal: what was refused ends nothing, as in the audit."""
 
+import json
+import pathlib
+import re
 from itertools import product
 
 import msgspec
 import pytest
 
-from support.exchanges import event, opened, sent, start
+from support.exchanges import AD, BREAK, event, exchange, opened, request, response, sent, start
+from tapehead import live
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import Outcome
 from tapehead.journal.journal import Journal
+from tapehead.journal.session_state import SessionState
+from tapehead.journal.tracked_session import SILENT_SECONDS
 from tapehead.protocol.exchange import Answered, Entry, Exchange
 
+ASSETS = pathlib.Path(live.__file__).with_name("assets")
 STATUSES = (204, 400, 404, 500, None)
 
 
@@ -61,3 +68,36 @@ def test_an_event_of_another_key_changes_nothing_in_the_session() -> None:
     assert journal.session("s1") == before
     assert [(row.number, row.key) for row in journal.calls()] == [(1, "a"), (2, "a"), (3, "b")]
     assert [(journal.totals(key).calls, journal.totals(key).sessions) for key in ("a", "b")] == [(2, 1), (1, 0)]
+
+
+def test_every_state_has_a_name_and_the_page_knows_which_are_over() -> None:
+    now = [0.0]
+    journal = Journal(clock=lambda: now[0])
+    played = {
+        "starting": (),
+        "playing": ("play",),
+        "paused": ("play", "pauseStart"),
+        "buffering": ("play", "bufferStart"),
+        "in an ad break": ("adBreakStart",),
+        "in an ad": ("adBreakStart", "adStart"),
+        "completed": ("sessionComplete",),
+        "ended": ("sessionEnd",),
+    }
+    journal.add(opened("silent", start()), 1)
+    now[0] += SILENT_SECONDS
+    for state, types in played.items():
+        sid = state.replace(" ", "-")
+        journal.add(opened(sid, start()), 1)
+        for each in types:
+            journal.add(sent(sid, event(each, 1, 1, {"adBreakStart": BREAK, "adStart": AD}.get(each)), 1), 1)
+    journal.add(sent("unknown-session", event("play"), 1, 404), 1)
+    for status in (500, None):
+        journal.add(exchange(request(start()), None if status is None else response(status)), 1)
+
+    rows = journal.sessions()
+    assert all(row.session in (None, row.state.replace(" ", "-")) for row in rows)
+    assert {row.state for row in rows} == set(SessionState)
+    script = (ASSETS / "sessions.js").read_text()
+    over = re.search(r"const OVER = (\[.*\]);", script)
+    assert over
+    assert set(json.loads(over[1])) == {row.state for row in rows if row.outcome}
