@@ -26,11 +26,11 @@ _WORLD = """
     multiprocessing os pathlib platform queue random rich secrets select selectors shutil signal smtplib socket
     socketserver sqlite3 ssl starlette subprocess sys tempfile threading time typer urllib.request uvicorn uvloop uuid
 """
-_DEEDS = """
+_ACTIONS = """
     __import__ breakpoint eval exec getenv input mkdir now open print read_bytes read_text rename sleep today
     touch unlink urlopen utcnow write_bytes write_text
 """
-WORLD, DEEDS = frozenset(_WORLD.split()), frozenset(_DEEDS.split())
+WORLD, ACTIONS = frozenset(_WORLD.split()), frozenset(_ACTIONS.split())
 
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 60
@@ -103,7 +103,7 @@ def test_the_core_imports_no_io_clock_or_random_source(module: str) -> None:
 
 @pytest.mark.parametrize("module", CORE_MODULES)
 def test_the_core_opens_prints_and_waits_for_nothing(module: str) -> None:
-    assert [(name, line) for name, line in _calls(module) if name in DEEDS] == []
+    assert [(name, line) for name, line in _calls(module) if name in ACTIONS] == []
 
 
 def test_packages_import_downwards_only() -> None:

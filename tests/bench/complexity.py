@@ -35,7 +35,7 @@ WITHOUT_END = ("arrays in arrays", "objects in objects", "one string", "one numb
 # What grows by more than this with a doubling, and with the next one again, is no longer linear with some noise.
 MOST = 2.6
 
-Deed = Callable[[], object]
+Action = Callable[[], object]
 
 
 class Growth(NamedTuple):
@@ -58,13 +58,13 @@ class Growth(NamedTuple):
         return any(min(pair) > MOST for pair in itertools.pairwise(self.factors))
 
 
-def cost(deed: Deed, tries: int) -> float:
+def cost(action: Action, tries: int) -> float:
     """The least milliseconds of CPU that something takes."""
     took = []
     for _ in range(tries):
         gc.collect()
         began = time.process_time_ns()
-        deed()
+        action()
         took.append(time.process_time_ns() - began)
     return max(min(took), 1) / 1e6
 
@@ -76,7 +76,7 @@ def _go_through(asked: Request) -> bytes:
     return encode(REDACTOR.redact(check(exchange(asked, response(400)))))
 
 
-def _packed(shape: large_inputs.Packed, size: int) -> Deed:
+def _packed(shape: large_inputs.Packed, size: int) -> Action:
     coding, content = shape(size)
     bare = request(b"")
     asked = bare.with_headers([*bare.headers, ("Content-Encoding", coding)])
@@ -109,7 +109,7 @@ def bodies(scale: float, tries: int) -> Iterator[Growth]:
 # ---- Recordings ----
 
 
-def _deeds(entries: Sequence[Entry]) -> dict[str, Deed]:
+def _actions(entries: Sequence[Entry]) -> dict[str, Action]:
     results, others = audit_entries(entries), audit_entries(altered(entries))
     return {
         "audit": lambda: audit_entries(entries),
@@ -124,9 +124,9 @@ def recordings(scale: float, tries: int) -> Iterator[Growth]:
     """Every shape of a recording, by what is done with it."""
     counts = tuple(round(count * scale) for count in COUNTS)
     for shape in large_inputs.RECORDINGS:
-        deeds = [_deeds(large_inputs.entries_of(shape, count)) for count in counts]
-        for deed in deeds[0]:
-            yield Growth(f"{shape}: {deed}", counts, tuple(cost(each[deed], tries) for each in deeds))
+        actions = [_actions(large_inputs.entries_of(shape, count)) for count in counts]
+        for action in actions[0]:
+            yield Growth(f"{shape}: {action}", counts, tuple(cost(each[action], tries) for each in actions))
 
 
 # ---- The table ----

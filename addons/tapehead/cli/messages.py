@@ -30,10 +30,10 @@ def warn(line: str) -> None:
         write_line(sys.stderr, shown)
 
 
-def nothing_read(deed: str, inputs: Sized) -> int:
-    """Say that there is nothing to do a deed to, unless the line about the only input said so; return the exit code."""
+def nothing_read(action: str, inputs: Sized) -> int:
+    """Say that there is nothing for an action, unless the line about the only input said so; return the exit code."""
     if len(inputs) > 1:
-        warn(f"nothing to {deed}: no recording could be read")
+        warn(f"nothing to {action}: no recording could be read")
     return 2
 
 

@@ -132,7 +132,7 @@ class RecordingFile:
     def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False, parents: bool = False) -> None:
         self.path = path
         self.appended = 0
-        self.on_loss: Callable[[str, int], None] = lambda _deed, _lost: None
+        self.on_loss: Callable[[str, int], None] = lambda _action, _lost: None
         self._first = self._last = b""
         self._lines: int | None = None  # not counted
         self._encoding = ZstdEncoding() if path.suffix == COMPRESSED_SUFFIX else PlainEncoding()

@@ -117,12 +117,12 @@ class RotatingFile:
             self.places.rename(self.path, full_path(self.path, self._last_full))
             self._close_file(file)
 
-    def _count_loss(self, deed: str, lost: int) -> None:
+    def _count_loss(self, action: str, lost: int) -> None:
         self.is_changed = True
         self.removed += lost
         self.places.remove(lost)
         what = f"{count_of(lost, 'exchange')} of this run" if lost else "exchanges of earlier runs"
-        done = f"overwrote {self.path}" if deed == "overwrote" else f"cut {self.path} short"
+        done = f"overwrote {self.path}" if action == "overwrote" else f"cut {self.path} short"
         self._warn(f"another program {done}: {what} LOST; the recording continues in it")
 
     def _close_file(self, file: RecordingFile) -> None:

@@ -10,14 +10,14 @@ export function readPlan(plan) {
 }
 
 function readCue(text) {
-  const [deed, at] = text.split("@");
-  const [name, value] = deed.split(":");
-  return { at: Number(at), act: () => DEEDS[name](value) };
+  const [action, at] = text.split("@");
+  const [name, value] = action.split(":");
+  return { at: Number(at), act: () => ACTIONS[name](value) };
 }
 
 const press = (id) => document.getElementById(id).click();
 
-const DEEDS = {
+const ACTIONS = {
   mute: () => press("mute"),
   unmute: () => press("mute"),
   pause: () => {

@@ -200,19 +200,19 @@ BREAK = """
 import errno, os, time
 from pathlib import Path
 from tapehead.recording import recording_file as module
-flag, whole = Path({flag!r}), module.os.{deed}
+flag, whole = Path({flag!r}), module.os.{action}
 def broken(*arguments):
     if flag.exists():
         {what}
     return whole(*arguments)
-module.os.{deed} = broken
+module.os.{action} = broken
 """
 FAIL = "raise OSError(errno.EIO, 'Input/output error')"
 HANG = "[time.sleep(0.02) for _ in iter(flag.exists, False)]"
 
 
-def breakable(flag: Path, deed: str, what: str) -> str:
-    return BREAK.format(flag=str(flag), deed=deed, what=what)
+def breakable(flag: Path, action: str, what: str) -> str:
+    return BREAK.format(flag=str(flag), action=action, what=what)
 
 
 @FORMS
@@ -244,10 +244,10 @@ def test_a_disk_that_does_not_confirm_is_told_and_counted(sync: str, server: Com
     assert re.search(r"\d+ exchanges? not confirmed by the disk", "\n".join(proxy.lines))
 
 
-@pytest.mark.parametrize(("deed", "sync"), [("write", "second"), ("fdatasync", "each")])
-def test_a_disk_that_hangs_stalls_no_player(deed: str, sync: str, server: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("action", "sync"), [("write", "second"), ("fdatasync", "each")])
+def test_a_disk_that_hangs_stalls_no_player(action: str, sync: str, server: Command, tmp_path: Path) -> None:
     out, flag = tmp_path / "a.jsonl", tmp_path / "flag"
-    with running(*record(server, out, "--sync", sync), broken=breakable(flag, deed, HANG)) as proxy:
+    with running(*record(server, out, "--sync", sync), broken=breakable(flag, action, HANG)) as proxy:
         send(proxy, range(10))
         flag.touch()
         send(proxy, range(10, 200))

@@ -171,9 +171,9 @@ import socket, sys
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.cli.offline_run import EngineSettings, EngineRun
 
-def attempt(deed, *arguments):
+def attempt(action, *arguments):
     try:
-        deed(*arguments)
+        action(*arguments)
     except PermissionError as refused:
         print("refused:", refused)
     else:

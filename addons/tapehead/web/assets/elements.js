@@ -17,11 +17,11 @@ function draw(tag, attributes, ...inside) {
   return element;
 }
 
-/** A button that does `deed`. */
-function press(kind, deed, ...inside) {
+/** A button that calls `action`. */
+function press(kind, action, ...inside) {
   const button = make("button", kind, ...inside);
   button.type = "button";
-  button.addEventListener("click", deed);
+  button.addEventListener("click", action);
   return button;
 }
 
@@ -80,8 +80,8 @@ const awaited = new Set(); // what is done with the next frame
 let [frame, frameTimer] = [null, null];
 
 /** Do something once with the next frame, or where none is drawn, as in a hidden tab, a little later. */
-function drawSoon(deed) {
-  awaited.add(deed);
+function drawSoon(action) {
+  awaited.add(action);
   if (frame !== null) return;
   const run = () => {
     cancelAnimationFrame(frame);

@@ -58,8 +58,8 @@ class SessionTimeline {
   }
 
   tools() {
-    const zoom = (name, title, deed) => {
-      const button = press("", deed, name);
+    const zoom = (name, title, action) => {
+      const button = press("", action, name);
       button.title = title;
       button.setAttribute("aria-label", title);
       return button;
@@ -369,11 +369,11 @@ class SessionTimeline {
 
   press(event) {
     const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
-    const deeds = { "+": () => this.scale(2), "=": () => this.scale(2), "-": () => this.scale(0.5), 0: () => this.fit() };
-    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in steps || event.key in deeds)) return;
+    const actions = { "+": () => this.scale(2), "=": () => this.scale(2), "-": () => this.scale(0.5), 0: () => this.fit() };
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in steps || event.key in actions)) return;
     event.preventDefault();
     event.stopPropagation();
-    if (event.key in deeds) return deeds[event.key]();
+    if (event.key in actions) return actions[event.key]();
     const { events } = this.model;
     const now = events.findIndex((each) => each.index === this.current.index);
     this.go(events[Math.min(events.length - 1, Math.max(0, now + steps[event.key]))].index);
