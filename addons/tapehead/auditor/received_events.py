@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from tapehead.auditor.expectations import Expectations
 from tapehead.auditor.settings import AuditSettings
-from tapehead.protocol import routes
 from tapehead.protocol.arrival import ArrivalClock
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, events_of
@@ -85,9 +84,7 @@ class EventReader:
         ]
 
     def _check(self, exchange: Exchange, arrived_ms: float) -> list[Finding]:
-        schemas = self._schemas and (
-            self._schemas.get(keyed_endpoint_of(exchange)) or self._schemas.get(endpoint_of(exchange))
-        )
+        schemas = self._schemas and (self._schemas.get(exchange.keyed_endpoint) or self._schemas.get(exchange.endpoint))
         error = exchange.error if isinstance(exchange.error, str) else None
         expected = self._expectations.check(exchange.request)
         return check_exchange(
@@ -117,17 +114,6 @@ def split_findings(findings: Iterable[Finding], events: Iterable[Event]) -> list
     return [tuple(own) for own in split]
 
 
-def endpoint_of(exchange: Exchange) -> str:
-    """Return the endpoint that an exchange went to: its URL up to the path of the API."""
-    return exchange.request.url.partition(f"{routes.API_PATH}/")[0]
-
-
-def keyed_endpoint_of(exchange: Exchange) -> str:
-    """Return the endpoint that an exchange went to, which is another one for each key of a test."""
-    key = exchange.test_key
-    return f"{endpoint_of(exchange)} {key}" if key else endpoint_of(exchange)
-
-
 def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schema]]:
     """Return the schemas that endpoints served, by endpoint and event type; the last one where there are several.
 
@@ -138,5 +124,5 @@ def recorded_schemas(exchanges: Iterable[Exchange]) -> dict[str, dict[str, Schem
         with suppress(ValueError):
             served = served_schema(exchange)
             if served and served[0] in EVENT_TYPES:
-                recorded.setdefault(keyed_endpoint_of(exchange), {})[served[0]] = served[1]
+                recorded.setdefault(exchange.keyed_endpoint, {})[served[0]] = served[1]
     return recorded

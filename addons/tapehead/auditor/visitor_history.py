@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from math import inf
 
-from tapehead.auditor.received_events import keyed_endpoint_of
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Exchange
@@ -111,4 +110,4 @@ def client_of(exchange: Exchange, start: Event) -> Client | None:
     if not visitor or not player:
         return None
     suite, device = start.text(keys.REPORT_SUITE) or "", exchange.request.header("User-Agent") or ""
-    return Client(keyed_endpoint_of(exchange), suite, visitor, player, device)
+    return Client(exchange.keyed_endpoint, suite, visitor, player, device)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tapehead.auditor.received_events import endpoint_of
 from tapehead.protocol.backend_limits import IDLE_MINUTES
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Exchange
@@ -30,7 +29,7 @@ def join_sessions(exchanges: Sequence[Exchange]) -> tuple[list[Exchange], list[s
     count = 0
     for index, exchange in enumerate(exchanges):
         sid, arrived = exchange.session, arrival_of(exchange) or 0.0
-        client = endpoint_of(exchange), exchange.request.header("User-Agent")
+        client = exchange.endpoint, exchange.request.header("User-Agent")
         if exchange.call is Call.SESSION and sid is None:
             if _may_have_opened(exchange):
                 open_starts.setdefault(client, []).append((arrived, index))

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from tapehead.protocol.messages import Request, Response
-from tapehead.protocol.routes import SESSION_GONE, Call
+from tapehead.protocol.routes import API_PATH, SESSION_GONE, Call
 
 FORMAT_VERSION = 2
 
@@ -52,10 +52,11 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The origin of an answer that tapehead gave in the endpoint's place.
+    """The origin of an answer, and the key of the test that it was for.
 
     Attributes:
-        outcome: `hit`, `miss`, `simulated` or `fault`; `forwarded` if the endpoint answered a miss.
+        outcome: `hit`, `miss`, `simulated` or `fault`; `forwarded` if the endpoint answered a miss; empty if it was
+            called directly, with a key.
         reason: the reason for this answer, one line; empty if there is none.
         key: the key of the test that sent the call; empty if there is none.
     """
@@ -84,7 +85,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         closed_by: who closed the connection before the answer was complete; None if nobody did, or it is not known.
         replaces: of a sessionStart, the id of the recorded session that lacked calls, so that this one was recorded
             anew and is replayed in its place; None for any other.
-        answered: where the answer came from, in `replay` and `serve`; None if a real endpoint was called directly.
+        answered: where the answer came from; None if a real endpoint was called directly, without a key.
         findings: the findings on this exchange alone.
     """
 
@@ -107,6 +108,17 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def test_key(self) -> str:
         """The key of the test that sent the call; empty if there is none."""
         return self.answered.key if self.answered else ""
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint that it went to: its URL up to the path of the API."""
+        return self.request.url.partition(f"{API_PATH}/")[0]
+
+    @property
+    def keyed_endpoint(self) -> str:
+        """The endpoint that it went to, which is another one for each key of a test."""
+        key = self.test_key
+        return f"{self.endpoint} {key}" if key else self.endpoint
 
 
 def is_foreign(exchange: Exchange, key: str) -> bool:

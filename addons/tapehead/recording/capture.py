@@ -55,7 +55,7 @@ class CapturedCall(NamedTuple):
         closed_by: who closed the connection before the answer was complete, or None.
         replaces: the id of the recorded session that this one is recorded anew for, or None.
         answered: where the answer came from; None if a real endpoint gave it.
-        key: the key of the test that it belongs to, which no recording has; empty if there is none.
+        key: the key of the test that it belongs to, if a real endpoint answered; empty if there is none.
     """
 
     route: Route
@@ -110,7 +110,7 @@ def build_exchange(call: CapturedCall) -> Exchange:
         error=None if call.error is None else call.error.encode("utf-8", "replace").decode(),
         closed_by=call.closed_by,
         replaces=call.replaces,
-        answered=call.answered,
+        answered=call.answered or (Answered("", key=call.key) if call.key else None),
         findings=[],
     )
 

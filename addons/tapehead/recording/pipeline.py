@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from tapehead.internal_errors import InternalErrors
-from tapehead.protocol.exchange import Answered, Exchange, Finding, Severity, encode
+from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas, served_schema
 from tapehead.recording.capture import CapturedCall, build_exchange
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 # Sessions that are remembered so that none is counted twice; an endpoint forgets one after ten minutes.
 MOST_SESSIONS = 10_000
+# Endpoints, each with each key of a test, whose schemas are kept.
+MOST_ENDPOINTS = 1_000
 
 # Called with an exchange as it is stored, and the size of its line in bytes.
 OnStored = Callable[[Exchange, int], None]
@@ -55,7 +57,9 @@ class ExchangePipeline:
         self.sessions: OrderedDict[str, None] = OrderedDict()
         self.session_count = 0
         self.findings: Counter[Severity] = Counter()
-        self._schemas = Schemas()
+        self._built_in = Schemas()
+        # Those that endpoints served, by endpoint and key.
+        self._schemas: OrderedDict[str, Schemas] = OrderedDict()
         self._redactor = redactor
         self._internal_errors = internal_errors
         self._subscribers = (self._count, *on_stored)
@@ -74,29 +78,26 @@ class ExchangePipeline:
             self._record_failure("storing a call", error, None)
             return None
         if call.size < LARGE_BYTES and exchange.session not in self._elsewhere:
-            return self.process(exchange, call.started, call.key)
+            return self.process(exchange, call.started)
         if exchange.session:
             self._elsewhere[exchange.session] += 1
-        return partial(self._process_elsewhere, exchange, call.started, call.key)
+        return partial(self._process_elsewhere, exchange, call.started)
 
-    def _process_elsewhere(self, exchange: Exchange, arrived: float, key: str) -> Callable[[], bytes | None]:
+    def _process_elsewhere(self, exchange: Exchange, arrived: float) -> Callable[[], bytes | None]:
         encoded = self._encode(exchange, arrived)
 
         def finish() -> bytes | None:
             if exchange.session:
                 self._elsewhere[exchange.session] -= 1
                 self._elsewhere += Counter()  # which leaves out those without any
-            return self._publish(*encoded, key) if encoded else None
+            return self._publish(*encoded) if encoded else None
 
         return finish
 
-    def process(self, exchange: Exchange, arrived: float, key: str = "") -> bytes | None:
-        """Return the line to be stored of an exchange that arrived at that time (seconds since 1970), or None.
-
-        Subscribers get the `key` of its test as well, also where a recording has none.
-        """
+    def process(self, exchange: Exchange, arrived: float) -> bytes | None:
+        """Return the line to be stored of an exchange that arrived at that time (seconds since 1970), or None."""
         encoded = self._encode(exchange, arrived)
-        return self._publish(*encoded, key) if encoded else None
+        return self._publish(*encoded) if encoded else None
 
     def _encode(self, exchange: Exchange, arrived: float) -> tuple[Exchange, bytes] | None:
         exchange = msgspec.structs.replace(exchange, findings=self._check(exchange, arrived))
@@ -107,9 +108,7 @@ class ExchangePipeline:
             self._record_failure("storing a call", error, exchange)
             return None
 
-    def _publish(self, stored: Exchange, line: bytes, key: str) -> bytes:
-        if key and stored.answered is None:
-            stored = msgspec.structs.replace(stored, answered=Answered("", key=key))
+    def _publish(self, stored: Exchange, line: bytes) -> bytes:
         for subscriber in self._subscribers:
             try:
                 subscriber(stored, len(line))
@@ -118,27 +117,39 @@ class ExchangePipeline:
         return line
 
     def _check(self, exchange: Exchange, arrived: float) -> list[Finding]:
-        """Return the findings, none if the checks fail. A schema from the endpoint is used from now on."""
+        """Return the findings, none if the checks fail. A schema is used from now on for its endpoint and key."""
         try:
             if exchange.call is Call.SCHEMA:
-                try:
-                    if served := served_schema(exchange):
-                        self._schemas.learn(*served)
-                except ValueError as error:
-                    logger.warning("a schema from the endpoint is not used: %s", error)
+                self._learn(exchange)
             request, response = exchange.request, exchange.response
+            schemas = self._schemas.get(exchange.keyed_endpoint) or self._schemas.get(exchange.endpoint)
             return check_exchange(
                 exchange.call,
                 request,
                 response,
                 exchange.error,
                 arrived * 1000,
-                self._schemas,
+                schemas or self._built_in,
                 closed_by=exchange.closed_by,
             )
         except Exception as error:  # noqa: BLE001 - stored unchecked is better than not stored
             self._record_failure("checking a call", error, exchange)
             return []
+
+    def _learn(self, exchange: Exchange) -> None:
+        try:
+            served = served_schema(exchange)
+            if served is None:
+                return
+            schemas = self._schemas.get(exchange.keyed_endpoint) or Schemas()
+            schemas.learn(*served)
+        except ValueError as error:
+            logger.warning("a schema from the endpoint is not used: %s", error)
+            return
+        self._schemas[exchange.keyed_endpoint] = schemas
+        self._schemas.move_to_end(exchange.keyed_endpoint)
+        if len(self._schemas) > MOST_ENDPOINTS:
+            self._schemas.popitem(last=False)
 
     def exchanges_summary(self, count: int) -> str:
         """Return the number of exchanges that were stored, and of their sessions, in words."""

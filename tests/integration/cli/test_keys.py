@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 import trustme
+from msgspec.json import encode
 
 import tapehead
 from support.captured_traffic import read
@@ -122,7 +123,7 @@ def preflight(player: httpx.Client, url: str) -> httpx.Response:
 
 @pytest.mark.parametrize("prefix", ["", "/media"])
 @pytest.mark.parametrize("way", WAYS)
-def test_the_endpoint_and_the_recording_see_no_key(way: str, prefix: str, tmp_path: Path) -> None:
+def test_the_endpoint_sees_no_key_and_the_recording_beside_the_request(way: str, prefix: str, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with upstream() as server, running("record", "--to", server.url + prefix, "--out", out) as proxy:
         with httpx.Client() as player:
@@ -140,9 +141,11 @@ def test_the_endpoint_and_the_recording_see_no_key(way: str, prefix: str, tmp_pa
     assert opened.headers["Location"] == f"/api/v1/sessions/{SID}"
     sessions = f"{prefix}/api/v1/sessions"
     assert [each.path for each in server.received] == [sessions, sessions, f"{sessions}/{SID}/events"]
-    seen = json.dumps([(each.path, each.headers) for each in server.received]) + out.read_text()
+    recorded = read(out)
+    sent_and_stored = [(each.path, each.headers) for each in server.received]
+    seen = json.dumps(sent_and_stored) + encode([(each.request, each.response) for each in recorded]).decode()
     assert not [word for word in ("secret-key", "tapehead-key", "%40", "/k/") if word in seen.lower()]
-    assert [each.session for each in read(out)] == [None, SID, SID]
+    assert [(each.session, each.test_key) for each in recorded[1:]] == [(SID, "secret-key")] * 2
     assert sum("invalid key" in line for line in proxy.lines) == 1
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from support.api_client import api_of, event_of
 from support.captured_traffic import read
+from support.exchanges import event, start
 from support.live_client import LIVE, play
 from support.paths import RECORDINGS_FOLDER
 from support.processes import running
@@ -53,6 +54,32 @@ def test_a_recorder_prints_what_the_audit_of_all_bundled_recordings_finds(tmp_pa
     assert {rule: number for rule, number in told.items() if rule not in at_once} == {
         rule: number for rule, number in found.items() if rule not in at_once
     }
+
+
+@pytest.mark.parametrize("keys", [("one", "one"), ("one", "two")])
+def test_a_recorder_and_the_audit_of_its_recording_compare_sessions_of_one_key(
+    keys: tuple[str, str], tmp_path: Path
+) -> None:
+    """One visitor's second session, while the first one still plays: a restart, but not in another test."""
+    out, sids = tmp_path / "a.jsonl", iter(["a" * 64, "b" * 64])
+    with (
+        upstream(location=lambda: f"/api/v1/sessions/{next(sids)}") as endpoint,
+        running("record", "--to", endpoint.url, "--out", out) as proxy,
+    ):
+        with httpx.Client() as player:
+            for key in keys:
+                opened = player.post(f"{proxy.url}/api/v1/sessions", json=start(), headers={"X-Tapehead-Key": key})
+                events = f"{proxy.url}{opened.headers['Location']}/events"
+                for at, event_type in enumerate(("play", "ping", "ping")):
+                    assert player.post(events, json=event(event_type, at, at)).status_code == 204
+        proxy.stop()
+
+    assert ("session-restarted" in audited(out)) == (keys[0] == keys[1])
+    at_once = {each.rule for exchange in read(out) for each in exchange.findings}
+    live, found = (
+        Counter({r: n for r, n in c.items() if r not in at_once}) for c in (printed(proxy.lines), audited(out))
+    )
+    assert live == found
 
 
 @pytest.mark.parametrize("command", ["serve", "replay"])

@@ -19,7 +19,7 @@ from support.sessions import (
     rules_of,
     run,
 )
-from tapehead.auditor.received_events import endpoint_of, recorded_schemas
+from tapehead.auditor.received_events import recorded_schemas
 from tapehead.auditor.recordings_audit import MOST_OPEN, RecordingsAudit, audit
 from tapehead.auditor.results import Outcome, SessionResult
 from tapehead.protocol.exchange import Exchange, Severity
@@ -343,7 +343,7 @@ def test_recorded_schemas_take_precedence() -> None:
 def test_schemas_found_before_count_from_the_first_event_on() -> None:
     timeline = Timeline().row("play", "sessionEnd")
     found = recorded_schemas([schema_exchange("play", strict())])
-    assert list(found) == [BASE] == [endpoint_of(timeline.exchanges[0])]
+    assert list(found) == [BASE] == [timeline.exchanges[0].endpoint]
     assert rules_of(run(timeline.exchanges, schemas=found)) == ["missing-parameter"]
     assert rules_of(run(timeline.exchanges, schemas={"https://elsewhere.example": found[BASE]})) == []
 

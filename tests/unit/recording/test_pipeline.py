@@ -1,10 +1,14 @@
 """The pipeline counts findings and sessions, and remembers a limited number of them."""
 
+import json
+
+import msgspec
 import pytest
 
-from support.exchanges import NOW, event, opened, sent, start
+from support.exchanges import NOW, event, exchange, opened, request, response, sent, start
 from tapehead.internal_errors import InternalErrors
-from tapehead.protocol.exchange import Exchange, Severity
+from tapehead.protocol.exchange import Answered, Exchange, Severity, decode
+from tapehead.protocol.schemas import build_schema
 from tapehead.recording import pipeline
 from tapehead.recording.pipeline import ExchangePipeline
 
@@ -33,12 +37,43 @@ def test_findings_are_counted_from_the_worst_on() -> None:
     assert counting.findings_summary() == "3 errors, 2 warnings, 1 info"
 
 
-def test_subscribers_get_the_key_of_a_test_that_no_recording_has() -> None:
-    published: list[Exchange] = []
-    pipeline_of_a_proxy = ExchangePipeline(None, InternalErrors(), [lambda exchange, _size: published.append(exchange)])
+def test_a_schema_checks_the_calls_of_its_endpoint_and_key_alone() -> None:
+    schema = build_schema("ping")
+    schema["definitions"]["ping"]["required"].append("qoeData")
+    served = exchange(
+        request(path="/api/v1/schemas/ping", method="GET"), response(200, content=json.dumps(schema).encode())
+    )
+    ping = sent("a", event("ping"))
 
-    line = pipeline_of_a_proxy.process(opened("a", start()), NOW, "test-1")
+    def elsewhere(call: Exchange) -> Exchange:
+        url = call.request.url.replace("://example", "://another")
+        return msgspec.structs.replace(call, request=call.request.with_url(url))
 
-    assert line
-    assert b"test-1" not in line
-    assert [each.answered and each.answered.key for each in published] == ["test-1"]
+    def of_key(call: Exchange, key: str) -> Exchange:
+        return msgspec.structs.replace(call, answered=Answered("", key=key))
+
+    def is_missing(learnt: Exchange, call: Exchange) -> bool:
+        checking = ExchangePipeline(None, InternalErrors())
+        checking.process(learnt, NOW)
+        line = checking.process(call, NOW)
+        assert line
+        return "missing-parameter" in [finding.rule for finding in decode(line).findings]
+
+    assert [is_missing(served, call) for call in (ping, elsewhere(ping), of_key(ping, "one"))] == [True, False, True]
+    keyed = of_key(served, "one")
+    assert [is_missing(keyed, call) for call in (ping, of_key(ping, "one"), of_key(ping, "two"))] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_schemas_of_a_limited_number_of_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "MOST_ENDPOINTS", 2)
+    checking = ExchangePipeline(None, InternalErrors())
+    content = json.dumps(build_schema("ping")).encode()
+    served = exchange(request(path="/api/v1/schemas/ping", method="GET"), response(200, content=content))
+    for key in ("one", "two", "one", "three"):
+        checking.process(msgspec.structs.replace(served, answered=Answered("", key=key)), NOW)
+
+    assert [endpoint.rpartition(" ")[2] for endpoint in checking._schemas] == ["one", "three"]
