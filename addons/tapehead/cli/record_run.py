@@ -96,7 +96,7 @@ async def run_recorder(
         if page:
             page.serve(kept.journal)
         record = RecorderAddon(kept, internal_errors)
-        kept.journal.in_flight.append(record.has_call)
+        kept.journal.follow(record)
         select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:

@@ -112,7 +112,7 @@ def recorders_of(
     """Return the addons that record: that of forwarded calls, and that of all calls for the journal."""
     everything = RecorderAddon(kept, errors) if kept else None
     if kept and everything:
-        kept.journal.in_flight.append(everything.has_call)
+        kept.journal.follow(everything)
     return [each for each in (forwarded, everything) if each]
 
 

@@ -86,10 +86,12 @@ class CallCapture:
 
     Attributes:
         source: the name of this run in the recording, which tells its numbers from those of other runs.
+        on_end: called when the answer to a call is not held back any more.
     """
 
     def __init__(self, take: Take) -> None:
         self.source = ""
+        self.on_end: Callable[[], object] = lambda: None
         self._take = take
         self._count = 0
         # The keys and the session ids of the calls whose answers are held back, by the numbers of their arrivals.
@@ -120,8 +122,8 @@ class CallCapture:
         try:
             return self._take(AnsweredCall(route, arrival, request, answer, time.monotonic(), has_left, self.source))
         finally:
-            if self._held:
-                self._held.pop(arrival.number, None)
+            if self._held and self._held.pop(arrival.number, None):
+                self.on_end()
 
 
 def with_length(response: Response) -> Response:

@@ -3,9 +3,10 @@
 import asyncio
 import math
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 import msgspec
 
@@ -15,8 +16,6 @@ from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
 from tapehead.text import nearest, shorten
 
-# While a call is under way, a wait for silence looks again after this time.
-UNDER_WAY_SECONDS = 0.05
 DEFAULT_QUIET_SECONDS = 2.0
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
 # As a JSON Schema has it.
@@ -194,3 +193,41 @@ class ChangeSignal:
 
 # Called after each change, in the thread that made it; it must return at once.
 Subscriber = Callable[[], object]
+
+
+class Subscribers:
+    """Those who are told of changes; telling them waits for no lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: tuple[Subscriber, ...] = ()
+
+    def add(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Have `subscriber` called after each change; return what ends that."""
+        with self._lock:
+            self._all = (*self._all, subscriber)
+
+        def remove() -> None:
+            with self._lock:
+                self._all = tuple(each for each in self._all if each is not subscriber)
+
+        return remove
+
+    def tell(self) -> None:
+        """Call all of them."""
+        for subscriber in self._all:
+            subscriber()
+
+
+class CallsInFlight(Protocol):
+    """The calls that are in flight.
+
+    Attributes:
+        on_end: called, in any thread, when one of them no longer is.
+    """
+
+    on_end: Subscriber
+
+    def has_call(self, key: str | None, sid: str | None) -> bool:
+        """Return whether a call of a key, and of a session, is in flight; None for any."""
+        ...

@@ -6,10 +6,12 @@ that changed by the number of the last change that it has seen.
 """
 
 import asyncio
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from itertools import batched, islice
 
@@ -18,7 +20,7 @@ import msgspec
 from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.audit_interface import Audit
-from tapehead.journal.conditions import UNDER_WAY_SECONDS, ChangeSignal, Condition, Counts, Subscriber
+from tapehead.journal.conditions import CallsInFlight, ChangeSignal, Condition, Counts, Subscriber, Subscribers
 from tapehead.journal.journal_rows import ROWS_AT_ONCE, JournalRows
 from tapehead.journal.row_filter import PREFLIGHT, RowFilter
 from tapehead.journal.rows import Changes, Totals
@@ -59,19 +61,23 @@ class Journal(JournalRows):
         super().__init__(JournalStore(limits or Limits(), clock()), clock)
         self._is_audited = is_audited
         self._audit: Audit | None = None
-        self._subscribers: tuple[Subscriber, ...] = ()
+        self._changes, self._ends_of_calls = Subscribers(), Subscribers()
         self._left_out: dict[str, None] = {}
         self._left_out_calls = self.left_out_without_session = self._left_out_sessions = self._resets = 0
         self._is_closed = False
         # Of its own: many waits would take all of the few threads that a loop has for everything.
         self._settling = ThreadPoolExecutor(SETTLE_THREADS, "tapehead-settle")
-        # Each returns whether a call of a key, and of a session, is under way; None for any.
-        self.in_flight: list[Callable[[str | None, str | None], bool]] = []
+        self._in_flight: list[CallsInFlight] = []
         self.left_out_in_run = 0
 
     def attach(self, audit: Audit, place_of: PlaceOf | None = None) -> None:
         """Have the calls audited from now on; `place_of` returns where a recording holds them."""
         self._audit, self._store.place_of = audit, place_of or self._store.place_of
+
+    def follow(self, calls: CallsInFlight) -> None:
+        """Have waits for silence wait for the end of calls in flight."""
+        self._in_flight.append(calls)
+        calls.on_end = self._ends_of_calls.tell
 
     @property
     def is_audited(self) -> bool:
@@ -88,20 +94,20 @@ class Journal(JournalRows):
     def add(self, exchange: Exchange, size: int) -> None:
         """Add an exchange as it is stored; it subscribes to a pipeline."""
         is_audited = self._audit.follows(exchange.session) if self._audit else self._is_audited
-        with self._changed:
+        with self._lock:
             call = self._store.add(exchange, self._clock(), is_audited=is_audited)
-        self._tell()
+        self._changes.tell()
         if self._audit:
             self._audit.put(call.row.number, exchange, size)
 
     def note_earlier(self, exchange: Exchange) -> None:
         """Take a call from before the run, of a session that may go on."""
-        with self._changed:
+        with self._lock:
             self._store.note_earlier(exchange)
 
     def apply(self, findings: Iterable[NewFinding], audited: int | None = None) -> None:
         """Add findings of the audit, or change their state; `audited` is the number of the call that was audited."""
-        with self._changed:
+        with self._lock:
             before = self._store.change
             if audited is not None:
                 self._store.note_audited(audited)
@@ -109,7 +115,7 @@ class Journal(JournalRows):
                 self._store.apply(finding, self._clock())
             has_changed = self._store.change != before
         if has_changed:
-            self._tell()
+            self._changes.tell()
 
     def leave_out(self, sid: str | None, calls: int = 1, without_session: int = 0) -> None:
         """Count calls that the audit leaves out, and their session, of which no further calls are audited.
@@ -119,7 +125,7 @@ class Journal(JournalRows):
             calls: the number of the calls.
             without_session: how many of them belong to no session.
         """
-        with self._changed:
+        with self._lock:
             self._store.change += 1
             self._left_out_calls += calls
             self.left_out_without_session += without_session
@@ -131,15 +137,15 @@ class Journal(JournalRows):
             if sid and (session := self._store.session(sid)) and session.is_audited:
                 session.is_audited = False
                 self._store.touch(session)
-        self._tell()
+        self._changes.tell()
 
     def note_silence(self) -> None:
         """Count it as a change that sessions have fallen silent; called now and then."""
         now, found = self._clock(), False
-        with self._changed:
+        with self._lock:
             sessions = list(self._store.sessions.values())
         for some in batched(sessions, ROWS_AT_ONCE):  # so that calls that come meanwhile are not kept waiting
-            with self._changed:
+            with self._lock:
                 for session in some:
                     if session.was_silent or session.number not in self._store.sessions or not session.is_silent(now):
                         continue
@@ -147,13 +153,13 @@ class Journal(JournalRows):
                     self._store.change += 1
                     self._store.touch(session)
         if found:
-            self._tell()
+            self._changes.tell()
 
     # ---- Readers ----
 
     def totals(self, key: str | None = None) -> Totals:
         """Return the counts; if a key is given, of its calls, sessions, misses and findings, and the rest of all."""
-        with self._changed:
+        with self._lock:
             counts = self._counts_of(None, key) or Counts(latest=0)
             store = self._store
             return Totals(
@@ -185,7 +191,7 @@ class Journal(JournalRows):
     def since(self, change: int, limit: int = MOST_AT_ONCE) -> Changes:
         """Return the rows that are new or have changed after a change, of new calls at most `limit`."""
         now = self._clock()
-        with self._changed:
+        with self._lock:
             store = self._store
             if change > store.change:
                 change = 0
@@ -208,14 +214,7 @@ class Journal(JournalRows):
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Have `subscriber` called after each change, in any thread, where it must not wait; return what ends that."""
-        with self._changed:
-            self._subscribers = (*self._subscribers, subscriber)
-
-        def unsubscribe() -> None:
-            with self._changed:
-                self._subscribers = tuple(each for each in self._subscribers if each is not subscriber)
-
-        return unsubscribe
+        return self._changes.add(subscriber)
 
     def settle(self, timeout_seconds: float = SETTLE_SECONDS) -> bool:
         """Wait until what came so far is in the journal and audited; return whether it is."""
@@ -228,24 +227,25 @@ class Journal(JournalRows):
     def wait(self, condition: Condition, timeout_seconds: float) -> bool:
         """Wait until a condition holds, and return whether it does; the journal's end ends the wait, too."""
         deadline, has_waited = self._clock() + timeout_seconds, True
-        while has_waited:  # for silence, until it holds at once: what was answered may be on its way
-            self.settle(min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
-            has_waited = False
-            with self._changed:
+        signal = threading.Event()
+        with self._telling(signal.set):
+            while has_waited:  # for silence, until it holds at once: what was answered may be on its way
+                self.settle(min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
+                has_waited = False
                 while (left := self._remaining(condition := self._rebased(condition))) > 0:
                     remaining_seconds = min(left, deadline - self._clock())
                     if remaining_seconds <= 0 or self._is_closed:
                         return False
                     has_waited = condition.is_of_silence
-                    self._changed.wait(min(remaining_seconds, threading.TIMEOUT_MAX))
+                    signal.wait(min(remaining_seconds, threading.TIMEOUT_MAX))
+                    signal.clear()
         return True
 
     async def wait_async(self, condition: Condition, timeout_seconds: float) -> bool:
         """Wait as `wait` does, on an event loop."""
         deadline, has_waited = self._clock() + timeout_seconds, True
         signal = ChangeSignal()
-        unsubscribe = self.subscribe(signal)
-        try:
+        with self._telling(signal):
             while has_waited:
                 await self.settle_async(min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
                 has_waited = False
@@ -255,9 +255,14 @@ class Journal(JournalRows):
                         return False
                     has_waited = condition.is_of_silence
                     await signal.wait(remaining_seconds)
-        finally:
-            unsubscribe()
         return True
+
+    @contextmanager
+    def _telling(self, signal: Subscriber) -> Iterator[None]:
+        with ExitStack() as ends:
+            for subscribers in (self._changes, self._ends_of_calls):
+                ends.callback(subscribers.add(signal))
+            yield
 
     def after(self, condition: Condition, number: int) -> Condition:
         """Return a condition on events or calls that counts only those after the call with a number.
@@ -265,7 +270,7 @@ class Journal(JournalRows):
         For a number of calls, those that have left memory by now count as from before it.
         """
         before = 0
-        with self._changed:
+        with self._lock:
             if condition.kind == "calls":
                 counts = self._counts_of(condition.session, condition.key)
                 rows = RowFilter(after=number, key=condition.key, session=condition.session)
@@ -285,7 +290,7 @@ class Journal(JournalRows):
             raise ValueError("the audit can forget the sessions of one key only: give the key")
         self.settle()
         sids = None
-        with self._changed:
+        with self._lock:
             self._resets += 1
             if key is None:
                 self._store.clear(self._clock())
@@ -304,12 +309,12 @@ class Journal(JournalRows):
             self._audit.forget(sids)
         elif self._audit:
             self._audit.follow_again(sids)
-        self._tell()
+        self._changes.tell()
 
     def close(self) -> None:
         """End all waits."""
         self._is_closed = True
-        self._tell()
+        self._changes.tell()
 
     def _rebased(self, condition: Condition) -> Condition:
         """Return a condition that counts anew after a reset, which took away what it does not count."""
@@ -317,9 +322,9 @@ class Journal(JournalRows):
         return self.after(condition, condition.after or 0) if is_old else condition
 
     def _remaining(self, condition: Condition) -> float:
-        if condition.is_of_silence and any(has(condition.key, condition.session) for has in self.in_flight):
-            return UNDER_WAY_SECONDS
-        with self._changed:
+        if condition.is_of_silence and any(it.has_call(condition.key, condition.session) for it in self._in_flight):
+            return math.inf
+        with self._lock:
             return condition.remaining(self._counts_of(condition.session, condition.key), self._clock())
 
     def _counts_of(self, sid: str | None, key: str | None) -> Counts | None:
@@ -327,9 +332,3 @@ class Journal(JournalRows):
             session = self._store.session(sid)
             return session.counts if session and key in (None, session.key) else None
         return self._store.keys.get(key) if key else self._store.counts
-
-    def _tell(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-        for subscriber in self._subscribers:
-            subscriber()

@@ -142,7 +142,7 @@ class JournalRun:
         )
         self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
         self.capture = CallCapture(self._take)
-        self.journal.in_flight.append(self.capture.has_call)
+        self.journal.follow(self.capture)
 
     def _count(self, result: SessionResult) -> None:
         if self.verdict:

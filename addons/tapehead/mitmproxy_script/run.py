@@ -82,7 +82,7 @@ class ScriptRun:
         run = make_journal(self._options, self._warn, self._internal_errors)
         run.thread.start()
         self._run = run
-        run.journal.in_flight.append(self.recorder.has_call)
+        run.journal.follow(self.recorder)
         self.marks.follow(run.journal)
         for call, size in self._waiting:
             run.put(call, size)

@@ -166,20 +166,19 @@ class RecorderAddon:
 
     Attributes:
         source: the name of this run in the recording, which tells its numbers from those of other runs.
+        on_end: called when a call is not in flight any more.
     """
 
     def __init__(self, sink: CallSink, internal_errors: InternalErrors, *, forwarded_only: bool = False) -> None:
         self.internal_errors = internal_errors
-        self._sink = sink
-        self._forwarded_only = forwarded_only
+        self._sink, self._forwarded_only = sink, forwarded_only
         self.source = ""
+        self.on_end: Callable[[], object] = lambda: None
         # mitmproxy takes one addon of a name.
         self.name = "tapehead-forwarded" if forwarded_only else "tapehead-recorder"
-        self._open: dict[str, _OpenCall] = {}
-        self._keys: dict[str, str] = {}
-        self._sessions = EntryLimit(MOST_SESSIONS)
+        self._open, self._storing = dict[str, _OpenCall](), dict[str, _OpenCall]()
+        self._keys, self._sessions = dict[str, str](), EntryLimit(MOST_SESSIONS)
         self._begun = 0
-        self._storing = 0
 
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -220,7 +219,7 @@ class RecorderAddon:
 
     def has_call(self, key: str | None, sid: str | None) -> bool:
         """Return whether a call of a key, and of a session, is in flight; None for any."""
-        return any(is_of(call.flow, self._keys, key, sid) for call in list(self._open.values()))
+        return any(is_of(call.flow, self._keys, key, sid) for call in [*self._open.values(), *self._storing.values()])
 
     async def drain(self, timeout_seconds: float) -> None:
         """Wait until the calls in hand are answered, at most for `timeout_seconds`."""
@@ -260,13 +259,15 @@ class RecorderAddon:
         return key
 
     async def _store(self, flow: http.HTTPFlow, error: str | None) -> None:
-        if (call := self._open.pop(flow.id, None)) is not None:
-            captured = self._capture(call, error)
-            self._storing += 1
+        if (call := self._open.get(flow.id)) is not None:
+            self._storing[flow.id] = call  # first, so that it is in flight all the time
+            del self._open[flow.id]
             try:
+                captured = self._capture(call, error)
                 await self._sink.store(captured, captured.size)
             finally:
-                self._storing -= 1
+                del self._storing[flow.id]
+                self.on_end()
 
 
 class ReplayAddon:

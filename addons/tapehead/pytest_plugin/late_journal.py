@@ -116,7 +116,7 @@ class LateJournal:
             has_pauses=False,
         )
         run = JournalRun(settings, lambda _warning: None, self._internal_errors)
-        run.journal.in_flight.append(self.capture.has_call)
+        run.journal.follow(self.capture)
         run.thread.start()
         with self._lock:
             for call in self._waiting:

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -74,6 +75,38 @@ def test_a_call_that_waits_for_its_endpoint_is_under_way(tmp_path: Path) -> None
         told = api.get("/wait", until="quiet:0.1", key="one", timeout=60)
 
     assert told["totals"]["calls"] == 2
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_a_wait_for_silence_ends_with_an_answer_that_was_held_back(command: str) -> None:
+    with (
+        running(*COMMANDS[command], "-q", "--fault", "event:ping=delay:1000", *LIVE) as opened,
+        api_of(opened) as api,
+        pinging(opened),
+    ):
+        while api.get("/status")["engine"]["hits"] < 2:
+            pass
+        told = api.get("/wait", until="quiet:0", key="one", timeout=60)
+
+    assert told["totals"]["calls"] == 2
+
+
+def test_a_wait_for_silence_ends_with_the_answer_of_the_endpoint(tmp_path: Path) -> None:
+    with (
+        upstream() as server,
+        running("record", "--to", server.url, "--out", tmp_path / "out.jsonl", "-q", *LIVE) as opened,
+        api_of(opened) as api,
+    ):
+        with server.held(), ThreadPoolExecutor() as pool, httpx.Client(headers=KEY, timeout=60) as player:
+            sent = pool.submit(player.post, f"{opened.url}/api/v1/sessions", json=event_of("sessionStart"))
+            while not server.received:
+                pass
+            waiting = pool.submit(api.get, "/wait", until="quiet:0", timeout=60)
+            assert api.refused("/wait", 504, until="quiet:0", timeout=0.2)["totals"]["calls"] == 0
+            server.answers.set()
+            assert sent.result(60).status_code == 201
+
+        assert waiting.result(60)["totals"]["calls"] == 1
 
 
 def test_preflights_are_no_calls() -> None:

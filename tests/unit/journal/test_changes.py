@@ -198,7 +198,7 @@ def test_no_more_than_some_rows_are_made_while_calls_wait(
     for module in (journal_module, journal_rows):
         monkeypatch.setattr(module, "ROWS_AT_ONCE", 7)
     lock = CountingLock(threading.RLock())
-    monkeypatch.setattr(journal, "_changed", lock)
+    monkeypatch.setattr(journal, "_lock", lock)
     for owner, name in (
         (journal._store, "finding_row"),
         (journal._store, "row_of"),
