@@ -175,7 +175,7 @@ def test_mitmproxys_own_tools_know_keys(way: str, recording: Path, tmp_path: Pat
     assert played == [expected(0), expected(1), expected(0)]
 
 
-def test_mitmproxys_own_tools_record_no_key(tmp_path: Path, authority: trustme.CA) -> None:
+def test_mitmproxys_own_tools_record_the_key_beside_the_request(tmp_path: Path, authority: trustme.CA) -> None:
     out = tmp_path / "out.jsonl"
     options = f"tapehead_record={out}", "tapehead_endpoint=127.0.0.1"
     with upstream() as server, mitmdump(tmp_path, authority, *options) as tool:
@@ -186,7 +186,10 @@ def test_mitmproxys_own_tools_record_no_key(tmp_path: Path, authority: trustme.C
         tool.stop()
 
     assert (opened.status_code, other.status_code) == (201, 200)
-    assert "t-1" not in json.dumps([(each.path, each.headers) for each in server.received]) + out.read_text()
+    (recorded,) = read(out)
+    seen = json.dumps([(each.path, each.headers) for each in server.received])
+    assert "t-1" not in seen + encode([recorded.request, recorded.response]).decode()
+    assert recorded.test_key == "t-1"
 
 
 def test_a_server_from_python_knows_keys(recording: Path) -> None:
