@@ -30,6 +30,7 @@ from tapehead.live.api_model import (
     number_from,
     seconds_up_to,
 )
+from tapehead.live.long_heads import MOST_HEAD, MOST_UNREAD, refuse_long_head
 from tapehead.live.openapi import PATH as OPENAPI_PATH
 from tapehead.live.request_guard import (
     NO_CONTENT,
@@ -51,7 +52,6 @@ SLOW_SECONDS, KEEPALIVE_SECONDS = 10.0, 3.0
 BATCH_SECONDS = 0.05
 # Time for pages to read the last lines when the server stops.
 DRAIN_SECONDS = 0.5
-MOST_HEAD = 32_000
 # Lines that are kept for other pages, each of a few hundred calls.
 MOST_LINES = 8
 # Connections at a time; players need the rest of what the process may open.
@@ -338,8 +338,7 @@ class QuietProtocol(Protocol):
         self.logger = logging.getLogger("tapehead.live.connections")
         self.logger.disabled = True
         self._head_size = 0
-        self._in_body = False
-        self._has_request = False
+        self._in_body = self._has_request = self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection; it is closed if no request arrives in time, or if others need its place."""
@@ -364,15 +363,28 @@ class QuietProtocol(Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Receive some bytes of requests; a body may come together with its head."""
+        if self._is_refused:
+            self._head_size += len(data)
+            if self._head_size > MOST_UNREAD:
+                self.transport.abort()
+            return
         while data and not self.transport.is_closing():
             room = len(data) if self._in_body else MOST_HEAD - self._head_size
             if not room:
-                self.transport.abort()
+                self._refuse_head()
                 return
             part, data = data[:room], data[room:]
             if not self._in_body:
                 self._head_size += len(part)
             super().data_received(part)
+
+    def _refuse_head(self) -> None:
+        if not self.is_idle:  # the answer before this one is on its way
+            self.transport.abort()
+            return
+        self._is_refused = True
+        refuse_long_head(self.transport, self.url)
+        asyncio.get_running_loop().call_later(SLOW_SECONDS, self.transport.abort)
 
     def on_headers_complete(self) -> None:
         """End the head of a request; whoever reads its body limits that."""
