@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from tapehead.journal.conditions import Condition, parse_condition
 
 from support.exchanges import event, opened, sent, start
+from tapehead.journal.conditions import Condition, parse_condition
 from tapehead.journal.journal import Journal
 
 Wait = Callable[[Journal, Condition, float], bool]
