@@ -122,7 +122,8 @@ class CallCapture:
         try:
             return self._take(AnsweredCall(route, arrival, request, answer, time.monotonic(), has_left, self.source))
         finally:
-            if self._held and self._held.pop(arrival.number, None):
+            if arrival.number in self._held:
+                del self._held[arrival.number]
                 self.on_end()
 
 
