@@ -50,6 +50,21 @@ def test_a_snapshot_has_all_sessions_and_the_latest_calls() -> None:
     assert [json.loads(line)["kind"] for line in after if line] == ["hello"]
 
 
+def test_preflights_are_listed_and_are_no_calls(browser: Browser) -> None:
+    asked = {"Origin": "http://page", "Access-Control-Request-Method": "POST"}
+    with running("serve", "-q", *LIVE) as server, httpx.Client() as player, watching(browser, link_of(server)) as page:
+        sid = play(player, server.url)
+        player.options(f"{server.url}/api/v1/sessions/{sid}/events", headers=asked)
+        player.post(f"{server.url}/api/v1/sessions/{sid}/events", json=PING)
+        for _ in range(2):  # as they come, and after a reload
+            expect(types(page)).to_have_text(["sessionStart", "(preflight)", "ping"])
+            expect(page.locator("#shown")).to_have_text("2 calls, 1 preflight")
+            row_of(page, "ClickMe").click()
+            expect(types(page)).to_have_text(["sessionStart", "(preflight)", "ping"])
+            expect(page.locator("#tab-events .count")).to_have_text("2")
+            page.reload()
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

@@ -12,6 +12,8 @@ const OUTCOMES = {
 };
 
 const isRefused = (call) => call.error !== null || (call.status !== null && call.status >= 400);
+const PREFLIGHT = "(preflight)"; // the browser sends it, not the player: it is listed, and no call
+const countOf = (calls) => calls.reduce((count, { type }) => count + (type !== PREFLIGHT), 0);
 const isMiss = (call) => call.answered !== null && call.answered.outcome === "miss";
 const isBad = (call) => isRefused(call) || isMiss(call) || call.findings.some(({ severity }) => severity !== "info");
 
@@ -76,7 +78,7 @@ class Calls {
       else if (!this.all.length || call.number > this.all.at(-1).number) {
         this.all.push(call);
         this.byNumber.set(call.number, call);
-        fresh += this.fits(call, wanted);
+        fresh += call.type !== PREFLIGHT && this.fits(call, wanted);
       }
     }
     if (this.all.length > MOST_CALLS) for (const gone of this.all.splice(0, this.all.length - MOST_CALLS)) this.byNumber.delete(gone.number);
@@ -99,9 +101,11 @@ class Calls {
     const select = this.form.elements.type;
     const known = new Set([...select.options].map((option) => option.value));
     for (const type of [...new Set(this.all.map((call) => call.type))].sort()) if (!known.has(type) && known.size < 200) select.append(Object.assign(make("option", "", type.slice(0, 60)), { value: type }));
-    document.getElementById("shown").textContent = shown.length === this.all.length ? plural(shown.length, "call") : `${grouped(shown.length)} of ${plural(this.all.length, "call")}`;
+    const [some, all] = [countOf(shown), countOf(this.all)];
+    const counted = some === all ? plural(some, "call") : `${grouped(some)} of ${plural(all, "call")}`;
+    document.getElementById("shown").textContent = counted + (shown.length > some ? `, ${plural(shown.length - some, "preflight")}` : "");
     const ofSessions = wanted.isShown ? this.all.filter(wanted.isShown) : this.all;
-    document.querySelector("#tab-events .count").textContent = grouped(ofSessions.length);
+    document.querySelector("#tab-events .count").textContent = grouped(countOf(ofSessions));
     const nothing = document.getElementById("nothing");
     nothing.hidden = shown.length > 0;
     nothing.textContent = this.all.length ? "No call matches the filter." : "No calls yet. Calls of players appear here as they come.";

@@ -59,7 +59,7 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     const fresh = changes.calls.filter((call) => call.number > newest);
     newest = fresh.at(-1)?.number ?? newest;
     if (isPaused) {
-      missed += fresh.length;
+      missed += countOf(fresh);
       at("pause").textContent = `resume${missed ? ` (${grouped(missed)} new)` : ""}`;
       return;
     }
@@ -151,8 +151,11 @@ const ASK_AGAIN_MS = 1000; // after everything was asked for
     session.open(current);
     calls.clear(current ? null : (call) => (call.session && sessions.bySid(call.session)?.content) || (call.session || "–").slice(0, 8));
     if (!current && latest) return calls.fill(latest);
-    const query = current && current.session ? `session=${encodeURIComponent(current.session)}&limit=${MOST_CALLS}` : `limit=${FIRST_CALLS}`;
-    const { events } = await connection.query(`/events?latest=1&settle=no&${query}`).catch(() => ({ events: [] }));
+    const limit = current && current.session ? MOST_CALLS : FIRST_CALLS;
+    const query = `limit=${limit}${current && current.session ? `&session=${encodeURIComponent(current.session)}` : ""}`;
+    const asked = ["", `&type=${PREFLIGHT}`].map((type) => connection.query(`/events?latest=1&settle=no&${query}${type}`).catch(() => ({ events: [] })));
+    const found = (await Promise.all(asked)).flatMap(({ events }) => events);
+    const events = found.sort((a, b) => a.number - b.number).slice(-limit);
     if ((sessions.byNumber.get(chosen) || null)?.number === current?.number) calls.fill(current ? events.filter((call) => isOf(call, current)) : events);
   }
 
