@@ -57,7 +57,11 @@ def config_of(sid: str) -> str:
         "/sessions/{sid}/recording": one_session,
         "/sessions/{sid}/har": one_session,
         "/events/{number}": {"parameters": {"number": 1}},
-        "/stream": {"parameters": {"timeout": 0}},
+        "/stream": {
+            "parameters": {"timeout": 0},
+            # No description can say that two parameters exclude each other, as `after` and `latest` do.
+            "checks.positive_data_acceptance.expected-statuses": ["200", "400"],
+        },
         "/wait": {
             "parameters": {"timeout": 0},
             # A condition that does not hold in time is a 504; some filters go with some conditions only, a 400.
