@@ -98,6 +98,12 @@ class Terminal:
         return output.decode("utf-8", "replace")
 
 
+def begin_shell() -> None:
+    """Take the terminal, in the shell's process; a closed window ends programs in it, also under nohup."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Shell:
     """An interactive bash that controls a terminal, with its jobs."""
 
@@ -112,7 +118,7 @@ class Shell:
             stderr=writing,
             env=plain_variables(PS1="ready> "),
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=begin_shell,
         )
         os.close(writing)
         self.output = b""

@@ -9,6 +9,7 @@ import httptools
 from tapehead.protocol.http_wire import end_to_end, header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import SESSION_CREATED
+from tapehead.text import format_number
 
 # The time that an answer may take in all, and its size: answers of the API have a few bytes, its schemas 100 kB.
 TIMEOUT_SECONDS = 30.0
@@ -59,7 +60,7 @@ class Forwarder:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._send(request)
         except TimeoutError as error:
-            message = f"no answer from {self._authority} within {self._timeout_seconds:g} s"
+            message = f"no answer from {self._authority} within {format_number(self._timeout_seconds)} s"
             raise ForwardingError(message, 504) from error
         except (OSError, ValueError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise ForwardingError(f"no answer from {self._authority}: {error or type(error).__name__}") from error

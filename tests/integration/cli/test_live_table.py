@@ -81,7 +81,7 @@ def test_the_table_has_the_sessions_and_stays_at_the_end(name: str, tmp_path: Pa
 def test_the_table_fits_the_terminal(columns: int, rows: int, tmp_path: Path) -> None:
     with table(tmp_path, "serve", columns=columns, rows=rows) as shown:
         for _ in range(rows + 3):
-            play(shown.port, "play", "adStart")
+            play(shown.port, "play", "pauseStart")
         shown.read(until=b"more sessions")
         output = shown.stop()
 
@@ -89,7 +89,7 @@ def test_the_table_fits_the_terminal(columns: int, rows: int, tmp_path: Path) ->
     assert len(lines) <= rows
     assert max(map(len, lines)) <= columns
     assert any("more session" in line for line in lines)
-    assert sum("in an ad" in line for line in lines) >= 1
+    assert sum("paused" in line for line in lines) >= 1
 
 
 def test_findings_are_readable_on_a_narrow_terminal_and_stay_at_the_end(tmp_path: Path) -> None:

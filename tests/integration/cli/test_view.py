@@ -238,7 +238,7 @@ def test_a_browser_that_fails_or_goes_on_holds_nothing_up(
 def test_a_folder_for_temporary_files_that_takes_nothing_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing = "import tempfile\ndef fail(prefix): raise OSError(28, 'No space left on device', '/tmp')\n"
+    failing = "import tempfile\ndef fail(prefix, dir): raise OSError(28, 'No space left on device', '/tmp')\n"
     code = f"{failing}tempfile.mkdtemp = fail\nfrom tapehead.__main__ import main\nmain()"
     with start_program(sys.executable, "-c", code, "view", ALL[0], "--open") as opened:
         opened.wait_for(lambda line: "--open cannot write '/tmp': No space left on device; open the link" in line)

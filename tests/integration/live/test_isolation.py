@@ -20,17 +20,17 @@ SLOW = """
 import socket
 import tapehead.live.app as app
 
-app.SLOW_SECONDS, reset, made = 2.0, app.reset, app.QuietProtocol.connection_made
+app.SLOW_SECONDS, abort, made = 2.0, app.abort_connection, app.QuietProtocol.connection_made
 
-def reset_once(transport):
+def abort_once(transport):
     app.SLOW_SECONDS = 60.0
-    reset(transport)
+    abort(transport)
 
 def make_with_small_buffer(self, transport):
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     made(self, transport)
 
-app.reset, app.QuietProtocol.connection_made = reset_once, make_with_small_buffer
+app.abort_connection, app.QuietProtocol.connection_made = abort_once, make_with_small_buffer
 """
 
 

@@ -73,7 +73,13 @@ def test_types_that_no_table_has_are_kept_once() -> None:
 
 
 VALUES = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just([1]) | st.just({"a": 1})
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=9)
+    | st.just([1])
+    | st.just({"a": 1})
 )
 PLAYER_TIMES = VALUES | st.fixed_dictionaries({}, optional={"playhead": VALUES, "ts": VALUES | st.just(2**63)})
 SECTIONS = dict.fromkeys(("eventType", "params", "qoeData", "customMetadata"), VALUES)
