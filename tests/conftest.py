@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,12 @@ import trustme
 from support.certificates import server_tls
 from support.fork_server import FORK_SERVER
 from support.paths import DATA
+
+
+def pytest_configure() -> None:
+    """Have an interrupt end programs, which ignore it where the tests were started in the background of a script."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:
