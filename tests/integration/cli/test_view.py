@@ -89,7 +89,8 @@ def test_a_session_is_saved_as_a_recording_and_as_har(link: Link, tmp_path: Path
     verdicts = []
     for kind, name in (("recording", "saved.jsonl"), ("har", "saved.har")):
         saved = tmp_path / name
-        saved.write_bytes(httpx.get(f"{link.origin}{API}/sessions/{row['session']}/{kind}", headers=headers).content)
+        path = f"{API}/sessions/{row['session']}/{kind}"
+        saved.write_bytes(httpx.get(f"{link.origin}{path}", headers=headers, timeout=30).content)
         output = tmp_path / f"{kind}.json"
         run(["audit", str(saved), "-o", str(output)])
         (session,) = json.loads(output.read_bytes())["sessions"]
