@@ -7,13 +7,14 @@ replay need no checks of their own; the rules of single exchanges report errors 
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
 from tapehead.protocol import keys
-from tapehead.protocol.event_types import event_type_of
+from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.keys import EVENT_TYPE, METADATA, PARAMS, PLAYER_TIME, PLAYHEAD, QUALITY, TS
 from tapehead.protocol.messages import Request
@@ -24,6 +25,8 @@ TEN_YEARS_MS = 10 * 365.25 * 86400 * 1000
 # The seconds of a day: what SDKs send as the length of live content.
 LIVE_LENGTH = 86400
 _LIVE_TYPES = ("live", "linear")
+# The times that are remembered: each is asked for several times while up to 2000 exchanges are put in order.
+_MOST_TIMES, _LONGEST_TIME = 4000, 40
 # Most readers of JSON hold no larger number.
 _LARGEST = 2**63
 # Not a MappingProxyType: events are pickled.
@@ -54,7 +57,7 @@ class EventPosition(NamedTuple):
     elapsed: float | None
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One event of a session.
 
     Attributes:
@@ -154,21 +157,34 @@ _UNKNOWN = Delivery()
 
 def read_event(body: object, delivery: Delivery = _UNKNOWN, index: int = 0) -> Event:
     """Return the event in a parsed body; of an array, that with this index."""
-    parts = _section(body)
-    named, time = parts.get(EVENT_TYPE), _section(parts.get(PLAYER_TIME))
-    ts = as_number(time.get(TS))
-    # Positional: by names, so many fields take ten times as long, and this is done for each event.
-    return Event(
+    # Few calls, and fields by position, which by names take ten times as long: this is done for each event.
+    parts: Mapping[str, Any] = body if isinstance(body, dict) else _NOTHING
+    get = parts.get
+    named, time, params, quality, metadata = get(EVENT_TYPE), get(PLAYER_TIME), get(PARAMS), get(QUALITY), get(METADATA)
+    playhead, ts = (time.get(PLAYHEAD), time.get(TS)) if isinstance(time, dict) else (None, None)
+    if type(playhead) is not int:
+        playhead = as_number(playhead)
+    if type(ts) is not int:
+        ts = as_number(ts)
+    fields = (
         named if isinstance(named, str) else None,
-        as_number(time.get(PLAYHEAD)),
-        None if ts is None or abs(ts) >= _LARGEST else int(ts),
-        _section(parts.get(PARAMS)),
-        _section(parts.get(QUALITY)),
-        _section(parts.get(METADATA)),
+        playhead,
+        None if ts is None or not -_LARGEST < ts < _LARGEST else int(ts),
+        params if isinstance(params, dict) else _NOTHING,
+        quality if isinstance(quality, dict) else _NOTHING,
+        metadata if isinstance(metadata, dict) else _NOTHING,
         "" if named is None or isinstance(named, str) else str(named),
-        index,
-        *delivery,
     )
+    others: tuple[Any, ...] = () if delivery is _UNKNOWN and not index else (index, *delivery)
+    return Event(*fields, *others)
+
+
+def event_of(request: Request) -> Event:
+    """Return the event in a request's body, which is read once."""
+    known: Event | None = request.__dict__.get("event")
+    if known is None:
+        known = request.__dict__["event"] = read_event(request.json())
+    return known
 
 
 def first_event(body: object) -> Event:
@@ -215,8 +231,13 @@ def events_of(exchange: Exchange, arrived_ms: float, recording: str = "", line: 
 
 def key_of(event_type: str, params: Mapping[str, Any]) -> EventKey:
     """Return the key of an event of this type with these `params`."""
+    if known := _NAMELESS_KEYS.get(event_type):
+        return known
     naming = event_type_of(event_type).naming
     return EventKey(event_type, tuple(_name_in(params, key) for key in naming)) if naming else EventKey(event_type)
+
+
+_NAMELESS_KEYS = {row.name: EventKey(row.name) for row in EVENT_TYPES.values() if not row.naming}
 
 
 def _name_in(params: Mapping[str, Any], key: str) -> object:
@@ -270,11 +291,18 @@ def arrival_of(exchange: Exchange) -> float | None:
 
 def parse_time(text: str) -> float | None:
     """Return a time in ISO 8601, UTC unless it says otherwise, as milliseconds since 1970; None if it is none."""
+    return _known_time(text) if len(text) <= _LONGEST_TIME else _parse_time(text)
+
+
+def _parse_time(text: str) -> float | None:
     try:
         time = datetime.fromisoformat(text)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000
     except (ValueError, OverflowError):
         return None
+
+
+_known_time = lru_cache(_MOST_TIMES)(_parse_time)
 
 
 def names_live(params: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from tapehead.protocol.routes import ENDPOINT_HOST
 
@@ -48,6 +49,17 @@ def parse_host(text: str) -> str:
 
 def authority_of(url: str) -> str:
     """Return the host of an absolute URL in lower case, with its port unless that is its scheme's default."""
+    return _authority_of(before_path(url))
+
+
+def before_path(url: str) -> str:
+    """Return an absolute URL up to its path."""
+    end = url.find("/", url.find("://") + 3)
+    return url if end < 0 else url[:end]
+
+
+@lru_cache(1_000)
+def _authority_of(url: str) -> str:
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[\\/?#]", rest, maxsplit=1)[0].rpartition("@")[2].lower()
     return authority.removesuffix({"http": ":80", "https": ":443"}.get(scheme.lower(), ":"))

@@ -32,7 +32,7 @@ _BODILESS = frozenset({204, 304})
 def unpack[M: (Request, Response)](message: M, raw: bytes) -> M:
     """Return `message` with `raw` decoded as its body; with `raw` itself and `coded` set if that fails."""
     try:
-        content = decode_content(raw, _coding(message)) if raw else raw
+        content = decode_content(raw, coding) if raw and (coding := _coding(message)) else raw
     except CodingError:
         return message.with_content(raw, coded=True)
     return message.with_content(content)
@@ -72,4 +72,6 @@ def _value_bytes(text: str) -> bytes:
 
 
 def _coding(message: Request | Response) -> str:
+    if message.header("Content-Encoding") is None:
+        return ""
     return ",".join(message.header_values("Content-Encoding"))

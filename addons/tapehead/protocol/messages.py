@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import msgspec
 import orjson
 
+from tapehead.protocol.routes import Route, call_on, find_route
+
 Headers = list[tuple[str, str]]
 
 
@@ -72,7 +74,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def header(self, name: str) -> str | None:
         """Return the first value of header `name` (case-insensitive), or None."""
-        return next(self.header_values(name), None)
+        wanted, length = name.lower(), len(name)
+        for key, value in self.headers:
+            if len(key) == length and key.lower() == wanted:
+                return value
+        return None
 
     def header_values(self, name: str) -> Iterator[str]:
         """Yield all values of header `name` (case-insensitive)."""
@@ -89,6 +95,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             content: the body's bytes.
             coded: whether they are still encoded by the Content-Encoding.
         """
+        if not (content or self.body or self.text or self.base64 or coded or self.coded):
+            return self
         body, text, packed, parsed = NO_BODY, None, None, None
         if content and not coded and b"\n" not in content and b"\r" not in content and content == content.strip():
             parsed = parse_json(content)
@@ -110,8 +118,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _with(self, **fields: object) -> Self:
         """Return this message with other fields and the same body, which is not parsed again."""
         message = msgspec.structs.replace(self, **fields)
-        if self.body:
-            message.__dict__.update(self.__dict__)
+        if self.body and (parsed := self.__dict__.get("parsed")):
+            message.__dict__["parsed"] = parsed
         return message
 
 
@@ -134,9 +142,37 @@ class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
         slash = rest.find("/")
         return rest[slash:].partition("?")[0] if slash >= 0 else "/"
 
+    @cached_property
+    def route(self) -> Route | None:
+        """The route of its path; None if it is no path of the API."""
+        return find_route(self.path)
+
+    @cached_property
+    def collection_call(self) -> Route | None:
+        """The route and call; None if it is no call of the API."""
+        return call_on(self.route, self.method)
+
     def with_url(self, url: str) -> Self:
         """Return this request with another URL."""
         return self._with(url=url)
+
+
+def request_on(
+    route: Route | None, call: Route | None, method: str, url: str, headers: Headers, content: bytes
+) -> Request:
+    """Return a request whose body has no content coding, given what is known of its path: its route, and the call."""
+    parsed = None
+    if content.startswith(b"{") and content.endswith(b"}") and b"\n" not in content and b"\r" not in content:
+        parsed = parse_json(content)
+    if parsed and not parsed.error:
+        request = Request(method=method, url=url, headers=headers, body=msgspec.Raw(content))
+        known = request.__dict__
+        known["parsed"] = parsed
+    else:
+        request = Request(method=method, url=url, headers=headers).with_content(content)
+        known = request.__dict__
+    known["route"], known["collection_call"] = route, call
+    return request
 
 
 class Response(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,6 +1,7 @@
 """Responses as the documented endpoint gives them."""
 
-from email.utils import formatdate
+from functools import lru_cache
+from math import floor
 
 import orjson
 
@@ -26,9 +27,29 @@ REASONS = {
 }
 
 
+@lru_cache(16)
+def _date_of(second: int) -> str:
+    from email.utils import formatdate  # which takes long to load
+
+    return formatdate(second, usegmt=True)
+
+
+def http_date(now: float) -> str:
+    """Return a time, in seconds since 1970, as a Date header has it."""
+    return _date_of(floor(now))
+
+
+@lru_cache(64)
+def _plain(status: int, second: int) -> Response:
+    headers = [("Date", _date_of(second)), *CORS_HEADERS]
+    return Response(status=status, reason=REASONS.get(status, ""), headers=headers)
+
+
 def respond(status: int, now: float, headers: Headers | None = None) -> Response:
     """Return a response without a body, with the headers that every answer of the endpoint carries."""
-    stamped = [("Date", formatdate(now, usegmt=True)), *(headers or []), *CORS_HEADERS]
+    if headers is None:
+        return _plain(status, floor(now))
+    stamped = [("Date", http_date(now)), *headers, *CORS_HEADERS]
     return Response(status=status, reason=REASONS.get(status, ""), headers=stamped)
 
 

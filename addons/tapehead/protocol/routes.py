@@ -38,6 +38,8 @@ DOCUMENTED_STATUSES: dict[Call, frozenset[int]] = {
 
 # The answer to a sessionStart that opened a session.
 SESSION_CREATED = 201
+# The answer to an event that the endpoint took.
+EVENT_TAKEN = 204
 # The answers by which the endpoint says that it does not know a session, or no longer.
 SESSION_GONE = (404, 410)
 
@@ -101,7 +103,11 @@ def allowed_method(call: Call) -> str:
 
 def find_call(method: str, path: str) -> Route | None:
     """Return the route and call of a request; None for another path or a method that the path does not allow."""
-    route = find_route(path)
+    return call_on(find_route(path), method)
+
+
+def call_on(route: Route | None, method: str) -> Route | None:
+    """Return the route and call of a request on a route, as `find_call` does."""
     if route is None:
         return None
     if method == "OPTIONS":

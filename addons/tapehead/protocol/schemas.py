@@ -7,12 +7,10 @@ draft-04 itself does not know and validators refuse: both are taken. Like that s
 property at any level; the severity of such a property is up to the rules.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import Any, NamedTuple, NoReturn, Self
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
 from tapehead.protocol.exchange import Exchange
@@ -21,6 +19,9 @@ from tapehead.protocol.parameters import METADATA_KEY, Parameter, parameters_of,
 from tapehead.protocol.routes import SCHEMAS_PATH, Call, find_route
 from tapehead.protocol.schema_limits import count_parts, names_in, trim_body, without_empty_required
 from tapehead.text import json_type_of
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 Schema = dict[str, Any]
 
@@ -188,28 +189,27 @@ _DRAFTS = {
 }
 _URLS = {draft: url for url, draft in _DRAFTS.items()}
 _BY_PATH = {url.partition("://")[2]: draft for url, draft in _DRAFTS.items()}
-_VALIDATORS: dict[str, Callable[..., jsonschema_rs.Validator]] = {
-    "draft-04": jsonschema_rs.Draft4Validator,
-    "draft-06": jsonschema_rs.Draft6Validator,
-    "draft-07": jsonschema_rs.Draft7Validator,
-    "2019-09": jsonschema_rs.Draft201909Validator,
-    "2020-12": jsonschema_rs.Draft202012Validator,
+# The names of their validators in `jsonschema_rs`, which is loaded with the first schema that is compiled.
+_VALIDATORS = {
+    "draft-04": "Draft4Validator",
+    "draft-06": "Draft6Validator",
+    "draft-07": "Draft7Validator",
+    "2019-09": "Draft201909Validator",
+    "2020-12": "Draft202012Validator",
 }
-
-
 # A pattern that takes more steps matches nothing; without a limit, backtracking can take exponential time.
-_PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=1000, size_limit=1_000_000)
+_PATTERN_LIMITS = {"backtrack_limit": 1000, "size_limit": 1_000_000}
 _ANY = "any event"
 
 
 class _Checker(NamedTuple):
     """A compiled schema: its validator, the property names in it, and the number of its parts."""
 
-    validator: jsonschema_rs.Validator
+    validator: "jsonschema_rs.Validator"
     names: frozenset[str]
     parts: int
 
-    def errors(self, body: object) -> Iterator[jsonschema_rs.ValidationError]:
+    def errors(self, body: object) -> "Iterator[jsonschema_rs.ValidationError]":
         """Yield the errors of a body; of a large one at least the first."""
         if self.validator.is_valid(body):
             return
@@ -218,6 +218,8 @@ class _Checker(NamedTuple):
             yield first
             yield from errors
             return
+        import jsonschema_rs
+
         try:
             self.validator.validate(body)
         except jsonschema_rs.ValidationError as error:
@@ -241,11 +243,14 @@ def _built_in(event_type: str) -> _Checker:
 
 
 def _compile(event_type: str, schema: Schema) -> _Checker:
+    import jsonschema_rs
+
     try:
         draft = draft_of(schema)
         parts = count_parts(schema, "id" if draft == "draft-04" else "$id")
         schema = {**without_empty_required(schema), "$schema": _URLS[draft]}
-        validator = _VALIDATORS[draft](schema, retriever=_refuse, pattern_options=_PATTERNS)
+        patterns = jsonschema_rs.FancyRegexOptions(**_PATTERN_LIMITS)
+        validator = getattr(jsonschema_rs, _VALIDATORS[draft])(schema, retriever=_refuse, pattern_options=patterns)
     except (ValueError, jsonschema_rs.ValidationError) as error:
         raise ValueError(f"the schema of {event_type} is no JSON Schema: {_reason(error)}") from error
     return _Checker(validator, names_in(schema), parts)
@@ -270,6 +275,8 @@ def _refuse(uri: str) -> NoReturn:
 
 def _reason(error: Exception) -> str:
     """Return the problem of an invalid schema in one line, with its path."""
+    import jsonschema_rs
+
     if not isinstance(error, jsonschema_rs.ValidationError):
         return str(error)
     if error.kind.name == "$ref":

@@ -8,6 +8,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, cast
 
+import msgspec
+from msgspec.structs import replace
+
 from tapehead.protocol.events import Event
 from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.transitions import (
@@ -30,7 +33,11 @@ from tapehead.protocol.transitions import (
 MOST_STATES = 100
 
 
-class State(NamedTuple):
+_OPEN_PARTS = frozenset({Part.OPEN, Part.DOUBLED})
+_OPEN_BREAKS = frozenset({AdBreak.OPEN, AdBreak.FILLED, AdBreak.DOUBLED})
+
+
+class State(msgspec.Struct, frozen=True, gc=False):
     """The state of all machines of a session.
 
     Attributes:
@@ -57,28 +64,29 @@ class State(NamedTuple):
     @property
     def in_ad(self) -> bool:
         """True while an ad is open."""
-        return self.ad in (Part.OPEN, Part.DOUBLED)
+        return self.ad in _OPEN_PARTS
 
     @property
     def in_break(self) -> bool:
         """True while a break is open, with an ad in it or not."""
-        return self.ad_break in (AdBreak.OPEN, AdBreak.FILLED, AdBreak.DOUBLED)
+        return self.ad_break in _OPEN_BREAKS
 
     @property
     def in_chapter(self) -> bool:
         """True while a chapter is open."""
-        return self.chapter in (Part.OPEN, Part.DOUBLED)
+        return self.chapter in _OPEN_PARTS
 
     @property
     def in_main_content(self) -> bool:
         """True while neither a break nor an ad is open."""
-        return not (self.in_ad or self.in_break)
+        return not (self.ad in _OPEN_PARTS or self.ad_break in _OPEN_BREAKS)
 
     @property
     def is_surely_in_main_content(self) -> bool:
         """True while neither a break nor an ad is open, and none can be by an event whose body was not saved."""
-        unsure = self.blind and (self.ad is Part.UNSURE or self.ad_break is AdBreak.UNSURE)
-        return self.in_main_content and not unsure
+        if self.blind and (self.ad is Part.UNSURE or self.ad_break is AdBreak.UNSURE):
+            return False
+        return not (self.ad in _OPEN_PARTS or self.ad_break in _OPEN_BREAKS)
 
 
 UNOPENED = State()
@@ -93,7 +101,7 @@ class Violation(NamedTuple):
     name: str = ""
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """An event, the session's state before and after it, and its violations."""
 
     event: Event
@@ -104,20 +112,22 @@ class Step(NamedTuple):
 
 def advance(state: State, event: Event) -> tuple[State, tuple[Violation, ...]]:
     """Return the state of a session after `event` came in `state`, and the violations."""
+    if event.type == "ping" and event.saved and state.life is Life.OPEN:
+        return state, ()  # as the tables have it, for the most frequent event
     if is_unknown(event):
         return lose_sight(state), ()
     event_type = event.type or ""
-    before = state[:_COUNT]
+    before = (state.life, state.playback, state.ad_break, state.ad, state.chapter)
     moved, violations = _move(before, event_type if event_type in _MOVING else "")
     after = state
     if moved != before:
         life, playback, ad_break, ad, chapter = moved
-        after = state._replace(life=life, playback=playback, ad_break=ad_break, ad=ad, chapter=chapter)
+        after = replace(state, life=life, playback=playback, ad_break=ad_break, ad=ad, chapter=chapter)
     if state.may_be_over:
         if event_type == TIMEOUT:
             violations = tuple(each for each in violations if each.kind is not ViolationKind.SESSION_NOT_CLOSED)
         elif event_type != "ping":
-            after = after._replace(may_be_over=False)
+            after = replace(after, may_be_over=False)
     if event_type not in _SWITCHING or "state" not in ACTIVE_MACHINES[state.life]:
         return after, violations
     for name, switch_event in _switches(state, event):
@@ -150,7 +160,8 @@ def is_accepted(event: Event) -> bool:
 def _doubt(before: State, after: State) -> State:
     """Return a state of which it is not known whether it is the one before an event or the one after it."""
     switched = before.states ^ after.states
-    return after._replace(
+    return replace(
+        after,
         life=before.life if after.life in (Life.COMPLETED, Life.ENDED) else after.life,
         # Nothing is judged before the first play.
         playback=after.playback if after.playback is before.playback else Playback.STARTING,
@@ -172,7 +183,7 @@ def is_unknown(event: Event) -> bool:
 def lose_sight(state: State) -> State:
     """Return the state after an event that may have been any: as if the recording began there, but for its life."""
     life = Life.OPEN if state.life is Life.UNOPENED else state.life
-    return UNSURE._replace(life=life, blind=True, may_be_over=True)
+    return replace(UNSURE, life=life, blind=True, may_be_over=True)
 
 
 def close(state: State) -> tuple[State, tuple[Violation, ...]]:
@@ -195,7 +206,6 @@ def table_cells_of(state: State, event: Event) -> Iterator[tuple[str, StrEnum, s
 
 
 _MACHINES = ("life", "playback", "ad_break", "ad", "chapter")
-_COUNT = len(_MACHINES)
 _Machines = tuple[Life, Playback, AdBreak, Part, Part]
 # Events that a machine tells from others, and those that start or end player states.
 _MOVING = frozenset(event_type for rows in TABLE.values() for row in rows.values() for event_type in row) - {ANY}
@@ -226,7 +236,7 @@ def _switch(state: State, name: str, event_type: str) -> tuple[State, ViolationK
         known |= {name}
     if (name in states) != on:
         states = states | {name} if on else states - {name}
-    return state._replace(states=states, known_states=known), transition.violation
+    return replace(state, states=states, known_states=known), transition.violation
 
 
 def switch_of(state: State, name: str) -> Switch:

@@ -1,6 +1,7 @@
 """What goes into a line of a recording comes out of it again, byte for byte."""
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.exchanges import exchange, request, response, start
-from tapehead.protocol.exchange import FORMAT_VERSION, Answered, Exchange, Finding, Severity, decode, encode
+from tapehead.protocol.exchange import (
+    FORMAT_VERSION,
+    Answered,
+    Exchange,
+    Finding,
+    Severity,
+    decode,
+    encode,
+    format_time,
+)
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call
 
@@ -227,3 +237,9 @@ def test_the_fields_say_version_and_call() -> None:
     whole = exchange(request(start()), Response(status=201, headers=[]))
 
     assert (whole.tapehead, whole.call) == (FORMAT_VERSION, Call.SESSION)
+
+
+@given(st.floats(0, 10**11) | st.integers(0, 10**10).map(lambda half: half + 0.9999995))
+def test_a_time_is_written_as_the_library_does(seconds: float) -> None:
+    expected = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert format_time(seconds) == expected

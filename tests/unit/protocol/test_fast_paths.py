@@ -1,4 +1,4 @@
-"""What is made fast gives the same as what is plain: the session machine's steps, and the events of an exchange."""
+"""What is made fast gives the same as what is plain: the session machine's steps, events, and plain requests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from support.exchanges import HOST, exchange, response
 from tapehead.protocol import session_machine
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import Event, as_number, events_of
-from tapehead.protocol.messages import Request
+from tapehead.protocol.events import Event, EventKey, as_number, event_of, events_of, key_of
+from tapehead.protocol.messages import Request, request_on
+from tapehead.protocol.routes import Call, Route
 from tapehead.protocol.session_machine import UNOPENED, UNSURE, State, Violation, advance
 from tapehead.protocol.transitions import ACTIVE_MACHINES, ANY, TABLE, TIMEOUT, ViolationKind, find_transition
 
@@ -41,11 +42,11 @@ def machine_of_table(state: State, event: Event) -> tuple[State, tuple[Violation
             to, violation = find_transition(machine, getattr(state, machine), event_type)
             moves[machine] = to
             violations += [Violation(violation)] if violation else []
-    after = state._replace(**moves)
+    after = msgspec.structs.replace(state, **moves)
     if state.may_be_over and event_type == TIMEOUT:
         violations = [each for each in violations if each.kind is not ViolationKind.SESSION_NOT_CLOSED]
     elif state.may_be_over and event_type != "ping":
-        after = after._replace(may_be_over=False)
+        after = msgspec.structs.replace(after, may_be_over=False)
     for name, switch_event in session_machine._switches(state, event) if "state" in active else ():
         after, violation = session_machine._switch(after, name, switch_event)
         violations += [Violation(violation, name)] if violation else []
@@ -141,3 +142,30 @@ def test_events_have_all_that_their_exchange_and_body_say(
         bodies = [{"eventType": "sessionStart"} if path == "sessions" else None]
     wanted = [plain_event(body, fields | {"index": index}) for index, body in enumerate(bodies)]
     assert list(events_of(sent, 1.0, "r", 3)) == wanted
+
+
+CONTENTS = (
+    PARSED.map(orjson.dumps) | BROKEN | st.sampled_from([b" {}", b"{} ", b"{\r}", b"{\n}", b"{]}", b"{\xff}", b"[{}]"])
+)
+
+
+@given(CONTENTS, st.sampled_from([Route(Call.EVENT, "s1"), Route(Call.SCHEMA, event_type="play"), None]))
+def test_a_request_of_which_much_is_known_is_as_any_other(content: bytes, route: Route | None) -> None:
+    headers = [("host", "a"), ("content-type", "application/json")]
+    request = request_on(route, route, "POST", f"{HOST}/x", headers, content)
+    plain = Request(method="POST", url=f"{HOST}/x", headers=headers).with_content(content)
+
+    assert request == plain
+    assert (request.content(), request.parsed) == (plain.content(), plain.parsed)
+    assert (request.route, request.collection_call) == (route, route)
+    assert event_of(request) == plain_event(plain.json(), {})
+
+
+@given(st.sampled_from([*EVENT_TYPES, "", "Ping", "play\x00"]), PARAMS)
+def test_a_key_is_made_of_the_type_and_its_names(event_type: str, params: dict[str, Any]) -> None:
+    key = key_of(event_type, params)
+    row = EVENT_TYPES.get(event_type)
+
+    assert (key.event_type, len(key.names)) == (event_type, len(row.naming) if row else 0)
+    assert key == EventKey(event_type, key.names)
+    assert not (row and row.naming == ("media.state.name",)) or key.names == (params.get("media.state.name"),)

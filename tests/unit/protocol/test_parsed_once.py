@@ -83,6 +83,15 @@ def test_a_body_that_redaction_leaves_is_parsed_once(parsed: Counter[bytes]) -> 
     assert counts_of(parsed) == [1]
 
 
+def test_the_journal_keeps_the_line_that_is_stored() -> None:
+    journal = Journal()
+    pipeline = ExchangePipeline(Redactor(KEY), InternalErrors(), [journal.add])
+    line = pipeline.process_captured(captured(start()))
+
+    assert [call.line for call in journal._store.calls.values()] == [line]
+    assert journal._store.calls[1].line is line
+
+
 @pytest.mark.parametrize(
     "engine",
     [
