@@ -3,12 +3,9 @@
 The engines answer from the real bytes; only quoted requests go through here, so that hits cost nothing.
 """
 
-import re
-
 import msgspec
 import orjson
 
-from tapehead.protocol.events import read_event
 from tapehead.protocol.exchange import FORMAT_VERSION, Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Call, find_call
@@ -16,7 +13,6 @@ from tapehead.redaction.identifiers import Replace, edit, scalars
 from tapehead.redaction.identifying_keys import IdentifyingKeys, decode_token
 from tapehead.redaction.redactor import Redactor
 from tapehead.redaction.value_search import is_telling
-from tapehead.text import escape_controls
 
 # Sessions whose sessionStart is remembered, the oldest forgotten first.
 MOST_STARTS = 1_000
@@ -90,28 +86,3 @@ def mask_strings[M: (Request, Response)](message: M, substitute: Replace) -> M:
         (scalar.start, scalar.end, orjson.dumps(substitute(value))) for scalar, value in values if is_telling(value)
     )
     return message.with_content(edit(content, edits))
-
-
-# Characters that a name of the API hardly has, and an identifier may.
-_TELLING = re.compile(r"[\d@\s%]|.{41}")
-
-
-def named_event(call: str, request: Request, *, discreet: bool = False) -> tuple[str, float | None]:
-    """Return a request's event type, or the call in brackets, and its playhead in seconds, if any.
-
-    With `discreet`, a type that may identify a person is left out.
-    """
-    event = read_event(request.json() if call in (Call.SESSION, Call.EVENT) else None)
-    event_type = event.key.event_type
-    hidden = discreet and _TELLING.search(event_type)
-    name = f"({call})" if hidden or not event_type else event_type
-    return escape_controls(name), event.position(None).playhead
-
-
-_VERSION = re.compile(r"v\d{1,2}")
-
-
-def discreet_path(path: str) -> str:
-    """Return the path of another request, without the parts that may identify a person."""
-    steps = re.split("[?;#]", path, maxsplit=1)[0].split("/")
-    return "/".join("..." if _TELLING.search(step) and not _VERSION.fullmatch(step) else step for step in steps)

@@ -61,22 +61,23 @@ def scalars(content: bytes, names: IdentifyingKeys, *, every: bool = False, keys
     All under an identifying key identify a person, except authState.
     """
     deep = names.are_embedded_in(content)
-    frames = [(False, False, "")]  # of each open container: is it an object, is it under an identifying key, which
-    at_key, person, key = frames[0]
+    # Of each open container: is it an object, is it under an identifying key, which, and that as a parent of keys.
+    frames = [(False, False, "", "")]
+    at_key, person, key, _ = frames[0]
     for match in names.tokens(content):
         token = match[0]
         if token in (b"{", b"["):
-            frames.append((token == b"{", person, key))
+            frames.append((token == b"{", person, key, names.as_parent(key)))
             at_key = token == b"{"
         elif token in (b"}", b"]"):
             del frames[max(1, len(frames) - 1) :]
-            _, person, key = frames[-1]
+            _, person, key, _ = frames[-1]
         elif token == b",":
-            at_key, person, key = frames[-1]
+            at_key, person, key, _ = frames[-1]
         elif token == b":":
             at_key = False
         elif at_key or match[1]:
-            key, counts = names.read(token, frames[-1][2])
+            key, counts = names.read(token, frames[-1][3])
             at_key, person = not match[1], frames[-1][1] or counts or match[1] is not None
             if keys and at_key:
                 yield Scalar(*match.span(), ScalarKind.KEY, key)

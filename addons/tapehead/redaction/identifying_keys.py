@@ -32,6 +32,8 @@ _LEAST_PART = 6
 _SEPARATOR = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\s._\-\[\]]+")
 _SEPARATORS = b"._-[] \t\r\n"
+# Longer keys are not kept.
+_MOST_KEPT = 200
 # The first characters of JSON in base64.
 BASE64_OF_JSON = ("eyJ", "eyA", "ewo", "W3s")
 
@@ -49,8 +51,6 @@ class IdentifyingKeys:
     Attributes:
         are_headers: returns whether the values of headers of a name identify people.
         in_path: searches the path of a finding for one of the keys.
-        read: returns a key of JSON, given the key of the object that it is in, and whether values under it identify
-            people.
         tokens: finds the tokens of JSON in bytes. One that has a group is a key from which broken JSON is parsed anew.
     """
 
@@ -61,6 +61,7 @@ class IdentifyingKeys:
         self.are_headers = HeaderNames(named).count
         self._keys = {name.lower() for name in names}
         self._plain = {plain_name(name) for name in names} - {""}
+        self._longest = max(map(len, self._plain))
         stems = {key.replace(".", "_") + "_" for key in map(str.lower, _PERSON_KEYS)}
         self._stems = (*(key + mark for key in self._keys for mark in ".["), *stems)
         self._documented = _DOCUMENTED - self._keys
@@ -72,7 +73,7 @@ class IdentifyingKeys:
         self.in_path = re.compile(rf"(?:^|[.\]])(?:{words})(?:$|[.\[])", re.IGNORECASE).search
         self.tokens = re.compile(_TOKEN % keys, re.DOTALL).finditer
         # Most bodies have the same keys.
-        self.read = lru_cache(maxsize=4096)(self._read)
+        self._read_short = lru_cache(maxsize=4096)(self._read)
 
     def count(self, key: str, parent: str = "") -> bool:
         """Return whether values under `key`, in an object under the key `parent`, identify people."""
@@ -106,8 +107,22 @@ class IdentifyingKeys:
             return True
         return ("=" in text or "\\" in text or "%3" in text) and self._embedded(content) is not None
 
+    def as_parent(self, key: str) -> str:
+        """Return what counts of a key for those in its object, since a long one may have very many of them."""
+        return key if len(key) <= _MOST_KEPT else plain_name(key)[: self._longest + 1]
+
+    def read(self, token: bytes, parent: str) -> tuple[str, bool]:
+        """Return a key of JSON and whether values under it identify people.
+
+        Args:
+            token: the key.
+            parent: the key of the object that it is in, from `as_parent`.
+        """
+        is_short = len(token) + len(parent) <= _MOST_KEPT
+        return self._read_short(token, parent) if is_short else self._read(token, parent)
+
     def _read(self, token: bytes, parent: str) -> tuple[str, bool]:
-        key = decode_token(token).strip("\"'\\: \t\r\n")
+        key = strip_key(decode_token(token))
         return key, self.count(key, parent)
 
 
@@ -145,6 +160,11 @@ def has_any(words: Iterable[str], text: str) -> bool:
         if word in text:
             return True
     return False
+
+
+def strip_key(key: str) -> str:
+    """Return a key without what may be around it in broken JSON."""
+    return key.strip("\"'\\: \t\r\n")
 
 
 # A string (cut short at the end of a broken body), a bracket or separator, an identifying key without its first quote,

@@ -27,7 +27,7 @@ def add_likely(likely: set[str], url: str, texts: tuple[bytes, ...], known: Cont
         known: session id, identifiers and pseudonyms, which are left out.
     """
     query = url.partition("?")[2].replace("&", " ").replace("=", " ").encode("utf-8", "replace")
-    found = set[str]()
+    found: set[str] = set()
     for text in (query, *texts[1:]):
         for value in likely_identifiers(text, whole=text is texts[1]):
             if value not in known:

@@ -14,36 +14,30 @@ and the API's own paths never change.
 import hashlib
 import hmac
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
 
 import msgspec
 
-from tapehead.protocol.exchange import Exchange, Finding
-from tapehead.protocol.keys import PARAMS, PLAYER_TIME, QUALITY
+from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.parameters import PLACEHOLDER
-from tapehead.protocol.routes import API_PATH, Call, find_route, sid_of_location
+from tapehead.protocol.routes import Call
 from tapehead.redaction.digit_permutation import substitute_digits
-from tapehead.redaction.identifiers import (
-    Scalar,
-    ScalarKind,
-    edit,
-    encode_like,
-    parts_of_header,
-    redact_body,
-    redact_text,
-    scalars,
-)
-from tapehead.redaction.identifying_headers import MESSAGE_HEADERS, header_encoding
-from tapehead.redaction.identifying_keys import IdentifyingKeys
-from tapehead.redaction.likely_identifiers import CONTENT_KEYS, add_likely
+from tapehead.redaction.identifiers import edit, encode_like, parts_of_header, redact_body, redact_text
+from tapehead.redaction.identifying_headers import header_encoding
+from tapehead.redaction.identifying_keys import IdentifyingKeys, decode_token
+from tapehead.redaction.known_texts import KnownTexts, ReadHeader
+from tapehead.redaction.likely_identifiers import add_likely
 from tapehead.redaction.masking import mask
 from tapehead.redaction.opaque_bodies import is_opaque
+from tapehead.redaction.plain_json import PlainBody, PlainJsonReader
 from tapehead.redaction.session_identifiers import MOST_SEARCHED, SessionIdentifiers
-from tapehead.redaction.value_search import Search, Spellings, replace, replace_cut, search_for
+from tapehead.redaction.value_replacement import ValueReplacer, is_schema_response, with_body
+from tapehead.redaction.value_search import Search, search_for
 from tapehead.redaction.value_shapes import values_by_shape
 
 PREFIX = "pseudonym-"
@@ -52,17 +46,10 @@ _PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 # A number as JSON writes it, or digits of any kind.
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?((?:[eE][+-]?[0-9]{1,3})?)")
 
-# What stands before a documented key in a finding's path.
-_PARENT = re.compile(rf"\A(?:\[[0-9]+\]\.)?(?:(?:{PARAMS}|{PLAYER_TIME}|{QUALITY})\.)?")
-_QUOTED = re.compile(r'"[^"]*"')
-_QUERY_VALUE = re.compile(rb"(?<==)[^&;#\s]+")
-_SCHEMA_KEYS = frozenset({"$ref", "$schema", "allOf", "definitions", "properties"})
-# Findings quote no more of a response, and mark other values as cut.
-_CUT = re.compile(r"\.\.\.|.{200}", re.DOTALL)
-# A larger body is not searched for values that lost their end: an endpoint's error messages are short.
-MOST_CUT = 10_000
 # Sessions whose identifiers are remembered, the oldest forgotten first; and identifiers of each.
 MOST_SESSIONS, MOST_REMEMBERED = 10_000, 50
+# The longest header that is kept with its redacted value, in characters.
+MOST_KEPT_HEADER = 1_000
 
 
 class _FoundValues:
@@ -88,6 +75,8 @@ class _KnownSession(NamedTuple):
     values: dict[str, str]
     is_known: bool
     is_whole: bool
+    # For the values, if the session is whole and had an event.
+    search: Search | None = None
 
 
 class Redactor:
@@ -112,6 +101,15 @@ class Redactor:
         self._identifiers = identifiers or SessionIdentifiers(key)
         self._sessions: dict[str, _KnownSession] = {}
         self._lock: AbstractContextManager[object] = lock or nullcontext()
+        self._replacer = ValueReplacer(self._names, self.pseudonym)
+        self._plain_json = PlainJsonReader(self._names)
+        # Most calls have the same headers.
+        self._read_header = lru_cache(maxsize=2048)(self._redact_header)
+        self._texts = KnownTexts(
+            self._read_short_header,
+            self._names.are_headers,
+            lambda text: redact_text(text, self._names, self.pseudonym),
+        )
 
     def pseudonym(self, value: str) -> str:
         """Return the pseudonym of `value`: the same for the same value and key; a number written alike for a number.
@@ -138,18 +136,64 @@ class Redactor:
 
     def redact(self, exchange: Exchange) -> Exchange:
         """Return `exchange` with pseudonyms for the values that identify a person."""
+        return self._redact_known(exchange) or self._redact_any(exchange)
+
+    def _redact_known(self, exchange: Exchange) -> Exchange | None:
+        """Return the same for a call of which all parts are known but for its time; None for any other.
+
+        They are known where nothing in them is redacted but headers, and no value of its session is in them.
+        """
+        request, response, texts = exchange.request, exchange.response, self._texts
+        if exchange.call is not Call.EVENT or exchange.session is None or exchange.findings or exchange.error:
+            return None
+        if response is None or has_body(response) or not texts.has_body(request):
+            return None
+        if exchange.answered and exchange.answered.reason:
+            return None
+        sent, answered = texts.headers(request.headers), texts.headers(response.headers)
+        searched = (sent.searched, answered.searched, texts.text(request.url), texts.text(response.reason))
+        search = self._search_of(exchange.session, sent.sure | answered.sure, sent.likely | answered.likely)
+        if search is None or None in searched:
+            return None
+        body = request.content().lower().decode("latin-1")
+        if search.whole and not search.is_absent_from("\n".join((*filter(None, searched), body))):
+            return None
+        if sent.redacted is None and answered.redacted is None:
+            return exchange
+        if sent.redacted:
+            request = request.with_headers(sent.redacted)
+        if answered.redacted:
+            response = response.with_headers(answered.redacted)
+        return msgspec.structs.replace(exchange, request=request, response=response)
+
+    def _search_of(self, sid: str, sure: dict[str, str], likely: frozenset[str]) -> Search | None:
+        """Return the search for the values of a session that has all of these; None if they are not known to be all."""
+        known = self._sessions.get(sid)
+        if known is None or not known.is_whole or not sure.items() <= known.values.items():
+            return None
+        with self._lock:
+            known = self._sessions.pop(sid, known)
+            if known.search is None:
+                known = known._replace(search=search_for(known.values))
+            self._sessions[sid] = known
+        return search_for(known.values, likely) if likely else known.search
+
+    def _redact_any(self, exchange: Exchange) -> Exchange:
         found = _FoundValues(self)
         request, response, response_body = self._redact_headers(exchange.request, found), exchange.response, b""
-        request_body = self._redact_body(request, found)
-        request = request.with_url(redact_text(request.url, self._names, found.pseudonym))
+        request_body, plain = self._redact_body(request, found)
+        if plain and not plain.spans and exchange.call is Call.EVENT:
+            self._texts.learn(request, request_body)
+        if (url := redact_text(request.url, self._names, found.pseudonym)) != request.url:
+            request = request.with_url(url)
         if response:
             response = self._redact_headers(response, found)
             has_none = is_schema_response(exchange)
-            response_body = response.content() if has_none else self._redact_body(response, found)
+            response_body = response.content() if has_none else self._redact_body(response, found)[0]
         redacted = msgspec.structs.replace(exchange, request=request, response=response)
         texts = (joined_texts(redacted, self._names), request_body, response_body)
         self._find_by_shape(exchange.session, b"\n".join(texts), found)
-        sure = self._with_known(exchange, texts, found) if exchange.session is not None else found.sure
+        sure = self._with_known(exchange, texts, found, plain) if exchange.session is not None else found.sure
         if found.is_crowded:
             kept = {exchange.session, *sure.values()}
             redacted, request_body, response_body = mask(
@@ -158,20 +202,22 @@ class Redactor:
             texts = (joined_texts(redacted, self._names), request_body, response_body)
         search = search_for(sure, found.likely)
         if search.every:
-            return self._replace_known(redacted, *texts, search)
+            return self._replacer.replace(redacted, *texts, search)
         request, response = redacted.request, redacted.response
         response = with_body(response, response_body) if response else None
         return msgspec.structs.replace(redacted, request=with_body(request, request_body), response=response)
 
     def _find_by_shape(self, sid: str | None, text: bytes, found: _FoundValues) -> None:
-        if values := set(values_by_shape(text)) - found.sure.keys():
+        if (values := set(values_by_shape(text))) and (values := values - found.sure.keys()):
             known = self._sessions.get(sid) if sid else None
             pseudonyms = {sid, *found.sure.values(), *(known.values.values() if known else ())}
             for value in values:
                 if value not in pseudonyms:
                     found.pseudonym(value)
 
-    def _with_known(self, exchange: Exchange, texts: tuple[bytes, ...], found: _FoundValues) -> dict[str, str]:
+    def _with_known(
+        self, exchange: Exchange, texts: tuple[bytes, ...], found: _FoundValues, plain: PlainBody | None
+    ) -> dict[str, str]:
         """Return what identifies a person in an exchange of a session, and what was found in the session before.
 
         Of a session whose start was not seen, whatever might identify is likely.
@@ -194,14 +240,15 @@ class Redactor:
                     found.pseudonym(value)
         if not is_found:
             of_session = {sid, *sure.values(), *known.values.values()}
-            found.is_crowded = not add_likely(found.likely, exchange.request.url, texts, of_session)
+            searched = (texts[0], b"", *texts[2:]) if plain and plain.is_content else texts
+            found.is_crowded = not add_likely(found.likely, exchange.request.url, searched, of_session)
         if sure:
             values = known.values | sure
             sure = values
             if len(values) > MOST_REMEMBERED:
                 values = dict(islice(values.items(), MOST_REMEMBERED))
                 known = known._replace(is_whole=False)
-            known = known._replace(values=values)
+            known = known._replace(values=values, search=None)
         with self._lock:
             self._sessions[sid] = known
             if len(self._sessions) > MOST_SESSIONS:
@@ -211,160 +258,54 @@ class Redactor:
     # ---- Values under identifying names ----
 
     def _redact_headers[M: (Request, Response)](self, message: M, found: _FoundValues) -> M:
-        return message.with_headers((name, self._redact_header(name, value, found)) for name, value in message.headers)
+        headers, has_changed = [], False
+        for field in message.headers:
+            name, value = field
+            if (redacted := self._read_short_header(name, value)) is None:
+                headers.append(field)
+                continue
+            new, sure, likely = redacted
+            headers.append((name, new))
+            has_changed = True
+            found.sure.update(sure)
+            found.likely |= likely
+        return message.with_headers(headers) if has_changed else message
 
-    def _redact_header(self, name: str, value: str, found: _FoundValues) -> str:
+    def _read_short_header(self, name: str, value: str) -> ReadHeader | None:
+        read = self._read_header if len(value) <= MOST_KEPT_HEADER else self._redact_header
+        return read(name, value)
+
+    def _redact_header(self, name: str, value: str) -> ReadHeader | None:
+        """Return a header's value redacted, and what it has that identifies or might; None if it stays as it is."""
+        found = _FoundValues(self)
         if not self._names.are_headers(name):
-            return redact_text(value, self._names, found.pseudonym)
-        found.likely.update(parts_of_header(name, value))
-        return found.pseudonym(value) if self._names.count(name) else self.pseudonym(value)
+            new = redact_text(value, self._names, found.pseudonym)
+            return (new, found.sure, frozenset()) if new != value or found.sure else None
+        new = found.pseudonym(value) if self._names.count(name) else self.pseudonym(value)
+        return new, found.sure, parts_of_header(name, value)
 
-    def _redact_body(self, message: Request | Response, found: _FoundValues) -> bytes:
-        """Return the body of `message` with pseudonyms under identifying names."""
+    def _redact_body(self, message: Request | Response, found: _FoundValues) -> tuple[bytes, PlainBody | None]:
+        """Return the body of `message` with pseudonyms under identifying names, and what is known of it if plain."""
         content = message.content()
+        if not content:
+            return content, None
+        if plain := self._plain_json.read(message, content):
+            return edit(content, self._edits(content, plain, found)), plain
         if is_opaque(content, coded=message.coded):
-            return self.pseudonym(content.decode("latin-1")).encode()
-        return redact_body(content, self._names, found.pseudonym)
+            return self.pseudonym(content.decode("latin-1")).encode(), None
+        return redact_body(content, self._names, found.pseudonym), None
 
-    # ---- The same values anywhere else ----
-
-    def _replace_known(
-        self, exchange: Exchange, texts: bytes, request_body: bytes, response_body: bytes, search: Search
-    ) -> Exchange:
-        request, response = exchange.request, exchange.response
-        among = search.among(texts)
-        if among:
-            request = request.with_url(self._replace_in_url(request.url, among))
-        request = self._replace_in_message(request, request_body, search, among)
-        if response:
-            is_schema = is_schema_response(exchange)
-            response = self._replace_in_message(response, response_body, search, among, is_content=is_schema)
-            if among:
-                reason = self._replace_in_text(response.reason, among, header_encoding(response.reason))
-                response = msgspec.structs.replace(response, reason=reason)
-        error, answered = exchange.error, exchange.answered
-        if among:
-            error = error and self._replace_in_text(error, among)
-            if answered and answered.reason:
-                answered = msgspec.structs.replace(answered, reason=self._replace_in_text(answered.reason, among))
-        findings = [self._replace_in_finding(finding, search, among) for finding in exchange.findings]
-        return msgspec.structs.replace(
-            exchange, request=request, response=response, error=error, answered=answered, findings=findings
-        )
-
-    def _replace_in_message[M: (Request, Response)](
-        self, message: M, content: bytes, search: Search, among: Search | None, *, is_content: bool = False
-    ) -> M:
-        if among:
-            headers = ((name, self._replace_in_header(name, value, among)) for name, value in message.headers)
-            message = message.with_headers(headers)
-        # A value that was cut is there in part.
-        here = search if b"..." in content and len(content) <= MOST_CUT else search.among(content)
-        if not here:
-            return with_body(message, content)
-        return self._replace_in_body(message, content, here, is_content=is_content)
-
-    def _replace_in_header(self, name: str, value: str, search: Search) -> str:
-        lowered, coding = name.lower(), header_encoding(value)
-        if self._names.are_headers(lowered):
-            return value
-        if lowered in MESSAGE_HEADERS:
-            return self._replace_words(value, search.sure, coding)
-        if lowered == "location":
-            return self._replace_in_url(value, search, coding)
-        return self._replace_in_text(value, search, coding)
-
-    def _replace_in_url(self, url: str, search: Search, coding: str = "utf-8") -> str:
-        """Replace values in a URL, except in the API's own path at its end, and in a host only those that are sure."""
-        address = re.split(r"[?#]", url, maxsplit=1)[0]
-        if not (find_route(address) or sid_of_location(address)):
-            return self._replace_in_text(url, search, coding)
-        own = address.rindex(f"{API_PATH}/")
-        before, rest = self._replace_words(address[:own], search.sure, coding), url[len(address) :]
-        return before + address[own:] + rest[:1] + (self._replace_in_text(rest[1:], search, coding) if rest[1:] else "")
-
-    def _replace_in_finding(self, finding: Finding, search: Search, among: Search | None) -> Finding:
-        message, path = finding.message, finding.path
-        if self._names.in_path(path):
-            message = self._replace_words(message, search.every)
-        elif _PARENT.sub("", path) in CONTENT_KEYS:
-            message = self._replace_in_quoted(message, search.sure)
-        elif among:
-            message = self._replace_in_text(message, among)
-        if _CUT.search(message):
-            cut = message.encode("utf-8", "surrogatepass")
-            cut = replace_cut(cut, search.likely, self.pseudonym, most=len(search.likely))
-            message = cut.decode("utf-8", "replace")
-        if among:
-            path = self._replace_words(path, search.sure)
-        is_same = (message, path) == (finding.message, finding.path)
-        return finding if is_same else msgspec.structs.replace(finding, message=message, path=path)
-
-    def _replace_in_quoted(self, message: str, words: Spellings) -> str:
-        """Replace words where a message quotes a value that audits read, as in the value: a number stays."""
-        texts = Spellings((word, value) for word, value in words.items() if not word.strip(b"-").isdigit())
-        message = _QUOTED.sub(lambda match: self._replace_words(match[0], words), message)
-        return self._replace_words(message, texts)
-
-    def _replace_in_text(self, text: str, search: Search, coding: str = "utf-8") -> str:
-        return self._replace_in_plain(text.encode(coding, "surrogatepass"), search).decode(coding, "replace")
-
-    def _replace_in_plain(self, content: bytes, search: Search) -> bytes:
-        """Replace values in any text: the text as a whole, possible query values in it, and parts of it."""
-
-        def replace_whole(match: re.Match[bytes]) -> bytes:
-            value = search.value_of(match[0])
-            return self.pseudonym(value).encode() if value else match[0]
-
-        if value := search.value_of(content):
-            return self.pseudonym(value).encode()
-        return replace(_QUERY_VALUE.sub(replace_whole, content), search.likely, self.pseudonym)
-
-    def _replace_words(self, text: str, words: Spellings, coding: str = "utf-8") -> str:
-        return replace(text.encode(coding, "surrogatepass"), words, self.pseudonym).decode(coding, "replace")
-
-    def _replace_in_body[M: (Request, Response)](
-        self, message: M, content: bytes, search: Search, *, is_content: bool
-    ) -> M:
-        """Return `message` with values replaced in its body; `is_content` if audits and replay read all of it."""
-        if not content.lstrip().startswith((b"{", b"[", b'"')):
-            return with_body(message, self._replace_in_plain(content, search))
-        edits = (
-            (
-                scalar.start,
-                scalar.end,
-                self._replace_in_scalar(content[scalar.start : scalar.end], scalar, search, is_content=is_content),
-            )
-            for scalar in scalars(content, self._names, every=True, keys=True)
-            if scalar.kind is not ScalarKind.PERSON or is_content
-        )
-        replaced = with_body(message, edit(content, edits))
-        if not replaced.parsed.error:
-            return replaced
-        # In broken JSON, an apparent key may be a value.
-        return with_body(message, replace(replaced.content(), search.likely, self.pseudonym))
-
-    def _replace_in_scalar(self, token: bytes, scalar: Scalar, search: Search, *, is_content: bool) -> bytes:
-        is_content = is_content or scalar.key in CONTENT_KEYS
-        mark = token[:1] if token[:1] in (b'"', b"'") else b""
-        closed = len(token) > 1 and token.endswith(mark)
-        inner = token[len(mark) : len(token) - len(mark) * closed]
-        if scalar.kind is ScalarKind.KEY:
-            return token if is_content else mark + replace(inner, search.sure, self.pseudonym, json=True) + mark
-        if not is_content and (value := search.value_of(inner)):
-            return encode_like(token, self.pseudonym(value))
-        if not mark:  # a number is itself or nothing
-            return token
-        words = search.sure if is_content else search.likely
-        inner = replace(inner, words, self.pseudonym, json=True)
-        if b"..." in inner and len(inner) <= MOST_CUT:
-            inner = replace_cut(inner, words, self.pseudonym, ended=False)
-        return mark + inner + mark * closed
+    def _edits(self, content: bytes, plain: PlainBody, found: _FoundValues) -> Iterator[tuple[int, int, bytes]]:
+        for start, end in plain.spans:
+            token = content[start:end]
+            value = decode_token(token)
+            new = found.pseudonym(value)
+            yield start, end, token if new == value else encode_like(token, new)
 
 
-def with_body[M: (Request, Response)](message: M, content: bytes) -> M:
-    """Return `message` with that body."""
-    return message if message.content() == content else message.with_content(content, coded=message.coded)
+def has_body(message: Request | Response) -> bool:
+    """Return whether a message has a body."""
+    return bool(message.body) or message.text is not None or message.base64 is not None
 
 
 def names_its_user(exchange: Exchange) -> bool:
@@ -372,14 +313,6 @@ def names_its_user(exchange: Exchange) -> bool:
     request = exchange.request
     opens = exchange.call in (Call.SESSION, Call.DOWNLOADED) and request.saved
     return opens and bool(content := request.content()) and not is_opaque(content, coded=request.coded)
-
-
-def is_schema_response(exchange: Exchange) -> bool:
-    """Return whether the response is one of the endpoint's schemas, whose keys hold types and no identifiers."""
-    if exchange.call is not Call.SCHEMA or exchange.response is None or exchange.response.status != 200:
-        return False
-    schema = exchange.response.json()
-    return isinstance(schema, dict) and not _SCHEMA_KEYS.isdisjoint(schema)
 
 
 def joined_texts(exchange: Exchange, names: IdentifyingKeys) -> bytes:

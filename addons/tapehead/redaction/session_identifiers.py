@@ -138,7 +138,8 @@ def _by_beginning(records: bytes) -> dict[bytes, list[tuple[int, bytes]]]:
 
 
 def _find_in(plain: bytes, keyed: blake2b, hashes: dict[bytes, list[tuple[int, bytes]]]) -> Iterator[str]:
-    lowered, others = plain.lower(), set[bytes]()
+    lowered = plain.lower()
+    others: set[bytes] = set()
     for match in _WORD.finditer(lowered):
         start = match.start()
         beginning = lowered[start : start + LEAST]

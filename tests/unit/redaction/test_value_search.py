@@ -177,3 +177,11 @@ def test_any_bytes_can_be_searched(content: bytes, json: bool) -> None:
     assert SEARCH.among(around) is not None
     assert SEARCH.value_of(content) in (None, MAIL, LONG, PLAIN)
     assert MAIL.encode() not in replace(around, SEARCH.likely, add_identifying_keys, json=json)
+
+
+@pytest.mark.parametrize("value", ["", "\\u", "%"])
+def test_a_value_that_is_empty_is_nowhere(value: str) -> None:
+    search = search_for([value, MAIL], [value, "x"])
+
+    assert b"" not in search.every
+    assert replace(f"to {MAIL}".encode(), search.every, add_identifying_keys) == b"to *"
