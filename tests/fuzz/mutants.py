@@ -159,7 +159,7 @@ def _tests_of(mutant: Mutant, lines: Mapping[str, Mapping[int, Sequence[str]]]) 
 
 def _import_libraries() -> None:
     """Import what most tests import, so that it is there in every process forked from this one."""
-    for name in ("httpx", "jsonschema_rs", "mitmproxy.http", "msgspec", "orjson", "rich.console", "typer"):
+    for name in ("httpx", "jsonschema_rs", "mitmproxy.http", "msgspec", "orjson", "rich.console", "click"):
         __import__(name)
 
 

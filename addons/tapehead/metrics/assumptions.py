@@ -7,148 +7,199 @@ does not exclude counts. Each field below is one choice; its first option is the
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+import msgspec
+from msgspec import Meta
 
 from tapehead.text import nearest
 
 
-def _because(default: str, source: str, explanation: str) -> Any:
-    return field(default=default, metadata={"source": source, "explanation": explanation})
+def _because(source: str, explanation: str) -> Meta:
+    return Meta(description=explanation, extra={"source": source})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assumptions:
+class Assumptions(msgspec.Struct, frozen=True, kw_only=True):
     """A value for every choice; each is explained in `ASSUMPTIONS`."""
 
-    error_span: Literal["counted", "excluded"] = _because(
-        "counted",
-        "documents silent",
-        "Time from `error` to the next `play` is time spent: the definitions exclude ads, pauses, buffers and stalls,"
-        " not errors, and an error that is not fatal needs no `play` after it.",
-    )
-    after_complete: Literal["stopped", "counted"] = _because(
-        "stopped",
-        "documents disagree",
-        "`sessionComplete` stops the clocks of play, pause and buffer until the next event that starts one; it leaves"
-        " the session open, but the content is over.",
-    )
-    open_at_end: Literal["last-event", "dropped"] = _because(
-        "last-event",
-        "documents silent",
-        "A pause, buffer, state, ad or chapter still open when the session ends counts up to the session's last"
-        " event, as downloaded sessions are said to be closed; `dropped` counts nothing of it.",
-    )
-    rejected: Literal["ignored", "counted"] = _because(
-        "ignored",
-        "documents silent",
-        "An event that the endpoint answered with a failure, 400 and up, counts for nothing; one without an answer"
-        " counts, since it may have arrived.",
-    )
-    timeouts: Literal["applied", "ignored"] = _because(
-        "applied",
-        "documents disagree",
-        "What comes after 10 minutes without an event or 30 minutes without playhead movement is lost, as the page"
-        " on timeouts says.",
-    )
-    resume: Literal["resumes-only", "starts"] = _because(
-        "resumes-only",
-        "documents disagree",
-        "A resumed session counts a content resume and no media start, by three pages; with `starts` it counts both,"
-        " by the metric's own page.",
-    )
-    content_play: Literal["outside-ads", "outside-breaks", "anywhere"] = _because(
-        "outside-ads",
-        "documents silent",
-        "A `play` while an ad is open plays the ad and starts no content; between two ads it does, as the page on"
-        " tracking ads says of the vendor's SDKs.",
-    )
-    ad_without_play: Literal["counted", "excluded"] = _because(
-        "counted",
-        "documents disagree",
-        "An ad before any `play` counts as playing, as in the documented timelines.",
-    )
-    ad_while_paused: Literal["excluded", "counted"] = _because(
-        "excluded",
-        "documents silent",
-        "An ad that starts in a pause or a buffer is not playing until a `play`; `counted` lets its start end both.",
-    )
-    open_break: Literal["ignored", "counted"] = _because(
-        "ignored",
-        "documents disagree",
-        "Ads of a break without its closing bookend are ignored where content goes on, and their time is content.",
-    )
-    before_start: Literal["ignored", "counted"] = _because(
-        "ignored",
-        "documents silent",
-        "An event whose timestamp lies before its session's start, such as a queued pre-roll, counts, but its time does"
-        " not; with `counted` the clock begins with the first such event.",
-    )
-    break_gap: Literal["content", "excluded"] = _because(
-        "content",
-        "documents silent",
-        "Time in a break but outside its ads counts as content while playing, as the page on tracking ads says of the"
-        " vendor's SDKs; up to 250 ms between ads belong to the break.",
-    )
-    pause_until: Literal["play", "any-change"] = _because(
-        "play",
-        "documents silent",
-        "A pause lasts until the next `play`, a buffer in between included; `any-change` ends it at `bufferStart`.",
-    )
-    chapter_ads: Literal["excluded", "counted"] = _because(
-        "excluded",
-        "documents silent",
-        "Ads inside a chapter are no chapter time, as they are no content time.",
-    )
-    unique_jump: Literal["clock", "all", "none"] = _because(
-        "clock",
-        "documents silent",
-        "A playhead that runs more than twice as fast as the clock (plus a second) has jumped: what the clock allows"
-        " from where it left counts as viewed; `all` takes the whole way, `none` nothing. A move back views nothing.",
-    )
-    marker_jump: Literal["viewed", "passed"] = _because(
-        "viewed",
-        "documents disagree",
-        "A marker counts if it lies in what was viewed; with `passed` a jump forward sets every marker that it passes.",
-    )
-    stall_after: Literal["3-playheads", "3-repeats"] = _because(
-        "3-playheads",
-        "documents silent",
-        "A stall is three events in a row with one playhead; `3-repeats` wants three after the first.",
-    )
-    stall_bursts: Literal["ignored", "counted"] = _because(
-        "ignored",
-        "documents silent",
-        "Events less than a second apart are one to a stall, since playheads are often whole seconds and players"
-        " send several events at one moment.",
-    )
-    stall_paused: Literal["ignored", "counted"] = _because(
-        "ignored",
-        "documents silent",
-        "A playhead that stands still in a pause or a buffer is no stall.",
-    )
-    stall_from: Literal["first-event", "detection"] = _because(
-        "first-event",
-        "documents silent",
-        "A stall lasts from the first event with its playhead; with `detection`, from the one that proved it.",
-    )
-    bitrate_unit: Literal["auto", "bps", "kbps"] = _because(
-        "auto",
-        "documents disagree",
-        "Reported bitrates below 10000 are kilobits per second, others bits: pages name either unit; the average is in"
-        " kilobits.",
-    )
-    bitrate_weight: Literal["played", "active"] = _because(
-        "played",
-        "documents disagree",
-        "A bitrate weighs as long as something played with it, by four pages to one; with `active`, as long as it was"
-        " the last one reported.",
-    )
-    time_to_start: Literal["first", "last"] = _because(
-        "first",
-        "documents silent",
-        "Of several reported times to start the first one counts: the reference wants it frozen at the first frame.",
-    )
+    error_span: Annotated[
+        Literal["counted", "excluded"],
+        _because(
+            "documents silent",
+            "Time from `error` to the next `play` is time spent: the definitions exclude ads, pauses, buffers and"
+            " stalls, not errors, and an error that is not fatal needs no `play` after it.",
+        ),
+    ] = "counted"
+    after_complete: Annotated[
+        Literal["stopped", "counted"],
+        _because(
+            "documents disagree",
+            "`sessionComplete` stops the clocks of play, pause and buffer until the next event that starts one; it"
+            " leaves the session open, but the content is over.",
+        ),
+    ] = "stopped"
+    open_at_end: Annotated[
+        Literal["last-event", "dropped"],
+        _because(
+            "documents silent",
+            "A pause, buffer, state, ad or chapter still open when the session ends counts up to the session's last"
+            " event, as downloaded sessions are said to be closed; `dropped` counts nothing of it.",
+        ),
+    ] = "last-event"
+    rejected: Annotated[
+        Literal["ignored", "counted"],
+        _because(
+            "documents silent",
+            "An event that the endpoint answered with a failure, 400 and up, counts for nothing; one without an"
+            " answer counts, since it may have arrived.",
+        ),
+    ] = "ignored"
+    timeouts: Annotated[
+        Literal["applied", "ignored"],
+        _because(
+            "documents disagree",
+            "What comes after 10 minutes without an event or 30 minutes without playhead movement is lost, as the"
+            " page on timeouts says.",
+        ),
+    ] = "applied"
+    resume: Annotated[
+        Literal["resumes-only", "starts"],
+        _because(
+            "documents disagree",
+            "A resumed session counts a content resume and no media start, by three pages; with `starts` it counts"
+            " both, by the metric's own page.",
+        ),
+    ] = "resumes-only"
+    content_play: Annotated[
+        Literal["outside-ads", "outside-breaks", "anywhere"],
+        _because(
+            "documents silent",
+            "A `play` while an ad is open plays the ad and starts no content; between two ads it does, as the page on"
+            " tracking ads says of the vendor's SDKs.",
+        ),
+    ] = "outside-ads"
+    ad_without_play: Annotated[
+        Literal["counted", "excluded"],
+        _because(
+            "documents disagree",
+            "An ad before any `play` counts as playing, as in the documented timelines.",
+        ),
+    ] = "counted"
+    ad_while_paused: Annotated[
+        Literal["excluded", "counted"],
+        _because(
+            "documents silent",
+            "An ad that starts in a pause or a buffer is not playing until a `play`; `counted` lets its start end"
+            " both.",
+        ),
+    ] = "excluded"
+    open_break: Annotated[
+        Literal["ignored", "counted"],
+        _because(
+            "documents disagree",
+            "Ads of a break without its closing bookend are ignored where content goes on, and their time is content.",
+        ),
+    ] = "ignored"
+    before_start: Annotated[
+        Literal["ignored", "counted"],
+        _because(
+            "documents silent",
+            "An event whose timestamp lies before its session's start, such as a queued pre-roll, counts, but its"
+            " time does not; with `counted` the clock begins with the first such event.",
+        ),
+    ] = "ignored"
+    break_gap: Annotated[
+        Literal["content", "excluded"],
+        _because(
+            "documents silent",
+            "Time in a break but outside its ads counts as content while playing, as the page on tracking ads says of"
+            " the vendor's SDKs; up to 250 ms between ads belong to the break.",
+        ),
+    ] = "content"
+    pause_until: Annotated[
+        Literal["play", "any-change"],
+        _because(
+            "documents silent",
+            "A pause lasts until the next `play`, a buffer in between included; `any-change` ends it at `bufferStart`.",
+        ),
+    ] = "play"
+    chapter_ads: Annotated[
+        Literal["excluded", "counted"],
+        _because(
+            "documents silent",
+            "Ads inside a chapter are no chapter time, as they are no content time.",
+        ),
+    ] = "excluded"
+    unique_jump: Annotated[
+        Literal["clock", "all", "none"],
+        _because(
+            "documents silent",
+            "A playhead that runs more than twice as fast as the clock (plus a second) has jumped: what the clock"
+            " allows from where it left counts as viewed; `all` takes the whole way, `none` nothing. A move back"
+            " views nothing.",
+        ),
+    ] = "clock"
+    marker_jump: Annotated[
+        Literal["viewed", "passed"],
+        _because(
+            "documents disagree",
+            "A marker counts if it lies in what was viewed; with `passed` a jump forward sets every marker that it"
+            " passes.",
+        ),
+    ] = "viewed"
+    stall_after: Annotated[
+        Literal["3-playheads", "3-repeats"],
+        _because(
+            "documents silent",
+            "A stall is three events in a row with one playhead; `3-repeats` wants three after the first.",
+        ),
+    ] = "3-playheads"
+    stall_bursts: Annotated[
+        Literal["ignored", "counted"],
+        _because(
+            "documents silent",
+            "Events less than a second apart are one to a stall, since playheads are often whole seconds and players"
+            " send several events at one moment.",
+        ),
+    ] = "ignored"
+    stall_paused: Annotated[
+        Literal["ignored", "counted"],
+        _because(
+            "documents silent",
+            "A playhead that stands still in a pause or a buffer is no stall.",
+        ),
+    ] = "ignored"
+    stall_from: Annotated[
+        Literal["first-event", "detection"],
+        _because(
+            "documents silent",
+            "A stall lasts from the first event with its playhead; with `detection`, from the one that proved it.",
+        ),
+    ] = "first-event"
+    bitrate_unit: Annotated[
+        Literal["auto", "bps", "kbps"],
+        _because(
+            "documents disagree",
+            "Reported bitrates below 10000 are kilobits per second, others bits: pages name either unit; the average"
+            " is in kilobits.",
+        ),
+    ] = "auto"
+    bitrate_weight: Annotated[
+        Literal["played", "active"],
+        _because(
+            "documents disagree",
+            "A bitrate weighs as long as something played with it, by four pages to one; with `active`, as long as it"
+            " was the last one reported.",
+        ),
+    ] = "played"
+    time_to_start: Annotated[
+        Literal["first", "last"],
+        _because(
+            "documents silent",
+            "Of several reported times to start the first one counts: the reference wants it frozen at the first"
+            " frame.",
+        ),
+    ] = "first"
 
 
 class Assumption(NamedTuple):
@@ -169,11 +220,12 @@ class Assumption(NamedTuple):
     source: str
 
 
-_HINTS = get_type_hints(Assumptions)
-ASSUMPTIONS: tuple[Assumption, ...] = tuple(
-    Assumption(row.name.replace("_", "-"), get_args(_HINTS[row.name]), str(row.default), **row.metadata)
-    for row in fields(Assumptions)
-)
+def _assumption(name: str, default: str) -> Assumption:
+    options, because = get_args(Assumptions.__annotations__[name])
+    return Assumption(name.replace("_", "-"), get_args(options), default, because.description, **because.extra)
+
+
+ASSUMPTIONS = tuple(map(_assumption, Assumptions.__struct_fields__, Assumptions.__struct_defaults__))
 _BY_KEY = {row.key: row for row in ASSUMPTIONS}
 
 
@@ -184,7 +236,7 @@ def parse_assumptions(settings: Iterable[str], base: Assumptions | None = None) 
         ValueError: a setting has no `=`, or its key or value is unknown; the message names the nearest one.
     """
     chosen = dict(map(_parse_one, settings))
-    return replace(base or Assumptions(), **chosen)
+    return msgspec.structs.replace(base or Assumptions(), **chosen)
 
 
 def _parse_one(setting: str) -> tuple[str, Any]:

@@ -4,6 +4,9 @@ The calculator takes one event at a time and keeps none; what it keeps grows onl
 that were viewed, the ads and chapters, and the different ids of errors. A missing or senseless value counts for
 nothing. Whether an event was allowed where it came is for the rules; the calculator does what the reference says the
 back end does with it. The theory stands in `tapehead.metrics.catalog`.
+
+Most events are pings while content plays on. All that they do is let time pass and the playhead move, so of a row of
+them the last one is counted, with the time of all.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +15,7 @@ from typing import Any
 
 from tapehead.metrics.ad_breaks import AdBreaks
 from tapehead.metrics.assumptions import Assumptions
-from tapehead.metrics.playhead import MARKERS, DayClock, PlayheadTracker, StallDetector
+from tapehead.metrics.playhead import MARKERS, TOP_SPEED, DayClock, PlayheadTracker, StallDetector
 from tapehead.metrics.quality import LARGEST, Quality, number_of
 from tapehead.metrics.timers import Clock, Interval, Rest, Segments, States, seconds, sum_rows
 from tapehead.protocol.backend_limits import STALLED_MINUTES, TIMEOUTS, Timeouts
@@ -71,11 +74,24 @@ class MetricsCalculator:
         self._states = States()
         self._breaks, self._chapters = AdBreaks(assume), Segments()
         self._viewing, self._stalls, self._quality = PlayheadTracker(assume), StallDetector(assume), Quality(assume)
+        # The last ping of the row in hand, with the playhead, and whether it is still to be counted.
+        self._row: tuple[int, float] | None = None
+        self._row_end: Event | None = None
         self.elapsed_ms = 0
         self.closed = False
 
     def add(self, event: Event) -> None:
         """Take the session's next event, in the order in which the back end takes them."""
+        if self._row:
+            if self._extend_row(event):
+                return
+            self._end_row()
+        before = self._state
+        self._add(event)
+        if event.type == "ping" and self._state is before:
+            self._begin_row(event)
+
+    def _add(self, event: Event) -> None:
         ts = event.ts if event.ts is not None and abs(event.ts) <= LARGEST else None
         playhead = number_of(event.playhead)
         rejected = event.status is not None and event.status >= 400 and self._assume.rejected == "ignored"
@@ -84,8 +100,10 @@ class MetricsCalculator:
         if self._day and playhead is not None:
             playhead = self._day.unwrap(playhead, (self._now or 0) if ts is None else ts)
         self._rest.note(event, playhead, stalls=self._stalls.is_stalled)
-        if self.closed or self._has_expired(ts):
-            return
+        if not (self.closed or self._has_expired(ts)):
+            self._count(event, ts, playhead)
+
+    def _count(self, event: Event, ts: int | None, playhead: float | None) -> None:
         if not self._begun:
             self._begun = True
             self._state = UNOPENED if event.type == "sessionStart" else UNSURE
@@ -102,6 +120,48 @@ class MetricsCalculator:
             self._viewing.see(playhead)
         if playhead is not None and playhead != self._playhead:
             self._playhead, self._moved_at = playhead, self._now or 0
+
+    # ---- Rows of pings ----
+
+    def _begin_row(self, event: Event) -> None:
+        """Begin a row with a ping that was counted, if content plays on at a playhead that moves."""
+        if (
+            self._playback is Playback.PLAYING
+            and self._content_started
+            and self._state.in_main_content
+            and self._breaks.ads.open is None
+            and self._day is None
+            and not (self._failed or self.closed or self._stalls.is_stalled)
+            and event.ts is not None
+            and event.ts == self._moved_at == self._now
+            and event.playhead is not None
+            and event.playhead == self._playhead
+            and self._viewing.is_at(event.playhead)
+        ):
+            self._row = event.ts, event.playhead
+
+    def _extend_row(self, event: Event) -> bool:
+        """Take the next event if it is a ping of the row; return whether it is."""
+        if self._row is None or event.type != "ping" or event.params or event.quality or not event.saved:
+            return False
+        (last_ts, last_playhead), ts, playhead = self._row, event.ts, event.playhead
+        if ts is None or playhead is None or (event.status is not None and event.status >= 400):
+            return False
+        ms = ts - last_ts
+        if not (0 < ms <= self._idle_ms and ms <= self._stalled_ms and ts - self._first <= self._longest_ms):
+            return False
+        if not (0 < playhead - last_playhead <= TOP_SPEED * ms / 1000 and max(ts, playhead) <= LARGEST):
+            return False
+        self._row, self._row_end = (ts, playhead), event
+        return True
+
+    def _end_row(self) -> None:
+        """End the row in hand: count its last ping, as far as that is to be done."""
+        event, self._row, self._row_end = self._row_end, None, None
+        if event:
+            playhead = number_of(event.playhead)
+            self._rest.note(event, playhead, stalls=False)
+            self._count(event, event.ts, playhead)
 
     # ---- The clock ----
 
@@ -221,6 +281,7 @@ class MetricsCalculator:
         Besides those of the session, `ads` and `chapters` list one object each, in the order of their starts, and
         `states` has one by name. A value that does not exist, such as an average of nothing, is None.
         """
+        self._end_row()
         with_open = self._with_open
         ads = self._breaks.ads.rows("ad", with_open=with_open, more_ms=lambda _ad: 0)
         chapters = self._chapters.rows("chapter", with_open=with_open, more_ms=self._breaks.chapter_ms)

@@ -114,6 +114,10 @@ class PlayheadTracker:
         if playhead is not None:
             self._left, self._left_ms = playhead, 0
 
+    def is_at(self, playhead: float) -> bool:
+        """Return whether the last event was at a playhead."""
+        return self._left == playhead and not self._left_ms
+
     def unique_time(self) -> float:
         """Return how many seconds of different content were viewed."""
         return self._intervals.total()

@@ -132,8 +132,10 @@ class Quality:
 
 
 def _first_number(sections: Iterable[Mapping[str, Any]], key: str) -> float | None:
-    numbers = (number_of(section.get(key)) for section in sections)
-    return next((number for number in numbers if number is not None), None)
+    for section in sections:
+        if key in section and (number := number_of(section[key])) is not None:
+            return number
+    return None
 
 
 def bucket_of(bitrate: int) -> str:

@@ -11,7 +11,7 @@ from tapehead.protocol.session_machine import Step, is_refused, is_unknown
 from tapehead.protocol.transitions import AdBreak, Life, Playback
 from tapehead.rules.support.motion import plays_content
 from tapehead.rules.support.rule import Rule, RuleHit
-from tapehead.rules.support.session_check import Report, StepCheck, report_all, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, report_all, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.rules.support.tally import Tally
 from tapehead.rules.units import is_all_day, is_recorded
@@ -40,17 +40,19 @@ AD_WHILE_PAUSED = Rule(
 )
 
 
-@step_check(AD_WHILE_PAUSED)
+@step_check(AD_WHILE_PAUSED, row_pings=RowPings.LAST)
 def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
     """Report once each pause or buffer in which ads ran, and what they lose."""
     hold: Event | None = None
     first: Event | None = None
     number = lost_ms = 0
-    running_ms: int | None = None
-    late = _LatePause(session)
+    # When an ad began in the pause, by the time that elapsed in the session.
+    began_ms: int | None = None
+    late, intervals = _LatePause(session), session.intervals
 
     def hits_so_far() -> Iterator[RuleHit]:
-        return _paused_hits(first, hold, number + (running_ms is not None), lost_ms + (running_ms or 0))
+        running_ms = 0 if began_ms is None else intervals.elapsed_ms - began_ms
+        return _paused_hits(first, hold, number + (began_ms is not None), lost_ms + running_ms)
 
     session.pending.append(hits_so_far)
     while step := (yield):
@@ -58,21 +60,19 @@ def check_paused_ads(session: SessionView, report: Report) -> StepCheck:
         if before.life is Life.ENDED:
             continue
         plays = event.type == "play" or is_unknown(event)
-        if running_ms is not None and not plays:
-            running_ms += session.intervals.gap_ms or 0
-            if event.type == "adStart" or not step.after.in_ad:
-                number, lost_ms, running_ms = number + 1, lost_ms + running_ms, None
+        if began_ms is not None and not plays and (event.type == "adStart" or not step.after.in_ad):
+            number, lost_ms, began_ms = number + 1, lost_ms + intervals.elapsed_ms - began_ms, None
         if lost := late.add(event, plays=plays):
             first, number, lost_ms = first or late.ad, number + 1, lost_ms + lost
         if plays:
             report_all(_paused_hits(first, hold, number, lost_ms), report)
-            hold, first, number, lost_ms, running_ms = None, None, 0, 0, None
+            hold, first, number, lost_ms, began_ms = None, None, 0, 0, None
         elif event.type in ("pauseStart", "bufferStart"):
             hold = hold or (None if is_refused(event) else event)
         elif event.type == "adStart" and hold and before.playback in (Playback.PAUSED, Playback.BUFFERING):
             # Where content went on, it is the play before the ad that is missing.
             moved = abs((event.playhead or 0) - (hold.playhead or 0)) > session.thresholds.playhead_slack_seconds
-            first, running_ms = (first, running_ms) if moved else (first or event, 0)
+            first, began_ms = (first, began_ms) if moved else (first or event, intervals.elapsed_ms)
     report_all(hits_so_far(), report)
 
 
@@ -84,24 +84,25 @@ class _LatePause:
 
     def __init__(self, session: SessionView) -> None:
         self._session = session
-        self._open_ms = 0
+        # When the ad began and the pause in it, by the time that elapsed in the session.
+        self._began_ms = 0
         self._held_ms: int | None = None
         self._plays = True
         self.ad: Event | None = None
 
     def add(self, event: Event, *, plays: bool) -> int:
         """Take the next event; return the milliseconds that the ad which it completes in time has lost."""
-        gap_ms, slack_ms = self._session.intervals.gap_ms or 0, self._session.thresholds.ad_duration_seconds * 1000
-        self._open_ms += gap_ms
-        self._held_ms = None if self._held_ms is None or plays else self._held_ms + gap_ms
+        now_ms, slack_ms = self._session.intervals.elapsed_ms, self._session.thresholds.ad_duration_seconds * 1000
+        self._held_ms = None if plays else self._held_ms
         if event.type == "adStart":
-            self.ad, self._open_ms, self._held_ms = event, 0, None
+            self.ad, self._began_ms, self._held_ms = event, now_ms, None
         elif event.type in ("pauseStart", "bufferStart"):
-            self._held_ms = 0 if self._plays else self._held_ms
+            self._held_ms = now_ms if self._plays else self._held_ms
             self._plays = False
-        elif event.type == "adComplete" and self.ad and (self._held_ms or 0) > slack_ms:
+        elif event.type == "adComplete" and self.ad and self._held_ms is not None and now_ms - self._held_ms > slack_ms:
             length = self.ad.number(keys.AD_LENGTH)
-            return self._held_ms or 0 if length and abs(self._open_ms - length * 1000) <= slack_ms else 0
+            is_in_time = length and abs(now_ms - self._began_ms - length * 1000) <= slack_ms
+            return now_ms - self._held_ms if is_in_time else 0
         self._plays = self._plays or plays
         return 0
 
@@ -230,7 +231,9 @@ EVENT_BEFORE_AD = Rule(
 )
 
 
-@step_check(EVENT_BEFORE_AD, types=("play", "ping", "pauseStart", "bufferStart", "adStart", "adBreakStart"))
+@step_check(
+    EVENT_BEFORE_AD, types=("play", "ping", "pauseStart", "bufferStart", "adStart", "adBreakStart"), skips_pings=True
+)
 def check_before_ads(_session: SessionView, report: Report) -> StepCheck:
     """Report the first event between the start of a break and its first ad; a break without one is another mistake."""
     waiting: Event | None = None
@@ -270,7 +273,7 @@ POD_MISMATCH = Rule(
 )
 
 
-@step_check(POD_MISMATCH)
+@step_check(POD_MISMATCH, row_pings=RowPings.LAST)
 def check_pods(session: SessionView, report: Report) -> StepCheck:
     """Report breaks with the index of another one, and breaks in another place than they say."""
     recorded, slack = is_recorded(session), session.thresholds.position_slack_seconds

@@ -7,7 +7,7 @@ from tapehead.protocol.session_machine import Step, is_refused
 from tapehead.protocol.transitions import AdBreak, Part, ViolationKind
 from tapehead.rules.support.break_progress import BreakProgress
 from tapehead.rules.support.rule import Rule, RuleHit
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView
 from tapehead.rules.support.thresholds import Thresholds
 from tapehead.rules.support.violations import ViolationRule, check_violations
@@ -159,7 +159,7 @@ VIOLATIONS = {
 }
 
 
-@step_check(*(row.rule for row in VIOLATIONS.values()))
+@step_check(*(row.rule for row in VIOLATIONS.values()), row_pings=RowPings.LAST)
 def check_nesting(session: SessionView, report: Report) -> StepCheck:
     """Report ads and breaks that are opened or closed where they cannot be."""
     progress = BreakProgress(session.thresholds)
@@ -242,7 +242,7 @@ AD_DURATION = Rule(
 )
 
 
-@step_check(AD_DURATION)
+@step_check(AD_DURATION, skips_pings=True)
 def check_durations(session: SessionView, report: Report) -> StepCheck:
     """Report ads that take longer or shorter than their length, pauses and buffers left out."""
     ad: Event | None = None

@@ -8,7 +8,7 @@ from tapehead.protocol.exchange import Severity
 from tapehead.protocol.transitions import ViolationKind
 from tapehead.rules.playhead_motion import jumps
 from tapehead.rules.support.rule import Rule
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView
 from tapehead.rules.support.tally import Tally
 from tapehead.rules.support.violations import ViolationRule, check_violations
@@ -100,7 +100,7 @@ class _Chapter(NamedTuple):
     fits: bool
 
 
-@step_check(CHAPTER_MISMATCH)
+@step_check(CHAPTER_MISMATCH, row_pings=RowPings.LAST)
 def check_places(session: SessionView, report: Report) -> StepCheck:
     """Report chapters in another place or of another length than they say, and indexes of other chapters."""
     recorded, slack = is_recorded(session), session.thresholds.position_slack_seconds

@@ -1,5 +1,7 @@
 """Rules on how far a session gets: one that only begins, and one that is complete before its content ends."""
 
+from itertools import islice
+
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
@@ -26,17 +28,15 @@ COMPLETE_EARLY = Rule(
 )
 
 
-@step_check(COMPLETE_EARLY)
+@step_check(COMPLETE_EARLY, types=("sessionComplete",))
 def check_completion(session: SessionView, report: Report) -> StepCheck:
     """Report a sessionComplete that comes before the content's end."""
     length, limits = content_length(session), session.thresholds
-    last: float | None = None
     while step := (yield):
         event = step.event
         # A player may be reset already when it says that it is done.
-        before, last = last, last if event.playhead is None else event.playhead
-        if event.type != "sessionComplete":
-            continue
+        earlier = (each.event.playhead for each in islice(reversed(session.steps), 1, None))
+        before = next((each for each in earlier if each is not None), None)
         played = max((each for each in (before, event.playhead) if each is not None), default=None)
         if length is None or played is None or is_thousandfold(length, played):
             return

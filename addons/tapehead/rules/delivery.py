@@ -87,7 +87,7 @@ KEPT_SENDING = Rule(
 )
 
 
-@arrival_check(KEPT_SENDING)
+@arrival_check(KEPT_SENDING, once_gone=True)
 def check_refused(session: SessionView, report: Report) -> EventCheck:
     """Report events that were sent when the answer 404 or 410 was already there."""
     least = session.thresholds.kept_sending

@@ -82,6 +82,8 @@ def check_request(
     if call in (Call.PREFLIGHT, Call.SCHEMA):
         return []
     found = limit_findings(chain(check_content_type(request), check_body(call, request, arrived_ms, schemas)))
+    if not expected:
+        return list(merge_missing(found)) if found else found
     known = {(finding.rule, finding.path) for finding in found}
     found += limit_findings(finding for finding in expected if (finding.rule, finding.path) not in known)
     return list(merge_missing(found))

@@ -13,6 +13,7 @@ from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import (
     EventCheck,
     Report,
+    RowPings,
     SessionCheck,
     StepCheck,
     arrival_check,
@@ -40,7 +41,7 @@ NO_PLAY = Rule(
 )
 
 
-@step_check(NO_PLAY)
+@step_check(NO_PLAY, row_pings=RowPings.LAST)
 def check_play(session: SessionView, report: Report) -> StepCheck:
     """Report pings or ads in a session that never plays main content, as far as bodies were saved.
 

@@ -5,7 +5,7 @@ from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.transitions import Life
 from tapehead.rules.support.rule import Rule, RuleHit
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.rules.timeouts import expired_gap
 from tapehead.text import format_number
@@ -27,7 +27,7 @@ PING_GAP = Rule(
 )
 
 
-@step_check(PING_GAP)
+@step_check(PING_GAP, row_pings=RowPings.LAST)
 def check_gaps(session: SessionView, report: Report) -> StepCheck:
     """Report each row of gaps that are too long, until the session ends or expires."""
     thresholds = session.thresholds
@@ -85,7 +85,7 @@ PING_FLOOD = Rule(
 )
 
 
-@step_check(PING_FLOOD)
+@step_check(PING_FLOOD, row_pings=RowPings.LAST)
 def check_flood(session: SessionView, report: Report) -> StepCheck:
     """Report each row of pings that come too fast."""
     thresholds = session.thresholds

@@ -9,7 +9,7 @@ from tapehead.protocol.session_machine import is_refused, is_unknown
 from tapehead.protocol.transitions import Life, Playback
 from tapehead.rules.support.motion import plays_content
 from tapehead.rules.support.rule import Rule, RuleHit
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.rules.units import is_all_day
 from tapehead.text import format_number
@@ -40,7 +40,7 @@ PLAYHEAD_RANGE = Rule(
 )
 
 
-@step_check(PLAYHEAD_RANGE)
+@step_check(PLAYHEAD_RANGE, row_pings=RowPings.LAST)
 def check_range(session: SessionView, report: Report) -> StepCheck:
     """Report the first of each row of events that are out of range on the same side."""
     is_programme = session.live and session.start is not None and not counts_day(session.start.params)
@@ -81,7 +81,7 @@ PLAYHEAD_FROZEN = Rule(
 )
 
 
-@step_check(PLAYHEAD_FROZEN)
+@step_check(PLAYHEAD_FROZEN, row_pings=RowPings.LAST)
 def check_frozen(session: SessionView, report: Report) -> StepCheck:
     """Report once each time that the playhead stands still while main content plays."""
     limit_ms = session.thresholds.frozen_seconds * 1000
@@ -116,7 +116,7 @@ PLAYHEAD_IN_AD = Rule(
 )
 
 
-@step_check(PLAYHEAD_IN_AD)
+@step_check(PLAYHEAD_IN_AD, skips_pings=True)
 def check_ads(session: SessionView, report: Report) -> StepCheck:
     """Report once each ad in which the playhead moves."""
     ad: Event | None = None
@@ -156,7 +156,7 @@ PLAYHEAD_PAUSED = Rule(
 )
 
 
-@step_check(PLAYHEAD_PAUSED)
+@step_check(PLAYHEAD_PAUSED, skips_pings=True)
 def check_pauses(session: SessionView, report: Report) -> StepCheck:
     """Report once each pause in which a ping has another playhead."""
     pause: Event | None = None
@@ -187,7 +187,7 @@ BUFFER_NOT_ENDED = Rule(
 )
 
 
-@step_check(BUFFER_NOT_ENDED)
+@step_check(BUFFER_NOT_ENDED, skips_pings=True)
 def check_buffers(session: SessionView, report: Report) -> StepCheck:
     """Report once each buffering in which the playhead moves on; a jump is a seek that buffers on."""
     thresholds = session.thresholds

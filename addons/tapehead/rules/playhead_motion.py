@@ -5,12 +5,11 @@ from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.rules.support.motion import Stretch
 from tapehead.rules.support.rule import Rule
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.text import format_number
 
 _PATH = keys.PLAYHEAD_PATH
-_MINUTE_S = 60
 # Speeds that differ by less are the same one, measured twice.
 _SAME_RATE = 0.25
 # So that sums of fractions that make a limit do not exceed it.
@@ -34,7 +33,7 @@ PLAYHEAD_JUMP = Rule(
 )
 
 
-@step_check(PLAYHEAD_JUMP)
+@step_check(PLAYHEAD_JUMP, row_pings=RowPings.LAST)
 def check_jumps(session: SessionView, report: Report) -> StepCheck:
     """Report each jump; a high speed only once.
 
@@ -101,12 +100,12 @@ PLAYHEAD_DRIFT = Rule(
 )
 
 
-@step_check(PLAYHEAD_DRIFT)
+@step_check(PLAYHEAD_DRIFT, row_pings=RowPings.NONE)
 def check_drift(session: SessionView, report: Report) -> StepCheck:
     """Report the first minute of play in which the playhead is too slow, and the first in which it is too fast."""
     limits = session.thresholds
     silence = limits.downloaded_ping_gap_seconds if session.downloaded else limits.ping_gap_seconds
-    seconds = moved = slow = fast = 0.0
+    minute = session.minute
     reported: set[str] = set()
     while step := (yield):
         stretch = session.motion.stretch
@@ -116,22 +115,20 @@ def check_drift(session: SessionView, report: Report) -> StepCheck:
         stalled = stretch.moved <= 0 and stretch.seconds > limits.playhead_slack_seconds
         silent = stretch.seconds > silence and stretch.rate < limits.slow_rate
         if stalled or silent or jumps(session, stretch):
-            seconds = moved = slow = fast = 0.0
+            minute.begin()
             continue
-        seconds, moved = seconds + stretch.seconds, moved + stretch.moved
-        slow += stretch.seconds if stretch.rate < (1 + limits.slow_rate) / 2 else 0
-        fast += stretch.seconds if stretch.rate > (1 + limits.fast_rate) / 2 else 0
-        if seconds < _MINUTE_S:
+        if not minute.add(stretch):
             continue
-        rate, side = moved / seconds, ""
+        rate, side = minute.moved / minute.seconds, ""
         # Most of the minute, so that one stall that was not reported is no drift.
-        if rate < limits.slow_rate - _TOLERANCE and slow > seconds / 2:
+        if rate < limits.slow_rate - _TOLERANCE and minute.slow > minute.seconds / 2:
             side, wanted = "slow", f"at least {format_number(limits.slow_rate)}"
-        elif rate > limits.fast_rate + _TOLERANCE and fast > seconds / 2:
+        elif rate > limits.fast_rate + _TOLERANCE and minute.fast > minute.seconds / 2:
             side, wanted = "fast", f"at most {format_number(limits.fast_rate)}"
         if side and side not in reported:
             reported.add(side)
-            message = f"{name_of(step.event)}: {_PATH} moved by {format_number(moved)} s in the last {seconds:.1f} s"
+            message = f"{name_of(step.event)}: {_PATH} moved by {format_number(minute.moved)} s"
+            message += f" in the last {minute.seconds:.1f} s"
             message += f" of playing main content; expected {wanted} times the clock, unless the playback speed is"
             report(PLAYHEAD_DRIFT.hit(step.event, f"{message} {format_number(rate)}", _PATH))
-        seconds = moved = slow = fast = 0.0
+        minute.begin()

@@ -21,7 +21,7 @@ DROPPED_FRAMES_TOTAL = Rule(
 )
 
 
-@step_check(DROPPED_FRAMES_TOTAL)
+@step_check(DROPPED_FRAMES_TOTAL, values=True)
 def check_dropped_frames(session: SessionView, report: Report) -> StepCheck:
     """Report the first total below the one before, and how many there are."""
     tally = Tally(session, "events")
@@ -54,7 +54,7 @@ TIME_TO_START_GROWS = Rule(
 )
 
 
-@step_check(TIME_TO_START_GROWS)
+@step_check(TIME_TO_START_GROWS, types=("play",), values=True)
 def check_time_to_start(session: SessionView, report: Report) -> StepCheck:
     """Report the first change after main content began, and a first value that looks like seconds."""
     playing = False

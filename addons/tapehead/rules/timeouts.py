@@ -6,7 +6,7 @@ from tapehead.protocol.session_machine import Step
 from tapehead.protocol.transitions import Life
 from tapehead.rules.support.intervals import HOUR_MS, MINUTE_MS
 from tapehead.rules.support.rule import Rule
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.text import format_number
 
@@ -23,7 +23,7 @@ SESSION_TOO_LONG = Rule(
 )
 
 
-@step_check(SESSION_TOO_LONG)
+@step_check(SESSION_TOO_LONG, row_pings=RowPings.LAST)
 def check_length(session: SessionView, report: Report) -> StepCheck:
     """Report the first event beyond 24 hours; the sessionEnd of an SDK that restarts then is in time."""
     hours = session.thresholds.session_hours
@@ -53,7 +53,7 @@ EXPIRED_IDLE = Rule(
 )
 
 
-@step_check(EXPIRED_IDLE)
+@step_check(EXPIRED_IDLE, row_pings=RowPings.LAST)
 def check_idle(session: SessionView, report: Report) -> StepCheck:
     """Report the first gap that the back end's timeout falls into."""
     limit = session.thresholds.idle_minutes
@@ -90,7 +90,7 @@ EXPIRED_STALLED = Rule(
 )
 
 
-@step_check(EXPIRED_STALLED)
+@step_check(EXPIRED_STALLED, row_pings=RowPings.LAST)
 def check_stalled(session: SessionView, report: Report) -> StepCheck:
     """Report the first event after the timeout without movement; the sessionEnd that ends it is in time."""
     limit, path = session.thresholds.stalled_minutes, keys.PLAYHEAD_PATH

@@ -8,11 +8,13 @@ from math import inf
 from tapehead.protocol import keys
 from tapehead.protocol.events import TEN_YEARS_MS, Event
 from tapehead.protocol.exchange import Severity
+from tapehead.protocol.routes import Call
 from tapehead.protocol.session_machine import Step, advance
 from tapehead.rules.support.rule import Rule, RuleHit
 from tapehead.rules.support.session_check import (
     EventCheck,
     Report,
+    RowPings,
     StepCheck,
     arrival_check,
     event_check,
@@ -128,6 +130,8 @@ def check_start(session: SessionView, report: Report) -> EventCheck:
     session.pending.append(lambda: _early_hits(early, start.ts or 0))
     yield
     while event := (yield):
+        if event.arrived_ms >= answered_ms and not early and event.call is Call.EVENT:
+            return  # and so do all that follow
         if event.ts is None or event.arrived_ms >= answered_ms:
             continue
         if event.ts >= start.ts:
@@ -169,7 +173,7 @@ EQUAL_TIMESTAMPS = Rule(
 )
 
 
-@step_check(EQUAL_TIMESTAMPS)
+@step_check(EQUAL_TIMESTAMPS, row_pings=RowPings.LAST)
 def check_equal(session: SessionView, report: Report) -> StepCheck:
     """Report the moments whose order is undecided, or else how many moments events share."""
     together: list[Step] = []

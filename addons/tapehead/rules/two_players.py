@@ -1,13 +1,14 @@
 """The rule on one session that several players feed, such as two tabs that share a session id."""
 
 from collections import deque
-from typing import NamedTuple
+
+import msgspec
 
 from tapehead.protocol import keys
 from tapehead.protocol.events import Event
 from tapehead.protocol.exchange import Severity
 from tapehead.rules.support.rule import Rule, RuleHit
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.text import format_number
 
@@ -37,7 +38,7 @@ TWO_PLAYERS = Rule(
 )
 
 
-class _Place(NamedTuple):
+class _Place(msgspec.Struct, frozen=True, gc=False):
     """A place in the content where a player was, and when, by its ts."""
 
     playhead: float
@@ -53,19 +54,19 @@ class _Place(NamedTuple):
         return min(abs(moved), abs(moved - seconds)) <= _SLACK_SECONDS
 
 
-@step_check(TWO_PLAYERS)
-def check_places(_session: SessionView, report: Report) -> StepCheck:
+@step_check(TWO_PLAYERS, row_pings=RowPings.LAST)
+def check_places(session: SessionView, report: Report) -> StepCheck:
     """Report once a playhead that leaves a place and comes back to where that has gone on to, again and again."""
     place: _Place | None = None
     others: deque[tuple[int, _Place]] = deque(maxlen=_MOST_OTHERS)
     left: Event | None = None
-    number = returns = 0
+    returns = 0
     goes_on = False
     while step := (yield):
         event = step.event
         if event.playhead is None or event.ts is None or not step.before.in_main_content:
             continue
-        now, number = _Place(event.playhead, event.ts), number + 1
+        now, number = _Place(event.playhead, event.ts), session.motion.places
         if place and not place.goes_on(now):
             back = next((each for each in others if number - each[0] <= _RETURN_EVENTS and each[1].went_on(now)), None)
             if left and back:

@@ -4,7 +4,7 @@ from tapehead.protocol import keys
 from tapehead.protocol.events import LIVE_LENGTH, TEN_YEARS_MS, Event
 from tapehead.protocol.exchange import Severity
 from tapehead.rules.support.rule import Rule
-from tapehead.rules.support.session_check import Report, StepCheck, step_check
+from tapehead.rules.support.session_check import Report, RowPings, StepCheck, step_check
 from tapehead.rules.support.session_view import SessionView, name_of
 from tapehead.text import format_number
 
@@ -37,7 +37,7 @@ PLAYHEAD_UNIT = Rule(
 )
 
 
-@step_check(PLAYHEAD_UNIT)
+@step_check(PLAYHEAD_UNIT, row_pings=RowPings.LAST)
 def check_playhead_unit(session: SessionView, report: Report) -> StepCheck:
     """Report the first playhead that shows another unit than seconds."""
     wanted = "the second of the day" if is_all_day(session) else "seconds into the content"
@@ -190,7 +190,7 @@ LIVE_PLAYHEAD = Rule(
 )
 
 
-@step_check(LIVE_PLAYHEAD)
+@step_check(LIVE_PLAYHEAD, row_pings=RowPings.LAST)
 def check_live_playhead(session: SessionView, report: Report) -> StepCheck:
     """Report the playhead of the first play or of the event after it, unless one of them fits."""
     if session.start is None or not session.live:

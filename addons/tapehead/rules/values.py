@@ -16,6 +16,8 @@ from tapehead.rules.support.rule import Rule
 from tapehead.text import find_nearest, quote, shorten
 
 SKEW_MS = 60_000
+# The first characters of placeholders that are not blank: hardly any value has one of them.
+_PLACEHOLDER_STARTS = frozenset("nNuU[<")
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -23,7 +25,8 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _is_placeholder(key: str, value: str) -> bool:
-    return PLACEHOLDER.fullmatch(value) is not None or (key == keys.ORG_ID and value == "test")
+    may_be_one = value[:1] in _PLACEHOLDER_STARTS or value[:1].isspace()
+    return (may_be_one and PLACEHOLDER.fullmatch(value) is not None) or (key == keys.ORG_ID and value == "test")
 
 
 TIMESTAMP_UNIT = Rule(
@@ -262,12 +265,13 @@ BITRATE_MISSING = Rule(
 def check_bitrate(body: EventBody) -> Iterator[Finding]:
     """Yield a finding for a bitrate in kilobits, or for none where it changes."""
     sections = [section for section in (keys.QUALITY, "params") if keys.BITRATE in body.section(section)]
-    # A misspelled key has a finding of its own.
-    documented = [row.key for row in parameters_of("bitrateChange", "params")]
-    sent = (find_nearest(key, documented) for section in (keys.QUALITY, "params") for key in body.section(section))
-    if body.event_type == "bitrateChange" and keys.BITRATE not in sent:
-        path = f"{body.prefix}{keys.QUALITY}.{keys.BITRATE}"
-        yield BITRATE_MISSING.finding(path, f"bitrateChange: {path} is missing; expected the new bitrate")
+    if body.event_type == "bitrateChange":
+        # A misspelled key has a finding of its own.
+        documented = [row.key for row in parameters_of("bitrateChange", "params")]
+        sent = (find_nearest(key, documented) for section in (keys.QUALITY, "params") for key in body.section(section))
+        if keys.BITRATE not in sent:
+            path = f"{body.prefix}{keys.QUALITY}.{keys.BITRATE}"
+            yield BITRATE_MISSING.finding(path, f"bitrateChange: {path} is missing; expected the new bitrate")
     for section in sections:
         bitrate, path = body.section(section)[keys.BITRATE], f"{body.prefix}{section}.{keys.BITRATE}"
         if _is_number(bitrate) and 0 < bitrate < LOW_BITRATE:

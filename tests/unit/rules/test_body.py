@@ -11,8 +11,10 @@ from support.timelines import TIMELINES
 from tapehead.demo.timelines import bodies
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Finding, Severity
+from tapehead.protocol.parameters import PLACEHOLDER
 from tapehead.rules.body import NOT_JSON
 from tapehead.rules.catalog import RULES
+from tapehead.rules.values import _is_placeholder
 
 # Bodies on the events path that break one rule, and where.
 FAULTS: list[tuple[str, object, str]] = [
@@ -291,3 +293,12 @@ def test_a_wrong_ts_is_told_how_wrong(rule: str, ts: int, said: str) -> None:
 
     assert found.rule == rule
     assert said in found.message
+
+
+def test_no_placeholder_is_missed_by_its_first_character() -> None:
+    named = ["n/a", "null", "undefined", "nan", "[object Object]", "<your-id>", "[your_id]"]
+    blank = [each for each in map(chr, range(0x3001)) if PLACEHOLDER.fullmatch(each)]
+    values = [*named, *map(str.upper, named), *map(str.title, named), *blank]
+    assert len(blank) > 20
+    assert [each for each in values if not _is_placeholder("media.name", each)] == []
+    assert [each for each in values if not PLACEHOLDER.fullmatch(each)] == []

@@ -34,6 +34,7 @@ class UnexplainedHits:
 
     Attributes:
         hits: the hits that stand, in the order in which that was decided; the reader may clear it.
+        waiting: the hits that another rule may still explain, each with the number of steps when it was proven.
     """
 
     def __init__(self, explanations: Explanations) -> None:
@@ -41,7 +42,7 @@ class UnexplainedHits:
         self._waits = frozenset(rule for explained in explanations.values() for rule in explained.rules)
         # By cause, the first and the last event of a session whose hits it explains.
         self._reach: dict[Rule, tuple[float, float]] = {}
-        self._held: deque[tuple[int, RuleHit]] = deque()
+        self.waiting: deque[tuple[int, RuleHit]] = deque()
         self.hits: list[RuleHit] = []
 
     def add(self, hit: RuleHit, steps: int) -> None:
@@ -52,9 +53,9 @@ class UnexplainedHits:
             last = inf if explanation.lasts else max(hit.event.index, steps) + HOLD_STEPS
             first, last_before = self._reach.get(hit.rule, (inf, 0))
             self._reach[hit.rule] = min(first, hit.event.index - HOLD_STEPS), max(last, last_before)
-            self._held = deque(held for held in self._held if not self._is_explained(held[1]))
+            self.waiting = deque(held for held in self.waiting if not self._is_explained(held[1]))
         if hit.rule in self._waits:
-            self._held.append((steps, hit))
+            self.waiting.append((steps, hit))
         else:
             self.hits.append(hit)
 
@@ -70,7 +71,7 @@ class UnexplainedHits:
     @property
     def held(self) -> list[RuleHit]:
         """The hits that another rule may still explain."""
-        return [hit for _, hit in self._held]
+        return [hit for _, hit in self.waiting]
 
     def stands(self, hit: RuleHit) -> bool:
         """Return whether no cause that is known explains a hit."""
@@ -81,10 +82,10 @@ class UnexplainedHits:
 
     def release(self, steps: int) -> None:
         """Let the hits stand that waited long enough, after so many steps."""
-        while self._held and self._held[0][0] + HOLD_STEPS <= steps:
-            self.hits.append(self._held.popleft()[1])
+        while self.waiting and self.waiting[0][0] + HOLD_STEPS <= steps:
+            self.hits.append(self.waiting.popleft()[1])
 
     def close(self) -> None:
         """Let all hits stand that still wait."""
-        self.hits += [hit for _, hit in self._held]
-        self._held.clear()
+        self.hits += [hit for _, hit in self.waiting]
+        self.waiting.clear()

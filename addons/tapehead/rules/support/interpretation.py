@@ -45,10 +45,15 @@ class Interpreter:
         self._ahead_ms: float | None = None
         self._doubted_ms: float | None = None
 
-    def interpret(self, sent: Event) -> Event:
-        """Return an event as it was meant."""
-        event = in_milliseconds(sent)
-        if event.ts is not None and sent.ts is not None and event.ts == sent.ts * _SECOND_MS and self._last_ts:
+    def interpret(self, sent: Event, event: Event) -> Event:
+        """Return an event as it was meant, by the one that was sent and that with its ts in milliseconds."""
+        if (
+            event is not sent
+            and event.ts is not None
+            and sent.ts is not None
+            and event.ts == sent.ts * _SECOND_MS
+            and self._last_ts
+        ):
             # Whole seconds hide the order of what happened within one, which the time of arrival tells.
             guess = max(self._last_ts + 1, round(event.arrived_ms - self._delay_ms))
             event = msgspec.structs.replace(event, ts=min(event.ts + 999, max(event.ts, guess)))

@@ -1,5 +1,6 @@
 """Intervals of a session: the gaps between its events, and the rests of its playhead."""
 
+from tapehead.protocol.events import Event
 from tapehead.protocol.session_machine import Step
 from tapehead.rules.support.thresholds import Thresholds
 
@@ -18,6 +19,7 @@ class Intervals:
     Attributes:
         first_ts: the first ts of the session; None as long as there was none.
         gap_ms: the time from the event before to the current one; None where the current one is passed over.
+        elapsed_ms: the sum of these times.
         rest_ms: how long the playhead had not moved when the last event that was not passed over came.
         restarts: whether the session ended so that another one goes on with it, after its longest time or the longest
             rest; None before its sessionEnd. Observed: the vendor's SDKs then send sessionEnd, and repeat what is
@@ -34,7 +36,7 @@ class Intervals:
         self._playhead: float | None = None
         self.first_ts: int | None = None
         self.gap_ms: int | None = None
-        self.rest_ms = 0
+        self.elapsed_ms = self.rest_ms = 0
         self._delay_ms: float | None = None
         self.restarts: bool | None = None
 
@@ -63,6 +65,7 @@ class Intervals:
             return
         else:
             self.gap_ms = max(0, ts - self._behind)
+        self.elapsed_ms += self.gap_ms
         self._last, self._behind = ts, None
         self._number += 1
         if playhead is not None and playhead != self._playhead:
@@ -71,3 +74,15 @@ class Intervals:
             self.rest_ms += self.gap_ms
         if self.restarts is None and step.event.type == "sessionEnd":
             self.restarts = ts - self.first_ts >= self._longest_ms or self.rest_ms >= self._longest_rest_ms
+
+    def skip_to(self, event: Event, count: int) -> None:
+        """Take the steps of a row of pings whose playhead moves, as `steady_pings` has them, up to the one of `event`.
+
+        Args:
+            event: the event of the last one.
+            count: how many they are.
+        """
+        if count and event.ts is not None and self._last is not None:
+            self.elapsed_ms += event.ts - self._last
+            self._last, self._playhead = event.ts, event.playhead
+            self._number += count

@@ -41,6 +41,14 @@ class Feed(Enum):
     STEPS = auto()  # each `Step` through the session machine, in the order in which the back end takes events
 
 
+class RowPings(Enum):
+    """The pings of a steady row that a check needs to be sent besides the first one; see `steady_pings`."""
+
+    ALL = auto()
+    LAST = auto()
+    NONE = auto()
+
+
 class SessionCheck(msgspec.Struct, frozen=True, eq=False):
     """A check.
 
@@ -48,8 +56,14 @@ class SessionCheck(msgspec.Struct, frozen=True, eq=False):
         rules: the rules whose hits it reports.
         feed: what it is sent.
         run: starts it.
-        types: of steps, the event types that it is sent; all, if empty.
+        types: of steps, the event types that it is sent; all, if empty, unless it is sent those with values.
         violations: whether it is sent steps of other types, too, if they are violations.
+        values: whether it is sent steps of other types, too, if they have params or quality values, since it does
+            nothing with those that have none; of pings, it looks at nothing else.
+        skips_pings: whether it need not be sent pings while main content plays on, since it does nothing with them.
+        once_gone: of arrivals, whether it is sent them only once an event was answered that the session is unknown.
+        row_pings: the pings of a steady row that it needs to be sent. As long as the row goes on, the session's
+            intervals and motion do not.
     """
 
     rules: tuple[Rule, ...]
@@ -57,6 +71,10 @@ class SessionCheck(msgspec.Struct, frozen=True, eq=False):
     run: Callable[[SessionView, Report], Generator[None, Any, None] | None]
     types: tuple[str, ...] = ()
     violations: bool = False
+    values: bool = False
+    skips_pings: bool = False
+    row_pings: RowPings = RowPings.ALL
+    once_gone: bool = False
 
 
 def start_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], None]], SessionCheck]:
@@ -64,9 +82,11 @@ def start_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], None]
     return lambda run: SessionCheck(rules, Feed.START, run)
 
 
-def arrival_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], EventCheck]], SessionCheck]:
-    """Make a check of a coroutine that is sent every event in the order of arrival."""
-    return lambda run: SessionCheck(rules, Feed.ARRIVALS, run)
+def arrival_check(
+    *rules: Rule, once_gone: bool = False
+) -> Callable[[Callable[[SessionView, Report], EventCheck]], SessionCheck]:
+    """Make a check of a coroutine that is sent events in the order of arrival: all, or as `SessionCheck` says."""
+    return lambda run: SessionCheck(rules, Feed.ARRIVALS, run, once_gone=once_gone)
 
 
 def event_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], EventCheck]], SessionCheck]:
@@ -80,10 +100,15 @@ def retry_check(*rules: Rule) -> Callable[[Callable[[SessionView, Report], Retry
 
 
 def step_check(
-    *rules: Rule, types: tuple[str, ...] = (), violations: bool = False
+    *rules: Rule,
+    types: tuple[str, ...] = (),
+    violations: bool = False,
+    values: bool = False,
+    skips_pings: bool = False,
+    row_pings: RowPings = RowPings.ALL,
 ) -> Callable[[Callable[[SessionView, Report], StepCheck]], SessionCheck]:
-    """Make a check of a coroutine that is sent steps through the session machine: all, or those of some types."""
-    return lambda run: SessionCheck(rules, Feed.STEPS, run, types, violations)
+    """Make a check of a coroutine that is sent steps through the session machine: all, or as `SessionCheck` says."""
+    return lambda run: SessionCheck(rules, Feed.STEPS, run, types, violations, values, skips_pings, row_pings)
 
 
 def report_all(hits: Iterable[RuleHit], report: Report) -> None:

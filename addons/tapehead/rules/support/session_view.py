@@ -8,7 +8,7 @@ from tapehead.protocol.events import Event, is_live
 from tapehead.protocol.routes import Call
 from tapehead.protocol.session_machine import Step
 from tapehead.rules.support.intervals import Intervals
-from tapehead.rules.support.motion import Motion
+from tapehead.rules.support.motion import Minute, Motion
 from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.support.thresholds import Thresholds
 
@@ -33,6 +33,7 @@ class SessionView:
             retries.
         intervals: the times up to the last step.
         motion: the motion of the playhead up to the last step.
+        minute: the minute of play in hand.
         pending: functions that return hits as they are now: those that hold already, and are reported only when it is
             clear what belongs to them.
         end: once the session closed, what silence does to it after its last event; None if it never opened.
@@ -53,6 +54,7 @@ class SessionView:
         self.steps: list[Step] = []
         self.intervals = Intervals(thresholds)
         self.motion = Motion(may_be_live=self.live or self.start is None or not self.start.saved)
+        self.minute = Minute(thresholds)
         self.pending: list[Callable[[], Iterable[RuleHit]]] = []
         self.end: Step | None = None
 
