@@ -50,7 +50,7 @@ class CallsElsewhere:
 
     def observe(self, request: Request, _answer: object, _now: float) -> None:
         """Count a request to a server, which is the endpoint: a call, or another one."""
-        if route := find_call(request.method, request.path):
+        if route := request.collection_call:
             self.count_call(route)
         else:
             parts = urlsplit(request.url)

@@ -1,6 +1,8 @@
 """Captured calls as plain values, and their conversion to exchanges."""
 
 import string
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -9,6 +11,7 @@ from tapehead.protocol.exchange import FORMAT_VERSION, Answered, ClosedBy, Excha
 from tapehead.protocol.http_wire import unpack
 from tapehead.protocol.messages import Headers, Request, Response
 from tapehead.protocol.routes import Call, Route, sid_of_location
+from tapehead.text import http_url
 
 # The outcome of a miss that the real endpoint answered.
 FORWARDED = "forwarded"
@@ -96,14 +99,16 @@ def build_exchange(call: CapturedCall) -> Exchange:
     """Return a captured call as an exchange without findings."""
     request = request_from(call.request)
     response = response_from(call.response) if call.response else None
-    location = response.header("Location") if response else None
+    sid = call.route.sid and quote_beyond_ascii(call.route.sid)
+    if not sid and response:
+        sid = sid_of_location(response.header("Location"))
     return Exchange(
         tapehead=FORMAT_VERSION,
         started=format_time(call.started),
         order=call.order,
         elapsed_ms=round(max(0.0, call.ended - call.started) * 1000, 1),
         call=call.route.call,
-        session=quote_beyond_ascii(call.route.sid) if call.route.sid else sid_of_location(location),
+        session=sid,
         source=call.source,
         request=request,
         response=response,
@@ -129,6 +134,8 @@ def failure_of(answer: Answer) -> str | None:
 
 def quote_beyond_ascii(text: str) -> str:
     """Return text from a request's first line with its bytes beyond ASCII percent-encoded."""
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text
     return quote(text.encode("utf-8", "surrogateescape"), safe=string.punctuation)
 
 
@@ -166,3 +173,15 @@ def response_from(raw: RawResponse | Response) -> Response:
 def decode_headers(fields: RawHeaders) -> Headers:
     """Return header fields as text, one character a byte."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
+
+
+def source_of_run(tool: str, addresses: Sequence[tuple[str, int]], now: float) -> str:
+    """Return the name of one run of a proxy, such as `record http://127.0.0.1:8080 2026-11-29T18:40:00.123Z`.
+
+    Args:
+        tool: the command or the program.
+        addresses: where it listens; some modes have no address.
+        now: the time, in seconds since 1970.
+    """
+    began = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return " ".join((tool, *dict.fromkeys(http_url(*address) for address in addresses), began))

@@ -10,7 +10,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from statistics import median
 from typing import NamedTuple
 
 import msgspec
@@ -130,6 +129,8 @@ class ClockComparison:
 
     def _delays(self) -> dict[Recorder, float]:
         """Return the middle of all delays of each recorder."""
+        from statistics import median  # which takes long to load
+
         delays: dict[Recorder, list[float]] = defaultdict(list)
         for recorders in self._sessions.values():
             for recorder, samples in recorders.items():
@@ -138,6 +139,8 @@ class ClockComparison:
 
     def _differences(self) -> dict[tuple[Recorder, Recorder], float]:
         """Return by how much the second clock of two is ahead, where that can be known, for both orders."""
+        from statistics import median
+
         votes: dict[tuple[Recorder, Recorder], list[tuple[float, int]]] = defaultdict(list)
         for recorders in self._sessions.values():
             for one, other in combinations(sorted(recorders), 2):

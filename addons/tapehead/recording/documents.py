@@ -88,6 +88,9 @@ def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes | None]:
     size = 0
     for chunk in chunks:
         for part in BytesIO(chunk):
+            if not size and part.endswith(b"\n") and len(part) <= MOST_LINE_BYTES:  # a whole line, as most are
+                yield part
+                continue
             size += len(part)
             if size <= MOST_LINE_BYTES:
                 parts.append(part)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tapehead.protocol.exchange import FORMAT_VERSION, Entry, decode
+from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, decode
+from tapehead.protocol.outline import outline_of
 from tapehead.recording.documents import ENDLESS_BYTES, MOST_LINE_BYTES
 from tapehead.recording.unpacking import StreamError
 
@@ -28,6 +29,9 @@ class BadLine(NamedTuple):
     reason: str
     torn: bool
 
+
+# The beginning of a line of this version, as it is written.
+_CURRENT = b'{"tapehead":%d,' % FORMAT_VERSION
 
 # A line's fields, each as its bytes in the line.
 Fields = dict[str, msgspec.Raw]
@@ -52,10 +56,12 @@ class _Version(msgspec.Struct):
     tapehead: int
 
 
-def read_lines(lines: Iterable[bytes | None], recording: str = "") -> Iterator[Entry | BadLine]:
+def read_lines(
+    lines: Iterable[bytes | None], recording: str = "", *, outlined: bool = False
+) -> Iterator[Entry | BadLine]:
     """Yield each line of the recording of that name as an entry or a bad line; blank lines are skipped.
 
-    A line that is None is one that is too long to be read.
+    A line that is None is one that is too long to be read. With `outlined`, events may be outlines.
 
     Raises:
         NewerFormatError: a line was written in a later format.
@@ -69,10 +75,10 @@ def read_lines(lines: Iterable[bytes | None], recording: str = "") -> Iterator[E
         if line is None:
             yield BadLine(number, f"longer than {MOST_LINE_BYTES:,} bytes", False)
             continue
-        if not line.strip():
+        if not line or line.isspace():
             continue
         try:
-            yield Entry(number, decode(convert(line, version_of(line))), recording)
+            yield Entry(number, (outlined and outline_of(line)) or _parse(line), recording)
             without = 0
         except NewerFormatError:
             raise
@@ -81,6 +87,23 @@ def read_lines(lines: Iterable[bytes | None], recording: str = "") -> Iterator[E
             reason = str(error).replace("JSON is malformed", "malformed JSON", 1)
             is_cut = torn and "truncated" in reason
             yield BadLine(number, "a write cut short" if is_cut else f"not an exchange: {reason}", torn)
+
+
+def _parse(line: bytes) -> Exchange:
+    """Parse a line of any version.
+
+    Raises:
+        NewerFormatError: a later tapehead wrote it.
+        ValueError: it is not an exchange.
+    """
+    if line.startswith(_CURRENT):
+        try:
+            exchange = decode(line)
+            if exchange.tapehead == FORMAT_VERSION:  # the key may come twice
+                return exchange
+        except ValueError:  # converting it may help, or says what is wrong
+            pass
+    return decode(convert(line, version_of(line)))
 
 
 def convert(

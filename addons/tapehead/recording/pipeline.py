@@ -8,24 +8,28 @@ from functools import partial
 import msgspec
 
 from tapehead.internal_errors import InternalErrors
-from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
+from tapehead.protocol.events import Event
+from tapehead.protocol.exchange import Exchange, Finding, Severity, encode, is_taken
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas, served_schema
 from tapehead.recording.capture import CapturedCall, build_exchange
 from tapehead.recording.writer import LARGE_BYTES, Prepared
 from tapehead.redaction.redactor import Redactor
 from tapehead.rules.exchange_checks import check_exchange
+from tapehead.rules.known_bodies import KnownBodies
 from tapehead.text import count_of
 
 logger = logging.getLogger(__name__)
 
 # Sessions that are remembered so that none is counted twice; an endpoint forgets one after ten minutes.
 MOST_SESSIONS = 10_000
+# The event of a known body, of which the findings alone are asked for here.
+_NOT_READ = Event()
 # Endpoints, each with each key of a test, whose schemas are kept.
 MOST_ENDPOINTS = 1_000
 
-# Called with an exchange as it is stored, and the size of its line in bytes.
-OnStored = Callable[[Exchange, int], None]
+# Called with an exchange as it is stored, and its line.
+OnStored = Callable[[Exchange, bytes], None]
 
 
 def words_of(findings: Counter[Severity]) -> str:
@@ -43,7 +47,7 @@ class ExchangePipeline:
     Args:
         redactor: makes the pseudonyms; None to keep identifiers.
         internal_errors: records internal errors.
-        on_stored: subscribers, called in turn with each exchange as it is stored and the size of its line in bytes.
+        on_stored: subscribers, called in turn with each exchange as it is stored and its line.
 
     Attributes:
         sessions: the ids of the latest sessions.
@@ -58,6 +62,7 @@ class ExchangePipeline:
         self.session_count = 0
         self.findings: Counter[Severity] = Counter()
         self._built_in = Schemas()
+        self._bodies = KnownBodies()
         # Those that endpoints served, by endpoint and key.
         self._schemas: OrderedDict[str, Schemas] = OrderedDict()
         self._redactor = redactor
@@ -100,7 +105,9 @@ class ExchangePipeline:
         return self._publish(*encoded) if encoded else None
 
     def _encode(self, exchange: Exchange, arrived: float) -> tuple[Exchange, bytes] | None:
-        exchange = msgspec.structs.replace(exchange, findings=self._check(exchange, arrived))
+        findings = self._check(exchange, arrived)
+        if findings or exchange.findings:
+            exchange = msgspec.structs.replace(exchange, findings=findings)
         try:
             stored = self._redactor.redact(exchange) if self._redactor else exchange
             return stored, encode(stored)
@@ -111,7 +118,7 @@ class ExchangePipeline:
     def _publish(self, stored: Exchange, line: bytes) -> bytes:
         for subscriber in self._subscribers:
             try:
-                subscriber(stored, len(line))
+                subscriber(stored, line)
             except Exception as error:  # noqa: BLE001 - it is stored all the same
                 self._record_failure("showing a call", error, stored)
         return line
@@ -121,17 +128,26 @@ class ExchangePipeline:
         try:
             if exchange.call is Call.SCHEMA:
                 self._learn(exchange)
-            request, response = exchange.request, exchange.response
-            schemas = self._schemas.get(exchange.keyed_endpoint) or self._schemas.get(exchange.endpoint)
-            return check_exchange(
+            request, arrived_ms = exchange.request, arrived * 1000
+            schemas = self._schemas and (
+                self._schemas.get(exchange.keyed_endpoint) or self._schemas.get(exchange.endpoint)
+            )
+            # Only the documented schemas are known not to look at playhead and ts.
+            may_be_known = is_taken(exchange) and not schemas
+            if may_be_known and (timed := self._bodies.find(request, arrived_ms)):
+                return list(timed.known.findings)
+            findings = check_exchange(
                 exchange.call,
                 request,
-                response,
+                exchange.response,
                 exchange.error,
-                arrived * 1000,
+                arrived_ms,
                 schemas or self._built_in,
                 closed_by=exchange.closed_by,
             )
+            if may_be_known:
+                self._bodies.learn(request, _NOT_READ, tuple(findings))
+            return findings
         except Exception as error:  # noqa: BLE001 - stored unchecked is better than not stored
             self._record_failure("checking a call", error, exchange)
             return []
@@ -164,7 +180,7 @@ class ExchangePipeline:
         """Return the number of findings of each severity, in words."""
         return words_of(self.findings)
 
-    def _count(self, stored: Exchange, _size: int) -> None:
+    def _count(self, stored: Exchange, _line: bytes) -> None:
         self.findings.update(finding.severity for finding in stored.findings)
         if stored.session is None:
             return

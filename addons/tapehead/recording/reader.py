@@ -16,6 +16,7 @@ from tapehead.errors import RecordingError
 from tapehead.protocol.clock_reading import ClockReading, clocks_of, read_clocks
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
+from tapehead.protocol.routes import Call
 from tapehead.recording.clock_offsets import ClockComparison, ClockOffset, Recorder, correct_clock
 from tapehead.recording.documents import exchange_lines, is_appendable
 from tapehead.recording.duplicates import DuplicateFilter
@@ -24,13 +25,16 @@ from tapehead.recording.other_formats import OtherFormats
 from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line, name_of, unreadable
 from tapehead.recording.schema_check import SchemaCheck
 from tapehead.recording.source_order import sort_by_number
+from tapehead.recording.stored_lines import StoredLines, has_stored_lines
 from tapehead.recording.unpacking import UNPACKING_ERRORS, unpack
 from tapehead.recording.zstd_frames import MAGIC
 
 # Bytes that are read at once.
-CHUNK_BYTES = 16 * 1024
+CHUNK_BYTES = 64 * 1024
 # Files that are held open at the same time. Those beyond are opened for each chunk.
 MOST_OPEN = 16
+# Files whose lines are read again when they are needed, each of which stays open; those of others are kept in memory.
+MOST_STORED = 16
 # Bad lines of one file with a warning each.
 MOST_WARNINGS = 20
 # Lines of a file that decide whether it is a recording, and when it begins.
@@ -77,6 +81,8 @@ class RecordingReader:
         self._strict = strict
         self._other = other
         self._loaded: dict[Path, list[Entry] | RecordingError] = {}
+        self._keeps_places = self._outlined = False
+        self._stored: dict[str, StoredLines] = {}
         self._inputs, self._ignored = find_inputs(paths, None if strict else warn, other)
         self._offsets: dict[Recorder, ClockOffset] = {}
         self._open = self._done = 0
@@ -84,34 +90,44 @@ class RecordingReader:
         self.exchanges = 0
         self.unreadable: list[Path] = []
 
-    def entries(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[Entry]:
+    def entries(
+        self,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        keep_places: bool = False,
+        outlined: bool = False,
+    ) -> Iterator[Entry]:
         """Yield all entries; can be done once.
 
         Args:
             on_progress: called with the number of files that are done, and of exchanges read so far.
+            keep_places: whether `stored` is to return the recordings that entries can be read from again.
+            outlined: whether events may be outlines, as `outline_of` returns them.
 
         Raises:
             RecordingError: with `strict`, a file that was named cannot be read, or no file can.
         """
         self._on_progress = on_progress or self._on_progress
+        self._keeps_places, self._outlined = keep_places, outlined
         self._load()
         schemas = SchemaCheck(self._warn)
         for entry in sort_by_number(self._read(self._inputs[0])) if len(self._inputs) == 1 else self._unique():
-            schemas.check(entry)
+            if entry.exchange.call is Call.SCHEMA:
+                schemas.check(entry)
             yield entry
         if self._strict and not self.exchanges:
             raise RecordingError(f"none of {len(self.files)} recordings can be read")
 
-    def by_file(self) -> dict[Path, list[Entry]]:
-        """Read everything, and return the entries of each file that could be read.
+    def stored(self, entry: Entry) -> StoredLines | None:
+        """Return the recording that an entry can be read from again; None for one that is packed or no plain file."""
+        stored = self._stored.get(entry.recording)
+        return stored if stored and stored.has(entry.line) else None
 
-        Raises:
-            RecordingError: as `entries` does.
-        """
-        entries: dict[str, list[Entry]] = {}
-        for entry in self.entries():
-            entries.setdefault(entry.recording, []).append(entry)
-        return {path: entries[name_of(path)] for path in self.files if name_of(path) in entries}
+    def _store(self, path: Path) -> StoredLines | None:
+        if not self._keeps_places or len(self._stored) >= MOST_STORED or not has_stored_lines(path):
+            return None
+        stored = self._stored[name_of(path)] = StoredLines(path, lambda entry: correct_clock(entry, self._offsets))
+        return stored
 
     def _load(self) -> None:
         """Read the files in other formats, and warn of the files in folders that are left."""
@@ -213,7 +229,9 @@ class RecordingReader:
             case RecordingError() as error:
                 raise error
             case None:
-                return read_recording(path, hold_open=hold_open)
+                # A time that was corrected is not that of the stored line.
+                outlined = self._outlined and not self._offsets
+                return read_recording(path, hold_open=hold_open, stored=self._store(path), outlined=outlined)
             case entries:
                 return iter(entries)
 
@@ -238,12 +256,16 @@ class RecordingReader:
             return -math.inf
 
 
-def read_recording(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
+def read_recording(
+    path: Path, *, hold_open: bool = True, stored: StoredLines | None = None, outlined: bool = False
+) -> Iterator[Entry | BadLine]:
     """Yield the entries and the bad lines of one file, in file order.
 
     Args:
         path: the file, or `-` for stdin.
         hold_open: whether the file stays open between chunks.
+        stored: notes the places of the lines, if given.
+        outlined: whether events may be outlines, as `outline_of` returns them.
 
     Raises:
         RecordingError: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
@@ -251,7 +273,7 @@ def read_recording(path: Path, *, hold_open: bool = True) -> Iterator[Entry | Ba
     """
     exchanges = 0
     first_bad: BadLine | None = None
-    for item in _read_file(path, hold_open=hold_open):
+    for item in _read_file(path, hold_open=hold_open, stored=stored, outlined=outlined):
         if isinstance(item, BadLine):
             first_bad = first_bad or item
         else:
@@ -303,10 +325,13 @@ def _lines_between(file: int, start: int, end: int) -> Iterator[bytes | None]:
     return exchange_lines(_unpack(os.pread(file, min(CHUNK_BYTES, end - offset), offset) for offset in offsets))
 
 
-def _read_file(path: Path, *, hold_open: bool = True) -> Iterator[Entry | BadLine]:
+def _read_file(
+    path: Path, *, hold_open: bool = True, stored: StoredLines | None = None, outlined: bool = False
+) -> Iterator[Entry | BadLine]:
     line = 0
     try:
-        for item in read_lines(exchange_lines(_unpack(_chunks(path, hold_open=hold_open))), name_of(path)):
+        lines = exchange_lines(_unpack(_chunks(path, hold_open=hold_open)))
+        for item in read_lines(stored.note(lines) if stored else lines, name_of(path), outlined=outlined):
             yield item
             line = item.line
     except UNPACKING_ERRORS as error:

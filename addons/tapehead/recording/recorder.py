@@ -1,7 +1,6 @@
 """A recorder: pipeline, writer and file, put together."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from threading import Lock
 
 from tapehead.internal_errors import InternalErrors, suppress_errors
@@ -14,19 +13,7 @@ from tapehead.recording.recording_file import RecordingFile
 from tapehead.recording.rotation import RotatingFile
 from tapehead.recording.writer import BackgroundWriter
 from tapehead.redaction.redactor import Redactor
-from tapehead.text import count_of, http_url
-
-
-def source_of_run(tool: str, addresses: Sequence[tuple[str, int]], now: float) -> str:
-    """Return the name of one run of a proxy, such as `record http://127.0.0.1:8080 2026-11-29T18:40:00.123Z`.
-
-    Args:
-        tool: the command or the program.
-        addresses: where it listens; some modes have no address.
-        now: the time, in seconds since 1970.
-    """
-    began = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return " ".join((tool, *dict.fromkeys(http_url(*address) for address in addresses), began))
+from tapehead.text import count_of
 
 
 class Recorder:

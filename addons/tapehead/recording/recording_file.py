@@ -9,15 +9,16 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
-
-import zstandard
+from typing import TYPE_CHECKING, Self
 
 from tapehead.errors import RecordingError
 from tapehead.files import create_folder, open_private, write_all
 from tapehead.recording.paths import COMPRESSED_SUFFIX
 from tapehead.recording.reader import check_recording, count_exchanges, count_lines
 from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
+
+if TYPE_CHECKING:
+    pass
 
 # The plain bytes after which a frame ends: the most that damage to the disk can cost, or has to be unpacked at once.
 FRAME_BYTES = 1_000_000
@@ -64,6 +65,9 @@ class ZstdEncoding(PlainEncoding):
     """Encoding of lines in zstd frames; a block ends after each call."""
 
     def __init__(self) -> None:
+        import zstandard  # which few need, and which takes long to load
+
+        self._zstandard = zstandard
         self._lead = b""
         self._in_frame = 0
         self._frame: zstandard.ZstdCompressionObj | None = None
@@ -72,8 +76,8 @@ class ZstdEncoding(PlainEncoding):
         """Return the bytes of some lines, and of the frame's end once it is full."""
         plain = b"".join(lines)
         if self._frame is None:
-            self._frame, self._in_frame = zstandard.ZstdCompressor().compressobj(), 0
-        encoded = self._lead + self._frame.compress(plain) + self._frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+            self._frame, self._in_frame = self._zstandard.ZstdCompressor().compressobj(), 0
+        encoded = self._lead + self._frame.compress(plain) + self._frame.flush(self._zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self._in_frame += len(plain)
         if self._in_frame < FRAME_BYTES:
             self.is_open, self._lead = True, b""
@@ -104,7 +108,7 @@ class ZstdEncoding(PlainEncoding):
         if is_torn:
             os.ftruncate(file, extent.end)
         if is_torn or extent.is_open:
-            write_all(file, (END if extent.is_open else b"") + zstandard.compress(b"\n"))
+            write_all(file, (END if extent.is_open else b"") + self._zstandard.compress(b"\n"))
         self.resume(is_open=False)
 
 

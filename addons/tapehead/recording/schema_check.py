@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from tapehead.protocol.exchange import Entry
-from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import schema_problem
 
 
@@ -19,9 +18,7 @@ class SchemaCheck:
         self._warned: set[tuple[str, str]] = set()
 
     def check(self, entry: Entry) -> None:
-        """Warn of the schema in an exchange, if there is one that cannot be used."""
-        if entry.exchange.call is not Call.SCHEMA:
-            return
+        """Warn of the schema in an exchange of the schema call, if there is one that cannot be used."""
         problem = schema_problem(entry.exchange)
         if problem and (entry.recording, problem) not in self._warned:
             self._warned.add((entry.recording, problem))

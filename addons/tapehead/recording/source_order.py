@@ -6,9 +6,9 @@ of two minutes, a thousand entries or 32 MB have come by. A call that is answere
 comes: the audit puts it in its place and evaluates its session anew.
 """
 
-import heapq
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from heapq import heappop, heappush
 
 from tapehead.protocol.arrival import LONGEST_ANSWER_MS
 from tapehead.protocol.events import arrival_of
@@ -17,18 +17,17 @@ from tapehead.protocol.exchange import Entry, Exchange
 MOST_HELD = 1000
 MOST_BYTES = 32_000_000
 
-
-class _Held(NamedTuple):
-    """An entry that waits for calls with lower numbers: its number, its place in the stream, the time of its answer."""
-
-    order: int
-    place: int
-    answered_ms: float
-    entry: Entry
+# An entry that waits for calls with lower numbers: its number, its place in the stream, the time of its answer, its
+# size, and the entry. Plain tuples, which are made and compared several times for each call.
+_Held = tuple[int, int, float, int, Entry]
 
 
 class _Source:
-    """The calls of one source: the number that is due, the calls after it, and the time of the latest answer."""
+    """The calls of one source: the number that is due, the calls after it, and the time of the latest answer.
+
+    Attributes:
+        places: the places of the calls that wait, in order, of which those that wait no more are taken out late.
+    """
 
     __slots__ = ("answered_ms", "due", "held", "places")
 
@@ -36,26 +35,7 @@ class _Source:
         self.due = 1
         self.answered_ms = 0.0
         self.held: list[_Held] = []
-        self.places = _Places()
-
-
-class _Places:
-    """The places of entries that wait: a heap from which those that wait no more are taken out late."""
-
-    def __init__(self) -> None:
-        self.waiting: set[int] = set()
-        self._heap: list[int] = []
-
-    def add(self, place: int) -> None:
-        """Add the place of an entry that waits from now on."""
-        self.waiting.add(place)
-        heapq.heappush(self._heap, place)
-
-    def first(self) -> int | None:
-        """Return the first place; None if nothing waits."""
-        while self._heap and self._heap[0] not in self.waiting:
-            heapq.heappop(self._heap)
-        return self._heap[0] if self._heap else None
+        self.places = deque[int]()
 
 
 def sort_by_number(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -78,14 +58,16 @@ class _NumberSorter:
 
     def __init__(self) -> None:
         self._sources: dict[str, _Source] = {}
-        self._places = _Places()
-        self._bytes = 0
-        # By place, that of the first call that waited for it, and by number.
-        self._ready: list[tuple[int, int, int, Entry]] = []
+        self._waiting = set[int]()
+        # The places of all entries that wait, as those of a source.
+        self._places = deque[int]()
+        self._count = self._bytes = 0
+        # By place, that of the first call that waited for it, and by number; then size and entry.
+        self._ready: list[tuple[int, int, int, int, Entry]] = []
 
     def is_due(self, exchange: Exchange) -> bool:
         """Return whether the next exchange can be passed on at once, since nothing waits, and count it if so."""
-        if self._places.waiting or self._ready:
+        if self._waiting or self._ready:
             return False
         if exchange.order is not None:
             source = self._source_of(exchange)
@@ -102,31 +84,38 @@ class _NumberSorter:
 
     def add(self, place: int, entry: Entry) -> None:
         """Take the next entry, at that place of the stream."""
-        self._bytes += _size(entry.exchange)
-        order = entry.exchange.order
+        exchange = entry.exchange
+        order, size = exchange.order, _size(exchange)
+        self._count += 1
+        self._bytes += size
         if order is None:
-            heapq.heappush(self._ready, (place, 0, place, entry))
+            heappush(self._ready, (place, 0, place, size, entry))
             return
-        source = self._source_of(entry.exchange)
-        held = _Held(order, place, (arrival_of(entry.exchange) or 0.0) + entry.exchange.elapsed_ms, entry)
-        source.answered_ms = max(source.answered_ms, held.answered_ms)
-        self._places.add(place)
-        source.places.add(place)
-        heapq.heappush(source.held, held)
+        source = self._source_of(exchange)
+        answered_ms = (arrival_of(exchange) or 0.0) + exchange.elapsed_ms
+        if answered_ms > source.answered_ms:
+            source.answered_ms = answered_ms
+        self._waiting.add(place)
+        self._places.append(place)
+        source.places.append(place)
+        heappush(source.held, (order, place, answered_ms, size, entry))
         self._release(source)
-        while len(self._places.waiting) + len(self._ready) > MOST_HELD or self._bytes > MOST_BYTES:
+        while self._count > MOST_HELD or self._bytes > MOST_BYTES:
             first = next((each for each in self._sources.values() if each.held), None)
             if first is None:
                 return
-            first.due = first.held[0].order
+            first.due = first.held[0][0]
             self._release(first)
 
     def ready(self) -> Iterator[Entry]:
         """Yield the entries that nothing before them waits for."""
-        first = self._places.first()
+        if not self._ready:
+            return
+        first = self._first_of(self._places)
         while self._ready and (first is None or first >= self._ready[0][0]):
-            entry = heapq.heappop(self._ready)[-1]
-            self._bytes -= _size(entry.exchange)
+            _, _, _, size, entry = heappop(self._ready)
+            self._count -= 1
+            self._bytes -= size
             yield entry
 
     def rest(self) -> Iterator[Entry]:
@@ -137,24 +126,35 @@ class _NumberSorter:
 
     def _release(self, source: _Source) -> None:
         """Pass on the calls of a source that are due, and those that waited too long."""
+        held, oldest_ms = source.held, source.answered_ms - LONGEST_ANSWER_MS
+        if held[0][0] > source.due and held[0][2] >= oldest_ms:  # as in most cases
+            return
         released: list[_Held] = []
-        while source.held and (
-            source.held[0].order <= source.due or source.answered_ms - source.held[0].answered_ms > LONGEST_ANSWER_MS
-        ):
-            released.append(heapq.heappop(source.held))
-            source.due = max(source.due, released[-1].order + 1)
+        while held and (held[0][0] <= source.due or held[0][2] < oldest_ms):
+            released.append(heappop(held))
+            source.due = max(source.due, released[-1][0] + 1)
         self._pass_on(source, released)
 
     def _pass_on(self, source: _Source, released: list[_Held]) -> None:
-        for places in (self._places, source.places):
-            places.waiting.difference_update(held.place for held in released)
-        following = source.places.first()
-        for held in reversed(released):
-            following = held.place if following is None else min(following, held.place)
-            heapq.heappush(self._ready, (following, held.order, held.place, held.entry))
+        self._waiting.difference_update([held[1] for held in released])
+        following = self._first_of(source.places)
+        for order, place, _, size, entry in reversed(released):
+            following = place if following is None else min(following, place)
+            heappush(self._ready, (following, order, place, size, entry))
+
+    def _first_of(self, places: deque[int]) -> int | None:
+        """Return the first of the places that still waits; None if none does."""
+        while places and places[0] not in self._waiting:
+            places.popleft()
+        return places[0] if places else None
 
 
 def _size(exchange: Exchange) -> int:
     """Return the approximate size of an exchange in memory, in bytes."""
-    messages = filter(None, (exchange.request, exchange.response))
-    return 4000 + sum(len(each.body) + len(each.text or "") + len(each.base64 or "") for each in messages)
+    size = 4000
+    for message in (exchange.request, exchange.response):
+        if message is not None:
+            size += len(message.body)
+            if message.text is not None or message.base64 is not None:
+                size += len(message.text or "") + len(message.base64 or "")
+    return size

@@ -4,8 +4,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from io import RawIOBase
 
-import zstandard
-
 PIECE_BYTES = 128 * 1024
 # The content of a packed HAR or flow file beyond which its size is compared with the packed one, and how many times
 # that it may be. Real traffic stays far below; files that are made to fill memory have up to 30,000 times their packed
@@ -21,7 +19,7 @@ class StreamError(ValueError):
 
 
 # Errors of packed content.
-UNPACKING_ERRORS = (StreamError, zlib.error, zstandard.ZstdError)
+UNPACKING_ERRORS = (StreamError, zlib.error)
 
 
 class _Source:
@@ -47,8 +45,8 @@ def unpack(coding: str, chunks: Iterable[bytes], most_ratio: float = MOST_RATIO)
         most_ratio: how many times their size the content may have.
 
     Raises:
-        StreamError: it is far larger than what is packed, or a gzip or deflate stream ends too early.
-        zlib.error, zstandard.ZstdError: it is damaged.
+        StreamError: it is far larger than what is packed, it is damaged (zstd), or it ends too early (gzip, deflate).
+        zlib.error: it is damaged.
     """
     source, size = _Source(chunks), 0
     for piece in _unpack_zstd(source) if coding == "zstd" else _unpack_zlib(source):
@@ -59,8 +57,14 @@ def unpack(coding: str, chunks: Iterable[bytes], most_ratio: float = MOST_RATIO)
 
 
 def _unpack_zstd(source: _Source) -> Iterator[bytes]:
+    import zstandard  # which few need, and which takes long to load
+
     reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)  # type: ignore[arg-type]
-    yield from iter(lambda: reader.read1(PIECE_BYTES), b"")
+    try:
+        while piece := reader.read1(PIECE_BYTES):
+            yield piece
+    except zstandard.ZstdError as error:
+        raise StreamError(str(error)) from error
 
 
 def _unpack_zlib(source: _Source) -> Iterator[bytes]:

@@ -7,12 +7,11 @@ out at once, and exchanges wait in memory, up to a limit, until the disk takes t
 
 import asyncio
 import contextlib
-import os
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -21,6 +20,8 @@ from tapehead.errors import TapeheadError
 from tapehead.internal_errors import InternalErrors
 from tapehead.recording.recorder_settings import Sync
 from tapehead.recording.rotation import RotatingFile
+from tapehead.recording.syncer import Syncer, os_error_of
+from tapehead.recording.waits import BoundedWaits
 from tapehead.text import count_of
 
 TIMEOUT_SECONDS = 0.5
@@ -30,7 +31,6 @@ LARGE_BYTES = 50_000
 LARGE_TIMEOUT_SECONDS = 5.0
 # The pause after an internal error, which may come again at once.
 PAUSE_SECONDS = 0.05
-SYNC_SECONDS = 1.0
 # The time that the end of a run waits for a disk that does not respond, and for large items.
 CLOSE_SECONDS = 10.0
 LARGE_CLOSE_SECONDS = 90.0
@@ -99,10 +99,14 @@ class BackgroundWriter[T]:
         self._retry_at = 0.0
         self._closing = False
         self._lines: deque[bytes] = deque()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        # Jobs of this turn of the event loop: handed over one by one, each would have the threads change over twice.
+        self._of_turn: list[_Job] = []
+        self._turn: asyncio.AbstractEventLoop | None = None
         # Slow work, and how much of it has not come back.
         self._slow: queue.SimpleQueue[tuple[_Job, Callable[[], Callable[[], Line]]]] = queue.SimpleQueue()
         self._slow_jobs = 0
+        self._waits = BoundedWaits(TIMEOUT_SECONDS, self._note_delay)
         self._syncer = Syncer(self._count_unconfirmed, sync_before)
         self._thread = threading.Thread(target=self._run, name="tapehead-writer", daemon=True)
         self._thread.start()
@@ -115,8 +119,8 @@ class BackgroundWriter[T]:
 
     # ---- On the event loop ----
 
-    async def store(self, item: T, size: int) -> None:
-        """Have an item stored, and wait for that, for `TIMEOUT_SECONDS` at most.
+    def store(self, item: T, size: int) -> Awaitable[None] | None:
+        """Have an item stored, and return what waits for that, for `TIMEOUT_SECONDS` at most; None if nothing does.
 
         Args:
             item: the item.
@@ -124,9 +128,12 @@ class BackgroundWriter[T]:
         """
         stored = self.put(item, size)
         if stored is None or self._is_late:
-            return
+            return None
+        return self._waits.end_in_time(stored) if size < LARGE_BYTES else self._wait_long(stored)
+
+    async def _wait_long(self, stored: "asyncio.Future[None]") -> None:
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS if size < LARGE_BYTES else LARGE_TIMEOUT_SECONDS):
+            async with asyncio.timeout(LARGE_TIMEOUT_SECONDS):
                 await stored
         except TimeoutError:
             self._note_delay()
@@ -150,12 +157,24 @@ class BackgroundWriter[T]:
             self._dropped += 1
             return None
         self._bytes_in += size
-        stored = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(partial(self._prepare, item), size, stored))
+        loop = asyncio.get_running_loop()
+        stored = loop.create_future()
+        self._of_turn.append(_Job(partial(self._prepare, item), size, stored))
+        if self._turn is not loop:
+            self._turn = loop
+            loop.call_soon(self._hand_over)
         return stored
+
+    def _hand_over(self) -> None:
+        """Hand the jobs of a turn of the event loop over to the thread."""
+        self._turn = None
+        jobs, self._of_turn = self._of_turn, []
+        if jobs:
+            self._jobs.put(jobs)
 
     def close(self) -> None:
         """Write the backlog, as far as the disk takes it, and close the recording."""
+        self._hand_over()  # of a loop that ended in the middle of a turn
         self._jobs.put(None)
         deadline, written = time.monotonic() + LARGE_CLOSE_SECONDS, -1
         while self._thread.is_alive() and time.monotonic() < deadline and (self._slow_jobs or written != self.written):
@@ -215,19 +234,19 @@ class BackgroundWriter[T]:
                 finish = work()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - it costs this item alone
                 self._internal_errors.record("storing a call", error)
-            self._jobs.put(job._replace(prepare=finish, is_slow=True))
+            self._jobs.put([job._replace(prepare=finish, is_slow=True)])
 
     def _take(self, jobs: list[_Job]) -> None:
         """Take the jobs that wait; if there are none, wait for one, or until it is time to try the disk again."""
         with contextlib.suppress(queue.Empty):
             is_waiting = self._lines or self._to_confirm or self._closing
-            job, size = self._jobs.get(timeout=RETRY_SECONDS if is_waiting else None), 0
-            while job is not None:
-                jobs.append(job)
-                size += job.size
-                if len(jobs) == _MOST_JOBS or size >= LARGE_BYTES:  # what is prepared is not written yet
+            turn, size = self._jobs.get(timeout=RETRY_SECONDS if is_waiting else None), 0
+            while turn is not None:
+                jobs += turn
+                size += sum(job.size for job in turn)
+                if len(jobs) >= _MOST_JOBS or size >= LARGE_BYTES:  # what is prepared is not written yet
                     return
-                job = self._jobs.get_nowait()
+                turn = self._jobs.get_nowait()
             self._closing = True
 
     def _flush(self, _jobs: object) -> None:
@@ -287,63 +306,8 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
 
 
-def os_error_of(action: Callable[[], None]) -> OSError | None:
-    """Run an action; return the OSError that it raises, if any."""
-    try:
-        action()
-    except OSError as error:
-        return error
-    return None
-
-
 def finish_all(stored: Sequence["asyncio.Future[None]"]) -> None:
     """Finish the futures of items that are stored; on the event loop."""
     for future in stored:
         if not future.done():
             future.set_result(None)
-
-
-class Syncer:
-    """Have the disk confirm what was written, once a second at most, in a thread that delays no writing.
-
-    Args:
-        on_done: called with the number of lines that were to be confirmed, and the disk's error if it refused.
-        sync_before: called before each sync, in its thread.
-    """
-
-    def __init__(self, on_done: Callable[[int, OSError | None], None], sync_before: Callable[[], None]) -> None:
-        self._on_done = on_done
-        self._sync_before = sync_before
-        self._last = 0.0
-        self._running = False
-
-    @property
-    def is_due(self) -> bool:
-        """True if the last sync began a second ago or more, and is done."""
-        return not self._running and time.monotonic() - self._last >= SYNC_SECONDS
-
-    def start(self, open_handle: Callable[[], int | None], count: int) -> bool:
-        """Begin to sync a descriptor; return False if there is no descriptor or no thread for it.
-
-        Args:
-            open_handle: returns the descriptor, which is closed at the end; None while there is no file.
-            count: the number of lines that are to be confirmed.
-        """
-        self._running, self._last, handle = True, time.monotonic(), None
-        try:
-            if (handle := open_handle()) is not None:
-                threading.Thread(target=self._sync, args=(handle, count), name="tapehead-sync", daemon=True).start()
-                return True
-        except (OSError, RuntimeError, MemoryError):
-            if handle is not None:
-                os.close(handle)
-        self._running = False
-        return False
-
-    def _sync(self, handle: int, count: int) -> None:
-        try:
-            self._sync_before()
-            self._on_done(count, os_error_of(lambda: os.fdatasync(handle)))
-        finally:
-            os.close(handle)
-            self._running = False

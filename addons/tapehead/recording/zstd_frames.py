@@ -8,8 +8,6 @@ an empty last block ends it again.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import zstandard
-
 # The last block of a frame, raw, of no bytes.
 END = b"\x01\x00\x00"
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -54,6 +52,8 @@ def parse_header(start: bytes, offset: int) -> _Header | None:
     """Return the header of a frame that begins with `start`; None if it is cut short."""
     if not MAGIC.startswith(start[: len(MAGIC)]):
         raise ValueError(f"no zstd frame begins at byte {offset}")
+    import zstandard
+
     try:
         size = zstandard.frame_header_size(start)
         has_checksum = zstandard.get_frame_parameters(start).has_checksum

@@ -1,11 +1,14 @@
 """A recording is read line by line: what is wrong is told with its number, and hides nothing else."""
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.exchanges import exchange, request, response, start
 from tapehead.protocol.exchange import FORMAT_VERSION, Entry, encode
+from tapehead.recording import format_versions
 from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
 
 GOOD = encode(exchange(request(start()), response(201)))
@@ -115,3 +118,38 @@ def test_junk_never_raises_and_never_hides(junk: list[bytes]) -> None:
     assert isinstance(items[0], Entry)
     assert isinstance(items[-1], Entry)
     assert items[-1].line == len(junk) + 2
+
+
+# ---- A line of this version, which is parsed at once, and the same line with its version looked for ----
+
+
+def _read_all(lines: list[bytes]) -> object:
+    try:
+        return list(read_lines(lines))
+    except NewerFormatError as error:
+        return str(error)
+
+
+def _read_in_two_passes(lines: list[bytes]) -> object:
+    with patch.object(format_versions, "_CURRENT", b"no line"):
+        return _read_all(lines)
+
+
+SPOILT = st.builds(
+    lambda start, end, junk: GOOD[:start] + junk + GOOD[max(start, end) :],
+    st.integers(0, len(GOOD)),
+    st.integers(0, len(GOOD)),
+    st.sampled_from([b"", b"\xff", b'"', b"}", b",", b"null", b'"tapehead":3,', b'"tapehead":1,', b'"more":0,']),
+)
+
+
+@given(st.lists(SPOILT, max_size=3))
+def test_spoilt_lines_are_told_alike(lines: list[bytes]) -> None:
+    assert _read_all(lines) == _read_in_two_passes(lines)
+
+
+@pytest.mark.parametrize("version", [b"1", b"2", b"3", b"0", b'"2"'])
+def test_of_two_versions_in_a_line_the_last_counts(version: bytes) -> None:
+    lines = [GOOD.replace(b'"findings":', b'"tapehead":%b,"findings":' % version, 1)]
+    assert lines != [GOOD]
+    assert _read_all(lines) == _read_in_two_passes(lines)

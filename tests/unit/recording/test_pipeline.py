@@ -68,6 +68,18 @@ def test_a_schema_checks_the_calls_of_its_endpoint_and_key_alone() -> None:
     ]
 
 
+def test_a_body_that_was_checked_before_is_checked_anew_by_a_schema_that_came_since() -> None:
+    schema = build_schema("ping")
+    schema["definitions"]["ping"]["required"].append("qoeData")
+    content = json.dumps(schema).encode()
+    served = exchange(request(path="/api/v1/schemas/ping", method="GET"), response(200, content=content))
+    checking, ping = ExchangePipeline(None, InternalErrors()), sent("a", event("ping"))
+    lines = [checking.process(call, NOW) for call in (ping, ping, served, ping)]
+
+    found = [len(decode(line).findings) for line in lines if line]
+    assert found == [0, 0, 0, 1]
+
+
 def test_schemas_of_a_limited_number_of_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "MOST_ENDPOINTS", 2)
     checking = ExchangePipeline(None, InternalErrors())

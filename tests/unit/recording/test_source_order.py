@@ -1,7 +1,8 @@
 """Entries come in order of arrival: exactly within a source, whatever the clocks say, and in bounded memory."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,9 @@ from support.exchanges import event, opened, sent
 from support.sessions import run
 from tapehead.interop.reader import read_recordings
 from tapehead.protocol.arrival import CLOCK_STEP_MS, LONGEST_ANSWER_MS, ArrivalClock, in_order_of_arrival
+from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry, Exchange, encode
+from tapehead.recording import source_order
 from tapehead.recording.source_order import MOST_BYTES, MOST_HELD, sort_by_number
 from tapehead.replay.index import build_index
 
@@ -37,7 +40,7 @@ def test_calls_of_one_millisecond_come_by_their_numbers(stored: list[int], lost:
     calls = [call(order) for place, order in enumerate(stored) if place not in lost]
 
     assert sorted_orders(calls) == sorted(each.order or 0 for each in calls)
-    assert [each.exchange.order for each in in_order_of_arrival(entries(calls))] == sorted_orders(calls)
+    assert [each.order for each in in_order_of_arrival(calls)] == sorted_orders(calls)
 
 
 @settings(deadline=None)
@@ -52,6 +55,70 @@ def test_each_source_has_its_own_numbers(ones: list[int], others: list[int], cha
         assert [each.order for each in out if each.source == source] == list(range(1, 20))
 
 
+def plainly_sorted(stream: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries as `sort_by_number` yields them, looked for among all that wait."""
+    due, latest = defaultdict[str, int](lambda: 1), defaultdict[str, float](float)
+    waiting: list[tuple[int, int, float, Entry]] = []
+    ready: list[tuple[int, int, int, Entry]] = []
+
+    def release(source: str, *, whole: bool = False) -> None:
+        own = sorted(each for each in waiting if each[-1].exchange.source == source)
+        places = [each[1] for each in own]
+        for order, place, answered, entry in own:
+            if not whole and order > due[source] and latest[source] - answered <= LONGEST_ANSWER_MS:
+                return
+            due[source] = max(due[source], order + 1)
+            ready.append((min(places), order, place, entry))
+            places.remove(place)
+            waiting.remove((order, place, answered, entry))
+
+    def passed() -> Iterator[Entry]:
+        while ready and (not waiting or min(ready)[0] <= min(each[1] for each in waiting)):
+            yield min(ready)[-1]
+            ready.remove(min(ready))
+
+    for place, entry in enumerate(stream):
+        order, source = entry.exchange.order, entry.exchange.source
+        if order is None:
+            ready.append((place, 0, place, entry))
+        else:
+            answered = (arrival_of(entry.exchange) or 0.0) + entry.exchange.elapsed_ms
+            # An answer counts where something waits.
+            latest[source] = max(latest[source], answered if waiting or order > due[source] else 0.0)
+            waiting.append((order, place, answered, entry))
+            release(source)
+        while order is not None and waiting and len(waiting) + len(ready) > source_order.MOST_HELD:
+            first = min(waiting, key=lambda each: (list(due).index(each[-1].exchange.source), each))
+            due[first[-1].exchange.source] = first[0]
+            release(first[-1].exchange.source)
+        yield from passed()
+    for source in due:
+        release(source, whole=True)
+    yield from passed()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.integers(1, 12),
+            st.floats(0, 400),
+            st.sampled_from(["one", "two"]),
+            st.sampled_from([10, 5000, 2 * LONGEST_ANSWER_MS]),
+        ),
+        max_size=25,
+    ),
+    st.integers(2, 30),
+)
+def test_entries_come_as_a_plain_search_finds_them(
+    calls: list[tuple[int | None, float, str, float]], most: int
+) -> None:
+    made = [call(*each) for each in calls]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(source_order, "MOST_HELD", most)
+        assert list(sort_by_number(entries(made))) == list(plainly_sorted(entries(made)))
+
+
 @given(st.lists(st.floats(-5000, 5000), min_size=2, max_size=20))
 def test_numbers_outlive_a_clock_that_is_set(steps: list[float]) -> None:
     at, calls = 40_000.0, []
@@ -62,7 +129,7 @@ def test_numbers_outlive_a_clock_that_is_set(steps: list[float]) -> None:
     times = [clock.arrived_ms(each) or 0.0 for each in calls]
 
     assert times == sorted(times)
-    assert [each.exchange.order for each in in_order_of_arrival(entries(calls[::-1]))] == list(range(1, len(calls) + 1))
+    assert [each.order for each in in_order_of_arrival(calls[::-1])] == list(range(1, len(calls) + 1))
 
 
 def test_times_go_on_where_a_clock_was_set_back() -> None:
@@ -92,7 +159,7 @@ def test_calls_without_numbers_keep_their_order() -> None:
     calls = [call(None, at) for at in (3, 1, 2)]
 
     assert [entry.line for entry in sort_by_number(entries(calls))] == [1, 2, 3]
-    assert [entry.line for entry in in_order_of_arrival(entries(calls))] == [2, 3, 1]
+    assert in_order_of_arrival(calls) == [calls[1], calls[2], calls[0]]
 
 
 def test_other_sources_do_not_run_ahead_of_one_that_waits() -> None:

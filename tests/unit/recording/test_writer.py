@@ -112,7 +112,8 @@ def test_the_thread_outlives_whatever_fails_in_it(
 
     async def store_all() -> None:
         for number in range(3):
-            await writer.store(b"%d\n" % number, 10)
+            if stored := writer.store(b"%d\n" % number, 10):
+                await stored
             monkeypatch.setattr(writer, step, break_once)
 
     asyncio.run(store_all())
