@@ -1,16 +1,19 @@
 """Control of an engine while it answers: faults, recordings, a new beginning, misses and unused exchanges, by key."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapehead.answers import Engine
 from tapehead.errors import UsageError
 from tapehead.protocol.request_key import check_key
 from tapehead.replay.on_miss import OnMiss
-from tapehead.replay.replayer import Replayer
+from tapehead.replay.places import Places
 from tapehead.replay.summary import Miss, ReplayCounts, ReplayTotals, Unused, recorded_calls, unused_calls
 from tapehead.simulator.faults import parse_fault
 from tapehead.simulator.keyed_engine import ActiveFault, KeyedEngine
+
+if TYPE_CHECKING:
+    from tapehead.replay.replayer import Replayer
 
 # Returns an engine of some recordings, given their paths and what is done about misses (None as in the whole run).
 Load = Callable[[Sequence[str], OnMiss | None], Engine]
@@ -56,7 +59,7 @@ class EngineControl:
     def loaded(self, key: str | None = None) -> tuple[str, ...]:
         """Return the recordings that are played now; those that a key plays, if it is given."""
         roots = self._engine.roots() if key is None else [self._engine.root_of(key)]
-        numbers = {number for engine in roots if isinstance(engine, Replayer) for number in engine.recordings.numbers}
+        numbers = {number for replayer in replayers(roots) for number in replayer.recordings.numbers}
         return tuple(self._files[number] for number in sorted(numbers))
 
     def faults(self, key: str | None = None) -> list[ActiveFault]:
@@ -95,7 +98,9 @@ class EngineControl:
         """
         _check(key)
         before = self._engine.root_of(key)
-        engine = self._load(paths, on_miss or (before.on_miss if paths and isinstance(before, Replayer) else None))
+        if paths and not on_miss:
+            on_miss = next((replayer.on_miss for replayer in replayers([before])), None)
+        engine = self._load(paths, on_miss)
         with self._engine.lock:
             self._engine.replace(engine, key)
             self._sum_up()
@@ -126,14 +131,12 @@ class EngineControl:
         For a key, those of the recordings that it plays; for None, those that no key asked for.
         """
         with self._engine.lock:
-            used = set(self._counts_of(key).used)
-            roots = [engine for engine in self._engine.roots() if isinstance(engine, Replayer)]
-            indexes = list({id(engine.recordings.index): engine.recordings.index for engine in roots}.values())
-            if key is not None:
-                engine = self._engine.engine_of(key)
-                indexes = [engine.recordings.index] if isinstance(engine, Replayer) else []
-            for engine in self._engine.engines().values():
-                used |= engine.recordings.forwarded_lines if isinstance(engine, Replayer) else set()
+            used = Places()
+            used.add_all(self._counts_of(key).used)
+            played = replayers(self._engine.roots() if key is None else [self._engine.engine_of(key)])
+            indexes = {id(replayer.recordings.index): replayer.recordings.index for replayer in played}.values()
+            for replayer in replayers(self._engine.engines().values()):
+                used.add_all(replayer.recordings.forwarded_lines)
             # While calls are forwarded, indexes grow.
             calls = [call for index in indexes for call in recorded_calls(index)]
         return unused_calls(calls, used)
@@ -141,15 +144,21 @@ class EngineControl:
     def _counts_of(self, key: str | None) -> ReplayCounts:
         if key is None:
             return self._totals.shown
-        engine = self._engine.engine_of(key)
-        return engine.stats.counts if isinstance(engine, Replayer) else ReplayCounts()
+        found = replayers([self._engine.engine_of(key)])
+        return found[0].stats.counts if found else ReplayCounts()
 
     def _sum_up(self) -> None:
         shown = ReplayCounts()
-        for engine in self._engine.engines().values():
-            if isinstance(engine, Replayer):
-                shown.add(engine.stats.counts)
+        for replayer in replayers(self._engine.engines().values()):
+            shown.add(replayer.stats.counts)
         self._totals.shown = shown
+
+
+def replayers(engines: Iterable[Engine]) -> "list[Replayer]":
+    """Return those of some engines that replay recordings."""
+    from tapehead.replay.replayer import Replayer  # which a simulation does not need, and which takes long to load
+
+    return [engine for engine in engines if isinstance(engine, Replayer)]
 
 
 def _check(key: str | None) -> None:

@@ -10,7 +10,7 @@ from tapehead.protocol.event_types import LAST_TYPES
 from tapehead.protocol.events import read_event
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import SESSION_CREATED, Call
-from tapehead.replay.index import parse_body_of
+from tapehead.replay.entry_digest import parse_body_of
 
 # The size of the lines that are kept; what is forwarded after that is recorded, and played by the next run.
 MOST_BYTES = 64_000_000
@@ -55,9 +55,9 @@ class ForwardedCalls:
         self._by_content: dict[object, list[_Session]] = {}
         self._others: list[Entry] = []
 
-    def add(self, exchange: Exchange, size: int) -> None:
-        """Add a call as it is stored, in any thread; `size` is that of its line in bytes."""
-        self._stored.append((exchange, size))
+    def add(self, exchange: Exchange, line: bytes) -> None:
+        """Add a call as it is stored, and its line, in any thread."""
+        self._stored.append((exchange, len(line)))
 
     def take_others(self, now: float) -> list[Entry]:
         """Return the accepted calls outside of sessions that are new; `now` in seconds since 1970."""

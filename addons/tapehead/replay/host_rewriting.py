@@ -31,7 +31,9 @@ _LEFT_OUT = frozenset(
     }
 )
 # Headers with the origins of the pages that may read the answer.
-_ORIGINS = frozenset({"access-control-allow-origin", "timing-allow-origin"})
+ORIGINS = frozenset({"access-control-allow-origin", "timing-allow-origin"})
+# Of those, the values that name no page.
+ANY_PAGE = ("*", "null")
 # Headers with URLs that may be relative; the second group of a match is one.
 _ONE_URL = re.compile(r"()(.*)", re.DOTALL)
 _URLS = {
@@ -121,8 +123,8 @@ class HostRewriter:
             lowered = name.lower()
             if lowered in _LEFT_OUT:
                 called.rewrites.append(Rewrite(name, ""))
-            elif lowered in _ORIGINS:
-                headers.append((name, value if value.strip() in ("*", "null", page) else page or "*"))
+            elif lowered in ORIGINS:
+                headers.append((name, value if value.strip() in (*ANY_PAGE, page) else page or "*"))
             else:
                 headers.append((name, self._rewrite_header(called, name, value)))
         if headers != response.headers:

@@ -8,44 +8,89 @@ measured quality) are not part of these.
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Any
 
 import msgspec
 
 from tapehead.protocol.arrival import in_order_of_arrival
-from tapehead.protocol.event_types import event_type_of
-from tapehead.protocol.events import Event, EventKey, EventPosition, read_event
+from tapehead.protocol.event_types import EVENT_TYPES
+from tapehead.protocol.events import EventKey, EventPosition, read_event
 from tapehead.protocol.exchange import Entry, Exchange
-from tapehead.protocol.hosts import authority_of
-from tapehead.protocol.messages import parse_json
-from tapehead.protocol.routes import SESSION_CREATED, Call, find_route
+from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schema, Schemas, served_schema
 from tapehead.protocol.session_id import fingerprint
+from tapehead.replay.entry_digest import NO_DETAILS, EntryDigest, EntryDigester, StoredExchanges
+
+_PINGS = frozenset(row.name for row in EVENT_TYPES.values() if row.repeats)
+NO_IDENTITY = read_event(None).identity
 
 
-class RecordedCall(msgspec.Struct, frozen=True, eq=False):
+# More than a recording has lines.
+_LINE_BITS = 40
+
+
+class RecordedCall(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A recorded exchange, prepared for matching.
 
     Attributes:
         file: the number of its recording, counted from 0.
         line: its line in it.
-        exchange: the exchange.
+        held: the exchange, or the recording that has it.
         key: the key of the event in its body.
-        position: the position of that event.
+        playhead: the playhead of that event, in seconds; None if it is unknown.
+        elapsed: the seconds from the sessionStart to that event; likewise.
         order: the number of earlier calls in its session, pings and preflights not counted.
+        call: the call of the API.
+        host: the host that it went to, as `authority_of` gives it.
     """
 
     file: int
     line: int
-    exchange: Exchange
+    held: Exchange | StoredExchanges
     key: EventKey
-    position: EventPosition
+    playhead: float | None
+    elapsed: float | None
     order: int
+    call: Call
+    host: str
 
     @property
-    def host(self) -> str:
-        """The host that it went to, as `authority_of` gives it."""
-        return authority_of(self.exchange.request.url)
+    def exchange(self) -> Exchange:
+        """The exchange.
+
+        Raises:
+            RecordingError: its recording was changed, or cannot be read.
+        """
+        return self.held if isinstance(self.held, Exchange) else self.held.read(self.line)
+
+    @property
+    def place(self) -> int:
+        """The place of its line among those of all recordings, since a session may be continued in another one."""
+        return (self.file << _LINE_BITS) | self.line
+
+    @property
+    def position(self) -> EventPosition:
+        """The position of the event."""
+        return EventPosition(self.playhead, self.elapsed)
+
+
+class CallOrder(msgspec.Struct, frozen=True, eq=False):
+    """The events of a session by what they are matched by.
+
+    Attributes:
+        by_key: all of them by their keys.
+        landmarks: those other than pings.
+        pings_by_time: the pings with a known time since the start, in that order.
+        times: those times, in seconds.
+        pings_by_playhead: the pings with a known playhead, in that order.
+        playheads: those playheads, in seconds.
+    """
+
+    by_key: dict[EventKey, list[RecordedCall]]
+    landmarks: list[RecordedCall]
+    pings_by_time: list[RecordedCall]
+    times: list[float]
+    pings_by_playhead: list[RecordedCall]
+    playheads: list[float]
 
 
 class RecordedSession(msgspec.Struct, eq=False):
@@ -58,12 +103,11 @@ class RecordedSession(msgspec.Struct, eq=False):
         host: the host that its first call went to, as `authority_of` gives it.
         identity: the values of IDENTITY_KEYS.
         start: the call that opened it; None if the recording began later.
+        started: the time of that call, UTC in ISO 8601; empty if it was not recorded.
+        is_opened: whether that call was accepted: with an id, or without headers, which exporters drop.
+        replaces: the id of the recorded session that this one was recorded anew for, or None.
         started_ts: the ts of its sessionStart, milliseconds since 1970; None if that is unknown.
         calls: its events in the order of their arrival.
-        by_key: its events by their keys.
-        landmarks: its events other than pings.
-        pings_by_time: its pings with a known time since the start, in that order.
-        pings_by_playhead: its pings with a known playhead, in that order.
         preflights: its preflights.
     """
 
@@ -73,25 +117,20 @@ class RecordedSession(msgspec.Struct, eq=False):
     host: str
     identity: tuple[object, ...]
     start: RecordedCall | None
+    started: str
+    is_opened: bool
+    replaces: str | None
     started_ts: float | None
     calls: list[RecordedCall] = msgspec.field(default_factory=list)
-    by_key: dict[EventKey, list[RecordedCall]] = msgspec.field(default_factory=dict)
-    landmarks: list[RecordedCall] = msgspec.field(default_factory=list)
-    pings_by_time: list[RecordedCall] = msgspec.field(default_factory=list)
-    pings_by_playhead: list[RecordedCall] = msgspec.field(default_factory=list)
     preflights: list[RecordedCall] = msgspec.field(default_factory=list)
+    _order: "CallOrder | None" = None
 
     @property
-    def is_opened(self) -> bool:
-        """True if its start was accepted: with an id, or without headers, which exporters drop."""
-        response = self.start.exchange.response if self.start else None
-        is_bare = response is not None and response.status == SESSION_CREATED and not response.headers
-        return response is not None and (self.sid is not None or is_bare)
-
-    @property
-    def started(self) -> str:
-        """The time of its sessionStart, UTC in ISO 8601; empty if that was not recorded."""
-        return self.start.exchange.started if self.start else ""
+    def order(self) -> "CallOrder":
+        """Its events by what they are matched by, once all of them are there."""
+        if self._order is None:
+            self._order = order_calls(self.calls)
+        return self._order
 
 
 class RecordingIndex(msgspec.Struct):
@@ -103,6 +142,7 @@ class RecordingIndex(msgspec.Struct):
         hosts: the hosts that calls went to, and those that a Location names.
         schemas: schema calls by event type.
         downloaded: calls with arrays of downloaded content.
+        downloaded_by_content: the same by the identity of that content.
         preflights: preflights outside of sessions, by the call that they precede.
     """
 
@@ -110,71 +150,83 @@ class RecordingIndex(msgspec.Struct):
     by_content: dict[object, list[RecordedSession]]
     schemas: dict[str, list[RecordedCall]]
     downloaded: list[RecordedCall]
+    downloaded_by_content: dict[tuple[object, ...], list[RecordedCall]]
     preflights: dict[Call, list[RecordedCall]]
     hosts: set[str] = msgspec.field(default_factory=set)
 
 
-def build_index(recordings: Iterable[Iterable[Entry]], numbers: Iterable[int] | None = None) -> RecordingIndex:
+def build_index(
+    recordings: Iterable[Iterable[Entry | EntryDigest]], numbers: Iterable[int] | None = None
+) -> RecordingIndex:
     """Return the index of the entries of some recordings.
 
     A session may be continued in a later recording, whatever the order of the recordings.
 
     Args:
-        recordings: the entries of each recording.
+        recordings: the entries of each recording, or their digests.
         numbers: the numbers of the recordings; from 0 on if left out.
     """
     builder = IndexBuilder()
     numbered = enumerate(recordings) if numbers is None else zip(numbers, recordings, strict=True)
-    files = [(number, in_order_of_arrival(entries)) for number, entries in numbered]
-    for file, entries in files:
-        builder.add_starts(file, entries)
-    by_time = sorted(files, key=lambda file: file[1][0].exchange.started if file[1] else "")
-    for file, entries in by_time:
-        builder.add_calls(file, entries)
-    for session in builder.index.sessions:
-        _sort_calls(session)
+    files = [(number, in_order_of_arrival(map(builder.digest, entries))) for number, entries in numbered]
+    for file, digests in files:
+        builder.add_starts(file, digests)
+    for file, digests in sorted(files, key=lambda file: file[1][0].started if file[1] else ""):
+        builder.add_calls(file, digests)
     return builder.index
 
 
 def index_of_files(index: RecordingIndex, files: Iterable[int]) -> RecordingIndex:
-    """Return the index of some recordings alone, by their numbers in a larger one."""
-    entries: dict[int, list[Entry]] = {file: [] for file in files}
+    """Return the index of some recordings alone, by their numbers in a larger one.
+
+    Raises:
+        RecordingError: one of them was changed, or cannot be read.
+    """
+    digester = EntryDigester()
+    digests: dict[int, list[EntryDigest]] = {file: [] for file in files}
     sessions = chain.from_iterable((*each.calls, *each.preflights) for each in index.sessions)
     starts = (session.start for session in index.sessions if session.start)
     by_call = chain(index.schemas.values(), index.preflights.values())
     for call in chain(starts, sessions, index.downloaded, *by_call):
-        if call.file in entries:
-            entries[call.file].append(Entry(call.line, call.exchange))
-    for each in entries.values():
-        each.sort(key=lambda entry: entry.line)
-    return build_index(entries.values(), entries)
+        if call.file in digests:
+            digests[call.file].append(digester.digest(Entry(call.line, call.exchange), call.held))
+    for each in digests.values():
+        each.sort(key=lambda digest: digest.line)
+    return build_index(digests.values(), digests)
 
 
 def extend_index(index: RecordingIndex, file: int, entries: Iterable[Entry]) -> list[RecordedSession]:
     """Add whole sessions and other calls of a recording to an index, and return the sessions."""
-    builder, before, arrived = IndexBuilder(index), len(index.sessions), in_order_of_arrival(entries)
+    builder, before = IndexBuilder(index), len(index.sessions)
+    arrived = in_order_of_arrival(map(builder.digest, entries))
     builder.add_starts(file, arrived)
     builder.add_calls(file, arrived)
-    added = index.sessions[before:]
-    for session in added:
-        _sort_calls(session)
-    return added
+    return index.sessions[before:]
 
 
-def _sort_calls(session: RecordedSession) -> None:
-    for call in session.calls:
-        session.by_key.setdefault(call.key, []).append(call)
-    session.landmarks = [call for call in session.calls if not is_ping(call)]
-    pings = [call for call in session.calls if is_ping(call)]
-    timed = (call for call in pings if call.position.elapsed is not None)
-    placed = (call for call in pings if call.position.playhead is not None)
-    session.pings_by_time = sorted(timed, key=lambda call: call.position.elapsed or 0)
-    session.pings_by_playhead = sorted(placed, key=lambda call: call.position.playhead or 0)
+def order_calls(calls: Sequence[RecordedCall]) -> CallOrder:
+    """Return the events of a session by what they are matched by."""
+    by_key: dict[EventKey, list[RecordedCall]] = {}
+    for call in calls:
+        by_key.setdefault(call.key, []).append(call)
+    pings = [call for call in calls if is_ping(call)]
+    timed = [call for call in pings if call.elapsed is not None]
+    placed = [call for call in pings if call.playhead is not None]
+    timed.sort(key=lambda call: call.elapsed or 0)
+    placed.sort(key=lambda call: call.playhead or 0)
+    return CallOrder(
+        by_key,
+        [call for call in calls if not is_ping(call)],
+        timed,
+        [call.elapsed or 0 for call in timed],
+        placed,
+        [call.playhead or 0 for call in placed],
+    )
 
 
 def is_ping(call: RecordedCall) -> bool:
     """Return whether a call is a ping: sent at regular intervals, so that number and order are not significant."""
-    return event_type_of(call.key.event_type).repeats
+    return call.key.event_type in _PINGS
 
 
 def schemas_of(index: RecordingIndex, stored: Iterable[Exchange] = ()) -> Schemas:
@@ -202,70 +254,84 @@ class IndexBuilder:
     """
 
     def __init__(self, index: RecordingIndex | None = None) -> None:
-        self.index = index or RecordingIndex([], {}, {}, [], {})
+        self.index = index or RecordingIndex([], {}, {}, [], {}, {})
         # By file, session id and host; None stands for any file and any host.
         self._by_sid: dict[tuple[int | None, str, str | None], list[RecordedSession]] = {}
+        self._digester = EntryDigester()
 
-    def add_starts(self, file: int, entries: list[Entry]) -> None:
+    def digest(self, entry: Entry | EntryDigest) -> EntryDigest:
+        """Return the digest of an entry, which is held in memory unless it is one already."""
+        return entry if isinstance(entry, EntryDigest) else self._digester.digest(entry, entry.exchange)
+
+    def add_starts(self, file: int, digests: Sequence[EntryDigest]) -> None:
         """Add the session calls of a recording, in the order of their arrival."""
-        for entry in entries:
-            exchange = entry.exchange
-            location = (exchange.response and exchange.response.header("Location")) or ""
-            named = f"https:{location}" if location.startswith("//") else location
-            self.index.hosts |= {authority_of(url) for url in (exchange.request.url, named) if "://" in url}
-            if exchange.call is not Call.SESSION:
+        hosts = self.index.hosts
+        hosts.update([digest.host for digest in digests])
+        for digest in digests:
+            if digest.details is NO_DETAILS:
                 continue
-            body, sid = parse_body_of(exchange), exchange.session
-            if isinstance(body, list):
-                self.index.downloaded.append(_call_outside_sessions(file, entry))
+            if digest.details.named_host:
+                hosts.add(digest.details.named_host)
+            if digest.call is not Call.SESSION:
                 continue
-            event = read_event(body)
-            start = RecordedCall(file, entry.line, exchange, event.key, event.position(None), 0)
-            session = self._add_session(sid, entry, start, event)
+            if digest.details.is_array:
+                self._add_downloaded(file, digest)
+                continue
+            start = _recorded(file, digest, digest.playhead, None, 0)
+            session = self._add_session(digest, start)
             self.index.by_content.setdefault(session.identity[0], []).append(session)
-            if sid is not None:
-                self._remember(file, sid, session)
-                self._remember(None, sid, session)
+            if digest.session is not None:
+                self._remember(file, digest.session, session)
+                self._remember(None, digest.session, session)
 
-    def add_calls(self, file: int, entries: list[Entry]) -> None:
-        """Add the other calls of a recording, after the session calls of all recordings."""
-        for entry in entries:
-            exchange = entry.exchange
-            if exchange.call is Call.SESSION:
+    def add_calls(self, file: int, digests: list[EntryDigest]) -> None:
+        """Add the other calls of a recording, after the session calls of all recordings; the list is used up."""
+        digests.reverse()
+        while digests:
+            digest = digests.pop()
+            if digest.call is Call.SESSION:
                 continue
-            if exchange.session is not None:
-                self.add_to_session(file, exchange.session, entry)
+            if digest.session is not None:
+                self._add_to_session(file, digest.session, digest)
                 continue
-            call, route = _call_outside_sessions(file, entry), find_route(exchange.request.path)
-            if exchange.call is Call.SCHEMA and route and route.event_type:
-                self.index.schemas.setdefault(route.event_type, []).append(call)
-            elif exchange.call is Call.DOWNLOADED:
-                self.index.downloaded.append(call)
+            route = digest.details.route
+            if digest.call is Call.SCHEMA and route and route.event_type:
+                self.index.schemas.setdefault(route.event_type, []).append(_recorded(file, digest, None, None, 0))
+            elif digest.call is Call.DOWNLOADED:
+                self._add_downloaded(file, digest)
             elif route:
-                self.index.preflights.setdefault(route.call, []).append(call)
+                self.index.preflights.setdefault(route.call, []).append(_recorded(file, digest, None, None, 0))
 
-    def add_to_session(self, file: int, sid: str, entry: Entry) -> None:
-        """Add a call to the session with its id."""
-        session = self._session_of(file, sid, entry)
-        event, calls = read_event(parse_body_of(entry.exchange)), session.calls
-        position = event.position(session.started_ts)
-        order = calls[-1].order + (not is_ping(calls[-1])) if calls else 1
-        call = RecordedCall(file, entry.line, entry.exchange, event.key, position, order)
-        (session.preflights if entry.exchange.call is Call.PREFLIGHT else calls).append(call)
+    def _add_downloaded(self, file: int, digest: EntryDigest) -> None:
+        call = _recorded(file, digest, None, None, 0)
+        self.index.downloaded.append(call)
+        self.index.downloaded_by_content.setdefault(digest.details.identity, []).append(call)
 
-    def _session_of(self, file: int, sid: str, entry: Entry) -> RecordedSession:
+    def _add_to_session(self, file: int, sid: str, digest: EntryDigest) -> None:
+        known = self._by_sid.get((file, sid, digest.host))
+        session = known[0] if known and len(known) == 1 else self._session_of(file, sid, digest)
+        calls, ts, began = session.calls, digest.ts, session.started_ts
+        elapsed = None if ts is None or began is None else (ts - began) / 1000
+        order = 1
+        if calls:
+            last = calls[-1]
+            order = last.order if last.key.event_type in _PINGS else last.order + 1
+        call = _recorded(file, digest, digest.playhead, elapsed, order)
+        (session.preflights if digest.call is Call.PREFLIGHT else calls).append(call)
+
+    def _session_of(self, file: int, sid: str, digest: EntryDigest) -> RecordedSession:
         """Return the last session with an id that had begun.
 
         One on the call's host comes before others, to which a Location may have led; then one in the same file.
         """
-        for host in (authority_of(entry.exchange.request.url), None):
+        for host in (digest.host, None):
             if known := self._by_sid.get((file, sid, host)):
-                return _last_begun(known, entry) or known[0]
+                return known[0] if len(known) == 1 else _last_begun(known, digest) or known[0]
             others = sorted(self._by_sid.get((None, sid, host), ()), key=lambda session: session.started)
-            if begun := _last_begun(others, entry):
+            if begun := _last_begun(others, digest):
                 self._remember(file, sid, begun)
                 return begun
-        session = self._add_session(sid, entry, None, read_event(None))
+        session = self._add_session(digest, None)
         self._remember(file, sid, session)
         return session
 
@@ -273,12 +339,20 @@ class IndexBuilder:
         for host in (session.host, None):
             self._by_sid.setdefault((file, sid, host), []).append(session)
 
-    def _add_session(
-        self, sid: str | None, entry: Entry, start: RecordedCall | None, opening: Event
-    ) -> RecordedSession:
-        host = authority_of(entry.exchange.request.url)
-        mark = fingerprint(f"{entry.exchange.started} {sid or entry.line} {host}")
-        session = RecordedSession(len(self.index.sessions), sid, mark, host, opening.identity, start, opening.ts)
+    def _add_session(self, digest: EntryDigest, start: RecordedCall | None) -> RecordedSession:
+        sid, details = digest.session, digest.details
+        session = RecordedSession(
+            len(self.index.sessions),
+            sid,
+            fingerprint(f"{digest.started} {sid or digest.line} {digest.host}"),
+            digest.host,
+            details.identity if start else NO_IDENTITY,
+            start,
+            digest.started if start else "",
+            start is not None and details.has_response and (sid is not None or details.is_bare),
+            details.replaces if start else None,
+            digest.ts if start else None,
+        )
         self.index.sessions.append(session)
         return session
 
@@ -288,17 +362,15 @@ def of_host[Recorded: (RecordedCall, RecordedSession)](recorded: Sequence[Record
     return [each for each in recorded if each.host == host] or recorded
 
 
-def parse_body_of(exchange: Exchange) -> Any:
-    """Return the request's body as parsed JSON, without keeping it with the message: an index may hold millions."""
-    return parse_json(exchange.request.content()).value
+def _recorded(
+    file: int, digest: EntryDigest, playhead: float | None, elapsed: float | None, order: int
+) -> RecordedCall:
+    playhead = None if playhead is None else float(playhead)
+    held, key = digest.held, digest.key
+    return RecordedCall(file, digest.line, held, key, playhead, elapsed, order, digest.call, digest.host)
 
 
-def _call_outside_sessions(file: int, entry: Entry) -> RecordedCall:
-    key, position = read_event(parse_body_of(entry.exchange)).key, EventPosition(None, None)
-    return RecordedCall(file, entry.line, entry.exchange, key, position, 0)
-
-
-def _last_begun(sessions: Sequence[RecordedSession], entry: Entry) -> RecordedSession | None:
+def _last_begun(sessions: Sequence[RecordedSession], digest: EntryDigest) -> RecordedSession | None:
     """Return the last of `sessions`, in the order of their starts, that had begun when an exchange came."""
-    begun = (each for each in reversed(sessions) if each.start and each.started <= entry.exchange.started)
+    begun = (each for each in reversed(sessions) if each.start and each.started <= digest.started)
     return next(begun, None)

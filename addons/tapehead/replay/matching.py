@@ -12,8 +12,9 @@ If the playhead equals that of one recorded event and clearly differs from that 
 chosen.
 """
 
+import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from heapq import nsmallest
 from itertools import islice, takewhile
@@ -42,6 +43,10 @@ MOST_NEAR = 3
 _EVENT_FIELDS = (EVENT_TYPE, "name", "playhead", "seconds since the sessionStart")
 
 
+# A ping that may be the nearest: its distance, its line, the number of its recording, and the call.
+_Near = tuple[float, int, int, RecordedCall]
+
+
 class Reason(StrEnum):
     """The reason why a recorded exchange was chosen, or none."""
 
@@ -56,6 +61,7 @@ class Reason(StrEnum):
     UNKNOWN_SID = "unknown-sid"
     NOT_RECORDED = "not-recorded"
     OUTDATED = "outdated"
+    CHANGED = "changed"
 
 
 class Choice(NamedTuple):
@@ -115,24 +121,24 @@ def choose(
         session: the recorded session that the playback follows.
         key: the live event's key.
         position: its position.
-        used: the lines of the recorded events that were used.
+        used: the places of the recorded events that were used.
         reached: the order of the furthest event used; None if that is not known, after a restart.
     """
-    candidates = session.by_key.get(key, [])
+    candidates = session.order.by_key.get(key, [])
     if not candidates:
         return Choice(None, Reason.NO_SUCH_EVENT)
     if event_type_of(key.event_type).repeats:
         return Choice(_nearest_ping(session, candidates, position, used), Reason.ABSORBED)
     following = _next_in_order(session, candidates, used, reached)
-    if following and capped_gap(following.position.playhead, position.playhead) <= CLEARLY_WORSE:
+    if following and capped_gap(following.playhead, position.playhead) <= CLEARLY_WORSE:
         return Choice(following, Reason.IN_ORDER)
-    unused = [call for call in candidates if call.line not in used]
+    unused = [call for call in candidates if call.place not in used]
     if not unused:
         return Choice(None, Reason.ALL_USED)
     nearest = min(unused, key=lambda call: distance(call.position, position))
     if following:
         # An exact playhead decides; time differs with the player's speed.
-        gap, next_gap = (capped_gap(call.position.playhead, position.playhead) for call in (nearest, following))
+        gap, next_gap = (capped_gap(call.playhead, position.playhead) for call in (nearest, following))
         if not (gap < EXACT and next_gap > gap + CLEARLY_WORSE):
             return Choice(following, Reason.IN_ORDER)
     if reached is None or event_type_of(key.event_type).once or distance(nearest.position, position) <= FAR:
@@ -144,27 +150,74 @@ def _nearest_ping(
     session: RecordedSession, pings: Sequence[RecordedCall], position: EventPosition, used: set[int]
 ) -> RecordedCall:
     """Return the nearest ping; among those about as near, the first unused one."""
-    by_time = _window(session.pings_by_time, lambda call: call.position.elapsed, position.elapsed)
-    by_playhead = _window(session.pings_by_playhead, lambda call: call.position.playhead, position.playhead)
-    close = [(distance(call.position, position), call.line, call) for call in (*by_time, *by_playhead)]
+    order = session.order
+    close: list[_Near] = []  # `list[_Near]()` takes twenty times as long
+    least = _add_near(close, math.inf, order.pings_by_time, order.times, position.elapsed, position, TIME_WEIGHT)
+    least = _add_near(close, least, order.pings_by_playhead, order.playheads, position.playhead, position, 1.0)
     if not close:
-        return min(pings, key=lambda call: abs((call.position.playhead or 0) - (position.playhead or 0)))
-    least, _, nearest = min(close)
-    fresh = [(line, call) for gap, line, call in close if gap <= least + EXACT / 2 and line not in used]
-    return min(fresh)[1] if fresh else nearest
+        return _last_ping(session, len(pings), position.playhead or 0) or min(
+            pings, key=lambda call: abs((call.playhead or 0) - (position.playhead or 0))
+        )
+    fresh = [near[1:] for near in close if near[0] <= least + EXACT / 2 and near[-1].place not in used]
+    return min(fresh)[-1] if fresh else min(close)[-1]
 
 
-def _window(
-    calls: Sequence[RecordedCall], key: Callable[[RecordedCall], float | None], value: float | None
-) -> Sequence[RecordedCall]:
-    """Return the calls within CAP of `value`; `calls` are sorted by `key`. All of them if `value` is unknown."""
+def _last_ping(session: RecordedSession, count: int, playhead: float) -> RecordedCall | None:
+    """Return the ping nearest to a playhead behind all of them, where that is clear without a look at each.
+
+    So it is for nearly all pings of a player that goes on for longer than the recording.
+
+    Args:
+        session: the recorded session.
+        count: the number of its pings.
+        playhead: the playhead of the live one, in seconds.
+    """
+    pings, playheads = session.order.pings_by_playhead, session.order.playheads
+    if len(playheads) != count or playhead < playheads[-1]:
+        return None
+    first = bisect_left(playheads, playheads[-1])
+    # Far away, numbers that differ may be at the same distance.
+    is_clear = not first or playhead - playheads[first - 1] > playhead - playheads[-1]
+    return pings[first] if is_clear else None
+
+
+def _add_near(
+    close: list[_Near],
+    least: float,
+    calls: Sequence[RecordedCall],
+    values: Sequence[float],
+    value: float | None,
+    position: EventPosition,
+    weight: float,
+) -> float:
+    """Add the calls that may be among the nearest to `close`, and return the least distance so far.
+
+    Args:
+        close: the calls so far.
+        least: the least distance of these.
+        calls: calls, in the order of `values`.
+        values: their playheads or times.
+        value: the one of the live event; all calls are added if it is unknown, and else those within CAP of it.
+        position: the position of the live event.
+        weight: the least part of a difference in values that is distance, by which the search ends early.
+    """
     if value is None:
-        return calls
-
-    def known(call: RecordedCall) -> float:
-        return key(call) or 0.0
-
-    return calls[bisect_left(calls, value - CAP, key=known) : bisect_right(calls, value + CAP, key=known)]
+        close += [(distance(call.position, position), call.line, call.file, call) for call in calls]
+        return min([least, *(near[0] for near in close)])
+    low, high = value - CAP, value + CAP
+    if not values or values[-1] < low or high < values[0]:
+        return least
+    middle = bisect_left(values, value)
+    for places in (range(middle, len(values)), range(middle - 1, -1, -1)):
+        for place in places:
+            other = values[place]
+            if not low <= other <= high or weight * abs(other - value) > least + EXACT / 2:
+                break
+            call = calls[place]
+            gap = distance(call.position, position)
+            close.append((gap, call.line, call.file, call))
+            least = min(least, gap)
+    return least
 
 
 def _next_in_order(
@@ -175,12 +228,13 @@ def _next_in_order(
         return None
     order = attrgetter("order")
     later = range(bisect_left(candidates, reached - WINDOW, key=order), len(candidates))
-    call = next((candidates[at] for at in later if candidates[at].line not in used), None)
+    call = next((candidates[at] for at in later if candidates[at].place not in used), None)
     if call is None:
         return None
-    skipped = range(bisect_right(session.landmarks, reached, key=order), len(session.landmarks))
-    between = takewhile(lambda other: other.order < call.order, (session.landmarks[at] for at in skipped))
-    unused = (other for other in between if other.line not in used)
+    landmarks = session.order.landmarks
+    skipped = range(bisect_right(landmarks, reached, key=order), len(landmarks))
+    between = takewhile(lambda other: other.order < call.order, (landmarks[at] for at in skipped))
+    unused = (other for other in between if other.place not in used)
     return None if any(True for _ in islice(unused, WINDOW, None)) else call
 
 
@@ -208,7 +262,7 @@ def near_events(session: RecordedSession, key: EventKey, position: EventPosition
     """Return the recorded events of `session` that are nearest to a live one without a match, with differences."""
 
     def unlike(call: RecordedCall) -> tuple[bool, bool, float]:
-        return (call.key.event_type != key.event_type, call.line in used, distance(call.position, position))
+        return (call.key.event_type != key.event_type, call.place in used, distance(call.position, position))
 
     nearest = nsmallest(MOST_NEAR, session.calls, key=unlike)
     return [
@@ -216,7 +270,7 @@ def near_events(session: RecordedSession, key: EventKey, position: EventPosition
             call.file,
             call.line,
             _differences(_EVENT_FIELDS, (*call.key, *call.position), (*key, *position)),
-            call.line in used,
+            call.place in used,
         )
         for call in nearest
     ]

@@ -1,23 +1,21 @@
 """Recordings as replayers play them: shared by the replayers of all keys, each of which has its own playbacks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Self
 
 from tapehead.protocol.event_types import LAST_TYPES
-from tapehead.protocol.events import first_event
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import SESSION_CREATED
 from tapehead.replay.forwarded_calls import ForwardedCalls
 from tapehead.replay.host_rewriting import HostRewriter
 from tapehead.replay.index import (
-    RecordedCall,
     RecordedSession,
     RecordingIndex,
     extend_index,
     index_of_files,
-    parse_body_of,
 )
+from tapehead.replay.recorded_answers import RecordedAnswers
 from tapehead.replay.turns import ANY_HOST, Equals
 
 # The ends of names that tell what a file is, and of compressed ones.
@@ -38,8 +36,7 @@ class PlayableRecordings:
         by_mark: the sessions by their fingerprints.
         by_sid: the sessions by their recorded ids.
         equals: the sessions that can be opened.
-        downloaded: calls with downloaded content, by what it is.
-        rewriter: rewrites answers that name recorded hosts.
+        answers: the recorded answers.
         forwarded_lines: number of the recording and line of the forwarded calls that were added.
         left_out: the numbers of sessions that were recorded anew.
         replaced: the calls of those, number of the recording and line.
@@ -67,9 +64,7 @@ class PlayableRecordings:
         self.replaced: set[tuple[int, int]] = set()
         self.outdated: set[tuple[int, int]] = set()
         self._offer(list(chain.from_iterable(index.by_content.values())))
-        self.downloaded: dict[tuple[object, ...], list[RecordedCall]] = {}
-        self._offer_downloaded(index.downloaded)
-        self.rewriter = HostRewriter(index.hosts)
+        self.answers = RecordedAnswers(HostRewriter(index.hosts))
         self.forwarded_lines: set[tuple[int, int]] = set()
         self.numbers = tuple(range(len(files)) if numbers is None else numbers)
         self._by_stem: dict[str, tuple[int, ...]] = {}
@@ -118,12 +113,10 @@ class PlayableRecordings:
         return session.start is not None and (session.start.file, session.start.line) in self.outdated
 
     def _add(self, file: int, entries: Sequence[Entry]) -> None:
-        downloaded = len(self.index.downloaded)
         sessions = extend_index(self.index, file, entries)
         self.by_mark |= {session.mark: session for session in sessions}
         self._offer(sessions)
-        self._offer_downloaded(self.index.downloaded[downloaded:])
-        self.rewriter = HostRewriter(self.index.hosts)
+        self.answers = RecordedAnswers(HostRewriter(self.index.hosts))
         self.forwarded_lines.update((file, entry.line) for entry in entries)
 
     def _offer(self, sessions: Sequence[RecordedSession]) -> None:
@@ -140,19 +133,15 @@ class PlayableRecordings:
                     self.replaced |= {(call.file, call.line) for call in calls}
             self.outdated -= self.replaced
 
-    def _offer_downloaded(self, calls: Iterable[RecordedCall]) -> None:
-        for call in calls:
-            self.downloaded.setdefault(first_event(parse_body_of(call.exchange)).identity, []).append(call)
-
 
 def replaced_by(session: RecordedSession) -> tuple[object, str] | None:
     """Return content and id of the session that one was recorded anew for; None unless it is whole."""
-    if session.start is None or session.start.exchange.replaces is None:
+    if session.start is None or session.replaces is None:
         return None
     ends = (call.exchange for call in session.calls if call.key.event_type in LAST_TYPES)
     if status_of(session.start.exchange) != SESSION_CREATED or not any(0 < status_of(end) < 400 for end in ends):
         return None
-    return session.identity[0], session.start.exchange.replaces
+    return session.identity[0], session.replaces
 
 
 def status_of(exchange: Exchange) -> int:

@@ -10,20 +10,20 @@ session) are replayed, too.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from email.utils import formatdate
+from functools import partial
 from typing import Self
 
 import msgspec
 import orjson
 
 from tapehead.answers import Answer, Outcome
-from tapehead.protocol.cors import allow_private_network
-from tapehead.protocol.events import Event, first_event, read_event
+from tapehead.errors import RecordingError
+from tapehead.protocol.events import Event, event_of, first_event, read_event
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.hosts import authority_of
-from tapehead.protocol.messages import Request, Response
+from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import CORS_HEADERS, Call, find_call, find_route, with_sid
+from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
@@ -47,6 +47,7 @@ from tapehead.replay.matching import (
 )
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.playable_recordings import PlayableRecordings
+from tapehead.replay.recorded_answers import RecordedAnswer
 from tapehead.replay.summary import (
     Miss,
     ReplayCounts,
@@ -83,7 +84,7 @@ class _Playback(msgspec.Struct, eq=False):
     Attributes:
         session: the recorded session that it follows.
         started_ts: the live sessionStart's ts, milliseconds since 1970.
-        used: the lines of the recorded events that were used.
+        used: the places of the recorded events that were used.
         reached: the order of the furthest of them; None after a restart, until the first event.
         repeats: whether it starts again when all events are used: its id is a recorded one, and may be sent repeatedly.
     """
@@ -202,9 +203,9 @@ class Replayer:
         """Return the answer to `request`; `now` in seconds since 1970."""
         if self._forwarded and (others := self._forwarded.take_others(now)):
             self.stats.note_recorded(self.recordings.add_forwarded(others))
-        route = find_route(request.path)
-        if route is None or find_call(request.method, request.path) is None:
-            return Answer(response=self._endpoint.answer(request, now), note="no collection call")
+        route = request.route
+        if route is None or request.collection_call is None:
+            return Answer(response=self._endpoint.answer(request, now), reason="no collection call")
         index = self.recordings.index
         if request.method == "OPTIONS":
             playback = self._playback(route.sid, request.url, now) if route.sid else None
@@ -216,9 +217,9 @@ class Replayer:
             return self._answer_in_turn(index.schemas.get(route.event_type or "", []), route, request, now)
         body = request.json()
         if route.call is Call.SESSION and not isinstance(body, list):
-            return self._answer_session(read_event(body), request, now)
+            return self._answer_session(event_of(request), request, now)
         identity = first_event(body).identity
-        return self._answer_in_turn(self.recordings.downloaded.get(identity, []), (route.call, identity), request, now)
+        return self._answer_in_turn(index.downloaded_by_content.get(identity, []), (route.call, identity), request, now)
 
     # ---- Sessions ----
 
@@ -233,18 +234,21 @@ class Replayer:
         session = turn.session
         if self.recordings.is_outdated(session):
             return self._miss(request, now, Reason.OUTDATED, replaces=session.sid)
+        sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES)) if session.is_opened else None
+        recorded = self._recorded(turn.session.start, request, now, sid)
+        if recorded is None:
+            return self._miss(request, now, Reason.CHANGED)
         self.stats.hit(turn.session.start, opens=session.is_opened)
-        note = explain_choice(Choice(turn.session.start, Reason.SESSION))
+        choice = Choice(turn.session.start, Reason.SESSION)
+        note: str | partial[str] = partial(explain_choice, choice)
         if self._explain:
             shown = read_event(self._excerpts.of(request, None).json()).identity
-            note = f"{note}; {explain_turn(turn, event.identity, shown, host)}"
-        sid = None
-        if session.is_opened:
-            sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES))
+            note = f"{explain_choice(choice)}; {explain_turn(turn, event.identity, shown, host)}"
+        if sid:
             self._excerpts.remember(sid, request)
             self._keep(sid, _Playback(session, event.ts))
             self._endpoint.open_session(sid, now)
-        return self._answer_as_recorded(turn.session.start, request, now, note, sid)
+        return self._answer_as_recorded(recorded, request, now, note)
 
     def _keep(self, sid: str, playback: _Playback) -> _Playback:
         self._limit.make_room(self._playbacks, sid)
@@ -269,8 +273,7 @@ class Replayer:
     # ---- Events ----
 
     def _answer_event(self, sid: str, request: Request, now: float) -> Answer:
-        body = request.json()
-        event = read_event(body)
+        event = event_of(request)
         playback = self._playback(sid, request.url, now)
         if playback is None:
             # The session was simulated, or its id came from elsewhere.
@@ -291,16 +294,20 @@ class Replayer:
             if self.on_miss is OnMiss.FORWARD:
                 self.stats.note_outdated(self.recordings.note_miss(playback.session))
             return self._miss(request, now, choice.reason, near)
-        if isinstance(body, dict):
+        recorded = self._recorded(choice.call, request, now)
+        if recorded is None:
+            return self._miss(request, now, Reason.CHANGED)
+        if isinstance(request.json(), dict):
             self._endpoint.note_event(sid, event, now)
-        self.stats.hit(choice.call, again=choice.call.line in playback.used)
-        playback.used.add(choice.call.line)
+        place = choice.call.place
+        self.stats.hit(choice.call, again=place in playback.used)
+        playback.used.add(place)
         if playback.reached is None:
             # Events shortly before may still be in flight.
             earliest = choice.call.order - WINDOW
-            playback.used.update(other.line for other in playback.session.calls if other.order < earliest)
+            playback.used.update(other.place for other in playback.session.calls if other.order < earliest)
         playback.reached = max(playback.reached or 0, choice.call.order)
-        return self._answer_as_recorded(choice.call, request, now, explain_choice(choice))
+        return self._answer_as_recorded(recorded, request, now, partial(explain_choice, choice))
 
     # ---- Other calls ----
 
@@ -308,7 +315,9 @@ class Replayer:
         """Answer with the recorded responses one after the other, then with the last one again and again."""
         if not recorded and request.method == "OPTIONS":
             self.stats.count_unrecorded()
-            return Answer(response=self._endpoint.answer(request, now), note="as documented: no preflight was recorded")
+            return Answer(
+                response=self._endpoint.answer(request, now), reason="as documented: no preflight was recorded"
+            )
         if not recorded:
             return self._miss(request, now, Reason.NOT_RECORDED)
         host = authority_of(request.url)
@@ -316,21 +325,33 @@ class Replayer:
         turn = (turn, host if calls[0].host == host else ANY_HOST)
         call = calls[min(self._lists[turn], len(calls) - 1)]
         self._lists[turn] += 1
+        recorded_answer = self._recorded(call, request, now)
+        if recorded_answer is None:
+            return self._miss(request, now, Reason.CHANGED)
         self.stats.hit(call)
-        return self._answer_as_recorded(call, request, now, f"line {call.line} ({call.exchange.call})")
+        return self._answer_as_recorded(recorded_answer, request, now, f"line {call.line} ({call.call})")
+
+    def _recorded(
+        self, call: RecordedCall, request: Request, now: float, sid: str | None = None
+    ) -> RecordedAnswer | None:
+        """Return a recorded answer, which may open the session `sid`; warn and return None if its file was changed."""
+        try:
+            return self.recordings.answers.of(call, request, now, sid)
+        except RecordingError as error:
+            self.stats.warn(str(error))
+            return None
 
     def _answer_as_recorded(
-        self, call: RecordedCall, request: Request, now: float, note: str, sid: str | None = None
+        self, recorded: RecordedAnswer, request: Request, now: float, note: str | partial[str]
     ) -> Answer:
-        """Answer with a recorded response, which names the called host alone; `sid` is that of a session it opens."""
-        response, took = call.exchange.response, call.exchange.elapsed_ms
-        if response is None and call.exchange.closed_by == "client":  # no failure of the endpoint
-            response, note = self._endpoint.answer(request, now), f"{note}; simulated, since the recorded client left"
-        elif response:
-            response = allow_private_network(request, renew(response, request, now, sid))
-            response, rewrites = self.recordings.rewriter.rewrite(response, request.url, request.header("Origin"))
-            self.stats.rewrite(rewrites)
-        return Answer(response=response, recorded_ms=took, outcome=Outcome.HIT, note=note)
+        """Answer with a recorded response, which names the called host alone."""
+        response = recorded.response
+        if recorded.is_left:  # no failure of the endpoint
+            response = self._endpoint.answer(request, now)
+            note = f"{note if isinstance(note, str) else note()}; simulated, since the recorded client left"
+        elif recorded.rewrites:
+            self.stats.rewrite(recorded.rewrites)
+        return Answer(response=response, recorded_ms=recorded.elapsed_ms, outcome=Outcome.HIT, reason=note)
 
     # ---- Misses ----
 
@@ -351,7 +372,7 @@ class Replayer:
             near: returns the recorded exchanges that are nearest to its event.
             replaces: the id of the recorded session that is recorded anew, if it is forwarded.
         """
-        route = find_route(request.path)
+        route = request.route
         sid = route.sid if route else None
         event = read_event(self._excerpts.of(request, sid).json())
         forwards = self.on_miss is OnMiss.FORWARD and (sid is None or reason is Reason.UNKNOWN_SID)
@@ -364,28 +385,10 @@ class Replayer:
         self.stats.miss(miss)
         note = f"miss: {miss.explain()}; {done}"
         if forwards:
-            return Answer(forward=True, replaces=replaces, outcome=Outcome.MISS, note=note)
+            return Answer(forward=True, replaces=replaces, outcome=Outcome.MISS, reason=note)
         if self.on_miss is not OnMiss.ERROR:
-            return Answer(response=self._endpoint.answer(request, now), outcome=Outcome.MISS, note=note)
+            return Answer(response=self._endpoint.answer(request, now), outcome=Outcome.MISS, reason=note)
         message = f"tapehead has no recorded answer to {miss.call}: {miss.explain()}"
         body = {"message": message, "reason": miss.reason, "nearest": list(near_lines(miss.nearest, self._files))}
         response = failure(502, message, now).with_content(orjson.dumps(body))
-        return Answer(response=response, outcome=Outcome.MISS, note=note)
-
-
-def renew(response: Response, request: Request, now: float, sid: str | None = None) -> Response:
-    """Return a recorded response for replay: with a new Date, and with `sid` in its Location.
-
-    Headers that the recording lacks as a whole, as some exporters leave them, are those of every documented answer; a
-    session that is opened always gets a Location.
-    """
-    headers = list(response.headers) or [("Date", ""), *CORS_HEADERS]
-    if sid and response.header("Location") is None:
-        headers.append(("Location", f"{request.path.rstrip('/')}/{sid}"))
-    for place, (name, value) in enumerate(headers):
-        lowered = name.lower()
-        if lowered == "date":
-            headers[place] = (name, formatdate(now, usegmt=True))
-        elif sid and lowered == "location":
-            headers[place] = (name, with_sid(value, sid))
-    return response.with_headers(headers)
+        return Answer(response=response, outcome=Outcome.MISS, reason=note)

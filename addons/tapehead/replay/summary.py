@@ -1,8 +1,8 @@
 """Replay statistics: hits, misses with the nearest matches, and unused exchanges."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
-from itertools import chain
-from typing import Self
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain, islice, pairwise
+from typing import Self, overload
 
 import msgspec
 
@@ -10,6 +10,7 @@ from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.replay.host_rewriting import Rewrite
 from tapehead.replay.index import RecordedCall, RecordingIndex
 from tapehead.replay.matching import Choice, NearMiss, Reason, Turn
+from tapehead.replay.places import Places
 from tapehead.text import count_of, format_number, shorten_value
 
 # The number of misses that are kept, and of lines that are shown; the rest is only counted.
@@ -25,6 +26,7 @@ _WHY = {
     Reason.NO_SUCH_SESSION: "no recorded session has this content",
     Reason.UNKNOWN_SID: "no session with this id was opened here or recorded",
     Reason.NOT_RECORDED: "the recording has no such call",
+    Reason.CHANGED: "the recording was changed since it was loaded",
     Reason.OUTDATED: "the recorded session lacks calls of a player who followed it",
 }
 
@@ -59,6 +61,37 @@ class Unused(msgspec.Struct, frozen=True):
     call: str
 
 
+class UnusedCalls(Sequence[Unused]):
+    """Recorded exchanges that were not used, which get their names as they are read: there may be a million.
+
+    Attributes:
+        calls: the same as recorded calls.
+    """
+
+    def __init__(self, calls: list[RecordedCall]) -> None:
+        self.calls = calls
+
+    @overload
+    def __getitem__(self, place: int) -> Unused: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Unused]: ...
+
+    def __getitem__(self, place: int | slice) -> Unused | list[Unused]:
+        """Return one of them, or some."""
+        return list(map(as_unused, self.calls[place])) if isinstance(place, slice) else as_unused(self.calls[place])
+
+    def __len__(self) -> int:
+        """Return their number."""
+        return len(self.calls)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether they are those of a list."""
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class ReplaySummary(msgspec.Struct, frozen=True):
     """The result of a replay.
 
@@ -78,7 +111,7 @@ class ReplaySummary(msgspec.Struct, frozen=True):
     hits: int
     misses: int
     missed: list[Miss]
-    unused: list[Unused]
+    unused: Sequence[Unused]
     absorbed: int = 0
     rewritten: list[Rewrite] = []
     outdated: list[Unused] = []
@@ -89,15 +122,15 @@ class ReplayCounts(msgspec.Struct):
 
     Attributes:
         playbacks, hits, misses, missed, absorbed, rewritten: as in `ReplaySummary`.
-        used: the recorded exchanges that were used, or recorded anew: number of the recording, and line.
-        outdated: the sessionStarts of sessions that lack calls; likewise.
+        used: the recorded exchanges that were used, or recorded anew.
+        outdated: the sessionStarts of sessions that lack calls: number of the recording, and line.
     """
 
     playbacks: int = 0
     hits: int = 0
     misses: int = 0
     missed: list[Miss] = msgspec.field(default_factory=list)
-    used: set[tuple[int, int]] = msgspec.field(default_factory=set)
+    used: Places = msgspec.field(default_factory=Places)
     absorbed: int = 0
     rewritten: set[Rewrite] = msgspec.field(default_factory=set)
     outdated: set[tuple[int, int]] = msgspec.field(default_factory=set)
@@ -108,7 +141,7 @@ class ReplayCounts(msgspec.Struct):
         self.hits += other.hits
         self.misses += other.misses
         self.missed = [*self.missed, *other.missed][:MOST_MISSES]
-        self.used |= other.used
+        self.used.add_all(other.used)
         self.absorbed += other.absorbed
         self.rewritten |= other.rewritten
         self.outdated |= other.outdated
@@ -149,16 +182,20 @@ class ReplayStats:
 
     def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
         """Count a recorded exchange used as an answer; `again` if the same playback used it before."""
-        for counts in (self.counts, self.totals.shown, self.totals.run):
-            counts.used.add((call.file, call.line))
+        file, line = call.file, call.line
+        totals = self.totals
+        for counts in (self.counts, totals.shown, totals.run):
+            counts.used.add(file, line)
             counts.hits += 1
-            counts.playbacks += opens
-            counts.absorbed += again
+            if opens:
+                counts.playbacks += 1
+            if again:
+                counts.absorbed += 1
 
     def note_recorded(self, places: Collection[tuple[int, int]]) -> None:
         """Note calls that this run recorded itself, or recorded anew, which are not unused."""
         for counts in (self.counts, self.totals.shown, self.totals.run):
-            counts.used.update(places)
+            counts.used.add_all(places)
             counts.outdated.difference_update(places)
 
     def note_outdated(self, places: Collection[tuple[int, int]]) -> None:
@@ -177,8 +214,12 @@ class ReplayStats:
         for rewrite in rewrites:
             if rewrite not in known and len(known) < MOST_REWRITES:
                 known.add(rewrite)
-                if self._warn:
-                    self._warn(rewrite.explain())
+                self.warn(rewrite.explain())
+
+    def warn(self, line: str) -> None:
+        """Warn of what people should know, if anything is called with warnings."""
+        if self._warn:
+            self._warn(line)
 
     def miss(self, miss: Miss) -> None:
         """Count a call that is not in the recording."""
@@ -196,9 +237,9 @@ def recorded_calls(index: RecordingIndex) -> list[RecordedCall]:
     return [*calls, *chain.from_iterable(index.schemas.values()), *index.downloaded]
 
 
-def unused_calls(calls: Iterable[RecordedCall], used: Set[tuple[int, int]]) -> list[Unused]:
+def unused_calls(calls: Iterable[RecordedCall], used: Places) -> list[Unused]:
     """Return the recorded exchanges that were not used."""
-    return [as_unused(call) for call in calls if (call.file, call.line) not in used]
+    return [as_unused(call) for call in calls if not used.has(call.file, call.line)]
 
 
 def as_unused(call: RecordedCall) -> Unused:
@@ -214,16 +255,16 @@ def summarise(indexes: Iterable[RecordingIndex], counts: ReplayCounts) -> Replay
         counts.hits,
         counts.misses,
         list(counts.missed),
-        unused_calls(calls, counts.used),
+        UnusedCalls([call for call in calls if not counts.used.has(call.file, call.line)]),
         counts.absorbed,
         sorted(counts.rewritten),
-        [as_unused(call) for call in calls if (call.file, call.line) in counts.outdated],
+        [as_unused(call) for call in calls if (call.file, call.line) in counts.outdated] if counts.outdated else [],
     )
 
 
 def name_call(call: RecordedCall) -> str:
     """Return the name of a recorded exchange: its event type, names and playhead, or else its call."""
-    return name_event(call.key, call.position) or str(call.exchange.call)
+    return name_event(call.key, call.position) or str(call.call)
 
 
 def name_event(key: EventKey, position: EventPosition) -> str:
@@ -298,20 +339,20 @@ def summary_lines(summary: ReplaySummary, files: Sequence[str]) -> Iterator[str]
         yield f"  outdated: {place} lacks calls; to record the session anew, play it twice in one run"
     if len(summary.outdated) > MOST_SHOWN:
         yield f"  ... and {len(summary.outdated) - MOST_SHOWN} more outdated sessions"
-    runs = list(_runs(summary.unused))
-    for run in runs[:MOST_SHOWN]:
-        first, last = run[0], run[-1]
+    unused_calls = summary.unused.calls if isinstance(summary.unused, UnusedCalls) else summary.unused
+    for run in islice(_runs(unused_calls), MOST_SHOWN):
+        first, last = (each if isinstance(each, Unused) else as_unused(each) for each in (run[0], run[-1]))
         place, calls = locate(files, first.file, first.line), first.call
-        if last is not first:
+        if len(run) > 1:
             place, calls = f"{place}-{last.line}", f"{count_of(len(run), 'exchange')}, from {first.call} to {last.call}"
         yield f"  unused: {place} {calls}"
-    if len(runs) > MOST_SHOWN:
-        yield f"  ... and {len(runs) - MOST_SHOWN} more runs of unused exchanges"
+    if (more := _count_runs(unused_calls) - MOST_SHOWN) > 0:
+        yield f"  ... and {more} more runs of unused exchanges"
 
 
-def _runs(unused: Iterable[Unused]) -> Iterator[list[Unused]]:
+def _runs(unused: Sequence[Unused] | list[RecordedCall]) -> Iterator[list[Unused | RecordedCall]]:
     """Yield the exchanges in groups of consecutive lines."""
-    run: list[Unused] = []
+    run: list[Unused | RecordedCall] = []
     for each in unused:
         if run and (each.file, each.line) != (run[-1].file, run[-1].line + 1):
             yield run
@@ -319,3 +360,9 @@ def _runs(unused: Iterable[Unused]) -> Iterator[list[Unused]]:
         run.append(each)
     if run:
         yield run
+
+
+def _count_runs(unused: Sequence[Unused | RecordedCall]) -> int:
+    """Return the number of groups of consecutive lines, of which there may be a million."""
+    begins = sum(1 for before, each in pairwise(unused) if each.line != before.line + 1 or each.file != before.file)
+    return begins + bool(unused)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from copy import copy
 from itertools import islice
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 import orjson
@@ -21,12 +21,12 @@ from tapehead.answers import Answer
 from tapehead.protocol.backend_limits import TIMEOUTS, Timeouts
 from tapehead.protocol.cors import allow_private_network
 from tapehead.protocol.event_types import EVENT_TYPES, event_type_of
-from tapehead.protocol.events import Event, read_event
+from tapehead.protocol.events import Event, event_of, read_event
 from tapehead.protocol.exchange import Finding, Severity
-from tapehead.protocol.keys import EVENT_TYPE, MEDIA_DOWNLOADED, PARAMS
+from tapehead.protocol.keys import EVENT_TYPE, MEDIA_DOWNLOADED, METADATA, PARAMS
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.parameters import METADATA_KEY as METADATA_KEYS
-from tapehead.protocol.responses import failure, respond
+from tapehead.protocol.responses import REFUSED, failure, respond
 from tapehead.protocol.routes import (
     DOWNLOADED_PATH,
     PATHS,
@@ -35,7 +35,6 @@ from tapehead.protocol.routes import (
     Call,
     Route,
     allowed_method,
-    find_route,
     location_of,
 )
 from tapehead.protocol.schemas import Schemas
@@ -123,7 +122,7 @@ class SimulatedEndpoint:
 
     def answer(self, request: Request, now: float) -> Response:
         """Return the response to any request; `now` in seconds since 1970."""
-        route = find_route(request.path)
+        route = request.route
         if route is None:
             return failure(404, f"no such resource; the API has {', '.join(PATHS)}", now)
         if request.method == "OPTIONS":
@@ -137,13 +136,13 @@ class SimulatedEndpoint:
             return failure(400, "; ".join(finding.message for finding in refused), now)
         body = request.json()
         if route.sid is not None:
-            return self._answer_event(route.sid, body, now)
+            return self._answer_event(route.sid, request, now)
         if route.call is Call.DOWNLOADED or isinstance(body, list):
             types = [read_event(each).type for each in body]
             if types[0] != "sessionStart" or types.count("sessionStart") > 1:
                 return failure(400, "expected one sessionStart, and that first; all of it is discarded", now)
             return respond(201, now)
-        return self._answer_session(read_event(body), now)
+        return self._answer_session(event_of(request), now)
 
     def has_session(self, sid: str) -> bool:
         """Return whether a session is known."""
@@ -188,9 +187,9 @@ class SimulatedEndpoint:
         self.open_session(sid, now)
         return respond(201, now, [("Location", location_of(sid)), ("Content-Type", "application/octet-stream")])
 
-    def _answer_event(self, sid: str, body: Any, now: float) -> Response:
-        event = read_event(body)
-        if not isinstance(body, dict) or event.type == "sessionStart":
+    def _answer_event(self, sid: str, request: Request, now: float) -> Response:
+        event = event_of(request)
+        if not isinstance(request.json(), dict) or event.type == "sessionStart":
             return failure(400, f"a sessionStart belongs to {SESSIONS_PATH}", now)
         if sid not in self._sessions and (minted := read(sid)) and minted.recorded == NO_RECORDED_SESSION:
             # The id shows that the session was opened before a restart.
@@ -214,7 +213,7 @@ class SimulatedEndpoint:
 
     def explain(self, request: Request, status: int, now: float) -> str:
         """Return why a call was refused with that status, without a word that the player sent; empty if it was not."""
-        route = find_route(request.path)
+        route = request.route
         if route is None or status not in (400, 404, 410):
             return ""
         if status != 400:
@@ -225,6 +224,8 @@ class SimulatedEndpoint:
 
     def _refusals(self, call: Call, request: Request, now: float) -> list[Finding]:
         """Return the first findings for which the endpoint rejects a body."""
+        if self._is_valid(call, request):
+            return []
         recorded = self._schemas.recorded
         if recorded:
             body = request.json()
@@ -239,6 +240,19 @@ class SimulatedEndpoint:
             if is_refused(finding, strict=strict) or (has_recorded and finding.rule == BAD_VALUE.id)
         )
         return list(islice(refused, MOST_COMPLAINTS))
+
+    def _is_valid(self, call: Call, request: Request) -> bool:
+        """Return whether a body is that of an event that a built-in schema takes, so that no check refuses it.
+
+        It is false for all others, among them those with metadata, whose keys the schema does not judge alone.
+        """
+        body = request.json()
+        if call is Call.DOWNLOADED or not isinstance(body, dict) or METADATA in body:
+            return False
+        event_type, schemas = body.get(EVENT_TYPE), self._schemas
+        if not isinstance(event_type, str) or event_type not in schemas or event_type in schemas.recorded:
+            return False
+        return request.saved and not request.coded and next(schemas.schema_errors(event_type, body), None) is None
 
 
 def is_refused(finding: Finding, *, strict: bool) -> bool:
@@ -288,4 +302,7 @@ class Simulator:
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to `request`; `now` in seconds since 1970."""
         response = self._endpoint.answer(request, now)
-        return Answer(response=response, note=self._endpoint.explain(request, response.status, now))
+        status = response.status
+        return Answer(
+            response=response, reason=self._endpoint.explain(request, status, now) if status >= REFUSED else ""
+        )

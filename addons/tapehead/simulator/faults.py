@@ -21,10 +21,10 @@ import msgspec
 from tapehead.answers import Answer, Engine, Outcome
 from tapehead.errors import UsageError
 from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import read_event
+from tapehead.protocol.events import event_of
 from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import Call, Route, find_route
+from tapehead.protocol.routes import Call, Route
 from tapehead.simulator.entry_limit import EntryLimit
 from tapehead.text import format_number, nearest
 
@@ -193,7 +193,7 @@ class FaultInjector:
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the engine's answer to `request`, changed by the first fault that matches it."""
-        route = find_route(request.path) if self._faults else None
+        route = request.route if self._faults else None
         fault = self._match_fault(request, route) if route else None
         if fault is None:
             answer = self._engine.answer(request, now)
@@ -210,7 +210,7 @@ class FaultInjector:
 
     def _match_fault(self, request: Request, route: Route) -> Fault | None:
         call = Call.PREFLIGHT if request.method == "OPTIONS" else route.call
-        event_type = read_event(request.json()).type
+        event_type = event_of(request).type
         # A list, since each fault has to count the request.
         matches = [
             fault
@@ -241,12 +241,12 @@ def apply_fault(fault: Fault, answer: Answer, now: float) -> Answer:
     """Return `answer` with the effects of `fault`."""
     note = f"fault: {fault_name(fault)}"
     if fault.drop:
-        return Answer(delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
+        return Answer(delay_ms=fault.delay_ms, outcome=Outcome.FAULT, reason=note)
     if fault.status is not None:
         response = failure(fault.status, f"a fault that tapehead was told to make: {fault_name(fault)}", now)
-        return Answer(response=response, cut=fault.cut, delay_ms=fault.delay_ms, outcome=Outcome.FAULT, note=note)
+        return Answer(response=response, cut=fault.cut, delay_ms=fault.delay_ms, outcome=Outcome.FAULT, reason=note)
     delay_ms = answer.delay_ms + fault.delay_ms
-    return msgspec.structs.replace(answer, cut=fault.cut, delay_ms=delay_ms, outcome=Outcome.FAULT, note=note)
+    return msgspec.structs.replace(answer, cut=fault.cut, delay_ms=delay_ms, outcome=Outcome.FAULT, reason=note)
 
 
 def fault_text(fault: Fault) -> str:

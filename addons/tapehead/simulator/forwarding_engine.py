@@ -3,7 +3,6 @@
 from tapehead.answers import Answer
 from tapehead.protocol.messages import Request
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import find_call
 
 
 class ForwardingEngine:
@@ -11,6 +10,6 @@ class ForwardingEngine:
 
     def answer(self, request: Request, now: float) -> Answer:
         """Return the answer to a request that arrived at `now`, in seconds since 1970."""
-        if find_call(request.method, request.path) is None:
+        if request.collection_call is None:
             return Answer(response=failure(404, "not a call of the Media Collection API", now))
         return Answer(forward=True)

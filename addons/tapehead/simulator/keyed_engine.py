@@ -11,9 +11,9 @@ from tapehead.answers import Answer, Engine, Outcome
 from tapehead.errors import UsageError
 from tapehead.protocol.cors import allow_key_header
 from tapehead.protocol.messages import Request
-from tapehead.protocol.request_key import KeyedRequest, RequestKey, keep_prefix, strip_key
+from tapehead.protocol.request_key import NO_KEY, KeyedRequest, RequestKey, keep_prefix, strip_key
 from tapehead.protocol.responses import failure
-from tapehead.protocol.routes import SESSION_CREATED, find_route, sid_of_location
+from tapehead.protocol.routes import SESSION_CREATED, sid_of_location
 from tapehead.simulator.entry_limit import EntryLimit
 from tapehead.simulator.faults import MOST_COUNTED, Fault, FaultInjector, Latency, fault_text
 
@@ -111,8 +111,12 @@ class KeyedEngine:
         """Return the answer to a request whose key was taken out of it."""
         request, named = keyed
         if named.problem and request.method != "OPTIONS":  # a page reads no answer to a preflight
-            return Answer(response=failure(400, named.problem, now), note=named.problem)
+            return Answer(response=failure(400, named.problem, now), reason=named.problem)
         with self.lock:
+            if named is NO_KEY and not self._keys:  # as most calls are
+                plain = self._default.faulty.answer(request, now)
+                self.faults_injected += plain.outcome is Outcome.FAULT
+                return plain
             key = named.key or (self._key_of_session(request) if self._keys else "")
             if named.key and (answer := self._refuse_foreign(request, named.key, now)):
                 return self.with_key(answer, named)
@@ -145,7 +149,7 @@ class KeyedEngine:
 
     def _refuse_foreign(self, request: Request, key: str, now: float) -> Answer | None:
         """Return the answer to an event of a session that does not belong to its key, as if there were none."""
-        route = find_route(request.path) if request.method != "OPTIONS" else None
+        route = request.route if request.method != "OPTIONS" else None
         if route is None or route.sid is None:
             return None
         owner, unkeyed = self._keys.get(route.sid), self._default.inner
@@ -155,10 +159,10 @@ class KeyedEngine:
             return None
         note = f"the session belongs to {f"the key '{owner}'" if owner else 'calls without a key'}"
         response = failure(404, f"there is no session {route.sid} of the key '{key}': {note}", now)
-        return Answer(response=response, note=note, key=key)
+        return Answer(response=response, reason=note, key=key)
 
     def _key_of_session(self, request: Request) -> str:
-        route = find_route(request.path)
+        route = request.route
         return self._keys.get(route.sid, "") if route and route.sid else ""
 
     # ---- Keys ----

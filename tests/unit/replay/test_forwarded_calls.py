@@ -34,7 +34,7 @@ class Run:
 
     def store(self, exchanges: list[Exchange], size: int = 1000) -> None:
         for each in exchanges:
-            self.calls.add(each, size)
+            self.calls.add(each, bytes(size))
 
     def is_played(self, at: float = 0) -> bool:
         """Whether a session of clip-2 is answered, and not forwarded."""

@@ -52,6 +52,16 @@ def test_entries_of_recordings_can_be_replayed() -> None:
     assert unused_lines(player) == []
 
 
+@pytest.mark.parametrize("cut", range(1, len(STEPS) + 1))
+def test_a_session_that_goes_on_in_another_recording_is_played_to_its_end(cut: int) -> None:
+    recorded = session("abc", STEPS)
+    player = Player(replay_of(recorded[:cut], recorded[cut:]))
+    player.open()
+    player.play(STEPS)
+
+    assert replay_summary(player) == ReplaySummary(1, len(STEPS) + 1, 0, [], [])
+
+
 def test_every_playback_has_a_fresh_id() -> None:
     player = player_of()
     sids = {player.open() for _ in range(10)}

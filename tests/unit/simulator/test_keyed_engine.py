@@ -315,7 +315,7 @@ def test_nothing_stays_of_a_key_that_is_forgotten() -> None:
 def test_an_engine_of_ones_own_answers_all_keys() -> None:
     class Own:
         def answer(self, asked: Request, _now: float) -> Answer:
-            return Answer(note=asked.url)
+            return Answer(reason=asked.url)
 
     answer = KeyedEngine(Own()).answer(request(b"", "/k/a/api/v1/sessions"), 0)
-    assert answer == msgspec.structs.replace(Answer(note=f"{HOST}/api/v1/sessions"), key="a")
+    assert answer == msgspec.structs.replace(Answer(reason=f"{HOST}/api/v1/sessions"), key="a")

@@ -1,0 +1,45 @@
+"""The places that a replay has used: the same as a set of them, in few bytes."""
+
+import tracemalloc
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.exchanges import index_of, session
+from support.replay import STEPS
+from tapehead.replay.places import Places
+from tapehead.replay.summary import ReplayStats
+
+CALLS = 20_000
+Lists = list[tuple[int, int]]
+PLACES = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 300)))
+
+
+@given(PLACES, PLACES)
+def test_places_are_those_that_were_added(one: Lists, other: Lists) -> None:
+    places, more = Places(), Places()
+    for file, line in one:
+        places.add(file, line)
+    more.add_all(other)
+    places.add_all(more)
+
+    assert sorted(places) == sorted({*one, *other})
+    assert sorted(more) == sorted({*other})
+    assert (places == more) == ({*one, *other} == {*other})
+    asked = [(file, line) for file in range(5) for line in range(1, 302)]
+    assert [place for place in asked if places.has(*place)] == sorted({*one, *other})
+
+
+def test_a_used_exchange_takes_few_bytes() -> None:
+    call = index_of(session("abc", STEPS)).sessions[0].calls[0]
+    stats = ReplayStats()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for line in range(1, CALLS + 1):
+        stats.hit(msgspec.structs.replace(call, line=line))
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    assert stats.totals.run.used.has(0, CALLS)
+    assert taken < 8 * CALLS
