@@ -4,7 +4,8 @@ Recordings hold exchanges in the order of their answers, and files are merged by
 than its answer after others that arrived with it. Of equal times, the content of the exchanges decides.
 """
 
-import heapq
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator
 from math import inf
 
@@ -14,18 +15,6 @@ from tapehead.protocol.exchange import Entry
 
 # The exchanges that wait for earlier ones.
 MOST_WAITING = 2000
-
-
-class _Content:
-    """The content of an exchange, compared only where all else is equal."""
-
-    __slots__ = ("entry",)
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-
-    def __lt__(self, other: "_Content") -> bool:
-        return _content_of(self.entry) < _content_of(other.entry)
 
 
 def _content_of(entry: Entry) -> tuple[str, str, bytes, int]:
@@ -41,35 +30,65 @@ class ArrivalQueue:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[float, int, float, _Content]] = []
+        # In order: the time, number and duration of each exchange that waits, and the exchange. Most come last.
+        self._keys: deque[tuple[float, int, float]] = deque()
+        self._waiting: deque[Entry] = deque()
         self._latest_ms = self._arrived_ms = -inf
+
+    def put(self, entry: Entry) -> None:
+        """Take the next exchange."""
+        exchange, keys, waiting = entry.exchange, self._keys, self._waiting
+        known_ms = arrival_of(exchange)
+        if known_ms is not None:
+            self._arrived_ms = known_ms
+            self._latest_ms = max(self._latest_ms, known_ms)
+        key = (self._arrived_ms, exchange.order or 0, exchange.elapsed_ms)
+        if not keys or key > keys[-1]:
+            keys.append(key)
+            waiting.append(entry)
+            return
+        place = bisect_right(keys, key)
+        while place and keys[place - 1] == key and _content_of(entry) < _content_of(waiting[place - 1]):
+            place -= 1
+        keys.insert(place, key)
+        waiting.insert(place, entry)
+
+    def take(self) -> Entry | None:
+        """Remove the first exchange, and return it; None if others may still come before it."""
+        if not self._keys or (
+            self._keys[0][0] >= self._latest_ms - LONGEST_ANSWER_MS and len(self._keys) <= MOST_WAITING
+        ):
+            return None
+        self._keys.popleft()
+        return self._waiting.popleft()
 
     def add(self, entry: Entry) -> Iterator[Entry]:
         """Take the next exchange; yield those that none can come before any more."""
-        exchange, waiting = entry.exchange, self._waiting
-        known_ms = arrival_of(exchange)
-        self._arrived_ms = self._arrived_ms if known_ms is None else known_ms
-        self._latest_ms = max(self._latest_ms, self._arrived_ms)
-        heapq.heappush(waiting, (self._arrived_ms, exchange.order or 0, exchange.elapsed_ms, _Content(entry)))
-        while waiting and (waiting[0][0] < self._latest_ms - LONGEST_ANSWER_MS or len(waiting) > MOST_WAITING):
-            yield heapq.heappop(waiting)[3].entry
+        self.put(entry)
+        while due := self.take():
+            yield due
 
     def remove(self, sid: str) -> list[Entry]:
         """Remove the exchanges of a session that wait, and return them."""
-        removed = [each[3].entry for each in self._waiting if each[3].entry.exchange.session == sid]
-        self._waiting[:] = [each for each in self._waiting if each[3].entry.exchange.session != sid]
-        heapq.heapify(self._waiting)
+        kept = [
+            (key, each) for key, each in zip(self._keys, self._waiting, strict=True) if each.exchange.session != sid
+        ]
+        removed = [each for each in self._waiting if each.exchange.session == sid]
+        self._keys, self._waiting = deque(key for key, _ in kept), deque(each for _, each in kept)
         return removed
 
     def close(self) -> Iterator[Entry]:
         """Yield the exchanges that are left."""
         while self._waiting:
-            yield heapq.heappop(self._waiting)[3].entry
+            self._keys.popleft()
+            yield self._waiting.popleft()
 
 
 def sort_by_arrival(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Yield exchanges in the order of arrival, as `ArrivalQueue` puts them."""
     queue = ArrivalQueue()
     for entry in entries:
-        yield from queue.add(entry)
+        queue.put(entry)
+        while due := queue.take():
+            yield due
     yield from queue.close()

@@ -34,6 +34,13 @@ class First(NamedTuple):
     line: int
 
 
+class Exercised(NamedTuple):
+    """The number of times that an item was sent, and where it was first."""
+
+    times: int
+    first: First
+
+
 class Sighting(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of a recording."""
 
@@ -123,11 +130,8 @@ class Coverage:
 
     def add(self, result: SessionResult) -> None:
         """Count what one session sent."""
-        still = result.outcome in _STILL
-        for step in result.steps:
-            first = First(step.event.arrived_ms, step.event.recording, step.event.line)
-            for sent in (*body_items(step.event), *(() if still else moves_of(step))):
-                self._count(sent, first)
+        for sent, exercised in exercised_items(result).items():
+            self.count(sent, exercised)
 
     def watch(self, results: Iterable[SessionResult]) -> Iterator[SessionResult]:
         """Yield the results, counting each."""
@@ -147,7 +151,8 @@ class Coverage:
             kinds=kinds,
         )
 
-    def _count(self, sent: Item, first: First) -> None:
+    def count(self, sent: Item, exercised: Exercised) -> None:
+        """Count an item that one session sent."""
         item = self._found.get(sent)
         if item is None:
             item = self._plan.find(sent)
@@ -155,12 +160,12 @@ class Coverage:
                 self._found[sent] = item
         if item not in self._counts:
             if self._beyond[item.kind] >= MOST_BEYOND:
-                self._dropped[item.kind] += 1
+                self._dropped[item.kind] += exercised.times
                 return
             self._beyond[item.kind] += 1
-        self._counts[item] += 1
-        if item not in self._first or first < self._first[item]:
-            self._first[item] = first
+        self._counts[item] += exercised.times
+        if item not in self._first or exercised.first < self._first[item]:
+            self._first[item] = exercised.first
 
     def _kind(self, kind: ItemKind) -> KindCoverage:
         planned = [item for item in self._plan.items if item.kind is kind]
@@ -207,6 +212,19 @@ def violated_rule(item: Item) -> str:
     state = next(state for state in TABLE[item.of] if state == item.part)
     violation = find_transition(item.of, state, item.name).violation
     return VIOLATION_RULES[violation].id if violation else ""
+
+
+def exercised_items(result: SessionResult) -> dict[Item, Exercised]:
+    """Return the items that one session sent."""
+    still = result.outcome in _STILL
+    counts: Counter[Item] = Counter()
+    first: dict[Item, First] = {}
+    for step in result.steps:
+        place = First(step.event.arrived_ms, step.event.recording, step.event.line)
+        for sent in (*body_items(step.event), *(() if still else moves_of(step))):
+            counts[sent] += 1
+            first[sent] = min(first.get(sent, place), place)
+    return {sent: Exercised(count, first[sent]) for sent, count in counts.items()}
 
 
 def body_items(event: Event) -> Iterator[Item]:

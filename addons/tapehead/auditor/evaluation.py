@@ -90,8 +90,10 @@ class SessionEvaluation:
             return False
         if event.arrived_ms > self._latest_ms and event.call is Call.EVENT:
             self._held.append(received)
-        else:
-            insort(self._held, received, key=arrival_order)
+            is_early = event.arrived_ms < self._frontier_ms and self._hold_ms != AT_ONCE
+            self._latest_ms, self._latest_order = event.arrived_ms, event.order or 0
+            return is_early
+        insort(self._held, received, key=arrival_order)
         latest, arrived = (self._latest_ms, self._latest_order), (event.arrived_ms, event.order or 0)
         self._latest_ms, self._latest_order = max(latest, arrived)
         if received.opens_session or self._hold_ms == AT_ONCE:
@@ -309,9 +311,9 @@ class SessionEvaluation:
 def as_sent(step: Step, events: Sequence[Event]) -> Step:
     """Return a step with its event's type as the player sent it, where the checks took it for another one."""
     event, sent = step.event, events[step.event.index]
-    if event.type == sent.type and event.saved == sent.saved:
+    if event is sent or (event.type == sent.type and event.saved == sent.saved):
         return step
-    return step._replace(event=msgspec.structs.replace(event, type=sent.type, saved=sent.saved))
+    return msgspec.structs.replace(step, event=msgspec.structs.replace(event, type=sent.type, saved=sent.saved))
 
 
 _NAMES = ("id", "name", "playerName", "channel")

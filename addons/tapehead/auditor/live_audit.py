@@ -15,10 +15,10 @@ from itertools import count
 from tapehead.auditor.arrival_order import ArrivalQueue
 from tapehead.auditor.eager_session import LEAST_SILENCE_MS, EagerSession, Touched
 from tapehead.auditor.evaluation import ClosedSession, Measure
-from tapehead.auditor.live_findings import LiveFinding, LiveFindings, Place
+from tapehead.auditor.live_findings import LiveFindings, Place
 from tapehead.auditor.received_events import EventReader, ReceivedEvent, RecordedSchemas
 from tapehead.auditor.recordings_audit import MOST_REMEMBERED, OpenSession, RecordingsAudit, audit
-from tapehead.auditor.results import SessionResult
+from tapehead.auditor.results import LiveFinding, SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.metrics.calculator import calculate
 from tapehead.protocol.exchange import Entry

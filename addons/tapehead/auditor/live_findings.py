@@ -6,11 +6,8 @@ events)", and so may its grade. What was silence before an event came, and is to
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 
-import msgspec
-
-from tapehead.auditor.results import SessionFinding, SessionResult
+from tapehead.auditor.results import FindingState, LiveFinding, SessionFinding, SessionResult
 from tapehead.rules.catalog import RULES, SESSION_CHECKS
 from tapehead.rules.response import REJECTED
 from tapehead.rules.several_sessions import SESSION_RESTARTED, STRAY_PINGS
@@ -29,32 +26,6 @@ Place = tuple[str, int]
 # The rule, and the path in the body; of several findings of one kind, a number.
 _Kind = tuple[Place, str, str]
 _Key = tuple[Place, str, str, int]
-
-
-class FindingState(StrEnum):
-    """The state of a finding while its session may go on."""
-
-    PROVISIONAL = "provisional"
-    CONFIRMED = "confirmed"
-    WITHDRAWN = "withdrawn"
-
-
-class LiveFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding as it is now.
-
-    Attributes:
-        number: its number in this run, which stays the same.
-        state: its state; a late answer may withdraw what was confirmed.
-        session: the session id; None if the session never got one.
-        finding: the finding; its text may change from one time to the next.
-        of_call: whether the check of the call alone says so, too.
-    """
-
-    number: int
-    state: FindingState
-    session: str | None
-    finding: SessionFinding
-    of_call: bool
 
 
 class _Known:
@@ -146,7 +117,8 @@ class LiveFindings:
         for finding in proven:
             known = self._note(owner, finding, was_silent, (owner.numbers,), may_go=False)
             owner.proven[known.key] = known
-        numbers = Counter[_Kind](), owner.numbers
+        counted: Counter[_Kind] = Counter()
+        numbers = counted, owner.numbers
         for finding, may_go in unproven:
             known = self._note(owner, finding, was_silent, numbers, may_go=may_go)
             owner.unproven[known.key] = known

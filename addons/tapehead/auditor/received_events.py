@@ -6,23 +6,26 @@ Schemas that an endpoint served count for what is sent to it from then on.
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import NamedTuple
+
+import msgspec
 
 from tapehead.auditor.expectations import Expectations
 from tapehead.auditor.settings import AuditSettings
 from tapehead.protocol.arrival import ArrivalClock
+from tapehead.protocol.body_time import split_anew
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.events import Event, events_of
-from tapehead.protocol.exchange import Entry, Exchange, Finding
-from tapehead.protocol.routes import Call
+from tapehead.protocol.exchange import Entry, Exchange, Finding, is_taken
+from tapehead.protocol.routes import EVENT_TAKEN, Call
 from tapehead.protocol.schemas import Schema, Schemas, served_schema
 from tapehead.rules.exchange_checks import check_exchange
+from tapehead.rules.known_bodies import KnownBodies, TimedBody
 
 # By endpoint, then by event type.
 RecordedSchemas = Mapping[str, Mapping[str, Schema]]
 
 
-class ReceivedEvent(NamedTuple):
+class ReceivedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as it arrived, with the findings of its exchange; or the findings of an exchange without events."""
 
     started: str
@@ -36,6 +39,20 @@ class ReceivedEvent(NamedTuple):
     def opens_session(self) -> bool:
         """True if the event came by a call that opens sessions."""
         return self.event is not None and self.event.call is not Call.EVENT
+
+
+# Texts that are shared.
+_MOST_SHARED = 5000
+
+
+class _SharedTexts(dict[str | None, str | None]):
+    """The first copies of session ids and sources, of which each line has another."""
+
+    def __missing__(self, text: str | None) -> str | None:
+        if len(self) >= _MOST_SHARED:
+            self.clear()
+        self[text] = text
+        return text
 
 
 class EventReader:
@@ -54,6 +71,9 @@ class EventReader:
     def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None = None) -> None:
         self._expectations = Expectations(settings)
         self._schemas = {endpoint: Schemas(known) for endpoint, known in (schemas or {}).items()}
+        self._has_expectations = bool(settings.expect or settings.metadata)
+        self._bodies = KnownBodies(split_anew)
+        self._shared = _SharedTexts()
         self._arrivals = ArrivalClock()
         self.arrived_ms = self.clock_ms = 0.0
         self.learnt = 0
@@ -74,8 +94,16 @@ class EventReader:
 
     def _events_of(self, entry: Entry, arrived_ms: float) -> list[ReceivedEvent]:
         exchange = entry.exchange
+        # Only the documented schemas are known not to look at playhead and ts.
+        may_be_known = is_taken(exchange) and not (self._schemas or self._has_expectations)
+        if may_be_known and (timed := self._bodies.find(exchange.request, arrived_ms)):
+            sid, source = self._shared[exchange.session], self._shared[exchange.source] or ""
+            event, own = event_in(timed, entry, arrived_ms, sid, source), timed.known.findings
+            return [ReceivedEvent(exchange.started, event, own, entry.recording, entry.line, source)]
         findings = self._check(exchange, arrived_ms)
         events = list(events_of(exchange, arrived_ms, entry.recording, entry.line))
+        if may_be_known:
+            self._bodies.learn(exchange.request, events[0], tuple(findings))
         split = split_findings(findings, events) if len(events) > 1 else [tuple(findings)]
         received: list[Event | None] = [*events] or [None]
         return [
@@ -97,6 +125,32 @@ class EventReader:
             expected,
             closed_by=exchange.closed_by,
         )
+
+
+def event_in(timed: TimedBody, entry: Entry, arrived_ms: float, sid: str | None, source: str) -> Event:
+    """Return the event in an exchange of a session that is taken, whose body is known; as `events_of` does."""
+    exchange, known = entry.exchange, timed.known.event
+    # Positional, as in `read_event`.
+    return Event(
+        known.type,
+        timed.playhead,
+        timed.ts,
+        known.params,
+        known.quality,
+        known.metadata,
+        known.other_type,
+        0,
+        arrived_ms,
+        arrived_ms + exchange.elapsed_ms,
+        EVENT_TAKEN,
+        exchange.call,
+        sid,
+        False,
+        entry.recording,
+        entry.line,
+        source,
+        exchange.order,
+    )
 
 
 @cache

@@ -2,7 +2,7 @@
 
 It takes exchanges in the order of time and keeps only sessions that may go on: one that ended goes after two minutes,
 one that fell silent after a day, or when a thousand sessions are open and it has been silent for half an hour. Of the
-sessions that are gone it remembers the ids, so that what still comes for them is no unknown session. All times are
+sessions that are gone it remembers the latest, so that what still comes for them is no unknown session. All times are
 the recordings' own.
 """
 
@@ -21,8 +21,8 @@ from tapehead.metrics.calculator import calculate
 from tapehead.protocol import keys
 from tapehead.protocol.arrival import LONGEST_ANSWER_MS
 from tapehead.protocol.events import Event
-from tapehead.protocol.exchange import Entry, is_foreign
-from tapehead.protocol.routes import SESSION_CREATED
+from tapehead.protocol.exchange import Entry, Exchange, is_foreign
+from tapehead.protocol.routes import SESSION_CREATED, Call
 from tapehead.rules.support.rule import RuleHit
 from tapehead.rules.support.session_trace import SessionTrace
 from tapehead.rules.support.thresholds import Thresholds
@@ -32,6 +32,11 @@ SILENT_MS = 25 * 60 * 60_000
 QUIET_MS = 30 * 60_000
 MOST_OPEN = 1000
 MOST_REMEMBERED = 100_000
+# More than sums of times are off by rounding.
+_MOMENT_MS = 1
+# The events with which a session begins or ends.
+_ENDS = ("sessionStart", "sessionEnd")
+_ENDED, _SILENT = ClosedSession(ended=True), ClosedSession(ended=False)
 
 
 class OpenSession:
@@ -53,6 +58,36 @@ class OpenSession:
         self.key = ""
         self.touched_ms = 0.0
         self.trace: SessionTrace | None = None
+
+
+class Endings:
+    """The endings of the sessions that were over last, by their ids.
+
+    Args:
+        most: how many are kept; at least the last half of them.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._half = max(1, most // 2)
+        # By the hashes of ids, which take a third of their memory; the older half goes as a whole.
+        self._older: dict[int, ClosedSession] = {}
+        self._newer: dict[int, ClosedSession] = {}
+
+    def note(self, sid: str, ending: ClosedSession) -> None:
+        """Take the ending of a session."""
+        if len(self._newer) >= self._half:
+            self._older, self._newer = self._newer, {}
+        self._newer[hash(sid)] = ending
+
+    def of(self, sid: str) -> ClosedSession | None:
+        """Return the latest ending of a session; None if it is not known to be over."""
+        key = hash(sid)
+        return self._newer.get(key) or self._older.get(key)
+
+    def forget(self, sid: str) -> None:
+        """Forget a session, which has begun again."""
+        for endings in (self._newer, self._older):
+            endings.pop(hash(sid), None)
 
 
 class RecordingsAudit:
@@ -82,8 +117,10 @@ class RecordingsAudit:
         self._hold_ms = LONGEST_ANSWER_MS if on_finding else inf
         self._running: OrderedDict[str, OpenSession] = OrderedDict()
         self._ended: OrderedDict[str, OpenSession] = OrderedDict()
-        self._endings: OrderedDict[str, ClosedSession] = OrderedDict()
+        self._endings = Endings(MOST_REMEMBERED)
         self._history = VisitorHistory(self._limits_of)
+        # When a session may be over, unless another one begins or ends before.
+        self._due_ms = -inf
         self._added = 0
 
     @property
@@ -95,9 +132,13 @@ class RecordingsAudit:
         """Take the next exchange; return the results of the sessions that are over by now."""
         self._added += 1
         received = self._reader.read(entry)
-        results = list(self._assign(entry, received))
-        self._add_hits(self._history.decide(self._reader.arrived_ms))
-        return [*results, *self._sweep()]
+        goes_on = self._extend(entry.exchange, received)
+        results = [] if goes_on else list(self._assign(entry, received))
+        if self._history.is_waiting:
+            self._add_hits(self._history.decide(self._reader.arrived_ms))
+        if not goes_on or self._reader.arrived_ms > self._due_ms:
+            results += self._sweep()
+        return results
 
     def forget(self, sid: str) -> None:
         """Leave out a session, as far as it has come."""
@@ -114,6 +155,28 @@ class RecordingsAudit:
         self._running.clear()
         while left:  # one after the other, so that none is kept longer than its result
             yield self._close(left.pop())
+
+    def _extend(self, exchange: Exchange, received: Sequence[ReceivedEvent]) -> bool:
+        """Add what most exchanges are, an event with which a session goes on, as `_assign` does; return whether."""
+        sid, event = exchange.session, received[0].event
+        session = self._running.get(sid) if sid else None
+        if (
+            sid is None
+            or session is None
+            or event is None
+            or event.call is not Call.EVENT
+            or event.type in _ENDS
+            or exchange.answered
+            or session.touched_ms < self._reader.arrived_ms - SILENT_MS
+        ):
+            return False
+        if findings := session.audit.add_events(received):
+            self._report(findings)
+        session.touched_ms = max(session.touched_ms, self._reader.clock_ms)
+        self._running.move_to_end(sid)
+        if session.trace:
+            session.trace.add(event)
+        return True
 
     def _assign(self, entry: Entry, received: Sequence[ReceivedEvent]) -> Iterator[SessionResult]:
         """Add the events of an exchange to their session; yield the results of those that it shows to be over."""
@@ -137,13 +200,17 @@ class RecordingsAudit:
                 yield self._close(session, sid)
                 session = None
             if opens:
-                self._endings.pop(sid, None)
+                self._endings.forget(sid)
             session = self._add(sid, session, received)
             session.key = session.key or entry.exchange.test_key
-            if event.type == "sessionStart" and event.status == SESSION_CREATED:
-                session.trace = self._history.begin(entry.exchange, event)
-            elif session.trace:
-                session.trace.add(event)
+            self._trace(session, entry.exchange, event)
+
+    def _trace(self, session: OpenSession, exchange: Exchange, event: Event) -> None:
+        """Take an event of a session for comparison with other sessions."""
+        if event.type == "sessionStart" and event.status == SESSION_CREATED:
+            session.trace = self._history.begin(exchange, event)
+        elif session.trace:
+            session.trace.add(event)
 
     def _open(self, after: ClosedSession | None = None) -> OpenSession:
         audit = SessionAudit(
@@ -153,32 +220,38 @@ class RecordingsAudit:
 
     def _add(self, sid: str, session: OpenSession | None, received: Sequence[ReceivedEvent]) -> OpenSession:
         if session is None:
-            session = self._running[sid] = self._open(self._endings.get(sid))
+            session = self._running[sid] = self._open(self._endings.of(sid))
         self._report(session.audit.add_events(received))
         session.touched_ms = max(session.touched_ms, self._reader.clock_ms)
-        if sid in self._running and any(each.event and each.event.type == "sessionEnd" for each in received):
-            self._ended[sid] = self._running.pop(sid)
-        (self._running if sid in self._running else self._ended).move_to_end(sid)
+        if sid in self._running:
+            if any(each.event and each.event.type == "sessionEnd" for each in received):
+                self._ended[sid] = self._running.pop(sid)
+            else:
+                self._running.move_to_end(sid)
+        else:
+            self._ended.move_to_end(sid)
         return session
 
     def _sweep(self) -> Iterator[SessionResult]:
         """Close the sessions that are over by the recordings' clock; those with the latest exchanges stand last."""
-        clock_ms = self._reader.arrived_ms
-        while self._ended and _first(self._ended).touched_ms < clock_ms - ENDED_MS:
+        clock_ms, self._due_ms = self._reader.arrived_ms, inf
+        while self._ended:
+            if _first(self._ended).touched_ms >= clock_ms - ENDED_MS:
+                self._due_ms = _first(self._ended).touched_ms + ENDED_MS - _MOMENT_MS
+                break
             sid, session = self._ended.popitem(last=False)
             yield self._close(session, sid)
         while self._running:
             patience_ms = QUIET_MS if self.open_sessions > MOST_OPEN else SILENT_MS
             if _first(self._running).touched_ms >= clock_ms - patience_ms:
+                self._due_ms = min(self._due_ms, _first(self._running).touched_ms + patience_ms - _MOMENT_MS)
                 return
             sid, session = self._running.popitem(last=False)
             yield self._close(session, sid)
 
     def _close(self, session: OpenSession, sid: str | None = None) -> SessionResult:
         if sid is not None:
-            self._endings[sid] = ClosedSession(session.audit.ended)
-            if len(self._endings) > MOST_REMEMBERED:
-                self._endings.popitem(last=False)
+            self._endings.note(sid, _ENDED if session.audit.ended else _SILENT)
         if session.trace:
             self._add_hits(self._history.close(session.trace), session)
         result = session.audit.close()

@@ -75,6 +75,8 @@ class Refusals:
             checks: the checks of the session, whose hits so far have been given to `explain`.
             frontier_ms: in milliseconds since 1970; infinite at the session's end.
         """
+        if not (self._waiting or self._expiries):
+            self._passed = len(checks.view.steps)
         for step in islice(checks.view.steps, self._passed, None):
             refusal = self._waiting.get(step.event.index)
             if refusal and frontier_ms < refusal.event.answered_ms:

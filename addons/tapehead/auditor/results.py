@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.routes import SESSION_CREATED, SESSION_GONE
 from tapehead.protocol.session_machine import Step
-from tapehead.protocol.transitions import Life, find_transition
-from tapehead.rules.support.session_view import SessionView
+from tapehead.protocol.transitions import TABLE, Life, find_transition
+
+if TYPE_CHECKING:
+    from tapehead.rules.support.session_view import SessionView
 
 
 class Outcome(StrEnum):
@@ -59,6 +61,32 @@ class SessionFinding(msgspec.Struct, frozen=True, kw_only=True):
     recording: str
 
 
+class FindingState(StrEnum):
+    """The state of a finding while its session may go on."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    WITHDRAWN = "withdrawn"
+
+
+class LiveFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as it is now.
+
+    Attributes:
+        number: its number in this run, which stays the same.
+        state: its state; a late answer may withdraw what was confirmed.
+        session: the session id; None if the session never got one.
+        finding: the finding; its text may change from one time to the next.
+        of_call: whether the check of the call alone says so, too.
+    """
+
+    number: int
+    state: FindingState
+    session: str | None
+    finding: SessionFinding
+    of_call: bool
+
+
 class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
     """The audit of one session.
 
@@ -101,7 +129,7 @@ class SessionResult(msgspec.Struct, frozen=True, kw_only=True):
         return {name: getattr(self, name) for name in shown} | {"findings": findings, "metrics": self.metrics}
 
 
-def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) -> Outcome:
+def find_outcome(session: "SessionView", steps: Sequence[Step], *, expired: bool) -> Outcome:
     """Return the outcome of a session, to which refused events do not count, as they do not to its metrics.
 
     Args:
@@ -119,7 +147,7 @@ def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) 
         return Outcome.UNKNOWN_SESSION
     life: StrEnum = Life.OPEN
     for step in steps:
-        if (step.event.status or 0) < 400:
+        if step.event.type in _ENDINGS and (step.event.status or 0) < 400:
             life = find_transition("life", life, step.event.type or "").to
         if life in _LAST:
             return _LAST[life]
@@ -127,4 +155,6 @@ def find_outcome(session: SessionView, steps: Sequence[Step], *, expired: bool) 
     return Outcome.END_NOT_SAVED if last.may_be_over and last.blind else Outcome.SILENT
 
 
+# The events by which a session's life goes on from being open.
+_ENDINGS = frozenset(TABLE["life"][Life.OPEN])
 _LAST: dict[StrEnum, Outcome] = {Life.COMPLETED: Outcome.COMPLETED, Life.ENDED: Outcome.ENDED}

@@ -24,7 +24,6 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from inspect import cleandoc
 from typing import Annotated, Any
 
 import msgspec
@@ -154,6 +153,8 @@ def section(name: str, fields: Iterable[tuple[str, Any, str]], doc: str = "") ->
 def describe_attributes(kind: type) -> dict[str, str]:
     """Return the descriptions of a class's attributes, from the section `Attributes:` of its docstring."""
     # Python 3.13 takes the indentation away, older ones do not.
+    from inspect import cleandoc  # which takes long to load
+
     _, _, listed = cleandoc(kind.__doc__ or "").partition("Attributes:\n")
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", listed, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}

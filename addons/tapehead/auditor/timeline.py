@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from math import inf
-from statistics import median
 from typing import Any, NamedTuple
 
 import msgspec
@@ -174,6 +173,7 @@ def is_refused(event: Event) -> bool:
 
 def seconds_of(steps: Sequence[Step]) -> Iterator[float]:
     """Yield the seconds of each event since the first, never going back."""
+    from statistics import median  # which takes long to load
 
     def skew_of(event: Event) -> float:
         return inf if event.ts is None else event.ts - event.arrived_ms

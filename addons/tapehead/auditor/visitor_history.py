@@ -57,6 +57,21 @@ class VisitorHistory:
             self.forget(known[0])
         return trace
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while a comparison is not decided."""
+        return bool(self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        """The number of comparisons that are not decided, and of those that were dropped meanwhile."""
+        return len(self._waiting)
+
+    @property
+    def due_ms(self) -> float:
+        """The time that the next comparison waits for; infinite if none waits."""
+        return self._waiting[0][0] if self._waiting else inf
+
     def decide(self, clock_ms: float) -> Iterator[RuleHit]:
         """Yield the hits of the comparisons that nothing can change any more at this time of the recording."""
         while self._waiting and (self._waiting[0][0] < clock_ms or len(self._waiting) > MOST_OVERLAPS):

@@ -16,8 +16,8 @@ from support.live_audits import Listener
 from support.paths import RECORDINGS_FOLDER
 from support.session_strategies import FEW, record, rename, sessions
 from support.sessions import Timeline, entries, mix
-from tapehead.auditor.live_findings import FindingState
 from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import FindingState
 from tapehead.interop.reader import read_recordings
 from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry, Exchange
@@ -64,12 +64,13 @@ def test_the_end_is_that_of_audit_whatever_comes(
     check_end(listener, told)
 
 
-def test_following_calls_takes_at_most_twice_as_much_as_an_audit() -> None:
+def test_following_calls_takes_little_more_than_two_audits() -> None:
+    """One takes events at once, and one when their order is settled."""
     timelines = [Timeline(sid=f"s{number}").row("play").pings(15, 615).at(620, "sessionEnd") for number in range(5)]
     told, listener = list(entries(mix(*timelines))), Listener()
     expected = list(audit(told))  # what is made once is made by now
     at_the_end = calls_of(lambda: list(audit(told)))
-    assert calls_of(lambda: (listener.add(*told), listener.close())) < 2 * at_the_end
+    assert calls_of(lambda: (listener.add(*told), listener.close())) < 2.5 * at_the_end
     assert listener.results == expected
 
 

@@ -8,8 +8,8 @@ import pytest
 from support.live_audits import Listener
 from support.sessions import BEGIN_MS, Timeline, entries, mix
 from tapehead.auditor import live_findings
-from tapehead.auditor.live_findings import FindingState, LiveFinding
 from tapehead.auditor.recordings_audit import audit
+from tapehead.auditor.results import FindingState, LiveFinding
 from tapehead.protocol.exchange import Entry
 
 PROVISIONAL, CONFIRMED, WITHDRAWN = FindingState
