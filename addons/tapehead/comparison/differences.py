@@ -1,6 +1,6 @@
 """The differences between two recordings as data."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -59,6 +59,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     def ignores(self, *names: str) -> bool:
         """Return whether any of the names of a parameter, event, metric or rule is ignored."""
+        if not self.ignore:
+            return False
         found = [pattern for pattern in self.ignore if any(fnmatchcase(name, pattern) for name in names)]
         if self.on_match:
             for pattern in found:
@@ -142,19 +144,23 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         sessions: in the order of the base; then those that are new.
         outside: the differences between the findings of calls outside any session.
+        verdicts: how many sessions have each verdict.
+        changes: how many differences of each kind there are, also outside of sessions.
     """
 
-    sessions: tuple[SessionDiff, ...]
-    outside: tuple[Difference, ...] = ()
+    sessions: Sequence[SessionDiff]
+    outside: tuple[Difference, ...]
+    verdicts: Mapping[Verdict, int]
+    changes: Mapping[Change, int]
 
     @property
     def same(self) -> bool:
         """True if there is no difference at all."""
-        return not self.outside and all(session.verdict is Verdict.SAME for session in self.sessions)
+        return not self.outside and self.count(Verdict.SAME) == len(self.sessions)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many sessions have a verdict."""
-        return sum(session.verdict is verdict for session in self.sessions)
+        return self.verdicts.get(verdict, 0)
 
     def all_differences(self) -> Iterable[Difference]:
         """Yield the differences of all sessions, and those outside."""

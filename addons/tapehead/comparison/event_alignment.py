@@ -95,7 +95,9 @@ def landmarks_of(session: SessionResult, scope: Scope) -> list[Landmark]:
         event = step.event
         if is_ping(event) or scope.ignores(event.type or ""):
             continue
-        params = {key: value for key, value in event.params.items() if not scope.ignores(key, f"params.{key}")}
+        params = event.params
+        if scope.ignore:
+            params = {key: value for key, value in params.items() if not scope.ignores(key, f"params.{key}")}
         key = key_of(event.type or "", params)
         row = event_type_of(event.type)
         if row.opens and row.naming:

@@ -35,6 +35,8 @@ NEVER_COMPARED = PERSONS | VERSIONS
 UNORDERED = frozenset({STATES_START, STATES_END})
 
 _CLOSE = 1e-9
+# The types of values that hold no others.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class KeyDifference(NamedTuple):
@@ -72,8 +74,10 @@ def compare_key(
     section: str, key: str, base: Mapping[str, Any], new: Mapping[str, Any], scope: Scope
 ) -> Iterator[KeyDifference]:
     """Yield the difference between the values of a key, if there is one."""
-    path, before, after = f"{section}.{key}", base.get(key), new.get(key)
-    is_note = key in NEVER_COMPARED
+    before, after = base.get(key), new.get(key)
+    if key in base and key in new and is_equal(before, after):
+        return
+    path, is_note = f"{section}.{key}", key in NEVER_COMPARED
     if key not in new:
         yield KeyDifference(path, Change.PARAMETER_REMOVED, before, None, is_note)
     elif key not in base:
@@ -95,11 +99,18 @@ def same_by_key(section: str, key: str, before: object, after: object, scope: Sc
 
 def same_value(one: object, other: object, *, ordered: bool = True) -> bool:
     """Return whether two JSON values are equal, numbers by their value; without `ordered`, arrays as bags."""
+    if is_equal(one, other):
+        return True
     if isinstance(one, list) and isinstance(other, list) and not ordered:
         bags = (Counter(repr(sorted(leaves_of(item).items(), key=repr)) for item in items) for items in (one, other))
         return next(bags) == next(bags)
     before, after = leaves_of(one), leaves_of(other)
     return before.keys() == after.keys() and all(same_leaf(before[path], after[path]) for path in before)
+
+
+def is_equal(one: object, other: object) -> bool:
+    """Return whether two values are surely the same: of one type that holds no others, and equal; most are."""
+    return type(one) is type(other) and type(one) in _PLAIN and one == other
 
 
 def same_leaf(one: object, other: object) -> bool:

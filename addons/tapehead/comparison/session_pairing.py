@@ -26,10 +26,29 @@ class Pair(NamedTuple):
     new: SessionResult | None
 
 
-class KnownSession(NamedTuple):
-    """A session with its name: whether it was opened, or is late, then the values that identify it, the best first."""
+class Begun(NamedTuple):
+    """What of a session sorts and pairs it.
 
-    session: SessionResult
+    Attributes:
+        when: when it began, in which recording, and on which line.
+        id: its id.
+        outcome: its outcome.
+        identity: the values that identify it, the best first.
+    """
+
+    when: tuple[str, str, int]
+    id: str | None
+    outcome: Outcome
+    identity: tuple[Hashable, ...]
+
+
+class KnownSession(NamedTuple):
+    """A session, by its number, with its name.
+
+    Its name is whether it was opened, or is late, then the values that identify it, the best first.
+    """
+
+    number: int
     name: tuple[Hashable, ...]
 
     @property
@@ -43,35 +62,43 @@ Chooser = Callable[
 ]
 
 
-def pair_sessions(base: Iterable[SessionResult], new: Iterable[SessionResult], scope: Scope) -> list[Pair]:
-    """Return the sessions of two recordings in pairs, in the order of the base; then those that only `new` has."""
-    before, after = sort_sessions(base, scope), sort_sessions(new, scope)
+def begun(session: SessionResult, scope: Scope) -> Begun:
+    """Return what of a session sorts and pairs it."""
+    start = find_start(session.steps)
+    values = zip(IDENTITY_KEYS, identity_of(start.params if start else {}), strict=True)
+    identity = tuple(value for key, value in values if not scope.ignores(key, f"params.{key}"))
+    return Begun((session.started, session.recording, session.line), session.id, session.outcome, identity)
+
+
+def pair_sessions(base: Sequence[Begun], new: Sequence[Begun]) -> list[tuple[int | None, int | None]]:
+    """Return the numbers of the sessions of two recordings in pairs, in the order of the base; then those of `new`.
+
+    A number is None where there is no counterpart.
+    """
+    before, after = sort_sessions(base), sort_sessions(new)
     partners: dict[int, int] = {}
     join(before, after, lambda known: known.name, pair_in_order, partners)
     join(before, after, lambda known: known.content, pair_most_alike, partners)
     taken = set(partners.values())
-    pairs = [
-        Pair(known.session, after[partners[place]].session if place in partners else None)
+    pairs: list[tuple[int | None, int | None]] = [
+        (known.number, after[partners[place]].number if place in partners else None)
         for place, known in enumerate(before)
     ]
-    return [*pairs, *(Pair(None, known.session) for place, known in enumerate(after) if place not in taken)]
+    return [*pairs, *((None, known.number) for place, known in enumerate(after) if place not in taken)]
 
 
-def sort_sessions(sessions: Iterable[SessionResult], scope: Scope) -> list[KnownSession]:
+def sort_sessions(sessions: Sequence[Begun]) -> list[KnownSession]:
     """Return the sessions in the order in which they began, with their names."""
-    began = sorted(sessions, key=lambda session: (session.started, session.recording, session.line))
     identities: dict[str | None, tuple[Hashable, ...]] = {}
     fates = {Outcome.LATE_EVENTS: "late", Outcome.START_REFUSED: "unopened", Outcome.START_UNANSWERED: "unopened"}
     known = []
-    for session in began:
+    for number in sorted(range(len(sessions)), key=lambda number: sessions[number].when):
+        session = sessions[number]
         # Late events belong to the content that their session began with.
         identity = identities.get(session.id) if session.outcome is Outcome.LATE_EVENTS else None
-        if not identity:
-            start = find_start(session.steps)
-            values = zip(IDENTITY_KEYS, identity_of(start.params if start else {}), strict=True)
-            identity = tuple(value for key, value in values if not scope.ignores(key, f"params.{key}"))
+        identity = identity or session.identity
         identities.setdefault(session.id, identity)
-        known.append(KnownSession(session, (fates.get(session.outcome, "opened"), *identity)))
+        known.append(KnownSession(number, (fates.get(session.outcome, "opened"), *identity)))
     return known
 
 

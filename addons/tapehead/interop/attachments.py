@@ -87,7 +87,7 @@ def open_archive(name: str, data: bytes) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(BytesIO(data))
     except _DAMAGED as error:
-        raise RecordingError(f"{name} is a damaged zip file; save it again") from error
+        raise RecordingError(f"'{name}' is a damaged zip file; save it again") from error
 
 
 def har_members(archive: zipfile.ZipFile) -> list[str]:

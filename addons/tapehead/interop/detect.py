@@ -44,7 +44,7 @@ _RECORDING = re.compile(rb'\s*\[?\s*\{\s*"tapehead"\s*:')
 # A dictionary of mitmproxy: its length, then the length of its first key, and that key.
 _FLOWS = re.compile(rb"\d{1,12}:\d{1,3}:[a-z_]+[;,]")
 SAVE_HAR = "save the traffic as HAR, in a browser's developer tools with Network > Export HAR"
-_NO_HAR = f"{{name}} is a zip file without a HAR file in it; {SAVE_HAR}"
+_NO_HAR = f"'{{name}}' is a zip file without a HAR file in it; {SAVE_HAR}"
 
 
 class Format(Enum):
@@ -161,8 +161,8 @@ def read_file(path: Path, collector: CallCollector, warn: Callable[[str], None])
                 _read_plain(name, file, collector, warn, folder.read if folder else no_attachments)
     except UNPACKING_ERRORS as error:
         if coding:
-            raise RecordingError(f"{name} is packed and cannot be unpacked: {error}; save it again") from error
-        raise RecordingError(f"{name} cannot be read: {error}; save less traffic at once") from error
+            raise RecordingError(f"'{name}' is packed and cannot be unpacked: {error}; save it again") from error
+        raise RecordingError(f"'{name}' cannot be read: {error}; save less traffic at once") from error
     except OSError as error:
         raise unreadable(path, error, "*.har") from error
     return folder.attached if folder else set()
@@ -174,7 +174,7 @@ def _read_archive(name: str, data: bytes, collector: CallCollector, warn: Callab
         if not members:
             raise RecordingError(_NO_HAR.format(name=name))
         if sum(archive.getinfo(member).file_size for member in members) > MOST_OF_MEMBERS:
-            raise RecordingError(f"{name} unpacks to more than {MOST_OF_MEMBERS:,} bytes; save less traffic at once")
+            raise RecordingError(f"'{name}' unpacks to more than {MOST_OF_MEMBERS:,} bytes; save less traffic at once")
         broken: list[RecordingError] = []
         for member in members:
             collector.start_member(member)
@@ -194,7 +194,7 @@ def _read_archive(name: str, data: bytes, collector: CallCollector, warn: Callab
 
 def _har_of(folder: ArchiveFolder, name: str, member: str) -> bytes:
     if (data := folder.read_member(member)) is None:
-        raise RecordingError(f"{name}/{member} is damaged, or larger than {MOST_OF_MEMBER:,} bytes; save it again")
+        raise RecordingError(f"'{name}/{member}' is damaged, or larger than {MOST_OF_MEMBER:,} bytes; save it again")
     return data
 
 
@@ -211,20 +211,20 @@ def _read_plain(
 
         read_flow_file(name, file, collector, warn)
     elif file.start:
-        raise RecordingError(f"{name} is neither a HAR file nor a flow file of mitmproxy; {SAVE_HAR}")
+        raise RecordingError(f"'{name}' is neither a HAR file nor a flow file of mitmproxy; {SAVE_HAR}")
     else:
-        raise RecordingError(f"{name} is empty; save the traffic again")
+        raise RecordingError(f"'{name}' is empty; save the traffic again")
 
 
 def advice_on(name: str, start: bytes) -> str | None:
     """Return what to do with a file that cannot be read, by its name and beginning; None if they do not tell."""
     format_ = format_of(start)
     if format_ is Format.RECORDING and name.lower().endswith(".gz"):
-        return f"{name} is a recording that is packed with gzip; unpack it with gunzip, or pack it with zstd"
+        return f"'{name}' is a recording that is packed with gzip; unpack it with gunzip, or pack it with zstd"
     if format_:
         return None
     if unsupported := unsupported_format(name, start):
-        return f"{name} is {unsupported.name}, which tapehead does not read; {unsupported.advice}"
+        return f"'{name}' is {unsupported.name}, which tapehead does not read; {unsupported.advice}"
     if start.startswith(_ZIP):
         return _NO_HAR.format(name=name)
     return None

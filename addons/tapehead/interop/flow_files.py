@@ -47,7 +47,7 @@ def read_flow_file(name: str, source: Source, collector: CallCollector, warn: Ca
                 collector.skip_malformed(name, f"flow {number}", f"mitmproxy cannot read it ({reason})")
     except NetstringError as error:
         if not number:
-            raise RecordingError(f"{name} is not a flow file: {error}; save it again with mitmdump -w") from error
+            raise RecordingError(f"'{name}' is not a flow file: {error}; save it again with mitmdump -w") from error
         warn(f"{name}: {error} after flow {number}; the flows before it are imported")
 
 

@@ -106,7 +106,7 @@ class HarReader:
             RecordingError: the file is not a HAR file.
         """
         if self._data.count(b",") > MOST_COMMAS:
-            raise RecordingError(f"{self._name} has more than {MOST_COMMAS:,} values; save less traffic at once")
+            raise RecordingError(f"'{self._name}' has more than {MOST_COMMAS:,} values; save less traffic at once")
         try:
             try:
                 har = _har_decoder.decode(self._data)
@@ -119,7 +119,7 @@ class HarReader:
                     raise
                 har = _har_decoder.decode(mended)
         except BROKEN as error:
-            raise RecordingError(f"{self._name} {self._explain(error)}") from error
+            raise RecordingError(f"'{self._name}' {self._explain(error)}") from error
         self._data = b""
         return iter(har.log.entries)
 

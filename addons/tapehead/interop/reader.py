@@ -1,12 +1,11 @@
 """Reading of recordings, and of HAR and flow files as they are, into one stream of entries."""
 
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tapehead.errors import RecordingError
-from tapehead.internal_errors import InternalErrors
 from tapehead.interop.collector import CallCollector
 from tapehead.interop.detect import (
     SAVE_HAR,
@@ -22,10 +21,10 @@ from tapehead.interop.unsupported_formats import unsupported_format
 from tapehead.protocol.exchange import Entry, decode
 from tapehead.protocol.hosts import EndpointHosts
 from tapehead.recording.paths import COMPRESSED_SUFFIX, name_of
-from tapehead.recording.pipeline import ExchangePipeline
-from tapehead.recording.pseudonym_keys import pseudonym_key
 from tapehead.recording.reader import RecordingReader
-from tapehead.redaction.redactor import Redactor
+
+if TYPE_CHECKING:
+    from tapehead.recording.pipeline import ExchangePipeline
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +87,7 @@ class SavedTraffic:
         """Return what to do with a file of a format that is known and not read; None for others."""
         name, start = name_of(path), peek(path)
         is_other = is_text_of_no_kind(start) and path.suffix not in ("", ".jsonl", COMPRESSED_SUFFIX)
-        nothing = f"{name} is neither a recording, a HAR file nor a flow file of mitmproxy; {SAVE_HAR}"
+        nothing = f"'{name}' is neither a recording, a HAR file nor a flow file of mitmproxy; {SAVE_HAR}"
         return advice_on(name, start) or (nothing if is_other else None)
 
     def describe_traffic(self, path: Path) -> str | None:
@@ -120,8 +119,16 @@ class SavedTraffic:
         return loaded
 
 
-def _pipeline(folder: Path) -> ExchangePipeline:
+def _pipeline(folder: Path) -> "ExchangePipeline":
     """Return the pipeline for the calls of files in a folder, with the pseudonyms of the recordings there."""
+    # Reading a recording needs none of these.
+    import secrets
+
+    from tapehead.internal_errors import InternalErrors
+    from tapehead.recording.pipeline import ExchangePipeline
+    from tapehead.recording.pseudonym_keys import pseudonym_key
+    from tapehead.redaction.redactor import Redactor
+
     try:
         key = pseudonym_key(folder)
     except RecordingError:

@@ -15,7 +15,7 @@ from tapehead.protocol.exchange import Exchange
 from tapehead.reports.diff.html_diff import render_html
 from tapehead.reports.diff.json_diff import build_report
 from tapehead.reports.diff.text_diff import render_text
-from tapehead.reports.json_output import render_json
+from tapehead.reports.json_output import stream_json
 from tapehead.reports.terminal_text import TextStyle
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -52,9 +52,9 @@ def test_both_directions_agree_and_every_format_can_be_rendered(
     there, back = diff(run(base), run(new), scope), diff(run(new), run(base), scope)
 
     assert there.same is back.same
-    assert orjson.loads(render_json(build_report(there, ["a"], ["b"], scope)))["same"] is there.same
+    assert orjson.loads("".join(stream_json(build_report(there, ["a"], ["b"], scope))))["same"] is there.same
     assert render_text(there, TextStyle())
-    assert render_html(there, ["a"], ["b"]).endswith("</html>\n")
+    assert "".join(render_html(there, ["a"], ["b"])).endswith("</html>\n")
 
 
 @FEW

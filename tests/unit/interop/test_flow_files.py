@@ -129,7 +129,7 @@ def test_rubbish_behind_flows_is_told_of(rubbish: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"5", b"5:", b"999999999999:", b"12:abc", b"5x"])
 def test_a_file_without_a_flow_is_refused(data: bytes) -> None:
-    with pytest.raises(RecordingError, match=r"a\.flow is not a flow file"):
+    with pytest.raises(RecordingError, match=r"a\.flow' is not a flow file"):
         collect(data)
 
 
