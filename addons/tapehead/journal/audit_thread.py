@@ -6,14 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from tapehead.auditor.live_audit import LiveAudit
-from tapehead.auditor.live_findings import LiveFinding
-from tapehead.auditor.recordings_audit import audit
-from tapehead.auditor.results import SessionResult
+from tapehead.auditor.results import LiveFinding, SessionResult
 from tapehead.internal_errors import InternalErrors, Messages
+from tapehead.journal.audit_loader import AuditLoader
 from tapehead.journal.backlog import Backlog
 from tapehead.journal.call_capture import AnsweredCall
 from tapehead.journal.duty_cycle import DutyCycle, give_way
@@ -24,10 +23,17 @@ from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import Call
 from tapehead.recording.capture import CapturedCall
 
+if TYPE_CHECKING:
+    from tapehead.auditor.live_audit import LiveAudit
+
 OnFindings = Callable[[Sequence[LiveFinding]], None]
 # Called now and then at the end, with the number of calls that wait.
 OnWait = Callable[[int], None]
 TICK_SECONDS = 0.25
+# The time that the answer of the first call has before anything is loaded for the audit of that call.
+FIRST_ANSWER_SECONDS = 0.05
+# The audit is loaded that long after calls can come, if none does.
+IDLE_SECONDS = 0.5
 # The time that the end of a run takes for what is not audited yet, and the part of it for calls that wait; the results
 # of the sessions that are left have the rest.
 CLOSE_SECONDS, _WAITING_PART = 30.0, 2 / 3
@@ -50,7 +56,7 @@ class AuditThread:
 
     Args:
         journal: gets the findings.
-        audit: the audit; None for none, where the thread only makes exchanges.
+        make_audit: returns a new audit; None for none, where the thread only makes exchanges.
         internal_errors: records what fails.
         process: has an exchange made of a captured call and published, to the journal among others.
         recording: the name of the recording, by which settings may differ.
@@ -64,7 +70,7 @@ class AuditThread:
     def __init__(
         self,
         journal: Journal,
-        audit: LiveAudit | None,
+        make_audit: "Callable[[], LiveAudit] | None",
         internal_errors: InternalErrors,
         *,
         process: Callable[[CapturedCall], object] | None = None,
@@ -76,7 +82,6 @@ class AuditThread:
         duty_cycle: DutyCycle | None = None,
     ) -> None:
         self._journal = journal
-        self._audit = audit
         self._internal_errors = internal_errors
         self._process_captured = process
         self._recording = recording
@@ -88,11 +93,13 @@ class AuditThread:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         # Held while the audit is used.
         self._lock = threading.Lock()
-        self._left_out = LeftOutReport(journal, self._backlog, audit, self._lock)
+        self._loader = AuditLoader(make_audit)
+        self._left_out = LeftOutReport(journal, self._backlog, self._loader, self._lock)
         self._progress = threading.Condition()
         self._settling = 0
         self._closing = threading.Event()
-        self._given_up = self._is_done = self._has_ended = False
+        self._given_up = self._is_done = self._has_ended = self._has_begun = False
+        self._loads_at = math.inf
         # The end has waited for long enough: nothing more is told.
         self._is_late, self._ends_at = False, math.inf
         # Ends a pause: a reader waits, or the run ends.
@@ -103,24 +110,37 @@ class AuditThread:
         """Begin to work."""
         self._thread.start()
 
+    def load_soon(self) -> None:
+        """Load the audit while no call comes yet; otherwise, the first call has it loaded."""
+        self._loads_at = time.monotonic() + IDLE_SECONDS
+
     # ---- In the thread that answers, or in the writer's ----
 
     def follows(self, sid: str | None) -> bool:
         """Return whether a session is audited, or any if it is None."""
-        if self._audit is None or self._has_died:
+        if not self._loader.has_audit or self._has_died:
             return False
-        return sid is None or not (self._backlog.is_left_out(sid) or sid in self._audit.left_out)
+        audit = self._loader.audit
+        return sid is None or not (self._backlog.is_left_out(sid) or (audit and sid in audit.left_out))
 
     def put(self, number: int, exchange: Exchange, size: int) -> None:
         """Audit a call of the journal soon; at once in this thread."""
+        sid, opens = exchange.session, exchange.call is Call.SESSION
         if threading.get_ident() == self._thread.ident:
             self._add(number, exchange)
-        elif self._audit and self._backlog.admit(exchange.session, size, opens=exchange.call is Call.SESSION):
-            self._queue.put(_Waiting(exchange.session, size, exchange, number))
+        elif self._loader.has_audit and self._backlog.admit(sid, size, opens=opens):
+            self._queue.put(_Waiting(sid, size, exchange, number))
+
+    def leaves_out(self, sid: str) -> bool:
+        """Return whether a call is of a session that is left out, which counts it."""
+        return self._backlog.leaves_out(sid)
 
     def put_captured(self, call: CapturedCall | AnsweredCall) -> None:
         """Make an exchange of a call soon, and audit it."""
-        sid, size = call.sid, call.size
+        sid = call.sid
+        if self._backlog.leaves_out(sid):
+            return
+        size = call.size
         if self._backlog.admit(sid, size, opens=call.route.call is Call.SESSION):
             self._queue.put(_Waiting(sid, size, call))
 
@@ -165,14 +185,18 @@ class AuditThread:
     def result(self, sid: str) -> SessionResult | None:
         """Return the result of a session as if it ended now; None if it is not known, left out, or not to be had."""
         with self._locked() as is_locked:
-            if not is_locked or not self._audit or self._backlog.is_left_out(sid):
+            if not is_locked or self._backlog.is_left_out(sid) or not (audit := self._loader.load()):
                 return None
-            return self._audit.result(sid)
+            return audit.result(sid)
 
     def audit_again(self, calls: Iterable[tuple[int, Exchange]]) -> Iterator[SessionResult]:
         """Yield the results of sessions that are over, given their calls, with the settings of the run."""
+        from tapehead.auditor.recordings_audit import audit
+
         entries = (Entry(number, exchange, self._recording) for number, exchange in calls)
-        return self._audit.audit_again(entries) if self._audit else audit(entries)
+        with self._locked() as is_locked:
+            own = self._loader.load() if is_locked else self._loader.audit
+        return own.audit_again(entries) if own else audit(entries)
 
     def follow_again(self, sids: Iterable[str] | None) -> None:
         """Leave sessions out no longer, unless that has yet to be told; None for all."""
@@ -183,9 +207,9 @@ class AuditThread:
     def forget(self, sids: Iterable[str]) -> None:
         """Forget sessions as far as they have come: neither findings nor results of that come any more."""
         with self._locked() as is_locked:
-            if is_locked and self._audit:
+            if is_locked and (audit := self._loader.audit):
                 for sid in sids:
-                    self._audit.restart(sid)
+                    audit.restart(sid)
 
     @contextmanager
     def _locked(self) -> Iterator[bool]:
@@ -227,13 +251,13 @@ class AuditThread:
     def results(self) -> Iterator[SessionResult]:
         """Yield the results of the sessions that are left, after `close`; none if the audit hangs."""
         with self._locked() as is_locked:
-            if not self._audit or not is_locked:
+            if not is_locked or not (audit := self._loader.audit):
                 return
             try:
-                yield from self._audit.close()
+                yield from audit.close()
             except Exception as error:  # noqa: BLE001 - the other results are of use
                 self._fail(error)
-            self._publish(self._audit.remaining)
+            self._publish(audit.remaining)
 
     @property
     def _has_died(self) -> bool:
@@ -273,6 +297,9 @@ class AuditThread:
                 self._fail(error)
             return None
         if waiting is not _IDLE:
+            if not self._has_begun:
+                self._has_begun = True
+                self._is_awaited.wait(FIRST_ANSWER_SECONDS)
             self._work(waiting)
         if self._settling:
             self._left_out.send()
@@ -304,8 +331,8 @@ class AuditThread:
             for entry in self._earlier():
                 self._journal.note_earlier(entry.exchange)
                 with self._lock:
-                    if self._audit:
-                        self._audit.add(entry)
+                    if audit := self._loader.load():
+                        audit.add(entry)
                 self._rest()
         except Exception as error:  # noqa: BLE001 - sessions that begin are audited all the same
             self._fail(error)
@@ -328,16 +355,17 @@ class AuditThread:
             self._backlog.finish(waiting.size, is_left_out=is_left_out)
 
     def _add(self, number: int, exchange: Exchange) -> None:
-        if self._audit is None:
+        if not self._loader.has_audit:
             return
+        found: list[LiveFinding] = []
         try:
             with self._lock:
-                found = self._audit.add(Entry(self._lines_before + number, exchange, self._recording))
+                if audit := self._loader.load():
+                    found = audit.add(Entry(self._lines_before + number, exchange, self._recording))
         except Exception as error:  # noqa: BLE001 - it costs this session alone
             self._fail(error, lambda: (exchange.request, exchange.response))
             if exchange.session:
                 self._backlog.leave_out(exchange.session)
-            found = []
         self._publish(found, audited=number)
 
     def _tick(self) -> None:
@@ -345,10 +373,10 @@ class AuditThread:
         if not self._backlog.is_empty:
             return  # what seems to be silence may be among what waits
         self._journal.note_silence()
-        if self._audit:
-            with self._lock:
-                found = self._audit.tick(time.time() * 1000)
-            self._publish(found)
+        with self._lock:
+            audit = self._loader.load() if time.monotonic() >= self._loads_at else self._loader.audit
+            found = audit.tick(time.time() * 1000) if audit else []
+        self._publish(found)
 
     def _publish(self, found: Sequence[LiveFinding], audited: int | None = None) -> None:
         if self._is_late and threading.get_ident() == self._thread.ident:

@@ -65,8 +65,7 @@ class Backlog:
             size: its size in memory, in bytes.
             opens: whether it opens the session.
         """
-        if sid in self._left_out:
-            self._left_out_before += 1
+        if self.leaves_out(sid):
             return False
         calls, waiting = self._calls_in - self._calls_out + 1, self._bytes_in - self._bytes_out + size
         is_full = calls > self._most_calls or waiting > self._most_bytes
@@ -80,6 +79,12 @@ class Backlog:
         self._calls_in += 1
         self._bytes_in += size
         return True
+
+    def leaves_out(self, sid: str | None) -> bool:
+        """Return whether a call is of a session that is left out, which counts it; in the thread that puts."""
+        is_left_out = sid in self._left_out
+        self._left_out_before += is_left_out
+        return is_left_out
 
     def leave_out(self, sid: str) -> None:
         """Leave out a session from now on."""

@@ -8,7 +8,7 @@ import msgspec
 from tapehead.answers import Answer, Arrival
 from tapehead.protocol.exchange import ClosedBy
 from tapehead.protocol.messages import Request, Response
-from tapehead.protocol.routes import Call, Route, find_call, sid_of_location
+from tapehead.protocol.routes import Call, Route, sid_of_location
 from tapehead.recording.capture import CapturedCall, failure_of, origin_of, size_of_call
 
 CUT_REQUEST = "the client closed the connection in the middle of its request"
@@ -49,8 +49,9 @@ class AnsweredCall(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def _response(self) -> Response | None:
+        # Without a response, or with a part of one, it has failed, as `failure_of` says.
         answer = self.answer
-        return None if answer is None or failure_of(answer) else answer.response
+        return None if answer is None or answer.cut else answer.response
 
     def captured(self) -> CapturedCall:
         """Return it as a captured call."""
@@ -83,16 +84,18 @@ class CallCapture:
 
     Args:
         take: called with each, before its answer is sent.
+        leaves_out: returns whether the calls of a session are left out, where it counts this one; if left out, none is.
 
     Attributes:
         source: the name of this run in the recording, which tells its numbers from those of other runs.
         on_end: called when the answer to a call is not held back any more.
     """
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: Take, leaves_out: Callable[[str], bool] | None = None) -> None:
         self.source = ""
         self.on_end: Callable[[], object] = lambda: None
         self._take = take
+        self._leaves_out = leaves_out
         self._count = 0
         # The keys and the session ids of the calls whose answers are held back, by the numbers of their arrivals.
         self._held: dict[int, tuple[str, str | None]] = {}
@@ -104,7 +107,7 @@ class CallCapture:
 
     def hold(self, arrival: Arrival, request: Request, key: str) -> None:
         """Take note that the answer to a call of a key waits, until the call is added."""
-        route = find_call(request.method, request.path)
+        route = request.collection_call
         if route and route.call is not Call.PREFLIGHT:
             self._held[arrival.number] = key, route.sid
 
@@ -116,8 +119,11 @@ class CallCapture:
         self, arrival: Arrival, request: Request, answer: Answer | None, *, has_left: bool = False
     ) -> Awaitable[None] | None:
         """Take a call, as `answers.Capture` says; other requests are left alone."""
-        route = find_call(request.method, request.path)
+        route = request.collection_call
         if route is None:
+            return None
+        # Under load, most calls are of sessions that are left out, and need no more than to be counted.
+        if self._leaves_out and route.sid and not self._held and self._leaves_out(route.sid):
             return None
         try:
             return self._take(AnsweredCall(route, arrival, request, answer, time.monotonic(), has_left, self.source))

@@ -17,7 +17,6 @@ from itertools import batched, islice
 
 import msgspec
 
-from tapehead.auditor.recordings_audit import audit
 from tapehead.auditor.results import SessionResult
 from tapehead.journal.audit_interface import Audit
 from tapehead.journal.conditions import CallsInFlight, ChangeSignal, Condition, Counts, Subscriber, Subscribers
@@ -91,14 +90,14 @@ class Journal(JournalRows):
 
     # ---- In the threads of the writer and the audit ----
 
-    def add(self, exchange: Exchange, size: int) -> None:
-        """Add an exchange as it is stored; it subscribes to a pipeline."""
+    def add(self, exchange: Exchange, line: bytes) -> None:
+        """Add an exchange as it is stored, and its line; it subscribes to a pipeline."""
         is_audited = self._audit.follows(exchange.session) if self._audit else self._is_audited
         with self._lock:
-            call = self._store.add(exchange, self._clock(), is_audited=is_audited)
+            call = self._store.add(exchange, line, self._clock(), is_audited=is_audited)
         self._changes.tell()
         if self._audit:
-            self._audit.put(call.row.number, exchange, size)
+            self._audit.put(call.row.number, exchange, len(line))
 
     def note_earlier(self, exchange: Exchange) -> None:
         """Take a call from before the run, of a session that may go on."""
@@ -179,6 +178,8 @@ class Journal(JournalRows):
         """Return the audit of a session as if it ended now; of one that is over, that of its calls in memory."""
         if self._audit and (result := self._audit.result(sid)):
             return result
+        from tapehead.auditor.recordings_audit import audit
+
         calls = self.exchanges(sid)
         results = self._audit.audit_again(calls) if self._audit else audit(Entry(*call) for call in calls)
         return next((result for result in results if result.id == sid), None)
@@ -225,12 +226,15 @@ class Journal(JournalRows):
         return await asyncio.get_running_loop().run_in_executor(self._settling, self.settle, timeout_seconds)
 
     def wait(self, condition: Condition, timeout_seconds: float) -> bool:
-        """Wait until a condition holds, and return whether it does; the journal's end ends the wait, too."""
+        """Wait until a condition holds, and return whether it does; the journal's end ends the wait, too.
+
+        What was answered before counts, which takes a moment to be there, also where there is no time to wait.
+        """
         deadline, has_waited = self._clock() + timeout_seconds, True
         signal = threading.Event()
         with self._telling(signal.set):
             while has_waited:  # for silence, until it holds at once: what was answered may be on its way
-                self.settle(min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
+                self.settle()
                 has_waited = False
                 while (left := self._remaining(condition := self._rebased(condition))) > 0:
                     remaining_seconds = min(left, deadline - self._clock())
@@ -247,7 +251,7 @@ class Journal(JournalRows):
         signal = ChangeSignal()
         with self._telling(signal):
             while has_waited:
-                await self.settle_async(min(max(0.0, deadline - self._clock()), SETTLE_SECONDS))
+                await self.settle_async()
                 has_waited = False
                 while (left := self._remaining(condition := self._rebased(condition))) > 0:
                     remaining_seconds = min(left, deadline - self._clock())

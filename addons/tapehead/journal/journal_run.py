@@ -5,14 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from tapehead.auditor.live_audit import LiveAudit
-from tapehead.auditor.received_events import RecordedSchemas
 from tapehead.auditor.results import SessionResult
-from tapehead.auditor.settings import AuditSettings
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.audit_thread import AuditThread, OnFindings, OnWait
 from tapehead.journal.call_capture import AnsweredCall, CallCapture
@@ -21,13 +19,16 @@ from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import Limits
 from tapehead.protocol.exchange import Entry, Severity
 from tapehead.recording.capture import CapturedCall
-from tapehead.recording.earlier_calls import earlier_calls
 from tapehead.recording.paths import name_of
-from tapehead.recording.pipeline import ExchangePipeline, OnStored
 from tapehead.recording.pseudonym_keys import KEY_BYTES
-from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
-from tapehead.redaction.redactor import Redactor
+
+if TYPE_CHECKING:
+    from tapehead.auditor.live_audit import LiveAudit
+    from tapehead.auditor.received_events import RecordedSchemas
+    from tapehead.auditor.settings import AuditSettings
+    from tapehead.recording.pipeline import ExchangePipeline, OnStored
+    from tapehead.recording.recorder import Recorder
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         store: the recording; None to keep calls in memory alone.
-        audit: the settings of the audit; None for no audit.
+        audit: returns the settings of the audit, and does not fail; None for no audit.
         schemas: the schemas that the endpoint is known to use.
         keep_ids, redact_keys: without a recording, as in `StoreSettings`.
         pseudonym_key: without a recording, the secret key of the pseudonyms; None for one of this run alone.
@@ -44,8 +45,8 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     store: StoreSettings | None = None
-    audit: AuditSettings | None = None
-    schemas: RecordedSchemas | None = None
+    audit: "Callable[[], AuditSettings] | None" = None
+    schemas: "RecordedSchemas | None" = None
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
     pseudonym_key: bytes | None = None
@@ -108,7 +109,7 @@ class JournalRun:
         settings: JournalSettings,
         warn: Callable[[str], None],
         internal_errors: InternalErrors,
-        on_stored: Sequence[OnStored] = (),
+        on_stored: "Sequence[OnStored]" = (),
         on_findings: OnFindings | None = None,
         ending: Callable[[Callable[[], None]], AbstractContextManager[OnWait]] = lambda _give_up: nullcontext(_ignore),
     ) -> None:
@@ -117,23 +118,18 @@ class JournalRun:
         self.journal = Journal(settings.limits)
         self.recording = store.out if store else None
         self.verdict = AuditVerdict() if is_audited else None
-        subscribers = [*on_stored, self.journal.add]
+        self._subscribers = [*on_stored, self.journal.add]
         self.recorder: Recorder | None = None
-        process: Callable[[CapturedCall], None] | None = None
         if store:
-            self.recorder = Recorder(store, warn, internal_errors, subscribers)
-        else:
-            redactor = None
-            if not settings.keep_ids:
-                key = settings.pseudonym_key or secrets.token_bytes(KEY_BYTES)
-                redactor = Redactor(key, settings.redact_keys)
-            process = in_one_step(ExchangePipeline(redactor, internal_errors, subscribers))
+            from tapehead.recording import recorder  # with what a run that records nothing does not need
+
+            self.recorder = recorder.Recorder(store, warn, internal_errors, self._subscribers)
         self._settings = settings
         self.thread = AuditThread(
             self.journal,
-            LiveAudit(settings.audit, settings.schemas, on_result=self._count) if is_audited else None,
+            self._make_audit if is_audited else None,
             internal_errors,
-            process=process,
+            process=None if store else self._process,
             recording=name_of(store.out) if store else "",
             lines_before=self.recorder.lines_before if self.recorder else 0,
             earlier=self._earlier_calls,
@@ -141,18 +137,45 @@ class JournalRun:
             duty_cycle=DutyCycle() if settings.has_pauses else NoPauses(),
         )
         self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
-        self.capture = CallCapture(self._take)
+        self.capture = CallCapture(self._take, None if self.recorder else self.thread.leaves_out)
         self.journal.follow(self.capture)
 
     def _count(self, result: SessionResult) -> None:
         if self.verdict:
             self.verdict.add(result, self.thread.is_of_run)
 
+    def _make_audit(self) -> "LiveAudit":
+        from tapehead.auditor.live_audit import LiveAudit
+        from tapehead.recording import pipeline  # noqa: F401 - the first call needs it, too
+
+        settings = self._settings
+        return LiveAudit(settings.audit and settings.audit(), settings.schemas, on_result=self._count)
+
+    @cached_property
+    def _pipeline(self) -> "ExchangePipeline":
+        """The pipeline of a journal without a recording; it takes long to load, and the first call needs it."""
+        from tapehead.recording.pipeline import ExchangePipeline
+        from tapehead.redaction.redactor import Redactor
+
+        redactor, settings = None, self._settings
+        if not settings.keep_ids:
+            key = settings.pseudonym_key or secrets.token_bytes(KEY_BYTES)
+            redactor = Redactor(key, settings.redact_keys)
+        return ExchangePipeline(redactor, self._internal_errors, self._subscribers)
+
+    def _process(self, call: CapturedCall) -> None:
+        """Have the pipeline process a call, large ones as well, in the thread that calls it."""
+        prepared = self._pipeline.process_captured(call)
+        if callable(prepared):
+            prepared()()
+
     def _earlier_calls(self) -> list[Entry]:
         store, recorder = self._settings.store, self.recorder
-        return (
-            earlier_calls(store.out, recorder.lines_before, time.time()) if store and store.append and recorder else []
-        )
+        if not (store and store.append and recorder):
+            return []
+        from tapehead.recording.earlier_calls import earlier_calls
+
+        return earlier_calls(store.out, recorder.lines_before, time.time())
 
     def _take(self, call: AnsweredCall) -> Awaitable[None] | None:
         if self.recorder:
@@ -162,12 +185,12 @@ class JournalRun:
 
     # ---- As the store of a proxy ----
 
-    async def store(self, call: CapturedCall, size: int) -> None:
-        """Store a call, and return when that is done or has taken too long."""
+    def store(self, call: CapturedCall, size: int) -> Awaitable[None] | None:
+        """Store a call; return what its answer has to wait for, until that is done or has taken too long."""
         if self.recorder:
-            await self.recorder.writer.store(call, size)
-        else:
-            self.thread.put_captured(call)
+            return self.recorder.writer.store(call, size)
+        self.thread.put_captured(call)
+        return None
 
     def put(self, call: CapturedCall, size: int) -> None:
         """Store a call soon."""
@@ -208,14 +231,3 @@ class JournalRun:
 
 def _ignore(_waiting: int) -> None:
     """Show nobody how many calls wait."""
-
-
-def in_one_step(pipeline: ExchangePipeline) -> Callable[[CapturedCall], None]:
-    """Return a function that has a pipeline process a call, large ones as well, in the thread that calls it."""
-
-    def process(call: CapturedCall) -> None:
-        prepared = pipeline.process_captured(call)
-        if callable(prepared):
-            prepared()()
-
-    return process

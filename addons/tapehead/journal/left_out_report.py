@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 from itertools import islice
 
-from tapehead.auditor.live_audit import LiveAudit
+from tapehead.journal.audit_loader import AuditLoader
 from tapehead.journal.backlog import Backlog
 from tapehead.journal.journal import Journal
 
@@ -15,15 +15,15 @@ class LeftOutReport:
     Args:
         journal: gets it.
         backlog: leaves out what finds no room.
-        audit: leaves out sessions by limits of its own; None for none.
+        loader: loads the audit, which leaves out sessions by limits of its own.
         lock: held while the audit is used.
 
     Attributes:
         calls_of_backlog: the number of calls that the backlog left out and that the journal was told of.
     """
 
-    def __init__(self, journal: Journal, backlog: Backlog, audit: LiveAudit | None, lock: threading.Lock) -> None:
-        self._journal, self._backlog, self._audit, self._lock = journal, backlog, audit, lock
+    def __init__(self, journal: Journal, backlog: Backlog, loader: AuditLoader, lock: threading.Lock) -> None:
+        self._journal, self._backlog, self._loader, self._lock = journal, backlog, loader, lock
         self.calls_of_backlog = self._calls = self._without_session = 0
         # How many sessions that the audit left out are told, those that it was told to forget included.
         self._sessions = 0
@@ -34,9 +34,10 @@ class LeftOutReport:
         # Read later than the number of all, so that none of them is taken for one of a session.
         without_session = backlog.left_out_without_session
         with self._lock:
-            calls = of_backlog + (self._audit.left_out_calls if self._audit else 0)
+            audit = self._loader.load() if backlog.newly_left_out else self._loader.audit
+            calls = of_backlog + (audit.left_out_calls if audit else 0)
             sids = [backlog.newly_left_out.popleft() for _ in range(len(backlog.newly_left_out))]
-            if audit := self._audit:
+            if audit:
                 # The audit has limits of its own: what it left out besides what it was told to forget.
                 count, self._sessions = audit.left_out_sessions - self._sessions, audit.left_out_sessions
                 own = list(islice(reversed(audit.left_out), count))
@@ -57,7 +58,7 @@ class LeftOutReport:
         """Leave sessions out no longer, unless that has yet to be told; None for all; while the lock is held."""
         sids = None if sids is None else set(sids)
         self._backlog.follow_again(sids)
-        if audit := self._audit:
+        if audit := self._loader.audit:
             told = len(audit.left_out) - (audit.left_out_sessions - self._sessions)
             for sid in list(islice(audit.left_out, max(0, told))):
                 if sids is None or sid in sids:

@@ -4,7 +4,7 @@ import sys
 
 import msgspec
 
-from tapehead.auditor.live_findings import FindingState
+from tapehead.auditor.results import FindingState
 from tapehead.journal.rows import CallRow, FindingRow
 from tapehead.protocol.routes import Call
 

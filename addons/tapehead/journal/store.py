@@ -15,7 +15,7 @@ from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.protocol.events import Event, events_of
-from tapehead.protocol.exchange import Exchange, encode, is_foreign
+from tapehead.protocol.exchange import Exchange, is_foreign
 from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, Call
 from tapehead.text import shorten
@@ -79,8 +79,8 @@ class JournalStore:
 
     # ---- Calls ----
 
-    def add(self, exchange: Exchange, now: float, *, is_audited: bool) -> StoredCall:
-        """Add a call that came at `now` by the monotonic clock; `is_audited` if its findings come from the audit."""
+    def add(self, exchange: Exchange, line: bytes, now: float, *, is_audited: bool) -> StoredCall:
+        """Add a call with its line that came at `now`, monotonic; `is_audited` if its findings come from the audit."""
         self.change += 1
         self._last_call += 1
         events = list(events_of(exchange, 0.0))
@@ -104,7 +104,7 @@ class JournalStore:
             answered=AnsweredRow(answered.outcome, answered.reason) if answered and answered.outcome else None,
             findings=[CallFinding(each.rule, each.severity, each.path, each.message) for each in exchange.findings],
         )
-        number, line = session.number if session else None, encode(exchange)
+        number = session.number if session else None
         call = StoredCall(row=row, change=self.change, session=number, line=line, order=exchange.order)
         if exchange.call is not Call.PREFLIGHT:  # the browser sends it, not the player
             self._count(row, session, types, now)

@@ -5,9 +5,8 @@ from itertools import count
 
 import msgspec
 
-from tapehead.auditor.live_findings import FindingState
 from tapehead.auditor.recordings_audit import audit
-from tapehead.auditor.results import SessionResult
+from tapehead.auditor.results import FindingState, SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.journal.journal import Journal
 from tapehead.journal.stored_rows import Limits, NewFinding
@@ -60,7 +59,7 @@ def journal_of(entries: Iterable[Entry], settings: AuditSettings, limits: Limits
 
     def adding() -> Iterator[Entry]:
         for number, entry in enumerate(entries, start=1):
-            journal.add(entry.exchange, len(encode(entry.exchange)))
+            journal.add(entry.exchange, encode(entry.exchange))
             journal.apply([], audited=number)
             by_number[number] = place = entry.recording, entry.line
             places[place] = number

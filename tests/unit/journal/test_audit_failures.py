@@ -13,6 +13,7 @@ from tapehead.auditor.live_audit import LiveAudit
 from tapehead.auditor.results import SessionResult
 from tapehead.auditor.settings import AuditSettings
 from tapehead.internal_errors import InternalErrors
+from tapehead.journal.audit_loader import AuditLoader
 from tapehead.journal.audit_thread import AuditThread
 from tapehead.journal.duty_cycle import DutyCycle
 from tapehead.journal.journal import Journal
@@ -34,16 +35,17 @@ def die(*_arguments: object) -> Any:
 
 def fill(journal: Journal, exchanges: list[Exchange]) -> None:
     for each in exchanges:
-        journal.add(each, len(encode(each)))
+        journal.add(each, encode(each))
 
 
 def journal_run(**settings: Any) -> tuple[JournalRun, InternalErrors]:
     errors = InternalErrors(report=lambda _report: None)
-    return JournalRun(JournalSettings(audit=AuditSettings()), pytest.fail, errors, **settings), errors
+    return JournalRun(JournalSettings(audit=AuditSettings), pytest.fail, errors, **settings), errors
 
 
 # What runs in the thread.
 PARTS = [
+    (AuditLoader, "load"),
     (LeftOutReport, "send"),
     (AuditThread, "_rest"),
     (AuditThread, "_work"),

@@ -29,7 +29,7 @@ def run() -> Iterator[Callable[..., tuple[Journal, AuditThread]]]:
     def make(**settings: Any) -> tuple[Journal, AuditThread]:
         journal = Journal()
         thread = AuditThread(
-            journal, settings.pop("audit", None) or LiveAudit(), settings.pop("errors", InternalErrors()), **settings
+            journal, settings.pop("audit", LiveAudit), settings.pop("errors", InternalErrors()), **settings
         )
         journal.attach(thread)
         thread.start()
@@ -46,7 +46,7 @@ Run = Callable[..., tuple[Journal, AuditThread]]
 
 def fill(journal: Journal, exchanges: Iterable[Exchange]) -> None:
     for each in exchanges:
-        journal.add(each, len(encode(each)))
+        journal.add(each, encode(each))
 
 
 def test_findings_of_sessions_come_with_the_call_that_shows_them(run: Run) -> None:
@@ -109,7 +109,7 @@ class Gate(LiveAudit):
 
 def test_a_query_waits_for_what_came_before_it_but_not_for_ever(run: Run) -> None:
     gate = Gate()
-    journal, _ = run(audit=gate)
+    journal, _ = run(audit=lambda: gate)
     fill(journal, BAD)
 
     assert not journal.settle(0.05)
@@ -137,7 +137,7 @@ def test_a_query_ends_the_pauses_for_a_busy_process(run: Run) -> None:
 
 def test_whole_sessions_are_left_out_counted_and_named(run: Run) -> None:
     gate = Gate()
-    journal, thread = run(audit=gate, backlog=Backlog(most_calls=5))
+    journal, thread = run(audit=lambda: gate, backlog=Backlog(most_calls=5))
     fill(journal, session("s1", [(1.0, 0.0, "play", {})]))
     fill(journal, [opened("s2", start()), *(sent("s2", event("ping", n, n), n) for n in range(10))])
     gate.passed.set()
@@ -152,7 +152,7 @@ def test_whole_sessions_are_left_out_counted_and_named(run: Run) -> None:
 
 def test_each_session_is_audited_as_a_whole_or_left_out_and_named(run: Run) -> None:
     gate = Gate()
-    journal, thread = run(audit=gate, backlog=Backlog(most_calls=42))
+    journal, thread = run(audit=lambda: gate, backlog=Backlog(most_calls=42))
     steps: list[Step] = [(float(n), float(n), kind, {}) for n, kind in enumerate(["play", "adStart", *["ping"] * 7])]
     # The third one finds room for its start, and for half of its events.
     long = [*steps, *((float(n), float(n), "ping", {}) for n in range(9, 39))]
@@ -184,7 +184,7 @@ def test_an_audit_that_fails_costs_its_session_alone(run: Run) -> None:
             return super().add(entry)
 
     errors = InternalErrors(report=lambda _line: None)
-    journal, thread = run(audit=Broken(), errors=errors)
+    journal, thread = run(audit=Broken, errors=errors)
     fill(journal, [*BAD, *session("s2", [])])
     thread.close()
 
@@ -207,7 +207,7 @@ def test_silence_is_noticed_without_a_call(run: Run) -> None:
 def test_the_end_does_not_wait_for_an_audit_that_hangs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tapehead.journal.audit_thread.CLOSE_SECONDS", 0.1)
     gate = Gate()
-    journal, thread = run(audit=gate)
+    journal, thread = run(audit=lambda: gate)
     fill(journal, BAD)
     began = time.monotonic()
 
@@ -220,7 +220,7 @@ def test_nothing_is_told_after_an_end_that_did_not_wait(run: Run, monkeypatch: p
     monkeypatch.setattr("tapehead.journal.audit_thread.CLOSE_SECONDS", 0.1)
     monkeypatch.setattr("tapehead.journal.audit_thread.LOCK_SECONDS", 0.1)
     gate, told = Gate(), list[object]()
-    journal, thread = run(audit=gate, on_findings=told.append)
+    journal, thread = run(audit=lambda: gate, on_findings=told.append)
     fill(journal, BAD)
     gate.entered.wait(30)
     thread.close()
@@ -235,7 +235,7 @@ def test_nothing_is_told_after_an_end_that_did_not_wait(run: Run, monkeypatch: p
 
 def test_an_audit_that_was_given_up_has_not_settled(run: Run) -> None:
     gate = Gate()
-    journal, thread = run(audit=gate)
+    journal, thread = run(audit=lambda: gate)
     fill(journal, BAD)
     gate.entered.wait(30)
     thread.give_up()

@@ -1,10 +1,12 @@
 """Calls captured before their answers: what is told of them at once is what their exchanges say later."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.exchanges import request, response
-from tapehead.answers import Answer
+from tapehead.answers import Answer, Arrival
+from tapehead.journal.backlog import Backlog
 from tapehead.journal.call_capture import AnsweredCall, CallCapture, with_length
 from tapehead.protocol.messages import Headers
 from tapehead.recording.capture import build_exchange
@@ -20,7 +22,7 @@ def answers(draw: st.DrawFn) -> Answer | None:
     location, cut, forward = draw(LOCATIONS), draw(st.booleans()), draw(st.booleans())
     headers: Headers = [("Date", "x")] if location is None else [("location", location)]
     sent = response(draw(st.sampled_from([200, 201, 204, 404])), headers, draw(BODIES))
-    answer = Answer(response=draw(st.sampled_from([sent, None])), cut=cut, forward=forward, note="why", key="k")
+    answer = Answer(response=draw(st.sampled_from([sent, None])), cut=cut, forward=forward, reason="why", key="k")
     return draw(st.sampled_from([answer, None]))
 
 
@@ -57,3 +59,35 @@ def test_other_requests_are_left_alone() -> None:
     capture = CallCapture(taken.append)
     assert capture.add(capture.begin(), request(path="/other"), Answer()) is None
     assert not taken
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(PATHS), st.sampled_from(["POST", "OPTIONS"]), answers(), st.booleans()), max_size=12
+    ),
+    st.sets(st.sampled_from(["s1", "s2", "caf\xe9"])),
+)
+def test_calls_of_sessions_that_are_left_out_are_counted_as_by_what_takes_them(
+    calls: list[tuple[str, str, Answer | None, bool]], left_out: set[str]
+) -> None:
+    """Also while the answers to some are held back."""
+
+    def run(*, early: bool) -> tuple[list[AnsweredCall], int, list[bool]]:
+        backlog, taken, held = Backlog(), list[AnsweredCall](), list[bool]()
+        for sid in sorted(left_out):
+            backlog.leave_out(sid)
+
+        def take(call: AnsweredCall) -> None:
+            if not backlog.leaves_out(call.sid):
+                taken.append(call)
+
+        capture = CallCapture(take, backlog.leaves_out if early else None)
+        for path, method, answer, is_held in calls:
+            sent, arrival = request(b"{}", f"/api/v1/{path}", method), Arrival(len(held), 1.0, 1.0)
+            if is_held:
+                capture.hold(arrival, sent, "")
+            capture.add(arrival, sent, answer)
+            held.append(capture.has_call(None, None))
+        return [msgspec.structs.replace(call, ended=0.0) for call in taken], backlog.left_out_calls, held
+
+    assert run(early=True) == run(early=False)

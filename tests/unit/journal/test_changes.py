@@ -28,7 +28,7 @@ OWN = [Finding("wrong-type", Severity.WARNING, "params", "a text")]
 def fill(journal: Journal, exchanges: Iterable[Exchange], key: str = "") -> Journal:
     for each in exchanges:
         answered = msgspec.structs.replace(each, answered=Answered("hit", key=key)) if key else each
-        journal.add(answered, len(encode(answered)))
+        journal.add(answered, encode(answered))
     return journal
 
 

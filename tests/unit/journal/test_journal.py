@@ -36,7 +36,7 @@ def keyed(exchanges: Iterable[Exchange], key: str) -> list[Exchange]:
 
 def fill(journal: Journal, exchanges: Iterable[Exchange]) -> Journal:
     for each in exchanges:
-        journal.add(each, len(encode(each)))
+        journal.add(each, encode(each))
     return journal
 
 

@@ -37,11 +37,11 @@ PLAY: list[Step] = [(1.0, 0.0, "play", {}), (2.0, 1.0, "play", {})]
 def fill(journal: Journal, exchanges: Iterable[Exchange], key: str = "") -> None:
     for each in exchanges:
         answered = msgspec.structs.replace(each, answered=Answered("hit", key=key)) if key else each
-        journal.add(answered, len(encode(answered)))
+        journal.add(answered, encode(answered))
 
 
 def journal_run(on_findings: OnFindings | None = None) -> JournalRun:
-    return JournalRun(JournalSettings(audit=AuditSettings()), pytest.fail, InternalErrors(), on_findings=on_findings)
+    return JournalRun(JournalSettings(audit=AuditSettings), pytest.fail, InternalErrors(), on_findings=on_findings)
 
 
 class Lines(Screen):
@@ -63,7 +63,7 @@ def test_a_session_that_is_over_is_audited_with_the_settings_of_the_run() -> Non
     journal = Journal()
     thread = AuditThread(
         journal,
-        LiveAudit(settings, on_result=lambda result: over.append(result.id)),
+        lambda: LiveAudit(settings, on_result=lambda result: over.append(result.id)),
         InternalErrors(),
         recording="here.jsonl",
     )
@@ -176,12 +176,13 @@ def test_forgetting_without_a_key_is_refused_and_removes_nothing() -> None:
 def test_sessions_that_were_left_out_are_audited_after_a_reset(key: str, by_backlog: bool) -> None:
     journal, backlog = Journal(), Backlog()
     live = LiveAudit()
-    thread = AuditThread(journal, live, InternalErrors(), backlog=backlog)
+    thread = AuditThread(journal, lambda: live, InternalErrors(), backlog=backlog)
     journal.attach(thread)
     thread.start()
     if by_backlog:
         backlog.leave_out("s1")
     else:
+        assert thread.result("s1") is None  # which loads the audit
         live.forget("s1")
     fill(journal, BAD, key)
     left_out = [row.audited for row in journal.sessions()]

@@ -36,7 +36,7 @@ def test_a_row_says_what_the_exchange_says(
     sent = exchange(request(body, f"/api/v1/{path}", method, Content_Encoding="odd"), answer)
     sent = msgspec.structs.replace(sent, findings=findings, answered=answered)
     journal = Journal()
-    journal.add(sent, len(encode(sent)))
+    journal.add(sent, encode(sent))
 
     (row,), parsed = journal.calls(with_bodies=True), sent.request.json()
     has_event = sent.call not in (Call.PREFLIGHT, Call.SCHEMA) and isinstance(parsed, dict)
@@ -60,7 +60,7 @@ def test_a_row_says_what_the_exchange_says(
 def test_types_are_counted_by_what_rows_show_of_them() -> None:
     long = "x" * 50_000
     journal, sent = Journal(), exchange(request(event(long), "/api/v1/sessions/s1/events"), response(204))
-    journal.add(sent, 1)
+    journal.add(sent, encode(sent))
 
     (row,) = journal.calls()
     assert len(row.type) < 1_000

@@ -15,10 +15,14 @@ from tapehead.auditor.results import Outcome
 from tapehead.journal.journal import Journal
 from tapehead.journal.session_state import SessionState
 from tapehead.journal.tracked_session import SILENT_SECONDS
-from tapehead.protocol.exchange import Answered, Entry, Exchange
+from tapehead.protocol.exchange import Answered, Entry, Exchange, encode
 
 ASSETS = pathlib.Path(live.__file__).with_name("assets")
 STATUSES = (204, 400, 404, 500, None)
+
+
+def add(journal: Journal, call: Exchange) -> None:
+    journal.add(call, encode(call))
 
 
 def calls(*events: tuple[str, int | None]) -> list[Exchange]:
@@ -33,7 +37,7 @@ def calls(*events: tuple[str, int | None]) -> list[Exchange]:
 def test_a_refused_end_ends_nothing(status: int | None, state: str) -> None:
     journal = Journal()
     for call in calls(("play", 204), ("sessionComplete", status)):
-        journal.add(call, 1)
+        add(journal, call)
 
     assert [row.state for row in journal.sessions()] == [state]
 
@@ -45,7 +49,7 @@ def test_the_outcome_is_that_of_the_audit(first: str, second: str) -> None:
         made = calls((first, one), (second, two))
         journal = Journal()
         for call in made:
-            journal.add(call, 1)
+            add(journal, call)
         (row,) = journal.sessions()
         (result,) = audit(Entry(line, call) for line, call in enumerate(made, start=1))
 
@@ -59,9 +63,9 @@ def test_an_event_of_another_key_changes_nothing_in_the_session() -> None:
     foreign = msgspec.structs.replace(sent("s1", event("sessionEnd", 2, 2), 2, 404), answered=Answered("hit", key="b"))
     journal = Journal()
     for call in mine:
-        journal.add(call, 1)
+        add(journal, call)
     before = journal.session("s1")
-    journal.add(foreign, 1)
+    add(journal, foreign)
 
     assert journal.session("s1") == before
     assert [(row.number, row.key) for row in journal.calls()] == [(1, "a"), (2, "a"), (3, "b")]
@@ -81,16 +85,16 @@ def test_every_state_has_a_name_and_the_page_knows_which_are_over() -> None:
         "completed": ("sessionComplete",),
         "ended": ("sessionEnd",),
     }
-    journal.add(opened("silent", start()), 1)
+    add(journal, opened("silent", start()))
     now[0] += SILENT_SECONDS
     for state, types in played.items():
         sid = state.replace(" ", "-")
-        journal.add(opened(sid, start()), 1)
+        add(journal, opened(sid, start()))
         for each in types:
-            journal.add(sent(sid, event(each, 1, 1, {"adBreakStart": BREAK, "adStart": AD}.get(each)), 1), 1)
-    journal.add(sent("unknown-session", event("play"), 1, 404), 1)
+            add(journal, sent(sid, event(each, 1, 1, {"adBreakStart": BREAK, "adStart": AD}.get(each)), 1))
+    add(journal, sent("unknown-session", event("play"), 1, 404))
     for status in (500, None):
-        journal.add(exchange(request(start()), None if status is None else response(status)), 1)
+        add(journal, exchange(request(start()), None if status is None else response(status)))
 
     rows = journal.sessions()
     assert all(row.session in (None, row.state.replace(" ", "-")) for row in rows)

@@ -9,6 +9,7 @@ import pytest
 from support.exchanges import event, opened, sent, start
 from tapehead.journal.conditions import Condition, parse_condition
 from tapehead.journal.journal import Journal
+from tapehead.protocol.exchange import encode
 
 Wait = Callable[[Journal, Condition, float], bool]
 WAYS: dict[str, Wait] = {
@@ -42,7 +43,7 @@ def journal_with_a_call() -> tuple[Journal, InFlight]:
     journal, calls = Journal(), InFlight()
     journal.follow(calls)
     for exchange in (opened("s1", start()), sent("s1", event("play"))):
-        journal.add(exchange, 100)
+        journal.add(exchange, encode(exchange))
     return journal, calls
 
 

@@ -12,7 +12,7 @@ from tapehead.protocol.exchange import Exchange, encode
 
 def fill(journal: Journal, exchanges: Iterable[Exchange]) -> Journal:
     for each in exchanges:
-        journal.add(each, len(encode(each)))
+        journal.add(each, encode(each))
     return journal
 
 

@@ -32,7 +32,7 @@ from tapehead.protocol.exchange import Answered, Exchange, encode
 
 def fill(journal: Journal, exchanges: Iterable[Exchange]) -> Journal:
     for each in exchanges:
-        journal.add(each, len(encode(each)))
+        journal.add(each, encode(each))
     return journal
 
 
@@ -86,7 +86,7 @@ def test_no_findings_is_not_told_where_calls_were_left_out(
 def test_no_findings_is_told_again_after_a_reset_of_the_key_whose_sessions_were_left_out() -> None:
     backlog = Backlog(most_calls=1)
     journal = Journal()
-    thread = AuditThread(journal, LiveAudit(), InternalErrors(), backlog=backlog)
+    thread = AuditThread(journal, LiveAudit, InternalErrors(), backlog=backlog)
     journal.attach(thread)
     # Two calls wait, one more than there is room for, until the thread starts.
     fill(journal, [msgspec.structs.replace(each, answered=Answered("hit", key="a")) for each in session("s1")])
@@ -105,7 +105,7 @@ def test_no_findings_is_told_again_after_a_reset_of_the_key_whose_sessions_were_
 
 def test_a_call_without_a_session_that_was_left_out_may_be_of_any_key_until_all_is_reset() -> None:
     journal = Journal()
-    thread = AuditThread(journal, LiveAudit(), InternalErrors(), backlog=Backlog(most_calls=0))
+    thread = AuditThread(journal, LiveAudit, InternalErrors(), backlog=Backlog(most_calls=0))
     journal.attach(thread)
     fill(journal, [msgspec.structs.replace(opened("s1", start()), session=None)])
     thread.start()
@@ -123,7 +123,7 @@ class HangingAudit(AuditThread):
     """An audit that settles when it is told to."""
 
     def __init__(self, journal: Journal) -> None:
-        super().__init__(journal, LiveAudit(), InternalErrors())
+        super().__init__(journal, LiveAudit, InternalErrors())
         self.may_settle = threading.Event()
 
     def settle(self, timeout_seconds: float) -> bool:
