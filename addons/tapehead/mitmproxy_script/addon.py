@@ -22,7 +22,7 @@ from tapehead.mitmproxy_script.options import LIVE_OPTIONS, OF_ENGINE, OF_JOURNA
 from tapehead.mitmproxy_script.page import ScriptPage
 from tapehead.mitmproxy_script.run import ScriptRun
 from tapehead.protocol.routes import Route
-from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
+from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import name_upstream
 from tapehead.proxy.content_view import CollectionView
 from tapehead.proxy.error_boundary import contained, contained_async
@@ -30,8 +30,9 @@ from tapehead.proxy.flow_findings import FlowFindings
 from tapehead.proxy.flow_keys import KeyPermission
 from tapehead.proxy.flows import route_of
 from tapehead.proxy.hosts import Hosts
+from tapehead.proxy.replay_addon import ReplayAddon
+from tapehead.recording.capture import source_of_run
 from tapehead.recording.paths import check_outputs
-from tapehead.recording.recorder import source_of_run
 from tapehead.text import count_of, nearest
 
 logger = logging.getLogger(__name__)
@@ -205,8 +206,8 @@ class OptionsAddon:
     @contained_async
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a collection call, when replaying or simulating."""
-        if self._replay_addon and route_of(flow):
-            await self._replay_addon.request(flow)
+        if self._replay_addon and route_of(flow) and (rest := self._replay_addon.request(flow)):
+            await rest
 
     @contained_async
     async def response(self, flow: http.HTTPFlow) -> None:

@@ -9,9 +9,8 @@ from typing import Protocol
 
 from mitmproxy import command, ctx, exceptions, flow, http, types
 
-from tapehead.auditor.live_findings import FindingState
 from tapehead.auditor.recordings_audit import audit
-from tapehead.auditor.results import SessionFinding
+from tapehead.auditor.results import FindingState, SessionFinding
 from tapehead.errors import TapeheadError
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal

@@ -186,7 +186,7 @@ def journal_options() -> JournalOptions:
         )
     return JournalOptions(
         store=store,
-        load_settings=audit_settings,
+        load_settings=lambda: load_audit_settings(_config()),
         fail_on=FailOn(options.tapehead_fail_on),
         is_audited=not options.tapehead_no_audit,
         keep_ids=keep_ids,
@@ -200,7 +200,7 @@ def audit_settings() -> AuditSettings:
     Raises:
         UsageError: it cannot be read, or has an error in it.
     """
-    settings: AuditSettings = load_audit_settings(_config())
+    settings: AuditSettings = load_audit_settings(_config())()
     return settings
 
 

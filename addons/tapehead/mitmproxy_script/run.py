@@ -6,7 +6,7 @@ next one is the same file, calls wait for it in memory.
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from os.path import realpath
 from pathlib import Path
 
@@ -111,12 +111,12 @@ class ScriptRun:
 
     # ---- As the store of the calls ----
 
-    async def store(self, call: CapturedCall, size: int) -> None:
-        """Store a call, and return when that is done or has taken too long."""
+    def store(self, call: CapturedCall, size: int) -> Awaitable[None] | None:
+        """Store a call; return what its answer has to wait for, until that is done or has taken too long."""
         if self._run:
-            await self._run.store(call, size)
-        else:
-            self._wait(call, size)
+            return self._run.store(call, size)
+        self._wait(call, size)
+        return None
 
     def put(self, call: CapturedCall, size: int) -> None:
         """Store a call soon."""

@@ -1,7 +1,6 @@
 """A proxy on the way to the endpoint, such as a company's; its login stays out of everything that is printed."""
 
 import base64
-import urllib.request
 from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -74,6 +73,8 @@ def find_upstream_proxy(text: str, endpoints: Sequence[str]) -> UpstreamProxy | 
     """
     if text != FROM_ENVIRONMENT:
         return parse_upstream_proxy(text, "--upstream-proxy")
+    import urllib.request  # which takes long to load
+
     found = urllib.request.getproxies_environment()
     parts = urlsplit(endpoints[0] if endpoints else "https:")
     scheme = parts.scheme if parts.scheme in _PORTS else "https"

@@ -1,42 +1,32 @@
-"""tapehead inside mitmproxy: select the collection calls, record them, or answer them from an engine.
+"""tapehead inside mitmproxy: select the collection calls, and record them.
 
 Nothing here decides anything about the protocol. A failure here is logged and counted, and the traffic continues
 unchanged.
 """
 
 import asyncio
-import ipaddress
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from mitmproxy import dns, http
-from mitmproxy.net.dns import response_codes, types
-from mitmproxy.proxy import mode_specs, server_hooks
+from mitmproxy import http
+from mitmproxy.proxy import mode_specs
 
-from tapehead.answers import Answer, Engine, Observer
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.hosts import carried_url
-from tapehead.protocol.messages import Request
-from tapehead.protocol.request_key import KeyedRequest
-from tapehead.protocol.responses import FAILED, failure
-from tapehead.protocol.routes import SESSION_CREATED, find_call, find_route, sid_of_location
-from tapehead.proxy.called_host import name_upstream, request_as_called
-from tapehead.proxy.error_boundary import contained, contained_async, messages_of
+from tapehead.protocol.routes import SESSION_CREATED, find_call, sid_of_location
+from tapehead.proxy.error_boundary import contained, contained_async
 from tapehead.proxy.flow_keys import is_of, key_of, take_key
-from tapehead.proxy.flows import can_cut, capture, cut, mark, mark_answered, route_of, to_mitmproxy
+from tapehead.proxy.flows import capture, mark, route_of
 from tapehead.proxy.hosts import Hosts
 from tapehead.recording.capture import CapturedCall
 from tapehead.simulator.entry_limit import EntryLimit
-from tapehead.simulator.keyed_engine import MOST_SESSIONS, keyed
+from tapehead.simulator.keyed_engine import MOST_SESSIONS
 
 # Time for an answer to be sent, and for a call to come that was sent before the stop.
 SENDING_SECONDS = 0.1
 STOPPED = "tapehead was stopped before the answer came"
-# The address of every name offline; it is kept for documentation (RFC 5737), and no host has it.
-_NO_HOST = ipaddress.IPv4Address("192.0.2.1")
-NO_CALL = "not a Media Collection call: {request}; offline, other requests need --allow HOST"
 
 # Called with method, path and status of a request to the endpoint that is no collection call.
 OnUnmatched = Callable[[str, str, int], None]
@@ -56,8 +46,8 @@ async def wait_until_idle(is_busy: Callable[[], bool], timeout_seconds: float) -
 class CallSink(Protocol):
     """A store of captured calls."""
 
-    async def store(self, item: CapturedCall, size: int) -> None:
-        """Store a call, and return when that is done or has taken too long."""
+    def store(self, item: CapturedCall, size: int) -> Awaitable[None] | None:
+        """Store a call; return what its answer has to wait for, until that is done or has taken too long."""
         ...
 
     def put(self, item: CapturedCall, size: int) -> object:
@@ -264,137 +254,8 @@ class RecorderAddon:
             del self._open[flow.id]
             try:
                 captured = self._capture(call, error)
-                await self._sink.store(captured, captured.size)
+                if stored := self._sink.store(captured, captured.size):
+                    await stored
             finally:
                 del self._storing[flow.id]
                 self.on_end()
-
-
-class ReplayAddon:
-    """Answers collection calls from an engine, and lets nothing reach the network.
-
-    Args:
-        engine: answers the calls, those of each key from an engine of its own if it can.
-        hosts: the hosts that count as the endpoint.
-        allow: hosts whose requests may pass through to the network.
-        observers: called in turn with each request, its answer, and its arrival in seconds since 1970.
-        record: records forwarded calls; None where nothing is forwarded.
-        on_unmatched: called for other requests to the endpoint, which are refused.
-        internal_errors: records failures of the hooks.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        hosts: Hosts,
-        allow: Iterable[str] = (),
-        observers: Sequence[Observer] = (),
-        record: RecorderAddon | None = None,
-        on_unmatched: OnUnmatched | None = None,
-        *,
-        internal_errors: InternalErrors,
-    ) -> None:
-        self.internal_errors = internal_errors
-        self._on_unmatched = on_unmatched
-        self._engine = keyed(engine)
-        self._hosts = hosts
-        self._allow = Hosts(allow)
-        self._observers = observers
-        self._record = record
-        self._waiting = 0
-
-    async def request(self, flow: http.HTTPFlow) -> None:
-        """Answer a request."""
-        try:
-            await self._answer(flow)
-        except Exception as error:  # noqa: BLE001 - the player gets an answer in any case
-            self.internal_errors.record("answering a call", error, lambda: messages_of((flow,)))
-            flow.response = to_mitmproxy(failure(500, FAILED, time.time()))
-
-    async def _answer(self, flow: http.HTTPFlow) -> None:
-        if flow.response:
-            return  # it was for the certificate page
-        now = time.time()
-        if find_route(flow.request.path) is None or not self._hosts.counts(flow):
-            self._refuse(flow, now)
-            return
-        request = request_as_called(flow)
-        answer = self._engine.answer_keyed(KeyedRequest(request, key_of(flow)), now)
-        if answer.delay_ms:
-            self._waiting += 1
-            try:
-                await asyncio.sleep(answer.delay_ms / 1000)
-            finally:
-                self._waiting -= 1
-        mark_answered(flow, answer, request.url)
-        if answer.forward and self._record:
-            name_upstream(flow)
-            self._record.begin(flow, answer.replaces)
-        elif answer.response is None or (answer.cut and not can_cut(flow, answer.response)):
-            flow.kill()
-        else:
-            flow.response = to_mitmproxy(answer.response)
-            if answer.cut:
-                cut(flow.response)
-        for observe in self._observers:
-            self._notify(observe, request, answer, now)
-
-    @contained
-    def _notify(self, observe: Observer, request: Request, answer: Answer, now: float) -> None:
-        observe(request, answer, now)
-
-    async def drain(self, timeout_seconds: float) -> None:
-        """Wait until delayed and forwarded answers are given, at most for `timeout_seconds`."""
-        deadline = time.monotonic() + timeout_seconds
-        await wait_until_idle(lambda: bool(self._waiting), timeout_seconds)
-        if self._record:
-            await self._record.drain(deadline - time.monotonic())
-
-    @contained
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Stream no request that is going to be refused: mitmproxy would refuse the connection in its own words."""
-        if not self._allow.names(flow.request.pretty_host, flow.request.port):
-            flow.request.stream = False
-
-    def _refuse(self, flow: http.HTTPFlow, now: float) -> None:
-        if not self._allow.names(flow.request.pretty_host, flow.request.port):
-            is_endpoint = self._hosts.counts(flow)
-            name = f"{flow.request.method} {flow.request.path if is_endpoint else flow.request.pretty_url}"
-            flow.response = to_mitmproxy(failure(501, NO_CALL.format(request=name), now))
-            if self._on_unmatched and is_endpoint:
-                self._on_unmatched(flow.request.method, flow.request.path, 501)
-        else:
-            name_upstream(flow)
-
-    @contained
-    def http_connect(self, flow: http.HTTPFlow) -> None:
-        """Refuse a tunnel that is neither to the endpoint nor allowed."""
-        host, port = flow.request.host, flow.request.port
-        if flow.response is None and not self._allow.names(host, port):
-            flow.response = to_mitmproxy(failure(501, NO_CALL.format(request=f"CONNECT {host}:{port}"), time.time()))
-
-    def dns_request(self, flow: dns.DNSFlow) -> None:
-        """Answer a look-up without the network; where that fails, with a failure, since mitmproxy would ask others."""
-        try:
-            self._answer_look_up(flow)
-        except Exception as error:  # noqa: BLE001 - nothing leaves this machine in any case
-            self.internal_errors.record("answering a look-up", error)
-            flow.response = flow.request.fail(response_codes.SERVFAIL)
-
-    def _answer_look_up(self, flow: dns.DNSFlow) -> None:
-        """Answer a look-up: any address will do for a host that nothing connects to."""
-        question = flow.request.question
-        allowed = {part for name in self._allow.named for part in (name, name.rpartition(":")[0])}
-        if self._record or (question and question.name.lower() in allowed):
-            return
-        found = []
-        if question and question.type == types.A:
-            found = [dns.ResourceRecord.A(question.name, _NO_HOST, ttl=1)]
-        flow.response = flow.request.succeed(found)
-
-    @contained
-    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        """Refuse connections to hosts that are not allowed."""
-        host, port, *_ = data.server.address or ("", 0)
-        if not self._record and not self._allow.names(host, port):
-            data.server.error = f"tapehead replays offline and does not connect to {host}:{port}; see --allow"

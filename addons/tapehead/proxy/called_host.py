@@ -12,6 +12,7 @@ from tapehead.protocol.messages import Request
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.flows import request_of, route_of
 from tapehead.proxy.hosts import Hosts
+from tapehead.proxy.request_fields import header_of
 from tapehead.replay.host_rewriting import find_host
 
 _HOST_PORT = re.compile(r"(.*):(\d{1,5})")
@@ -60,7 +61,7 @@ class LocationCheck:
     @contained
     def response(self, flow: http.HTTPFlow) -> None:
         """Check the Location of an answer."""
-        location = flow.response.headers.get("location") if flow.response and route_of(flow) else None
+        location = header_of(flow.response.headers, b"location") if flow.response and route_of(flow) else None
         named = find_host(location) if location else None
         if named is None:
             return

@@ -12,6 +12,7 @@ from tapehead.protocol.request_key import KEY_HEADER, NO_KEY, RequestKey, may_na
 from tapehead.protocol.routes import Call
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.flows import route_of
+from tapehead.proxy.request_fields import header_of
 from tapehead.recording.capture import decode_headers
 
 logger = logging.getLogger(__name__)
@@ -23,9 +24,9 @@ _HEADER = KEY_HEADER.lower().encode()
 def take_key(flow: http.HTTPFlow) -> None:
     """Take the key out of a request to the endpoint; `key_of` gives it from now on."""
     request = flow.request
-    # The length comes first, since most requests have no key.
-    has_header = any(len(name) == len(_HEADER) and name.lower() == _HEADER for name, _ in request.headers.fields)
-    if not (has_header or request.method == "OPTIONS" or may_name_key(request.path)):
+    if not (
+        header_of(request.headers, _HEADER) is not None or request.method == "OPTIONS" or may_name_key(request.path)
+    ):
         return
     head = Request(method=request.method, url=request.path, headers=decode_headers(request.headers.fields))
     stripped, key = strip_key(head)

@@ -12,6 +12,7 @@ from tapehead.protocol.exchange import ClosedBy
 from tapehead.protocol.http_wire import header_bytes, pack, reason_bytes
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import Route
+from tapehead.proxy.request_fields import url_of
 from tapehead.recording.capture import (
     CapturedCall,
     RawRequest,
@@ -69,7 +70,7 @@ def capture(flow: http.HTTPFlow, error: str | None, ended: float | None = None) 
     route = route_of(flow)
     if route is None:
         raise ValueError("the flow is no collection call")
-    answer, url = _answers.get(flow, (None, ""))
+    answer, url = _answers.get(flow, (None, "")) if _answers else (None, "")
     request, closer = raw_request_of(flow.request), closed_by(flow) if error is not None else None
     if answer and not answer.forward:
         request = request._replace(url=url)
@@ -111,7 +112,7 @@ def raw_request_of(request: http.Request) -> RawRequest:
     """Return the bytes of a request without a login for a proxy; a body that was streamed or cut was not saved."""
     body = request.raw_content
     headers = tuple(field for field in request.headers.fields if field[0].lower() != _PROXY_LOGIN)
-    return RawRequest(request.method, request.pretty_url, headers, body or b"", saved=body is not None)
+    return RawRequest(request.method, url_of(request), headers, body or b"", saved=body is not None)
 
 
 def raw_response_of(response: http.Response) -> RawResponse:

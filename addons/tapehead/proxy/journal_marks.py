@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
-from tapehead.auditor.live_findings import FindingState
+from tapehead.auditor.results import FindingState
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.journal.rows import FindingRow

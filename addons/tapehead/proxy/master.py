@@ -19,10 +19,14 @@ from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.access_addons import access_addons, warnings_of
 from tapehead.proxy.error_boundary import contained
+from tapehead.proxy.hook_dispatch import LeanMaster
 from tapehead.proxy.idle_connections import IdleConnections
+from tapehead.proxy.inline_hooks import InlineHooks
 from tapehead.proxy.mitmproxy_addons import certificate_page, device_hosts, needed_addons
 from tapehead.proxy.plain_http2 import PlainHttp2
+from tapehead.proxy.plain_options import PlainOptions
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.proxy.unchecked_messages import unchecked_messages
 from tapehead.proxy.upstream_proxy_addon import UpstreamProxyAddon
 from tapehead.proxy.whole_requests import WholeRequests
 
@@ -58,7 +62,7 @@ async def run_proxy(
     """
     start_lookup_threads()
     closer = ConnectionCloser(internal_errors)
-    proxy = master.Master(options.Options())
+    proxy = LeanMaster(PlainOptions())
     server = proxyserver.Proxyserver()
     base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
     whole = WholeRequests(server, internal_errors)
@@ -67,11 +71,12 @@ async def run_proxy(
     upstream = settings.upstream_proxy
     behind = (*needed_addons(settings), *([UpstreamProxyAddon(upstream, internal_errors)] if upstream else []))
     idle = IdleConnections(server, whole.layer_of, internal_errors)
-    proxy.addons.add(*base, *before, *addons, *behind, closer, idle)
+    proxy.addons.add(*base, *before, *addons, *behind, closer, idle, InlineHooks(server, proxy.addons, internal_errors))
     configure(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
     stopping = asyncio.create_task(_stop_on_signal(proxy, drain, closer))
-    await proxy.run()
+    with unchecked_messages():
+        await proxy.run()
     stopping.cancel()
     for instance in server.servers:
         if error := instance.last_exception:

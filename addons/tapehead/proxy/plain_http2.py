@@ -12,6 +12,7 @@ from mitmproxy.proxy.layers.http import HttpLayer
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.http_wire import HTTP2_PREFACE
 from tapehead.proxy.error_boundary import contained
+from tapehead.proxy.request_fields import header_of
 
 # Protocols that carry HTTP requests, as Upgrade has them (RFC 9110, section 16.7).
 _CARRIES_HTTP = re.compile(r"h2c?|(?:HTTP|TLS)(?:/.*)?", re.IGNORECASE)
@@ -45,7 +46,7 @@ class PlainHttp2:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Remove offers of protocols that carry HTTP from a request."""
         headers = flow.request.headers
-        if "upgrade" not in headers:
+        if header_of(headers, b"upgrade") is None:
             return
         offers = _items(headers, "upgrade")
         kept = [offer for offer in offers if not _CARRIES_HTTP.fullmatch(offer)]

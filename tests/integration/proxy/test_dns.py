@@ -66,7 +66,7 @@ def test_a_replay_answers_names_without_the_network(network: Namespace, tmp_path
 
 
 BREAK = """
-from tapehead.proxy.addons import ReplayAddon
+from tapehead.proxy.replay_addon import ReplayAddon
 def broken(*_):
     raise KeyError("planted")
 ReplayAddon._answer_look_up.__code__ = broken.__code__

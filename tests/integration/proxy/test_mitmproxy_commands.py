@@ -183,7 +183,7 @@ def test_commands_know_the_calls_so_far(script: OptionsAddon, view: View) -> Non
             assert script.journal
             for number in range(1_001):
                 start_of = opened(f"more-{number}", start())
-                script.journal.add(start_of, len(encode(start_of)))
+                script.journal.add(start_of, encode(start_of))
             assert len(context.master.commands.call("tapehead.sessions")) == 1_002
             script.done()
         assert session_line.startswith("s1, First clip: ended, 5 events, 1 error")
@@ -246,7 +246,7 @@ def test_marks_follow_the_journal() -> None:
             call.comment = "seen by Kim"
             findings.follow(journal)
             findings.add(7, call)
-            journal.add(exchange, 100)
+            journal.add(exchange, encode(exchange))
 
             journal.apply([NewFinding(1, "provisional", "s1", found("one", 1))])
             await updates.wait()
@@ -288,7 +288,7 @@ def test_many_findings_are_shown_in_steps_that_decode_no_call(monkeypatch: pytes
                 exchange = msgspec.structs.replace(sent("s1", event("ping")), order=order)
                 calls.append(flow_of(exchange))
                 marks.add(order, calls[-1])
-                journal.add(exchange, 100)
+                journal.add(exchange, encode(exchange))
             marks.follow(journal)
             journal.apply([NewFinding(order, "confirmed", "s1", found("a gap", order)) for order in range(1, MANY + 1)])
             while sum(steps.sizes) < MANY:
@@ -313,7 +313,7 @@ def test_a_finding_goes_with_the_event_that_it_is_about() -> None:
                 exchange = msgspec.structs.replace(sent("s1", event("ping")), order=order)
                 calls.append(flow_of(exchange))
                 findings.add(order, calls[-1])
-                journal.add(exchange, 100)
+                journal.add(exchange, encode(exchange))
             journal.apply([NewFinding(1, "provisional", "s1", found("silence", 1, rule="ping-gap"))])
             await updates.wait()
             journal.apply([NewFinding(1, "provisional", "s1", found("a gap", 2, rule="ping-gap"))])

@@ -13,6 +13,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.live.live_settings import LiveSettings
 from tapehead.mitmproxy_script.page import ScriptPage
+from tapehead.protocol.exchange import encode
 
 A, B, C = ("a" * 20, "b" * 20, "c" * 20)
 
@@ -20,7 +21,8 @@ A, B, C = ("a" * 20, "b" * 20, "c" * 20)
 def journal_of(calls: int) -> Journal:
     journal = Journal()
     for number in range(calls):
-        journal.add(opened(f"s{number}", start()), 100)
+        call = opened(f"s{number}", start())
+        journal.add(call, encode(call))
     return journal
 
 

@@ -38,7 +38,7 @@ class CallList:
     def __init__(self) -> None:
         self.calls: list[CapturedCall] = []
 
-    async def store(self, item: CapturedCall, size: int) -> None:
+    def store(self, item: CapturedCall, size: int) -> None:
         self.put(item, size)
 
     def put(self, item: CapturedCall, size: int) -> None:
