@@ -9,12 +9,12 @@ import heapq
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from tapehead.answers import Answer, Arrival, Capture, Engine, Observer, Outcome
@@ -23,7 +23,7 @@ from tapehead.network.access_policy import ClientFilter
 from tapehead.network.connection_reserve import LEAST_IDLE_SECONDS, ConnectionReserve, readable
 from tapehead.protocol.http_wire import HTTP2_PREFACE, header_bytes, pack, unpack
 from tapehead.protocol.messages import Request, Response
-from tapehead.protocol.request_key import KeyedRequest, strip_key
+from tapehead.protocol.request_key import KeyedRequest, RequestKey, strip_key
 from tapehead.protocol.responses import FAILED, failure
 from tapehead.server.forwarding import ForwardingError
 from tapehead.server.http2_refusal import Http2Refusal
@@ -40,6 +40,8 @@ Forward = Callable[[Request], Awaitable[Response]]
 logger = logging.getLogger(__name__)
 
 TRANSPORT = "tapehead.transport"
+# The arrival of a request that was counted already.
+ARRIVAL = "tapehead.arrival"
 # Statuses that uvicorn can send.
 STATUSES = range(100, 600)
 
@@ -69,10 +71,22 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._is_new = True
         self._http2: Http2Refusal | None = None
+        self._running: RequestResponseCycle | None = None
         self._idle_since = self.loop.time()
         if self.server_state not in self._reserves:
             self._reserves[self.server_state] = reserve_of(self.connections)
         self._reserves[self.server_state].add()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection, and the request that is being answered; uvicorn ends the one that came last."""
+        super().connection_lost(exc)
+        if self._running and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def idle_since(self) -> float | None:
         """Return the time of the event loop since which no request is in hand; None while one is."""
@@ -177,6 +191,24 @@ def filtered(protocol: type[Protocol], client_filter: ClientFilter) -> type[Prot
     return FilteredProtocol
 
 
+class PendingAnswer(NamedTuple):
+    """An answer that was not sent yet.
+
+    Attributes:
+        request: the request, without the key of a test.
+        key: that key.
+        answer: the engine's answer.
+        arrival: the arrival, as the capture counts it; None without a capture.
+        now: the arrival in seconds since 1970.
+    """
+
+    request: Request
+    key: RequestKey
+    answer: Answer
+    arrival: Arrival | None
+    now: float
+
+
 class App:
     """An ASGI application that answers from an engine.
 
@@ -205,16 +237,16 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or acknowledge the server's start and end."""
         if scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await self._receive(scope, receive, send)
         elif scope["type"] == "lifespan":
             message = None
             while message != "lifespan.shutdown":
                 message = (await receive())["type"]
                 await send({"type": f"{message}.complete"})
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _receive(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, more = bytearray(), True
-        arrival = self._capture.begin() if self._capture else None
+        arrival = scope.get("extensions", {}).get(ARRIVAL) or self.begin()
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -223,33 +255,52 @@ class App:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
+        pending = self.answer(strip_key(unpack(request_of_scope(scope), bytes(body))), arrival)
+        await self.complete(pending, scope, receive, send)
+
+    def begin(self) -> Arrival | None:
+        """Count a call that begins to arrive, if anything takes the calls."""
+        return self._capture.begin() if self._capture else None
+
+    def answer(self, request_and_key: KeyedRequest, arrival: Arrival | None) -> PendingAnswer:
+        """Return the answer to a request that has arrived; a failure of the engine is one, too."""
         now = time.time()
-        request, key = strip_key(unpack(request_of_scope(scope), bytes(body)))
+        request, key = request_and_key
         try:
-            answer = self._engine.answer_keyed(KeyedRequest(request, key), now)
-            self._hold(arrival, request, answer)
-            if answer.forward and self._forward:
-                forwarded = await self._forwarded(self._forward, request, answer, now)
-                answer = self._engine.with_key(forwarded, key)
+            answer = self._engine.answer_keyed(request_and_key, now)
+            if arrival and self._capture and (answer.delay_ms or answer.forward):
+                self._capture.hold(arrival, request, answer.key)
         except Exception as error:  # noqa: BLE001 - the player gets an answer in any case
-            self._internal_errors.record("answering a call", error, lambda: (request, None))
-            answer = Answer(response=failure(500, FAILED, now))
+            answer = self._fail(error, request, now)
+        return PendingAnswer(request, key, answer, arrival, now)
+
+    def _fail(self, error: Exception, request: Request, now: float) -> Answer:
+        self._internal_errors.record("answering a call", error, lambda: (request, None))
+        return Answer(response=failure(500, FAILED, now))
+
+    async def complete(self, pending: PendingAnswer, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward a request whose answer says so, wait as long as it says, and send the answer."""
+        request, key, answer, arrival, now = pending
+        if answer.forward and self._forward:
+            try:
+                answer = self._engine.with_key(await self._forwarded(self._forward, request, answer, now), key)
+            except Exception as error:  # noqa: BLE001 - the player gets an answer in any case
+                answer = self._fail(error, request, now)
         if answer.delay_ms:
             await asyncio.sleep(answer.delay_ms / 1000)
         answer = answer_as_sent(answer, scope)
         if arrival and (stored := self._take(arrival, request, answer, scope)):
             await stored
         await send_answer(answer, scope, receive, send)
+        self.observe(request, answer, now)
+
+    def observe(self, request: Request, answer: Answer, now: float) -> None:
+        """Show an answer that was sent to the observers."""
         for observe in self._observers:
             try:
                 observe(request, answer, now)
             except Exception as error:  # noqa: BLE001 - the player has its answer
                 self._internal_errors.record("showing a call", error, lambda: (request, answer.response))
-
-    def _hold(self, arrival: Arrival | None, request: Request, answer: Answer) -> None:
-        """Have a call noted whose answer waits."""
-        if arrival and self._capture and (answer.delay_ms or answer.forward):
-            self._capture.hold(arrival, request, answer.key)
 
     async def _forwarded(self, forward: Forward, request: Request, answer: Answer, now: float) -> Answer:
         try:
@@ -257,14 +308,19 @@ class App:
         except ForwardingError as error:
             response = failure(error.status, str(error), now)
             return msgspec.structs.replace(
-                answer, response=response, forward=False, outcome=Outcome.MISS, note=str(error)
+                answer, response=response, forward=False, outcome=Outcome.MISS, reason=str(error)
             )
 
     def _take(self, arrival: Arrival, request: Request, answer: Answer | None, scope: Scope) -> Awaitable[None] | None:
-        """Have a call taken; return what its answer has to wait for, if anything, which raises nothing."""
         transport = scope.get("extensions", {}).get(TRANSPORT)
+        has_left = transport is not None and transport.is_closing()
+        return self.take(arrival, request, answer, has_left=has_left)
+
+    def take(
+        self, arrival: Arrival, request: Request, answer: Answer | None, *, has_left: bool = False
+    ) -> Awaitable[None] | None:
+        """Have a call taken; return what its answer has to wait for, if anything, which raises nothing."""
         try:
-            has_left = transport is not None and transport.is_closing()
             stored = self._capture.add(arrival, request, answer, has_left=has_left) if self._capture else None
         except Exception as error:  # noqa: BLE001 - the player gets its answer in any case
             self._record_lost(error, request, answer)

@@ -5,21 +5,27 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Self, cast
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as HttpServer
 
 from tapehead.answers import Capture, Engine, Observer
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
 from tapehead.server.asgi import App, AsgiApp, Forward, Protocol, filtered
+from tapehead.server.direct_protocol import DirectProtocol
 from tapehead.text import http_url
 
 BACKLOG = 2048
+# Connections that are taken from another process at a time, ten times a second.
+MOST_TAKEN = 8
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
@@ -34,13 +40,36 @@ def _is_logged(record: logging.LogRecord) -> bool:
 logging.getLogger("uvicorn.error").addFilter(_is_logged)
 
 
-class _UvicornServer(uvicorn.Server):
-    """uvicorn's server without its signal handlers, which would end the process before its summary."""
+class _UvicornServer(HttpServer):
+    """uvicorn's server without its signal handlers, which would end the process before its summary.
+
+    Args:
+        config: uvicorn's configuration.
+        others: sockets of other processes, from which connections that wait are taken now and then.
+    """
+
+    def __init__(self, config: Config, others: Sequence[socket.socket] = ()) -> None:
+        super().__init__(config)
+        self._others = others
+        for other in others:
+            other.setblocking(False)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, and log nothing but problems."""
         _IS_OURS.set(True)
         await super().serve(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Take connections that another process leaves waiting, since it is busy or has died; then do as uvicorn."""
+        loop, state = asyncio.get_running_loop(), self.lifespan.state
+        make = partial(cast(Any, self.config.http_protocol_class), self.config, self.server_state, state, loop)
+        for other in self._others:
+            with contextlib.suppress(OSError):  # no more wait
+                for _ in range(MOST_TAKEN):
+                    connection, _ = other.accept()
+                    connection.setblocking(False)
+                    await loop.connect_accepted_socket(make, connection)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -63,6 +92,7 @@ class Server:
         host: the address to listen on.
         port: the port to listen on; 0 picks a free one at each start.
         listening: a socket that listens already, used instead of `host` and `port`. Stopping closes it.
+        others: sockets of other processes on the same address, as `listen_together` returns them.
         client_filter: says whose connections are accepted; None to accept all.
         observers: called in turn with each request to an engine, its answer, and its arrival in seconds since 1970.
         capture: takes each call to an engine before its answer is sent; None where nothing reads them.
@@ -80,13 +110,14 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 0,
         listening: socket.socket | None = None,
+        others: Sequence[socket.socket] = (),
         client_filter: ClientFilter | None = None,
         observers: Sequence[Observer] = (),
         capture: Capture | None = None,
         forward: Forward | None = None,
         internal_errors: InternalErrors | None = None,
         grace_seconds: int = 5,
-        protocol: type[Protocol] = Protocol,
+        protocol: type[Protocol] = DirectProtocol,
         name: str = "the server",
     ) -> None:
         self._internal_errors = internal_errors or InternalErrors()
@@ -96,6 +127,7 @@ class Server:
         self._host = host
         self._port = port
         self._listening = listening
+        self._others = others
         self._protocol = filtered(protocol, client_filter) if client_filter else protocol
         self._grace_seconds = grace_seconds
         self._name = name
@@ -176,29 +208,35 @@ class Server:
         if self._server:
             raise RuntimeError("the server is running already; stop it first")
         listening = self._listening or listen(self._host, self._port)
-        config = uvicorn.Config(
-            self._app,
-            http=self._protocol,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=self._grace_seconds,
-        )
+        config = server_config(self._app, self._protocol, self._grace_seconds)
         self._address = listening.getsockname()[:2]
-        self._server = _UvicornServer(config)
+        self._server = _UvicornServer(config, self._others)
         return self._server, listening
 
-    def _run_thread(self, server: uvicorn.Server, listening: socket.socket) -> None:
+    def _run_thread(self, server: HttpServer, listening: socket.socket) -> None:
         try:
             with listening, asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(server.serve(sockets=[listening]))
         except Exception as error:  # noqa: BLE001 - a thread has no caller that could handle it
             self._internal_errors.record(self._name, error)
+
+
+def server_config(app: Callable[..., Any], protocol: type[Protocol], grace_seconds: int = 5) -> Config:
+    """Return uvicorn's configuration; arguments as for `Server`."""
+    return Config(
+        app,
+        http=protocol,
+        lifespan="off",
+        ws="none",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=grace_seconds,
+    )
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -226,3 +264,25 @@ def listen(host: str, port: int, option: str | None = None) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise StartupError.of_listening(host, port, error, option) from error
+
+
+@contextlib.contextmanager
+def listen_together(host: str, port: int, count: int, option: str | None = None) -> Iterator[list[socket.socket]]:
+    """Yield a socket for each of some processes, all on one address; arguments and errors as for `listen`.
+
+    Linux spreads connections evenly over them; where a system does not, it is one socket for all.
+    """
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(listen(host, port, option))
+        if count == 1 or sys.platform != "linux":
+            yield [first] * count
+            return
+        # It has shown that the address is free, of sockets that would share it, too.
+        address = first.getsockname()[:2]
+        first.close()
+        shared = partial(socket.create_server, address, family=first.family, backlog=BACKLOG, reuse_port=True)
+        try:
+            sockets = [stack.enter_context(shared()) for _ in range(count)]
+        except OSError as error:
+            raise StartupError.of_listening(host, address[1], error, option) from error
+        yield sockets

@@ -6,11 +6,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple
 
 from tapehead.errors import TapeheadError
 from tapehead.server.uvicorn_server import STOP_SIGNALS
@@ -103,11 +103,11 @@ class _Worker:
         return f"{self._name} {end}; another one starts in {format_number(pause)} s"
 
 
-def run_workers[**P, T](
-    workers: int,
+def run_workers[A, **P, T](
+    own: Sequence[A],
     on_ready: Callable[[], None],
     warn: Callable[[str], None],
-    target: Callable[P, T],
+    target: Callable[Concatenate[A, P], T],
     /,
     *args: P.args,
     **kwargs: P.kwargs,
@@ -119,17 +119,19 @@ def run_workers[**P, T](
     one that died, or that takes more than 15 seconds to return, is lost.
 
     Args:
-        workers: how many processes.
+        own: the first argument of `target` for each process, of which there are as many.
         on_ready: called once all are started.
         warn: called with one line about each worker that died.
         target: a function of a module, which runs in each process.
-        args: positional arguments of `target`.
+        args: further positional arguments of `target`.
         kwargs: its keyword arguments.
     """
     from multiprocessing.resource_tracker import ensure_running
 
-    work = functools.partial(target, *args, **kwargs)
-    started = [_Worker(f"worker {number} of {workers}", work) for number in range(1, workers + 1)]
+    started = [
+        _Worker(f"worker {number} of {len(own)}", functools.partial(target, first, *args, **kwargs))
+        for number, first in enumerate(own, start=1)
+    ]
     returned: list[T] = []
     lost = 0
     hang_up = _hold_hang_up()

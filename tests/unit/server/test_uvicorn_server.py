@@ -1,11 +1,13 @@
 """The startable server: its life, its addresses, calls in hand at the end, failures of the engine."""
 
 import asyncio
+import contextlib
 import logging
 import socket
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from secrets import token_bytes
 
 import httpx
@@ -20,7 +22,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter, parse_network
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.schemas import Schemas
-from tapehead.server.uvicorn_server import Server, listen
+from tapehead.server.uvicorn_server import Server, listen, listen_together
 from tapehead.simulator.endpoint import Simulator
 
 EVENTS = "/api/v1/sessions/abc/events"
@@ -121,6 +123,43 @@ def test_a_port_in_use_is_a_startup_error_and_leaves_nothing_behind() -> None:
     assert str(raised.value) == f"127.0.0.1:{port} is in use; choose another port, or 0 for any free one"
     with server:
         assert httpx.get(server.url).status_code == 204
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_sockets_of_several_processes_are_on_one_address_that_no_other_run_gets(count: int) -> None:
+    with listen_together("127.0.0.1", 0, 3) as sockets:
+        assert len({each.getsockname() for each in sockets}) == 1
+        port = sockets[0].getsockname()[1]
+        with pytest.raises(StartupError, match=f"127.0.0.1:{port} is in use"):
+            listen_together("127.0.0.1", port, count).__enter__()
+    assert {each.fileno() for each in sockets} == {-1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not spread connections")
+def test_each_of_two_processes_gets_about_half_of_the_connections() -> None:
+    """By the hash of the client's port: a quarter or less happens in one of 10**12 runs."""
+    with contextlib.ExitStack() as stack:
+        sockets = stack.enter_context(listen_together("127.0.0.1", 0, 2))
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(sockets[0].getsockname()))
+        counts = [len(list(waiting(each, stack))) for each in sockets]
+
+    assert sum(counts) == 200
+    assert min(counts) > 50
+
+
+def waiting(listening: socket.socket, stack: contextlib.ExitStack) -> Iterator[socket.socket]:
+    """The connections that wait on a socket."""
+    listening.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield stack.enter_context(listening.accept()[0])
+
+
+def test_connections_that_another_process_leaves_waiting_are_taken() -> None:
+    with listen_together("127.0.0.1", 0, 2) as (own, other), Server(Fixed(), listening=own, others=[other]) as server:
+        for _ in range(20):
+            assert httpx.get(server.url).status_code == 204
 
 
 def test_a_foreign_address_is_a_startup_error() -> None:

@@ -23,7 +23,7 @@ from tapehead.server.workers import once, release_signals, run_workers
 
 mode, births = sys.argv[1], pathlib.Path("births")
 
-def work(warn):
+def work(number, warn):
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     release_signals()
@@ -43,7 +43,7 @@ def warn(line):
 
 workers.TIMEOUT_SECONDS = 1 if mode == "hang" else 30
 if __name__ == "__main__":
-    results, lost = run_workers(3, lambda: print("ready", flush=True), warn, work, once(warn))
+    results, lost = run_workers(range(3), lambda: print("ready", flush=True), warn, work, once(warn))
     print("returned", *(pid for pid, _ in results), flush=True)
     print("lost", lost, flush=True)
 """
