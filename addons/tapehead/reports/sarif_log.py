@@ -2,28 +2,30 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from tapehead import __version__
 from tapehead.recording.paths import TRAFFIC_SUFFIXES
-from tapehead.reports.json_output import render_json
+from tapehead.reports.json_output import stream_json
 
 SCHEMA_URI = "https://raw.githubusercontent.com/oasis-tcs/sarif-spec/main/sarif-2.1/schema/sarif-schema-2.1.0.json"
 
 
-def render_log(rules: list[dict[str, Any]], results: Iterable[dict[str, Any]], properties: dict[str, Any]) -> str:
-    """Render a log of one run, indented."""
+def render_log(
+    rules: list[dict[str, Any]], results: Iterator[dict[str, Any]], properties: dict[str, Any]
+) -> Iterator[str]:
+    """Yield the parts of a log of one run, indented."""
     run = {
         "tool": {"driver": {"name": "tapehead", "version": __version__, "rules": rules}},
         "invocations": [{"executionSuccessful": True}],
         "columnKind": "unicodeCodePoints",
-        "results": list(results),
+        "results": results,
         "properties": properties,
     }
-    return render_json({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]})
+    return stream_json({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]})
 
 
 def location_of(recording: str, line: int, sid: str | None, event_type: str | None) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""Text for a terminal: its style, and Rich tables rendered as text."""
+"""Text for a terminal: its style, and Rich tables rendered as text; what needs only the style loads no Rich."""
 
 from collections.abc import Iterable
 from datetime import tzinfo
 from io import StringIO
-from typing import NamedTuple
-
-from rich.console import Console, Group, RenderableType
-from rich.segment import Segments
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapehead.protocol.exchange import Severity
 from tapehead.text import escape_controls
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
 # Columns where the width of the reader's screen is not known.
 WIDE = 160
@@ -28,23 +28,32 @@ class TextStyle(NamedTuple):
     zone: tzinfo | None = None
 
 
-def safe_text(text: str, style: str = "") -> Text:
+def safe_text(text: str, style: str = "") -> "Text":
     """Return a text that may come from a recording with its control characters escaped."""
+    from rich.text import Text
+
     return Text(escape_controls(text), style)
 
 
-def count_cell(count: int, severity: Severity) -> Text:
+def count_cell(count: int, severity: Severity) -> "Text":
     """Return the number of findings of a severity, in its colour if there are any."""
+    from rich.text import Text
+
     return Text(f"{count:,}", COLOURS[severity] if count else "dim")
 
 
-def make_table(*, header: bool = False) -> Table:
+def make_table(*, header: bool = False) -> "Table":
     """Return a table without lines."""
+    from rich.table import Table
+
     return Table(box=None, pad_edge=False, header_style="dim", show_header=header)
 
 
-def render(parts: Iterable[RenderableType], style: TextStyle) -> str:
+def render(parts: "Iterable[RenderableType]", style: TextStyle) -> str:
     """Render Rich's renderables, one below the other, as text."""
+    from rich.console import Console, Group
+    from rich.segment import Segments
+
     out = StringIO()
     console = Console(
         file=out,

@@ -35,17 +35,17 @@ def test_all_formats_have_the_same_place() -> None:
     messages = {finding["message"] for finding, _ in NAMED}
     lines = {finding["line"] for finding, _ in NAMED}
     wide = TextStyle(width=1000, colour=False, verbose=True)
-    text = render_text(REPORT, wide)
+    text = "".join(render_text(REPORT, wide))
     assert [message for message in messages if message not in text] == []
     assert all(f"recording.jsonl:{line}" in text for line in lines)
     assert {
         finding["line"] for each in json.loads(render_json(REPORT))["sessions"] for finding in each["findings"]
     } >= lines
-    root = fromstring(render_junit(REPORT, "info").encode())
+    root = fromstring("".join(render_junit(REPORT, "info")).encode())
     junit = "\n".join(failure.text or "" for failure in root.iter("failure"))
     for finding, _ in NAMED:
         assert f"recording.jsonl:{finding['line']}: {finding['severity']} {finding['rule']}: " in junit
-    results = json.loads(render_sarif(REPORT))["runs"][0]["results"]
+    results = json.loads("".join(render_sarif(REPORT)))["runs"][0]["results"]
     assert {each["message"]["text"] for each in results} >= messages
     located = {each["locations"][0]["physicalLocation"]["region"]["startLine"] for each in results}
     assert located >= lines

@@ -1,9 +1,14 @@
 """Tables in narrow terminals: texts are cut, columns are left out, numbers stay."""
 
+from functools import partial
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.text import Text
 
-from tapehead.reports.text_columns import Column, lay_out
+from tapehead.reports.terminal_text import TextStyle, render
+from tapehead.reports.text_columns import Cell, Column, lay_out, render_rows
 
 
 def column(title: str, *cells: str, **settings: object) -> Column:
@@ -60,3 +65,40 @@ def test_wide_characters_take_two_columns() -> None:
 
 def test_no_rows_are_a_header() -> None:
     assert told([column("name"), column("count", is_number=True)], 80) == ["name  count"]
+
+
+# ---- Rows that are not all in memory ----
+
+TEXTS = st.text(st.sampled_from("ab ~é日\u0301\u200d\xa0👍\N{REPLACEMENT CHARACTER}"), max_size=12)
+SETTINGS = st.builds(
+    partial(Column, ""),
+    is_number=st.booleans(),
+    rank=st.integers(0, 3),
+    least=st.sampled_from([0, 3, 8]),
+    keeps_end=st.booleans(),
+)
+STYLES = st.sampled_from(["", "dim", "red", "yellow", "cyan"])
+
+
+@given(
+    columns=st.lists(st.tuples(SETTINGS, st.sampled_from(["a", "title", "wider title"])), min_size=1, max_size=4),
+    rows=st.lists(st.lists(st.builds(Cell, TEXTS, STYLES), min_size=4, max_size=4), max_size=5),
+    style=st.builds(TextStyle, st.integers(1, 60), st.booleans()),
+)
+def test_rows_are_rendered_as_rich_renders_them(
+    columns: list[tuple[Column, str]], rows: list[list[Cell]], style: TextStyle
+) -> None:
+    empty = [column._replace(title=title) for column, title in columns]
+    empty[0] = empty[0]._replace(rank=0)  # one column stays in all tables
+    cut = [row[: len(empty)] for row in rows]
+    whole = [column._replace(cells=[Text(*row[place]) for row in cut]) for place, column in enumerate(empty)]
+
+    assert "".join(render_rows(empty, cut, style)) == render(lay_out(whole, style.width), style)
+
+
+def test_plain_rows_need_no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapehead.reports.text_columns.render", None)
+    rows = [[Cell("Über"), Cell("1", "red")], [Cell("a long name"), Cell("12", "dim")]]
+    columns = [Column("name", least=6), Column("n", is_number=True)]
+
+    assert "".join(render_rows(columns, rows, TextStyle(12))) == "name       n\nÜber       1\na long …  12\n"

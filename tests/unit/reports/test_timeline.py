@@ -129,7 +129,7 @@ def test_a_result_without_events_has_no_timeline() -> None:
     results = reports.results_of([preflight])
 
     assert [timeline_of(result) for result in results] == [None] * len(results)
-    assert [view_of(0, session_of(result), Detail()).strip for result in results] == [[]] * len(results)
+    assert not any(view_of(0, session_of(result), Detail()).strip for result in results)
 
 
 def test_errors_and_refusals_have_a_lane() -> None:

@@ -14,7 +14,8 @@ import msgspec
 
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.exchange import Severity
-from tapehead.reports.audit.json_report import Report, sort_by_time
+from tapehead.reports.audit.json_report import Report, enumerate_by_time
+from tapehead.reports.audit.stored_sessions import StoredSessions
 
 VERSION = 1
 
@@ -105,12 +106,19 @@ def mark_new(report: Report, known: Mapping[KnownFinding, int]) -> None:
     """
     left = Counter(known)
     new: Counter[str] = Counter()
-    for session in sort_by_time(report["sessions"]):
+    sessions = report["sessions"]
+    for number, session in enumerate_by_time(sessions):
+        marks = []
         for finding in session["findings"]:
             identity = identify(session, finding)
-            finding["new"] = left[identity] <= 0
-            left[identity] -= not finding["new"]
-            new[finding["severity"]] += finding["new"]
+            marks.append(left[identity] <= 0)
+            left[identity] -= not marks[-1]
+            new[finding["severity"]] += marks[-1]
+        if isinstance(sessions, StoredSessions):
+            sessions.mark(number, marks)
+        else:
+            for finding, is_new in zip(session["findings"], marks, strict=True):
+                finding["new"] = is_new
     report["baseline"] = {
         **{f"new_{severity}s": new[severity] for severity in Severity},
         "known": Counter(known).total() - left.total(),

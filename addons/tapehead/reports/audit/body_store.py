@@ -1,5 +1,7 @@
 """The bodies of events as they were recorded, kept for the page that shows them, within limits."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tapehead.auditor.timeline import Timeline
@@ -44,6 +46,11 @@ class BodyStore:
             if text is not None:
                 bodies[str(event.index)] = text
         return {index: truncate(text) for index, text in bodies.items()}
+
+    def drop(self, places: Iterable[tuple[str, int]]) -> None:
+        """Drop the bodies of some lines, which nobody asks for any more."""
+        for place in places:
+            self._texts.pop(place, None)
 
 
 def split_array(text: str) -> list[msgspec.Raw]:

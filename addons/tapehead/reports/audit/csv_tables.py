@@ -6,8 +6,9 @@ formula gets an apostrophe in front, since players choose what stands there.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import StringIO
+from itertools import chain
 from typing import Any
 
 from tapehead.metrics.catalog import METRICS
@@ -24,8 +25,8 @@ EVENT_COLUMNS = ("index", "type", "ordinal", "playhead", "ts")
 OF_SESSION = ("media_id", "media_name", "player", "number", "id", "started")
 
 
-def render_sessions(report: Report) -> str:
-    """Render the table of sessions: what they are, their counts of events and findings, and their metrics."""
+def render_sessions(report: Report) -> Iterator[str]:
+    """Yield the table of sessions: what they are, their counts of events and findings, and their metrics."""
     keys = [metric.key for metric in METRICS if metric.scope == "session"]
     rows = (
         [session[column] for column in SESSION_COLUMNS]
@@ -36,8 +37,8 @@ def render_sessions(report: Report) -> str:
     return render_table([*SESSION_COLUMNS, "events", "errors", "warnings", "infos", *keys], rows)
 
 
-def render_findings(report: Report) -> str:
-    """Render the table of findings: what is wrong, where it is recorded, in which event of which session."""
+def render_findings(report: Report) -> Iterator[str]:
+    """Yield the table of findings: what is wrong, where it is recorded, in which event of which session."""
     has_baseline = "baseline" in report
     columns = [
         *FINDING_COLUMNS,
@@ -58,13 +59,15 @@ def render_findings(report: Report) -> str:
     return render_table(columns, rows)
 
 
-def render_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Render a table as CSV."""
+def render_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Yield a table as CSV, row by row."""
     out = StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([cell_of(value) for value in row] for row in rows)
-    return out.getvalue()
+    for row in chain([columns], ([cell_of(value) for value in row] for row in rows)):
+        writer.writerow(row)
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
 
 
 def cell_of(value: object) -> object:

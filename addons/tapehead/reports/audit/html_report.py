@@ -8,7 +8,7 @@ are compressed, some sessions a block, and a block is unpacked when one of them 
 import base64
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from functools import cache
 from typing import Any, NamedTuple
@@ -17,11 +17,11 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tapehead.auditor.results import Outcome
-from tapehead.auditor.timeline import Strip, Timeline
+from tapehead.auditor.timeline import Timeline
 from tapehead.metrics.metric_values import EMPTY_VALUES, MetricRow, metric_rows, value_of
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import Report, headline
-from tapehead.reports.audit.totals import count_severities, group_name, rank_of
+from tapehead.reports.audit.totals import count_severities, group_name, rank_of, shared_names
 from tapehead.reports.report_wording import (
     baseline_totals_of,
     clock,
@@ -52,15 +52,24 @@ LARGE, BLOCK = 4_000_000, 400_000
 
 
 class Detail(NamedTuple):
-    """The parts of a session that the page shows beyond the report.
+    """The parts of a session that the page shows beyond the report; all are plain objects.
 
     Attributes:
-        timeline: its timeline; None if it has no events, or there is no room for it.
+        seconds: the length of its timeline; None if it has no events, or there is no room for it.
+        strip: that timeline in small.
+        model: that timeline as the page's script draws it; None if there is none.
         bodies: the bodies of its events as recorded, by the event's index.
     """
 
-    timeline: Timeline | None = None
+    seconds: float | None = None
+    strip: Sequence[tuple[str, float, float]] = ()
+    model: dict[str, Any] | None = None
     bodies: Mapping[str, str] = {}
+
+
+def detail_of(timeline: Timeline | None, bodies: Mapping[str, str]) -> Detail:
+    """Return what the page shows of a session with that timeline."""
+    return Detail(timeline.seconds, timeline.strip(), timeline.model(), bodies) if timeline else Detail()
 
 
 class SessionView(NamedTuple):
@@ -70,12 +79,19 @@ class SessionView(NamedTuple):
     session: Mapping[str, Any]
     counts: Mapping[str, int]
     seconds: float | None
-    strip: Strip
+    strip: Sequence[tuple[str, float, float]]
     has_timeline: bool
     metrics: list[MetricRow]
     silent_metrics: list[str]
     search: str
     inside: Markup | None = None
+
+
+class Inside(NamedTuple):
+    """The inside of a session as text, and its timeline and bodies as the page's script takes them."""
+
+    text: str
+    data: dict[str, Any]
 
 
 class Block(NamedTuple):
@@ -86,24 +102,18 @@ class Block(NamedTuple):
     text: str
 
 
-def render_html(report: Report, details: Sequence[Detail], zone: tzinfo | None = None) -> str:
-    """Render the page for a report.
+def render_html(report: Report, details: Iterable[tuple[Any, ...]], zone: tzinfo | None = None) -> Iterator[str]:
+    """Yield the parts of the page for a report.
 
     Args:
         report: the report.
-        details: one item for each of its sessions.
+        details: a `Detail` for each of its sessions; read more than once.
         zone: the zone of times; None for that of the system.
     """
-    views = [view_of(n, *each) for n, each in enumerate(zip(report["sessions"], details, strict=True))]
-    inside = _environment().get_template("inside.html")
-    texts = [inside.render(view=view, zone=zone) for view in views]
-    data = [data_of(view, detail) for view, detail in zip(views, details, strict=True)]
-    embedded = embed_json({str(n): each for n, each in enumerate(data) if each})
-    is_large = len(embedded) + sum(map(len, texts)) > LARGE
-    if is_large:
-        views = [view._replace(search=search_text(view.session, has_messages=False)) for view in views]
-    else:
-        views = [view._replace(inside=Markup(text)) for view, text in zip(views, texts, strict=True)]  # noqa: S704 - our template
+    sessions = report["sessions"]
+    insides = small_insides(report, details, zone)
+    groups = [(title, report["totals"][key]) for title, key in GROUPS]
+    outcomes = {session["outcome"] for session in sessions}
     return render_page(
         _environment(),
         "page.html",
@@ -112,36 +122,68 @@ def render_html(report: Report, details: Sequence[Detail], zone: tzinfo | None =
         report=report,
         headline=headline(report, zone),
         zone=zone,
-        views=views,
+        views=views_of(report, details, insides),
+        is_alone=len(sessions) == 1,
         rules=rank_rules(report),
-        groups=[(title, report["totals"][key]) for title, key in GROUPS if len(report["totals"][key]) > 1],
-        outcomes=[outcome for outcome in Outcome if any(view.session["outcome"] == outcome for view in views)],
-        details=embed_json({}) if is_large else embedded,
-        blocks=list(pack(texts, data)) if is_large else [],
+        groups=[(title, rows, shared_names(rows)) for title, rows in groups if len(rows) > 1],
+        outcomes=[outcome for outcome in Outcome if outcome in outcomes],
+        is_large=insides is None,
+        details=embed_json({str(n): inside.data for n, inside in enumerate(insides or ()) if inside.data}),
+        blocks=pack(insides_of(report, details, zone)) if insides is None else (),
     )
 
 
-def data_of(view: SessionView, detail: Detail) -> dict[str, Any]:
+def insides_of(report: Report, details: Iterable[tuple[Any, ...]], zone: tzinfo | None) -> Iterator[Inside]:
+    """Yield the inside of each session."""
+    inside = _environment().get_template("inside.html")
+    for place, (session, parts) in enumerate(zip(report["sessions"], details, strict=True)):
+        detail = Detail(*parts)
+        text = inside.render(view=view_of(place, session, detail), zone=zone)
+        yield Inside(text, data_of(session, detail))
+
+
+def small_insides(report: Report, details: Iterable[tuple[Any, ...]], zone: tzinfo | None) -> list[Inside] | None:
+    """Return the insides of all sessions; None if they are so large that they are to be compressed."""
+    insides: list[Inside] = []
+    size, data_before = len("{}"), False
+    for place, inside in enumerate(insides_of(report, details, zone)):
+        insides.append(inside)
+        size += len(inside.text)
+        if inside.data:
+            size += data_before + len(f'"{place}":') + len(embed_json(inside.data))
+            data_before = True
+        if size > LARGE:
+            return None
+    return insides
+
+
+def data_of(session: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
     """Return the timeline and the bodies of a session as the page's script takes them; empty if it has neither."""
-    if detail.timeline is None:
+    if detail.model is None:
         return {}
-    model = detail.timeline.model()
-    for event in model["events"]:
-        if event["recording"] == view.session["recording"]:
+    events = [dict(event) for event in detail.model["events"]]
+    for event in events:
+        if event["recording"] == session["recording"]:
             del event["recording"]
-    return {"timeline": model, "bodies": dict(detail.bodies)}
+    return {"timeline": detail.model | {"events": events}, "bodies": dict(detail.bodies)}
 
 
-def pack(texts: Sequence[str], data: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
+def pack(insides: Iterable[Inside]) -> Iterator[Block]:
     """Yield the insides of sessions and their data, as many in a block as have room there."""
-    parts, size, first = list[str](), 0, 0
-    for place, (text, each) in enumerate(zip(texts, data, strict=True)):
-        parts.append(f'"{place}":{json.dumps({"inside": text, **each}, ensure_ascii=False, separators=(",", ":"))}')
+    parts, size, first, place = list[str](), 0, 0, 0
+
+    def block() -> Block:
+        packed = gzip.compress(f"{{{','.join(parts)}}}".encode("utf-8", "replace"), mtime=0)
+        return Block(first, place, base64.b64encode(packed).decode())
+
+    for place, (text, data) in enumerate(insides):
+        parts.append(f'"{place}":{json.dumps({"inside": text, **data}, ensure_ascii=False, separators=(",", ":"))}')
         size += len(parts[-1])
-        if size >= BLOCK or place == len(texts) - 1:
-            packed = gzip.compress(f"{{{','.join(parts)}}}".encode("utf-8", "replace"), mtime=0)
-            yield Block(first, place, base64.b64encode(packed).decode())
+        if size >= BLOCK:
+            yield block()
             parts, size, first = [], 0, place + 1
+    if parts:
+        yield block()
 
 
 @cache
@@ -153,16 +195,28 @@ def _environment() -> Environment:
     return environment
 
 
+def views_of(
+    report: Report, details: Iterable[tuple[Any, ...]], insides: Sequence[Inside] | None
+) -> Iterator[SessionView]:
+    """Yield the sessions as the template takes them, with their insides unless those are in blocks."""
+    for place, (session, parts) in enumerate(zip(report["sessions"], details, strict=True)):
+        view = view_of(place, session, Detail(*parts))
+        if insides is None:
+            yield view._replace(search=search_text(session, has_messages=False))
+        else:
+            yield view._replace(inside=Markup(insides[place].text))  # noqa: S704 - our template
+
+
 def view_of(number: int, session: Mapping[str, Any], detail: Detail) -> SessionView:
     """Prepare a session for the template: its strip and timeline drawn, its metrics worded, its text for the filter."""
-    timeline, rows = detail.timeline, metric_rows(session["metrics"])
+    rows = metric_rows(session["metrics"])
     return SessionView(
         number=number,
         session=session,
         counts=count_severities(session),
-        seconds=timeline.seconds if timeline else None,
-        strip=timeline.strip() if timeline else [],
-        has_timeline=timeline is not None,
+        seconds=detail.seconds,
+        strip=detail.strip,
+        has_timeline=detail.model is not None,
         metrics=[row for row in rows if row.value not in EMPTY_VALUES],
         silent_metrics=[row.name for row in rows if row.value in EMPTY_VALUES],
         search=search_text(session),

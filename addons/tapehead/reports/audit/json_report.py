@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from tapehead import __version__
 from tapehead.auditor.results import SessionResult
-from tapehead.reports.audit.totals import PARTIAL, build_totals, count_severities, rank_of, severity_key
+from tapehead.protocol.exchange import Severity
+from tapehead.reports.audit.stored_sessions import StoredSessions
+from tapehead.reports.audit.totals import build_totals, count_severities, facts_of, rank_of, severity_rank
 from tapehead.reports.report_formats import FailOn, Order
 from tapehead.reports.report_wording import plural, title_of
 from tapehead.text import local_time
@@ -65,46 +67,57 @@ def build_report(
     """Build the report on `sessions`, each as `session_of` returns it.
 
     Args:
-        sessions: the sessions; each gets its number among those of the same content and player, by time.
+        sessions: the sessions; each gets its number among those of the same content and player, by time. Those that
+            are stored stay stored, and so do the rows of the totals.
         date: when the report was made; None leaves it open.
         recordings: the names of all recordings that were read; those of the sessions, if None.
         order: how sessions, and groups of them in the totals, are sorted.
     """
-    listed = sort_by_time(sessions)
+    listed: Sequence[dict[str, Any]]
+    if isinstance(sessions, StoredSessions):
+        sessions.sort(order)
+        listed, totals = sessions, build_totals(sessions.facts, order, sessions.new_rows)
+    else:
+        listed = sort_sessions(sessions, order)
+        totals = build_totals([facts_of(session) for session in listed], order)
+    if recordings is None:
+        recordings = sorted({name for session in listed for name in session["recordings"]})
+    rules = Counter(finding["rule"] for session in listed for finding in session["findings"])
+    counted = ("sessions", "events", *(f"{severity}s" for severity in Severity))
+    return {
+        "tapehead": __version__,
+        "date": date.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if date else None,
+        "recordings": list(recordings),
+        "order": str(order),
+        "summary": {**{key: totals["overall"][key] for key in counted}, "by_rule": dict(sorted(rules.items()))},
+        "totals": totals,
+        "sessions": listed,
+    }
+
+
+def sort_sessions(sessions: Iterable[dict[str, Any]], order: Order) -> list[dict[str, Any]]:
+    """Number sessions among those of the same content and player by time, and return them in an order."""
+    listed = [session for _, session in enumerate_by_time(list(sessions))]
     numbers: Counter[tuple[str, str]] = Counter()
     for session in listed:
         name = title_of(session), session["player"]
         numbers[name] += 1
         session["number"] = numbers[name]
     if order is Order.WORST:
-        listed.sort(key=lambda session: severity_key(count_severities(session)))
-    if recordings is None:
-        recordings = sorted({name for session in listed for name in session["recordings"]})
-    findings = [finding for session in listed for finding in session["findings"]]
-    severities = Counter(finding["severity"] for finding in findings)
-    rules = Counter(finding["rule"] for finding in findings)
-    summary = {
-        "sessions": sum(session["outcome"] not in PARTIAL for session in listed),
-        "events": sum(session["events"] for session in listed),
-        "errors": severities["error"],
-        "warnings": severities["warning"],
-        "infos": severities["info"],
-        "by_rule": dict(sorted(rules.items())),
-    }
-    return {
-        "tapehead": __version__,
-        "date": date.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if date else None,
-        "recordings": list(recordings),
-        "order": str(order),
-        "summary": summary,
-        "totals": build_totals(listed, order),
-        "sessions": listed,
-    }
+        listed.sort(key=lambda session: severity_rank(count_severities(session).values()))
+    return listed
 
 
-def sort_by_time(sessions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return sessions in the order in which they began."""
-    return sorted(sessions, key=lambda session: (session["started"], session["recording"], session["line"]))
+def enumerate_by_time(sessions: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield sessions in the order in which they began, each with its number in the list or store."""
+    if isinstance(sessions, StoredSessions):
+        return ((number, sessions.read(number)) for number in sessions.by_time())
+
+    def began(numbered: tuple[int, dict[str, Any]]) -> tuple[str, str, int]:
+        session = numbered[1]
+        return session["started"], session["recording"], session["line"]
+
+    return iter(sorted(enumerate(sessions), key=began))
 
 
 def headline(report: Report, zone: tzinfo | None = None) -> str:

@@ -7,7 +7,7 @@ neither message nor recording: a baseline outlives a better message and a new re
 from collections.abc import Iterator
 from typing import Any
 
-from tapehead.reports.audit.json_report import Report, locate_findings, sort_by_time
+from tapehead.reports.audit.json_report import LocatedFinding, Report, enumerate_by_time
 from tapehead.reports.sarif_log import Fingerprints, location_of, render_log
 from tapehead.rules.catalog import RULES
 from tapehead.rules.support.rule import Rule
@@ -16,8 +16,8 @@ LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 INDEXES = {rule: index for index, rule in enumerate(RULES)}
 
 
-def render_sarif(report: Report) -> str:
-    """Render the report as a SARIF log, indented."""
+def render_sarif(report: Report) -> Iterator[str]:
+    """Yield the parts of the report as a SARIF log, indented."""
     rules = [rule_object(rule) for rule in RULES.values()]
     return render_log(rules, results_of(report), {"summary": report["summary"]})
 
@@ -48,7 +48,8 @@ def rule_object(rule: Rule) -> dict[str, Any]:
 def results_of(report: Report) -> Iterator[dict[str, Any]]:
     """Yield a result for each finding by time; those alike are told apart in their fingerprints by their number."""
     fingerprints = Fingerprints("tapeheadFinding/v1")
-    for located in locate_findings({"sessions": sort_by_time(report["sessions"])}):
+    sessions = enumerate_by_time(report["sessions"])
+    for located in (LocatedFinding(session, finding) for _, session in sessions for finding in session["findings"]):
         finding, session = located.finding, located.session
         event_type = finding["event"]["type"] if finding["event"] else None
         identity = finding["rule"], session["media_id"], session["player"], event_type or "", finding["path"]

@@ -29,17 +29,19 @@ def checklists_of(result: SessionResult, scenarios: Sequence[Scenario]) -> dict[
 
 def passes(report: Report) -> bool:
     """Return whether there is a session, and each session shows every step of its scenarios."""
-    checked = [each for session in report["sessions"] for each in session.get("scenarios", [])]
-    return bool(checked) and all(each["passed"] for each in checked)
+    passed = {each["passed"] for session in report["sessions"] for each in session.get("scenarios", [])}
+    return passed == {True}
 
 
-def render_scenarios(report: Report, style: TextStyle) -> str:
-    """Render the checklists of all sessions as text; those that a session passes in one line, unless verbose."""
-    parts: list[RenderableType] = []
+def render_scenarios(report: Report, style: TextStyle) -> Iterator[str]:
+    """Yield the checklists of all sessions as text; those that a session passes in one line, unless verbose."""
+    has_checklists = False
     for session in report["sessions"]:
         for checklist in session.get("scenarios", []):
-            parts += checklist_parts(session, checklist, verbose=style.verbose)
-    return render(parts, style) if parts else "no session to check for a scenario\n"
+            has_checklists = True
+            yield render(checklist_parts(session, checklist, verbose=style.verbose), style)
+    if not has_checklists:
+        yield "no session to check for a scenario\n"
 
 
 def checklist_parts(

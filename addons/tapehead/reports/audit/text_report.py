@@ -1,6 +1,8 @@
 """The report for a terminal: totals, sessions, findings by rule, and metrics for those who ask."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import batched, islice
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,7 +14,7 @@ from tapehead.metrics.catalog import METRICS
 from tapehead.metrics.metric_values import EMPTY_VALUES, value_of
 from tapehead.protocol.exchange import Severity
 from tapehead.reports.audit.json_report import LocatedFinding, Report, headline, locate_findings
-from tapehead.reports.audit.totals import count_severities, group_name, rank_of
+from tapehead.reports.audit.totals import count_severities, group_name, rank_of, shared_names
 from tapehead.reports.report_wording import (
     baseline_totals_of,
     clock,
@@ -23,58 +25,119 @@ from tapehead.reports.report_wording import (
     totals_of,
 )
 from tapehead.reports.terminal_text import COLOURS, TextStyle, count_cell, make_table, render, safe_text
-from tapehead.reports.text_columns import Column, lay_out
+from tapehead.reports.text_columns import Cell, Column, lay_out, render_rows
+from tapehead.text import escape_controls
 
 MOST_SESSIONS = 50
 FIRST_PLACES = 3
 MOST_GROUPS = 10
+# Parts that are laid out at once.
+PARTS_AT_ONCE = 200
 # From this width on, the sessions' table has a column for the recording; below, the recording has a line of its own.
 WIDE_TABLE = 120
 
 
-def render_text(report: Report, style: TextStyle) -> str:
-    """Render the report as text."""
-    parts: list[RenderableType] = [safe_text(headline(report, style.zone), "dim")]
-    parts += [safe_text(f"  {name}", "dim") for name in report["recordings"] if style.verbose]
-    parts.append(Text())
-    parts += [*session_parts(report, style), *total_parts(report, style), *rule_parts(report, style)]
+def render_text(report: Report, style: TextStyle) -> Iterator[str]:
+    """Yield the report as text, part by part."""
+    yield from render_parts(head_parts(report, style), style)
+    yield from render_sessions(report, style)
+    yield from render_parts(report_parts(report, style), style)
+
+
+def render_parts(parts: Iterable[RenderableType], style: TextStyle) -> Iterator[str]:
+    """Yield parts as text, one below the other."""
+    return (render(batch, style) for batch in batched(parts, PARTS_AT_ONCE))
+
+
+def head_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
+    """Yield what was audited."""
+    yield safe_text(headline(report, style.zone), "dim")
+    yield from (safe_text(f"  {name}", "dim") for name in report["recordings"] if style.verbose)
+    yield Text()
+
+
+def report_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
+    """Yield the parts of the report below the table of sessions."""
+    yield from total_parts(report, style)
+    yield from rule_parts(report, style)
     if style.verbose:
-        parts += [part for session in report["sessions"] for part in metric_parts(session)]
+        yield from (part for session in report["sessions"] for part in metric_parts(session))
     if baseline := report.get("baseline"):
-        parts.append(Text(baseline_totals_of(baseline)))
-    return render([*parts, Text(totals_of(report["summary"]), style="bold")], style)
+        yield Text(baseline_totals_of(baseline))
+    yield Text(totals_of(report["summary"]), style="bold")
 
 
-def session_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
+def render_sessions(report: Report, style: TextStyle) -> Iterator[str]:
     """Yield the table of sessions, the first of them unless all are asked for, each with the files that it is in."""
     sessions = report["sessions"]
     if not sessions:
         return
-    shown = sessions if style.verbose else sessions[:MOST_SESSIONS]
-    counts = [count_severities(session) for session in shown]
-    files = [safe_text(", ".join(session["recordings"]), "dim") for session in shown]
+    count = len(sessions) if style.verbose else min(len(sessions), MOST_SESSIONS)
     has_files, is_wide = len(report["recordings"]) > 1, style.width >= WIDE_TABLE
     columns = [
-        Column("session", [safe_text(short_id(session["id"])) for session in shown]),
-        Column("content", [safe_text(title_of(session)) for session in shown], least=8),
-        Column("player", [safe_text(session["player"] or "-") for session in shown], rank=3, least=6),
-        Column("outcome", [safe_text(session["outcome"]) for session in shown], rank=1),
-        Column("events", [Text(f"{session['events']:,}") for session in shown], is_number=True, rank=2),
-        *(
-            Column(title, [count_cell(count[severity], severity) for count in counts], is_number=True)
-            for title, severity in zip(("err", "warn", "info"), Severity, strict=True)
-        ),
+        Column("session"),
+        Column("content", least=8),
+        Column("player", rank=3, least=6),
+        Column("outcome", rank=1),
+        Column("events", is_number=True, rank=2),
+        *(Column(title, is_number=True) for title in ("err", "warn", "info")),
     ]
-    columns += [Column("recording", files, least=12, keeps_end=True)] if has_files and is_wide else []
-    header, *rows = lay_out(columns, style.width)
+    if has_files and is_wide:
+        columns.append(Column("recording", least=12, keeps_end=True))
+    rows = SessionRows(sessions, count, names_files=has_files and is_wide)
+    if has_files and not is_wide:
+        yield from render_parts(rows_with_files(columns, rows, style), style)
+    else:
+        yield from render_rows(columns, rows, style)
+    more = f"and {plural(len(sessions) - count, 'more session')}; -v shows all"
+    yield render([*([Text(more, style="dim")] if count < len(sessions) else []), Text()], style)
+
+
+class SessionRows:
+    """The rows of the table of sessions, made anew whenever they are read.
+
+    Args:
+        sessions: the sessions.
+        count: how many of them have a row.
+        names_files: whether the last cell names the recordings.
+    """
+
+    def __init__(self, sessions: Sequence[Mapping[str, Any]], count: int, *, names_files: bool) -> None:
+        self._sessions = sessions
+        self._count = count
+        self._names_files = names_files
+
+    def sessions(self) -> Iterator[Mapping[str, Any]]:
+        """Return the sessions that have a row."""
+        return islice(self._sessions, self._count)
+
+    def __iter__(self) -> Iterator[list[Cell]]:
+        for session in self.sessions():
+            texts = (short_id(session["id"]), title_of(session), session["player"] or "-", session["outcome"])
+            row = [Cell(escape_controls(text)) for text in (*texts, f"{session['events']:,}")]
+            counts = zip(Severity, count_severities(session).values(), strict=True)
+            row += [Cell(f"{count:,}", COLOURS[severity] if count else "dim") for severity, count in counts]
+            if self._names_files:
+                row.append(files_of(session))
+            yield row
+
+
+def files_of(session: Mapping[str, Any]) -> Cell:
+    """Return the recordings that a session is in."""
+    return Cell(escape_controls(", ".join(session["recordings"])), "dim")
+
+
+def rows_with_files(columns: Sequence[Column], rows: SessionRows, style: TextStyle) -> Iterator[RenderableType]:
+    """Yield the table of sessions for a narrow terminal, with the files of each below its row."""
+    cells = zip(*rows, strict=True)
+    filled = [
+        column._replace(cells=[Text(*cell) for cell in each]) for column, each in zip(columns, cells, strict=True)
+    ]
+    header, *lines = lay_out(filled, style.width)
     yield header
-    for row, file in zip(rows, files, strict=True):
-        yield row
-        if has_files and not is_wide:
-            yield Padding(file, (0, 0, 0, 2))
-    if left := len(sessions) - len(shown):
-        yield Text(f"and {plural(left, 'more session')}; -v shows all", style="dim")
-    yield Text()
+    for line, session in zip(lines, rows.sessions(), strict=True):
+        yield line
+        yield Padding(Text(*files_of(session)), (0, 0, 0, 2))
 
 
 def total_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
@@ -83,7 +146,7 @@ def total_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
     for title, key in groups:
         rows = report["totals"][key]
         if len(rows) > 1:
-            yield from totals_lines(title, rows if style.verbose else rows[:MOST_GROUPS], style.width)
+            yield from totals_lines(title, list(rows if style.verbose else rows[:MOST_GROUPS]), style.width)
             if (left := len(rows) - MOST_GROUPS) > 0 and not style.verbose:
                 yield Text(f"and {left:,} more; -v shows all", style="dim")
             yield Text()
@@ -99,14 +162,14 @@ def total_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
 
 def totals_lines(title: str, rows: list[dict[str, Any]], width: int) -> list[Text]:
     """Return the table of the totals of players, contents or recordings; of a recording's name the end stays."""
-    is_path = title == "recording"
+    is_path, shared = title == "recording", shared_names(rows)
 
     def numbers(name: str, cells: Iterable[str], rank: int = 0) -> Column:
         return Column(name, list(map(Text, cells)), is_number=True, rank=rank)
 
     return lay_out(
         [
-            Column(title, [safe_text(group_name(row, rows)) for row in rows], least=12, keeps_end=is_path),
+            Column(title, [safe_text(group_name(row, shared)) for row in rows], least=12, keeps_end=is_path),
             numbers("sessions", (f"{row['sessions']:,}" for row in rows)),
             *(
                 Column(name, [count_cell(row[f"{severity}s"], severity) for row in rows], is_number=True)
@@ -122,25 +185,31 @@ def totals_lines(title: str, rows: list[dict[str, Any]], width: int) -> list[Tex
 
 def rule_parts(report: Report, style: TextStyle) -> Iterator[RenderableType]:
     """Yield the findings rule by rule, the worst and most frequent rules first; known ones are only counted."""
-    by_rule: dict[str, list[LocatedFinding]] = {}
+    first: dict[str, list[LocatedFinding]] = {}
+    places, news = Counter[str](), Counter[str]()
+    worst: dict[str, str] = {}
     for located in locate_findings(report):
-        by_rule.setdefault(located.finding["rule"], []).append(located)
-    worst = {rule: min((at.finding["severity"] for at in found), key=rank_of) for rule, found in by_rule.items()}
-    news = {rule: [at for at in found if at.finding.get("new", True)] for rule, found in by_rule.items()}
-    listed = by_rule if style.verbose else {rule: found for rule, found in news.items() if found}
-    ordered = sorted(listed, key=lambda rule: (rank_of(worst[rule]), -len(listed[rule]), rule))
+        rule, severity = located.finding["rule"], located.finding["severity"]
+        worst[rule] = min(worst.get(rule, severity), severity, key=rank_of)
+        places[rule] += 1
+        is_new = located.finding.get("new", True)
+        news[rule] += is_new
+        if is_new and len(kept := first.setdefault(rule, [])) < FIRST_PLACES:
+            kept.append(located)
+    listed = places if style.verbose else +news
+    ordered = sorted(listed, key=lambda rule: (rank_of(worst[rule]), -listed[rule], rule))
     for rule in ordered:
-        found, severity = listed[rule], Severity(worst[rule])
-        places = f"  {plural(len(by_rule[rule]), 'place')}"
-        places += f", {len(news[rule]):,} new" if "baseline" in report else ""
-        yield Text.assemble((f"{severity} {rule}", f"bold {COLOURS[severity]}"), (places, "dim"))
-        shown = found if style.verbose else found[:FIRST_PLACES]
+        counted = f"  {plural(places[rule], 'place')}{f', {news[rule]:,} new' if 'baseline' in report else ''}"
+        grade = Severity(worst[rule])
+        yield Text.assemble((f"{grade} {rule}", f"bold {COLOURS[grade]}"), (counted, "dim"))
+        everywhere = (located for located in locate_findings(report) if located.finding["rule"] == rule)
+        shown = everywhere if style.verbose else first[rule]
         for located in shown:
             is_known = "  known" if not located.finding.get("new", True) else ""
             place = f"{located.recording}:{located.finding['line']}  {short_id(located.session['id'])}{is_known}"
             message = Padding(safe_text(located.finding["message"]), (0, 0, 0, 2))
             yield Padding(Group(safe_text(place, "dim"), message), (0, 0, 0, 2))
-        if left := len(found) - len(shown):
+        if not style.verbose and (left := listed[rule] - len(first[rule])):
             yield Text(f"  and {left:,} more; -v shows all", style="dim")
         yield Text()
     if ordered:

@@ -1,8 +1,11 @@
 """Totals of a report: findings and metrics of all sessions, and of those of each player, content and recording."""
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from itertools import chain, groupby
+from operator import add
+from typing import Any, NamedTuple, Protocol
 
 from tapehead.auditor.results import Outcome
 from tapehead.metrics.catalog import METRICS
@@ -12,6 +15,19 @@ from tapehead.reports.report_formats import Order
 from tapehead.reports.report_wording import title_of
 
 Session = Mapping[str, Any]
+
+
+class StoredRows(Protocol):
+    """Rows that need no memory."""
+
+    def append(self, row: dict[str, Any], /) -> None:
+        """Add a row."""
+
+    def arrange(self, order: Sequence[int], /) -> None:
+        """Put the rows in an order, each by its number as it was added."""
+
+
+Rows = list[dict[str, Any]] | StoredRows
 
 # Outcomes of results that are no sessions of their own.
 PARTIAL = (Outcome.LATE_EVENTS, Outcome.NONE)
@@ -30,50 +46,115 @@ _SUMMED = {
 }
 
 
-def build_totals(sessions: Sequence[Session], order: Order) -> dict[str, Any]:
+class SessionFacts(NamedTuple):
+    """What totals need of a session.
+
+    Attributes:
+        player, title, media_id, recording: by which sessions are grouped; the recording is that in which it began.
+        is_whole: whether it is a session of its own.
+        events: the number of its events.
+        counts: the number of its findings of each severity.
+        sums: its metrics that add up; empty if it has no metrics.
+    """
+
+    player: str
+    title: str
+    media_id: str
+    recording: str
+    is_whole: bool
+    events: int
+    counts: tuple[int, ...]
+    sums: tuple[float, ...]
+
+
+def facts_of(session: Session) -> SessionFacts:
+    """Return what totals need of a session."""
+    metrics = session["metrics"]
+    return SessionFacts(
+        player=session["player"],
+        title=title_of(session),
+        media_id=session["media_id"],
+        recording=session["recording"],
+        is_whole=session["outcome"] not in PARTIAL,
+        events=session["events"],
+        counts=tuple(count_severities(session).values()),
+        sums=tuple(metrics[key] or 0 for key in _SUMMED) if metrics else (),
+    )
+
+
+def build_totals(facts: Sequence[SessionFacts], order: Order, new_rows: Callable[[], Rows] = list) -> dict[str, Any]:
     """Return the totals of sessions: `overall`, and by `players`, `contents` and `recordings`.
 
     A session counts for the recording in which it began, so that the totals of each group add up to those overall.
     Groups are sorted as the sessions are: the worst first, or by the first session of each.
+
+    Args:
+        facts: those of the sessions, in the order of the report.
+        order: how groups are sorted.
+        new_rows: returns what holds the rows of a group; content may be different in each session.
     """
 
-    def group_by(name: Callable[[Session], tuple[str, ...]], *keys: str) -> list[dict[str, Any]]:
-        groups: dict[tuple[str, ...], list[Session]] = {}
-        for session in sessions:
-            groups.setdefault(name(session), []).append(session)
-        rows = [dict(zip(keys, named, strict=True)) | total(grouped) for named, grouped in groups.items()]
+    def group_by(name: Callable[[SessionFacts], tuple[str, ...]], *keys: str) -> Rows:
+        numbers: dict[str, int] = {}
+        group_of = array("L", (numbers.setdefault(joined(*name(each)), len(numbers)) for each in facts))
+        numbers.clear()
+        rows, ranks = new_rows(), []
+        places = sorted(range(len(group_of)), key=group_of.__getitem__)
+        for _, grouped in groupby(places, key=group_of.__getitem__):
+            first = next(grouped)
+            row = total(facts[place] for place in chain([first], grouped))
+            rows.append(dict(zip(keys, name(facts[first]), strict=True)) | row)
+            ranks.append(severity_rank([row[f"{severity}s"] for severity in Severity]))
         if order is Order.WORST:
-            rows.sort(key=lambda row: severity_key({severity: row[f"{severity}s"] for severity in Severity}))
+            arrange(rows, sorted(range(len(ranks)), key=ranks.__getitem__))
         return rows
 
     return {
-        "overall": total(sessions),
-        "players": group_by(lambda session: (session["player"],), "name"),
-        "contents": group_by(lambda session: (title_of(session), session["media_id"]), "name", "media_id"),
-        "recordings": group_by(lambda session: (session["recording"],), "name"),
+        "overall": total(facts),
+        "players": group_by(lambda each: (each.player,), "name"),
+        "contents": group_by(lambda each: (each.title, each.media_id), "name", "media_id"),
+        "recordings": group_by(lambda each: (each.recording,), "name"),
     }
 
 
-def total(sessions: Iterable[Session]) -> dict[str, Any]:
+def arrange(rows: Rows, order: Sequence[int]) -> None:
+    """Put rows in an order, each by its place so far."""
+    if isinstance(rows, list):
+        rows[:] = [rows[place] for place in order]
+    else:
+        rows.arrange(order)
+
+
+def total(facts: Iterable[SessionFacts]) -> dict[str, Any]:
     """Return the totals of some sessions: how many, their events and findings, and the sums of their metrics."""
-    counts: Counter[str] = Counter(dict.fromkeys(("sessions", "events", *(f"{severity}s" for severity in Severity)), 0))
-    metrics: dict[str, float] = dict.fromkeys(_SUMMED, 0)
-    for session in sessions:
-        counts["sessions"] += session["outcome"] not in PARTIAL
-        counts["events"] += session["events"]
-        for severity, count in count_severities(session).items():
-            counts[f"{severity}s"] += count
-        for key in _SUMMED if session["metrics"] else ():
-            metrics[key] += session["metrics"][key] or 0
+    sessions = events = 0
+    found = [0] * len(_RANKS)
+    sums: list[float] = [0] * len(_SUMMED)
+    for each in facts:
+        sessions += each.is_whole
+        events += each.events
+        found = list(map(add, found, each.counts))
+        sums = list(map(add, sums, each.sums)) if each.sums else sums
     # Players may send numbers whose sums are integers beyond those of JSON readers.
-    sums = {key: value if abs(value) < MOST_EXACT else float(value) for key, value in metrics.items()}
-    return {**counts, "metrics": {key: round(sums[key], decimals) for key, decimals in _SUMMED.items()}}
+    exact = (value if abs(value) < MOST_EXACT else float(value) for value in sums)
+    metrics = {key: round(value, decimals) for (key, decimals), value in zip(_SUMMED.items(), exact, strict=True)}
+    counts = {f"{severity}s": count for severity, count in zip(Severity, found, strict=True)}
+    return {"sessions": sessions, "events": events, **counts, "metrics": metrics}
 
 
-def group_name(row: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the name of a row among those of its group, with the media.id of content that others are named like."""
-    is_alone = sum(other["name"] == row["name"] for other in rows) == 1
-    return (row["name"] or "-") if is_alone else f"{row['name']} ({row['media_id'] or f'no {MEDIA_ID}'})"
+def joined(*names: str) -> str:
+    """Return names as one key, which other names do not have."""
+    return "".join(f"{len(name)} {name}" for name in names)
+
+
+def shared_names(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the names that several rows of a group have."""
+    return {name for name, count in Counter(row["name"] for row in rows).items() if count > 1}
+
+
+def group_name(row: Mapping[str, Any], shared: Container[str]) -> str:
+    """Return the name of a row, with the media.id of content whose name others share."""
+    return f"{row['name']} ({row['media_id'] or f'no {MEDIA_ID}'})" if row["name"] in shared else row["name"] or "-"
 
 
 def count_severities(session: Session) -> dict[str, int]:
@@ -87,6 +168,6 @@ def rank_of(severity: str) -> int:
     return _RANKS[Severity(severity)]
 
 
-def severity_key(counts: Mapping[str, int]) -> tuple[int, ...]:
+def severity_rank(counts: Iterable[int]) -> tuple[int, ...]:
     """Return the sort key of what has so many findings of each severity; the worst comes first."""
-    return tuple(-counts[severity] for severity in Severity)
+    return tuple(-count for count in counts)

@@ -108,5 +108,5 @@ def totals_of(diff: Diff) -> str:
         return f"no difference in {sessions}"
     counted = ((diff.count(verdict), verdict) for verdict in Verdict)
     parts = [f"{count:,} {'unchanged' if verdict is Verdict.SAME else verdict}" for count, verdict in counted if count]
-    differences = sum(1 for _ in diff.all_differences())
+    differences = sum(diff.changes.values())
     return f"{sessions}: {', '.join(parts)}" + (f"; {plural(differences, 'difference')}" if differences else "")

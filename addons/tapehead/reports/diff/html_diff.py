@@ -73,7 +73,7 @@ class LineRun(NamedTuple):
 
 
 class SessionView(NamedTuple):
-    """A session as the template takes it."""
+    """A session with differences as the template takes it."""
 
     verdict: str
     title: str
@@ -86,7 +86,7 @@ class SessionView(NamedTuple):
     runs: list[LineRun]
 
 
-def render_html(diff: Diff, base: Sequence[str], new: Sequence[str]) -> str:
+def render_html(diff: Diff, base: Sequence[str], new: Sequence[str]) -> Iterator[str]:
     """Render the page for a diff; `base` and `new` are the recordings' names."""
     names = [escape_controls(side[0]) if len(side) == 1 else plural(len(side), "recording") for side in (base, new)]
     return render_page(
@@ -96,8 +96,8 @@ def render_html(diff: Diff, base: Sequence[str], new: Sequence[str]) -> str:
         totals=totals_of(diff),
         counts={str(verdict): diff.count(verdict) for verdict in Verdict},
         names=names,
-        views=[view_of(session) for session in diff.sessions if session.verdict is not Verdict.SAME],
-        same=[view_of(session) for session in diff.sessions if session.verdict is Verdict.SAME],
+        views=(view_of(session) for session in diff.sessions if session.verdict is not Verdict.SAME),
+        same=(same_view_of(session) for session in diff.sessions if session.verdict is Verdict.SAME),
         outside=list(sections_of(diff.outside)),
         open_cards=OPEN_CARDS,
     )
@@ -110,8 +110,23 @@ def _environment() -> Environment:
     return environment
 
 
+class SameView(NamedTuple):
+    """A session without a difference as the template takes it."""
+
+    title: str
+    base: str
+    new: str
+    notes: list[str]
+
+
+def same_view_of(session: SessionDiff) -> SameView:
+    """Prepare a session without a difference for the template."""
+    notes = [escape_controls(note) for note in session.notes]
+    return SameView(title_of(session), describe_side(session.base), describe_side(session.new), notes)
+
+
 def view_of(session: SessionDiff) -> SessionView:
-    """Prepare a session for the template."""
+    """Prepare a session with differences for the template."""
     return SessionView(
         verdict=str(session.verdict),
         title=title_of(session),
@@ -121,7 +136,7 @@ def view_of(session: SessionDiff) -> SessionView:
         sections=list(sections_of(session.differences)),
         notes=[escape_controls(note) for note in session.notes],
         timeline=draw_comparison(session),
-        runs=[] if session.verdict is Verdict.SAME else list(line_runs(session)),
+        runs=list(line_runs(session)),
     )
 
 

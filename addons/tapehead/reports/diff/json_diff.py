@@ -3,7 +3,6 @@
 Its shape is published as `assets/diff/diff.schema.json`; within a major version keys are added, never taken away.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ Report = dict[str, Any]
 
 
 def build_report(diff: Diff, base: Sequence[str], new: Sequence[str], scope: Scope) -> Report:
-    """Build the report on a diff.
+    """Build the report on a diff, whose sessions can be read once.
 
     Args:
         diff: the diff.
@@ -28,7 +27,6 @@ def build_report(diff: Diff, base: Sequence[str], new: Sequence[str], scope: Sco
         new: those of the new recordings.
         scope: what counted as a difference.
     """
-    changes = Counter(difference.change for difference in diff.all_differences())
     return {
         "tapehead": __version__,
         "base": list(base),
@@ -38,10 +36,10 @@ def build_report(diff: Diff, base: Sequence[str], new: Sequence[str], scope: Sco
         "same": diff.same,
         "summary": {
             "sessions": {str(verdict): diff.count(verdict) for verdict in Verdict},
-            "differences": changes.total(),
-            "by_change": {str(change): changes[change] for change in Change if changes[change]},
+            "differences": sum(diff.changes.values()),
+            "by_change": {str(change): diff.changes[change] for change in Change if diff.changes.get(change)},
         },
-        "sessions": [session_diff_object(session) for session in diff.sessions],
+        "sessions": map(session_diff_object, diff.sessions),
         "outside": [difference_object(difference) for difference in diff.outside],
     }
 

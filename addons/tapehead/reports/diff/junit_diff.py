@@ -4,34 +4,39 @@ Names are the same in every run: content and player, and the number among the pa
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from tapehead.comparison.differences import Diff, Difference, SessionDiff, Verdict
 from tapehead.reports.diff.difference_lines import content_of, describe_side
-from tapehead.reports.junit_xml import escape_xml, render_suites
+from tapehead.reports.junit_xml import Suite, escape_xml, render_suites
 from tapehead.reports.report_wording import plural
 
 
-def render_junit(diff: Diff) -> str:
-    """Render the diff as XML; calls outside any session are one test case more, if they differ."""
-    root = Element("testsuites", {"name": "tapehead diff"})
-    suite = SubElement(root, "testsuite", {"name": "tapehead diff"})
+def render_junit(diff: Diff) -> Iterator[str]:
+    """Yield the parts of the diff as XML; calls outside any session are one test case more, if they differ."""
+    tests = len(diff.sessions) + bool(diff.outside)
+    failures = tests - diff.count(Verdict.SAME)
+    suite = Suite({"name": "tapehead diff"}, tests, failures, cases_of(diff))
+    return render_suites("tapehead diff", [suite])
+
+
+def cases_of(diff: Diff) -> Iterator[Element]:
+    """Yield the test cases of a diff."""
     numbers: Counter[tuple[str, str]] = Counter()
     for session in diff.sessions:
         name = content_of(session.session), session.session.player or "session"
         numbers[name] += 1
-        case = add_case(suite, name[1], f"{name[0]} #{numbers[name]}", session.differences, session.verdict)
+        case = case_of(name[1], f"{name[0]} #{numbers[name]}", session.differences, session.verdict)
         SubElement(case, "system-out").text = escape_xml("\n".join([describe_pair(session), *session.notes]))
+        yield case
     if diff.outside:
-        add_case(suite, "session", "calls outside any session", diff.outside, Verdict.CHANGED)
-    return render_suites(root)
+        yield case_of("session", "calls outside any session", diff.outside, Verdict.CHANGED)
 
 
-def add_case(suite: Element, player: str, name: str, differences: Sequence[Difference], verdict: Verdict) -> Element:
-    """Add a test case, with its failure unless the verdict is that nothing differs."""
-    attributes = {"classname": escape_xml(player), "name": escape_xml(name), "time": "0"}
-    case = SubElement(suite, "testcase", attributes)
+def case_of(player: str, name: str, differences: Sequence[Difference], verdict: Verdict) -> Element:
+    """Return a test case, with its failure unless the verdict is that nothing differs."""
+    case = Element("testcase", {"classname": escape_xml(player), "name": escape_xml(name), "time": "0"})
     if verdict is not Verdict.SAME:
         is_pair = verdict is Verdict.CHANGED
         message = plural(len(differences), "difference") if is_pair else f"session {verdict}"

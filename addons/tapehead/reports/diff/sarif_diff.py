@@ -32,8 +32,8 @@ DESCRIPTIONS = {
 INDEXES = {name: index for index, name in enumerate(DESCRIPTIONS)}
 
 
-def render_sarif(diff: Diff) -> str:
-    """Render the diff as a SARIF log."""
+def render_sarif(diff: Diff) -> Iterator[str]:
+    """Yield the parts of the diff as a SARIF log."""
     rules = [{"id": str(name), "shortDescription": {"text": text}} for name, text in DESCRIPTIONS.items()]
     return render_log(rules, results_of(diff), {"same": diff.same})
 

@@ -23,15 +23,20 @@ NAMES_SHARE = 0.45
 
 def render_text(diff: Diff, style: TextStyle) -> str:
     """Render the diff as text; sessions without a difference are only counted."""
-    changed = [session for session in diff.sessions if session.verdict is not Verdict.SAME]
-    parts = [part for session in changed[:MOST_SESSIONS] for part in session_block(session, style)]
-    if len(changed) > MOST_SESSIONS:
-        parts.append(Text(f"and {plural(len(changed) - MOST_SESSIONS, 'more session')}; --format html shows all\n"))
+    parts: list[RenderableType] = []
+    shown, notes = 0, dict[str, None]()
+    for session in diff.sessions:
+        if session.verdict is Verdict.SAME:
+            notes |= dict.fromkeys(session.notes)
+        elif shown < MOST_SESSIONS:
+            parts += session_block(session, style)
+            shown += 1
+    if left := len(diff.sessions) - diff.count(Verdict.SAME) - shown:
+        parts.append(Text(f"and {plural(left, 'more session')}; --format html shows all\n"))
     if diff.outside:
         parts += [Text("outside any session", style="bold"), *difference_tables(diff.outside, style), Text()]
     # The notes of sessions that have no block of their own, each once.
-    same = (session for session in diff.sessions if session.verdict is Verdict.SAME)
-    parts += note_lines(dict.fromkeys(note for session in same for note in session.notes))
+    parts += note_lines(notes)
     return render([*parts, Text(totals_of(diff), style="bold")], style)
 
 

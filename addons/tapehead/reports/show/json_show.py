@@ -1,7 +1,7 @@
 """A recording as JSON, for `show --json`: its sessions, or their calls with findings and bodies."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -17,16 +17,13 @@ _FIELDS = ("id", "recordings", "sources", "media_id", "media_name", "player", "c
 def session_object(result: SessionResult) -> dict[str, Any]:
     """Return a session with its counts of findings."""
     counts = Counter(finding.severity for finding in result.findings)
-    fields = {name: getattr(result, name) for name in _FIELDS}
+    fields = {name: getattr(result, name) for name in _FIELDS} | {"outcome": str(result.outcome)}
     return fields | {f"{severity}s": counts[severity] for severity in Severity}
 
 
-def calls_object(calls: Mapping[str | None, Sequence[ShownCall]], *, with_bodies: bool) -> list[dict[str, Any]]:
-    """Return the calls of each session."""
-    return [
-        {"id": session, "calls": [call_object(call, with_bodies=with_bodies) for call in listed]}
-        for session, listed in calls.items()
-    ]
+def calls_object(session: str | None, calls: Iterable[ShownCall], *, with_bodies: bool) -> dict[str, Any]:
+    """Return the calls of a session."""
+    return {"id": session, "calls": [call_object(call, with_bodies=with_bodies) for call in calls]}
 
 
 def call_object(call: ShownCall, *, with_bodies: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A recording for a terminal: the table of its sessions, or calls with their findings and bodies."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from rich.console import RenderableType
@@ -9,51 +9,73 @@ from rich.padding import Padding
 from rich.text import Text
 
 from tapehead.answers import Outcome
-from tapehead.auditor.results import SessionResult
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.messages import Message, Response
 from tapehead.reports.report_wording import last_part, plural, short_id
 from tapehead.reports.show.recorded_calls import ShownCall
-from tapehead.reports.terminal_text import COLOURS, TextStyle, count_cell, render, safe_text
-from tapehead.reports.text_columns import Column, lay_out
+from tapehead.reports.terminal_text import COLOURS, TextStyle, render, safe_text
+from tapehead.reports.text_columns import Cell, Column, lay_out, render_rows
 from tapehead.text import escape_controls, format_number, local_time
 
 INDENT = 4
 REDIRECT, CLIENT_ERROR = 300, 400
 
 
-def render_sessions(results: Sequence[SessionResult], style: TextStyle) -> str:
-    """Render the table of sessions with their counts of findings, which are those of the audit."""
-    counts = [Counter(finding.severity for finding in result.findings) for result in results]
-    recordings = {name for result in results for name in result.recordings}
+def render_sessions(sessions: Sequence[Mapping[str, Any]], style: TextStyle) -> Iterator[str]:
+    """Yield the table of sessions, each as `session_object` returns it; they are read twice, one at a time."""
     columns = [
-        Column("session", [safe_text(short_id(result.id) if result.id else "-") for result in results]),
-        Column("started", [safe_text(local_time(result.started, style.zone)[5:]) for result in results], rank=3),
-        Column("content", [safe_text(result.media_name or result.media_id or "-") for result in results], least=6),
-        Column("player", [safe_text(result.player or "-") for result in results], rank=2, least=12),
-        Column("outcome", [safe_text(result.outcome) for result in results], rank=1),
-        Column("events", [Text(f"{result.events:,}") for result in results], is_number=True),
-        *(
-            Column(title, [count_cell(found[severity], severity) for found in counts], is_number=True)
-            for title, severity in zip(("err", "warn", "info"), Severity, strict=True)
-        ),
+        Column("session"),
+        Column("started", rank=3),
+        Column("content", least=6),
+        Column("player", rank=2, least=12),
+        Column("outcome", rank=1),
+        *(Column(title, is_number=True) for title in ("events", "err", "warn", "info")),
     ]
-    if len(recordings) > 1:
-        names = [safe_text(", ".join(result.recordings), "dim") for result in results]
-        columns.append(Column("recording", names, rank=4, least=12, keeps_end=True))
-    return render(lay_out(columns, style.width), style)
+    names_files = len({name for session in sessions for name in session["recordings"]}) > 1
+    columns += [Column("recording", rank=4, least=12, keeps_end=True)] if names_files else []
+    return render_rows(columns, SessionRows(sessions, style, names_files=names_files), style)
+
+
+class SessionRows:
+    """The rows of the table of sessions, made anew whenever they are read.
+
+    Args:
+        sessions: the sessions, each as `session_object` returns it.
+        style: the layout.
+        names_files: whether the last cell names the recordings.
+    """
+
+    def __init__(self, sessions: Sequence[Mapping[str, Any]], style: TextStyle, *, names_files: bool) -> None:
+        self._sessions = sessions
+        self._zone = style.zone
+        self._names_files = names_files
+
+    def __iter__(self) -> Iterator[list[Cell]]:
+        for each in self._sessions:
+            texts = (
+                short_id(each["id"]) if each["id"] else "-",
+                local_time(each["started"], self._zone)[5:],
+                each["media_name"] or each["media_id"] or "-",
+                each["player"] or "-",
+                each["outcome"],
+                f"{each['events']:,}",
+            )
+            counts = ((each[f"{severity}s"], severity) for severity in Severity)
+            row = [Cell(escape_controls(text)) for text in texts]
+            row += [Cell(f"{count:,}", COLOURS[severity] if count else "dim") for count, severity in counts]
+            if self._names_files:
+                row.append(Cell(escape_controls(", ".join(each["recordings"])), "dim"))
+            yield row
 
 
 def render_calls(
     sessions: Iterable[tuple[str, Sequence[ShownCall]]], style: TextStyle, *, with_bodies: bool = False
-) -> str:
-    """Render the calls of sessions, each session with a title unless there is one alone."""
-    listed = list(sessions)
-    parts: list[RenderableType] = []
-    for title, calls in listed:
-        parts += [Text(), safe_text(title, "bold")] if len(listed) > 1 else []
-        parts += call_parts(calls, style, with_bodies=with_bodies)
-    return render(parts, style).lstrip("\n")
+) -> Iterator[str]:
+    """Yield the calls of sessions, each session with its title, if it has one."""
+    for number, (title, calls) in enumerate(sessions):
+        heading: list[RenderableType] = [safe_text(title, "bold")] if title else []
+        text = render([*heading, *call_parts(calls, style, with_bodies=with_bodies)], style)
+        yield f"\n{text}" if number else text
 
 
 def call_parts(calls: Sequence[ShownCall], style: TextStyle, *, with_bodies: bool) -> Iterator[RenderableType]:

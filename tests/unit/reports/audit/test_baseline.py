@@ -164,15 +164,15 @@ def test_known_findings_fail_nothing_and_are_told_apart() -> None:
     ]
     left = known.total() - 1
     assert report["baseline"] == {"new_errors": 1, "new_warnings": 0, "new_infos": 0, "known": left, "gone": 0}
-    text = render_text(report, TextStyle(120))
+    text = "".join(render_text(report, TextStyle(120)))
     assert "error ad-outside-break  1 place, 1 new" in text
     assert "wrong-type" not in text
     assert f"against the baseline: 1 new error, 0 new warnings, 0 new infos; {left} known, 0 gone" in text
-    assert "faulty-s  known\n" in render_text(report, TextStyle(120, verbose=True))
-    junit = render_junit(report, "error")
+    assert "faulty-s  known\n" in "".join(render_text(report, TextStyle(120, verbose=True)))
+    junit = "".join(render_junit(report, "error"))
     assert 'type="ad-outside-break"' in junit
     assert "known error wrong-type" in junit
-    page = render_html(report, [Detail()])
+    page = "".join(render_html(report, [Detail()]))
     assert page.count('<span class="badge">new</span>') == 1
     assert page.count('<span class="badge">known</span>') == left
     assert 'data-baseline="new known"' in page

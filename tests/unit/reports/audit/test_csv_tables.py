@@ -20,7 +20,7 @@ def read(text: str) -> list[dict[str, Any]]:
 
 
 def test_a_session_is_a_row_with_its_counts_and_metrics() -> None:
-    faulty, documented = read(render_sessions(REPORT))
+    faulty, documented = read("".join(render_sessions(REPORT)))
 
     assert {key: faulty[key] for key in ("id", "player", "number", "recordings", "line", "outcome", "events")} == {
         "id": "faulty-session",
@@ -40,7 +40,7 @@ def test_a_session_is_a_row_with_its_counts_and_metrics() -> None:
 
 
 def test_a_finding_is_a_row_with_its_place_and_session() -> None:
-    rows = read(render_findings(REPORT))
+    rows = read("".join(render_findings(REPORT)))
     found = list(locate_findings(REPORT))
 
     assert [(row["rule"], row["message"], int(row["line"])) for row in rows] == [
@@ -61,11 +61,13 @@ def test_a_baseline_adds_whether_a_finding_is_new() -> None:
     report = reports.report_of(reports.faulty("faulty-session"))
     mark_new(report, {})
 
-    assert {row["new"] for row in read(render_findings(report))} == {"1"}
+    assert {row["new"] for row in read("".join(render_findings(report)))} == {"1"}
 
 
 def test_lines_end_and_quotes_are_doubled_as_rfc_4180_has_it() -> None:
-    assert render_table(["a", "b"], [['say "hi"', "x,y"], [None, 1.5]]) == 'a,b\r\n"say ""hi""","x,y"\r\n,1.5\r\n'
+    table = "".join(render_table(["a", "b"], [['say "hi"', "x,y"], [None, 1.5]]))
+
+    assert table == 'a,b\r\n"say ""hi""","x,y"\r\n,1.5\r\n'
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_what_players_send_begins_no_cell_as_a_formula() -> None:
     start = reports.START | {"media.name": '=HYPERLINK("https://example.com")', "media.playerName": "@player"}
     report = reports.report_of(reports.session("-sid", [reports.event(0, "sessionStart", 0, start)]))
 
-    for text in (render_sessions(report), render_findings(report)):
+    for text in ("".join(render_sessions(report)), "".join(render_findings(report))):
         for row in read(text):
             numbers = {key for key in row if key in ("event_playhead", "event_ts")}
             assert not [key for key in row if key not in numbers and (row[key] or "").startswith(tuple("=+-@"))]

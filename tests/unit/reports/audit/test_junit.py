@@ -13,7 +13,7 @@ REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(
 
 
 def parse(report: Report, fail_on: str = "error") -> Element:
-    return fromstring(render_junit(report, fail_on).encode())
+    return fromstring("".join(render_junit(report, fail_on)).encode())
 
 
 @pytest.mark.parametrize("fail_on", ["error", "warning", "never"])

@@ -15,7 +15,7 @@ from support.junit_schema import violations_in
 from tapehead.auditor.timeline import timeline_of
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.reports.audit.body_store import BodyStore
-from tapehead.reports.audit.html_report import Detail, render_html
+from tapehead.reports.audit.html_report import detail_of, render_html
 from tapehead.reports.audit.json_report import build_report, report_schema, session_of
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.sarif import render_sarif
@@ -72,11 +72,15 @@ def test_every_format_can_be_rendered_for_anything(start: dict[str, Any], sent: 
     timelines = {id(session): timeline_of(result) for session, result in zip(sessions, results, strict=True)}
     report = build_report(sessions)
     pictures = [timelines[id(session)] for session in report["sessions"]]
-    page = render_html(report, [Detail(each, BodyStore().of(each)) if each else Detail() for each in pictures])
+    page = "".join(
+        render_html(
+            report, [detail_of(each, BodyStore().of(each)) if each else detail_of(None, {}) for each in pictures]
+        )
+    )
 
     VALIDATOR.validate(orjson.loads(render_json(report)))
-    assert violations_in(fromstring(render_junit(report, "warning").encode())) == []
-    assert orjson.loads(render_sarif(report))["version"] == "2.1.0"
+    assert violations_in(fromstring("".join(render_junit(report, "warning")).encode())) == []
+    assert orjson.loads("".join(render_sarif(report)))["version"] == "2.1.0"
     assert page.count("<script") == page.count("</script>") == 2
-    for line in render_text(report, TextStyle(80, verbose=True)).splitlines():
+    for line in "".join(render_text(report, TextStyle(80, verbose=True))).splitlines():
         assert not re.search(r"[\x00-\x1f\x7f]", line)

@@ -21,7 +21,7 @@ PINNED = ["a81e8ace86a2e88d8a11718f3a37e356", "66002b9aad46137919be546696eb8988"
 
 
 def parse(report: Report) -> dict[str, Any]:
-    log: dict[str, Any] = orjson.loads(render_sarif(report))
+    log: dict[str, Any] = orjson.loads("".join(render_sarif(report)))
     return log
 
 

@@ -22,7 +22,7 @@ def report_on(*names: str) -> Report:
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("width", [40, 80])
 def test_no_line_is_wider_than_the_screen(width: int, verbose: bool) -> None:
-    text = render_scenarios(report_on(*SCENARIOS), TextStyle(width, verbose=verbose))
+    text = "".join(render_scenarios(report_on(*SCENARIOS), TextStyle(width, verbose=verbose)))
 
     assert max(map(len, text.splitlines())) <= width
     assert [line.split(":")[0] for line in text.splitlines() if line.startswith("scenario ")] == [
@@ -31,7 +31,9 @@ def test_no_line_is_wider_than_the_screen(width: int, verbose: bool) -> None:
 
 
 def test_colour_comes_only_where_it_is_wanted() -> None:
-    plain, coloured = (render_scenarios(report_on("ads"), TextStyle(80, colour=colour)) for colour in (False, True))
+    plain, coloured = (
+        "".join(render_scenarios(report_on("ads"), TextStyle(80, colour=colour))) for colour in (False, True)
+    )
 
     assert "\x1b" not in plain
     assert "\x1b[31m" in coloured

@@ -1,6 +1,8 @@
 """The report for a terminal: order, width, colour, and the details that need -v."""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -18,13 +20,13 @@ REPORT = reports.report_of(reports.faulty("faulty-session"), reports.documented(
 
 
 def test_it_ends_with_the_totals() -> None:
-    assert render_text(REPORT, NARROW).splitlines()[-1] == totals_of(REPORT["summary"])
+    assert "".join(render_text(REPORT, NARROW)).splitlines()[-1] == totals_of(REPORT["summary"])
     assert re.fullmatch(r"2 sessions, 44 events: \d errors, \d warnings, \d infos?", totals_of(REPORT["summary"]))
 
 
 def test_a_session_has_a_row_with_its_counts() -> None:
     counts = [str(REPORT["summary"][f"{severity}s"]) for severity in ("error", "warning", "info")]
-    (row,) = (line for line in render_text(REPORT, TextStyle(120)).splitlines() if line.startswith("faulty-s"))
+    (row,) = (line for line in "".join(render_text(REPORT, TextStyle(120))).splitlines() if line.startswith("faulty-s"))
 
     assert row.split() == ["faulty-s", reports.SCRIPT, "web-player", "ended", "17", *counts]
 
@@ -32,13 +34,13 @@ def test_a_session_has_a_row_with_its_counts() -> None:
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_no_line_is_wider_than_the_screen(width: int, verbose: bool) -> None:
-    text = render_text(REPORT, TextStyle(width, verbose=verbose))
+    text = "".join(render_text(REPORT, TextStyle(width, verbose=verbose)))
 
     assert max(map(len, text.splitlines())) <= width
 
 
 def test_colour_comes_only_where_it_is_wanted() -> None:
-    plain, coloured = (render_text(REPORT, TextStyle(80, colour=colour)) for colour in (False, True))
+    plain, coloured = ("".join(render_text(REPORT, TextStyle(80, colour=colour))) for colour in (False, True))
 
     assert "\x1b" not in plain
     assert "\x1b[31m" in coloured
@@ -47,7 +49,9 @@ def test_colour_comes_only_where_it_is_wanted() -> None:
 
 def test_the_worst_rules_come_first() -> None:
     graded = [
-        line.split()[0] for line in render_text(REPORT, NARROW).splitlines() if re.match(r"(error|warning) ", line)
+        line.split()[0]
+        for line in "".join(render_text(REPORT, NARROW)).splitlines()
+        if re.match(r"(error|warning) ", line)
     ]
 
     assert graded == sorted(graded)
@@ -58,26 +62,28 @@ def test_a_rule_shows_its_first_places_and_verbose_all_of_them() -> None:
     plays += [reports.event(1 + 10 * n, "play", 10 * n, {"odd": 1}) for n in range(5)]
     report = reports.report_of(reports.session("s", plays))
 
-    assert "  and 2 more; -v shows all" in render_text(report, NARROW)
-    assert render_text(report, TextStyle(80, verbose=True)).count("params.odd is not documented") == 5
+    assert "  and 2 more; -v shows all" in "".join(render_text(report, NARROW))
+    assert "".join(render_text(report, TextStyle(80, verbose=True))).count("params.odd is not documented") == 5
 
 
 def test_a_place_names_recording_line_and_session() -> None:
-    text = render_text(reports.report_of(reports.faulty("faulty-session")), NARROW)
+    text = "".join(render_text(reports.report_of(reports.faulty("faulty-session")), NARROW))
 
     assert "  recording.jsonl:2  faulty-s\n    adStart: no break is open" in text
 
 
 def test_metrics_come_with_verbose() -> None:
-    assert "content_time_spent" not in render_text(REPORT, NARROW)
-    assert re.search(r"content_time_spent +45 s", render_text(REPORT, TextStyle(80, verbose=True)))
+    assert "content_time_spent" not in "".join(render_text(REPORT, NARROW))
+    assert re.search(r"content_time_spent +45 s", "".join(render_text(REPORT, TextStyle(80, verbose=True))))
 
 
 def test_markup_in_values_is_text() -> None:
     start = reports.START | {"media.name": "[red]hot[/red] :smile:"}
 
-    assert "[red]hot[/red] :smile:" in render_text(
-        reports.report_of(reports.session("s", [reports.event(0, "sessionStart", 0, start)])), TextStyle(120)
+    assert "[red]hot[/red] :smile:" in "".join(
+        render_text(
+            reports.report_of(reports.session("s", [reports.event(0, "sessionStart", 0, start)])), TextStyle(120)
+        )
     )
 
 
@@ -86,8 +92,10 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
     assert not re.search(
         r"[\x00-\x09\x0b-\x1f\x7f]",
-        render_text(
-            reports.report_of(reports.session("s", [reports.event(0, "sessionStart", 0, start)])), TextStyle(120)
+        "".join(
+            render_text(
+                reports.report_of(reports.session("s", [reports.event(0, "sessionStart", 0, start)])), TextStyle(120)
+            )
         ),
     )
 
@@ -151,3 +159,38 @@ def test_a_metric_is_shown_with_its_unit(value: object, unit: str, shown: str) -
 @pytest.mark.parametrize(("sid", "shown"), [(None, "(none)"), ("s1", "s1"), ("0123456789abcdef", "01234567")])
 def test_an_id_is_cut_to_its_beginning(sid: str | None, shown: str) -> None:
     assert short_id(sid) == shown
+
+
+class Alive:
+    """The number of sessions in memory, and the most that there were."""
+
+    now = most = 0
+
+
+class Session(dict[str, Any]):
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        Alive.now += 1
+        Alive.most = max(Alive.most, Alive.now)
+
+    def __del__(self) -> None:
+        Alive.now -= 1
+
+
+class Sessions(Sequence[Any]):
+    """Many sessions, each made when it is read."""
+
+    def __len__(self) -> int:
+        return 300
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self[each] for each in range(300)[place]]
+        return Session(REPORT["sessions"][range(300)[place] % 2])
+
+
+def test_few_sessions_are_in_memory_at_once() -> None:
+    sessions = Sessions()
+    shown = "".join(render_text(REPORT | {"sessions": sessions}, TextStyle(160, verbose=True)))
+    assert shown.count("web-player") >= len(sessions) / 2
+    assert Alive.most < 50

@@ -12,7 +12,7 @@ from tapehead.protocol.exchange import Entry, Severity
 from tapehead.reports.audit.html_report import Detail, render_html
 from tapehead.reports.audit.json_report import build_report, locate_findings, session_of
 from tapehead.reports.audit.text_report import render_text
-from tapehead.reports.audit.totals import build_totals
+from tapehead.reports.audit.totals import build_totals, facts_of
 from tapehead.reports.report_formats import Order
 from tapehead.reports.terminal_text import TextStyle
 
@@ -76,19 +76,21 @@ def test_groups_are_sorted_by_their_sums() -> None:
     """The worst session is one of the tv player, the most errors are of the web player."""
     sessions = [fake("tv", 2), fake("web", 1), fake("web", 1), fake("web", 1)]
 
-    assert [row["name"] for row in build_totals(sessions, Order.WORST)["players"]] == ["web", "tv"]
-    assert [row["name"] for row in build_totals(sessions, Order.TIME)["players"]] == ["tv", "web"]
+    assert [row["name"] for row in build_totals(list(map(facts_of, sessions)), Order.WORST)["players"]] == ["web", "tv"]
+    assert [row["name"] for row in build_totals(list(map(facts_of, sessions)), Order.TIME)["players"]] == ["tv", "web"]
 
 
 def test_results_that_are_no_sessions_are_not_counted_as_such() -> None:
     sessions = [fake("tv", 0), fake("tv", 1, Outcome.LATE_EVENTS), fake("tv", 1, Outcome.NONE)]
-    overall = build_totals(sessions, Order.WORST)["overall"]
+    overall = build_totals(list(map(facts_of, sessions)), Order.WORST)["overall"]
 
     assert (overall["sessions"], overall["errors"], overall["events"]) == (1, 2, 9)
 
 
 def test_sums_keep_milliseconds_and_no_more() -> None:
-    summed = build_totals([fake("tv", 0, time=0.1), fake("tv", 0, time=0.2004)], Order.WORST)["overall"]["metrics"]
+    summed = build_totals([facts_of(fake("tv", 0, time=seconds)) for seconds in (0.1, 0.2004)], Order.WORST)["overall"][
+        "metrics"
+    ]
 
     assert summed["content_time_spent"] == 0.3
 
@@ -110,7 +112,7 @@ def test_sums_beyond_exact_integers_can_be_written() -> None:
 
 def test_text_has_the_totals_of_groups_with_several_rows() -> None:
     report = build_report(results(), date=datetime(2026, 11, 29, 18, 30, tzinfo=UTC))
-    text = render_text(report, TextStyle(80))
+    text = "".join(render_text(report, TextStyle(80)))
     lines = text.splitlines()
 
     assert lines[0] == "audit of 2 recordings, 2026-11-29 18:30+00:00"
@@ -126,7 +128,7 @@ def test_text_has_the_totals_of_groups_with_several_rows() -> None:
 
 
 def test_text_on_one_of_each_has_no_tables_of_groups() -> None:
-    text = render_text(reports.report_of(clip("a", 8, 0)), TextStyle(80))
+    text = "".join(render_text(reports.report_of(clip("a", 8, 0)), TextStyle(80)))
 
     assert text.splitlines()[0] == "audit of recording.jsonl"
     assert "completes\n" not in text.replace("content complete", "")
@@ -136,8 +138,8 @@ def test_long_groups_are_cut_without_verbose() -> None:
     many = [clip(f"s{n}", 2, 10 * n, id=f"clip-{n}", name=f"Clip {n}") for n in range(12)]
     report = reports.report_of(*many)
 
-    assert "and 2 more; -v shows all" in render_text(report, TextStyle(80))
-    assert "Clip 11  " in render_text(report, TextStyle(80, verbose=True))
+    assert "and 2 more; -v shows all" in "".join(render_text(report, TextStyle(80)))
+    assert "Clip 11  " in "".join(render_text(report, TextStyle(80, verbose=True)))
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -147,7 +149,7 @@ def test_every_session_names_its_files(width: int) -> None:
     report = build_report(map(session_of, audit(entries)))
 
     assert report["sessions"][0]["recordings"] == ["a.jsonl", "b.jsonl"]
-    row = render_text(report, TextStyle(width)).partition("outcome")[2].splitlines()[1:3]
+    row = "".join(render_text(report, TextStyle(width))).partition("outcome")[2].splitlines()[1:3]
     assert "a.jsonl, b.jsonl" in row[width < 120]
     assert row[0].startswith("a  ")
 
@@ -156,14 +158,14 @@ def test_all_recordings_are_listed_also_those_without_sessions() -> None:
     report = build_report(results(), recordings=["one.jsonl", "two.jsonl", "nothing.jsonl"])
 
     assert report["recordings"] == ["one.jsonl", "two.jsonl", "nothing.jsonl"]
-    assert "  nothing.jsonl\n" in render_text(report, TextStyle(80, verbose=True))
-    assert "nothing.jsonl" not in render_text(report, TextStyle(80))
-    assert "<li>nothing.jsonl</li>" in render_html(report, [Detail()] * 3, UTC)
+    assert "  nothing.jsonl\n" in "".join(render_text(report, TextStyle(80, verbose=True)))
+    assert "nothing.jsonl" not in "".join(render_text(report, TextStyle(80)))
+    assert "<li>nothing.jsonl</li>" in "".join(render_html(report, [Detail()] * 3, UTC))
 
 
 def test_the_page_has_totals_date_and_files() -> None:
     report = build_report(results(), date=datetime(2026, 11, 29, 18, 30, tzinfo=UTC))
-    page = render_html(report, [Detail()] * 3, UTC)
+    page = "".join(render_html(report, [Detail()] * 3, UTC))
 
     assert "audit of 2 recordings, 2026-11-29 18:30+00:00, by tapehead" in page
     assert page.count('aria-label="Totals by ') == 3

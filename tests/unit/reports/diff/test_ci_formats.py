@@ -37,7 +37,7 @@ def found() -> Diff:
 
 
 def cases(diff: Diff) -> dict[str, Element]:
-    root = fromstring(render_junit(diff).encode())
+    root = fromstring("".join(render_junit(diff)).encode())
     assert violations_in(root) == []
     return {case.attrib["name"]: case for case in root.iter("testcase")}
 
@@ -82,7 +82,7 @@ def test_equal_sessions_have_numbers() -> None:
 
 
 def results(diff: Diff) -> list[dict[str, Any]]:
-    log = json.loads(render_sarif(diff))
+    log = json.loads("".join(render_sarif(diff)))
     jsonschema_rs.Draft7Validator(official_schema()).validate(log)
     for result in log["runs"][0]["results"]:
         assert log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
