@@ -3,7 +3,8 @@
 The names in `__all__` are the public API. They are loaded when they are first used.
 """
 
-from typing import TYPE_CHECKING
+# As `typing` has it, which takes long to load.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tapehead.auditor.recordings_audit import audit as audit

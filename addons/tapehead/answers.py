@@ -29,7 +29,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         replaces: of a forwarded sessionStart, the id of the recorded session that it is recorded anew for, or None.
         recorded_ms: how long the recorded answer took, in milliseconds; 0 for any other.
         outcome: where the answer comes from.
-        note: the reason for this answer, one line for the log; empty if there is none.
+        reason: the reason for this answer, one line for the log, or a function that returns it; empty if there is none.
         key: the key of the test that the call belongs to; empty if it has none.
     """
 
@@ -40,8 +40,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     replaces: str | None = None
     recorded_ms: float = 0
     outcome: Outcome = Outcome.SIMULATED
-    note: str = ""
+    reason: str | Callable[[], str] = ""
     key: str = ""
+
+    @property
+    def note(self) -> str:
+        """The reason for this answer, one line for the log; empty if there is none."""
+        return self.reason if isinstance(self.reason, str) else self.reason()
 
 
 class Engine(Protocol):

@@ -4,8 +4,15 @@ import contextlib
 import errno
 import os
 import stat
+import weakref
+from array import array
+from collections.abc import Callable
+from math import inf
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
+
+# Bytes of rows that are held in memory before they go to a temporary file.
+MOST_HELD = 4_000_000
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -89,3 +96,56 @@ def write_all(file: int, content: bytes) -> None:
     """
     while content:
         content = content[os.write(file, content) :]
+
+
+class TemporaryRows:
+    """Rows of bytes, read back in any order: the latest ones in memory, those before them in a temporary file.
+
+    The file has no name where the system allows that, so that nothing is left of it whatever happens. If it cannot be
+    written, all further rows stay in memory.
+
+    Args:
+        on_error: called with the reason, once, if the file cannot be written.
+        most: how many bytes are held before they go to the file.
+    """
+
+    def __init__(self, on_error: Callable[[OSError], None], most: float = MOST_HELD) -> None:
+        self._on_error = on_error
+        self._most = most
+        self._ends = array("Q")
+        self._held = bytearray()
+        # The number of bytes in the file.
+        self._filed = 0
+        self._file: IO[bytes] | None = None
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def append(self, row: bytes) -> None:
+        """Take the next row."""
+        self._held += row
+        self._ends.append(self._filed + len(self._held))
+        if len(self._held) > self._most:
+            self._move()
+
+    def __getitem__(self, number: int) -> bytes:
+        start, end = self._ends[number - 1] if number else 0, self._ends[number]
+        if start >= self._filed or not self._file:
+            return bytes(self._held[start - self._filed : end - self._filed])
+        return os.pread(self._file.fileno(), end - start, start)
+
+    def _move(self) -> None:
+        """Move what is held to the file."""
+        try:
+            if self._file is None:
+                import tempfile  # takes as long as the audit of a small recording
+
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the rows
+                weakref.finalize(self, self._file.close)
+            write_all(self._file.fileno(), bytes(self._held))
+        except OSError as error:
+            self._most = inf
+            self._on_error(error)
+            return
+        self._filed += len(self._held)
+        self._held.clear()

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-import typer
+import click
 
 
 def addon_path() -> None:
@@ -11,4 +11,4 @@ def addon_path() -> None:
     Example: tapehead addon-path
     """
     spec = importlib.util.find_spec("tapehead.mitmproxy_script.collection")
-    typer.echo(spec and spec.origin)
+    click.echo(spec and spec.origin)

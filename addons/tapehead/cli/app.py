@@ -6,76 +6,121 @@ Exit codes: 0 fine; 1 a check failed; 2 the command could not do its work, with 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from importlib import import_module
+from typing import Any
 
-import typer
-from typer.main import get_command
+import click
 
 from tapehead import __version__
-from tapehead.cli.addon_path import addon_path
-from tapehead.cli.audit import audit
 from tapehead.cli.command import Command, CommandWithSettings
-from tapehead.cli.demo import demo
-from tapehead.cli.diff import diff
-from tapehead.cli.import_ import import_
 from tapehead.cli.messages import warn
-from tapehead.cli.record import record
-from tapehead.cli.replay import replay
-from tapehead.cli.rules import rules
-from tapehead.cli.schema import schema
-from tapehead.cli.serve import serve
-from tapehead.cli.show import show
-from tapehead.cli.test import player_test
-from tapehead.cli.view import view
+from tapehead.cli.parameters import build_parameters, variable_of
 from tapehead.errors import TapeheadError
 from tapehead.text import find_nearest
 
+PROGRAM = "tapehead"
+# The variable by which a shell asks for completions.
+COMPLETION = "_TAPEHEAD_COMPLETE"
 # What Python says where the limit of threads and processes is reached.
 _NO_THREAD = "can't start new thread"
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# The commands in the order of the help: their functions, in modules that are loaded when a command is called for.
+COMMANDS = {
+    "record": "record:record",
+    "replay": "replay:replay",
+    "serve": "serve:serve",
+    "test": "test:player_test",
+    "audit": "audit:audit",
+    "diff": "diff:diff",
+    "show": "show:show",
+    "view": "view:view",
+    "rules": "rules:rules",
+    "schema": "schema:schema",
+    "import": "import_:import_",
+    "demo": "demo:demo",
+    "addon-path": "addon_path:addon_path",
+}
+# A variable of each command that takes options from the settings file, as an example.
+_VARIABLES = {"record": "RECORD_TO", "replay": "REPLAY_ON_MISS", "serve": "SERVE_LISTEN"}
 _DEFAULTS = (
     "Defaults of options come from variables such as TAPEHEAD_{variable} (several values separated by spaces), or else"
     " from [{command}] in tapehead.toml."
 )
-app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="record", variable="RECORD_TO"))(record)
-app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="replay", variable="REPLAY_ON_MISS"))(replay)
-app.command(cls=CommandWithSettings, epilog=_DEFAULTS.format(command="serve", variable="SERVE_LISTEN"))(serve)
-app.command("test", cls=Command, context_settings={"allow_interspersed_args": False})(player_test)
-for _command in (audit, diff, show, view, rules, schema, import_, demo, addon_path):
-    app.command(_command.__name__.rstrip("_").replace("_", "-"), cls=Command)(_command)
 
 
-def _show_version(value: bool) -> None:
+@cache
+def load_command(name: str) -> Command:
+    """Return a command, with its options."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    function = getattr(import_module(f"tapehead.cli.{module}"), attribute)
+    settings: dict[str, Any] = {"params": build_parameters(function), "help": function.__doc__}
+    if name == "test":
+        settings["context_settings"] = {"allow_interspersed_args": False}
+    if name in _VARIABLES:
+        epilog = _DEFAULTS.format(command=name, variable=_VARIABLES[name])
+        return CommandWithSettings(name, callback=function, epilog=epilog, **settings)
+    return Command(name, callback=function, **settings)
+
+
+class Commands(click.Group):
+    """All commands, each loaded when it is called for."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """Return their names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return the command of that name; None if there is none.
+
+        Raises:
+            click.UsageError: there is none, and the name is no option.
+        """
+        if name in COMMANDS:
+            return load_command(name)
+        if context.resilient_parsing or name.startswith("-"):
+            return None
+        found = find_nearest(name, COMMANDS)
+        raise click.UsageError(f"No such command {name!r}{f'; did you mean {found!r}?' if found else ''}", context)
+
+
+def _show_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        typer.echo(f"tapehead {__version__}")
-        raise typer.Exit
+        click.echo(f"tapehead {__version__}")
+        context.exit()
 
 
-@app.callback(epilog="Variables give defaults for options: TAPEHEAD_AUDIT_FAIL_ON=warning for audit --fail-on.")
-def tapehead(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, allow_from_autoenv=False, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    """Record, replay and audit the tracking that media players send to Adobe's Media Collection API."""
+VERSION = click.Option(
+    ["--version"],
+    is_flag=True,
+    expose_value=False,
+    callback=_show_version,
+    is_eager=True,
+    allow_from_autoenv=False,
+    help="Print the version.",
+)
+app = Commands(
+    PROGRAM,
+    params=[VERSION],
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Record, replay and audit the tracking that media players send to Adobe's Media Collection API.",
+    epilog="Variables give defaults for options: TAPEHEAD_AUDIT_FAIL_ON=warning for audit --fail-on.",
+)
 
 
 def run(argv: Sequence[str]) -> int:
     """Run the command that `argv` names and return its exit code."""
     try:
-        code = get_command(app).main(
-            list(argv), prog_name="tapehead", auto_envvar_prefix="TAPEHEAD", standalone_mode=False
-        )
+        if COMPLETION in os.environ:
+            from click.shell_completion import shell_complete
+
+            return shell_complete(app, {}, PROGRAM, COMPLETION, os.environ[COMPLETION])
+        # Not `app.main`, which takes interrupts and broken pipes for errors of its own.
+        with app.make_context(PROGRAM, list(argv), auto_envvar_prefix="TAPEHEAD") as context:
+            app.invoke(context)
+    except click.exceptions.Exit as wanted:
+        return wanted.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of stdout has closed it, as `head` does
@@ -84,44 +129,48 @@ def run(argv: Sequence[str]) -> int:
     except (TapeheadError, OSError) as error:
         warn(str(error))
         return 2
-    except Exception as error:
-        # Typer bundles click, or depends on it, by its version: their errors are known by what they can do.
-        format_message = getattr(error, "format_message", None)
-        if str(error) == _NO_THREAD:
-            warn("the system does not let another thread start; raise the limit of processes, as with ulimit -u")
-            return 2
-        if format_message is None:
-            raise
-        message = str(format_message())
-        if isinstance(possibilities := getattr(error, "possibilities", None), Sequence) and hasattr(
-            error, "option_name"
-        ):
-            # Without dashes, which all options have in common.
-            found = find_nearest(error.option_name.lstrip("-"), [name.lstrip("-") for name in possibilities])
-            message = f"there is no option '{error.option_name}'{f'; did you mean --{found}?' if found else ''}"
-        if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(message)
-        else:
-            path = getattr(getattr(error, "ctx", None), "command_path", None) or command_path(argv)
-            message = " ".join(message.split()).rstrip(".")
-            message = message.replace("Value error, ", "").replace(". Did you", "; did you")
-            if variable := variable_behind(error, argv):
-                message = f"{variable}: {message}"
-            warn(f"{message}{' See' if message.endswith('?') else '; see'} {path} --help")
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
         return 2
-    return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        _warn_of(error, argv)
+        return 2
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        warn("the system does not let another thread start; raise the limit of processes, as with ulimit -u")
+        return 2
+    return 0
+
+
+def _warn_of(error: click.ClickException, argv: Sequence[str]) -> None:
+    """Print one line about arguments that cannot be used."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        # Without dashes, which all options have in common.
+        known = [name.lstrip("-") for name in error.possibilities or ()]
+        found = find_nearest(error.option_name.lstrip("-"), known)
+        message = f"there is no option '{error.option_name}'{f'; did you mean --{found}?' if found else ''}"
+    if variable := variable_behind(error, argv):
+        message = f"{variable}: {message}"
+    path = getattr(getattr(error, "ctx", None), "command_path", None) or command_path(argv)
+    warn(f"{message}{' See' if message.endswith('?') else '; see'} {path} --help")
 
 
 def command_path(argv: Sequence[str]) -> str:
     """Return the words that call the command that arguments name."""
     name = next(iter(argv), "")
-    return f"tapehead {name}" if name in getattr(get_command(app), "commands", ()) else "tapehead"
+    return f"tapehead {name}" if name in COMMANDS else "tapehead"
 
 
-def variable_behind(error: Exception, argv: Sequence[str]) -> str | None:
+def variable_behind(error: click.ClickException, argv: Sequence[str]) -> str | None:
     """Return the environment variable that an unusable value came from; None if it came from the command line."""
     parameter, context = getattr(error, "param", None), getattr(error, "ctx", None)
-    if parameter is None or context is None or any(word.partition("=")[0] in parameter.opts for word in argv):
+    if (
+        not isinstance(parameter, click.Option)
+        or context is None
+        or any(word.partition("=")[0] in parameter.opts for word in argv)
+    ):
         return None
-    variable = f"{context.auto_envvar_prefix}_{parameter.name}".upper()
+    variable = variable_of(parameter, context)
     return variable if variable in os.environ else None

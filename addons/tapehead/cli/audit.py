@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from tapehead.cli import option_types
+from tapehead.cli.parameters import Option
 from tapehead.errors import UsageError
 from tapehead.reports.report_formats import STDOUT, FailOn, Format, Order, Target
 
@@ -17,26 +18,26 @@ _SUFFIXES |= {".csv": Format.CSV, ".html": Format.HTML, ".htm": Format.HTML}
 LIST = "list"
 
 
-def _print_schema(value: bool) -> None:
+def _print_schema(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
         from tapehead.reports.audit.json_report import report_schema
 
-        typer.echo(report_schema(), nl=False)
-        raise typer.Exit
+        click.echo(report_schema(), nl=False)
+        raise click.exceptions.Exit
 
 
-def _list_scenarios(names: list[str] | None) -> list[str] | None:
+def _list_scenarios(_context: click.Context, _parameter: click.Parameter, names: list[str] | None) -> list[str] | None:
     if names and LIST in names:
         from tapehead.reports.audit.scenario_section import scenario_list
 
-        typer.echo(scenario_list(), nl=False)
-        raise typer.Exit
+        click.echo(scenario_list(), nl=False)
+        raise click.exceptions.Exit
     return names
 
 
 Formats = Annotated[
     list[Format] | None,
-    typer.Option(
+    Option(
         "--format",
         metavar="FORMAT",
         help="Report as text (default), json, junit, sarif, html, csv (a row a session) or csv-findings; repeatable.",
@@ -44,43 +45,42 @@ Formats = Annotated[
 ]
 Outputs = Annotated[
     list[str] | None,
-    typer.Option("--output", "-o", metavar="FILE", help="The report; one for each --format, in that order."),
+    Option("--output", "-o", metavar="FILE", help="The report; one for each --format, in that order."),
 ]
 FailLevel = Annotated[
     FailOn,
-    typer.Option("--fail-on", metavar="error|warning|never", help="Exit with 1 on findings of this severity or worse."),
+    Option("--fail-on", metavar="error|warning|never", help="Exit with 1 on findings of this severity or worse."),
 ]
 Assumptions = Annotated[
     list[str] | None,
-    typer.Option("--assume", metavar="KEY=VALUE", help="Choose between readings of the documents; repeatable."),
+    Option("--assume", metavar="KEY=VALUE", help="Choose between readings of the documents; repeatable."),
 ]
 Expectations = Annotated[
     list[str] | None,
-    typer.Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema that events must satisfy; repeatable."),
+    Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema that events must satisfy; repeatable."),
 ]
 BaselineFile = Annotated[
     Path | None,
-    typer.Option("--baseline", metavar="FILE", help="Known findings: only others are new, and only new ones fail."),
+    Option("--baseline", metavar="FILE", help="Known findings: only others are new, and only new ones fail."),
 ]
 WriteBaseline = Annotated[
-    bool, typer.Option("--write-baseline", help="Write all findings to the --baseline FILE, which makes them known.")
+    bool, Option("--write-baseline", help="Write all findings to the --baseline FILE, which makes them known.")
 ]
 SessionOrder = Annotated[
-    Order, typer.Option("--order", metavar="worst|time", help="Sort sessions by their findings, or by time.")
+    Order, Option("--order", metavar="worst|time", help="Sort sessions by their findings, or by time.")
 ]
 FailUnder = Annotated[
     float | None,
-    typer.Option(
+    Option(
         "--fail-under",
         metavar="PERCENT",
-        min=0,
-        max=100,
+        within=(0, 100),
         help="With --coverage, exit with 1 if less of the plan was exercised.",
     ),
 ]
 Scenarios = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--scenario",
         metavar="NAME",
         callback=_list_scenarios,
@@ -89,11 +89,15 @@ Scenarios = Annotated[
         " repeatable. 'list' prints the names.",
     ),
 ]
-WithCoverage = Annotated[bool, typer.Option("--coverage", help="Report the coverage of the tracking plan.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List all places of a rule, and all metrics.")]
+WithCoverage = Annotated[bool, Option("--coverage", help="Report the coverage of the tracking plan.")]
+Jobs = Annotated[
+    int,
+    Option("--jobs", metavar="N", within=(0, None), help="Processes that evaluate sessions; 0 for one a core."),
+]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="List all places of a rule, and all metrics.")]
 ShowSchema = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--schema",
         callback=_print_schema,
         is_eager=True,
@@ -118,6 +122,7 @@ def audit(
     assume: Assumptions = None,
     config: option_types.ConfigFile = None,
     expect: Expectations = None,
+    jobs: Jobs = 1,
     verbose: Verbose = False,
     schema: ShowSchema = False,
 ) -> None:
@@ -145,8 +150,9 @@ def audit(
         order=order,
         baseline=baseline,
         write_baseline=write_baseline,
+        jobs=jobs,
     )
-    raise typer.Exit(run(recordings, targets, options).code)
+    raise click.exceptions.Exit(run(recordings, targets, options).code)
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:

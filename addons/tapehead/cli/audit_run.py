@@ -3,52 +3,41 @@
 import contextlib
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tapehead.auditor.coverage import Coverage
 from tapehead.auditor.effective_settings import lines_in_force
 from tapehead.auditor.received_events import recorded_schemas
 from tapehead.auditor.recordings_audit import audit
-from tapehead.auditor.results import SessionResult
-from tapehead.auditor.scenario_catalog import find_scenario
-from tapehead.auditor.scenarios import Scenario
 from tapehead.auditor.settings import AuditSettings
-from tapehead.auditor.timeline import Timeline, timeline_of
+from tapehead.cli.audit_results import AuditResults
 from tapehead.cli.baseline_file import BaselineFile
 from tapehead.cli.config_file import load_config
-from tapehead.cli.messages import RECORD_A_PLAYER, nothing_read, warn
+from tapehead.cli.messages import NO_SESSION, RECORD_A_PLAYER, nothing_read, warn
 from tapehead.cli.progress import progress
-from tapehead.cli.run_journal import NO_SESSION
 from tapehead.errors import UsageError
 from tapehead.interop.reader import open_recordings
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.calculator import calculate
-from tapehead.protocol.exchange import Entry
 from tapehead.recording.paths import check_outputs, name_of
 from tapehead.recording.reader import RecordingReader
 from tapehead.recording.stored_schemas import stored_schemas
-from tapehead.reports.audit.body_store import BodyStore
-from tapehead.reports.audit.coverage_section import render_coverage
-from tapehead.reports.audit.csv_tables import render_findings, render_sessions
-from tapehead.reports.audit.html_report import Detail, render_html
-from tapehead.reports.audit.json_report import Report, build_report, fails, locate_findings, session_of
-from tapehead.reports.audit.junit import RunCase, render_junit
-from tapehead.reports.audit.sarif import render_sarif
-from tapehead.reports.audit.scenario_section import checklists_of, passes, render_scenarios
-from tapehead.reports.audit.text_report import render_text
-from tapehead.reports.json_output import render_json
+from tapehead.reports.audit.json_report import Report, build_report, fails, locate_findings
+from tapehead.reports.json_output import stream_json
 from tapehead.reports.report_formats import FailOn, Format, Order, Target
 from tapehead.reports.report_output import report_zone, style_for, write_report
 from tapehead.reports.report_wording import totals_of
+from tapehead.reports.terminal_text import TextStyle
 from tapehead.text import format_number
 
-# Events that the pages' timelines show in all; sessions without findings may take half of them.
-MOST_EVENTS_DRAWN = 250_000
+if TYPE_CHECKING:
+    from tapehead.auditor.coverage import Coverage
+    from tapehead.auditor.scenarios import Scenario
+    from tapehead.reports.audit.junit import RunCase
 
 
 class AuditOptions(NamedTuple):
@@ -66,7 +55,8 @@ class AuditOptions(NamedTuple):
     order: Order = Order.WORST
     baseline: Path | None = None
     write_baseline: bool = False
-    run: RunCase | None = None
+    jobs: int = 1
+    run: "RunCase | None" = None
 
 
 class Audited(NamedTuple):
@@ -84,34 +74,32 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
     """
     with naming("--assume"):
         assumptions = parse_assumptions(options.assume)
-    with naming("--scenario"):
-        scenarios = [find_scenario(name) for name in dict.fromkeys(options.scenarios)]
+    scenarios = find_scenarios(options.scenarios)
     date = report_date()
-    reader = open_recordings(recordings, warn, strict=False, endpoints=options.endpoints)
+    loaded = load_config(options.config, options.expect)
+    reading = _Reading(recordings, options, assumptions, scenarios, loaded.settings, _Warnings())
+    reader = reading.open()
     outputs = [target.output for target in targets if target.output]
     check_outputs([*outputs, *([options.baseline] if options.baseline else [])], reader.files)
     baseline = BaselineFile(options.baseline, write=options.write_baseline)
-    loaded = load_config(options.config, options.expect)
     has_pages = any(target.form is Format.HTML for target in targets)
-    results = _Results(has_pages, Coverage(loaded.settings) if options.coverage else None, scenarios)
     if options.verbose:
         for line in lines_in_force(loaded.settings, str(loaded.source) if loaded.source else None):
             warn(line)
-    _audit(reader, assumptions, loaded.settings, results)
+    reader, results = reading.audit(reader, has_pages=has_pages)
     if recordings and not reader.exchanges:
         return Audited(nothing_read("audit", recordings), None)
     names = [name_of(path) for path in reader.files]
     report = build_report(results.sessions, date=date, recordings=names, order=options.order)
+    results.details.arrange(results.sessions.order)
     baseline.apply(report, is_complete=not reader.unreadable)
     if results.coverage:
         report["coverage"] = results.coverage.report().report()
     problems = [*problems_of(report, options, has_recordings=bool(recordings))]
     problems += [f"cannot read '{name_of(path)}'" for path in reader.unreadable]
-    case = options.run or RunCase("tapehead audit")
-    case = case._replace(problems=[*case.problems, *problems])
     for target in targets:
         styled = target.form is Format.TEXT
-        write_report(_render(target, report, results, options, case), target.output, styled=styled)
+        write_report(render(target, report, results, options, problems), target.output, styled=styled)
     baselines = [options.baseline] if options.write_baseline and not reader.unreadable else []
     if all(target.output for target in targets) and not options.run:
         warn(f"{totals_of(report['summary'])}; wrote {', '.join(map(str, [*outputs, *baselines]))}")
@@ -119,6 +107,27 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
         warn(f"wrote the baseline '{options.baseline}'")
     has_failed = bool(problems) or any(fails(located.finding, options.fail_on) for located in locate_findings(report))
     return Audited(2 if reader.unreadable else int(has_failed), report)
+
+
+def find_scenarios(names: Sequence[str]) -> "list[Scenario]":
+    """Return the scenarios of these names, each once.
+
+    Raises:
+        UsageError: one is unknown.
+    """
+    if not names:
+        return []
+    from tapehead.auditor.scenario_catalog import find_scenario
+
+    with naming("--scenario"):
+        return [find_scenario(name) for name in dict.fromkeys(names)]
+
+
+def coverage_of(settings: AuditSettings) -> "Coverage":
+    """Return the coverage of the tracking plan, to which results are added."""
+    from tapehead.auditor.coverage import Coverage
+
+    return Coverage(settings)
 
 
 @contextlib.contextmanager
@@ -153,8 +162,11 @@ def problems_of(report: Report, options: AuditOptions, *, has_recordings: bool) 
     """Yield what fails an audit besides findings, and warn of what the report does not say."""
     if has_recordings and not report["sessions"] and options.fail_on is not FailOn.NEVER:
         yield NO_SESSION
-    if options.scenarios and not passes(report):
-        yield "not every session shows all steps of its scenarios"
+    if options.scenarios:
+        from tapehead.reports.audit.scenario_section import passes
+
+        if not passes(report):
+            yield "not every session shows all steps of its scenarios"
     if problem := problem_of_coverage(report, options.fail_under):
         warn(problem)
         yield problem
@@ -173,79 +185,128 @@ def problem_of_coverage(report: Report, fail_under: float | None) -> str:
 # ---- Reading ----
 
 
-@dataclass
-class _Results:
-    """The results of an audit."""
+class _Warnings:
+    """Warnings of a reader, each printed once where the recordings are read again."""
 
-    has_pages: bool
-    coverage: Coverage | None = None
-    scenarios: Sequence[Scenario] = ()
-    rows: list[tuple[dict[str, Any], Timeline | None]] = field(default_factory=list)
-    bodies: BodyStore = field(default_factory=BodyStore)
-    events_left: int = MOST_EVENTS_DRAWN
+    def __init__(self) -> None:
+        self._printed: Counter[str] = Counter()
+        self._read: Counter[str] = Counter()
 
-    @property
-    def sessions(self) -> list[dict[str, Any]]:
-        return [session for session, _ in self.rows]
+    def warn(self, line: str) -> None:
+        """Print a line, unless it was printed in an earlier reading."""
+        self._read[line] += 1
+        if self._read[line] > self._printed[line]:
+            self._printed[line] += 1
+            warn(line)
 
-    def keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Yield the entries, having kept their bodies if pages are to show them."""
-        for entry in entries:
-            if self.has_pages:
-                self.bodies.keep(entry.recording, entry)
-            yield entry
-
-    def add(self, result: SessionResult) -> None:
-        session = session_of(result) | checklists_of(result, self.scenarios)
-        self.rows.append((session, self._draw(result)))
-        if self.coverage:
-            self.coverage.add(result)
-
-    def _draw(self, result: SessionResult) -> Timeline | None:
-        reserve = 0 if result.findings else MOST_EVENTS_DRAWN // 2
-        if not self.has_pages or result.events > self.events_left - reserve:
-            return None
-        self.events_left -= result.events
-        return timeline_of(result)
-
-    def details(self, report: Report) -> list[Detail]:
-        """Return what pages show of the sessions of a report, in its order."""
-        timelines = {id(session): drawn for session, drawn in self.rows}
-        ordered = (timelines[id(session)] for session in report["sessions"])
-        return [Detail(drawn, self.bodies.of(drawn)) if drawn else Detail() for drawn in ordered]
+    def read_again(self) -> None:
+        """Begin another reading."""
+        self._read.clear()
 
 
-def _audit(reader: RecordingReader, assumptions: Assumptions, settings: AuditSettings, results: _Results) -> None:
-    """Audit everything that can be read."""
-    with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
-        entries = results.keep_bodies(reader.entries(show))
-        # What an endpoint accepts does not depend on when its schemas were fetched.
-        schemas = recorded_schemas(entry.exchange for entry in stored_schemas(reader.files, warn))
-        for result in audit(entries, settings, schemas, partial(calculate, assume=assumptions)):
-            results.add(result)
-    if reader.exchanges and not results.rows:
-        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
+class _Reading(NamedTuple):
+    """Reads recordings, and audits them."""
+
+    recordings: Sequence[Path]
+    options: AuditOptions
+    assumptions: Assumptions
+    scenarios: "Sequence[Scenario]"
+    settings: AuditSettings
+    warnings: _Warnings
+
+    def open(self) -> RecordingReader:
+        """Return a reader of the recordings."""
+        return open_recordings(self.recordings, self.warnings.warn, strict=False, endpoints=self.options.endpoints)
+
+    def audit(self, reader: RecordingReader, *, has_pages: bool) -> tuple[RecordingReader, AuditResults]:
+        """Audit everything that can be read; return the reader that has read it, which may be another, and results."""
+        # What a page shows of sessions depends on those before, and a pipe cannot be read again.
+        can_divide = not has_pages and all(map(os.path.isfile, reader.files))
+        jobs = count_jobs(self.options.jobs) if can_divide else 1
+        if jobs > 1:
+            from tapehead.auditor.divided_audit import NotDivisibleError
+
+            try:
+                return reader, self._audit(reader, self._results(has_pages), jobs)
+            except NotDivisibleError:
+                warn(f"the sessions cannot be divided among {jobs} processes; reading everything again in one")
+                self.warnings.read_again()
+                reader = self.open()
+        return reader, self._audit(reader, self._results(has_pages), 1)
+
+    def _results(self, has_pages: bool) -> AuditResults:
+        coverage = coverage_of(self.settings) if self.options.coverage else None
+        return AuditResults(has_pages, coverage, self.scenarios)
+
+    def _audit(self, reader: RecordingReader, results: AuditResults, jobs: int) -> AuditResults:
+        with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
+            entries = results.keep_bodies(reader.entries(show, outlined=jobs > 1))
+            # What an endpoint accepts does not depend on when its schemas were fetched.
+            schemas = recorded_schemas(entry.exchange for entry in stored_schemas(reader.files, self.warnings.warn))
+            if jobs == 1:
+                for result in audit(entries, self.settings, schemas, partial(calculate, assume=self.assumptions)):
+                    results.add(result)
+            else:
+                from tapehead.cli.audit_worker import AuditSetup
+                from tapehead.cli.audit_workers import audit_in_processes
+
+                names = [scenario.name for scenario in self.scenarios]
+                setup = AuditSetup(jobs, self.settings, schemas, self.assumptions, names, self.options.coverage)
+                with contextlib.closing(audit_in_processes(entries, setup)) as rows:
+                    for row in rows:
+                        results.add_row(row)
+        if reader.exchanges and not results.sessions:
+            warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
+        return results
+
+
+def count_jobs(jobs: int) -> int:
+    """Return the number of processes that an option asks for; 0 asks for one for each core that is there."""
+    return jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 # ---- Writing ----
 
 
-def _render(target: Target, report: Report, results: _Results, options: AuditOptions, case: RunCase) -> str:
+def render(
+    target: Target, report: Report, results: AuditResults, options: AuditOptions, problems: Sequence[str]
+) -> Iterator[str]:
+    """Return the parts of the report in a format, of which no other format's modules are loaded."""
     match target.form:
         case Format.JSON:
-            return render_json(report)
+            return stream_json(report)
         case Format.JUNIT:
+            from tapehead.reports.audit.junit import RunCase, render_junit
+
+            case = options.run or RunCase("tapehead audit")
+            case = case._replace(problems=[*case.problems, *problems])
             return render_junit(report, options.fail_on, case if options.run or case.problems else None)
         case Format.SARIF:
+            from tapehead.reports.audit.sarif import render_sarif
+
             return render_sarif(report)
         case Format.HTML:
-            return render_html(report, results.details(report), report_zone())
-        case Format.CSV:
-            return render_sessions(report)
-        case Format.CSV_FINDINGS:
-            return render_findings(report)
+            from tapehead.reports.audit.html_report import render_html
+
+            return render_html(report, results.details, report_zone())
+        case Format.CSV | Format.CSV_FINDINGS:
+            from tapehead.reports.audit.csv_tables import render_findings, render_sessions
+
+            return render_sessions(report) if target.form is Format.CSV else render_findings(report)
         case Format.TEXT:
-            style = style_for(target.output, verbose=options.verbose)
-            text, coverage = render_text(report, style), results.coverage
-            text = f"{text}\n{render_scenarios(report, style)}" if results.scenarios else text
-            return f"{text}\n{render_coverage(coverage.report(), style)}" if coverage else text
+            return _render_text(report, style_for(target.output, verbose=options.verbose), results)
+
+
+def _render_text(report: Report, style: TextStyle, results: AuditResults) -> Iterator[str]:
+    from tapehead.reports.audit.text_report import render_text
+
+    yield from render_text(report, style)
+    if results.scenarios:
+        from tapehead.reports.audit.scenario_section import render_scenarios
+
+        yield "\n"
+        yield from render_scenarios(report, style)
+    if results.coverage:
+        from tapehead.reports.audit.coverage_section import render_coverage
+
+        yield f"\n{render_coverage(results.coverage.report(), style)}"

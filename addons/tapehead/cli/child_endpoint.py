@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-import typer
+import click
 
 from tapehead.cli.messages import warn
 from tapehead.errors import StartupError
@@ -37,7 +37,7 @@ def endpoint(
 
     Raises:
         StartupError: it does not start.
-        typer.Exit: it does not start, and has said why.
+        click.exceptions.Exit: it does not start, and has said why.
     """
     words = ["replay" if as_proxy else "serve", *map(str, recordings), *options, "--listen", "127.0.0.1:0", "--quiet"]
     words += ["--out", str(recording), "--summary", str(summary), "--no-audit"]
@@ -58,7 +58,7 @@ def endpoint(
             line = cast(IO[str], process.stdout).readline()
             if not line:
                 if process.wait(TIMEOUT_SECONDS) == 2:
-                    raise typer.Exit(2)
+                    raise click.exceptions.Exit(2)
                 raise StartupError(f"the endpoint ended with exit code {process.returncode} before it was ready")
             if line.startswith(READY):
                 urls.append(line.removeprefix(READY).strip())
@@ -78,5 +78,5 @@ def stop(opened: EndpointProcess) -> int:
         warn(f"the endpoint did not stop within {TIMEOUT_SECONDS:.0f} s")
         return 1
     for line in output.splitlines():
-        typer.echo(line)
+        click.echo(line)
     return opened.process.returncode

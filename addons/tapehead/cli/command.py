@@ -1,10 +1,11 @@
 """The commands' common behaviour: help with words for values, and defaults for options from the settings file."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from typer.core import TyperCommand
+import click
 
 from tapehead.cli.messages import warn
 from tapehead.cli.option_conflicts import settle_options
@@ -17,8 +18,8 @@ SOURCE = "tapehead.settings-file"
 PATHS = ("FILE", "FOLDER", "RECORDING", "BASE", "NEW")
 
 
-class Command(TyperCommand):
-    """A command whose help names arguments as RECORDING... or [RULE], where Typer adds the Python type.
+class Command(click.Command):
+    """A command whose help lists its arguments, too, named as RECORDING... or [RULE].
 
     It takes no empty path, which would be the current folder: that is what an unset variable of the shell gives.
     """
@@ -51,7 +52,7 @@ class Command(TyperCommand):
         for parameter in self.get_params(ctx):
             parameter.show_envvar = False
             if parameter.param_type_name == "argument":
-                arguments.append((usage_of(parameter), parameter.help or ""))
+                arguments.append((usage_of(parameter), parameter.description))
             elif record := parameter.get_help_record(ctx):
                 options.append(record)
         for title, rows in (("Arguments", arguments), ("Options", options)):
@@ -105,11 +106,21 @@ def load_defaults(context: Any, _parameter: object, config: Path | None) -> Path
     return config
 
 
-def load_audit_settings(config: Path | None) -> Any:
-    """Return the settings of the audit, from the settings file if there is one."""
+def load_audit_settings(config: Path | None) -> Callable[[], Any]:
+    """Check the settings of the audit, and return what returns them; without a settings file there is nothing to check.
+
+    Raises:
+        UsageError: the file cannot be read or has an error in it.
+    """
+    from tapehead.cli.config_search import find_table
+    from tapehead.cli.run_journal import default_settings
+
+    if find_table(config)[0] is None:
+        return default_settings
     from tapehead.cli.config_file import load_config
 
-    return load_config(config).settings
+    settings = load_config(config).settings
+    return lambda: settings
 
 
 def refuse_empty(parameter: Any) -> None:

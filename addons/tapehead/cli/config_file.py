@@ -15,7 +15,6 @@ import orjson
 from tapehead.auditor.expectations import schemas_in
 from tapehead.auditor.settings import AuditSettings, SettingsError, convert, read_settings
 from tapehead.cli.config_search import find_table, unreadable
-from tapehead.cli.option_defaults import COMMANDS, check_table, resolve_options
 from tapehead.files import read_regular
 from tapehead.protocol.schemas import Schema
 
@@ -44,6 +43,9 @@ def load_config(config: Path | None = None, expect: Iterable[str] = (), folder: 
     source, table = find_table(config, folder)
     settings = AuditSettings()
     if source:
+        # With all commands that take options from the file.
+        from tapehead.cli.option_defaults import COMMANDS, check_table
+
         with _at(source):
             check_table(table)
             sections = {key: table[key] for key in table if key not in COMMANDS}
@@ -61,6 +63,8 @@ def load_options(command: str, config: Path | None = None) -> tuple[Path | None,
     source, table = find_table(config)
     if source is None:
         return None, {}
+    from tapehead.cli.option_defaults import check_table, resolve_options
+
     with _at(source):
         check_table(table)
         return source, resolve_options(command, table.get(command, {}), source.parent)

@@ -6,7 +6,6 @@ current folder upward, and `tapehead.toml` before `pyproject.toml`; a `pyproject
 
 import codecs
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +68,8 @@ def _read_toml(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError(unreadable(path, error)) from error
     try:
+        import tomllib  # which takes long to load, and most folders have no such file
+
         if _DEEP_KEY.search(content):
             raise RecursionError
         return tomllib.loads(content.decode())

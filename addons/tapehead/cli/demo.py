@@ -4,16 +4,17 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from tapehead.cli.parameters import Option
 from tapehead.errors import UsageError
 
 
 def demo(
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Keep the recording.")] = None,
+    out: Annotated[Path | None, Option("--out", metavar="FILE", help="Keep the recording.")] = None,
     samples: Annotated[
         Path | None,
-        typer.Option("--samples", metavar="FOLDER", help="Copy the sample recordings into this new folder instead."),
+        Option("--samples", metavar="FOLDER", help="Copy the sample recordings into this new folder instead."),
     ] = None,
 ) -> None:
     """Record, replay and audit a sample session, without network.
@@ -23,12 +24,12 @@ def demo(
     from tapehead.demo.run import run_demo, sample_recordings
 
     if samples is None:
-        raise typer.Exit(run_demo(out))
+        raise click.exceptions.Exit(run_demo(out))
     if out:
         raise UsageError("--out and --samples exclude each other; pass one of them")
     try:
         samples.mkdir()
         for recording in sample_recordings():
-            typer.echo(shutil.copy(recording, samples))
+            click.echo(shutil.copy(recording, samples))
     except OSError as error:
         raise UsageError(f"cannot write the samples into '{samples}': {error.strerror}") from error

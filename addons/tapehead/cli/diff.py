@@ -1,18 +1,21 @@
 """The command `diff`: compare two recordings, or two folders of them."""
 
 import math
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from tapehead.cli import option_types
-from tapehead.cli.messages import RECORD_A_PLAYER, warn
+from tapehead.cli.messages import RECORD_A_PLAYER, warn, warn_of_memory
+from tapehead.cli.parameters import Argument, Option
 from tapehead.errors import UsageError
 
 if TYPE_CHECKING:
     from tapehead.auditor.results import SessionResult
+    from tapehead.comparison.compare import Store
     from tapehead.comparison.differences import Diff, Scope
     from tapehead.recording.reader import RecordingReader
 
@@ -31,18 +34,18 @@ _SUFFIXES = {".json": DiffFormat.JSON, ".xml": DiffFormat.JUNIT, ".sarif": DiffF
 _SUFFIXES |= {".html": DiffFormat.HTML, ".htm": DiffFormat.HTML}
 
 
-def print_schema(value: bool) -> None:
+def print_schema(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     """Print the schema of the JSON format and exit, if asked to."""
     if value:
         from tapehead.reports.diff.json_diff import diff_schema
 
-        typer.echo(diff_schema(), nl=False)
-        raise typer.Exit
+        click.echo(diff_schema(), nl=False)
+        raise click.exceptions.Exit
 
 
 ShowSchema = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--schema",
         callback=print_schema,
         is_eager=True,
@@ -53,23 +56,23 @@ ShowSchema = Annotated[
 
 
 def diff(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="Recording or folder to compare with; - for stdin.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Recording or folder to compare; - for stdin.")],
+    base: Annotated[Path, Argument(metavar="BASE", help="Recording or folder to compare with; - for stdin.")],
+    new: Annotated[Path, Argument(metavar="NEW", help="Recording or folder to compare; - for stdin.")],
     endpoint: option_types.Endpoints = None,
     form: Annotated[
         DiffFormat | None,
-        typer.Option(
+        Option(
             "--format",
             metavar="FORMAT",
             help="text, json, junit, sarif or html; by default that of FILE's suffix, or text.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the diff to FILE, not to stdout.")
+        Path | None, Option("--output", "-o", metavar="FILE", help="Write the diff to FILE, not to stdout.")
     ] = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--ignore",
             metavar="KEY",
             help="Do not compare a parameter, event type, metric or rule, or all that match a pattern; repeatable.",
@@ -77,7 +80,9 @@ def diff(
     ] = None,
     tolerance: Annotated[
         float,
-        typer.Option("--tolerance", metavar="SECONDS", min=0, help="How far playheads and durations may be apart."),
+        Option(
+            "--tolerance", metavar="SECONDS", within=(0, None), help="How far playheads and durations may be apart."
+        ),
     ] = 1.0,
     schema: ShowSchema = False,
 ) -> None:
@@ -98,37 +103,62 @@ def diff(
     scope = Scope(tolerance=tolerance, ignore=tuple(ignore or ()), on_match=matched.add)
     before, after = (open_recordings([path], warn, endpoints=endpoint or ()) for path in (base, new))
     check_outputs([output] if output else [], [*before.files, *after.files])
-    audited = _audit(before), _audit(after)
-    result = compare(*audited, scope)
+    chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", DiffFormat.TEXT)
+    sides = _Results(before), _Results(after)
+    result = compare(*sides, scope, _store_maker(), timelines=chosen is DiffFormat.HTML)
     for pattern in scope.unmatched(matched):
         warn(f"--ignore '{pattern}' matches nothing: no parameter, event type, metric or rule")
     names = [str(path) for path in before.files], [str(path) for path in after.files]
-    chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", DiffFormat.TEXT)
     write_report(_render(result, chosen, names, scope, output), output, styled=chosen is DiffFormat.TEXT)
     if output:
         warn(f"{totals_of(result)}; wrote {output}")
-    raise typer.Exit(0 if result.same and all(audited) else 1)
+    raise click.exceptions.Exit(0 if result.same and all(side.count for side in sides) else 1)
 
 
-def _audit(reader: "RecordingReader") -> "list[SessionResult]":
-    from tapehead.auditor.recordings_audit import audit
-    from tapehead.recording.paths import name_of
+def _store_maker() -> "Callable[[], Store]":
+    """Return a function that makes stores on disk, which warn once in all if they cannot be written."""
+    import pickle
 
-    results = list(audit(reader.entries()))
-    if not results:
-        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
-    return results
+    from tapehead.reports.stored_objects import StoredObjects
+
+    errors: list[OSError] = []
+
+    def warn_once(error: OSError) -> None:
+        if not errors:
+            warn_of_memory(error)
+        errors.append(error)
+
+    return lambda: StoredObjects(warn_once, pickle)
+
+
+class _Results:
+    """The audit's results of a recording, one at a time; `count` is how many there were."""
+
+    def __init__(self, reader: "RecordingReader") -> None:
+        self._reader = reader
+        self.count = 0
+
+    def __iter__(self) -> "Iterator[SessionResult]":
+        from tapehead.auditor.recordings_audit import audit
+        from tapehead.comparison.late_metrics import LateMetrics
+        from tapehead.recording.paths import name_of
+
+        for result in audit(self._reader.entries(), measure=LateMetrics):
+            self.count += 1
+            yield result
+        if not self.count:
+            warn(f"no session in {', '.join(map(name_of, self._reader.files))}; {RECORD_A_PLAYER}")
 
 
 def _render(
     result: "Diff", form: DiffFormat, names: tuple[list[str], list[str]], scope: "Scope", output: Path | None
-) -> str:
+) -> str | Iterator[str]:
     match form:
         case DiffFormat.JSON:
             from tapehead.reports.diff.json_diff import build_report
-            from tapehead.reports.json_output import render_json
+            from tapehead.reports.json_output import stream_json
 
-            return render_json(build_report(result, *names, scope))
+            return stream_json(build_report(result, *names, scope))
         case DiffFormat.JUNIT:
             from tapehead.reports.diff.junit_diff import render_junit
 

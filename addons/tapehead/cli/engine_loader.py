@@ -1,35 +1,41 @@
 """Replayers of the recordings that a run plays: those of the command line, and others that are loaded later."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapehead.answers import Engine
 from tapehead.cli.messages import RECORD_A_PLAYER
+from tapehead.cli.progress import Show, progress
 from tapehead.errors import UsageError
-from tapehead.interop.reader import open_recordings
 from tapehead.protocol.schemas import Schemas
 from tapehead.recording.loadable_paths import check_loadable
-from tapehead.recording.paths import STDIN
+from tapehead.recording.paths import STDIN, name_of
 from tapehead.recording.reader import RecordingReader
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
-from tapehead.redaction.excerpts import ExcerptRedactor
-from tapehead.redaction.redactor import Redactor
+from tapehead.replay.engine_control import replayers
+from tapehead.replay.entry_digest import EntryDigest, EntryDigester
 from tapehead.replay.forwarded_calls import ForwardedCalls
 from tapehead.replay.index import RecordingIndex, build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
-from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplayTotals
 from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
 from tapehead.text import shorten_value
 
 if TYPE_CHECKING:
     from tapehead.cli.offline_run import EngineSettings
+    from tapehead.redaction.excerpts import ExcerptRedactor
+    from tapehead.replay.replayer import Replayer
 
 # Beyond these, recordings that were loaded later and are no longer played are forgotten, their unused exchanges, too.
 MOST_LOADED = 100
+
+# Recordings of this size take a second to read.
+LARGE_BYTES = 20_000_000
 
 # What tells a file from a later one in its place: path, time of its last change, size.
 _State = frozenset[tuple[Path, int, int]]
@@ -71,10 +77,16 @@ class EngineLoader:
         self._settings = settings
         self._warn = warn
         self._show_once = show_once
-        redactor = None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys)
-        self._excerpts = ExcerptRedactor(redactor)
         # In the order of their use.
         self._loaded: dict[_State, _Recordings] = {}
+
+    @cached_property
+    def _excerpts(self) -> "ExcerptRedactor":
+        from tapehead.redaction.excerpts import ExcerptRedactor
+        from tapehead.redaction.redactor import Redactor
+
+        settings = self._settings
+        return ExcerptRedactor(None if settings.keep_ids else Redactor(token_bytes(32), settings.redact_keys))
 
     def open(self, paths: Sequence[Path]) -> RecordingReader:
         """Return the reader of recordings.
@@ -82,16 +94,31 @@ class EngineLoader:
         Raises:
             RecordingError: a file is missing.
         """
+        if not paths:
+            return RecordingReader([], self._warn)
+        from tapehead.interop.reader import open_recordings  # with readers of other formats, which take long to load
+
         return open_recordings(paths, self._warn, endpoints=self._settings.endpoints)
 
-    def first_engine(self, reader: RecordingReader, added: Path | None = None) -> Engine:
-        """Return the engine of the run; `added` is the recording of forwarded calls, to be played as well.
+    def first_engine(
+        self, reader: RecordingReader, added: Path | None = None, *, shows_progress: bool = False
+    ) -> Engine:
+        """Return the engine of the run.
+
+        Args:
+            reader: reads the recordings.
+            added: the recording of forwarded calls, to be played as well.
+            shows_progress: whether a bar shows on a terminal that large recordings are read.
 
         Raises:
             RecordingError: a recording cannot be read.
         """
         settings = self._settings
-        recordings = self._read(reader, settings.recordings)
+        if shows_progress and _size_of(reader.files) >= LARGE_BYTES:
+            with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
+                recordings = self._read(reader, settings.recordings, show)
+        else:
+            recordings = self._read(reader, settings.recordings)
         self._add(recordings)
         self.files = tuple(map(Path, self.names))
         if added:
@@ -147,7 +174,7 @@ class EngineLoader:
 
     def forget_unplayed(self, engines: Iterable[Engine]) -> None:
         """Forget the recordings that were loaded first and that none of these engines plays, if there are too many."""
-        played = [engine.recordings.index for engine in engines if isinstance(engine, Replayer)]
+        played = [replayer.recordings.index for replayer in replayers(engines)]
         for state, recordings in list(self._loaded.items())[: max(0, len(self._loaded) - MOST_LOADED)]:
             if not any(index is recordings.recorded for index in played):
                 del self._loaded[state]
@@ -157,8 +184,21 @@ class EngineLoader:
         self.names += recordings.names
         self.indexes.append(recordings.recorded)
 
-    def _read(self, reader: RecordingReader, paths: Sequence[str | Path]) -> _Recordings:
-        entries = reader.by_file() if paths else {}
+    def _read(
+        self, reader: RecordingReader, paths: Sequence[str | Path], on_progress: Show | None = None
+    ) -> _Recordings:
+        with without_collection():
+            return self._index(reader, paths, on_progress)
+
+    def _index(self, reader: RecordingReader, paths: Sequence[str | Path], on_progress: Show | None) -> _Recordings:
+        digester, by_name = EntryDigester(), dict[str, list[EntryDigest]]()
+        for entry in reader.entries(on_progress, keep_places=True) if paths else ():
+            digest = digester.digest(entry, reader.stored(entry) or entry.exchange)
+            if entry.recording in by_name:
+                by_name[entry.recording].append(digest)
+            else:
+                by_name[entry.recording] = [digest]
+        entries = {path: by_name[name_of(path)] for path in reader.files if name_of(path) in by_name}
         stored = [entry.exchange for entry in stored_schemas(reader.files, self._warn)]
         if len(entries) > 1:  # they are no calls of players, which might be missed
             entries = {path: each for path, each in entries.items() if path.name != STORED_NAME}
@@ -166,7 +206,11 @@ class EngineLoader:
         index = build_index(entries.values(), numbers)
         return _Recordings(list(map(str, entries)), index, numbers, schemas_of(index, stored))
 
-    def _replayer(self, recordings: _Recordings, on_miss: OnMiss, forwarded: ForwardedCalls | None = None) -> Replayer:
+    def _replayer(
+        self, recordings: _Recordings, on_miss: OnMiss, forwarded: ForwardedCalls | None = None
+    ) -> "Replayer":
+        from tapehead.replay.replayer import Replayer
+
         settings, schemas = self._settings, recordings.schemas
         return Replayer(
             recordings.recorded,
@@ -182,6 +226,22 @@ class EngineLoader:
             explain=settings.explain,
             totals=self.totals,
         )
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Pause the search for unreachable cycles, which would look at each new object again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _size_of(files: Iterable[Path]) -> int:
+    return sum(size for _, _, size in _state_of(files))
 
 
 def _state_of(files: Iterable[Path]) -> _State:

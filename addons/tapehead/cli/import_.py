@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
+from tapehead.cli.parameters import Argument
 from tapehead.text import escape_output
 
 
 def import_(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="HAR files, flow files of mitmproxy, or - for stdin.")
-    ],
+    files: Annotated[list[Path], Argument(metavar="FILE", help="HAR files, flow files of mitmproxy, or - for stdin.")],
     out: option_types.NewRecording = None,
     append: option_types.Append = False,
     overwrite: option_types.Overwrite = False,
@@ -36,5 +35,5 @@ def import_(
     )
     with logging_to_stderr(), progress(len(files), "files, {task.fields[read]:,} requests") as show:
         result = run_import(files, endpoint or (), store, warn, show)
-    typer.echo(escape_output(result.summary))
-    raise typer.Exit(2 if result.unread else int(result.lost > 0))
+    click.echo(escape_output(result.summary))
+    raise click.exceptions.Exit(2 if result.unread else int(result.lost > 0))

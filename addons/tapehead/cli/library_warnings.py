@@ -3,18 +3,30 @@
 import contextlib
 import logging
 import time
+import traceback
 from collections.abc import Iterator
 
+from tapehead.cli.lean_imports import import_fully
 from tapehead.cli.messages import warn, warning_in_background
 from tapehead.network.open_files import is_shortage, room_for_players
+
+# What calls are checked and stored with, sessions audited, and recordings replayed; and what libraries use then.
+_LOADED_LATER = (
+    "inspect",
+    "textwrap",
+    "jsonschema_rs",
+    "tapehead.auditor.live_audit",
+    "tapehead.recording.pipeline",
+    "tapehead.replay.replayer",
+)
 
 # A shortage lasts, and is met once a second.
 _SHORTAGE_SECONDS = 60
 
 # `CertificateCheck` says it once, and what to do; mitmproxy with each connection.
 _TOLD_ELSEWHERE = "Client TLS handshake failed. The client "
-# asyncio tries to listen again after a shortage, also where the command has stopped meanwhile.
-_AFTER_STOP = "Exception in callback BaseSelectorEventLoop._start_serving()"
+# asyncio's function that listens again a second after a shortage, also where the command has stopped meanwhile.
+_LISTENS_AGAIN = "_start_serving"
 
 
 class _LineHandler(logging.Handler):
@@ -32,8 +44,16 @@ class _LineHandler(logging.Handler):
                 warn(f"{record.exc_info[1]}: new players wait, and calls may fail{self._room}")
         elif record.name.startswith("tapehead"):
             warn(self.format(record))
-        elif not (message := record.getMessage()).startswith((_TOLD_ELSEWHERE, _AFTER_STOP)):
+        elif not (message := record.getMessage()).startswith(_TOLD_ELSEWHERE) and not _is_after_stop(record):
             warn(message)
+
+
+def _is_after_stop(record: logging.LogRecord) -> bool:
+    """Tell whether asyncio failed to listen again, whichever handler logs it: the socket is closed."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, ValueError):
+        return False
+    return any(frame.f_code.co_name == _LISTENS_AGAIN for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 @contextlib.contextmanager
@@ -44,8 +64,15 @@ def logging_in_background(connections: int) -> Iterator[None]:
         connections: the number that each player takes: the limit of open files is raised, and where it is met or low,
             a warning says how many players fit.
     """
-    with warning_in_background(), logging_to_stderr(room_for_players(connections, warn)):
+    with warning_in_background(), logging_to_stderr(room_for_players(connections, _warn_of_few)):
         yield
+
+
+def _warn_of_few(line: str) -> None:
+    """Warn that few files can be open, and load what a run loads later: there may be none left to read a module."""
+    warn(line)
+    for name in _LOADED_LATER:
+        import_fully(name)
 
 
 @contextlib.contextmanager

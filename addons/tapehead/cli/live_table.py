@@ -165,13 +165,11 @@ class LiveTable:
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
         """Have the table's thread leave the terminal, and then stop the process."""
         self._is_suspended = True
-        self._changed.set()
         if not self._thread.is_alive():
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def _continue(self, _number: int, _frame: FrameType | None) -> None:
         self._is_continued = True
-        self._changed.set()
 
     # ---- In the table's thread ----
 
@@ -223,7 +221,8 @@ class LiveTable:
         size = self._console.size
         deadline = time.monotonic() + IDLE_SECONDS - REFRESH_SECONDS
         while time.monotonic() < deadline and self._console.size == size and not self._changed.wait(0.1):
-            pass
+            if self._is_suspended or self._is_continued:  # told by a handler, which must not wait for the event's lock
+                break
         self._changed.clear()
 
     def _view(self) -> RenderableType:

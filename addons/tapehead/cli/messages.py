@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sized
 from tapehead.cli.printer import Printer, write_line
 from tapehead.text import escape_controls
 
+NO_SESSION = "no session to audit"
 RECORD_A_PLAYER = "record or save traffic while the player plays"
 
 _printers: list[Printer] = []
@@ -28,6 +29,11 @@ def warn(line: str) -> None:
         return
     with contextlib.suppress(Exception):
         write_line(sys.stderr, shown)
+
+
+def warn_of_memory(error: OSError) -> None:
+    """Warn that what belongs into a temporary file stays in memory."""
+    warn(f"cannot write a temporary file: {error.strerror}; it stays in memory; TMPDIR can name another folder")
 
 
 def nothing_read(action: str, inputs: Sized) -> int:

@@ -22,8 +22,8 @@ from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.on_miss import OnMiss
-from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import ReplayCounts, ReplaySummary, summarise, summary_lines
+from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.simulator.keyed_engine import KeyedEngine
 from tapehead.text import count_of, escape_controls
@@ -165,6 +165,7 @@ class EngineRun:
         warn: prints a line on stderr.
         added: the recording of forwarded calls, if this run plays them as well; None for no such recording.
         show: shows a line while calls are answered; left out, what it would say stands in the result.
+        shows_progress: whether a bar shows on a terminal that large recordings are read.
 
     Attributes:
         engine: answers the calls, those of each key from an engine of its own.
@@ -186,6 +187,7 @@ class EngineRun:
         show: Callable[[str], None] | None = None,
         *,
         added: Path | None = None,
+        shows_progress: bool = False,
     ) -> None:
         self._settings = settings
         self._show = show
@@ -193,7 +195,7 @@ class EngineRun:
         self._loader = loader = EngineLoader(settings, warn, self._show_once)
         reader = loader.open(settings.recordings)
         check_summary_file(settings.summary, reader.files)
-        engine = loader.first_engine(reader, added)
+        engine = loader.first_engine(reader, added, shows_progress=shows_progress)
         self.recordings = loader.files
         self.forwarded = loader.forwarded
         # The same latencies in every run.
@@ -202,7 +204,7 @@ class EngineRun:
         self.control = EngineControl(self.engine, loader.totals, loader.names, self._load)
         self.internal_errors = InternalErrors(settings.redact_keys)
         self.elsewhere = CallsElsewhere()
-        self._replays = isinstance(engine, Replayer)
+        self._replays = not isinstance(engine, Simulator)
 
     @property
     def names(self) -> tuple[str, ...]:

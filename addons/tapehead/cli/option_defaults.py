@@ -8,14 +8,14 @@ neither open a proxy, lower the protection of data, run code, nor write outside 
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import orjson
 from msgspec import Meta
-from typer.models import OptionInfo
 
 from tapehead.auditor.settings import SettingsError, audit_fields, convert, section
+from tapehead.cli.parameters import UNBOUNDED, Option, declared_parameters
 from tapehead.cli.record import record
 from tapehead.cli.replay import replay
 from tapehead.cli.serve import serve
@@ -60,20 +60,14 @@ class FileOption(NamedTuple):
 
 def options_of(command: str) -> Iterator[FileOption]:
     """Yield the options of a command."""
-    for parameter, hint in get_type_hints(COMMANDS[command], include_extras=True).items():
-        info = get_args(hint)[1] if get_origin(hint) is Annotated else None
-        if not isinstance(info, OptionInfo):
+    for parameter, kind, _, declaration in declared_parameters(COMMANDS[command]):
+        if not isinstance(declaration, Option):
             continue
-        # Typer takes the first name for a default, until it builds the command.
-        names = (str(name) for name in (info.default, *(info.param_decls or ())))
-        key = next(name for name in names if name.startswith("--")).removeprefix("--")
-        # None, the default of most options, cannot be written in TOML.
-        kind = next((kind for kind in get_args(get_args(hint)[0]) if kind is not type(None)), get_args(hint)[0])
-        if info.min is not None or info.max is not None:
-            kind = Annotated[kind, Meta(ge=info.min, le=info.max)]
-        yield FileOption(
-            key, parameter, str if kind is Path else kind, info.help or "", kind is Path, NOT_IN_FILES.get(key)
-        )
+        key = next(name for name in declaration.names if name.startswith("--")).removeprefix("--")
+        taken = str if kind is Path else kind
+        if declaration.within != UNBOUNDED:
+            taken = Annotated[taken, Meta(ge=declaration.within[0], le=declaration.within[1])]
+        yield FileOption(key, parameter, taken, declaration.settings["help"], kind is Path, NOT_IN_FILES.get(key))
 
 
 def settings_tree() -> Any:

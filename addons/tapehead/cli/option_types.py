@@ -4,8 +4,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from tapehead.cli.parameters import Argument, Option
 from tapehead.errors import UsageError
 from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
@@ -18,19 +19,19 @@ AUDIT_SETTINGS = "tapehead.audit-settings"
 
 
 Recordings = Annotated[
-    list[Path], typer.Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
+    list[Path], Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
 ]
 
 RecordingsOrNone = Annotated[
     list[Path] | None,
-    typer.Argument(
+    Argument(
         metavar="RECORDING",
         help="Recordings, HAR or flow files, folders, or - for stdin; none, with --mode, to simulate.",
     ),
 ]
 
 
-def _parse_hosts(parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+def _parse_hosts(_context: click.Context, parameter: click.Parameter, value: list[str] | None) -> list[str] | None:
     """Return the hosts that texts name.
 
     Raises:
@@ -48,7 +49,7 @@ def _parse_hosts(parameter: typer.CallbackParam, value: list[str] | None) -> lis
 # `command.CommandWithSettings` reads it.
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--config",
         metavar="FILE",
         is_eager=True,
@@ -57,11 +58,11 @@ ConfigFile = Annotated[
 ]
 Upstream = Annotated[
     str | None,
-    typer.Option("--to", metavar="URL", help="The endpoint, for a reverse proxy."),
+    Option("--to", metavar="URL", help="The endpoint, for a reverse proxy."),
 ]
 Mode = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--mode",
         metavar="MODE",
         help="Mode of mitmproxy, such as regular or upstream:http://proxy:3128; repeatable.",
@@ -69,7 +70,7 @@ Mode = Annotated[
 ]
 Endpoints = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--endpoint",
         metavar="HOST",
         callback=_parse_hosts,
@@ -78,54 +79,53 @@ Endpoints = Annotated[
 ]
 ThroughProxy = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--upstream-proxy",
         metavar="URL|env",
         help="Proxy on the way to the endpoint, http://USER:PASS@HOST:PORT with a login; env: as HTTPS_PROXY says.",
     ),
 ]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the endpoint's certificate.")]
+Insecure = Annotated[bool, Option("--insecure", help="Do not verify the endpoint's certificate.")]
 
 # ---- Audit ----
 
 FailOnFindings = Annotated[
     FailOn,
-    typer.Option("--fail-on", metavar="error|warning|never", help="Exit with 1 on findings of this severity or worse."),
+    Option("--fail-on", metavar="error|warning|never", help="Exit with 1 on findings of this severity or worse."),
 ]
-NoAudit = Annotated[bool, typer.Option("--no-audit", help="Do not audit sessions while they are played.")]
+NoAudit = Annotated[bool, Option("--no-audit", help="Do not audit sessions while they are played.")]
 
 # ---- Listening ----
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 Listen = Annotated[
-    str, typer.Option("--listen", metavar="HOST:PORT", help="Address or port to listen on; port 0 picks a free one.")
+    str, Option("--listen", metavar="HOST:PORT", help="Address or port to listen on; port 0 picks a free one.")
 ]
 Login = Annotated[
     str | None,
-    typer.Option("--proxyauth", metavar="USER:PASS|@FILE", help="Require a login; FILE comes from htpasswd -B."),
+    Option("--proxyauth", metavar="USER:PASS|@FILE", help="Require a login; FILE comes from htpasswd -B."),
 ]
 Clients = Annotated[
     list[str] | None,
-    typer.Option("--allow-client", metavar="CIDR", help="Admit clients from this network only; repeatable."),
+    Option("--allow-client", metavar="CIDR", help="Admit clients from this network only; repeatable."),
 ]
-Open = Annotated[bool, typer.Option("--open", help="Allow an open proxy: one that anybody in the network can use.")]
+Open = Annotated[bool, Option("--open", help="Allow an open proxy: one that anybody in the network can use.")]
 ProxyOptions = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an option of mitmproxy; repeatable.")
+    list[str] | None, Option("--set", metavar="NAME=VALUE", help="Set an option of mitmproxy; repeatable.")
 ]
 Live = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--live",
         metavar="PORT",
-        min=0,
-        max=65535,
+        within=(0, 65535),
         help="Show calls in a browser, on this machine only; port 0 picks a free one.",
     ),
 ]
 TOKEN_VARIABLE = "TAPEHEAD_TOKEN"  # noqa: S105 - the name of a variable
 
 
-def _refuse_empty_token(value: str | None) -> str | None:
+def _refuse_empty_token(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Return the token.
 
     Raises:
@@ -138,7 +138,7 @@ def _refuse_empty_token(value: str | None) -> str | None:
 
 Token = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--token",
         metavar="TOKEN",
         envvar=TOKEN_VARIABLE,
@@ -149,17 +149,17 @@ Token = Annotated[
 ]
 LiveOrigins = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--live-origin", metavar="URL", help="Let pages of this origin use the HTTP API with the token; repeatable."
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print no line per call."),
+    Option("--quiet", "-q", help="Print no line per call."),
 ]
 Verbose = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--verbose",
         "-v",
         help="As --explain, and print keys of tests and findings that are not confirmed yet.",
@@ -167,7 +167,7 @@ Verbose = Annotated[
 ]
 Table = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--table",
         help="Show a table of sessions on the terminal, instead of lines.",
     ),
@@ -176,17 +176,17 @@ Table = Annotated[
 # ---- Recording ----
 
 NewRecording = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="The recording; by default a new one in ./recordings.")
+    Path | None, Option("--out", metavar="FILE", help="The recording; by default a new one in ./recordings.")
 ]
-Append = Annotated[bool, typer.Option("--append", help="Add to an existing recording.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording.")]
+Append = Annotated[bool, Option("--append", help="Add to an existing recording.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing recording.")]
 KeepIds = Annotated[
     bool,
-    typer.Option("--keep-ids", help="Keep identifiers instead of pseudonyms."),
+    Option("--keep-ids", help="Keep identifiers instead of pseudonyms."),
 ]
 RedactKeys = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--redact-key",
         metavar="NAME",
         help="Redact the values of this JSON key, query parameter or header, too; in any case; repeatable.",
@@ -194,21 +194,21 @@ RedactKeys = Annotated[
 ]
 SyncOption = Annotated[
     Sync,
-    typer.Option(
+    Option(
         "--sync", metavar="each|second|none", help="Sync the recording to disk with each call, each second, or never."
     ),
 ]
 Rotate = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--rotate", metavar="SIZE|TIME", help="Begin a new file at a size or an age, such as 256MB or 1h; repeatable."
     ),
 ]
-Compress = Annotated[bool, typer.Option("--compress", help="Compress the recording with zstd (.zst).")]
+Compress = Annotated[bool, Option("--compress", help="Compress the recording with zstd (.zst).")]
 DEFAULT_BACKLOG = "64MB"
 Backlog = Annotated[
     str,
-    typer.Option("--backlog", metavar="SIZE", help="Memory for calls that wait for a disk that is full or slow."),
+    Option("--backlog", metavar="SIZE", help="Memory for calls that wait for a disk that is full or slow."),
 ]
 
 # ---- Answering ----
@@ -231,7 +231,7 @@ class OverLimitStatus(StrEnum):
 
 Allow = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--allow",
         metavar="HOST",
         callback=_parse_hosts,
@@ -240,50 +240,48 @@ Allow = Annotated[
 ]
 Miss = Annotated[
     OnMiss,
-    typer.Option(
+    Option(
         "--on-miss", metavar="simulate|error|forward|once", help="How to answer calls that are not in the recording."
     ),
 ]
-ForwardTo = Annotated[
-    str | None, typer.Option("--to", metavar="URL", help="The endpoint for --on-miss forward and once.")
-]
+ForwardTo = Annotated[str | None, Option("--to", metavar="URL", help="The endpoint for --on-miss forward and once.")]
 Out = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--out",
         metavar="FILE",
         help="Record every call with its answer; with --on-miss forward, those forwarded, by default in the recording.",
     ),
 ]
 RunRecording = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Record every call with its answer, before it is sent.")
+    Path | None, Option("--out", metavar="FILE", help="Record every call with its answer, before it is sent.")
 ]
 Faults = Annotated[
     list[str] | None,
-    typer.Option("--fault", metavar="WHERE=WHAT", help="Inject a fault, such as event:ping:3=410; repeatable."),
+    Option("--fault", metavar="WHERE=WHAT", help="Inject a fault, such as event:ping:3=410; repeatable."),
 ]
 LatencyOption = Annotated[
     str | None,
-    typer.Option("--latency", metavar="recorded|MS|MIN-MAX", help="Delay answers, by milliseconds or as recorded."),
+    Option("--latency", metavar="recorded|MS|MIN-MAX", help="Delay answers, by milliseconds or as recorded."),
 ]
 TimeScale = Annotated[
     float,
-    typer.Option("--time-scale", metavar="FACTOR", min=0.001, help="Let the simulated back end's time run faster."),
+    Option(
+        "--time-scale", metavar="FACTOR", within=(0.001, None), help="Let the simulated back end's time run faster."
+    ),
 ]
-StrictSchema = Annotated[bool, typer.Option("--strict-schema", help="Refuse undocumented parameters in params, too.")]
+StrictSchema = Annotated[bool, Option("--strict-schema", help="Refuse undocumented parameters in params, too.")]
 SecondEnd = Annotated[
     SecondEndStatus,
-    typer.Option("--second-end", metavar="204|410", help="Status for a second sessionEnd of a simulated session."),
+    Option("--second-end", metavar="204|410", help="Status for a second sessionEnd of a simulated session."),
 ]
 OverLimit = Annotated[
     OverLimitStatus,
-    typer.Option(
+    Option(
         "--over-limit", metavar="204|404|410", help="Status for events of a simulated session of more than 24 hours."
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 after misses or unused exchanges, or no call.")]
-Explain = Annotated[
-    bool, typer.Option("--explain", help="Print behind each call why it got that answer; -v prints more.")
-]
-SummaryFile = Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write a summary as JSON.")]
-Workers = Annotated[int, typer.Option("--workers", metavar="COUNT", min=1, max=64, help="Number of processes.")]
+Strict = Annotated[bool, Option("--strict", help="Exit with 1 after misses or unused exchanges, or no call.")]
+Explain = Annotated[bool, Option("--explain", help="Print behind each call why it got that answer; -v prints more.")]
+SummaryFile = Annotated[Path | None, Option("--summary", metavar="FILE", help="Write a summary as JSON.")]
+Workers = Annotated[int, Option("--workers", metavar="COUNT", within=(1, 64), help="Number of processes.")]

@@ -2,15 +2,39 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO, cast
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
+from tapehead.cli.printer import write_text
 from tapehead.colour import in_colour
 
 # Takes the number of files that are done, and of items that were read in all.
 Show = Callable[[int, int], None]
+
+
+class _Terminal:
+    """A terminal that may be gone, as when its window was closed: what it does not take is left out."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        """Print text, or leave it out."""
+        with suppress(OSError, ValueError):
+            write_text(self._stream, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing, since nothing waits."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
+
+    def fileno(self) -> int:
+        """Return its descriptor, for its width."""
+        return self._stream.fileno()
 
 
 @contextmanager
@@ -24,8 +48,12 @@ def progress(total: int, text: str) -> Iterator[Show]:
     if not sys.stderr.isatty():
         yield lambda _done, _read: None
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     # A colour that is forced makes no terminal of a pipe, in which a bar would be lines.
-    console = Console(stderr=True, force_terminal=True, color_system="standard" if in_colour(sys.stderr) else None)
+    terminal = cast("TextIO", _Terminal(sys.stderr))
+    console = Console(file=terminal, force_terminal=True, color_system="standard" if in_colour(sys.stderr) else None)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn(text))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, read=0)

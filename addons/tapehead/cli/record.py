@@ -4,11 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from tapehead.cli import option_types
 from tapehead.cli.display import display_of
+from tapehead.cli.lean_imports import import_proxy_lazily
 from tapehead.cli.messages import warn
+from tapehead.cli.parameters import Option
 from tapehead.recording.recorder_settings import StoreSettings, Sync
 from tapehead.reports.report_formats import FailOn
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 _STORED = ("append", "overwrite", "keep_ids", "redact_key", "compress", "rotate", "backlog")
 
 
+@click.pass_context
 def record(
-    context: typer.Context,
+    context: click.Context,
     to: option_types.Upstream = None,
     mode: option_types.Mode = None,
     upstream_proxy: option_types.ThroughProxy = None,
@@ -40,7 +43,7 @@ def record(
     allow_client: option_types.Clients = None,
     open_: option_types.Open = False,
     set_: option_types.ProxyOptions = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if no call came.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Exit with 1 if no call came.")] = False,
     fail_on: option_types.FailOnFindings = FailOn.NEVER,
     no_audit: option_types.NoAudit = False,
     summary: option_types.SummaryFile = None,
@@ -68,16 +71,17 @@ def record(
     )
     store = option_parsing.store_settings(out, sync=sync, **{name: context.params[name] for name in _STORED})
     # It loads mitmproxy, which errors in the arguments should not wait for.
+    import_proxy_lazily()
     from tapehead.cli.record_run import run_recorder
 
     run = partial(run_recorder, endpoints=endpoint or (), prefix=target.prefix if target else "", strict=strict)
     with library_warnings.logging_in_background(2):
-        raise typer.Exit(
+        raise click.exceptions.Exit(
             asyncio.run(run(proxy, journal_of(context, store), warn, display=display_of(context.params, warn)))
         )
 
 
-def journal_of(context: typer.Context, store: StoreSettings) -> "JournalOptions":
+def journal_of(context: click.Context, store: StoreSettings) -> "JournalOptions":
     """Return the journal beside a recording, as the options say."""
     from tapehead.cli.run_journal import JournalOptions
 

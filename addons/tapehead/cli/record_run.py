@@ -6,6 +6,7 @@ from typing import Self
 
 import msgspec
 
+from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import LINES, DisplaySettings, live_table
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.run_journal import AuditSummary, JournalOptions, audit_summary, make_journal, show_summary
@@ -23,8 +24,9 @@ from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.untrusted_certificate import CertificateCheck
 from tapehead.recording.calls_elsewhere import CallsElsewhere
+from tapehead.recording.capture import source_of_run
 from tapehead.recording.pipeline import OnStored
-from tapehead.recording.recorder import Recorder, source_of_run
+from tapehead.recording.recorder import Recorder
 
 
 class RecordSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +84,7 @@ async def run_recorder(
         UsageError: the settings of the audit have an error.
         RecordingError: the recording cannot be written.
     """
-    elsewhere = CallsElsewhere()
-    screen, hosts = Screen(with_keys=display.verbose), Hosts(endpoints)
+    elsewhere, screen, hosts = CallsElsewhere(), Screen(with_keys=display.verbose), Hosts(endpoints)
     internal_errors = InternalErrors(journal.redact_keys)
     shown: list[OnStored] = [screen.show_exchange] if display.has_lines else []
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
@@ -106,6 +107,8 @@ async def run_recorder(
             if journal.store:
                 screen.show(f"recording into {journal.store.out}")
             show_table(kept, addresses, link_lines(page)[:1])
+            begin_collection()
+            kept.thread.load_soon()
 
         observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
         addons = [select, record, KeyPermission(internal_errors), *observing]

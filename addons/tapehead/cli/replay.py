@@ -2,18 +2,20 @@
 
 from functools import partial
 
-import typer
+import click
 
 from tapehead.cli import option_types
 from tapehead.cli.display import display_of
+from tapehead.cli.lean_imports import import_proxy_lazily
 from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 
 
+@click.pass_context
 def replay(
-    context: typer.Context,
+    context: click.Context,
     recordings: option_types.RecordingsOrNone = None,
     mode: option_types.Mode = None,
     upstream_proxy: option_types.ThroughProxy = None,
@@ -56,6 +58,7 @@ def replay(
 
     Example: tapehead replay session.jsonl
     """
+    import_proxy_lazily()
     from tapehead.cli import library_warnings, offline_run, option_parsing, replay_run, run_journal
 
     if not recordings and not mode:
@@ -68,7 +71,6 @@ def replay(
     )
     engine = offline_run.engine_settings(context.params, misses.recordings, misses.on_miss)
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
-    display = display_of(context.params, warn)
     run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), misses=misses, journal=journal)
     with library_warnings.logging_in_background(2 if out else 1):
-        raise typer.Exit(run(proxy, engine, display, warn))
+        raise click.exceptions.Exit(run(proxy, engine, display_of(context.params, warn), warn))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish
@@ -16,14 +17,16 @@ from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.internal_errors import InternalErrors
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
-from tapehead.proxy.addons import CallSelector, RecorderAddon, ReplayAddon
+from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.elsewhere_addon import ElsewhereAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.proxy.replay_addon import ReplayAddon
 from tapehead.proxy.untrusted_certificate import CertificateCheck
-from tapehead.recording.recorder import Recorder, source_of_run
+from tapehead.recording.capture import source_of_run
+from tapehead.recording.recorder import Recorder
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.replay.on_miss import OnMiss
 
@@ -61,7 +64,7 @@ def run_replay(
         TapeheadError: a recording cannot be read or written, or the proxy cannot start.
     """
     screen, hosts, out, target = Screen(), Hosts(endpoints), misses.out, misses.target
-    run = EngineRun(engine, warn, screen.show, added=out if engine.recordings else None)
+    run = EngineRun(engine, warn, screen.show, added=out if engine.recordings else None, shows_progress=True)
     journal.check([*run.recordings, *filter(None, [engine.summary])])
     guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
@@ -82,7 +85,7 @@ def run_replay(
 
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             missing.start(addresses, screen.show)
-            name_run(recorders, addresses)
+            begin(recorders, addresses, kept)
             if guard:
                 guard.enable()
             announce(screen.show, addresses, [*notes, *link_lines(page)])
@@ -116,10 +119,13 @@ def recorders_of(
     return [each for each in (forwarded, everything) if each]
 
 
-def name_run(recorders: Sequence[RecorderAddon], addresses: Sequence[tuple[str, int]]) -> None:
-    """Name this run in what is recorded of it."""
+def begin(recorders: Sequence[RecorderAddon], addresses: Sequence[tuple[str, int]], kept: "JournalRun | None") -> None:
+    """Name this run in what is recorded of it, and begin with what waited for its start."""
     for each in recorders:
         each.source = source_of_run("replay", addresses, time.time())
+    begin_collection()
+    if kept:
+        kept.thread.load_soon()
 
 
 def open_recorder(

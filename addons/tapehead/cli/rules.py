@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-import typer
-
+from tapehead.cli.parameters import Argument
 from tapehead.errors import UsageError
 
 
 def rules(
-    rule: Annotated[str | None, typer.Argument(metavar="RULE", help="A rule's id, such as ad-outside-break.")] = None,
+    rule: Annotated[str | None, Argument(metavar="RULE", help="A rule's id, such as ad-outside-break.")] = None,
 ) -> None:
     """List the rules, or explain one.
 

@@ -8,24 +8,33 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from tapehead.auditor.settings import AuditSettings
 from tapehead.cli.display import LINES, DisplaySettings
+from tapehead.cli.messages import NO_SESSION
 from tapehead.cli.option_parsing import parse_redact_keys, store_settings
 from tapehead.cli.summary_file import check_summary_file
 from tapehead.cli.terminal import Screen
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Severity
 from tapehead.recording.paths import check_outputs
-from tapehead.recording.pipeline import OnStored, words_of
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
+    from tapehead.auditor.settings import AuditSettings
     from tapehead.journal.journal_run import AuditVerdict, JournalRun
+    from tapehead.recording.pipeline import OnStored
 
-NO_SESSION = "no session to audit"
+# Checks the settings of the audit, and returns what returns them.
+LoadSettings = Callable[[], Callable[[], "AuditSettings"]]
+
+
+def default_settings() -> "AuditSettings":
+    """Return the settings of an audit without a settings file."""
+    from tapehead.auditor.settings import AuditSettings  # with all rules, which a server loads after its start
+
+    return AuditSettings()
 
 
 class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +80,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         store: the recording of all calls; None for none.
-        load_settings: returns the settings of the audit.
+        load_settings: checks the settings of the audit, and returns what returns them.
         fail_on: the least severe finding that makes the command exit with 1.
         is_audited: whether calls are audited.
         has_readers: whether anything but a recording reads the journal.
@@ -80,7 +89,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     store: StoreSettings | None = None
-    load_settings: Callable[[], AuditSettings] = AuditSettings
+    load_settings: LoadSettings = lambda: default_settings
     fail_on: FailOn = FailOn.NEVER
     is_audited: bool = True
     has_readers: bool = True
@@ -106,12 +115,12 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
 NO_JOURNAL = JournalOptions(has_readers=False)
 
 
-def options_of(params: Mapping[str, Any], load_settings: Callable[[], AuditSettings]) -> JournalOptions:
+def options_of(params: Mapping[str, Any], load_settings: LoadSettings) -> JournalOptions:
     """Return the journal that the options of `serve` and `replay` ask for.
 
     Args:
         params: the options, by parameter.
-        load_settings: returns the settings of the audit.
+        load_settings: as in `JournalOptions`.
 
     Raises:
         UsageError: an option is malformed, or options exclude each other.
@@ -119,6 +128,7 @@ def options_of(params: Mapping[str, Any], load_settings: Callable[[], AuditSetti
     out, workers, fail_on = params["out"], params.get("workers", 1), FailOn(params["fail_on"])
     redact_keys = parse_redact_keys(params["redact_key"])
     is_of_all = params["on_miss"] not in (OnMiss.FORWARD, OnMiss.ONCE)
+    is_shown = not params["quiet"] and (params["table"] or not params["no_audit"])
     store = None
     if out and is_of_all:
         names = ("append", "overwrite", "rotate", "compress", "keep_ids", "redact_key")
@@ -128,7 +138,7 @@ def options_of(params: Mapping[str, Any], load_settings: Callable[[], AuditSetti
         load_settings=load_settings,
         fail_on=fail_on,
         is_audited=not params["no_audit"],
-        has_readers=workers == 1 and (not params["quiet"] or params["live"] is not None),
+        has_readers=workers == 1 and (is_shown or params["live"] is not None),
         keep_ids=params["keep_ids"],
         redact_keys=redact_keys,
     )
@@ -138,7 +148,7 @@ def open_journal(
     options: JournalOptions,
     warn: Callable[[str], None],
     internal_errors: InternalErrors,
-    on_stored: Sequence[OnStored] = (),
+    on_stored: "Sequence[OnStored]" = (),
     screen: Screen | None = None,
     display: DisplaySettings = LINES,
 ) -> "AbstractContextManager[JournalRun | None]":
@@ -152,7 +162,7 @@ def make_journal(
     options: JournalOptions,
     warn: Callable[[str], None],
     internal_errors: InternalErrors,
-    on_stored: Sequence[OnStored] = (),
+    on_stored: "Sequence[OnStored]" = (),
     screen: Screen | None = None,
     display: DisplaySettings = LINES,
     *,
@@ -174,17 +184,21 @@ def make_journal(
         UsageError: the settings file has an error in it.
     """
     check_summary_file(options.summary, [options.store.out] if options.store else [])
-    from tapehead.auditor.received_events import recorded_schemas
     from tapehead.cli.audit_end import audit_end
     from tapehead.cli.session_findings import SessionFindingPrinter
     from tapehead.journal.journal_run import JournalRun, JournalSettings
     from tapehead.recording.stored_schemas import stored_schemas
 
     stored = stored_schemas([options.store.out], warn) if options.store and options.is_audited else []
+    schemas = None
+    if stored:
+        from tapehead.auditor.received_events import recorded_schemas
+
+        schemas = recorded_schemas(entry.exchange for entry in stored)
     settings = JournalSettings(
         store=options.store,
         audit=options.load_settings() if options.is_audited else None,
-        schemas=recorded_schemas(entry.exchange for entry in stored),
+        schemas=schemas,
         keep_ids=options.keep_ids,
         redact_keys=options.redact_keys,
     )
@@ -202,6 +216,8 @@ def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:
     verdict = run.verdict
     if verdict is None:
         return [run.recorder.summary()] if run.recorder else []
+    from tapehead.recording.pipeline import words_of  # which has been loaded with the first call
+
     found = words_of(verdict.findings)
     lines = [run.recorder.summary(found)] if run.recorder else []
     if not run.recorder and verdict.sessions:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from tapehead.cli.messages import warn
+from tapehead.cli.parameters import Argument, Option
 from tapehead.errors import UsageError
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.text import nearest
@@ -13,18 +14,18 @@ from tapehead.text import nearest
 
 def schema(
     event_type: Annotated[
-        str | None, typer.Argument(metavar="EVENT_TYPE", help="An event type, such as sessionStart; none to list them.")
+        str | None, Argument(metavar="EVENT_TYPE", help="An event type, such as sessionStart; none to list them.")
     ] = None,
     settings: Annotated[
-        bool, typer.Option("--settings", allow_from_autoenv=False, help="Print the JSON Schema of tapehead.toml.")
+        bool, Option("--settings", allow_from_autoenv=False, help="Print the JSON Schema of tapehead.toml.")
     ] = False,
     from_: Annotated[
         str | None,
-        typer.Option("--from", metavar="URL", help="Fetch this endpoint's schemas, and store them."),
+        Option("--from", metavar="URL", help="Fetch this endpoint's schemas, and store them."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to store them; by default recordings/schemas.jsonl."),
+        Option("--out", metavar="FILE", help="Where to store them; by default recordings/schemas.jsonl."),
     ] = None,
 ) -> None:
     """Print the JSON Schema of an event type, or fetch schemas.
@@ -37,7 +38,7 @@ def schema(
         from tapehead.cli.schema_run import fetch
         from tapehead.recording.stored_schemas import STORED_NAME
 
-        raise typer.Exit(fetch(from_, out or Path("recordings") / STORED_NAME, warn))
+        raise click.exceptions.Exit(fetch(from_, out or Path("recordings") / STORED_NAME, warn))
     if out:
         raise UsageError("--out needs --from URL; it names where fetched schemas are stored")
     import orjson
@@ -49,11 +50,11 @@ def schema(
     if settings:
         if event_type:
             raise UsageError("--settings prints the schema of tapehead.toml; leave the event type out")
-        typer.echo(read_asset(SCHEMA_ASSET), nl=False)
+        click.echo(read_asset(SCHEMA_ASSET), nl=False)
     elif event_type is None:
-        typer.echo("\n".join(EVENT_TYPES))
+        click.echo("\n".join(EVENT_TYPES))
     elif event_type in EVENT_TYPES:
-        typer.echo(orjson.dumps(build_schema(event_type), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(build_schema(event_type), option=orjson.OPT_INDENT_2))
     else:
         hint = nearest(event_type, EVENT_TYPES) or "; tapehead schema lists them"
         raise UsageError(f"unknown event type '{event_type}'{hint}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
+import click
 
 from tapehead.cli.option_parsing import parse_target
 from tapehead.cli.progress import progress
@@ -72,7 +72,7 @@ def fetch(url: str, out: Path, warn: Callable[[str], None], *, timeout_seconds: 
     write(out, [kept[name] for name in EVENT_TYPES if name in kept])
     count = count_of(len(fetched), "schema")
     told = f"stored {count} of {endpoint} in '{out}'; audit, replay and serve use them for recordings in its folder"
-    typer.echo(escape_output(told))
+    click.echo(escape_output(told))
     if before:
         report(before, fetched)
     return int(len(fetched) < len(EVENT_TYPES))
@@ -95,7 +95,7 @@ def report(before: dict[str, tuple[Entry, Schema]], fetched: dict[str, Schema]) 
     for name, schema in fetched.items():
         if name in before:
             lines += [f"{name}: {change}" for change in schema_changes(before[name][1], schema)]
-    typer.echo(escape_output("\n".join(lines) if lines else f"no schema has changed since {since}"))
+    click.echo(escape_output("\n".join(lines) if lines else f"no schema has changed since {since}"))
 
 
 class _AnyStatus(urllib.request.HTTPErrorProcessor):

@@ -4,21 +4,24 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from tapehead.cli import option_types
 from tapehead.cli.display import display_of
+from tapehead.cli.lean_imports import import_server_lazily
 from tapehead.cli.messages import warn
+from tapehead.cli.parameters import Argument
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 
 
+@click.pass_context
 def serve(
-    context: typer.Context,
+    context: click.Context,
     recordings: Annotated[
         list[Path] | None,
-        typer.Argument(
+        Argument(
             metavar="RECORDING",
             help="Recordings, HAR or flow files, folders, or - for stdin; none to simulate the endpoint.",
         ),
@@ -58,6 +61,7 @@ def serve(
 
     Example: tapehead serve
     """
+    import_server_lazily()
     from tapehead.cli import library_warnings, offline_run, option_parsing, run_journal, serve_run
 
     if on_miss in (OnMiss.FORWARD, OnMiss.ONCE):
@@ -69,4 +73,4 @@ def serve(
     address = option_parsing.parse_listen(listen)
     run = partial(serve_run.serve, workers=workers, clients=clients, journal=journal)
     with library_warnings.logging_in_background(2 if out else 1):
-        raise typer.Exit(run(engine, display, *address, warn))
+        raise click.exceptions.Exit(run(engine, display, *address, warn))

@@ -10,7 +10,8 @@ import msgspec
 
 from tapehead.answers import Observer
 from tapehead.cli import library_warnings
-from tapehead.cli.display import DisplaySettings, live_table, observers_of
+from tapehead.cli.collection import begin_collection
+from tapehead.cli.display import DisplaySettings, ShowTable, live_table, observers_of
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, publish
@@ -20,9 +21,8 @@ from tapehead.cli.terminal import Screen, announce
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
 from tapehead.network.offline_guard import OfflineGuard
-from tapehead.recording.recorder import source_of_run
-from tapehead.server.uvicorn_server import Server, listen
-from tapehead.server.workers import hold_signals, once, release_signals, run_workers
+from tapehead.recording.capture import source_of_run
+from tapehead.server.uvicorn_server import Server, listen_together
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
@@ -56,32 +56,32 @@ def serve(
         TapeheadError: a recording cannot be read or written, or nothing can listen on the address.
     """
     if workers > 1:
+        from tapehead.server.workers import hold_signals
+
         hold_signals()
     screen = Screen()
-    run = EngineRun(settings, warn, screen.show)
+    run = EngineRun(settings, warn, screen.show, shows_progress=True)
     journal.check([*run.recordings, *([settings.summary] if settings.summary else [])])
     with (
-        listen(host, port, "--listen") as listening,
+        listen_together(host, port, workers, "--listen") as sockets,
         live_table(display, "tapehead serve", screen) as show_table,
         live_page(display.live, "serve", run.internal_errors) as page,
         open_journal(journal, warn, run.internal_errors, screen=screen, display=display) as kept,
     ):
         if page and kept:
             page.serve(kept.journal, run.control)
-        listener = Listener("serve", host, (listening.getsockname()[0],))
-        if line := check_exposure(listener, AccessPolicy(clients=tuple(clients))):
+        addresses = [sockets[0].getsockname()[:2]]
+        if line := check_exposure(Listener("serve", host, (addresses[0][0],)), AccessPolicy(clients=tuple(clients))):
             warn(line)
-        addresses = [listening.getsockname()[:2]]
         missing = MissingCalls(["reverse"], run.elsewhere)
         missing.locate(addresses)
         on_ready = functools.partial(announce, screen.show, addresses)
         if workers == 1:
-            show = functools.partial(show_table, kept, addresses)
-            on_ready = functools.partial(begin, missing, screen, addresses, link_lines(page), show)
+            on_ready = functools.partial(begin, missing, screen, addresses, link_lines(page), show_table, kept)
             observers = observers_of(display, screen, explain=settings.explain)
-            counts = answer_calls(run, listening, ClientFilter(clients, warn), observers, on_ready, kept)
+            counts = answer_calls(run, sockets[0], ClientFilter(clients, warn), observers, on_ready, kept)
         else:
-            counts = answer_in_workers(run, workers, on_ready, warn, settings, display, listening, clients)
+            counts = answer_in_workers(run, workers, on_ready, warn, settings, display, sockets, clients)
     if line := refused_line(counts.refused_clients):
         warn(line)
     result, has_found = run.result(counts), show_summary(kept, screen.show, journal.fail_on)
@@ -96,12 +96,16 @@ def begin(
     screen: Screen,
     addresses: Sequence[tuple[str, int]],
     notes: Sequence[str],
-    show_table: Callable[[Sequence[str]], None],
+    show_table: ShowTable,
+    kept: "JournalRun | None",
 ) -> None:
     """Say that calls can come, and wait for them."""
     missing.wait(screen.show)
     announce(screen.show, addresses, notes)
-    show_table(notes[:1])
+    show_table(kept, addresses, notes[:1])
+    begin_collection()
+    if kept:
+        kept.thread.load_soon()
 
 
 def answer_calls(
@@ -111,6 +115,7 @@ def answer_calls(
     observers: Sequence[Observer],
     on_ready: Callable[[], None],
     kept: "JournalRun | None" = None,
+    others: Sequence[socket.socket] = (),
 ) -> RunCounts:
     """Answer on a socket until SIGINT or SIGTERM, with nothing leaving the machine, and return the counts."""
     guard = OfflineGuard()
@@ -120,6 +125,7 @@ def answer_calls(
     server = Server(
         run.engine,
         listening=listening,
+        others=others,
         client_filter=client_filter,
         observers=[run.elsewhere.observe, *observers],
         capture=kept.capture if kept else None,
@@ -136,14 +142,17 @@ def answer_in_workers(
     warn: Callable[[str], None],
     settings: EngineSettings,
     display: DisplaySettings,
-    listening: socket.socket,
+    sockets: Sequence[socket.socket],
     clients: Sequence[Network],
 ) -> RunCounts:
-    """Answer on a socket in several processes until SIGINT or SIGTERM, and return the sum of their counts."""
+    """Answer on a socket for each of several processes until SIGINT or SIGTERM, and return the sum of their counts."""
+    from tapehead.server.workers import once, run_workers
+
     # The same files in the same order in every process, even if a folder changes meanwhile.
     same = msgspec.structs.replace(settings, recordings=run.recordings)
     client_filter = ClientFilter(clients, once(warn))
-    results, lost = run_workers(workers, on_ready, warn, work, same, display, listening, client_filter)
+    own = [[each, *(other for other in sockets if other is not each)] for each in sockets]
+    results, lost = run_workers(own, on_ready, warn, work, same, display, client_filter)
     counts = run.counts(OfflineGuard())
     for part in results:
         counts.add(part)
@@ -154,15 +163,16 @@ def answer_in_workers(
 
 
 def work(
-    settings: EngineSettings, display: DisplaySettings, listening: socket.socket, client_filter: ClientFilter
+    sockets: Sequence[socket.socket], settings: EngineSettings, display: DisplaySettings, client_filter: ClientFilter
 ) -> RunCounts:
-    """Answer on a socket in a worker process, and return its counts."""
+    """Answer on the first of some sockets in a worker process, and return its counts."""
+    from tapehead.server.workers import release_signals
+
     open_closed_streams()
     screen = Screen()
     with library_warnings.logging_to_stderr(), warning_in_background():
         run = EngineRun(settings, lambda _line: None)  # the parent has warned about the recordings already
-        counts = answer_calls(
-            run, listening, client_filter, observers_of(display, screen, explain=settings.explain), release_signals
-        )
+        observers = observers_of(display, screen, explain=settings.explain)
+        counts = answer_calls(run, sockets[0], client_filter, observers, release_signals, others=sockets[1:])
     screen.close()
     return counts

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from tapehead.auditor.live_findings import FindingState, LiveFinding
+from tapehead.auditor.results import FindingState, LiveFinding
 from tapehead.cli.terminal import SHORT_SID, Screen, finding_lines
 from tapehead.text import escape_controls, local_time
 

@@ -3,25 +3,24 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from tapehead.cli import option_types
+from tapehead.cli.parameters import Argument, Option
 
 
 def show(
     recording: Annotated[
-        Path, typer.Argument(metavar="RECORDING", help="A recording, HAR or flow file, a folder, or - for stdin.")
+        Path, Argument(metavar="RECORDING", help="A recording, HAR or flow file, a folder, or - for stdin.")
     ],
     sid: Annotated[
-        str | None, typer.Argument(metavar="SESSION", help="A session id, or its first characters; - for none.")
+        str | None, Argument(metavar="SESSION", help="A session id, or its first characters; - for none.")
     ] = None,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Show calls of this event type only, such as adStart; repeatable."),
+        Option("--type", metavar="TYPE", help="Show calls of this event type only, such as adStart; repeatable."),
     ] = None,
-    findings: Annotated[bool, typer.Option("--findings", help="Show calls with findings only.")] = False,
-    bodies: Annotated[bool, typer.Option("--bodies", help="Show what was sent and answered, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    findings: Annotated[bool, Option("--findings", help="Show calls with findings only.")] = False,
+    bodies: Annotated[bool, Option("--bodies", help="Show what was sent and answered, too.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
     endpoint: option_types.Endpoints = None,
     config: option_types.ConfigFile = None,
 ) -> None:

@@ -36,7 +36,7 @@ def write_summary_file(path: Path | None, summary: msgspec.Struct) -> None:
         return
     try:
         with open(path, "wb", opener=open_private) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+            file.write(msgspec.json.format(msgspec.json.encode(summary, enc_hook=list)) + b"\n")
     except OSError as error:
         raise _summary_error(path, error) from error
 

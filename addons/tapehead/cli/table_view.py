@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tapehead.auditor.live_findings import FindingState
+from tapehead.auditor.results import FindingState
 from tapehead.cli.terminal import SHORT_SID
 from tapehead.journal.rows import FindingCounts, FindingRow, SessionRow, Totals
 from tapehead.journal.session_state import SessionState

@@ -5,32 +5,36 @@ Colours are left out where the output has none, as `colour.in_colour` says.
 
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import floor
 
-import typer
+import click
 
 from tapehead.answers import Answer, Outcome
 from tapehead.cli.printer import Printer
 from tapehead.protocol.exchange import Exchange, Severity
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.near_calls import near_path_hint
-from tapehead.protocol.routes import find_call, sid_of_location
-from tapehead.redaction.excerpts import discreet_path, named_event
+from tapehead.protocol.routes import sid_of_location
+from tapehead.redaction.call_names import MOST_KNOWN, discreet_path, named_event
 from tapehead.text import count_of, escape_controls, http_url, local_time
 
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 SHORT_SID = 8
+# The longest session id whose part of a line is kept.
+MOST_KNOWN_SID = 100
 INDENT = 10
 MIN_WIDTH = 40
 
 
 def lines_of(exchange: Exchange, width: int | None = None) -> Iterator[str]:
     """Yield a line for an exchange, and one for each of its findings or more, where `width` columns do not suffice."""
-    line = _call_line(
-        local_time(exchange.started, timespec="milliseconds")[11:], exchange.session, exchange.call, exchange.request
-    )
-    took = typer.style(f"{exchange.elapsed_ms:.0f} ms", dim=True)
+    clock = escape_controls(local_time(exchange.started, timespec="milliseconds")[11:])
+    line = _call_line(clock, exchange.session, exchange.call, exchange.request)
+    took = click.style(f"{exchange.elapsed_ms:.0f} ms", dim=True)
     yield f"{line}  {_status(exchange.response, exchange.error)}  {took}"
     for finding in exchange.findings:
         yield from finding_lines("  ", finding.severity, finding.rule, finding.message, width)
@@ -44,38 +48,70 @@ def finding_lines(before: str, severity: Severity, rule: str, message: str, widt
         [text] if width is None else textwrap.wrap(text, max(width, MIN_WIDTH), subsequent_indent=" " * INDENT)
     )
     begun = len(before) + len(head)
-    yield f"{before}{typer.style(first[len(before) : begun], fg=COLOURS[severity])}{first[begun:]}"
+    yield f"{before}{click.style(first[len(before) : begun], fg=COLOURS[severity])}{first[begun:]}"
     yield from rest
+
+
+_PLAIN = (Outcome.HIT, Outcome.SIMULATED)
 
 
 def answer_line(request: Request, answer: Answer, now: float, *, explain: bool) -> str:
     """Return the line for an engine's answer at `now`, in seconds since 1970; `explain` adds why it was chosen."""
-    call = find_call(request.method, request.path)
-    location = answer.response.header("Location") if answer.response else None
-    sid = (call.sid if call else None) or sid_of_location(location)
-    clock = local_time(datetime.fromtimestamp(now, UTC), timespec="milliseconds")[11:]
-    line = _call_line(clock, sid, call.call if call else request.method, request, discreet=True)
+    call = request.collection_call
+    sid = call.sid if call else None
+    if sid is None and answer.response:
+        sid = sid_of_location(answer.response.header("Location"))
+    line = _call_line(_clock(now), sid, call.call if call else request.method, request, discreet=True)
+    is_plain = answer.outcome in _PLAIN
+    if is_plain and not explain and answer.response and not answer.forward:  # as nearly all are
+        return f"{line}  {_styled_status(answer.response.status)}"
     silence = f"by {answer.note}" if answer.outcome is Outcome.FAULT else "as recorded"
     status = "forwarded" if answer.forward else _status(answer.response, silence)
-    is_plain = answer.outcome in (Outcome.HIT, Outcome.SIMULATED)
-    if not answer.note or (is_plain and not explain):
-        return f"{line}  {status}"
-    return f"{line}  {status}{typer.style(f'  {escape_controls(answer.note)}', fg=None if is_plain else 'yellow')}"
+    note = "" if is_plain and not explain else escape_controls(answer.note)
+    shown = click.style(f"  {note}", fg=None if is_plain else "yellow") if note else ""
+    return f"{line}  {status}{shown}"
+
+
+def _clock(now: float) -> str:
+    """Return the local time of day of a time in seconds since 1970, with milliseconds."""
+    second = floor(now)
+    # Rounded as `datetime.fromtimestamp` does, at a third of its cost.
+    microseconds = round((now - second) * 1_000_000)
+    if microseconds == 1_000_000:
+        second, microseconds = second + 1, 0
+    return _clock_millisecond(second, microseconds // 1000, time.tzname)
+
+
+@lru_cache(4)
+def _clock_millisecond(second: int, milliseconds: int, _zone: tuple[str, str]) -> str:
+    text = local_time(datetime.fromtimestamp(second, UTC))[11:]
+    return f"{text[:8]}.{milliseconds:03}{text[8:]}"
 
 
 def _call_line(clock: str, sid: str | None, call: str, request: Request, *, discreet: bool = False) -> str:
     """Return the beginning of a line; `discreet` if the request still has its identifiers."""
     event_type, playhead = named_event(call, request, discreet=discreet)
-    position = "-" if playhead is None else f"{playhead:.3f}"
-    session = escape_controls(sid or "-")[:SHORT_SID]
-    return f"{escape_controls(clock)}  {session:<{SHORT_SID}}  {event_type:<16} {position:>10}"
+    middle = _known_middle if len(event_type) <= MOST_KNOWN and len(sid or "") <= MOST_KNOWN_SID else _middle_of
+    position = "         -" if playhead is None else f"{playhead:10.3f}"
+    return f"{clock}{middle(sid, event_type)}{position}"
+
+
+def _middle_of(sid: str | None, event_type: str) -> str:
+    return f"  {escape_controls(sid or '-')[:SHORT_SID]:<{SHORT_SID}}  {event_type:<16} "
+
+
+_known_middle = lru_cache(2_000)(_middle_of)
 
 
 def _status(response: Response | None, error: str | None) -> str:
     if response is None:
-        return typer.style(f"no answer: {escape_controls(error or '')}", fg="red")
-    status = response.status
-    return typer.style(str(status), fg="green" if status < 300 else "yellow" if status < 400 else "red")
+        return click.style(f"no answer: {escape_controls(error or '')}", fg="red")
+    return _styled_status(response.status)
+
+
+@lru_cache(256)
+def _styled_status(status: int) -> str:
+    return click.style(str(status), fg="green" if status < 300 else "yellow" if status < 400 else "red")
 
 
 def announce(show: Callable[[str], None], addresses: Iterable[tuple[str, int]], notes: Iterable[str] = ()) -> None:
@@ -90,7 +126,7 @@ def unmatched_line(method: str, path: str, status: int, hint: str) -> str:
     """Return the line for an unmatched request, without the parts of its path that may identify a person."""
     clock = local_time(datetime.now(UTC), timespec="milliseconds")[11:]
     request = escape_controls(f"{method} {discreet_path(path)}")
-    return f"{clock}  {'-':<{SHORT_SID}}  {request}  {status}  {typer.style(escape_controls(hint), fg='yellow')}"
+    return f"{clock}  {'-':<{SHORT_SID}}  {request}  {status}  {click.style(escape_controls(hint), fg='yellow')}"
 
 
 class Screen(Printer):
@@ -115,7 +151,7 @@ class Screen(Printer):
         else:
             super().show(line)
 
-    def show_exchange(self, exchange: Exchange, _size: int) -> None:
+    def show_exchange(self, exchange: Exchange, _line: bytes) -> None:
         """Print the lines of an exchange soon."""
         key = exchange.answered.key if exchange.answered and self._with_keys else ""
         first, *others = lines_of(exchange, self.width)
@@ -125,7 +161,7 @@ class Screen(Printer):
 
 def key_text(key: str) -> str:
     """Return how the line of a call ends that has the key of a test."""
-    return typer.style(f"  key {escape_controls(key)}", dim=True) if key else ""
+    return click.style(f"  key {escape_controls(key)}", dim=True) if key else ""
 
 
 def observer(

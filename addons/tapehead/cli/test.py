@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from tapehead.cli import option_types
+from tapehead.cli.parameters import Argument, Option
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 
-Words = Annotated[
-    list[str], typer.Argument(metavar="COMMAND", help="The command that runs the test, and its arguments.")
-]
+Words = Annotated[list[str], Argument(metavar="COMMAND", help="The command that runs the test, and its arguments.")]
 Replayed = Annotated[
     list[Path] | None,
-    typer.Option(
+    Option(
         "--replay",
         metavar="RECORDING",
         help="Answer from this recording; repeatable. Without it, the endpoint is simulated.",
@@ -23,13 +22,11 @@ Replayed = Annotated[
 ]
 Folder = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Where the recording and the reports go; by default a new folder."),
+    Option("--out", metavar="FOLDER", help="Where the recording and the reports go; by default a new folder."),
 ]
 AsProxy = Annotated[
     bool,
-    typer.Option(
-        "--proxy", help="Be a proxy, too, named by HTTP_PROXY and others; trusted by SSL_CERT_FILE and others."
-    ),
+    Option("--proxy", help="Be a proxy, too, named by HTTP_PROXY and others; trusted by SSL_CERT_FILE and others."),
 ]
 
 
@@ -67,4 +64,6 @@ def player_test(
     options += ["--config", str(config)] if config else []
     from tapehead.cli.tested_command import run_test
 
-    raise typer.Exit(run_test(command, replay or [], out, options, fail_on=fail_on, as_proxy=proxy, config=config))
+    raise click.exceptions.Exit(
+        run_test(command, replay or [], out, options, fail_on=fail_on, as_proxy=proxy, config=config)
+    )

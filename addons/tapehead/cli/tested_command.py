@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import certifi
+import click
 import msgspec
-import typer
 
 from tapehead.cli.audit_run import AuditOptions, run
 from tapehead.cli.child_endpoint import URL_VARIABLE, endpoint, stop
@@ -92,7 +92,7 @@ def run_test(
     fails = bool(audited.code) or (not has_calls and fail_on is not FailOn.NEVER)
     complete_summary(summary, audited.report, exit_code, problems, fails=fails)
     written = [*([RECORDING] if has_calls else []), JUNIT, REPORT, SUMMARY]
-    typer.echo(f"{outcome}; results are in '{folder}': {', '.join(written)}")
+    click.echo(f"{outcome}; results are in '{folder}': {', '.join(written)}")
     return exit_code or int(bool(problems)) or audited.code
 
 

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-import typer
+import click
 
 from tapehead.cli import option_types
+from tapehead.cli.parameters import Option
 
 
 def view(
     recordings: option_types.Recordings,
-    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    open_: Annotated[bool, Option("--open", help="Open the page in a browser.")] = False,
     port: Annotated[
-        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="The page's port on 127.0.0.1; 0 for any.")
+        int, Option("--port", metavar="PORT", within=(0, 65535), help="The page's port on 127.0.0.1; 0 for any.")
     ] = 0,
     endpoint: option_types.Endpoints = None,
     config: option_types.ConfigFile = None,
@@ -24,4 +25,4 @@ def view(
     """
     from tapehead.cli.view_run import view_recordings
 
-    raise typer.Exit(view_recordings(recordings, endpoint or (), config, port, open_browser=open_))
+    raise click.exceptions.Exit(view_recordings(recordings, endpoint or (), config, port, open_browser=open_))

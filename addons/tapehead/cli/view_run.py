@@ -1,10 +1,10 @@
 """Recordings on the live page."""
 
 import contextlib
+import os
 import signal
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tapehead.cli.config_file import load_config
@@ -17,6 +17,33 @@ from tapehead.live.live_page import link_lines, live_page
 from tapehead.live.live_settings import LiveSettings
 from tapehead.live.stored_audit import journal_of
 from tapehead.recording.paths import name_of
+
+
+class Signals:
+    """Signals that end a command, kept from now on for a thread that waits for one.
+
+    They are bytes in a pipe: a handler that sets an event waits for the event's lock, for ever where it interrupts a
+    thread that holds this lock.
+    """
+
+    def __init__(self, numbers: Iterable[signal.Signals]) -> None:
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, lambda *_: None)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def wait(self) -> None:
+        """Wait until a signal has come."""
+        os.read(self._reading, 1)
 
 
 def view_recordings(
@@ -40,15 +67,13 @@ def view_recordings(
         return nothing_read("view", recordings)
     if not journal.totals().sessions:
         warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
-    stopped, opener = threading.Event(), PageOpener()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    with contextlib.closing(opener), live_page(LiveSettings(port=port), "view", InternalErrors()) as page:
+    opener, signals = PageOpener(), Signals((signal.SIGINT, signal.SIGTERM))
+    with signals, contextlib.closing(opener), live_page(LiveSettings(port=port), "view", InternalErrors()) as page:
         if page:
             page.serve(journal, is_stored=True, on_open=opener.close)
         for line in link_lines(page):
             write_line(sys.stdout, line)
         if page and open_browser:
             opener.open(page.link)
-        stopped.wait()
+        signals.wait()
     return 2 if reader.unreadable else 0

@@ -119,5 +119,5 @@ def describe_steps(results: Sequence[SessionResult], scenarios: Sequence[Scenari
 def describe_timeline(entries: Sequence[Entry], results: Sequence[SessionResult], width: int) -> str:
     """Return the calls of each session with their findings."""
     calls = calls_by_session(entries, results)
-    titled = ((title_of(session, shown), shown) for session, shown in calls.items())
-    return render_calls(titled, TextStyle(width=width, zone=report_zone())).rstrip()
+    titled = ((title_of(session, shown) if len(calls) > 1 else "", shown) for session, shown in calls.items())
+    return "".join(render_calls(titled, TextStyle(width=width, zone=report_zone()))).rstrip()

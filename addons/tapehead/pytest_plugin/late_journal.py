@@ -109,8 +109,9 @@ class LateJournal:
         from tapehead.journal.journal_run import JournalRun, JournalSettings
         from tapehead.journal.stored_rows import Limits
 
+        settings_of_audit = audit_settings() or AuditSettings()
         settings = JournalSettings(
-            audit=audit_settings() or AuditSettings(),
+            audit=lambda: settings_of_audit,
             pseudonym_key=self._pseudonym_key,
             limits=Limits(calls=200_000, size=256_000_000, sessions=20_000),
             has_pauses=False,

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
@@ -29,10 +29,10 @@ def build_environment(folder: str) -> Environment:
 
 def render_page(
     environment: Environment, template: str, *, styles: Sequence[str], scripts: Sequence[str] = (), **values: object
-) -> str:
-    """Return the page that a template makes of `values`, with the assets named in `styles` and `scripts` inside."""
+) -> Iterator[str]:
+    """Yield the page that a template makes of `values`, with the assets named in `styles` and `scripts` inside."""
     style, script = ("".join(map(read_asset, paths)) for paths in (styles, scripts))
-    return environment.get_template(template).render(
+    return environment.get_template(template).generate(
         version=__version__,
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704 - our own files

@@ -140,7 +140,7 @@ def test_what_is_no_recording_is_told_and_hides_nothing(
     told = capsys.readouterr()
     assert sessions(told.out) == ["documented-1"]
     (line,) = told.err.splitlines()
-    assert line.startswith(f"tapehead: {broken}")
+    assert line.startswith((f"tapehead: {broken}", f"tapehead: '{broken}' is "))
     assert complaint in line
     assert run(["audit", str(broken)]) == 2
 

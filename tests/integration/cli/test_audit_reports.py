@@ -61,7 +61,7 @@ def test_a_report_on_half_the_recordings_becomes_no_baseline(bad: Path, tmp_path
         (["--write-baseline"], "missing --baseline FILE: --write-baseline writes that file"),
         (["--baseline", "none.json"], "there is no baseline 'none.json'; --write-baseline writes it"),
         (["--fail-under", "50"], "missing --coverage: --fail-under is about the coverage of the tracking plan"),
-        (["--coverage", "--fail-under", "101"], "less than or equal to 100"),
+        (["--coverage", "--fail-under", "101"], "101.0 is not in the range 0<=x<=100"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(

@@ -21,6 +21,7 @@ from tapehead.protocol.exchange import Exchange
 from tapehead.reports.diff.html_diff import render_html
 from tapehead.reports.diff.json_diff import build_report, diff_schema
 from tapehead.reports.diff.text_diff import render_text
+from tapehead.reports.json_output import stream_json
 from tapehead.reports.terminal_text import TextStyle
 
 RECORDINGS = RECORDINGS_FOLDER
@@ -135,7 +136,7 @@ def test_the_schema_is_printed_and_lists_every_kind_of_change() -> None:
 
 
 def test_the_schema_takes_nothing_else() -> None:
-    report = build_report(compare(play(), play()), ["a"], ["b"], Scope())
+    report = json.loads("".join(stream_json(build_report(compare(play(), play()), ["a"], ["b"], Scope()))))
 
     assert SCHEMA.is_valid(report)
     assert not SCHEMA.is_valid(report | {"more": 1})
@@ -187,7 +188,7 @@ def test_sessions_without_a_difference_are_only_counted() -> None:
 def opened(tmp_path: Path) -> Iterator[tuple[Any, list[str]]]:
     """The page of a diff in a browser, and whatever it said or asked for."""
     path, heard = tmp_path / "diff.html", list[str]()
-    path.write_text(render_html(compare(*changed()), ["base.jsonl"], ["new.jsonl"]), encoding="utf-8")
+    path.write_text("".join(render_html(compare(*changed()), ["base.jsonl"], ["new.jsonl"])), encoding="utf-8")
     with chromium() as browser:
         page = browser.new_page()
 
@@ -220,7 +221,7 @@ def test_the_page_shows_both_timelines_with_what_differs(opened: tuple[Any, list
 
 
 def test_the_page_of_no_sessions_says_so() -> None:
-    assert "No session was recorded." in render_html(compare([], []), ["a"], ["b"])
+    assert "No session was recorded." in "".join(render_html(compare([], []), ["a"], ["b"]))
 
 
 def test_the_command_needs_no_proxy() -> None:

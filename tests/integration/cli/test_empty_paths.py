@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from typer.main import get_command
 
 from support.paths import RECORDINGS_FOLDER
-from tapehead.cli.app import app, run
+from tapehead.cli.app import COMMANDS, load_command, run
 from tapehead.errors import UsageError
 from tapehead.interop.reader import read_recordings
 
@@ -19,8 +18,8 @@ NEEDED = {"diff": [RECORDING, RECORDING]} | {name: [RECORDING] for name in ("aud
 
 def empty_arguments() -> Iterator[list[str]]:
     """Yield, for each parameter of each command that takes a file, arguments in which it is empty."""
-    commands: Any = get_command(app)
-    for name, command in commands.commands.items():
+    for name in COMMANDS:
+        command: Any = load_command(name)
         hints = get_type_hints(command.callback)
         for parameter in command.params:
             # Some are text until their command has looked at it.

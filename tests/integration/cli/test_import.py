@@ -163,7 +163,7 @@ def test_what_cannot_be_read_is_told_and_hides_no_other(saved: Path, capsys: pyt
         (har(), "no Media Collection call among 0 requests in a.har"),
         (har(entry("https://example.com/")), "no Media Collection call among 1 request in a.har"),
         (har({}), "1 of them malformed"),
-        (b"{}", "a.har is not a HAR file"),
+        (b"{}", "'a.har' is not a HAR file"),
         (
             har(entry("https://t.example:8443/x/api/v1/sessions")),
             "to t.example:8443 (1); pass --endpoint t.example:8443",

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from support.captured_traffic import read
 from support.exchanges import NOW, Step, event, exchange, request, sent, session, start
 from support.processes import Command, run_tapehead, running
 from support.resend import COMMANDS, resend, resend_by_sid, write
-from tapehead.protocol.exchange import Answered, Exchange
+from tapehead.protocol.exchange import Answered, Exchange, Severity
+from tapehead.recording.pipeline import words_of
 
 STEPS: list[Step] = [(1, 0, "play", {}), (11, 10, "ping", {}), (20, 12, "sessionEnd", {})]
 OLD, NEW = session("sid-1", STEPS, "clip-1"), session("sid-2", STEPS, "clip-2", began=100)
@@ -152,9 +154,9 @@ def test_findings_of_sessions_fail_a_run_that_asks_for_it(
     audited = run_tapehead("audit", tmp_path / "run.jsonl", "--format", "json")
     found = json.loads(audited.stdout)["summary"]
     assert found["by_rule"]["ad-not-open"] == 1
-    words = f"{found['errors']} error" if found["errors"] == 1 else f"{found['errors']} errors"
+    counts = {each: found[f"{each}s"] for each in Severity}
     (line,) = (line for line in opened.lines if line.startswith("recorded 5 exchanges of 1 session"))
-    assert f": {words}, " in line
+    assert f": {words_of(Counter(counts))}" in line
 
 
 def today(exchanges: list[Exchange]) -> list[Exchange]:

@@ -350,7 +350,7 @@ def test_serving_imports_no_mitmproxy() -> None:
         assert opened.stop() == 0
 
     imported = [line.rpartition("|")[2].strip() for line in opened.lines if line.startswith("import time:")]
-    assert "uvicorn" in imported
+    assert "uvicorn.server" in imported
     assert [name for name in imported if name.startswith("mitmproxy")] == []
 
 

@@ -14,7 +14,7 @@ from tapehead.cli.app import run
 from tapehead.protocol.exchange import Entry, encode
 from tapehead.protocol.routes import Call
 from tapehead.reports.json_output import render_json
-from tapehead.reports.show.json_show import body_object
+from tapehead.reports.show.json_show import body_object, session_object
 from tapehead.reports.show.recorded_calls import CallFilter, calls_by_session
 from tapehead.reports.show.text_show import format_body, render_calls, render_sessions
 from tapehead.reports.terminal_text import TextStyle
@@ -124,12 +124,12 @@ def test_numbers_are_kept_whatever_the_width(width: int) -> None:
         sum(finding.severity == severity for finding in results[0].findings)
         for severity in ("error", "warning", "info")
     ]
-    table = render_sessions(results, TextStyle(width)).splitlines()
+    table = "".join(render_sessions(list(map(session_object, results)), TextStyle(width))).splitlines()
     assert max(map(len, table)) <= width
     assert table[1].split()[-4:] == ["17", *map(str, counts)]
 
     calls = calls_by_session(entries, results)["faulty-session"]
-    lines = render_calls([("", calls)], TextStyle(width), with_bodies=True).splitlines()
+    lines = "".join(render_calls([("", calls)], TextStyle(width), with_bodies=True)).splitlines()
     assert max(map(len, lines)) <= width
     rows = [line.split() for line in lines if re.match(r" {1,4}\d+  ", line)]
     assert sorted(int(row[0]) for row in rows) == list(range(17))
@@ -173,7 +173,7 @@ def test_answers_and_bodies_that_were_not_saved_are_told() -> None:
     unsaved = structs.replace(lost.request, saved=False), structs.replace(lost.response, saved=False)
     lost = structs.replace(lost, request=unsaved[0], response=unsaved[1])
     entries = [Entry(line, each, "r.jsonl") for line, each in enumerate([refused, lost], start=1)]
-    text = render_calls([("", calls_by_session(entries, [])["s1"])], TextStyle(80), with_bodies=True)
+    text = "".join(render_calls([("", calls_by_session(entries, [])["s1"])], TextStyle(80), with_bodies=True))
 
     assert '    answered:\n    {\n      "error": 1\n    }\n' in text
     assert "    sent: (not saved)\n    answered: (not saved)\n" in text

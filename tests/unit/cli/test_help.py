@@ -1,14 +1,10 @@
 """The help of every command: words for values, 80 columns, one sentence that fits into the list of commands."""
 
 import re
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from tapehead.cli.app import app, run
-
-COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+from tapehead.cli.app import COMMANDS, run
 
 
 @pytest.fixture(params=COMMANDS)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from support.captured_options import capture_options
-from tapehead.cli.app import app, run
+from tapehead.cli.app import load_command, run
 from tapehead.cli.option_conflicts import EXCLUSIONS, NEEDS
 from tapehead.cli.option_defaults import COMMANDS, NOT_IN_FILES
 
@@ -103,7 +102,7 @@ EXCLUDED = [
     (command, each.first, each.second)
     for each in EXCLUSIONS
     for command in (each.commands or COMMANDS)
-    if {each.first, each.second} <= {parameter.name for parameter in get_command(app).commands[command].params}  # type: ignore[attr-defined]
+    if {each.first, each.second} <= {parameter.name for parameter in load_command(command).params}
 ]
 
 
@@ -122,7 +121,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @functools.cache
 def parameters(command: str) -> dict[str, Any]:
-    return {each.name: each for each in get_command(app).commands[command].params if each.name != "help"}  # type: ignore[attr-defined]
+    return {str(each.name): each for each in load_command(command).params if each.name != "help"}
 
 
 def variable_of(command: str, option: str, words: tuple[str, ...]) -> tuple[str, str]:

@@ -8,13 +8,13 @@ from typing import Any, get_args, get_type_hints
 
 import jsonschema_rs
 import pytest
-from typer.models import OptionInfo
 
 from support.captured_options import capture_options
 from support.paths import ROOT
 from tapehead.cli.app import run
 from tapehead.cli.config_file import load_config, load_options
 from tapehead.cli.option_defaults import COMMANDS, NOT_IN_FILES, SCHEMA_ASSET, build_schema, options_of
+from tapehead.cli.parameters import Option
 from tapehead.errors import UsageError
 from tapehead.web.asset_files import read_asset
 
@@ -88,6 +88,26 @@ def test_an_unusable_variable_is_named(monkeypatch: pytest.MonkeyPatch, capfd: p
     assert capfd.readouterr().err.startswith("tapehead: TAPEHEAD_SERVE_WORKERS: Invalid value for '--workers'")
     assert run(["serve", "--workers", "few"]) == 2
     assert capfd.readouterr().err.startswith("tapehead: Invalid value for '--workers'")
+
+
+@pytest.mark.parametrize(
+    ("variable", "command", "option"),
+    [
+        ("TAPEHEAD_AUDIT_FORMAT", "audit", "--format"),
+        ("TAPEHEAD_DIFF_FORMAT", "diff", "--format"),
+        ("TAPEHEAD_VIEW_PORT", "view", "--port"),
+        ("TAPEHEAD_RECORD_OPEN", "record", "--open"),
+        ("TAPEHEAD_SHOW_JSON", "show", "--json"),
+    ],
+)
+def test_a_variable_is_named_like_its_option(
+    variable: str, command: str, option: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "?")
+    words = ["gone.jsonl"] * {"audit": 1, "view": 1, "show": 1, "diff": 2}.get(command, 0)
+
+    assert run([command, *words]) == 2
+    assert f"{variable}: Invalid value for '{option}'" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("source", ["command line", "environment", "file", "built in"])
@@ -287,6 +307,6 @@ def test_the_schema_has_every_option_of_a_command(command: str) -> None:
     ]
     long = {option.key for option in options_of(command)}
 
-    assert len(long) == sum(isinstance(get_args(each)[1], OptionInfo) for each in options)
+    assert len(long) == sum(isinstance(get_args(each)[1], Option) for each in options)
     assert set(properties) == long - set(NOT_IN_FILES)
     assert all(each["description"] for each in properties.values())

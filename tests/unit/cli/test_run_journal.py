@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tapehead.auditor.settings import AuditSettings
-from tapehead.cli.run_journal import audit_summary, has_failed, summary_lines
+from tapehead.cli.run_journal import audit_summary, has_failed, options_of, summary_lines
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal_run import AuditVerdict, JournalRun, JournalSettings
 from tapehead.protocol.exchange import Severity
@@ -42,7 +42,7 @@ ENDED_EARLY = "the audit ended before it had all calls"
 def test_a_verdict_fails_a_run_if_that_counts_and_not_only_what_was_found(
     verdict: AuditVerdict, said: str, fails_on: list[str], line: str | None
 ) -> None:
-    run = JournalRun(JournalSettings(audit=AuditSettings()), pytest.fail, InternalErrors())
+    run = JournalRun(JournalSettings(audit=AuditSettings), pytest.fail, InternalErrors())
     run.verdict = verdict
 
     for fail_on in FailOn:
@@ -53,3 +53,23 @@ def test_a_verdict_fails_a_run_if_that_counts_and_not_only_what_was_found(
         lines = summary_lines(run, fail_on)
         assert ("no session to audit" in lines) is (not verdict.sessions and fail_on is not FailOn.NEVER)
         assert line is None or any(each.startswith(line) for each in lines)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_needed"),
+    [
+        ({}, True),
+        ({"no_audit": True}, False),
+        ({"no_audit": True, "live": 0}, True),
+        ({"no_audit": True, "table": True}, True),
+        ({"quiet": True}, False),
+        ({"quiet": True, "table": True}, False),
+        ({"quiet": True, "live": 0}, True),
+    ],
+)
+def test_calls_are_kept_where_something_reads_them(given: dict[str, object], is_needed: bool) -> None:
+    """Lines of calls do not: they come from the answers."""
+    usual = {"quiet": False, "no_audit": False, "live": None, "table": False}
+    others = {"out": None, "fail_on": "never", "redact_key": None, "on_miss": "simulate", "keep_ids": False}
+
+    assert options_of({**usual, **others, **given}, lambda: AuditSettings).is_needed is is_needed

@@ -5,8 +5,7 @@ import re
 import msgspec
 import pytest
 
-from tapehead.auditor.live_findings import FindingState, LiveFinding
-from tapehead.auditor.results import EventRef, SessionFinding
+from tapehead.auditor.results import EventRef, FindingState, LiveFinding, SessionFinding
 from tapehead.cli.session_findings import SessionFindingPrinter, session_finding_lines
 from tapehead.cli.terminal import Screen
 from tapehead.protocol.exchange import Severity

@@ -1,0 +1,110 @@
+"""The results of an audit, kept for its report."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from tapehead.auditor.results import SessionResult
+from tapehead.cli.messages import warn_of_memory
+from tapehead.protocol.exchange import Entry
+from tapehead.reports.audit.body_store import BodyStore
+from tapehead.reports.audit.json_report import session_of
+from tapehead.reports.audit.stored_sessions import StoredSessions
+from tapehead.reports.stored_objects import StoredObjects
+
+if TYPE_CHECKING:
+    from tapehead.auditor.coverage import Coverage
+    from tapehead.auditor.scenarios import Scenario
+    from tapehead.auditor.timeline import Timeline
+
+# Events that the pages' timelines show in all; sessions without findings may take half of them.
+MOST_EVENTS_DRAWN = 250_000
+
+
+class ResultRow(NamedTuple):
+    """The result of a session as plain objects.
+
+    Attributes:
+        session: the session as the report has it.
+        items: the items of the tracking plan that it exercised, each as (kind, of, part, name, times, arrived_ms,
+            recording, line); empty without coverage.
+    """
+
+    session: dict[str, Any]
+    items: list[tuple[Any, ...]]
+
+
+def row_of(result: SessionResult, scenarios: "Sequence[Scenario]", *, with_items: bool) -> ResultRow:
+    """Return the result of a session as plain objects, with the checklists of scenarios."""
+    session = session_of(result)
+    if scenarios:
+        from tapehead.reports.audit.scenario_section import checklists_of
+
+        session |= checklists_of(result, scenarios)
+    if not with_items:
+        return ResultRow(session, [])
+    from tapehead.auditor.coverage import exercised_items
+
+    return ResultRow(
+        session,
+        [(*map(str, item), each.times, *each.first) for item, each in exercised_items(result).items()],
+    )
+
+
+class AuditResults(msgspec.Struct):
+    """The results of an audit.
+
+    Attributes:
+        has_pages: whether pages show timelines and bodies.
+        coverage: the coverage of the tracking plan, if it is wanted.
+        scenarios: the scenarios that sessions are checked for.
+        sessions: the sessions of the report.
+        details: what pages show of each besides.
+    """
+
+    has_pages: bool
+    coverage: "Coverage | None" = None
+    scenarios: "Sequence[Scenario]" = ()
+    sessions: StoredSessions = msgspec.field(default_factory=lambda: StoredSessions(warn_of_memory))
+    details: StoredObjects = msgspec.field(default_factory=lambda: StoredObjects(warn_of_memory))
+    _bodies: BodyStore = msgspec.field(default_factory=BodyStore)
+    _events_left: int = MOST_EVENTS_DRAWN
+
+    def keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Return the entries, whose bodies are kept as they are read if pages are to show them."""
+        return self._keep_bodies(entries) if self.has_pages else iter(entries)
+
+    def _keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            self._bodies.keep(entry.recording, entry)
+            yield entry
+
+    def add(self, result: SessionResult) -> None:
+        """Add the result of a session."""
+        self.add_row(row_of(result, self.scenarios, with_items=self.coverage is not None))
+        if self.has_pages:
+            from tapehead.reports.audit.html_report import detail_of
+
+            timeline = self._draw(result)
+            self.details.append(tuple(detail_of(timeline, self._bodies.of(timeline) if timeline else {})))
+            self._bodies.drop((step.event.recording, step.event.line) for step in result.steps)
+
+    def add_row(self, row: ResultRow) -> None:
+        """Add the result of a session for which pages show no more than the report does."""
+        self.sessions.add(row.session)
+        if self.coverage:
+            from tapehead.auditor.coverage import Exercised, First
+            from tapehead.auditor.tracking_plan import Item, ItemKind
+
+            for kind, of, part, name, times, *first in row.items:
+                self.coverage.count(Item(ItemKind(kind), of, part, name), Exercised(times, First(*first)))
+
+    def _draw(self, result: SessionResult) -> "Timeline | None":
+        reserve = 0 if result.findings else MOST_EVENTS_DRAWN // 2
+        if result.events > self._events_left - reserve:
+            return None
+        from tapehead.auditor.timeline import timeline_of
+
+        self._events_left -= result.events
+        return timeline_of(result)
