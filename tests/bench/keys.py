@@ -3,6 +3,7 @@
 cd tests && python -m bench.keys
 """
 
+import sys
 import time
 import timeit
 from collections.abc import Callable, Sequence
@@ -10,13 +11,11 @@ from functools import partial
 from secrets import token_bytes
 from threading import RLock
 
-import httpx
-import orjson
-
-from bench.load import Contestant, Score, compete, post, read_rounds, show
-from bench.serving import serve
-from support.exchanges import NOW, Player, event, request, start
-from support.processes import Command
+from bench.calls import pings
+from bench.load import Contestant, Size, compete, rows
+from bench.options import parser, print_rows
+from bench.table import Row
+from support.exchanges import NOW, Player, event, request
 from tapehead.answers import Engine
 from tapehead.protocol.request_key import strip_key
 from tapehead.simulator.endpoint import Simulator
@@ -25,19 +24,6 @@ from tapehead.simulator.keyed_engine import KeyedEngine
 
 # Short ones, and many of them: some are not disturbed by other processes.
 CALLS, TRIES = 200, 60
-
-
-def ping_with(change: Callable[[str], str], header: str = "") -> Callable[[Command], bytes]:
-    """A ping of a session that was opened for it, with a key."""
-
-    def ping(opened: Command) -> bytes:
-        headers = dict([header.split(": ")]) if header else {}
-        answer = httpx.post(f"{opened.url}{change('/api/v1/sessions')}", json=start(), headers=headers)
-        path = f"{answer.headers['Location']}/events"
-        sent = post(path if path.startswith("/k/") else change(path), orjson.dumps(event("ping", 300, 300)))
-        return sent.replace(b"\r\n", b"\r\n%s\r\n" % header.encode(), 1) if header else sent
-
-    return ping
 
 
 def search_share() -> float:
@@ -69,21 +55,26 @@ def _simulator() -> Simulator:
     return Simulator(random_bytes=token_bytes)
 
 
-def main(argv: Sequence[str] | None = None) -> list[Score]:
+def measure(size: Size) -> list[Row]:
+    """Measure pings of sessions that were opened with the same key."""
+    keyed = {
+        "no key": pings(),
+        "X-Tapehead-Key: KEY": pings(headers={"X-Tapehead-Key": "KEY"}),
+        "?tapehead=KEY": pings(lambda path: f"{path}?tapehead=KEY"),
+        "/k/KEY/": pings(lambda path: f"/k/KEY{path}"),
+    }
+    serve = [sys.executable, "-m", "tapehead", "serve", "-q", "--listen", "127.0.0.1:0"]
+    first, *others = contestants = [Contestant(name, serve, calls) for name, calls in keyed.items()]
+    return rows(compete(contestants, size), [(each.name, first.name) for each in others], "serve -q, ping")
+
+
+def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Measure, and print the table."""
-    rounds = read_rounds(argv, "tapehead serve with and without keys")
-    scores = compete(
-        [
-            Contestant("no key", serve(), ping_with(lambda path: path)),
-            Contestant("X-Tapehead-Key: KEY", serve(), ping_with(lambda path: path, "X-Tapehead-Key: KEY")),
-            Contestant("?tapehead=KEY", serve(), ping_with(lambda path: f"{path}?tapehead=KEY")),
-            Contestant("/k/KEY/", serve(), ping_with(lambda path: f"/k/KEY{path}")),
-        ],
-        rounds,
+    found = print_rows(parser(__doc__), {"keys": measure}, argv)
+    print(
+        f"the search for a key where there is none: {search_share():.1%} of a simulated answer; {keyed_ratio():.2f} x"
     )
-    show("answers of tapehead serve", scores)
-    print(f"the search for a key where there is none: {search_share():.1%} of a simulated answer; {keyed_ratio():.2f}x")
-    return scores
+    return found
 
 
 if __name__ == "__main__":

@@ -1,40 +1,58 @@
-"""Throughput of tapehead record, next to stock mitmdump with our script and without it, before the same plain server.
+"""Throughput of tapehead record, next to stock mitmdump and to a lean mitmproxy that records nothing.
 
 cd tests && python -m bench.recording
 """
 
+import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
-from bench.load import Contestant, Score, bare, compete, mitmdump, read_rounds, show
-from bench.serving import any_ping
+from bench import lean_proxy
+from bench.calls import LIVE_PING, pings, starts
+from bench.load import BARE, Contestant, Size, compete, listening, rows
+from bench.options import parser, print_rows
+from bench.peers import mitmdump, nginx
+from bench.table import Row
 from support.paths import ROOT
-from support.processes import running
 
 SCRIPT = ROOT / "addons" / "collection.py"
+LEAN = "lean mitmproxy, nothing recorded"
+MITMDUMP = "mitmdump -q -w FILE"
+SCRIPTED = "mitmdump -q -s addons/collection.py"
+LINES = [
+    *((name, peer) for peer in (MITMDUMP, LEAN) for name in ("tapehead record", "tapehead record -q")),
+    (SCRIPTED, MITMDUMP),
+]
 
 
-def main(argv: Sequence[str] | None = None) -> list[Score]:
+def measure(size: Size) -> list[Row]:
+    """Measure pings, and starts of sessions."""
+    found = []
+    for load, calls in (("ping", pings(ping=LIVE_PING)), ("sessionStart", starts)):
+        with (
+            tempfile.TemporaryDirectory() as path,
+            listening(*(nginx(Path(path)) if size.pairs > 1 else ()) or BARE) as upstream,
+        ):
+            folder = Path(path)
+            conf = ["--set", f"confdir={folder}"]
+            stock = mitmdump("--mode", f"reverse:{upstream.url}", *conf)
+            ours = [sys.executable, "-m", "tapehead", "record", "--to", upstream.url, "--listen", "127.0.0.1:0", *conf]
+            commands: dict[str, Sequence[object]] = {
+                "tapehead record": [*ours, "--out", folder / "lines.jsonl"],
+                "tapehead record -q": [*ours, "-q", "--out", folder / "quiet.jsonl"],
+                MITMDUMP: [*stock, "-w", folder / "stock.flow"],
+                SCRIPTED: [*stock, "-s", SCRIPT, "--set", f"tapehead_record={folder}/script.jsonl"],
+                LEAN: [sys.executable, lean_proxy.__file__, upstream.url],
+            }
+            contestants = [Contestant(name, command, calls) for name, command in commands.items()]
+            found += rows(compete(contestants, size), LINES, load)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Measure, and print the table."""
-    rounds = read_rounds(argv, "tapehead record next to stock mitmdump")
-    with bare() as server, tempfile.TemporaryDirectory() as folder:
-        conf, mode = ["--set", f"confdir={folder}"], ["--mode", f"reverse:{server.url}"]
-        script = ["-s", SCRIPT, "--set", f"tapehead_record={folder}/stock.jsonl"]
-        record = ["record", "--to", server.url, "--out", f"{folder}/lean.jsonl", "--append"]
-        scores = compete(
-            [
-                Contestant("mitmdump -s addons/collection.py", lambda: mitmdump(*mode, *conf, *script), any_ping),
-                Contestant("mitmdump, recording nothing", lambda: mitmdump(*mode, *conf), any_ping),
-                Contestant("tapehead record", lambda: running(*record, *conf), any_ping),
-                Contestant("tapehead record -q", lambda: running(*record, "-q", *conf), any_ping),
-                Contestant(
-                    "tapehead record -q --no-audit", lambda: running(*record, "-q", "--no-audit", *conf), any_ping
-                ),
-            ],
-            rounds,
-        )
-    show("recording through the proxy", scores)
-    return scores
+    return print_rows(parser(__doc__), {"record": measure}, argv)
 
 
 if __name__ == "__main__":

@@ -1,66 +1,70 @@
-"""Throughput of tapehead serve, next to a plain server that answers 204 to anything.
+"""Throughput of tapehead serve, next to WireMock, talkback, and a plain server that answers 204 to anything.
 
 cd tests && python -m bench.serving
 """
 
-import contextlib
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
-import orjson
-
-from bench.load import Contestant, Score, bare, compete, post, read_rounds, show
-from support.exchanges import Step, event, session, start
-from support.processes import Command, running
+from bench.calls import RECORDED, any_pings, pings
+from bench.load import BARE, Contestant, Size, compete, rows
+from bench.options import parser, print_rows
+from bench.peers import talkback, wiremock
+from bench.table import Row
+from support.exchanges import Step, session
 from support.resend import write
-from tapehead.protocol.routes import location_of
 
-PINGS: list[Step] = [(10.0 * nth, 10.0 * nth, "ping", {}) for nth in range(1, 60)]
-
-
-def ping_of(opened: Command) -> bytes:
-    """A ping of a session that was opened for it."""
-    location = httpx.post(f"{opened.url}/api/v1/sessions", json=start()).headers["Location"]
-    return post(f"{location}/events", orjson.dumps(event("ping", 300, 300)))
-
-
-def any_ping(_: Command) -> bytes:
-    """A ping for a server that knows no sessions."""
-    return post(f"{location_of('any')}/events", orjson.dumps(event("ping", 300, 300)))
-
-
-def serve(*arguments: object) -> Callable[[], contextlib.AbstractContextManager[Command]]:
-    """A way to start tapehead serve."""
-    return lambda: running("serve", "-q", *arguments)
-
-
-@contextlib.contextmanager
-def recording() -> Iterator[Path]:
-    """A recording of one session with many pings."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield write(Path(folder) / "pings.jsonl", session("recorded", PINGS))
+WIREMOCK, TALKBACK, PLAIN = "WireMock, a JSON path stub", "talkback, any body", "uvicorn, 204 to anything"
+SERVE, FASTEST, LIVE, WORKERS = (
+    "serve RECORDING",
+    "serve RECORDING -q --no-audit",
+    "serve RECORDING -q --no-audit --live 0",
+    "serve RECORDING -q --no-audit --workers 2",
+)
+SIMULATE, OUT = "serve -q --no-audit", "serve RECORDING -q --out FILE"
+LINES = [
+    (SERVE, WIREMOCK),
+    (FASTEST, WIREMOCK),
+    (FASTEST, TALKBACK),
+    (SIMULATE, TALKBACK),
+    (LIVE, WIREMOCK),
+    (LIVE, FASTEST),
+    (WORKERS, FASTEST),
+    (FASTEST, PLAIN),
+    (SIMULATE, PLAIN),
+    (OUT, PLAIN),
+]
+_STEPS: list[Step] = [(1.0, 0.0, "play", {}), *((10.0 * nth, 10.0 * nth, "ping", {}) for nth in range(1, 60))]
 
 
-def main(argv: Sequence[str] | None = None) -> list[Score]:
+def write_pings(folder: Path) -> Path:
+    """Write a recording of some sessions with many pings."""
+    sessions = [session(f"recorded-{nth}", _STEPS) for nth in range(RECORDED)]
+    return write(folder / "pings.jsonl", (exchange for each in sessions for exchange in each))
+
+
+def measure(size: Size) -> list[Row]:
+    """Measure pings."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path)
+        words = {"RECORDING": write_pings(folder), "FILE": folder / "out.jsonl"}
+        tapehead = [sys.executable, "-m", "tapehead"]
+        contestants = [
+            Contestant(
+                name, [*tapehead, *(words.get(word, word) for word in name.split()), "--listen", "127.0.0.1:0"], pings()
+            )
+            for name in (SERVE, FASTEST, LIVE, WORKERS, SIMULATE, OUT)
+        ]
+        peers: dict[str, Sequence[object]] = {WIREMOCK: wiremock(folder), TALKBACK: talkback(folder), PLAIN: BARE}
+        contestants += [Contestant(name, command, any_pings) for name, command in peers.items() if command]
+        return rows(compete(contestants, size), LINES, "ping")
+
+
+def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Measure, and print the table."""
-    rounds = read_rounds(argv, "tapehead serve next to a plain server")
-    with recording() as path, tempfile.TemporaryDirectory() as folder:
-        out = "--out", f"{folder}/run.jsonl", "--append"
-        scores = compete(
-            [
-                Contestant("uvicorn, 204 to anything", bare, any_ping),
-                Contestant("tapehead serve", serve(), ping_of),
-                Contestant("tapehead serve RECORDING", serve(path), ping_of),
-                Contestant("tapehead serve --fail-on error", serve("--fail-on", "error"), ping_of),
-                Contestant("tapehead serve --out FILE", serve(*out), ping_of),
-                Contestant("tapehead serve --out FILE --no-audit", serve(*out, "--no-audit"), ping_of),
-            ],
-            rounds,
-        )
-    show("answers without a proxy", scores)
-    return scores
+    return print_rows(parser(__doc__), {"serve": measure}, argv)
 
 
 if __name__ == "__main__":

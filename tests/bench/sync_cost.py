@@ -5,43 +5,52 @@ cd tests && python -m bench.sync_cost --dir FOLDER
 The folder says which disk is measured; memory that looks like a disk (tmpfs) confirms at once, whatever --sync is.
 """
 
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.load import Contestant, Score, bare, compete, mitmdump, options, rounds_of, show
-from bench.serving import any_ping
-from support.processes import Command, running
+from bench.calls import any_pings
+from bench.load import BARE, Contestant, Size, compete, listening, rows
+from bench.options import parser, print_rows
+from bench.peers import mitmdump
+from bench.table import Row
 from tapehead.recording.recorder_settings import Sync
 
-FIRST = Sync.SECOND
+STOCK = "mitmdump -q, nothing recorded"
 
 
-def _contestants(server: Command, folder: Path) -> Iterator[Contestant]:
-    """The default first, so that the others are told in times of it."""
-    conf = ["--set", f"confdir={folder}"]
+def measure(size: Size, parent: Path) -> list[Row]:
+    """Measure pings."""
+    with listening(*BARE) as server, tempfile.TemporaryDirectory(dir=parent) as folder:
+        conf = ["--set", f"confdir={folder}"]
+        record = [
+            sys.executable,
+            "-m",
+            "tapehead",
+            "record",
+            "-q",
+            "--to",
+            server.url,
+            "--listen",
+            "127.0.0.1:0",
+            *conf,
+        ]
+        contestants = [
+            Contestant(
+                f"record -q --sync {sync}", [*record, "--out", f"{folder}/{sync}.jsonl", "--sync", sync], any_pings
+            )
+            for sync in Sync
+        ]
+        stock = Contestant(STOCK, mitmdump("--mode", f"reverse:{server.url}", *conf), any_pings)
+        return rows(compete([*contestants, stock], size), [(each.name, STOCK) for each in contestants], "ping")
 
-    def recording(sync: Sync) -> Callable[[], AbstractContextManager[Command]]:
-        out = ["--out", folder / f"{sync}.jsonl", "--append"]
-        return lambda: running("record", "-q", "--to", server.url, *out, "--sync", sync, *conf)
 
-    for sync in sorted(Sync, key=lambda each: each is not FIRST):
-        yield Contestant(f"tapehead record --sync {sync}", recording(sync), any_ping)
-    yield Contestant(
-        "mitmdump, recording nothing", lambda: mitmdump("--mode", f"reverse:{server.url}", *conf), any_ping
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> list[Score]:
+def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Measure, and print the table."""
-    parser = options("tapehead record with each --sync, next to stock mitmdump")
-    parser.add_argument("--dir", type=Path, default=Path.cwd(), help="a folder on the disk to measure")
-    told = parser.parse_args(argv)
-    with bare() as server, tempfile.TemporaryDirectory(dir=told.dir) as folder:
-        scores = compete(list(_contestants(server, Path(folder))), rounds_of(told))
-    show(f"recording with --sync, {told.connections} connections", scores)
-    return scores
+    options = parser(__doc__)
+    options.add_argument("--dir", type=Path, default=Path.cwd(), help="a folder on the disk to measure")
+    return print_rows(options, {"sync": lambda size: measure(size, options.parse_args(argv).dir)}, argv)
 
 
 if __name__ == "__main__":

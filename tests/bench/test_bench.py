@@ -1,37 +1,86 @@
 """The benchmarks run in a very short form and give numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from bench import complexity, keys, live_memory, live_page, plugin_start, recording, replaying, serving, soak, sync_cost
+from bench import (
+    batch,
+    complexity,
+    keys,
+    live_memory,
+    live_page,
+    plugin_start,
+    recording,
+    replaying,
+    serving,
+    soak,
+    start_up,
+    sync_cost,
+)
+from bench.__main__ import main as bench_main
 from bench.complexity import Growth
-from bench.load import Score
+from bench.table import Row, markdown
 from fuzz import coverage_guided, large_inputs
+from support.tools import cached_tool, require
 
 pytestmark = pytest.mark.slow
 
-SHORT = ["--requests", "200", "--pairs", "1", "--connections", "4"]
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("measured", [keys, sync_cost], ids=lambda module: module.__name__)
+def test_a_benchmark_measures_all_of_its_contestants(measured: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    require("wrk")
+    rows = measured.main(["--quick"])
+
+    assert len(rows) >= 3
+    assert_measured(rows, capsys.readouterr().out)
 
 
-@pytest.mark.parametrize(
-    "main", [serving.main, keys.main, recording.main, replaying.main, sync_cost.main], ids=lambda main: main.__module__
-)
-def test_a_benchmark_measures_all_of_its_contestants(
-    main: Callable[[Sequence[str]], list[Score]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    scores = main(SHORT)
+@pytest.mark.timeout(1200)
+def test_all_peers_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for program in ("wrk", "java", "node"):
+        require(program)
+    cached_tool("node_modules/wiremock/package.json")
+    cached_tool("node_modules/talkback/package.json")
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n<!-- python -m bench -->\nold\n<!-- end -->\nBehind.\n")
+    rows = bench_main(["--quick", "--into", str(page)])
 
-    assert len(scores) >= 3
-    assert all(score.rate > 0 and score.ratio > 0 and 0 < score.median <= score.slow for score in scores)
-    assert scores[0].ratio == 1
-    assert all(score.name in capsys.readouterr().out for score in scores[:1])
+    assert [(row.what, row.peer) for row in rows if row.load == "ping, 4 connections"] == [
+        *recording.LINES,
+        *replaying.LINES,
+        *serving.LINES,
+    ]
+    assert len([row for row in rows if row.load == "1,000 exchanges"]) >= len(batch.FORMATS) + 6
+    assert_measured(rows, capsys.readouterr().out)
+    assert page.read_text() == f"Before.\n<!-- python -m bench -->\n{markdown(rows)}\n<!-- end -->\nBehind.\n"
 
 
-def test_a_call_without_a_key_costs_no_more() -> None:
-    assert keys.search_share() < 0.1
-    assert keys.keyed_ratio() < 1.2
+def test_a_page_without_a_place_for_the_table_is_refused_before_measuring(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- end -->\n")
+
+    with pytest.raises(SystemExit, match="has no place for a table"):
+        bench_main(["--into", str(page)])
+    assert page.read_text() == "<!-- end -->\n"
+
+
+def assert_measured(rows: Sequence[Row], printed: str) -> None:
+    for row in rows:
+        assert all(cell in printed for cell in row.cells())
+        assert min(row.ratios()) > 0
+        if row.unit == "requests/s":
+            assert all(0 < each.median <= each.slow for each in (*row.ours, *row.theirs))
+    # The system counts hundredths of a second, which a few calls may not take.
+    assert any(each.cpu > 0 for row in rows for each in row.ours)
+
+
+def test_the_cost_of_keys_is_measured() -> None:
+    assert 0 < keys.search_share() < 1
+    assert keys.keyed_ratio() > 0
 
 
 def test_a_soak_loses_no_answer_and_leaves_nothing_open() -> None:
@@ -65,6 +114,15 @@ def test_the_plugin_costs_a_run_without_it_next_to_nothing() -> None:
 
     assert 0 < measured.unused_ratio < 0.2
     assert measured.ready > measured.unused
+
+
+def test_the_start_of_each_command_is_measured_next_to_bare_python(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = start_up.main(["--runs", "1"])
+
+    assert [score.name for score in scores] == [each.name for each in start_up.CONTESTANTS]
+    assert scores[0].ratio == 1
+    assert all(score.elapsed > 0 and score.cpu > 0 for score in scores)
+    assert all(score.name in capsys.readouterr().out for score in scores[:1])
 
 
 def test_growth_is_measured_for_every_shape() -> None:
