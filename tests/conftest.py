@@ -7,12 +7,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import trustme
 
 from support.certificates import server_tls
 from support.fork_server import FORK_SERVER
 from support.paths import DATA
+
+# An example may take any time to make and to run: what a busy machine makes of it is no finding.
+hypothesis.settings.register_profile(
+    "any speed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any speed")
 
 
 def pytest_configure() -> None:

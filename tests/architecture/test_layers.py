@@ -22,9 +22,9 @@ CORE = ("protocol", "rules", "metrics", "auditor", "comparison", "replay", "simu
 CORE_LEAVES = ("answers", "text", "errors")
 
 _WORLD = """
-    _thread asyncio concurrent fcntl ftplib glob http httptools importlib io locale logging mitmproxy mmap
+    _thread asyncio click concurrent fcntl ftplib glob http httptools importlib io locale logging mitmproxy mmap
     multiprocessing os pathlib platform queue random rich secrets select selectors shutil signal smtplib socket
-    socketserver sqlite3 ssl starlette subprocess sys tempfile threading time typer urllib.request uvicorn uvloop uuid
+    socketserver sqlite3 ssl starlette subprocess sys tempfile threading time urllib.request uvicorn uvloop uuid
 """
 _ACTIONS = """
     __import__ breakpoint eval exec getenv input mkdir now open print read_bytes read_text rename sleep today
@@ -187,7 +187,7 @@ def test_the_median_function_stays_short() -> None:
         ("cli.app", "mitmproxy|uvicorn|starlette|asyncio|rich|jinja2|jsonschema_rs"),
         ("cli.serve_run", "mitmproxy|starlette"),
         ("cli.record_run", "uvicorn|starlette"),
-        ("replay.replayer", "mitmproxy|uvicorn|typer|rich"),
+        ("replay.replayer", "mitmproxy|uvicorn|click|rich"),
     ],
 )
 def test_light_modules_load_nothing_heavy(module: str, heavy: str) -> None:

@@ -14,7 +14,7 @@ from tapehead.public_names import HOMES
 
 USE = Path(__file__).with_name("public_api_use.py")
 # What `import tapehead` must not load.
-HEAVY = frozenset({"mitmproxy", "msgspec", "orjson", "rich", "starlette", "typer", "uvicorn", "jsonschema_rs"})
+HEAVY = frozenset({"mitmproxy", "msgspec", "orjson", "rich", "starlette", "click", "uvicorn", "jsonschema_rs"})
 
 
 def test_all_is_what_exists() -> None:

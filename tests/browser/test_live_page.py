@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from support.axe import violations
 from support.browser import chromium
 from support.exchanges import AD, BREAK, event
-from support.live_client import EVENTS, LIVE, PAUSE, RECORDING, START, link_of, play, query, viewing
+from support.live_client import EVENTS, LIVE, PAUSE, RECORDING, START, link_of, play, query, read_until, stream, viewing
 from support.live_page import REBOUND, calls, recording, row_of, types, watching
 from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import running
@@ -249,6 +249,8 @@ def test_it_forgets_the_oldest_and_says_so(browser: Browser) -> None:
     few = "import tapehead.journal.stored_rows as rows; rows.Limits.__new__.__defaults__ = (10, 10**9, 9, 9, 9)"
     with running("serve", "-q", *LIVE, broken=few) as server, httpx.Client() as player:
         play(player, server.url, *[PING] * 20)
+        with stream(link_of(server)) as lines:
+            read_until(lines, 21)  # a page that is open keeps what it has: all is stored before it opens
         with watching(browser, link_of(server)) as page:
             expect(calls(page)).to_have_count(10)
             expect(page.locator("#notes")).to_contain_text("11 earlier calls no longer in memory")

@@ -14,6 +14,7 @@ from support.har_files import flow_file, flow_of, har_of
 from support.live_client import viewing
 from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import run_tapehead, running, start_program
+from support.tools import require
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -92,5 +93,16 @@ def test_an_installer_works(command: str, tmp_path: Path) -> None:
         assert "0 errors, 0 warnings" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("command", [each for each in REST if each.startswith("cd tests")])
+def test_a_benchmark_prints_its_table(command: str) -> None:
+    require("wrk")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.check_output(f"{command} --quick replay", shell=True, cwd=ROOT, env=environment, text=True)
+
+    assert "tapehead replay -q" in done
+
+
 def test_every_command_is_run_by_one_of_these() -> None:
-    assert len(REST) == sum(each.startswith(("tapehead", "mitmdump", "pipx", "uvx")) for each in REST)
+    assert len(REST) == sum(each.startswith(("tapehead", "mitmdump", "pipx", "uvx", "cd tests")) for each in REST)

@@ -30,7 +30,7 @@ from tapehead.replay.replayer import Replayer
 from tapehead.replay.summary import summary_lines
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.coverage_section import render_coverage
-from tapehead.reports.audit.html_report import Detail, render_html
+from tapehead.reports.audit.html_report import detail_of, render_html
 from tapehead.reports.audit.json_report import Report, build_report, session_of
 from tapehead.reports.audit.junit import render_junit
 from tapehead.reports.audit.sarif import render_sarif
@@ -38,7 +38,7 @@ from tapehead.reports.audit.text_report import render_text
 from tapehead.reports.diff.html_diff import render_html as render_diff_page
 from tapehead.reports.diff.json_diff import build_report as build_diff_report
 from tapehead.reports.diff.text_diff import render_text as render_diff_text
-from tapehead.reports.json_output import render_json
+from tapehead.reports.json_output import render_json, stream_json
 from tapehead.reports.terminal_text import TextStyle
 
 NAME = "recording.jsonl"
@@ -91,9 +91,9 @@ def report(results: Iterable[SessionResult], entries: Iterable[Entry]) -> Iterat
     timelines = {id(session): timeline_of(result) for session, result in zip(sessions, listed, strict=True)}
     told = build_report(sessions)
     yield render_json(told)
-    yield render_text(told, TextStyle(80, verbose=True))
-    yield render_junit(told, "warning")
-    yield render_sarif(told)
+    yield "".join(render_text(told, TextStyle(80, verbose=True)))
+    yield "".join(render_junit(told, "warning"))
+    yield "".join(render_sarif(told))
     yield _page(told, [timelines[id(session)] for session in told["sessions"]], entries)
 
 
@@ -101,7 +101,9 @@ def _page(told: Report, timelines: Iterable[Timeline | None], entries: Iterable[
     bodies = BodyStore()
     for entry in entries:
         bodies.keep(NAME, entry)
-    return render_html(told, [Detail(each, bodies.of(each)) if each else Detail() for each in timelines])
+    return "".join(
+        render_html(told, [detail_of(each, bodies.of(each)) if each else detail_of(None, {}) for each in timelines])
+    )
 
 
 # ---- Diff ----
@@ -111,7 +113,7 @@ def compare(base: Sequence[SessionResult], new: Sequence[SessionResult]) -> Diff
     """The diff, made in every form."""
     scope = Scope()
     found = diff(base, new, scope)
-    assert render_json(build_diff_report(found, [NAME], [NAME], scope))
+    assert "".join(stream_json(build_diff_report(found, [NAME], [NAME], scope)))
     assert render_diff_text(found, TextStyle(80))
     assert render_diff_page(found, [NAME], [NAME])
     return found

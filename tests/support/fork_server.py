@@ -34,7 +34,7 @@ MOST_BYTES = 1 << 20
 READ_AT_START = ("PYTHON", "LC_", "LANG", "TZ")
 LIBRARIES = ("mitmproxy.tools.main", "mitmproxy.addons.proxyserver", "mitmproxy.addons.tlsconfig", "uvicorn")
 # Some versions of libraries load these when they are first used.
-LAZY = ("typer._adapters", "uvicorn.lifespan.off", "importlib.resources.readers", "encodings.idna", "zoneinfo")
+LAZY = ("uvicorn.lifespan.off", "importlib.resources.readers", "encodings.idna", "zoneinfo")
 
 
 class Job(NamedTuple):

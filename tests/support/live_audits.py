@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from tapehead.auditor.live_audit import LiveAudit
-from tapehead.auditor.live_findings import FindingState, LiveFinding
-from tapehead.auditor.results import SessionResult
+from tapehead.auditor.results import FindingState, LiveFinding, SessionResult
 from tapehead.protocol.exchange import Entry
 
 

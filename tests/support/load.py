@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import orjson
 
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.recording.reader import read_recording
+from tapehead.recording.writer import TIMEOUT_SECONDS as WRITER_SECONDS
 
 # Hexadecimal digits as letters, and the characters of a word.
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
@@ -49,10 +51,12 @@ class LoadGenerator:
 
     Attributes:
         answered: the numbers whose answers came.
+        late: those of them whose answers did not wait for their place in the recording, or may not have.
     """
 
     def __init__(self, port: int, numbers: Iterable[int] | None = None, size: int = 0) -> None:
         self.answered: list[int] = []
+        self.late: set[int] = set()
         self._port = port
         self._numbers: Iterator[int] = iter(itertools.count() if numbers is None else numbers)
         self._size = size
@@ -77,7 +81,10 @@ class LoadGenerator:
         for number in self._numbers:
             body = event_of(number, self._size)
             head = f"POST /api/v1/sessions/abc/events HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            sent = time.monotonic()
             writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
             answer = await reader.readuntil(b"\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 204"), answer
             self.answered.append(number)
+            if time.monotonic() - sent >= WRITER_SECONDS:
+                self.late.add(number)

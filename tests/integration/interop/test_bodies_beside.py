@@ -162,9 +162,9 @@ def test_a_pipe_is_no_body(here: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (zipped(b"", {})[:-30], "a.zip is a damaged zip file; save it again"),
-        (b"PK\x03\x04", "a.zip is a damaged zip file; save it again"),
-        (zipped(b"{", {}), "a.zip/har.har is cut short"),
+        (zipped(b"", {})[:-30], "a.zip' is a damaged zip file; save it again"),
+        (b"PK\x03\x04", "a.zip' is a damaged zip file; save it again"),
+        (zipped(b"{", {}), "a.zip/har.har' is cut short"),
     ],
     ids=["a cut file", "a signature", "a cut member"],  # a zip file has the time in it
 )
@@ -174,7 +174,7 @@ def test_a_zip_file_that_cannot_be_read_is_refused_in_a_sentence(
     Path("a.zip").write_bytes(data)
 
     assert run(["import", "a.zip"]) == 2
-    assert capsys.readouterr().err.splitlines()[0].startswith(f"tapehead: {reason}")
+    assert capsys.readouterr().err.splitlines()[0].startswith(f"tapehead: '{reason}")
 
 
 def test_a_zip_file_without_a_har_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,6 +182,6 @@ def test_a_zip_file_without_a_har_is_refused(capsys: pytest.CaptureFixture[str])
         archive.writestr("trace.network", "{}")
 
     assert run(["import", "a.zip"]) == 2
-    assert "a.zip is a zip file without a HAR file in it; save the traffic as HAR" in capsys.readouterr().err
+    assert "a.zip' is a zip file without a HAR file in it; save the traffic as HAR" in capsys.readouterr().err
     assert run(["audit", "a.zip"]) == 2
-    assert "a.zip is a zip file without a HAR file in it; " in capsys.readouterr().err
+    assert "a.zip' is a zip file without a HAR file in it; " in capsys.readouterr().err

@@ -189,7 +189,7 @@ def test_a_broken_har_costs_the_others_of_its_zip_nothing(capsys: pytest.Capture
     found, lines = audited(capsys, "a.zip")
 
     assert found == SESSIONS
-    assert [line.partition(" is ")[0] for line in lines] == ["tapehead: a.zip/b.har", "tapehead: a.zip/d.har"]
+    assert [line.partition(" is ")[0] for line in lines] == ["tapehead: 'a.zip/b.har'", "tapehead: 'a.zip/d.har'"]
     assert run(["import", "a.zip", "--out", "out.jsonl"]) == 0
     assert "imported 7 exchanges of 2 sessions" in capsys.readouterr().out
 
@@ -227,7 +227,7 @@ def test_a_har_that_is_too_large_is_named_and_not_unpacked(
     peak = tracemalloc.get_traced_memory()[1] - tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
 
-    assert lines[0] == "tapehead: a.zip/a.har is damaged, or larger than 40,000,000 bytes; save it again"
+    assert lines[0] == "tapehead: 'a.zip/a.har' is damaged, or larger than 40,000,000 bytes; save it again"
     assert peak < 20_000_000
 
 
@@ -235,7 +235,7 @@ def test_a_zip_whose_har_files_are_broken_is_not_said_to_have_none(capsys: pytes
     Path("a.zip").write_bytes(zip_of(a=b"{nope"))
     _, lines = audited(capsys, "a.zip", code=2)
 
-    assert lines[0].startswith("tapehead: a.zip/a.har is not a HAR file: JSON is malformed")
+    assert lines[0].startswith("tapehead: 'a.zip/a.har' is not a HAR file: JSON is malformed")
 
 
 # ---- Several saves ----

@@ -161,7 +161,7 @@ def test_a_format_that_is_not_read_is_named_with_advice(
 
     assert run([command, name]) == 2
     first = capsys.readouterr().err.splitlines()[0]
-    assert first.startswith(f"tapehead: {name} {reason}")
+    assert first.startswith(f"tapehead: '{name}' {reason}")
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,5 @@ def test_a_file_of_no_format_is_refused_with_what_could_be_read(
     assert run([command, "a.txt"]) == 2
     line = capsys.readouterr().err.splitlines()[0]
     assert line.startswith(
-        f"tapehead: a.txt is neither {kinds} a flow file of mitmproxy; save the traffic as HAR, in a"
+        f"tapehead: 'a.txt' is neither {kinds} a flow file of mitmproxy; save the traffic as HAR, in a"
     )

@@ -60,14 +60,14 @@ def test_a_run_that_does_not_use_the_fixture_loads_nothing_else(
 
     light = {"tapehead", "tapehead.public_names", "tapehead.pytest_plugin", "tapehead.pytest_plugin.plugin"}
     assert {name for name in loaded if name.partition(".")[0] == "tapehead"} == light | own
-    assert loaded.isdisjoint({"msgspec", "jsonschema_rs", "uvicorn", "starlette", "rich", "mitmproxy", "typer"})
+    assert loaded.isdisjoint({"msgspec", "jsonschema_rs", "uvicorn", "starlette", "rich", "mitmproxy", "click"})
 
 
 def test_a_run_that_uses_the_fixture_loads_neither_mitmproxy_nor_starlette(pytester: pytest.Pytester) -> None:
     loaded = loaded_modules(pytester, USED)
 
     assert {"tapehead.pytest_plugin.endpoint", "uvicorn"} <= loaded
-    assert loaded.isdisjoint({"mitmproxy", "starlette", "typer"})
+    assert loaded.isdisjoint({"mitmproxy", "starlette", "tapehead.cli.app"})
 
 
 READY = """
@@ -94,12 +94,12 @@ def test_the_endpoint_is_ready_before_the_audit_and_other_large_modules_are_load
         "httpx",
         "mitmproxy",
         "tapehead.auditor.recordings_audit",
+        "tapehead.cli.app",
         "tapehead.protocol.session_machine",
         "tapehead.journal.journal_run",
         "tapehead.redaction.redactor",
         "tapehead.replay.replayer",
         "tapehead.rules.catalog",
-        "typer",
         "zstandard",
     }
     assert large.isdisjoint(loaded.split())

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,21 +88,25 @@ def test_players_are_answered_if_nothing_can_be_printed(options: str, kind: str)
 
 def test_what_could_not_be_printed_is_counted_once_it_can_be(server: Command, tmp_path: Path) -> None:
     """Output on a disk that is full for a while."""
-    switch = tmp_path / "full"
+    switch, refused = tmp_path / "full", tmp_path / "refused"
     broken = f"""
 import sys
 from pathlib import Path
 from tapehead.cli import printer as module
-whole = module.write_line
+whole = module.write_parts
 def refusing(*arguments):
     if Path({str(switch)!r}).exists():
+        Path({str(refused)!r}).touch()
         raise OSError(28, "No space left on device")
-    whole(*arguments)
-module.write_line = refusing
+    return whole(*arguments)
+module.write_parts = refusing
 """
     with running("record", "--to", server.url, "--out", tmp_path / "a.jsonl", broken=broken) as proxy:
         switch.touch()
         send(proxy, range(3))
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not refused.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         switch.unlink()
         send(proxy, range(3, 4))
         assert proxy.stop() == 0

@@ -62,6 +62,7 @@ RECORDING_HOOKS = {
     ("idle_connections", "IdleConnections", "client_connected"): 0,
     ("idle_connections", "IdleConnections", "next_layer"): 0,
     ("idle_connections", "IdleConnections", "server_connect"): 0,
+    ("inline_hooks", "InlineHooks", "client_connected"): 0,
     ("master", "ConnectionCloser", "response"): 0,
     ("master", "ConnectionCloser", "responseheaders"): 0,
     ("called_host", "LocationCheck", "response"): 0,
@@ -69,10 +70,10 @@ RECORDING_HOOKS = {
     ("flow_keys", "KeyPermission", "response"): 0,
 }
 REPLAY_HOOKS = [
-    ("addons", "ReplayAddon", "request"),
-    ("addons", "ReplayAddon", "requestheaders"),
-    ("addons", "ReplayAddon", "http_connect"),
-    ("addons", "ReplayAddon", "server_connect"),
+    ("replay_addon", "ReplayAddon", "request"),
+    ("replay_addon", "ReplayAddon", "requestheaders"),
+    ("replay_addon", "ReplayAddon", "http_connect"),
+    ("replay_addon", "ReplayAddon", "server_connect"),
 ]
 # It gives the player an answer, so that it is a shield itself.
 WITHIN = {"request": "_answer"}
@@ -127,7 +128,7 @@ def plant(module: str, owner: str, hook: str) -> str:
 
 def test_every_hook_is_broken_here() -> None:
     # A failing answer to a look-up lets nothing out: `proxy/test_dns.py`.
-    look_up = ("addons", "ReplayAddon", "dns_request")
+    look_up = ("replay_addon", "ReplayAddon", "dns_request")
     assert set(_hooks()) == {
         *RECORDING_HOOKS,
         *REPLAY_HOOKS,

@@ -33,7 +33,7 @@ HOOKS = {
     ("cli.terminal", "lines_of"): 0,
     ("recording.pipeline", "ExchangePipeline._count"): 0,
     ("recording.capture", "unpack"): 3,
-    ("recording.capture", "quote"): 3,
+    ("recording.capture", "quote_beyond_ascii"): 3,
 }
 
 

@@ -47,9 +47,8 @@ def test_what_was_answered_is_recorded_whenever_it_is_killed(number: int, tmp_pa
 
     recorded = [number for path in sorted(tmp_path.glob("a*")) if path.stat().st_size for number in numbers_in(path)]
     assert load.answered
-    # On a machine that has no time for the writer, answers stop to wait for it, and that is said.
-    lost = set(load.answered) - set(recorded)
-    assert not lost or any("responses no longer wait" in line for line in proxy.lines)
+    # On a machine that has no time for the writer, answers stop to wait for it.
+    assert set(load.answered) - set(recorded) <= load.late
     assert len(recorded) == len(set(recorded))
 
 
@@ -62,6 +61,6 @@ def test_a_recording_that_was_cut_short_by_a_kill_goes_on(tmp_path: Path, server
                 load = LoadGenerator(proxy.port)
                 threading.Thread(target=kill_in_the_middle, args=(proxy, load, 0.3)).start()
                 load.play()
-            answered += len(load.answered)
+            answered += len(load.answered) - len(load.late)
         assert len(list(read_recordings([tmp_path / name], warn=told.append))) >= answered > 0
     assert all("a write cut short" in line for line in told)

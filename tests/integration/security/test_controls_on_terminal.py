@@ -120,7 +120,7 @@ BUG = """
 import tapehead.cli.app as module
 def broken(*_):
     raise RuntimeError("cannot \\x1b[2J\\x9b31m\\u202ework")
-module.get_command = broken
+module.load_command = broken
 from tapehead.__main__ import main
 main()
 """

@@ -100,7 +100,7 @@ def test_a_zip_file_is_read_in_little_memory(tmp_path: Path) -> None:
 
     code, told = run_limited("audit", "a.zip", cwd=tmp_path)
     assert code == 2
-    assert "a.zip/0.har is damaged, or larger than 268,435,456 bytes" in told
+    assert "a.zip/0.har' is damaged, or larger than 268,435,456 bytes" in told
 
 
 def test_a_zip_file_that_lies_about_its_size_is_read_in_little_memory(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_parts_of_a_zip_file_are_bounded_together(tmp_path: Path, monkeypatc
     monkeypatch.setattr("tapehead.interop.detect.MOST_OF_MEMBERS", 5 * MEGABYTE)
     zip_of(tmp_path / "a.zip", 3, 2 * MEGABYTE)
 
-    with pytest.raises(RecordingError, match=r"a\.zip unpacks to more than 5,000,000 bytes; save less"):
+    with pytest.raises(RecordingError, match=r"a\.zip' unpacks to more than 5,000,000 bytes; save less"):
         list(read_recordings([tmp_path / "a.zip"]))
 
 
