@@ -96,13 +96,20 @@ def stream(link: Link, after: int = 0) -> Iterator[Iterator[str]]:
         yield (line for line in answer.iter_lines() if line)
 
 
-def read_until(lines: Iterator[str], calls: int) -> list[dict[str, Any]]:
-    """Return the stream's objects up to the totals that count so many calls, all of which have been told."""
+def read_until(lines: Iterator[str], calls: int, rule: str | None = None) -> list[dict[str, Any]]:
+    """Return the stream's objects up to the totals that count so many calls, all of which have been told.
+
+    Findings are told when the audit has seen the calls: name the rule of one to read until it came.
+    """
     objects = []
+    is_found, is_counted = rule is None, False
     for line in lines:
         objects.append(json.loads(line))
-        if objects[-1]["kind"] == "changes" and objects[-1]["is_last"] and objects[-1]["totals"]["calls"] == calls:
-            return objects
+        if objects[-1]["kind"] == "changes":
+            is_found = is_found or rule in [finding["rule"] for finding in objects[-1]["findings"]]
+            is_counted = is_counted or (objects[-1]["is_last"] and objects[-1]["totals"]["calls"] == calls)
+            if is_found and is_counted:
+                return objects
     raise AssertionError("the stream ended")
 
 
