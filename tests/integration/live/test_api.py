@@ -64,14 +64,12 @@ def test_sessions_events_findings_and_metrics_are_told(api: ApiClient) -> None:
     (metrics,) = api.get("/metrics", session=first["session"])["sessions"]
     detail = api.get(f"/sessions/{second['session']}")
 
-    assert [(each["content"], each["state"], each["events"]) for each in (first, second)] == [
-        ("ClickMe", "playing", 3),
-        ("ClickMe", "playing", 3),
-    ]
+    assert [(each["content"], each["events"]) for each in (first, second)] == [("ClickMe", 3), ("ClickMe", 3)]
+    assert {first["state"], second["state"]} <= {"playing", "silent"}  # which they are after some seconds
     assert [each["type"] for each in events] == ["sessionStart", "play", "ping"]
     assert "ad-not-open" in {each["rule"] for each in findings}
     assert {"media_starts", "content_time_spent"} <= {each["name"] for each in metrics["metrics"]}
-    assert detail["session"] == second
+    assert detail["session"]["session"] == second["session"]
     assert [each["rule"] for each in detail["findings"] if each["severity"] == "error"] == [
         each["rule"] for each in findings
     ]
