@@ -15,6 +15,7 @@ SHOW = """
 import atexit, gc
 from tapehead.cli import terminal
 usual = gc.get_threshold()
+gc.collect(0)  # else one may be due before the command delays it
 before = sum(each["collections"] for each in gc.get_stats())
 def show(when):
     collections = sum(each["collections"] for each in gc.get_stats()) - before
