@@ -13,6 +13,7 @@ import trustme
 
 from support.certificates import server_tls
 from support.fork_server import FORK_SERVER
+from support.object_stores import Bucket, ObjectStore, running_store
 from support.paths import DATA
 
 # An example may take any time to make and to run: what a busy machine makes of it is no finding.
@@ -75,3 +76,20 @@ def authority() -> trustme.CA:
 def tls(authority: trustme.CA) -> ssl.SSLContext:
     """Return a TLS context for a server on 127.0.0.1."""
     return server_tls(authority)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """A store for all tests of a process; each has buckets of its own."""
+    with running_store() as store:
+        yield store
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A new bucket, in the store that libraries and commands find from now on."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    return object_store.bucket()
