@@ -1,0 +1,96 @@
+"""URLs of objects in object storage: `s3://BUCKET/KEY` and `gs://BUCKET/KEY`."""
+
+import re
+from typing import NamedTuple
+
+from tapehead.errors import UsageError
+from tapehead.text import shorten_value
+
+# Schemes of stores, each with the name of its file system in fsspec.
+SCHEMES = {"s3": "s3", "gs": "gcs"}
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+# What `pathlib.Path` makes of a URL.
+_COLLAPSED = re.compile(rf"(?:{'|'.join(SCHEMES)}):/(?!/)")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}[A-Za-z0-9]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class ObjectUrl(NamedTuple):
+    """The URL of an object, of all objects below a prefix, or of a pattern.
+
+    Attributes:
+        scheme: one of SCHEMES.
+        bucket: the name of the bucket.
+        key: the name of the object in the bucket; empty for the whole bucket.
+    """
+
+    scheme: str
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}{f'/{self.key}' if self.key else ''}"
+
+    @property
+    def path(self) -> str:
+        """The path that file systems of fsspec take, without the scheme."""
+        return f"{self.bucket}/{self.key}" if self.key else self.bucket
+
+    def below(self, name: str) -> "ObjectUrl":
+        """Return the URL of a name below this one."""
+        prefix = self.key.rstrip("/")
+        return self._replace(key=f"{prefix}/{name}" if prefix else name)
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is a URL of any scheme instead of a path."""
+    return bool(_URL.match(text))
+
+
+def restore_url(path: str) -> str:
+    """Return a path, or the URL that it was before `pathlib.Path` took one of its slashes."""
+    return path.replace(":/", "://", 1) if _COLLAPSED.match(path) else path
+
+
+def parse_url(text: str, action: str = "read") -> ObjectUrl:
+    """Return the parts of the URL of an object.
+
+    Args:
+        text: the URL.
+        action: what is to be done with it, for messages.
+
+    Raises:
+        UsageError: it is malformed, or of another scheme; the message does not repeat a login or a signature.
+    """
+    match = _URL.fullmatch(text)
+    scheme, rest = (match[1].lower(), match[2]) if match else ("", "")
+    problem = f"cannot {action} '{without_secrets(text)}'"
+    examples = "s3://bucket/folder/run.jsonl or gs://bucket/folder"
+    if scheme in ("http", "https"):
+        raise UsageError(f"{problem}: expected a path, s3:// or gs://; download it first, and pass the file")
+    if scheme == "file":
+        raise UsageError(f"{problem}: leave out 'file://' and pass the path")
+    if scheme not in SCHEMES:
+        raise UsageError(f"{problem}: expected a path, or a URL such as {examples}")
+    bucket, _, key = rest.partition("/")
+    if "@" in bucket:
+        raise UsageError(f"{problem}: it has a login in it; leave it out, and set the variables of the store's tools")
+    if _CONTROL.search(text):
+        raise UsageError(f"{problem}: it has a control character in it")
+    if not _BUCKET.fullmatch(bucket):
+        raise UsageError(
+            f"{problem}: '{shorten_value(bucket)}' is no name of a bucket; expected a URL such as {examples}"
+        )
+    return ObjectUrl(scheme, bucket, key)
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL without the login before its host and, unless it is an object's, without its query."""
+    match = _URL.fullmatch(text)
+    if not match:
+        return shorten_value(text)
+    scheme, rest = match[1], match[2]
+    host, slash, path = rest.partition("/")
+    host = host.rpartition("@")[2]
+    rest = f"{host}{slash}{path}"
+    return shorten_value(f"{scheme}://{rest if scheme.lower() in SCHEMES else re.split(r'[?#]', rest)[0]}")
