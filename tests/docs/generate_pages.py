@@ -13,6 +13,7 @@ from tapehead.metrics.assumptions import ASSUMPTIONS
 from tapehead.metrics.catalog import METRICS
 from tapehead.protocol.transitions import TABLE
 from tapehead.proxy.mitmproxy_addons import ADDONS, DISPLAY_OPTIONS
+from tapehead.reports.tables.schema import TABLES
 from tapehead.rules.catalog import VIOLATION_RULES
 
 RULE_IDS = {kind: rule.id for kind, rule in VIOLATION_RULES.items()}
@@ -28,6 +29,7 @@ def pages() -> dict[str, str]:
         "session.md": "\n".join(_session_page()),
         "metrics.md": "\n".join(_metrics_page()),
         "mitmproxy.md": "\n".join(_mitmproxy_page()),
+        "tables.md": "\n".join(_tables_page()),
     }
 
 
@@ -71,6 +73,23 @@ def _mitmproxy_page() -> Iterator[str]:
     names = ", ".join(f"`{name}`" for name in DISPLAY_OPTIONS)
     yield f"\nOf the core's options, {names} are refused: they change what mitmproxy's own tools show.\n"
     yield from script_options.page()
+
+
+def _tables_page() -> Iterator[str]:
+    yield "# The tables\n"
+    yield "Parquet files that `tapehead export --parquet FOLDER` writes, each named after its table. They are joined by"
+    yield "`session_key`. Texts of which many are equal are dictionaries, times are microseconds in UTC, a flag is"
+    yield "0 or 1. Metrics are defined [here](metrics.md). New versions may add columns.\n"
+    for table in TABLES:
+        yield f"## {table.name}\n"
+        yield f"{table.description}\n"
+        yield "| Column | Type | Unit | Empty | Meaning | Source |\n| --- | --- | --- | --- | --- | --- |"
+        for column in table.columns:
+            empty = "may be" if column.is_nullable else "never"
+            source = f"`{column.source}`" if column.source else ""
+            description = column.description.replace("|", "\\|")
+            yield f"| `{column.name}` | {column.type} | {column.unit} | {empty} | {description} | {source} |"
+        yield ""
 
 
 def main() -> None:

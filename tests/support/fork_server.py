@@ -32,6 +32,8 @@ from typing import NamedTuple, TextIO
 MOST_BYTES = 1 << 20
 # What the interpreter reads when it starts: a process that has other values needs a start of its own.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "TZ")
+# These import libraries of extras, some of which start threads, which a fork does not have.
+OF_EXTRAS = ("tapehead.reports.tables.arrow", "tapehead.reports.tables.parquet_files")
 LIBRARIES = ("mitmproxy.tools.main", "mitmproxy.addons.proxyserver", "mitmproxy.addons.tlsconfig", "uvicorn")
 # Some versions of libraries load these when they are first used.
 LAZY = ("uvicorn.lifespan.off", "importlib.resources.readers", "encodings.idna", "zoneinfo")
@@ -140,12 +142,12 @@ def preload() -> None:
 
     names = [module.name for module in pkgutil.walk_packages(tapehead.__path__, "tapehead.")]
     for name in (*LIBRARIES, *names):
-        if not name.endswith("__main__"):
+        if not name.endswith("__main__") and name not in OF_EXTRAS:
             importlib.import_module(name)
     for name in LAZY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    assert threading.active_count() == 1
+    assert len(list(Path("/proc/self/task").iterdir())) == 1
     gc.collect()
     gc.freeze()
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "rules": "rules:rules",
     "schema": "schema:schema",
     "import": "import_:import_",
+    "export": "export:export",
     "demo": "demo:demo",
     "addon-path": "addon_path:addon_path",
 }

@@ -13,7 +13,9 @@ from tapehead.interop.reader import read_recordings
 
 RECORDING = str(RECORDINGS_FOLDER / "timeline-1.jsonl")
 # The arguments that a command needs.
-NEEDED = {"diff": [RECORDING, RECORDING]} | {name: [RECORDING] for name in ("audit", "show", "replay", "import")}
+NEEDED = {"diff": [RECORDING, RECORDING]} | {
+    name: [RECORDING] for name in ("audit", "show", "replay", "import", "export")
+}
 
 
 def empty_arguments() -> Iterator[list[str]]:
@@ -36,7 +38,7 @@ CASES = list(empty_arguments())
 
 def test_all_commands_with_files_are_tried() -> None:
     assert {case[0] for case in CASES} == {
-        "audit", "demo", "diff", "import", "record", "replay", "schema", "serve", "show", "test", "view",
+        "audit", "demo", "diff", "export", "import", "record", "replay", "schema", "serve", "show", "test", "view",
     }  # fmt: skip
 
 
