@@ -1,7 +1,7 @@
 """The results of an audit, kept for its report."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,7 +9,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.cli.messages import warn_of_memory
 from tapehead.protocol.exchange import Entry
 from tapehead.reports.audit.body_store import BodyStore
-from tapehead.reports.audit.json_report import session_of
+from tapehead.reports.audit.result_rows import ResultRow, row_of
 from tapehead.reports.audit.stored_sessions import StoredSessions
 from tapehead.reports.stored_objects import StoredObjects
 
@@ -20,36 +20,6 @@ if TYPE_CHECKING:
 
 # Events that the pages' timelines show in all; sessions without findings may take half of them.
 MOST_EVENTS_DRAWN = 250_000
-
-
-class ResultRow(NamedTuple):
-    """The result of a session as plain objects.
-
-    Attributes:
-        session: the session as the report has it.
-        items: the items of the tracking plan that it exercised, each as (kind, of, part, name, times, arrived_ms,
-            recording, line); empty without coverage.
-    """
-
-    session: dict[str, Any]
-    items: list[tuple[Any, ...]]
-
-
-def row_of(result: SessionResult, scenarios: "Sequence[Scenario]", *, with_items: bool) -> ResultRow:
-    """Return the result of a session as plain objects, with the checklists of scenarios."""
-    session = session_of(result)
-    if scenarios:
-        from tapehead.reports.audit.scenario_section import checklists_of
-
-        session |= checklists_of(result, scenarios)
-    if not with_items:
-        return ResultRow(session, [])
-    from tapehead.auditor.coverage import exercised_items
-
-    return ResultRow(
-        session,
-        [(*map(str, item), each.times, *each.first) for item, each in exercised_items(result).items()],
-    )
 
 
 class AuditResults(msgspec.Struct):

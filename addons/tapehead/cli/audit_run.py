@@ -247,8 +247,8 @@ class _Reading(NamedTuple):
                 for result in audit(entries, self.settings, schemas, partial(calculate, assume=self.assumptions)):
                     results.add(result)
             else:
-                from tapehead.cli.audit_worker import AuditSetup
                 from tapehead.cli.audit_workers import audit_in_processes
+                from tapehead.reports.audit.result_rows import AuditSetup
 
                 names = [scenario.name for scenario in self.scenarios]
                 setup = AuditSetup(jobs, self.settings, schemas, self.assumptions, names, self.options.coverage)

@@ -11,67 +11,14 @@ import pickle
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import IO, Any, NamedTuple
+from typing import IO
 
-from tapehead.auditor.divided_audit import NotDivisibleError, PartialAudit, Step
-from tapehead.auditor.received_events import RecordedSchemas
-from tapehead.auditor.settings import AuditSettings
-from tapehead.cli.audit_results import row_of
-from tapehead.metrics.assumptions import Assumptions
-from tapehead.metrics.calculator import calculate
+from tapehead.auditor.divided_audit import NotDivisibleError, Step
+from tapehead.reports.audit.result_rows import PartRows
 
 _LENGTH = struct.Struct("<Q")
 # What answers a batch whose sessions cannot be divided.
 NOT_DIVISIBLE = b""
-
-# A number of a result, and the row of that session, or None for exchanges that give none.
-NumberedRow = tuple[int, tuple[Any, ...] | None]
-
-
-class AuditSetup(NamedTuple):
-    """The options of an audit that workers need.
-
-    Attributes:
-        parts: the number of parts.
-        settings, schemas: as for `RecordingsAudit`.
-        assumptions: those of the metrics.
-        scenarios: the names of the scenarios that sessions are checked for.
-        with_items: whether the coverage of the tracking plan is wanted.
-    """
-
-    parts: int
-    settings: AuditSettings
-    schemas: RecordedSchemas
-    assumptions: Assumptions
-    scenarios: Sequence[str]
-    with_items: bool
-
-
-class PartRows:
-    """The audit of one part, with its results as rows of plain objects."""
-
-    def __init__(self, setup: AuditSetup) -> None:
-        measure = partial(calculate, assume=setup.assumptions)
-        self._audit = PartialAudit(setup.parts, setup.settings, setup.schemas, measure)
-        self._with_items = setup.with_items
-        self._scenarios = []
-        if setup.scenarios:
-            from tapehead.auditor.scenario_catalog import find_scenario
-
-            self._scenarios = list(map(find_scenario, setup.scenarios))
-
-    def follow(self, times: bytes, steps: Sequence[Step]) -> Iterator[NumberedRow]:
-        """Take a batch of steps, and yield the rows of the sessions that are over.
-
-        Raises:
-            NotDivisibleError: as `PartialAudit.follow`.
-        """
-        arrived = array("d", times)
-        for number, result in self._audit.follow(arrived, steps):
-            row = row_of(result, self._scenarios, with_items=self._with_items) if result else None
-            yield number, row and ({**row.session, "outcome": str(row.session["outcome"])}, row.items)
 
 
 def write_frame(stream: IO[bytes], content: bytes) -> None:
@@ -95,9 +42,9 @@ def pack_batch(times: bytes, steps: list[Step]) -> bytes:
     return marshal.dumps((times, steps))
 
 
-def _unpack_batch(content: bytes) -> tuple[bytes, list[Step]]:
+def _unpack_batch(content: bytes) -> tuple[array[float], list[Step]]:
     times, steps = marshal.loads(content)  # noqa: S302 - from the process that has started this one
-    return times, steps
+    return array("d", times), steps
 
 
 def main() -> None:

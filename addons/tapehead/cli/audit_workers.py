@@ -9,23 +9,16 @@ import signal
 import subprocess
 import sys
 import threading
+from array import array
 from collections.abc import Generator, Iterable, Iterator
 from typing import IO, cast
 
 from tapehead.auditor.arrival_order import sort_by_arrival
 from tapehead.auditor.divided_audit import DividingAudit, NotDivisibleError, Step
-from tapehead.cli.audit_results import ResultRow
-from tapehead.cli.audit_worker import (
-    NOT_DIVISIBLE,
-    AuditSetup,
-    NumberedRow,
-    PartRows,
-    pack_batch,
-    read_frame,
-    write_frame,
-)
+from tapehead.cli.audit_worker import NOT_DIVISIBLE, pack_batch, read_frame, write_frame
 from tapehead.errors import TapeheadError
 from tapehead.protocol.exchange import Entry
+from tapehead.reports.audit.result_rows import AuditSetup, NumberedRow, PartRows, ResultRow
 
 # Exchanges that are sent at once: their bytes, and how many there are at most in all parts.
 BATCH_BYTES, BATCH_EXCHANGES = 500_000, 2000
@@ -90,7 +83,7 @@ def _audit_here(batches: Iterable[Batch], setup: AuditSetup) -> Iterator[ResultR
     parts, order = [PartRows(setup) for _ in range(setup.parts)], _ResultOrder()
     for times, steps in batches:
         for part, own in zip(parts, steps, strict=True):
-            yield from order.add(list(part.follow(times, own)))
+            yield from order.add(list(part.follow(array("d", times), own)))
 
 
 class _ResultOrder:
