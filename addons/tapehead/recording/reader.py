@@ -7,7 +7,6 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
@@ -18,9 +17,10 @@ from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.routes import Call
 from tapehead.recording.clock_offsets import ClockComparison, ClockOffset, Recorder, correct_clock
-from tapehead.recording.documents import exchange_lines, is_appendable
+from tapehead.recording.documents import exchange_lines
 from tapehead.recording.duplicates import DuplicateFilter
-from tapehead.recording.format_versions import BadLine, NewerFormatError, is_whole, read_lines
+from tapehead.recording.fetched_contents import FetchedContents
+from tapehead.recording.format_versions import BadLine, NewerFormatError, read_lines
 from tapehead.recording.other_formats import OtherFormats
 from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line, name_of, unreadable
 from tapehead.recording.schema_check import SchemaCheck
@@ -41,7 +41,7 @@ MOST_WARNINGS = 20
 SAMPLE_LINES = 20
 
 PROGRESS_EVERY = 500
-_LINE_START = b'{"tapehead"'
+NoteLines = Callable[[Iterator[bytes | None]], Iterator[bytes | None]]
 
 
 class RecordingReader:
@@ -58,6 +58,7 @@ class RecordingReader:
         warn: called with one line about each bad line, and about each file of a folder that cannot be read.
         strict: whether a file that was named and cannot be read ends the reading; if not, `warn` gets the reason.
         other: reads files in other formats; None for recordings alone.
+        fetched: the contents that another machine has read; None to read files here.
 
     Attributes:
         files: the files that were found.
@@ -75,15 +76,19 @@ class RecordingReader:
         *,
         strict: bool = True,
         other: OtherFormats | None = None,
+        fetched: FetchedContents | None = None,
     ) -> None:
         self._warn = warn
+        self._fetched = fetched
         self._on_progress: Callable[[int, int], None] = lambda _done, _read: None
         self._strict = strict
         self._other = other
         self._loaded: dict[Path, list[Entry] | RecordingError] = {}
         self._keeps_places = self._outlined = False
         self._stored: dict[str, StoredLines] = {}
-        self._inputs, self._ignored = find_inputs(paths, None if strict else warn, other)
+        on_empty = None if strict else warn
+        found = fetched.find_inputs(paths, on_empty) if fetched else find_inputs(paths, on_empty, other)
+        self._inputs, self._ignored = found
         self._offsets: dict[Recorder, ClockOffset] = {}
         self._open = self._done = 0
         self.files = tuple(file.path for file in self._inputs)
@@ -153,9 +158,11 @@ class RecordingReader:
         loaded = self._loaded.get(path)
         if isinstance(loaded, list):
             yield from filter(None, (clocks_of(entry.exchange) for entry in loaded))
+        elif self._fetched:
+            yield from self._fetched.clocks(path)
         elif not loaded and os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
             with contextlib.suppress(RecordingError, OSError, *UNPACKING_ERRORS):  # reported once it is read
-                lines = filter(None, exchange_lines(_unpack(_chunks(path, hold_open=False))))
+                lines = filter(None, stored_lines(file_chunks(path, hold_open=False)))
                 yield from filter(None, map(read_clocks, lines))
 
     def _unique(self) -> Iterator[Entry]:
@@ -228,6 +235,8 @@ class RecordingReader:
         match self._loaded.pop(path, None):
             case RecordingError() as error:
                 raise error
+            case None if self._fetched:
+                return _check_items(path, self._fetched.items(path))
             case None:
                 # A time that was corrected is not that of the stored line.
                 outlined = self._outlined and not self._offsets
@@ -244,6 +253,8 @@ class RecordingReader:
         loaded = self._loaded.get(path)
         if isinstance(loaded, list):
             items: Iterable[Entry | BadLine] = loaded[:SAMPLE_LINES]
+        elif self._fetched:
+            items = itertools.islice(self._fetched.items(path), SAMPLE_LINES)
         elif loaded or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
             return -math.inf
         else:
@@ -271,9 +282,18 @@ def read_recording(
         RecordingError: there is no such file, it cannot be read, a later tapehead wrote it, or no line of it is an
             exchange.
     """
+    return _check_items(path, _read_file(path, hold_open=hold_open, stored=stored, outlined=outlined))
+
+
+def _check_items(path: Path, items: Iterable[Entry | BadLine]) -> Iterator[Entry | BadLine]:
+    """Yield the items of a recording.
+
+    Raises:
+        RecordingError: no item is an exchange.
+    """
     exchanges = 0
     first_bad: BadLine | None = None
-    for item in _read_file(path, hold_open=hold_open, stored=stored, outlined=outlined):
+    for item in items:
         if isinstance(item, BadLine):
             first_bad = first_bad or item
         else:
@@ -285,53 +305,34 @@ def read_recording(
         raise RecordingError(f"{name_of(path)} is empty: no exchange was recorded")
 
 
-def check_recording(path: Path) -> None:
-    """Check that a file can be added to.
-
-    Raises:
-        RecordingError: it is not a recording that this tapehead can add to.
-    """
-    sample = list(itertools.islice(_read_file(path), SAMPLE_LINES))
-    start = b""
-    with suppress(*UNPACKING_ERRORS):
-        start = next(filter(None, _unpack(_chunks(path, hold_open=True))), b"")
-    if sample and not is_appendable(start):
-        raise RecordingError(f"{path} is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
-    # A crash may have left nothing but the beginning of a line, which other JSON on one line does not have.
-    is_torn = any(isinstance(item, BadLine) and item.torn for item in sample)
-    is_begun = is_torn and any(begin.startswith(start[: len(begin)]) for begin in (_LINE_START, MAGIC))
-    if sample and not is_begun and not any(isinstance(item, Entry) for item in sample):
-        raise RecordingError(f"{path} is not a recording; name another file")
-
-
-def count_exchanges(file: int, start: int, end: int) -> int:
-    """Return the number of exchanges between two places of a file that is open; 0 if it is damaged."""
-    with suppress(*UNPACKING_ERRORS):
-        return sum(map(is_whole, filter(None, _lines_between(file, start, end))))
-    return 0
-
-
-def count_lines(file: int, end: int) -> int:
-    """Return the number of lines before a place of a file that is open, as far as they can be read."""
-    count = 0
-    with suppress(*UNPACKING_ERRORS):
-        for _ in _lines_between(file, 0, end):
-            count += 1
-    return count
-
-
-def _lines_between(file: int, start: int, end: int) -> Iterator[bytes | None]:
-    offsets = range(start, end, CHUNK_BYTES)
-    return exchange_lines(_unpack(os.pread(file, min(CHUNK_BYTES, end - offset), offset) for offset in offsets))
-
-
 def _read_file(
     path: Path, *, hold_open: bool = True, stored: StoredLines | None = None, outlined: bool = False
 ) -> Iterator[Entry | BadLine]:
+    return read_chunks(path, file_chunks(path, hold_open=hold_open), stored.note if stored else iter, outlined=outlined)
+
+
+def stored_lines(chunks: Iterator[bytes]) -> Iterator[bytes | None]:
+    """Yield the lines in the stored bytes of a recording, as `exchange_lines` does."""
+    return exchange_lines(unpacked(chunks))
+
+
+def read_chunks(
+    path: Path, chunks: Iterator[bytes], note: NoteLines = iter, *, outlined: bool = False
+) -> Iterator[Entry | BadLine]:
+    """Yield the entries and the bad lines in the stored bytes of a recording.
+
+    Args:
+        path: the path of the recording.
+        chunks: the bytes.
+        note: is given the lines, and returns them.
+        outlined: as for `read_recording`.
+
+    Raises:
+        RecordingError: the bytes cannot be read, or a later tapehead wrote them.
+    """
     line = 0
     try:
-        lines = exchange_lines(_unpack(_chunks(path, hold_open=hold_open)))
-        for item in read_lines(stored.note(lines) if stored else lines, name_of(path), outlined=outlined):
+        for item in read_lines(note(stored_lines(chunks)), name_of(path), outlined=outlined):
             yield item
             line = item.line
     except UNPACKING_ERRORS as error:
@@ -342,7 +343,7 @@ def _read_file(
         raise unreadable(path, error) from error
 
 
-def _chunks(path: Path, *, hold_open: bool) -> Iterator[bytes]:
+def file_chunks(path: Path, *, hold_open: bool = True) -> Iterator[bytes]:
     """Yield the bytes of a file as they are stored."""
     if path == STDIN:
         # Whatever is there: another program may still be writing.
@@ -365,7 +366,7 @@ def _chunks(path: Path, *, hold_open: bool) -> Iterator[bytes]:
                 yield chunk
 
 
-def _unpack(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the text of a recording, unpacked if it is compressed."""
     start = b""
     while len(start) < len(MAGIC) and (chunk := next(chunks, b"")):

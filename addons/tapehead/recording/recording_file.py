@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 from tapehead.errors import RecordingError
 from tapehead.files import create_folder, open_private, write_all
+from tapehead.recording.existing_recording import check_recording, count_exchanges, count_lines
 from tapehead.recording.paths import COMPRESSED_SUFFIX
-from tapehead.recording.reader import check_recording, count_exchanges, count_lines
 from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
 
 if TYPE_CHECKING:
