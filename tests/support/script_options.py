@@ -28,6 +28,8 @@ MISSING = {
     "proxyauth": "`proxyauth` of mitmproxy",
     "quiet": "`termlog_verbosity` of mitmproxy",
     "set": "`--set` of mitmproxy",
+    "ship": "uploads are for a service that runs on, which `record` is; any tool can upload the full files",
+    "ship-delete": "see `--ship`",
     "strict": "it judges the run of a test, which has no use for a tool that is watched",
     "summary": "it is for the run of a test; the log has the summary",
     "table": "mitmproxy and mitmweb have a list of calls",

@@ -29,12 +29,19 @@ def audit_end(screen: Screen | None, give_up: Callable[[], None]) -> Iterator[On
             due = time.monotonic() + NEXT_SECONDS
             screen.show(f"auditing the last {count_of(waiting, 'call')}; press Ctrl-C to end without them")
 
+    with on_signal(give_up):
+        yield show
+
+
+@contextmanager
+def on_signal(action: Callable[[], None]) -> Iterator[None]:
+    """Have SIGINT and SIGTERM call a function instead of ending the process."""
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, lambda _number, _frame: give_up())
+            before[number] = signal.signal(number, lambda _number, _frame: action())
     try:
-        yield show
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

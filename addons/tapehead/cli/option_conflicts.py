@@ -92,6 +92,7 @@ EXCLUSIONS = (
     Exclusion("table", "workers", ": the table shows the calls of one process"),
     Exclusion("out", "workers", _PROCESSES),
     Exclusion("fail_on", "workers", _PROCESSES),
+    Exclusion("ship", "workers", ": the files of one process are shipped"),
     Exclusion("fail_on", "no_audit"),
 )
 _RECORDING = "needs a RECORDING: without one, every answer is simulated"
@@ -124,6 +125,8 @@ NEEDS = (
         for name in ("append", "overwrite", "rotate", "compress")
     ),
     *(Need(name, lambda params: params["out"], _ADDED, commands=("record",)) for name in ("append", "overwrite")),
+    Need("ship", lambda params: params["out"], "needs --out FILE: the next run with that FILE ships what one has left"),
+    Need("ship_delete", lambda params: params["ship"], "needs --ship URL"),
     Need(
         "token",
         lambda params: params["live"] is not None,

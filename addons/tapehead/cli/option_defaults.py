@@ -32,6 +32,8 @@ NOT_IN_FILES = {
     "overwrite": "replaces files",
     "proxyauth": "decides who may connect",
     "set": "can make mitmproxy run code",
+    "ship": "decides where recordings are sent",
+    "ship-delete": "removes files",
     "token": "decides who may read calls",
     "upstream-proxy": "may hold a login",
 }

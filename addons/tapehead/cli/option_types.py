@@ -205,6 +205,11 @@ Rotate = Annotated[
     ),
 ]
 Compress = Annotated[bool, Option("--compress", help="Compress the recording with zstd (.zst).")]
+Ship = Annotated[
+    str | None,
+    Option("--ship", metavar="URL", help="Upload full files to object storage, s3://BUCKET/FOLDER or gs://..."),
+]
+ShipDelete = Annotated[bool, Option("--ship-delete", help="Remove files once they are in the store and verified.")]
 DEFAULT_BACKLOG = "64MB"
 Backlog = Annotated[
     str,

@@ -37,6 +37,8 @@ def record(
     rotate: option_types.Rotate = None,
     compress: option_types.Compress = False,
     backlog: option_types.Backlog = option_types.DEFAULT_BACKLOG,
+    ship: option_types.Ship = None,
+    ship_delete: option_types.ShipDelete = False,
     insecure: option_types.Insecure = False,
     listen: option_types.Listen = option_types.DEFAULT_LISTEN,
     proxyauth: option_types.Login = None,
@@ -82,11 +84,22 @@ def record(
 
 
 def journal_of(context: click.Context, store: StoreSettings) -> "JournalOptions":
-    """Return the journal beside a recording, as the options say."""
+    """Return the journal beside a recording, as the options say.
+
+    Raises:
+        UsageError: the URL of a store is malformed.
+    """
     from tapehead.cli.run_journal import JournalOptions
 
+    shipping = None
+    if url := context.params["ship"]:
+        from tapehead.cli.shipping_run import shipping_setup, with_last_file
+
+        shipping = shipping_setup(url, store, delete=context.params["ship_delete"])
+        store = with_last_file(store)
     return JournalOptions(
         store=store,
+        shipping=shipping,
         load_settings=context.meta[option_types.AUDIT_SETTINGS],
         fail_on=FailOn(context.params["fail_on"]),
         is_audited=not context.params["no_audit"],

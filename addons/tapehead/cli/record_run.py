@@ -10,6 +10,7 @@ from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import LINES, DisplaySettings, live_table
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.run_journal import AuditSummary, JournalOptions, audit_summary, make_journal, show_summary
+from tapehead.cli.shipping_run import ShippingRun, ShippingSummary, shipping
 from tapehead.cli.summary_file import write_summary_file
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.internal_errors import InternalErrors
@@ -29,7 +30,7 @@ from tapehead.recording.pipeline import OnStored
 from tapehead.recording.recorder import Recorder
 
 
-class RecordSummary(msgspec.Struct, frozen=True, kw_only=True):
+class RecordSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The summary as JSON.
 
     Attributes:
@@ -38,6 +39,7 @@ class RecordSummary(msgspec.Struct, frozen=True, kw_only=True):
         lost: the number of exchanges that could not be stored.
         is_whole: whether all of them are there, as far as is known.
         audit: the verdict of the audit; None without one.
+        ship: the files that were shipped, and those that were not; left out without `--ship`.
     """
 
     recording: str
@@ -45,9 +47,10 @@ class RecordSummary(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     is_whole: bool
     audit: AuditSummary | None
+    ship: ShippingSummary | None = None
 
     @classmethod
-    def of(cls, out: str, recorder: Recorder, audit: AuditSummary | None) -> Self:
+    def of(cls, out: str, recorder: Recorder, audit: AuditSummary | None, ship: ShippingSummary | None = None) -> Self:
         """Return the summary of a recorder at its end."""
         return cls(
             recording=out,
@@ -55,6 +58,7 @@ class RecordSummary(msgspec.Struct, frozen=True, kw_only=True):
             lost=recorder.writer.lost,
             is_whole=recorder.is_whole,
             audit=audit,
+            ship=ship,
         )
 
 
@@ -87,9 +91,9 @@ async def run_recorder(
     elsewhere, screen, hosts = CallsElsewhere(), Screen(with_keys=display.verbose), Hosts(endpoints)
     internal_errors = InternalErrors(journal.redact_keys)
     shown: list[OnStored] = [screen.show_exchange] if display.has_lines else []
-    unmatched = UnmatchedRequests(None if display.quiet else screen.show)
-    missing = MissingCalls(proxy.modes, elsewhere)
+    unmatched, missing = UnmatchedRequests(None if display.quiet else screen.show), MissingCalls(proxy.modes, elsewhere)
     with (
+        shipping(journal.shipping, warn, screen) as shipped,
         live_table(display, "tapehead record", screen) as show_table,
         live_page(display.live, "record", internal_errors) as page,
         make_journal(journal, warn, internal_errors, shown, screen, display, has_calls=True) as kept,
@@ -113,20 +117,29 @@ async def run_recorder(
         observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
         addons = [select, record, KeyPermission(internal_errors), *observing]
         await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
-    if conclude(kept, journal, screen, unmatched):
+    if conclude(kept, journal, screen, unmatched, shipped):
         return 1  # calls that were lost have their own warning
     for line in missing.lines():
         warn(line)
     return int(not elsewhere.calls and (strict or elsewhere.has_any))
 
 
-def conclude(kept: JournalRun, journal: JournalOptions, screen: Screen, unmatched: UnmatchedRequests) -> bool:
+def conclude(
+    kept: JournalRun,
+    journal: JournalOptions,
+    screen: Screen,
+    unmatched: UnmatchedRequests,
+    shipped: ShippingRun | None = None,
+) -> bool:
     """Show what was recorded and found, write it as JSON if that has a path, and return whether the run has failed."""
     has_failed = show_summary(kept, screen.show, journal.fail_on, unmatched.summary("passed on"))
+    ship = shipped.summary() if shipped else None
+    if ship:
+        screen.show(ship.line())
     screen.close()
     if kept.recorder and journal.store:
         audit = audit_summary(kept, journal.fail_on)
-        write_summary_file(journal.summary, RecordSummary.of(str(journal.store.out), kept.recorder, audit))
+        write_summary_file(journal.summary, RecordSummary.of(str(journal.store.out), kept.recorder, audit, ship))
     return has_failed
 
 

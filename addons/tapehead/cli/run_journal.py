@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tapehead.auditor.settings import AuditSettings
     from tapehead.journal.journal_run import AuditVerdict, JournalRun
     from tapehead.recording.pipeline import OnStored
+    from tapehead.shipping.shipping_messages import ShippingSetup
 
 # Checks the settings of the audit, and returns what returns them.
 LoadSettings = Callable[[], Callable[[], "AuditSettings"]]
@@ -80,6 +81,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         store: the recording of all calls; None for none.
+        shipping: the upload of its full files; None for none.
         load_settings: checks the settings of the audit, and returns what returns them.
         fail_on: the least severe finding that makes the command exit with 1.
         is_audited: whether calls are audited.
@@ -89,6 +91,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     store: StoreSettings | None = None
+    shipping: "ShippingSetup | None" = None
     load_settings: LoadSettings = lambda: default_settings
     fail_on: FailOn = FailOn.NEVER
     is_audited: bool = True

@@ -21,10 +21,16 @@ class Sync(StrEnum):
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of one file of a recording, in bytes and in seconds; None for no limit."""
+    """The limits of one file of a recording.
+
+    Attributes:
+        size, seconds: the size in bytes and the age at which a file is full; None for no limit.
+        at_end: whether the last file is renamed as a full one at the end.
+    """
 
     size: int | None = None
     seconds: float | None = None
+    at_end: bool = False
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):

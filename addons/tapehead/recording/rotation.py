@@ -41,7 +41,7 @@ class RotatingFile:
     """
 
     def __init__(self, file: RecordingFile, rotation: Rotation, warn: Callable[[str], None]) -> None:
-        self.path = file.path
+        self.path = self._named = file.path
         self.removed = 0
         self.is_changed = False
         self.is_discarded = False
@@ -157,7 +157,21 @@ class RotatingFile:
         if self._file:
             with contextlib.suppress(OSError):  # it is left where it is
                 self.is_discarded = self._file.discard_if_empty()
+            if self._rotation.at_end and self._file.size and not self._file.is_moved:
+                self._rename_last()
             self._close_file(self._file)
+
+    def _rename_last(self) -> None:
+        """Rename the file being written as a full one, unless its name has a time already."""
+        if self.path != self._named:
+            return
+        try:
+            last = full_path(self.path, rename_full(self.path, self._last_full))
+        except OSError as error:
+            self._warn(f"cannot rename {self.path} at the end: {error.strerror}")
+            return
+        self.places.rename(self.path, last)
+        self.path = last
 
 
 def rename_full(path: Path, last: datetime | None) -> datetime:

@@ -19,7 +19,7 @@ _WRONG_CREDENTIALS = {
     "ExpiredToken",
     "TokenRefreshRequired",
 }
-_NOT_SATISFIABLE = 416
+_NOT_SATISFIABLE, _NOT_IMPLEMENTED = 416, 501
 _MOST_SAID = 200
 _DENIED, _OVERLOADED = {401, 403}, 429
 # Classes of libraries by their names: importing them here would load libraries that are not there.
@@ -32,6 +32,11 @@ _NO_CREDENTIALS = re.compile("Credential|TokenRetrieval|SSO|Unauthorized|Profile
 def is_not_satisfiable(error: BaseException) -> bool:
     """Return whether a range was asked for that begins at the end of an object, or after it."""
     return any(_status_of(each) == _NOT_SATISFIABLE or _code_of(each) == "InvalidRange" for each in _causes(error))
+
+
+def is_not_implemented(error: BaseException) -> bool:
+    """Return whether a store does not know what it was asked for."""
+    return any(_status_of(each) == _NOT_IMPLEMENTED or _code_of(each) == "NotImplemented" for each in _causes(error))
 
 
 def store_error(error: Exception, url: ObjectUrl) -> OSError:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tapehead.errors import UsageError
 from tapehead.extras import needing
 from tapehead.files import write_all
-from tapehead.remote.store_errors import is_not_satisfiable, store_error
+from tapehead.remote.store_errors import is_not_implemented, is_not_satisfiable, store_error
 from tapehead.remote.urls import SCHEMES, ObjectUrl
 
 # Seconds until a store has to take a connection, to send something, and to have answered a question.
@@ -112,7 +112,24 @@ class ObjectStore:
         """
         self._run(self._files._put_file(os.fspath(path), url.path), url, None)
 
+    def put_new_file(self, url: ObjectUrl, path: str | os.PathLike[str]) -> None:
+        """Store the content of a file unless there is such an object, as by another process; as `put_file` otherwise.
+
+        Stores that cannot make that one step replace the object.
+        """
+        self._run(self._put_new_file(url, os.fspath(path)), url, None)
+
     # ---- In the loop ----
+
+    async def _put_new_file(self, url: ObjectUrl, path: str) -> None:
+        try:
+            await self._files._put_file(path, url.path, mode="create")
+        except FileExistsError:
+            return
+        except Exception as error:
+            if not is_not_implemented(error):
+                raise
+            await self._files._put_file(path, url.path)
 
     async def _info(self, url: ObjectUrl) -> StoredObject:
         return self._object(await self._files._info(url.path))
@@ -181,25 +198,32 @@ class _CopyError(Exception):
         self.reason = reason
 
 
-_stores: dict[str, tuple[int, ObjectStore]] = {}
+_Key = tuple[str, int, float]
+_stores: dict[_Key, tuple[int, ObjectStore]] = {}
 _opening = Lock()
 
 
-def open_store(url: ObjectUrl) -> ObjectStore:
+def open_store(url: ObjectUrl, *, attempts: int = ATTEMPTS, read_seconds: float = READ_SECONDS) -> ObjectStore:
     """Return the store that an object is in, without a question to it.
+
+    Args:
+        url: the object.
+        attempts: how often the library tries what has failed.
+        read_seconds: how long it waits for the store to send something.
 
     Raises:
         UsageError: a library is not installed, or does not take its settings.
     """
     with _opening:
-        process, store = _stores.get(url.scheme, (0, None))
+        key = url.scheme, attempts, read_seconds
+        process, store = _stores.get(key, (0, None))
         if store is None or process != os.getpid():  # a loop does not survive a fork
-            store = ObjectStore(url.scheme, _open_files(url))
-            _stores[url.scheme] = (os.getpid(), store)
+            store = ObjectStore(url.scheme, _open_files(url, attempts, read_seconds))
+            _stores[key] = (os.getpid(), store)
         return store
 
 
-def _open_files(url: ObjectUrl) -> Any:
+def _open_files(url: ObjectUrl, attempts: int, read_seconds: float) -> Any:
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     with needing("remote", f"'{url}'"):
         import fsspec
@@ -208,11 +232,11 @@ def _open_files(url: ObjectUrl) -> Any:
             if url.scheme == "s3":
                 options["config_kwargs"] = {
                     "connect_timeout": CONNECT_SECONDS,
-                    "read_timeout": READ_SECONDS,
-                    "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+                    "read_timeout": read_seconds,
+                    "retries": {"mode": "standard", "total_max_attempts": attempts},
                 }
             files = fsspec.filesystem(SCHEMES[url.scheme], **options)
-    files.retries = ATTEMPTS
+    files.retries = attempts
     return files
 
 
@@ -229,7 +253,11 @@ def _quiet_libraries(url: ObjectUrl) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
-    except (ImportError, UsageError):
+    except UsageError:
+        raise
+    except ImportError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):  # which fsspec says in words of its own
+            raise error.__cause__ from error
         raise
     except Exception as error:
         raise UsageError(f"cannot open '{url}': {' '.join(str(error).split()) or type(error).__name__}") from error

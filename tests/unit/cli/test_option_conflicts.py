@@ -66,6 +66,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "redact_key": ("--redact-key", "userId"),
     "rotate": ("--rotate", "1h"),
     "second_end": ("--second-end", "410"),
+    "ship": ("--ship", "s3://bucket/folder"),
+    "ship_delete": ("--ship-delete",),
     "strict_schema": ("--strict-schema",),
     "table": ("--table",),
     "time_scale": ("--time-scale", "2"),
@@ -94,7 +96,7 @@ IGNORED: list[tuple[str, str, tuple[str, ...], list[str]]] = [
     *(("replay", name, WORDS[name], [*GIVEN, "--on-miss", "error"]) for name in SIMULATION),
     *(("serve", name, WORDS[name], []) for name in STORED),
     *(("replay", name, WORDS[name], [*GIVEN, "--on-miss", "forward", *TO, "--out", "b.jsonl"]) for name in STORED),
-    *(("record", name, WORDS[name], TO) for name in ("append", "overwrite")),
+    *(("record", name, WORDS[name], TO) for name in ("append", "overwrite", "ship", "ship_delete")),
     *((command, name, WORDS[name], GIVEN) for command in ("serve", "replay") for name in ("token", "live_origin")),
     *(("record", name, WORDS[name], TO) for name in ("token", "live_origin")),
 ]
