@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from secrets import token_bytes
+from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapehead.answers import Engine
@@ -22,6 +23,7 @@ from tapehead.replay.entry_digest import EntryDigest, EntryDigester
 from tapehead.replay.forwarded_calls import ForwardedCalls
 from tapehead.replay.index import RecordingIndex, build_index, schemas_of
 from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.peers import Peers
 from tapehead.replay.summary import ReplayTotals
 from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
 from tapehead.text import shorten_value
@@ -75,6 +77,7 @@ class EngineLoader:
         self.files: tuple[Path, ...] = ()
         self.forwarded: ForwardedCalls | None = None
         self._settings = settings
+        self._peers = Peers(settings.has_peers, time())
         self._warn = warn
         self._show_once = show_once
         # In the order of their use.
@@ -225,6 +228,7 @@ class EngineLoader:
             forwarded=forwarded,
             explain=settings.explain,
             totals=self.totals,
+            peers=self._peers,
         )
 
 

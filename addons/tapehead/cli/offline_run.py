@@ -45,6 +45,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         summary: the file for the summary as JSON; None for none.
         keep_ids: whether lines and the summary may contain identifiers.
         redact_keys: keys with identifying values, besides the built-in ones.
+        has_peers: whether other processes answer the same players, as of several workers.
     """
 
     recordings: tuple[Path, ...] = ()
@@ -59,6 +60,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     summary: Path | None = None
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
+    has_peers: bool = False
 
 
 def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_miss: OnMiss) -> EngineSettings:

@@ -149,7 +149,7 @@ def answer_in_workers(
     from tapehead.server.workers import once, run_workers
 
     # The same files in the same order in every process, even if a folder changes meanwhile.
-    same = msgspec.structs.replace(settings, recordings=run.recordings)
+    same = msgspec.structs.replace(settings, recordings=run.recordings, has_peers=True)
     client_filter = ClientFilter(clients, once(warn))
     own = [[each, *(other for other in sockets if other is not each)] for each in sockets]
     results, lost = run_workers(own, on_ready, warn, work, same, display, client_filter)

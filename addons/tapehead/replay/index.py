@@ -12,125 +12,15 @@ from itertools import chain
 import msgspec
 
 from tapehead.protocol.arrival import in_order_of_arrival
-from tapehead.protocol.event_types import EVENT_TYPES
-from tapehead.protocol.events import EventKey, EventPosition, read_event
+from tapehead.protocol.events import read_event
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schema, Schemas, served_schema
 from tapehead.protocol.session_id import fingerprint
-from tapehead.replay.entry_digest import NO_DETAILS, EntryDigest, EntryDigester, StoredExchanges
+from tapehead.replay.entry_digest import NO_DETAILS, EntryDigest, EntryDigester
+from tapehead.replay.recorded_session import PINGS, RecordedCall, RecordedSession
 
-_PINGS = frozenset(row.name for row in EVENT_TYPES.values() if row.repeats)
 NO_IDENTITY = read_event(None).identity
-
-
-# More than a recording has lines.
-_LINE_BITS = 40
-
-
-class RecordedCall(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A recorded exchange, prepared for matching.
-
-    Attributes:
-        file: the number of its recording, counted from 0.
-        line: its line in it.
-        held: the exchange, or the recording that has it.
-        key: the key of the event in its body.
-        playhead: the playhead of that event, in seconds; None if it is unknown.
-        elapsed: the seconds from the sessionStart to that event; likewise.
-        order: the number of earlier calls in its session, pings and preflights not counted.
-        call: the call of the API.
-        host: the host that it went to, as `authority_of` gives it.
-    """
-
-    file: int
-    line: int
-    held: Exchange | StoredExchanges
-    key: EventKey
-    playhead: float | None
-    elapsed: float | None
-    order: int
-    call: Call
-    host: str
-
-    @property
-    def exchange(self) -> Exchange:
-        """The exchange.
-
-        Raises:
-            RecordingError: its recording was changed, or cannot be read.
-        """
-        return self.held if isinstance(self.held, Exchange) else self.held.read(self.line)
-
-    @property
-    def place(self) -> int:
-        """The place of its line among those of all recordings, since a session may be continued in another one."""
-        return (self.file << _LINE_BITS) | self.line
-
-    @property
-    def position(self) -> EventPosition:
-        """The position of the event."""
-        return EventPosition(self.playhead, self.elapsed)
-
-
-class CallOrder(msgspec.Struct, frozen=True, eq=False):
-    """The events of a session by what they are matched by.
-
-    Attributes:
-        by_key: all of them by their keys.
-        landmarks: those other than pings.
-        pings_by_time: the pings with a known time since the start, in that order.
-        times: those times, in seconds.
-        pings_by_playhead: the pings with a known playhead, in that order.
-        playheads: those playheads, in seconds.
-    """
-
-    by_key: dict[EventKey, list[RecordedCall]]
-    landmarks: list[RecordedCall]
-    pings_by_time: list[RecordedCall]
-    times: list[float]
-    pings_by_playhead: list[RecordedCall]
-    playheads: list[float]
-
-
-class RecordedSession(msgspec.Struct, eq=False):
-    """A session of a recording, or an attempt to open one that failed.
-
-    Attributes:
-        number: its position among all recorded sessions.
-        sid: its recorded session id; None for a failed attempt.
-        mark: its fingerprint, which is part of live session ids.
-        host: the host that its first call went to, as `authority_of` gives it.
-        identity: the values of IDENTITY_KEYS.
-        start: the call that opened it; None if the recording began later.
-        started: the time of that call, UTC in ISO 8601; empty if it was not recorded.
-        is_opened: whether that call was accepted: with an id, or without headers, which exporters drop.
-        replaces: the id of the recorded session that this one was recorded anew for, or None.
-        started_ts: the ts of its sessionStart, milliseconds since 1970; None if that is unknown.
-        calls: its events in the order of their arrival.
-        preflights: its preflights.
-    """
-
-    number: int
-    sid: str | None
-    mark: bytes
-    host: str
-    identity: tuple[object, ...]
-    start: RecordedCall | None
-    started: str
-    is_opened: bool
-    replaces: str | None
-    started_ts: float | None
-    calls: list[RecordedCall] = msgspec.field(default_factory=list)
-    preflights: list[RecordedCall] = msgspec.field(default_factory=list)
-    _order: "CallOrder | None" = None
-
-    @property
-    def order(self) -> "CallOrder":
-        """Its events by what they are matched by, once all of them are there."""
-        if self._order is None:
-            self._order = order_calls(self.calls)
-        return self._order
 
 
 class RecordingIndex(msgspec.Struct):
@@ -202,31 +92,6 @@ def extend_index(index: RecordingIndex, file: int, entries: Iterable[Entry]) -> 
     builder.add_starts(file, arrived)
     builder.add_calls(file, arrived)
     return index.sessions[before:]
-
-
-def order_calls(calls: Sequence[RecordedCall]) -> CallOrder:
-    """Return the events of a session by what they are matched by."""
-    by_key: dict[EventKey, list[RecordedCall]] = {}
-    for call in calls:
-        by_key.setdefault(call.key, []).append(call)
-    pings = [call for call in calls if is_ping(call)]
-    timed = [call for call in pings if call.elapsed is not None]
-    placed = [call for call in pings if call.playhead is not None]
-    timed.sort(key=lambda call: call.elapsed or 0)
-    placed.sort(key=lambda call: call.playhead or 0)
-    return CallOrder(
-        by_key,
-        [call for call in calls if not is_ping(call)],
-        timed,
-        [call.elapsed or 0 for call in timed],
-        placed,
-        [call.playhead or 0 for call in placed],
-    )
-
-
-def is_ping(call: RecordedCall) -> bool:
-    """Return whether a call is a ping: sent at regular intervals, so that number and order are not significant."""
-    return call.key.event_type in _PINGS
 
 
 def schemas_of(index: RecordingIndex, stored: Iterable[Exchange] = ()) -> Schemas:
@@ -315,7 +180,7 @@ class IndexBuilder:
         order = 1
         if calls:
             last = calls[-1]
-            order = last.order if last.key.event_type in _PINGS else last.order + 1
+            order = last.order if last.key.event_type in PINGS else last.order + 1
         call = _recorded(file, digest, digest.playhead, elapsed, order)
         (session.preflights if digest.call is Call.PREFLIGHT else calls).append(call)
 

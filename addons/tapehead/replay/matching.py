@@ -5,11 +5,12 @@ Theory. In a recorded session an event is matched by its key, then by its positi
 in order: the first unused recorded event with the key, if at most a few other unused events precede it. This covers
 players that repeat the recording at any speed, with concurrent calls out of order.
 nearest: the unused one that is closest in playhead and time, if the player's timing differs, or if the used events are
-unknown after a restart.
+unknown, after a restart or where other processes answer the same sessions.
 absorbed: the number of pings varies, so each gets the nearest recorded one, used or not.
 
 If the playhead equals that of one recorded event and clearly differs from that of the next in order, the former is
-chosen.
+chosen; likewise if playhead and time equal, unless every event before the next in order was seen. Where other processes
+answer the same sessions, nothing follows from the events that were used, but that an equal call is a later one.
 """
 
 import math
@@ -17,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from enum import StrEnum
 from heapq import nsmallest
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -26,12 +27,11 @@ import msgspec
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.protocol.keys import EVENT_TYPE
-from tapehead.replay.index import RecordedCall, RecordedSession
+from tapehead.replay.positions import CAP, TIME_WEIGHT, capped_gap, distance, nearest_call, place_by_delay
+from tapehead.replay.recorded_session import RecordedCall, RecordedSession
 from tapehead.text import shorten_value
 
-# Seconds; time counts less than the playhead, since pauses, buffers and ads shift it.
-CAP = 30.0
-TIME_WEIGHT = 0.25
+# Seconds.
 EXACT = 0.5
 CLEARLY_WORSE = 1.0
 FAR = 15.0
@@ -59,6 +59,7 @@ class Reason(StrEnum):
     OUT_OF_PLACE = "out-of-place"
     NO_SUCH_SESSION = "no-such-session"
     UNKNOWN_SID = "unknown-sid"
+    OTHER_RECORDINGS = "other-recordings"
     NOT_RECORDED = "not-recorded"
     OUTDATED = "outdated"
     CHANGED = "changed"
@@ -102,18 +103,15 @@ class NearMiss(msgspec.Struct, frozen=True):
     used: bool = False
 
 
-def distance(recorded: EventPosition, live: EventPosition) -> float:
-    """Return the distance of two positions, in seconds of playhead; values unknown on either side do not count."""
-    return capped_gap(recorded.playhead, live.playhead) + TIME_WEIGHT * capped_gap(recorded.elapsed, live.elapsed)
-
-
-def capped_gap(one: float | None, other: float | None) -> float:
-    """Return the difference of two values, at most CAP; 0 if one is unknown."""
-    return 0.0 if one is None or other is None else min(abs(one - other), CAP)
-
-
 def choose(
-    session: RecordedSession, key: EventKey, position: EventPosition, used: set[int], reached: int | None
+    session: RecordedSession,
+    key: EventKey,
+    position: EventPosition,
+    used: set[int],
+    reached: int | None,
+    *,
+    delay: float | None = None,
+    is_shared: bool = False,
 ) -> Choice:
     """Choose the recorded event of `session` that answers a live one.
 
@@ -123,15 +121,40 @@ def choose(
         position: its position.
         used: the places of the recorded events that were used.
         reached: the order of the furthest event used; None if that is not known, after a restart.
+        delay: by how many seconds the live event arrived late, as in `positions`; None if that is not known.
+        is_shared: whether other processes may have answered events of the same live session.
     """
     candidates = session.order.by_key.get(key, [])
     if not candidates:
         return Choice(None, Reason.NO_SUCH_EVENT)
     if event_type_of(key.event_type).repeats:
-        return Choice(_nearest_ping(session, candidates, position, used), Reason.ABSORBED)
+        if is_shared or not used:
+            call = nearest_call(session.order.of_key(key), position)
+        else:
+            call = _nearest_ping(session, candidates, position, used)
+        return Choice(_of_repeated(session, call, used, delay), Reason.ABSORBED)
+    if is_shared:
+        return _choose_by_position(session, key, position, used, delay)
     following = _next_in_order(session, candidates, used, reached)
+    if following and reached is not None:
+        is_next = bool(used) and reached <= following.order <= reached + 1
+        if not is_next and (exact := _exact_call(session, key, position, used, following)):
+            return Choice(_of_repeated(session, exact, used, delay), Reason.NEAREST)
+    return _choose_in_order(session, candidates, position, used, reached, following, delay)
+
+
+def _choose_in_order(
+    session: RecordedSession,
+    candidates: list[RecordedCall],
+    position: EventPosition,
+    used: set[int],
+    reached: int | None,
+    following: RecordedCall | None,
+    delay: float | None,
+) -> Choice:
+    """Choose the event that is next in order, `following`, or the nearest unused one; parameters as for `choose`."""
     if following and capped_gap(following.playhead, position.playhead) <= CLEARLY_WORSE:
-        return Choice(following, Reason.IN_ORDER)
+        return Choice(_of_repeated(session, following, used, delay), Reason.IN_ORDER)
     unused = [call for call in candidates if call.place not in used]
     if not unused:
         return Choice(None, Reason.ALL_USED)
@@ -141,9 +164,50 @@ def choose(
         gap, next_gap = (capped_gap(call.playhead, position.playhead) for call in (nearest, following))
         if not (gap < EXACT and next_gap > gap + CLEARLY_WORSE):
             return Choice(following, Reason.IN_ORDER)
-    if reached is None or event_type_of(key.event_type).once or distance(nearest.position, position) <= FAR:
+    if reached is None or event_type_of(nearest.key.event_type).once or distance(nearest.position, position) <= FAR:
+        return Choice(_of_repeated(session, nearest, used, delay), Reason.NEAREST)
+    return Choice(None, Reason.OUT_OF_PLACE)
+
+
+def _exact_call(
+    session: RecordedSession, key: EventKey, position: EventPosition, used: set[int], following: RecordedCall
+) -> RecordedCall | None:
+    """Return the unused event at a position, if the one that is next in order is not there."""
+    exact = nearest_call(session.order.of_key(key), position)
+    if exact.place in used or distance(following.position, position) <= EXACT / 2:
+        return None
+    return exact if distance(exact.position, position) <= EXACT / 2 else None
+
+
+def _choose_by_position(
+    session: RecordedSession, key: EventKey, position: EventPosition, used: set[int], delay: float | None
+) -> Choice:
+    """Choose the recorded event at a position, whatever was used; an equal one if this process used that before."""
+    calls = session.order.of_key(key)
+    nearest = _of_repeated(session, nearest_call(calls, position), used, delay)
+    if nearest.place in used:
+        if distance(nearest.position, position) <= EXACT:
+            return Choice(None, Reason.ALL_USED)
+        unused = [call for call in calls.calls if call.place not in used]
+        if not unused:
+            return Choice(None, Reason.ALL_USED)
+        nearest = min(unused, key=lambda call: distance(call.position, position))
+    if event_type_of(key.event_type).once or distance(nearest.position, position) <= FAR:
         return Choice(nearest, Reason.NEAREST)
     return Choice(None, Reason.OUT_OF_PLACE)
+
+
+def _of_repeated(session: RecordedSession, call: RecordedCall, used: set[int], delay: float | None) -> RecordedCall:
+    """Return the one of the calls at the position of `call` that a live one is: the first unused one.
+
+    The delay of a live call tells how many came before, also where other processes answered them.
+    """
+    group = session.order.repeated.get(call.place)
+    if group is None:
+        return call
+    first = place_by_delay(session, group, delay)
+    unused = (each for each in chain(group[first:], group[:first]) if each.place not in used)
+    return next(unused, group[first])
 
 
 def _nearest_ping(
@@ -152,8 +216,8 @@ def _nearest_ping(
     """Return the nearest ping; among those about as near, the first unused one."""
     order = session.order
     close: list[_Near] = []  # `list[_Near]()` takes twenty times as long
-    least = _add_near(close, math.inf, order.pings_by_time, order.times, position.elapsed, position, TIME_WEIGHT)
-    least = _add_near(close, least, order.pings_by_playhead, order.playheads, position.playhead, position, 1.0)
+    least = _add_near(close, math.inf, order.pings.by_time, order.pings.times, position.elapsed, position, TIME_WEIGHT)
+    least = _add_near(close, least, order.pings.by_playhead, order.pings.playheads, position.playhead, position, 1.0)
     if not close:
         return _last_ping(session, len(pings), position.playhead or 0) or min(
             pings, key=lambda call: abs((call.playhead or 0) - (position.playhead or 0))
@@ -172,7 +236,7 @@ def _last_ping(session: RecordedSession, count: int, playhead: float) -> Recorde
         count: the number of its pings.
         playhead: the playhead of the live one, in seconds.
     """
-    pings, playheads = session.order.pings_by_playhead, session.order.playheads
+    pings, playheads = session.order.pings.by_playhead, session.order.pings.playheads
     if len(playheads) != count or playhead < playheads[-1]:
         return None
     first = bisect_left(playheads, playheads[-1])

@@ -9,13 +9,9 @@ from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import SESSION_CREATED
 from tapehead.replay.forwarded_calls import ForwardedCalls
 from tapehead.replay.host_rewriting import HostRewriter
-from tapehead.replay.index import (
-    RecordedSession,
-    RecordingIndex,
-    extend_index,
-    index_of_files,
-)
+from tapehead.replay.index import RecordingIndex, extend_index, index_of_files
 from tapehead.replay.recorded_answers import RecordedAnswers
+from tapehead.replay.recorded_session import RecordedSession
 from tapehead.replay.turns import ANY_HOST, Equals
 
 # The ends of names that tell what a file is, and of compressed ones.

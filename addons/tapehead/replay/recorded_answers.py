@@ -14,7 +14,7 @@ from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.responses import http_date
 from tapehead.protocol.routes import CORS_HEADERS, with_sid
 from tapehead.replay.host_rewriting import ANY_PAGE, ORIGINS, HostRewriter, Rewrite
-from tapehead.replay.index import RecordedCall
+from tapehead.replay.recorded_session import RecordedCall
 
 # Prepared answers that are kept, and the largest body of one in bytes: 64 MB in all at most.
 MOST_KEPT, LARGEST_KEPT = 4_096, 16_384

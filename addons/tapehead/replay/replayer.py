@@ -13,7 +13,6 @@ from copy import copy
 from functools import partial
 from typing import Self
 
-import msgspec
 import orjson
 
 from tapehead.answers import Answer, Outcome
@@ -28,26 +27,14 @@ from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, mint, read
 from tapehead.redaction.excerpts import ExcerptRedactor
 from tapehead.replay.forwarded_calls import ForwardedCalls
-from tapehead.replay.index import (
-    RecordedCall,
-    RecordedSession,
-    RecordingIndex,
-    build_index,
-    of_host,
-    schemas_of,
-)
-from tapehead.replay.matching import (
-    WINDOW,
-    Choice,
-    NearMiss,
-    Reason,
-    choose,
-    near_events,
-    near_sessions,
-)
+from tapehead.replay.index import RecordingIndex, build_index, of_host, schemas_of
+from tapehead.replay.matching import Choice, NearMiss, Reason, near_sessions
 from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.peers import Peers
 from tapehead.replay.playable_recordings import PlayableRecordings
+from tapehead.replay.playback import Playback
 from tapehead.replay.recorded_answers import RecordedAnswer
+from tapehead.replay.recorded_session import RecordedCall
 from tapehead.replay.summary import (
     Miss,
     ReplayCounts,
@@ -75,25 +62,10 @@ _DONE = {
     OnMiss.ERROR: "answered with an error",
     OnMiss.FORWARD: "forwarded",
 }
+OTHER_RECORDINGS = (
+    "a player sent a session id of a tapehead that plays other recordings; behind one balancer, let all play the same"
+)
 NOT_FORWARDED = "simulated, since the endpoint does not know this session"
-
-
-class _Playback(msgspec.Struct, eq=False):
-    """A live session that is answered from a recorded one.
-
-    Attributes:
-        session: the recorded session that it follows.
-        started_ts: the live sessionStart's ts, milliseconds since 1970.
-        used: the places of the recorded events that were used.
-        reached: the order of the furthest of them; None after a restart, until the first event.
-        repeats: whether it starts again when all events are used: its id is a recorded one, and may be sent repeatedly.
-    """
-
-    session: RecordedSession
-    started_ts: float | None
-    used: set[int] = msgspec.field(default_factory=set)
-    reached: int | None = 0
-    repeats: bool = False
 
 
 class Replayer:
@@ -112,6 +84,7 @@ class Replayer:
         forwarded: the calls that this run forwards and records, to be played as well; None to play none of them.
         explain: whether the note of a sessionStart says which values tied it to its recording.
         totals: the counts of all keys of the run; new ones if left out.
+        peers: what is known of other processes that answer the same players; nothing if left out.
 
     Attributes:
         recordings: what is played.
@@ -133,7 +106,9 @@ class Replayer:
         forwarded: ForwardedCalls | None = None,
         explain: bool = False,
         totals: ReplayTotals | None = None,
+        peers: Peers | None = None,
     ) -> None:
+        self._peers = peers or Peers()
         self._explain = explain
         self.recordings = PlayableRecordings(index, files, numbers, forwarded)
         self.on_miss = OnMiss.ERROR if on_miss is OnMiss.ONCE else on_miss
@@ -150,7 +125,7 @@ class Replayer:
     def _begin(self) -> None:
         self._turns = Turns(self.recordings.equals, self.recordings.left_out)
         self._lists: Counter[object] = Counter()
-        self._playbacks: dict[str, _Playback] = {}
+        self._playbacks: dict[str, Playback] = {}
 
     def for_key(self, key: str) -> Self:
         """Return a replayer with playbacks and counts of its own, of the file named like the key, or of all."""
@@ -163,8 +138,10 @@ class Replayer:
         return other
 
     def has_session(self, sid: str) -> bool:
-        """Return whether it opened a session, and remembers it; recorded ids belong to every key."""
-        return self._endpoint.has_session(sid) and sid not in self.recordings.by_sid
+        """Return whether it opened a session, and remembers it; ids that it did not give belong to every key."""
+        playback = self._playbacks.get(sid)
+        is_restored = playback is not None and playback.is_restored
+        return self._endpoint.has_session(sid) and not is_restored and sid not in self.recordings.by_sid
 
     @classmethod
     def from_entries(
@@ -228,13 +205,14 @@ class Replayer:
         if self._forwarded and (ended := self._forwarded.take_ended(event.identity[0], now)):
             self.stats.note_recorded(self.recordings.add_forwarded(ended))
         sessions = self.recordings.index.sessions
-        turn = self._turns.next(sessions, event.identity, host)
+        delay = now - event.ts / 1000 if self._peers.are_seen and event.ts else None
+        turn = self._turns.next(sessions, event.identity, host, delay)
         if turn is None or turn.session.start is None:
             return self._miss(request, now, Reason.NO_SUCH_SESSION, lambda live: near_sessions(sessions, live.identity))
         session = turn.session
         if self.recordings.is_outdated(session):
             return self._miss(request, now, Reason.OUTDATED, replaces=session.sid)
-        sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES)) if session.is_opened else None
+        sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES), now) if session.is_opened else None
         recorded = self._recorded(turn.session.start, request, now, sid)
         if recorded is None:
             return self._miss(request, now, Reason.CHANGED)
@@ -246,28 +224,30 @@ class Replayer:
             note = f"{explain_choice(choice)}; {explain_turn(turn, event.identity, shown, host)}"
         if sid:
             self._excerpts.remember(sid, request)
-            self._keep(sid, _Playback(session, event.ts))
+            self._keep(sid, Playback(session, event.ts, now))
             self._endpoint.open_session(sid, now)
         return self._answer_as_recorded(recorded, request, now, note)
 
-    def _keep(self, sid: str, playback: _Playback) -> _Playback:
+    def _keep(self, sid: str, playback: Playback) -> Playback:
         self._limit.make_room(self._playbacks, sid)
         self._playbacks[sid] = playback
         return playback
 
-    def _playback(self, sid: str, url: str, now: float) -> _Playback | None:
-        """Return the playback of a session id: an open one, one from before a restart, or that of a recorded id."""
+    def _playback(self, sid: str, url: str, now: float) -> Playback | None:
+        """Return the playback of a session id: an open one, one of another process, or that of a recorded id."""
         if known := self._playbacks.get(sid):
             return known
         minted = read(sid)
         if minted and (session := self.recordings.by_mark.get(minted.recorded)):
-            self._endpoint.open_session(sid, now)
-            return self._keep(sid, _Playback(session, float(minted.started_ts), reached=None))
+            arrived = minted.arrived_by(now)
+            self._peers.note(arrived)
+            self._endpoint.open_session(sid, now, arrived)
+            return self._keep(sid, Playback(session, float(minted.started_ts), arrived, reached=None, is_restored=True))
         if sessions := self.recordings.by_sid.get(sid):
             session = of_host(sessions, authority_of(url))[-1]
             if session.start:
                 self._endpoint.open_session(sid, now)
-            return self._keep(sid, _Playback(session, session.started_ts, repeats=True))
+            return self._keep(sid, Playback(session, session.started_ts, repeats=True))
         return None
 
     # ---- Events ----
@@ -278,35 +258,25 @@ class Replayer:
         if playback is None:
             # The session was simulated, or its id came from elsewhere.
             minted = read(sid)
+            if minted and minted.recorded != NO_RECORDED_SESSION and self.on_miss is not OnMiss.FORWARD:
+                self.stats.warn(OTHER_RECORDINGS)
+                return self._miss(request, now, Reason.OTHER_RECORDINGS)
             # Where misses are forwarded, the simulation is that of another tapehead, which is the endpoint.
             simulated = minted and minted.recorded == NO_RECORDED_SESSION and self.on_miss is not OnMiss.FORWARD
             return self._miss(request, now, Reason.NO_SUCH_SESSION if simulated else Reason.UNKNOWN_SID)
-        key, position = event.key, event.position(playback.started_ts)
-        choice = choose(playback.session, key, position, playback.used, playback.reached)
-        if choice.reason is Reason.ALL_USED and playback.repeats:
-            playback.used.clear()
-            choice = choose(playback.session, key, position, playback.used, 0)
+        is_shared = self._peers.are_seen and not playback.repeats
+        choice = playback.choose(event, now, is_shared=is_shared)
         if choice.call is None:
-
-            def near(live: Event) -> list[NearMiss]:
-                return near_events(playback.session, live.key, live.position(playback.started_ts), playback.used)
-
             if self.on_miss is OnMiss.FORWARD:
                 self.stats.note_outdated(self.recordings.note_miss(playback.session))
-            return self._miss(request, now, choice.reason, near)
+            return self._miss(request, now, choice.reason, playback.near)
         recorded = self._recorded(choice.call, request, now)
         if recorded is None:
             return self._miss(request, now, Reason.CHANGED)
         if isinstance(request.json(), dict):
             self._endpoint.note_event(sid, event, now)
-        place = choice.call.place
-        self.stats.hit(choice.call, again=place in playback.used)
-        playback.used.add(place)
-        if playback.reached is None:
-            # Events shortly before may still be in flight.
-            earliest = choice.call.order - WINDOW
-            playback.used.update(other.place for other in playback.session.calls if other.order < earliest)
-        playback.reached = max(playback.reached or 0, choice.call.order)
+        self.stats.hit(choice.call, again=choice.call.place in playback.used)
+        playback.use(choice.call, is_shared=is_shared)
         return self._answer_as_recorded(recorded, request, now, partial(explain_choice, choice))
 
     # ---- Other calls ----

@@ -8,9 +8,10 @@ import msgspec
 
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.replay.host_rewriting import Rewrite
-from tapehead.replay.index import RecordedCall, RecordingIndex
+from tapehead.replay.index import RecordingIndex
 from tapehead.replay.matching import Choice, NearMiss, Reason, Turn
 from tapehead.replay.places import Places
+from tapehead.replay.recorded_session import RecordedCall
 from tapehead.text import count_of, format_number, shorten_value
 
 # The number of misses that are kept, and of lines that are shown; the rest is only counted.
@@ -25,6 +26,7 @@ _WHY = {
     Reason.OUT_OF_PLACE: "the recorded session has such an event, but far from here",
     Reason.NO_SUCH_SESSION: "no recorded session has this content",
     Reason.UNKNOWN_SID: "no session with this id was opened here or recorded",
+    Reason.OTHER_RECORDINGS: "the session was opened by a tapehead that plays other recordings",
     Reason.NOT_RECORDED: "the recording has no such call",
     Reason.CHANGED: "the recording was changed since it was loaded",
     Reason.OUTDATED: "the recorded session lacks calls of a player who followed it",

@@ -1,11 +1,15 @@
 """The turns of recorded sessions that fit a live one equally well."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from heapq import heappop, heappush, heapreplace
 
 import msgspec
 
-from tapehead.replay.index import RecordedSession
+from tapehead.protocol.events import parse_time
 from tapehead.replay.matching import Turn, likeness
+from tapehead.replay.positions import MOST_REPEATED, place_of_delay
+from tapehead.replay.recorded_session import RecordedSession
 
 # In the place of a host: any.
 ANY_HOST = ""
@@ -72,8 +76,18 @@ class Turns:
         self._left_out = left_out
         self._rounds: dict[tuple[object, str, Identity], _Rounds] = {}
 
-    def next(self, sessions: list[RecordedSession], identity: Identity, host: str) -> Turn | None:
-        """Return the recorded session that fits best; of equally good ones the least played, in recorded order."""
+    def next(
+        self, sessions: list[RecordedSession], identity: Identity, host: str, delay: float | None = None
+    ) -> Turn | None:
+        """Return the recorded session that fits best; of equally good ones the least played, in recorded order.
+
+        Args:
+            sessions: the recorded sessions, by their numbers.
+            identity: the identity of the live one.
+            host: the host that it calls.
+            delay: the seconds by which the live sessionStart arrived after its own time, where other processes may have
+                answered the same one before; None elsewhere.
+        """
         content, called = identity[0], host
         candidates = self._playable(content, host)
         if not candidates:
@@ -90,6 +104,8 @@ class Turns:
         numbers = candidates[chosen]
         rounds = self._rounds.setdefault((content, called, chosen), _Rounds(len(numbers), len(numbers)))
         played, number = rounds.take(numbers, self._left_out)
+        if delay is not None:
+            number = _later_try(sessions, numbers, number, delay)
         count = sum(each not in self._left_out for each in numbers) if self._left_out else len(numbers)
         return Turn(sessions[number], count, played)
 
@@ -102,3 +118,32 @@ class Turns:
     def _peek(self, numbers: list[int], name: tuple[object, str, Identity]) -> tuple[int, int]:
         rounds = self._rounds.get(name) or _Rounds(len(numbers), len(numbers))
         return rounds.peek(numbers, self._left_out)
+
+
+def _later_try(sessions: Sequence[RecordedSession], numbers: Sequence[int], number: int, delay: float) -> int:
+    """Return which one of the tries to open a session a live one is, by its delay, but none before `number`.
+
+    Tries are of the same ts, since a player sends the same sessionStart again after a failure.
+    """
+    place = first = bisect_left(numbers, number)
+    started_ts = sessions[number].started_ts
+    while first and place - first < MOST_REPEATED and _is_failed_try(sessions[numbers[first - 1]], started_ts):
+        first -= 1
+    end = place
+    while (
+        end - place < MOST_REPEATED
+        and _is_failed_try(sessions[numbers[end]], started_ts)
+        and (end + 1 < len(numbers) and sessions[numbers[end + 1]].started_ts == started_ts)
+    ):
+        end += 1
+    times = [parse_time(sessions[each].started) for each in numbers[first : end + 1]]
+    began = times[0] or 0.0
+    waits = [None if time is None else (time - began) / 1000 for time in times]
+    # A clock that is far off says nothing.
+    if delay > 1.5 * (waits[-1] or 0.0):
+        return number
+    return numbers[max(place, first + place_of_delay(waits, delay))]
+
+
+def _is_failed_try(session: RecordedSession, started_ts: float | None) -> bool:
+    return not session.is_opened and started_ts is not None and session.started_ts == started_ts

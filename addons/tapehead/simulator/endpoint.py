@@ -148,12 +148,12 @@ class SimulatedEndpoint:
         """Return whether a session is known."""
         return sid in self._sessions
 
-    def open_session(self, sid: str, now: float) -> None:
-        """Treat `sid` as an open session from `now` on, if it is not known yet."""
+    def open_session(self, sid: str, now: float, started: float | None = None) -> None:
+        """Treat `sid` as an open session from `now` on, if it is not known yet; `started` earlier, if that is given."""
         if sid in self._sessions:
             return
         self._limit.make_room(self._sessions, sid)
-        self._sessions[sid] = _Session(started=now, last_event=now, last_move=now)
+        self._sessions[sid] = _Session(started=now if started is None else started, last_event=now, last_move=now)
 
     def note_event(self, sid: str, event: Event, now: float) -> None:
         """Record an event of an open session, also one that a recording answers."""
@@ -183,7 +183,7 @@ class SimulatedEndpoint:
             return failure(400, f"{EVENT_TYPE} is {event.type}; a session opens with sessionStart", now)
         if event.params.get(MEDIA_DOWNLOADED) is True:
             return failure(400, f"{MEDIA_DOWNLOADED} is true; send downloaded content to {DOWNLOADED_PATH}", now)
-        sid = mint(NO_RECORDED_SESSION, event.ts or 0, self._random_bytes(CHANCE_BYTES))
+        sid = mint(NO_RECORDED_SESSION, event.ts or 0, self._random_bytes(CHANCE_BYTES), now)
         self.open_session(sid, now)
         return respond(201, now, [("Location", location_of(sid)), ("Content-Type", "application/octet-stream")])
 
@@ -192,8 +192,8 @@ class SimulatedEndpoint:
         if not isinstance(request.json(), dict) or event.type == "sessionStart":
             return failure(400, f"a sessionStart belongs to {SESSIONS_PATH}", now)
         if sid not in self._sessions and (minted := read(sid)) and minted.recorded == NO_RECORDED_SESSION:
-            # The id shows that the session was opened before a restart.
-            self.open_session(sid, now)
+            # The id shows that the session was opened before a restart, or by another process.
+            self.open_session(sid, now, minted.arrived_by(now))
         session = self._sessions.get(sid)
         if session is None:
             return failure(404, f"there is no session {sid}; open one with a sessionStart", now)

@@ -15,6 +15,15 @@ def test_an_id_contains_what_it_was_minted_with(recorded: bytes, started_ts: int
     assert read(mint(recorded, started_ts, token_bytes(CHANCE_BYTES))) == Sid(recorded, started_ts)
 
 
+@given(st.integers(0, 2**42), st.integers(-(2**30), 2**30))
+def test_an_id_says_when_its_session_began(arrived_ms: int, later_ms: int) -> None:
+    """By the clock of another machine, which may be behind."""
+    sid = read(mint(NO_RECORDED_SESSION, 0, token_bytes(CHANCE_BYTES), arrived_ms / 1000))
+
+    assert sid
+    assert sid.arrived_by((arrived_ms + later_ms) / 1000) == pytest.approx(arrived_ms / 1000, abs=0.002)
+
+
 @pytest.mark.parametrize("started_ts", [2**63, -(2**63) - 1, 10**300])
 def test_a_ts_beyond_64_bits_counts_as_zero(started_ts: int) -> None:
     assert read(mint(NO_RECORDED_SESSION, started_ts, token_bytes(CHANCE_BYTES))) == Sid(NO_RECORDED_SESSION, 0)

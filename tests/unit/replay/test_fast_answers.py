@@ -20,9 +20,10 @@ from tapehead.protocol.messages import Request
 from tapehead.protocol.routes import sid_of_location
 from tapehead.protocol.schemas import Schemas, build_schema
 from tapehead.replay import matching, recorded_answers
-from tapehead.replay.index import RecordedCall, RecordedSession
-from tapehead.replay.matching import CAP, EXACT, choose, distance
+from tapehead.replay.matching import EXACT, choose
 from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.positions import CAP, distance
+from tapehead.replay.recorded_session import RecordedCall, RecordedSession
 from tapehead.replay.replayer import Replayer
 from tapehead.simulator.endpoint import SimulatedEndpoint, Simulator
 from tapehead.simulator.faults import parse_fault

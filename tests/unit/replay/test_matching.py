@@ -6,18 +6,18 @@ import pytest
 
 from support.exchanges import NOW, Step, event, index_of, opened, sent, session, start, start_with
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition, first_event, read_event
-from tapehead.replay.index import RecordedSession
 from tapehead.replay.matching import (
     MOST_NEAR,
     Choice,
     Difference,
     Reason,
     choose,
-    distance,
     likeness,
     near_events,
     near_sessions,
 )
+from tapehead.replay.positions import distance
+from tapehead.replay.recorded_session import RecordedSession
 from tapehead.text import MOST_FIELDS
 
 STEPS: list[Step] = [

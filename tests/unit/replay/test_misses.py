@@ -118,7 +118,7 @@ def test_an_id_of_another_recording_is_unknown() -> None:
     player.engine = replay_of(session("other", STEPS))
 
     assert player.send("play") == 404
-    assert reasons_of(player) == [Reason.UNKNOWN_SID]
+    assert reasons_of(player) == [Reason.OTHER_RECORDINGS]
 
 
 def test_an_id_names_its_recorded_session() -> None:
