@@ -1,10 +1,26 @@
 """The audit as the journal uses it."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tapehead.auditor.results import SessionResult
 from tapehead.protocol.exchange import Exchange
+
+
+class AuditState(NamedTuple):
+    """The state of the audit of a run.
+
+    Attributes:
+        is_wanted: whether calls are audited at all.
+        is_running: whether its thread is at work, or waits for calls.
+        waiting: the number of calls that wait.
+        left_out: the number of calls that were left out since the start.
+    """
+
+    is_wanted: bool
+    is_running: bool
+    waiting: int = 0
+    left_out: int = 0
 
 
 class Audit(Protocol):
@@ -28,6 +44,10 @@ class Audit(Protocol):
 
     def audit_again(self, calls: Iterable[tuple[int, Exchange]]) -> Iterator[SessionResult]:
         """Yield the results of sessions that are over, given their calls, with the settings of the run."""
+        ...
+
+    def state(self) -> AuditState:
+        """Return how far it is."""
         ...
 
     def follow_again(self, sids: Iterable[str] | None) -> None:

@@ -12,13 +12,14 @@ import msgspec
 
 from tapehead.auditor.results import LiveFinding, SessionResult
 from tapehead.internal_errors import InternalErrors, Messages
+from tapehead.journal.audit_interface import AuditState
 from tapehead.journal.audit_loader import AuditLoader
 from tapehead.journal.backlog import Backlog
 from tapehead.journal.call_capture import AnsweredCall
 from tapehead.journal.duty_cycle import DutyCycle, give_way
 from tapehead.journal.journal import Journal
 from tapehead.journal.left_out_report import LeftOutReport
-from tapehead.journal.stored_rows import NewFinding
+from tapehead.journal.stored_rows import new_finding
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.routes import Call
 from tapehead.recording.capture import CapturedCall
@@ -150,6 +151,12 @@ class AuditThread:
     def is_behind(self) -> bool:
         """True if so much waits that sessions may soon be left out."""
         return self._backlog.is_filling
+
+    def state(self) -> AuditState:
+        """Return how far the audit is."""
+        backlog = self._backlog
+        waiting, is_running = backlog.received - backlog.taken, self._thread.is_alive()
+        return AuditState(self._loader.has_audit, is_running, waiting, backlog.left_out_calls)
 
     def is_of_run(self, recording: str, line: int) -> bool:
         """Return whether the audit's name of a place is that of a call of this run."""
@@ -391,9 +398,3 @@ class AuditThread:
 
 
 _IDLE = _Waiting(None, 0)
-
-
-def new_finding(found: LiveFinding, lines_before: int) -> NewFinding:
-    """Return a finding of the audit as the journal takes it, with the number of its call."""
-    finding = msgspec.structs.replace(found.finding, line=found.finding.line - lines_before)
-    return NewFinding(found.number, str(found.state), found.session, finding)

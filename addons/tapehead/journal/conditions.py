@@ -5,18 +5,22 @@ import math
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, Protocol, Self
 
 import msgspec
 
+from tapehead.answers import Outcome
 from tapehead.errors import UsageError
-from tapehead.journal.rows import FindingCounts
+from tapehead.journal.rows import CallRow, FindingCounts
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.exchange import Severity
+from tapehead.protocol.responses import REFUSED
 from tapehead.text import nearest, shorten
 
 DEFAULT_QUIET_SECONDS = 2.0
+# Types that are counted; a player may send any number.
+MOST_TYPES = 100
 _CONDITION = re.compile(r"(?P<kind>event|quiet|findings|calls)(?::(?P<value>.+))?", re.DOTALL)
 # As a JSON Schema has it.
 UNTIL_PATTERN = (
@@ -45,6 +49,18 @@ class Counts(msgspec.Struct, kw_only=True):
     last: dict[str, int] = msgspec.field(default_factory=dict)
     findings: FindingCounts = msgspec.field(default_factory=FindingCounts)
     latest: float
+
+    def add_call(self, row: CallRow, types: Iterable[str], now: float, *, is_new: bool) -> None:
+        """Count a call with its events, of a session that is new or not."""
+        self.calls += 1
+        self.sessions += is_new
+        self.refused += row.status is None or row.status >= REFUSED
+        self.misses += row.answered is not None and row.answered.outcome == Outcome.MISS
+        self.latest = now
+        for event_type in types:
+            if len(self.types) < MOST_TYPES or event_type in self.types:
+                self.types[event_type] += 1
+                self.last[event_type] = row.number
 
     def subtract(self, part: Self) -> None:
         """Take out the counts of a part; types that were not all counted end at 0."""

@@ -14,18 +14,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from itertools import batched, islice
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tapehead.auditor.results import SessionResult
-from tapehead.journal.audit_interface import Audit
+from tapehead.journal.audit_interface import Audit, AuditState
 from tapehead.journal.conditions import CallsInFlight, ChangeSignal, Condition, Counts, Subscriber, Subscribers
 from tapehead.journal.journal_rows import ROWS_AT_ONCE, JournalRows
 from tapehead.journal.row_filter import PREFLIGHT, RowFilter
 from tapehead.journal.rows import Changes, Totals
+from tapehead.journal.run_counts import RunCounts
 from tapehead.journal.store import JournalStore, PlaceOf
 from tapehead.journal.stored_rows import Limits, NewFinding, latest_of
 from tapehead.protocol.exchange import Entry, Exchange
+
+if TYPE_CHECKING:
+    from tapehead.recording.writer import BackgroundWriter
 
 # The longest time that a query waits for what came before it.
 SETTLE_SECONDS = 2.0
@@ -48,6 +53,7 @@ class Journal(JournalRows):
     Attributes:
         left_out_in_run: the number of sessions that were left out, those before a reset included.
         left_out_without_session: the number of calls that were left out and belong to no session.
+        writer: stores the calls in a recording; None where none is made.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Journal(JournalRows):
         self._settling = ThreadPoolExecutor(SETTLE_THREADS, "tapehead-settle")
         self._in_flight: list[CallsInFlight] = []
         self.left_out_in_run = 0
+        self.writer: BackgroundWriter[Any] | None = None
 
     def attach(self, audit: Audit, place_of: PlaceOf | None = None) -> None:
         """Have the calls audited from now on; `place_of` returns where a recording holds them."""
@@ -87,6 +94,16 @@ class Journal(JournalRows):
     def is_closed(self) -> bool:
         """True if no more calls come."""
         return self._is_closed
+
+    @property
+    def audit_state(self) -> AuditState | None:
+        """The state of the audit; None without one."""
+        return self._audit.state() if self._audit else None
+
+    def run_counts(self) -> tuple[RunCounts, int]:
+        """Return the counts of the whole run, whatever was reset, and its number of sessions."""
+        with self._lock:
+            return self._store.run.copy(), self._store.sessions_begun
 
     # ---- In the threads of the writer and the audit ----
 

@@ -124,6 +124,7 @@ class JournalRun:
             from tapehead.recording import recorder  # with what a run that records nothing does not need
 
             self.recorder = recorder.Recorder(store, warn, internal_errors, self._subscribers)
+            self.journal.writer = self.recorder.writer
         self._settings = settings
         self.thread = AuditThread(
             self.journal,

@@ -7,23 +7,20 @@ from itertools import islice
 
 import msgspec
 
-from tapehead.answers import Outcome
 from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.journal.conditions import Counts
 from tapehead.journal.row_filter import RowFilter
 from tapehead.journal.rows import AnsweredRow, CallFinding, CallRow, FindingRow
+from tapehead.journal.run_counts import RunCounts
 from tapehead.journal.stored_rows import Limits, NewFinding, StoredCall, StoredFinding
 from tapehead.journal.tracked_session import TrackedSession
 from tapehead.protocol.events import Event, events_of
 from tapehead.protocol.exchange import Exchange, is_foreign
-from tapehead.protocol.responses import REFUSED
 from tapehead.protocol.routes import SESSION_CREATED, Call
 from tapehead.text import shorten
 
 CONFIRMED, WITHDRAWN = "confirmed", "withdrawn"
 MOST_TEXT = 2_000
-# Types that are counted; a player may send any number.
-MOST_TYPES = 100
 
 # Returns the name of the recording that holds a call, and the line there; None while none holds it.
 PlaceOf = Callable[[int], tuple[str, int] | None]
@@ -38,12 +35,14 @@ class JournalStore:
         sessions, findings: by their numbers, in order of their latest change.
         counts: the counts of everything since the last reset.
         keys: the counts of the calls with each key; the one that was used last stands last.
+        run: the counts of the whole run.
         gone: the number of calls that were removed since there was no room.
         place_of: returns the place of a call in a recording, by its number.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.change = self.gone = 0
+        self.run = RunCounts()
         # Not a dict, whose first item takes the longer to find the more were removed before it.
         self.calls: OrderedDict[int, StoredCall] = OrderedDict()
         self.sessions: OrderedDict[int, TrackedSession] = OrderedDict()
@@ -71,6 +70,11 @@ class JournalStore:
     def session(self, sid: str) -> TrackedSession | None:
         """Return the latest session with that id."""
         return self.sessions.get(self._by_sid.get(sid, 0))
+
+    @property
+    def sessions_begun(self) -> int:
+        """The number of sessions of the whole run."""
+        return self._last_session
 
     def latest(self, sessions: int, findings: int) -> tuple[list[TrackedSession], list[FindingRow]]:
         """Return the sessions and the findings that changed last, at most so many, the latest first."""
@@ -106,6 +110,8 @@ class JournalStore:
         )
         number = session.number if session else None
         call = StoredCall(row=row, change=self.change, session=number, line=line, order=exchange.order)
+        outcome = answered.outcome if answered else ""
+        self.run.add_call(row.type, row.status, row.elapsed_ms / 1000, outcome)
         if exchange.call is not Call.PREFLIGHT:  # the browser sends it, not the player
             self._count(row, session, types, now)
         self._keep(call, session)
@@ -153,19 +159,9 @@ class JournalStore:
             self.touch(session)
 
     def _count(self, row: CallRow, session: TrackedSession | None, types: list[str], now: float) -> None:
-        is_refused = row.status is None or row.status >= REFUSED
-        is_miss = row.answered is not None and row.answered.outcome == Outcome.MISS
         is_new = session is not None and not session.counts.calls
         for counts in self._scopes(row.key, session, now):
-            counts.calls += 1
-            counts.sessions += is_new
-            counts.refused += is_refused
-            counts.misses += is_miss
-            counts.latest = now
-            for event_type in types:
-                if len(counts.types) < MOST_TYPES or event_type in counts.types:
-                    counts.types[event_type] += 1
-                    counts.last[event_type] = row.number
+            counts.add_call(row, types, now, is_new=is_new)
 
     def _scopes(self, key: str, session: TrackedSession | None, now: float) -> Iterator[Counts]:
         yield self.counts
@@ -343,6 +339,8 @@ class JournalStore:
         if session:
             session.findings.add(number)
             self.touch(session)
+        if state == CONFIRMED and (before is None or before.row.state != CONFIRMED):
+            self.run.add_finding(found.rule, found.severity)
         counted = before.counted if before else ()
         if state != WITHDRAWN:
             finding.counted = counted or tuple(self._scopes(key, session, now))

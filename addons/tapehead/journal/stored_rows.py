@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tapehead.auditor.results import SessionFinding
+from tapehead.auditor.results import LiveFinding, SessionFinding
 from tapehead.journal.conditions import Counts
 from tapehead.journal.rows import CallRow, FindingRow, request_row, response_row
 from tapehead.journal.tracked_session import TrackedSession
@@ -80,6 +80,12 @@ class NewFinding(NamedTuple):
     state: str
     sid: str | None
     finding: SessionFinding
+
+
+def new_finding(found: LiveFinding, lines_before: int) -> NewFinding:
+    """Return a finding of the audit as the journal takes it, with the number of its call."""
+    finding = msgspec.structs.replace(found.finding, line=found.finding.line - lines_before)
+    return NewFinding(found.number, str(found.state), found.session, finding)
 
 
 def latest_of[T: (TrackedSession, StoredFinding)](latest_first: Iterable[T], after: int, until: int) -> list[T]:

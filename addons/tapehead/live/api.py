@@ -15,13 +15,16 @@ from starlette.routing import Route
 
 from tapehead.errors import TapeheadError
 from tapehead.journal.rows import CallRow
-from tapehead.live import api_control, api_queries, api_sessions, api_wait
+from tapehead.journal.run_metrics import Health
+from tapehead.live import api_control, api_queries, api_sessions, api_wait, operations
 from tapehead.live.api_filters import check_type, session_id
 from tapehead.live.api_model import (
     BAD_REQUEST,
     CONFLICT,
     CREATED,
     FAILED,
+    HEALTH_PATH,
+    METRICS_PATH,
     NOT_FOUND,
     NOT_IN_TIME,
     PREFIX,
@@ -51,6 +54,26 @@ _NO_SESSION = {NOT_FOUND: "The session is not in the journal, or several begin s
 
 ENDPOINTS = (
     Endpoint("GET", "/status", api_queries.show_status, "The state of the run.", api_queries.Status, ("key", "settle")),
+    Endpoint(
+        "GET",
+        METRICS_PATH,
+        operations.show_metrics,
+        "The metrics of tapehead itself, in Prometheus' text format.",
+        "text/plain",
+        prefix="",
+        settles=False,
+    ),
+    Endpoint(
+        "GET",
+        HEALTH_PATH,
+        operations.show_health,
+        "Whether the recording can be written and the audit runs; it needs no token.",
+        Health,
+        statuses={UNAVAILABLE: "Something does not work as it should."},
+        prefix="",
+        settles=False,
+        is_public=True,
+    ),
     Endpoint(
         "GET",
         "/sessions",
@@ -235,11 +258,8 @@ def build_api(api: Api) -> Starlette:
     # One route for each path, since a route answers 405 to the methods that it does not know.
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in ENDPOINTS:
-        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    routes = [
-        Route(PREFIX + path, respond_with(api, endpoints), methods=list(endpoints))
-        for path, endpoints in by_path.items()
-    ]
+        by_path.setdefault(endpoint.full_path, {})[endpoint.method] = endpoint
+    routes = [Route(path, respond_with(api, endpoints), methods=list(endpoints)) for path, endpoints in by_path.items()]
     routes.append(Route(PREFIX + PATH, lambda _request: Response(described, media_type=JSON)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: refuse})
     app.router.redirect_slashes = False
@@ -257,6 +277,8 @@ def respond_with(api: Api, endpoints: dict[str, Endpoint]) -> Callable[[Request]
             asked = ApiRequest(query, request.path_params, body)
             if endpoint.waits:
                 return await endpoint.waits(api, asked, partial(disconnection, request))
+            if not endpoint.settles:  # not even for a free thread: monitoring waits for nothing
+                return answer_settled(api, endpoint, asked)
             return await run_in_threadpool(answer_settled, api, endpoint, asked)
         except ApiError as error:
             return error.response()
@@ -273,7 +295,7 @@ def respond_with(api: Api, endpoints: dict[str, Endpoint]) -> Callable[[Request]
 
 def answer_settled(api: Api, endpoint: Endpoint, request: ApiRequest) -> Response:
     """Answer a request once what came before it is in the journal and audited, unless it says `settle=no`."""
-    if request.query.get("settle") != "no":
+    if endpoint.settles and request.query.get("settle") != "no":
         api.journal.settle()
     if sid := request.query.get("session"):
         request.query.replace("session", session_id(api.journal, sid))
@@ -322,7 +344,7 @@ def refuse(_request: Request, error: Exception) -> Response:
     """Answer a request that no endpoint answers."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it handles these only
     if error.status_code == NOT_FOUND:
-        known = ", ".join(dict.fromkeys(endpoint.path for endpoint in (*ENDPOINTS, STREAM)))
+        known = ", ".join(dict.fromkeys(each.path for each in (*ENDPOINTS, STREAM) if each.prefix))
         known += f", {PATH}"
         return ApiError(NOT_FOUND, f"no such path; below {PREFIX} there are {known}").response()
     allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))

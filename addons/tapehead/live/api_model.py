@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import DEFAULT_LIMIT, RowFilter
+from tapehead.journal.run_metrics import RunMetrics
 from tapehead.journal.session_state import SessionState
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.protocol.exchange import Severity
@@ -19,6 +20,8 @@ from tapehead.rules.catalog import RULES
 from tapehead.text import format_number, nearest, shorten_value
 
 PREFIX = "/tapehead/v1"
+# For monitoring, where its tools look for them.
+METRICS_PATH, HEALTH_PATH = "/metrics", "/healthz"
 MOST_ROWS = 10_000
 # The most bytes of rows in one answer; the rest comes with the next.
 MOST_BYTES = 4_000_000
@@ -196,6 +199,7 @@ class Api(NamedTuple):
         command: the name of the command.
         waits: the waits that are open.
         on_error: called with each exception.
+        metrics: the metrics and the health of the run.
         is_stored: whether the calls are those of stored recordings, to which nothing is added.
     """
 
@@ -204,6 +208,7 @@ class Api(NamedTuple):
     command: str
     waits: WaitLimit
     on_error: Callable[[Exception], None]
+    metrics: RunMetrics
     is_stored: bool = False
 
     def engine(self) -> EngineControl:
@@ -237,6 +242,9 @@ class Endpoint(NamedTuple):
         statuses: the statuses besides those that every endpoint has, with what they mean.
         status: the status of the answer.
         own_filters: parameters of the query that no other endpoint has.
+        prefix: what stands before its path.
+        settles: whether it answers once earlier calls are audited, if not at once.
+        is_public: whether it needs no token.
         leads_to: paths whose parameter is in the answer, and where it is there, as an OpenAPI runtime expression.
     """
 
@@ -252,6 +260,14 @@ class Endpoint(NamedTuple):
     status: int = OK
     own_filters: Mapping[str, Filter] = {}
     leads_to: Mapping[str, str] = {}
+    prefix: str = PREFIX
+    settles: bool = True
+    is_public: bool = False
+
+    @property
+    def full_path(self) -> str:
+        """Its path in URLs."""
+        return self.prefix + self.path
 
     def known_filters(self) -> dict[str, Filter]:
         """Return the filters that it knows, by their names in the query."""
@@ -262,6 +278,11 @@ class Endpoint(NamedTuple):
 def as_json(value: object, status: int = OK) -> Response:
     """Return an answer with a value as JSON."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def is_of_api(path: str) -> bool:
+    """Return whether errors at a path are told as JSON."""
+    return path.startswith(f"{PREFIX}/") or path in (METRICS_PATH, HEALTH_PATH)
 
 
 def parse_number(text: str) -> int:

@@ -22,25 +22,19 @@ from tapehead.journal.rows import Changes
 from tapehead.live.api_model import (
     BAD_REQUEST,
     FILTERS,
+    HEALTH_PATH,
     MOST_ROWS,
     PREFIX,
     ApiError,
     Filter,
     Query,
+    is_of_api,
     number_from,
     seconds_up_to,
 )
 from tapehead.live.long_heads import MOST_HEAD, MOST_UNREAD, refuse_long_head
 from tapehead.live.openapi import PATH as OPENAPI_PATH
-from tapehead.live.request_guard import (
-    NO_CONTENT,
-    NOT_ALLOWED,
-    OK,
-    SAFE_HEADERS,
-    UNAUTHORIZED,
-    Decision,
-    RequestGuard,
-)
+from tapehead.live.request_guard import NO_CONTENT, NOT_ALLOWED, OK, SAFE_HEADERS, UNAUTHORIZED, Decision, RequestGuard
 from tapehead.rules.catalog import RULES
 from tapehead.server.asgi import TRANSPORT, AsgiApp, Message, Protocol, Receive, Scope, Send
 from tapehead.web.asset_files import read_asset
@@ -84,7 +78,7 @@ _FILES = {
     "/page.js": ((*_SCRIPTS, *(f"live/assets/{name}.js" for name in _OWN_SCRIPTS)), "text/javascript"),
 }
 RULES_PATH = "/rules.json"
-PUBLIC = frozenset({*_FILES, RULES_PATH, PREFIX + OPENAPI_PATH})
+PUBLIC = frozenset({*_FILES, RULES_PATH, PREFIX + OPENAPI_PATH, HEALTH_PATH})
 
 
 class ChangeStream:
@@ -279,7 +273,7 @@ def in_parts(send: Send, transport: asyncio.Transport) -> Send:
 def refusal(decision: Decision, method: str, path: str, sentences: Mapping[int, str]) -> Response:
     """Return the answer to a request that is not accepted: a status, in the API with a sentence."""
     headers = {UNAUTHORIZED: {"www-authenticate": "Bearer"}, NOT_ALLOWED: {"allow": "GET"}}.get(decision.status, {})
-    if decision.status == NO_CONTENT or method == "HEAD" or not path.startswith(f"{PREFIX}/"):
+    if decision.status == NO_CONTENT or method == "HEAD" or not is_of_api(path):
         return Response(None, decision.status, headers)
     response = ApiError(decision.status, sentences[decision.status]).response()
     response.headers.update(headers)

@@ -13,7 +13,6 @@ from tapehead.live.api_model import (
     MISDIRECTED,
     NOT_ALLOWED,
     NOT_IN_TIME,
-    PREFIX,
     TOO_LARGE,
     UNAUTHORIZED,
     UNSUPPORTED_TYPE,
@@ -54,7 +53,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         operation = describe_endpoint(endpoint, schemas)
         if links := links_of(endpoint, endpoints):
             operation["responses"][str(endpoint.status)]["links"] = links
-        paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = operation
+        paths.setdefault(endpoint.full_path, {})[endpoint.method.lower()] = operation
     security = {
         "token": {"type": "apiKey", "in": "header", "name": TOKEN_HEADER},
         "bearer": {"type": "http", "scheme": "bearer"},
@@ -84,7 +83,9 @@ def describe_endpoint(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[st
         }
         for name, each in endpoint.known_filters().items()
     ]
-    refusals = _EVERYWHERE | (_WITH_BODY if endpoint.takes else {}) | dict(endpoint.statuses)
+    needless = {UNAUTHORIZED} if endpoint.is_public else ()
+    everywhere = {status: text for status, text in _EVERYWHERE.items() if status not in needless}
+    refusals = everywhere | (_WITH_BODY if endpoint.takes else {}) | dict(endpoint.statuses)
     answers = {
         status: {"description": text, "content": _content(schemas[NotInTime if status == NOT_IN_TIME else ErrorBody])}
         for status, text in refusals.items()
@@ -98,6 +99,8 @@ def describe_endpoint(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[st
         "parameters": parameters,
         "responses": {str(status): answers[status] for status in sorted(answers)},
     }
+    if endpoint.is_public:
+        described["security"] = []
     if endpoint.takes:
         described["requestBody"] = {"required": True, "content": _content(schemas[endpoint.takes])}
     return described

@@ -6,6 +6,7 @@ from typing import Self
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
+from tapehead.journal.run_metrics import RunMetrics
 from tapehead.live.api import build_api
 from tapehead.live.api_model import PREFIX, Api
 from tapehead.live.app import PUBLIC, ChangeStream, QuietProtocol, build_app
@@ -72,7 +73,8 @@ class LiveServer:
         if self._stream:
             self._stream.close()
         self._stream = ChangeStream(journal, self._command, on_open)
-        api = Api(journal, control, self._command, self._waits, self._record_error, is_stored)
+        metrics = RunMetrics(journal, self._command, self._internal_errors, control)
+        api = Api(journal, control, self._command, self._waits, self._record_error, metrics, is_stored)
         self._app = build_app(self._stream, build_api(api), self._guard, self._record_error)
         if self._server:
             return

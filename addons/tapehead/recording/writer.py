@@ -68,6 +68,7 @@ class BackgroundWriter[T]:
         received: the number of items received.
         written: the number of items in the recording.
         unconfirmed: the number of those that the disk did not confirm.
+        is_down: whether the disk did not take the latest lines.
     """
 
     def __init__(
@@ -84,6 +85,8 @@ class BackgroundWriter[T]:
         self._file = file
         self._sync_before = sync_before
         self.received = self.written = self.unconfirmed = 0
+        # Each is changed by one thread only.
+        self._left_out = self._unusable = 0
         self._prepare = prepare
         self._warn = warn
         self._internal_errors = internal_errors
@@ -94,7 +97,7 @@ class BackgroundWriter[T]:
         self._dropped = 0
         self._to_confirm = 0
         self._is_late = self._is_large_late = False
-        self._is_down = False
+        self.is_down = False
         self._is_preparing = False
         self._retry_at = 0.0
         self._closing = False
@@ -111,6 +114,16 @@ class BackgroundWriter[T]:
         self._thread = threading.Thread(target=self._run, name="tapehead-writer", daemon=True)
         self._thread.start()
         threading.Thread(target=self._work_slowly, name="tapehead-large", daemon=True).start()
+
+    @property
+    def lost_so_far(self) -> int:
+        """The number of items that did not fit into the backlog, gave no line, or were removed by another program."""
+        return self._left_out + self._unusable + self._file.removed
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The size of what waits, in bytes."""
+        return max(0, self._bytes_in - self._bytes_out)
 
     @property
     def lost(self) -> int:
@@ -155,6 +168,7 @@ class BackgroundWriter[T]:
         self.received += 1
         if self._bytes_in - self._bytes_out + size > self._backlog:
             self._dropped += 1
+            self._left_out += 1
             return None
         self._bytes_in += size
         loop = asyncio.get_running_loop()
@@ -223,6 +237,8 @@ class BackgroundWriter[T]:
             self._bytes_out += job.size - (len(line) if line else 0)
             if line:
                 self._lines.append(line)
+            else:
+                self._unusable += 1
         self._is_preparing = False
 
     def _work_slowly(self) -> None:
@@ -251,7 +267,7 @@ class BackgroundWriter[T]:
 
     def _flush(self, _jobs: object) -> None:
         """Write the lines that wait, unless the disk refused just now."""
-        if self._is_down and time.monotonic() < self._retry_at and not self._closing:
+        if self.is_down and time.monotonic() < self._retry_at and not self._closing:
             return
         try:
             while self._lines:
@@ -264,16 +280,16 @@ class BackgroundWriter[T]:
                 self._to_confirm += len(lines)
         except Exception as error:  # noqa: BLE001 - whatever it is, the lines wait and are tried again
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            if not self._is_down:
-                self._is_down, self._dropped = True, 0
+            if not self.is_down:
+                self.is_down, self._dropped = True, 0
                 why = error if isinstance(error, TapeheadError) else f"cannot write {self._file.path}: {reason(error)}"
                 self._warn(
                     f"{why}; traffic continues, but is not being recorded: exchanges wait in memory, "
                     f"up to {self._backlog:,} bytes, until the recording can be written again"
                 )
         else:
-            if self._is_down:
-                self._is_down = False
+            if self.is_down:
+                self.is_down = False
                 lost = f"; {count_of(self._dropped, 'exchange')} did not fit and LOST" if self._dropped else ""
                 self._warn(f"{self._file.path} can be written again, and the exchanges in memory are in it{lost}")
 

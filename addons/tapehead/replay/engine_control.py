@@ -121,6 +121,11 @@ class EngineControl:
         counts = self._counts_of(key)
         return AnswerCounts(counts.playbacks, counts.hits, counts.misses)
 
+    def run_counts(self) -> AnswerCounts:
+        """Return the numbers of playbacks, hits and misses of the whole run, whatever was reset."""
+        counts = self._totals.run
+        return AnswerCounts(counts.playbacks, counts.hits, counts.misses)
+
     def misses(self, key: str | None = None) -> list[Miss]:
         """Return the first misses since the start or the latest reset."""
         return list(self._counts_of(key).missed)

@@ -14,9 +14,9 @@ from tapehead.auditor.results import EventRef, SessionFinding
 from tapehead.auditor.settings import AuditSettings
 from tapehead.journal import journal as journal_module
 from tapehead.journal import journal_rows
+from tapehead.journal.conditions import MOST_TYPES
 from tapehead.journal.journal import Journal
 from tapehead.journal.row_filter import RowFilter
-from tapehead.journal.store import MOST_TYPES
 from tapehead.journal.stored_rows import Limits, NewFinding
 from tapehead.live.app import MOST_LINES, ChangeStream
 from tapehead.live.stored_audit import journal_of

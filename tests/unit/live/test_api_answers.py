@@ -21,6 +21,7 @@ from tapehead.journal.audit_thread import AuditThread
 from tapehead.journal.backlog import Backlog
 from tapehead.journal.conditions import UNTIL_PATTERN, parse_condition
 from tapehead.journal.journal import Journal
+from tapehead.journal.run_metrics import RunMetrics
 from tapehead.live.api_model import FILTERS, Api, ApiError, ApiRequest, Query
 from tapehead.live.api_queries import list_events, list_metrics, list_sessions
 from tapehead.live.api_sessions import show_session, show_timeline
@@ -44,8 +45,12 @@ def fail(error: Exception) -> None:
     raise error
 
 
+def metrics_of(journal: Journal) -> RunMetrics:
+    return RunMetrics(journal, "serve", InternalErrors())
+
+
 def answer(handler: Any, journal: Journal, sid: str = "", **query: str) -> Any:
-    api = Api(journal, None, "serve", WaitLimit(), on_error=fail, is_stored=False)
+    api = Api(journal, None, "serve", WaitLimit(), on_error=fail, metrics=metrics_of(journal))
     asked = ApiRequest(Query(QueryParams(query), FILTERS), {"sid": sid})
     response: Response = handler(api, asked)
     return json.loads(bytes(response.body))
@@ -135,7 +140,7 @@ def test_waits_that_are_many_keep_nothing_else_waiting() -> None:
     journal = fill(Journal(), session("s1"))
     audit = HangingAudit(journal)
     journal.attach(audit)
-    api = Api(journal, None, "serve", WaitLimit(), on_error=fail, is_stored=False)
+    api = Api(journal, None, "serve", WaitLimit(), on_error=fail, metrics=metrics_of(journal))
     asked = ApiRequest(Query(QueryParams({"settle": "no"}), FILTERS), {})
 
     async def run() -> list[bool]:
