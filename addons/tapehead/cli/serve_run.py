@@ -4,6 +4,7 @@ import functools
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,8 @@ from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.recording.capture import source_of_run
-from tapehead.server.uvicorn_server import Server, listen_together
+from tapehead.server.listening import listen_together
+from tapehead.server.uvicorn_server import Server
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
@@ -152,7 +154,11 @@ def answer_in_workers(
     same = msgspec.structs.replace(settings, recordings=run.recordings, has_peers=True)
     client_filter = ClientFilter(clients, once(warn))
     own = [[each, *(other for other in sockets if other is not each)] for each in sockets]
-    results, lost = run_workers(own, on_ready, warn, work, same, display, client_filter)
+
+    def prepare(number: int) -> nullcontext[list[socket.socket]]:
+        return nullcontext(own[number])
+
+    results, lost = run_workers(len(own), prepare, on_ready, warn, work, same, display, client_filter)
     counts = run.counts(OfflineGuard())
     for part in results:
         counts.add(part)

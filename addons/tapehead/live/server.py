@@ -15,7 +15,8 @@ from tapehead.live.request_guard import RequestGuard
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.replay.engine_control import EngineControl
 from tapehead.server.asgi import Receive, Scope, Send
-from tapehead.server.uvicorn_server import Server, listen
+from tapehead.server.listening import listen
+from tapehead.server.uvicorn_server import Server
 
 HOST = "127.0.0.1"
 TIMEOUT_SECONDS = 1

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -16,18 +14,12 @@ from uvicorn.config import Config
 from uvicorn.server import Server as HttpServer
 
 from tapehead.answers import Capture, Engine, Observer
-from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter
 from tapehead.server.asgi import App, AsgiApp, Forward, Protocol, filtered
 from tapehead.server.direct_protocol import DirectProtocol
+from tapehead.server.listening import BACKLOG, MOST_TAKEN, STOP_SIGNALS, listen
 from tapehead.text import http_url
-
-BACKLOG = 2048
-# Connections that are taken from another process at a time, ten times a second.
-MOST_TAKEN = 8
-STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
-
 
 _IS_OURS = ContextVar("is_ours", default=False)
 
@@ -246,43 +238,3 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-def listen(host: str, port: int, option: str | None = None) -> socket.socket:
-    """Return a socket that listens on `host:port`; port 0 picks a free one.
-
-    Args:
-        host: the address.
-        port: the port.
-        option: the command line's option that named the address; None if there was none.
-
-    Raises:
-        StartupError: the address is in use, or not an address of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise StartupError.of_listening(host, port, error, option) from error
-
-
-@contextlib.contextmanager
-def listen_together(host: str, port: int, count: int, option: str | None = None) -> Iterator[list[socket.socket]]:
-    """Yield a socket for each of some processes, all on one address; arguments and errors as for `listen`.
-
-    Linux spreads connections evenly over them; where a system does not, it is one socket for all.
-    """
-    with contextlib.ExitStack() as stack:
-        first = stack.enter_context(listen(host, port, option))
-        if count == 1 or sys.platform != "linux":
-            yield [first] * count
-            return
-        # It has shown that the address is free, of sockets that would share it, too.
-        address = first.getsockname()[:2]
-        first.close()
-        shared = partial(socket.create_server, address, family=first.family, backlog=BACKLOG, reuse_port=True)
-        try:
-            sockets = [stack.enter_context(shared()) for _ in range(count)]
-        except OSError as error:
-            raise StartupError.of_listening(host, address[1], error, option) from error
-        yield sockets

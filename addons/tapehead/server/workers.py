@@ -6,14 +6,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Set
+from contextlib import AbstractContextManager, suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
 from typing import Any, Concatenate, NamedTuple
 
-from tapehead.errors import TapeheadError
-from tapehead.server.uvicorn_server import STOP_SIGNALS
+from tapehead.errors import StartupError, TapeheadError
+from tapehead.server.listening import STOP_SIGNALS
 from tapehead.text import format_number
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -23,6 +24,11 @@ ENDING_SECONDS = 2
 # The pause before another worker takes the place of a dead one. It doubles, up to the last, while they die young.
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 30.0
 YOUNG_SECONDS = 60.0
+# The processes of a worker that may die before they are ready, one after the other, until all of them were.
+MOST_STARTS = 3
+
+# In a worker's process, where it says that it is ready.
+_ready: Connection | None = None
 
 
 class WorkerResults[T](NamedTuple):
@@ -38,22 +44,34 @@ class _Problem(NamedTuple):
     text: str
 
 
+class _Ready(NamedTuple):
+    """The report of a worker that it handles signals, and is ready."""
+
+
 class _Worker:
     """A worker, whose process is followed by another one where it dies.
 
     Args:
         name: names it in messages.
+        prepare: returns a context manager around the start of each process, which gives the first argument of `work`.
         work: runs in the process; what it returns is the worker's result.
 
     Attributes:
         results: where the process sends what it returns; None if there is no process.
         due: when the next process starts, by the monotonic clock.
+        was_ready: whether a process was ready.
+        failed_starts: the number of processes that died before one was.
     """
 
-    def __init__(self, name: str, work: Callable[[], Any]) -> None:
+    def __init__(
+        self, name: str, prepare: Callable[[], AbstractContextManager[Any]], work: Callable[[Any], Any]
+    ) -> None:
         self.results: Connection | None = None
         self.due = 0.0
+        self.was_ready = False
+        self.failed_starts = 0
         self._name = name
+        self._prepare = prepare
         self._work = work
         self._pause = FIRST_PAUSE_SECONDS
 
@@ -62,8 +80,9 @@ class _Worker:
         self._started = time.monotonic()
         try:
             results, theirs = SPAWN.Pipe(duplex=False)
-            with theirs:
-                self._process = SPAWN.Process(target=_work, args=(theirs, self._work), daemon=True)
+            with theirs, self._prepare() as own:
+                work = functools.partial(self._work, own)
+                self._process = SPAWN.Process(target=_work, args=(theirs, work), daemon=True)
                 self._process.start()
         except OSError as error:
             return self._schedule(f"did not start: {error.strerror}")
@@ -71,14 +90,26 @@ class _Worker:
         return None
 
     def receive(self, results: Connection) -> tuple[list[Any], str | None]:
-        """Return the result of the process, which has ended, in a list; or none, and a warning."""
+        """Return the result of the process, which has ended, in a list; or none, and a warning; or that it is ready.
+
+        Raises:
+            StartupError: no process of the worker was ever ready, and this one was the last.
+        """
         try:
             received = results.recv()
         except (EOFError, OSError):  # it died, maybe halfway
             received = _Problem("")
+        if isinstance(received, _Ready):
+            self.was_ready = True
+            return [], None
         self.end(ENDING_SECONDS)
         if isinstance(received, _Problem):
-            return [], self._schedule(f"died: {received.text or _name_end(self._process.exitcode)}")
+            end = received.text or _name_end(self._process.exitcode)
+            self.failed_starts += not self.was_ready
+            # What it says would be the same again.
+            if self.failed_starts == (1 if received.text else MOST_STARTS):
+                raise StartupError(received.text or f"{self._name} does not start: {end}")
+            return [], self._schedule(f"died: {end}")
         self._schedule("was stopped")
         return [received], None
 
@@ -104,7 +135,8 @@ class _Worker:
 
 
 def run_workers[A, **P, T](
-    own: Sequence[A],
+    count: int,
+    prepare: Callable[[int], AbstractContextManager[A]],
     on_ready: Callable[[], None],
     warn: Callable[[str], None],
     target: Callable[Concatenate[A, P], T],
@@ -114,26 +146,31 @@ def run_workers[A, **P, T](
 ) -> WorkerResults[T]:
     """Run `target` in several processes until SIGINT, SIGTERM or SIGHUP, and return what it returned in each.
 
-    `target` begins with signals blocked. It has to call `release_signals` once it handles SIGTERM, and to return soon
-    after one. A worker that dies is followed by another, at a pace that slows down while they die young. The result of
-    one that died, or that takes more than 15 seconds to return, is lost.
+    `target` begins with signals blocked. It has to call `release_signals` once it handles SIGTERM and is ready, and to
+    return soon after one. A worker that dies is followed by another, at a pace that slows down while they die young.
+    The result of one that died, or that takes more than 15 seconds to return, is lost.
 
     Args:
-        own: the first argument of `target` for each process, of which there are as many.
-        on_ready: called once all are started.
+        count: the number of processes.
+        prepare: returns a context manager around the start of each process, also of one that follows a dead one, given
+            the number of its worker from 0 on; it gives the first argument of `target`.
+        on_ready: called once all are ready.
         warn: called with one line about each worker that died.
         target: a function of a module, which runs in each process.
         args: further positional arguments of `target`.
         kwargs: its keyword arguments.
+
+    Raises:
+        StartupError: a worker cannot start.
     """
     from multiprocessing.resource_tracker import ensure_running
 
+    work = functools.partial(_call, target, args, kwargs)
     started = [
-        _Worker(f"worker {number} of {len(own)}", functools.partial(target, first, *args, **kwargs))
-        for number, first in enumerate(own, start=1)
+        _Worker(f"worker {number + 1} of {count}", functools.partial(prepare, number), work) for number in range(count)
     ]
     returned: list[T] = []
-    lost = 0
+    lost, is_announced, is_stopped = 0, False, False
     hang_up = _hold_hang_up()
     # multiprocessing's own helper process releases the signals when it starts, which has to be before.
     ensure_running()
@@ -143,20 +180,26 @@ def run_workers[A, **P, T](
         for worker in started:
             if line := worker.start():
                 warn(line)
-        on_ready()
-        is_stopped = False
         while not is_stopped:
             is_stopped, received, lines = _supervise(started, stop)
             returned += received
             lost += len(lines)
             for line in lines:
                 warn(line)
+            if not is_announced and all(worker.was_ready for worker in started):
+                is_announced = True
+                on_ready()
         received, unfinished = _stop(started)
         return WorkerResults(returned + received, lost + unfinished)
     finally:
         for worker in started:
             if worker.results:
                 worker.end(0)
+
+
+def _call(target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], own: Any) -> Any:
+    """Return what the target of a worker returns, given its own first argument."""
+    return target(own, *args, **kwargs)
 
 
 def _supervise(workers: list[_Worker], stop: Connection) -> tuple[bool, list[Any], list[str]]:
@@ -187,7 +230,10 @@ def _stop(workers: list[_Worker]) -> tuple[list[Any], int]:
     count, deadline = len(running), time.monotonic() + TIMEOUT_SECONDS
     while running and (ready := connection.wait(list(running), max(0.0, deadline - time.monotonic()))):
         for pipe in [pipe for pipe in running if pipe in ready]:
-            received += running.pop(pipe).receive(pipe)[0]
+            with suppress(StartupError):  # it was stopped before it was ready
+                received += running[pipe].receive(pipe)[0]
+            if running[pipe].results is None:
+                del running[pipe]
     return received, count - len(received)
 
 
@@ -228,9 +274,12 @@ def _hold_hang_up() -> set[signal.Signals]:
     return hang_up
 
 
-def release_signals() -> None:
-    """Deliver SIGINT and SIGTERM to this thread again."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+def release_signals(signals: Set[signal.Signals] = STOP_SIGNALS) -> None:
+    """Deliver some signals to this thread again; in a worker, this also says that it is ready."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    if _ready:
+        with suppress(OSError):  # the parent has died
+            _ready.send(_Ready())
 
 
 def once(warn: Callable[[str], None]) -> Callable[[str], None]:
@@ -245,12 +294,15 @@ def _pass_first(unused: Lock, warn: Callable[[str], None], line: str) -> None:
 
 
 def _work(results: Connection, target: Callable[[], Any]) -> None:
+    global _ready
+    _ready = results
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         result = target()
     except (TapeheadError, OSError) as error:
         result = _Problem(str(error))
-    results.send(result)
+    with suppress(OSError):  # the parent has died
+        results.send(result)
 
 
 def _end_with_parent() -> None:

@@ -22,7 +22,8 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.network.access_policy import ClientFilter, parse_network
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.schemas import Schemas
-from tapehead.server.uvicorn_server import Server, listen, listen_together
+from tapehead.server.listening import listen, listen_together
+from tapehead.server.uvicorn_server import Server
 from tapehead.simulator.endpoint import Simulator
 
 EVENTS = "/api/v1/sessions/abc/events"

@@ -16,7 +16,7 @@ from tapehead.server.workers import _name_end
 TIMEOUT_SECONDS = 60
 # Workers answer to no one here: they run until they are told to stop, or do what their number of lives says.
 SCRIPT = """
-import os, pathlib, signal, sys, time
+import contextlib, os, pathlib, signal, sys, time
 from tapehead.errors import UsageError
 from tapehead.server import workers
 from tapehead.server.workers import once, release_signals, run_workers
@@ -43,7 +43,8 @@ def warn(line):
 
 workers.TIMEOUT_SECONDS = 1 if mode == "hang" else 30
 if __name__ == "__main__":
-    results, lost = run_workers(range(3), lambda: print("ready", flush=True), warn, work, once(warn))
+    prepare = contextlib.nullcontext
+    results, lost = run_workers(3, prepare, lambda: print("ready", flush=True), warn, work, once(warn))
     print("returned", *(pid for pid, _ in results), flush=True)
     print("lost", lost, flush=True)
 """
