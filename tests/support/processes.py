@@ -200,6 +200,12 @@ def memory_of(opened: Command) -> int:
     return int(line.split()[1]) * 1024
 
 
+def workers_of(pid: int) -> list[int]:
+    """The worker processes of a command."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
 @contextlib.contextmanager
 def web_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     """A plain HTTP server on loopback in a thread; its URL."""

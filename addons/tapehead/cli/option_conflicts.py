@@ -90,9 +90,15 @@ EXCLUSIONS = (
     Exclusion("explain", "table", _LINES),
     Exclusion("live", "workers", ": the page shows the calls of one process"),
     Exclusion("table", "workers", ": the table shows the calls of one process"),
-    Exclusion("out", "workers", _PROCESSES),
-    Exclusion("fail_on", "workers", _PROCESSES),
-    Exclusion("ship", "workers", ": the files of one process are shipped"),
+    Exclusion("out", "workers", _PROCESSES, commands=("serve",)),
+    Exclusion("fail_on", "workers", _PROCESSES, commands=("serve",)),
+    Exclusion(
+        "workers",
+        "on_miss",
+        ": a session that one worker has begun to record anew would go on in others",
+        _FORWARDING,
+        ("replay",),
+    ),
     Exclusion("fail_on", "no_audit"),
 )
 _RECORDING = "needs a RECORDING: without one, every answer is simulated"
@@ -104,7 +110,7 @@ _FORWARDED = "needs --on-miss forward; pass it, too, or leave {option} out"
 NEEDS = (
     Need(
         "workers",
-        lambda params: str(STDIN) not in map(str, params["recordings"] or ()),
+        lambda params: str(STDIN) not in map(str, params.get("recordings") or ()),
         "needs recordings in files: each worker reads them, and stdin can be read once",
     ),
     Need("on_miss", _has_one_file, "needs one RECORDING, the file to be made or played", ("once",), ("replay",)),

@@ -25,6 +25,8 @@ _ADDRESS = re.compile(r"(?:(?:(?P<host>[!-Z^-~]+)|\[(?P<bracketed>[!-Z^-~]+)\])?
 _API = re.compile(rf"{API_PATH}(?:/(?:sessions|downloaded|schemas)(?:/.*)?)?$")
 
 LOOPBACK = "127.0.0.1"
+# Reverse mode needs a target; this name never resolves (RFC 6761), and nothing connects to it.
+OFFLINE_MODE = "reverse:http://collection.invalid"
 _EXAMPLE_URL = f"https://company.{ENDPOINT_DOMAIN}"
 # mitmproxy splits a login at its colon, and takes no second one.
 _LOGIN = re.compile(f"{ANY_LOGIN}|@.+|[^:]+:[^:]+", re.DOTALL)

@@ -1,8 +1,7 @@
 """The command `record`: its options. The work is in `record_run`."""
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -40,6 +39,7 @@ def record(
     ship: option_types.Ship = None,
     ship_delete: option_types.ShipDelete = False,
     insecure: option_types.Insecure = False,
+    workers: option_types.Workers = 1,
     listen: option_types.Listen = option_types.DEFAULT_LISTEN,
     proxyauth: option_types.Login = None,
     allow_client: option_types.Clients = None,
@@ -74,13 +74,25 @@ def record(
     store = option_parsing.store_settings(out, sync=sync, **{name: context.params[name] for name in _STORED})
     # It loads mitmproxy, which errors in the arguments should not wait for.
     import_proxy_lazily()
-    from tapehead.cli.record_run import run_recorder
+    common: dict[str, Any] = {
+        "endpoints": endpoint or (),
+        "prefix": target.prefix if target else "",
+        "strict": strict,
+        "display": display_of(context.params, warn),
+    }
+    journal = journal_of(context, store)
+    if workers > 1:
+        from tapehead.server.workers import hold_signals
 
-    run = partial(run_recorder, endpoints=endpoint or (), prefix=target.prefix if target else "", strict=strict)
+        hold_signals()
     with library_warnings.logging_in_background(2):
-        raise click.exceptions.Exit(
-            asyncio.run(run(proxy, journal_of(context, store), warn, display=display_of(context.params, warn)))
-        )
+        if workers > 1:
+            from tapehead.cli.record_workers import record_in_workers
+
+            raise click.exceptions.Exit(record_in_workers(proxy, journal, warn, workers, **common))
+        from tapehead.cli.record_run import run_recorder
+
+        raise click.exceptions.Exit(asyncio.run(run_recorder(proxy, journal, warn, **common)))
 
 
 def journal_of(context: click.Context, store: StoreSettings) -> "JournalOptions":

@@ -40,6 +40,7 @@ class RecordSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         is_whole: whether all of them are there, as far as is known.
         audit: the verdict of the audit; None without one.
         ship: the files that were shipped, and those that were not; left out without `--ship`.
+        dead_workers: the number of worker processes that died; left out without workers.
     """
 
     recording: str
@@ -48,9 +49,17 @@ class RecordSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     is_whole: bool
     audit: AuditSummary | None
     ship: ShippingSummary | None = None
+    dead_workers: int | None = None
 
     @classmethod
-    def of(cls, out: str, recorder: Recorder, audit: AuditSummary | None, ship: ShippingSummary | None = None) -> Self:
+    def of(
+        cls,
+        out: str,
+        recorder: Recorder,
+        audit: AuditSummary | None,
+        ship: ShippingSummary | None = None,
+        dead_workers: int | None = None,
+    ) -> Self:
         """Return the summary of a recorder at its end."""
         return cls(
             recording=out,
@@ -59,6 +68,7 @@ class RecordSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             is_whole=recorder.is_whole,
             audit=audit,
             ship=ship,
+            dead_workers=dead_workers,
         )
 
 
@@ -114,7 +124,7 @@ async def run_recorder(
             begin_collection()
             kept.thread.load_soon()
 
-        observing = observing_addons(proxy, hosts, elsewhere, screen, internal_errors)
+        observing = observing_addons(proxy, hosts, elsewhere, screen.show, internal_errors)
         addons = [select, record, KeyPermission(internal_errors), *observing]
         await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
     if conclude(kept, journal, screen, unmatched, shipped):
@@ -130,6 +140,7 @@ def conclude(
     screen: Screen,
     unmatched: UnmatchedRequests,
     shipped: ShippingRun | None = None,
+    dead_workers: int | None = None,
 ) -> bool:
     """Show what was recorded and found, write it as JSON if that has a path, and return whether the run has failed."""
     has_failed = show_summary(kept, screen.show, journal.fail_on, unmatched.summary("passed on"))
@@ -139,14 +150,19 @@ def conclude(
     screen.close()
     if kept.recorder and journal.store:
         audit = audit_summary(kept, journal.fail_on)
-        write_summary_file(journal.summary, RecordSummary.of(str(journal.store.out), kept.recorder, audit, ship))
+        summary = RecordSummary.of(str(journal.store.out), kept.recorder, audit, ship, dead_workers)
+        write_summary_file(journal.summary, summary)
     return has_failed
 
 
 def observing_addons(
-    proxy: ProxySettings, hosts: Hosts, elsewhere: CallsElsewhere, screen: Screen, internal_errors: InternalErrors
+    proxy: ProxySettings,
+    hosts: Hosts,
+    elsewhere: CallsElsewhere,
+    show: Callable[[str], None],
+    internal_errors: InternalErrors,
 ) -> Iterator[object]:
     """Yield the addons that tell why calls do not come."""
-    yield LocationCheck(hosts, screen.show, internal_errors)
-    yield CertificateCheck(elsewhere, screen.show, internal_errors, has_page=not proxy.is_reverse())
+    yield LocationCheck(hosts, show, internal_errors)
+    yield CertificateCheck(elsewhere, show, internal_errors, has_page=not proxy.is_reverse())
     yield ElsewhereAddon(elsewhere, hosts, internal_errors)

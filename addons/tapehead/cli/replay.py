@@ -1,6 +1,6 @@
 """The command `replay`: its options. The work is in `replay_run`."""
 
-from functools import partial
+from typing import Any
 
 import click
 
@@ -39,6 +39,7 @@ def replay(
     strict: option_types.Strict = False,
     explain: option_types.Explain = False,
     summary: option_types.SummaryFile = None,
+    workers: option_types.Workers = 1,
     listen: option_types.Listen = option_types.DEFAULT_LISTEN,
     proxyauth: option_types.Login = None,
     allow_client: option_types.Clients = None,
@@ -59,18 +60,29 @@ def replay(
     Example: tapehead replay session.jsonl
     """
     import_proxy_lazily()
-    from tapehead.cli import library_warnings, offline_run, option_parsing, replay_run, run_journal
+    from tapehead.cli import library_warnings, offline_run, option_parsing, run_journal
 
     if not recordings and not mode:
         raise UsageError("missing RECORDING; to simulate the endpoint, use tapehead serve, or --mode for a proxy")
     misses = option_parsing.parse_misses(on_miss, recordings or (), to, out, upstream_proxy)
-    modes = mode or [misses.target.mode if misses.target else replay_run.OFFLINE_MODE]
+    modes = mode or [misses.target.mode if misses.target else option_parsing.OFFLINE_MODE]
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
     proxy = option_parsing.proxy_settings(
         listen, modes, set_ or (), access, upstream_proxy=misses.proxy_url, offline=not misses.target, keep_host=True
     )
     engine = offline_run.engine_settings(context.params, misses.recordings, misses.on_miss)
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
-    run = partial(replay_run.run_replay, endpoints=endpoint or (), allow=allow or (), misses=misses, journal=journal)
-    with library_warnings.logging_in_background(2 if out else 1):
-        raise click.exceptions.Exit(run(proxy, engine, display_of(context.params, warn), warn))
+    settings = proxy, engine, display_of(context.params, warn), warn
+    common: dict[str, Any] = {"endpoints": endpoint or (), "allow": allow or (), "journal": journal}
+    if workers > 1:
+        from tapehead.server.workers import hold_signals
+
+        hold_signals()
+    with library_warnings.logging_in_background(2 if misses.out else 1):
+        if workers > 1:
+            from tapehead.cli.replay_workers import replay_in_workers
+
+            raise click.exceptions.Exit(replay_in_workers(*settings, workers, **common))
+        from tapehead.cli.replay_run import run_replay
+
+        raise click.exceptions.Exit(run_replay(*settings, misses=misses, **common))

@@ -33,9 +33,6 @@ from tapehead.replay.on_miss import OnMiss
 if TYPE_CHECKING:
     from tapehead.journal.journal_run import JournalRun
 
-# Reverse mode needs a target; this name never resolves (RFC 6761), and nothing connects to it.
-OFFLINE_MODE = "reverse:http://collection.invalid"
-
 
 def run_replay(
     proxy: ProxySettings,
@@ -91,7 +88,11 @@ def run_replay(
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             show_table(kept, addresses, link_lines(page)[:1])
 
-        addons = [select, replay, *observing_addons(run, hosts, screen, recorders, is_forwarding=record is not None)]
+        addons = [
+            select,
+            replay,
+            *observing_addons(run, hosts, screen.show, recorders, is_forwarding=record is not None),
+        ]
         with contextlib.closing(recorder) if recorder else contextlib.nullcontext():
             asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, errors))
     result = run.result(run.counts(guard), unmatched.count)
@@ -100,12 +101,17 @@ def run_replay(
 
 
 def observing_addons(
-    run: EngineRun, hosts: Hosts, screen: Screen, recorders: Sequence[RecorderAddon], *, is_forwarding: bool
+    run: EngineRun,
+    hosts: Hosts,
+    show: Callable[[str], None],
+    recorders: Sequence[RecorderAddon],
+    *,
+    is_forwarding: bool,
 ) -> list[object]:
     """Return the addons that tell why calls do not come, those that record, and what checks forwarded answers."""
     errors = run.internal_errors
-    check = CertificateCheck(run.elsewhere, screen.show, errors)
-    located = [LocationCheck(hosts, screen.show, errors)] if is_forwarding else []
+    check = CertificateCheck(run.elsewhere, show, errors)
+    located = [LocationCheck(hosts, show, errors)] if is_forwarding else []
     return [ElsewhereAddon(run.elsewhere, hosts, errors), check, *recorders, *located]
 
 

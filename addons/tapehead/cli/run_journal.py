@@ -118,17 +118,18 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
 NO_JOURNAL = JournalOptions(has_readers=False)
 
 
-def options_of(params: Mapping[str, Any], load_settings: LoadSettings) -> JournalOptions:
+def options_of(params: Mapping[str, Any], load_settings: LoadSettings, *, is_alone: bool = True) -> JournalOptions:
     """Return the journal that the options of `serve` and `replay` ask for.
 
     Args:
         params: the options, by parameter.
         load_settings: as in `JournalOptions`.
+        is_alone: whether this process gets the calls; otherwise it has no journal.
 
     Raises:
         UsageError: an option is malformed, or options exclude each other.
     """
-    out, workers, fail_on = params["out"], params.get("workers", 1), FailOn(params["fail_on"])
+    out, fail_on = params["out"], FailOn(params["fail_on"])
     redact_keys = parse_redact_keys(params["redact_key"])
     is_of_all = params["on_miss"] not in (OnMiss.FORWARD, OnMiss.ONCE)
     is_shown = not params["quiet"] and (params["table"] or not params["no_audit"])
@@ -141,7 +142,7 @@ def options_of(params: Mapping[str, Any], load_settings: LoadSettings) -> Journa
         load_settings=load_settings,
         fail_on=fail_on,
         is_audited=not params["no_audit"],
-        has_readers=workers == 1 and (is_shown or params["live"] is not None),
+        has_readers=is_alone and (is_shown or params["live"] is not None),
         keep_ids=params["keep_ids"],
         redact_keys=redact_keys,
     )

@@ -57,10 +57,6 @@ def serve(
     Raises:
         TapeheadError: a recording cannot be read or written, or nothing can listen on the address.
     """
-    if workers > 1:
-        from tapehead.server.workers import hold_signals
-
-        hold_signals()
     screen = Screen()
     run = EngineRun(settings, warn, screen.show, shows_progress=True)
     journal.check([*run.recordings, *([settings.summary] if settings.summary else [])])

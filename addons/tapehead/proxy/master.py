@@ -26,6 +26,7 @@ from tapehead.proxy.mitmproxy_addons import certificate_page, device_hosts, need
 from tapehead.proxy.plain_http2 import PlainHttp2
 from tapehead.proxy.plain_options import PlainOptions
 from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.proxy.shared_listeners import SharedListener, shared_listening
 from tapehead.proxy.unchecked_messages import unchecked_messages
 from tapehead.proxy.upstream_proxy_addon import UpstreamProxyAddon
 from tapehead.proxy.whole_requests import WholeRequests
@@ -47,8 +48,12 @@ async def run_proxy(
     on_ready: OnReady,
     drain: Callable[[float], Awaitable[None]],
     internal_errors: InternalErrors,
+    listeners: Sequence[SharedListener] = (),
 ) -> None:
     """Run until SIGINT or SIGTERM, and then until the calls in hand are finished, or a second signal.
+
+    With `listeners`, it is one of several processes: their parent has said what they expose, and a second signal may
+    be one to all processes of a group, so that it ends nothing.
 
     Args:
         settings: the proxy's settings.
@@ -56,6 +61,7 @@ async def run_proxy(
         on_ready: called once the proxy listens.
         drain: awaited once the proxy no longer listens, with the seconds that the calls in hand may still take.
         internal_errors: records failures of the access control.
+        listeners: the sockets to listen on, of each mode; none to open them.
 
     Raises:
         StartupError: an option is wrong, an address is in use, or it would be an open proxy.
@@ -73,9 +79,10 @@ async def run_proxy(
     idle = IdleConnections(server, whole.layer_of, internal_errors)
     proxy.addons.add(*base, *before, *addons, *behind, closer, idle, InlineHooks(server, proxy.addons, internal_errors))
     configure(proxy.options, settings)
-    proxy.addons.add(_Start(server, proxy, on_ready, warnings_of(proxy.options, settings)))
-    stopping = asyncio.create_task(_stop_on_signal(proxy, drain, closer))
-    with unchecked_messages():
+    warnings = [] if listeners else warnings_of(proxy.options, settings)
+    proxy.addons.add(_Start(server, proxy, on_ready, warnings))
+    stopping = asyncio.create_task(_stop_on_signal(proxy, drain, closer, ends_on_second=not listeners))
+    with unchecked_messages(), shared_listening(listeners):
         await proxy.run()
     stopping.cancel()
     for instance in server.servers:
@@ -201,12 +208,22 @@ def explain(problem: str) -> str:
 
 
 async def _stop_on_signal(
-    proxy: master.Master, drain: Callable[[float], Awaitable[None]], closer: ConnectionCloser
+    proxy: master.Master,
+    drain: Callable[[float], Awaitable[None]],
+    closer: ConnectionCloser,
+    *,
+    ends_on_second: bool,
 ) -> None:
     signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if signalled.is_set() and ends_on_second:
+            proxy.should_exit.set()
+        signalled.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: proxy.should_exit.set() if signalled.is_set() else signalled.set())
+        loop.add_signal_handler(number, stop)
     await signalled.wait()
     closer.is_stopping = True
     proxy.options.update(server=False)

@@ -16,6 +16,9 @@ from tapehead.text import http_url
 # The outcome of a miss that the real endpoint answered.
 FORWARDED = "forwarded"
 
+# What stands before the number of one of several processes in the name of a run.
+WORKER_MARK = " worker "
+
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
@@ -175,13 +178,15 @@ def decode_headers(fields: RawHeaders) -> Headers:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
 
 
-def source_of_run(tool: str, addresses: Sequence[tuple[str, int]], now: float) -> str:
+def source_of_run(tool: str, addresses: Sequence[tuple[str, int]], now: float, worker: int | None = None) -> str:
     """Return the name of one run of a proxy, such as `record http://127.0.0.1:8080 2026-11-29T18:40:00.123Z`.
 
     Args:
         tool: the command or the program.
         addresses: where it listens; some modes have no address.
         now: the time, in seconds since 1970.
+        worker: the number of one of several processes, which count their calls on their own; None for one process.
     """
     began = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return " ".join((tool, *dict.fromkeys(http_url(*address) for address in addresses), began))
+    name = " ".join((tool, *dict.fromkeys(http_url(*address) for address in addresses), began))
+    return name if worker is None else f"{name}{WORKER_MARK}{worker}"

@@ -6,6 +6,7 @@ from tapehead.protocol.events import IDENTITY_KEYS, arrival_of
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.keys import EVENT_TYPE, PARAMS, PLAYER_TIME
 from tapehead.protocol.messages import Request
+from tapehead.recording.capture import WORKER_MARK
 from tapehead.text import count_of
 
 # Exchanges that are remembered; files are merged by time, so that equal ones come close to each other.
@@ -28,17 +29,19 @@ class DuplicateFilter:
         self._files: dict[str, None] = {}
         # By exchange: the numbers of equal ones in each source that counted them, or else in each file; and the first
         # file with one.
-        self._seen: OrderedDict[int, tuple[dict[str, set[int]], str]] = OrderedDict()
+        self._seen: OrderedDict[int, tuple[dict[str, set[object]], str]] = OrderedDict()
 
     def is_duplicate(self, entry: Entry) -> bool:
         """Return whether another file has brought an equal exchange for this one."""
         exchange = entry.exchange
         is_counted = exchange.order is not None and exchange.source
-        origin = f"source {exchange.source}" if is_counted else f"file {entry.recording}"
+        # The workers of one run count on their own, and together they are one proxy.
+        run = exchange.source.partition(WORKER_MARK)[0]
+        origin = f"source {run}" if is_counted else f"file {entry.recording}"
         numbers, first = self._seen.setdefault(_key(exchange), ({}, entry.recording))
         most = max(map(len, numbers.values()), default=0)
         own = numbers.setdefault(origin, set())
-        own.add(exchange.order if exchange.order is not None and is_counted else len(own))
+        own.add((exchange.source, exchange.order) if is_counted else len(own))
         if len(self._seen) > MOST_REMEMBERED:
             self._seen.popitem(last=False)
         if len(own) > most:

@@ -130,6 +130,10 @@ class BackgroundWriter[T]:
         """The number of items that are not in the recording; exact once it is closed."""
         return self.received - self.written + self._file.removed
 
+    def note_lost(self, count: int) -> None:
+        """Count items that were to be stored and could not be handed over."""
+        self.received += count
+
     # ---- On the event loop ----
 
     def store(self, item: T, size: int) -> Awaitable[None] | None:

@@ -260,8 +260,12 @@ def _name_end(code: int | None) -> str:
 
 
 def hold_signals() -> None:
-    """Block SIGINT and SIGTERM, in threads and processes started from now on, too; they wait until released."""
+    """Block SIGINT, SIGTERM and SIGHUP, in threads and processes started from now on, too; they wait until released.
+
+    This has to be before any thread starts, which would take them.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    _hold_hang_up()
 
 
 def _hold_hang_up() -> set[signal.Signals]:

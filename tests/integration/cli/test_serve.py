@@ -17,7 +17,7 @@ import pytest
 from support.captured_traffic import read_capture
 from support.exchanges import START, event, exchange, request, response, session, start, start_with
 from support.many_players import BURSTS, SimulatedPlayer, distinct_recording, play_all
-from support.processes import READY, TIMEOUT_SECONDS, running, start_program
+from support.processes import READY, TIMEOUT_SECONDS, running, start_program, workers_of
 from support.resend import in_order, resend, summary_of, write
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.routes import CORS_HEADERS, location_of, sid_of_location
@@ -312,12 +312,6 @@ def test_two_workers_answer_and_their_summaries_add_up(tmp_path: Path) -> None:
     assert [viewer.wrong for viewer in viewers if viewer.wrong] == []
     assert (told["hits"], told["misses"], told["unused"], told["playbacks"]) == (sent, 0, [], len(viewers))
     assert code == 0
-
-
-def workers_of(pid: int) -> list[int]:
-    """The worker processes of a command."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def test_a_session_goes_on_when_all_workers_were_killed(tmp_path: Path) -> None:

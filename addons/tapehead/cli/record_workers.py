@@ -1,0 +1,129 @@
+"""The command `record` in several processes: proxies in workers, and a parent that records what they see."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tapehead.cli import library_warnings
+from tapehead.cli.display import LINES, DisplaySettings
+from tapehead.cli.messages import warn as warn_on_stderr
+from tapehead.cli.messages import warning_in_background
+from tapehead.cli.missing_calls import MissingCalls
+from tapehead.cli.printer import open_closed_streams
+from tapehead.cli.proxy_workers import (
+    Address,
+    WorkerOptions,
+    WorkerPart,
+    begin,
+    connect,
+    run_proxies,
+    shared_listeners,
+    source_of,
+)
+from tapehead.cli.record_run import conclude, observing_addons
+from tapehead.cli.run_journal import JournalOptions, make_journal
+from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
+from tapehead.internal_errors import InternalErrors
+from tapehead.proxy.addons import CallSelector, RecorderAddon
+from tapehead.proxy.flow_keys import KeyPermission
+from tapehead.proxy.hosts import Hosts
+from tapehead.proxy.master import run_proxy
+from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.recording.calls_elsewhere import CallsElsewhere
+from tapehead.recording.pipeline import OnStored
+
+
+class ProxyCounts(msgspec.Struct, kw_only=True):
+    """The counts of one process.
+
+    Attributes:
+        elsewhere: what came instead of calls, and the number of calls.
+        unmatched: the number of requests to the endpoint that are no calls.
+        lost: the number of calls that could not be handed to the recording process.
+        internal_errors: failures of tapehead itself.
+    """
+
+    elsewhere: CallsElsewhere
+    unmatched: int
+    lost: int
+    internal_errors: int
+
+
+def record_in_workers(
+    proxy: ProxySettings,
+    journal: JournalOptions,
+    warn: Callable[[str], None],
+    workers: int,
+    *,
+    endpoints: Sequence[str] = (),
+    prefix: str = "",
+    strict: bool = False,
+    display: DisplaySettings = LINES,
+) -> int:
+    """Record until SIGINT, SIGTERM or SIGHUP, print one summary, and return the exit code.
+
+    Args and errors are those of `record_run.run_recorder`; `workers` is the number of proxies. The signals are held.
+    """
+    elsewhere, screen = CallsElsewhere(), Screen(with_keys=display.verbose)
+    internal_errors = InternalErrors(journal.redact_keys)
+    shown: list[OnStored] = [screen.show_exchange] if display.has_lines else []
+    unmatched = UnmatchedRequests(None)
+    missing = MissingCalls(proxy.modes, elsewhere)
+    options = WorkerOptions(
+        proxy=proxy,
+        endpoints=tuple(endpoints),
+        prefix=prefix,
+        is_captured=True,
+        is_recorded=True,
+        is_quiet=display.quiet,
+        redact_keys=journal.redact_keys,
+    )
+    with (
+        shared_listeners(proxy, workers, warn) as listeners,
+        make_journal(journal, warn, internal_errors, shown, screen, display, has_calls=True) as kept,
+    ):
+
+        def on_ready(addresses: list[Address]) -> None:
+            missing.locate(addresses)
+            announce(screen.show, addresses)
+            if journal.store:
+                screen.show(f"recording into {journal.store.out}")
+
+        outcome = run_proxies(listeners, kept, screen, internal_errors, on_ready, warn, record_in_worker, options)
+        for counts in outcome.results:
+            elsewhere.add_all(counts.elsewhere)
+            unmatched.count += counts.unmatched
+            internal_errors.count += counts.internal_errors
+            if kept.recorder:
+                kept.recorder.writer.note_lost(counts.lost)
+    if conclude(kept, journal, screen, unmatched, dead_workers=outcome.lost):
+        return 1
+    for line in missing.lines():
+        warn(line)
+    return int(not elsewhere.calls and (strict or elsewhere.has_any))
+
+
+def record_in_worker(part: WorkerPart, options: WorkerOptions) -> ProxyCounts:
+    """Pass calls on in a worker process, and hand them to its parent; return its counts."""
+    open_closed_streams()
+    with library_warnings.logging_to_stderr(), warning_in_background():
+        return asyncio.run(_record(part, options))
+
+
+async def _record(part: WorkerPart, options: WorkerOptions) -> ProxyCounts:
+    screen, elsewhere, hosts = Screen(), CallsElsewhere(), Hosts(options.endpoints)
+    internal_errors = InternalErrors(options.redact_keys)
+    unmatched = UnmatchedRequests(None if options.is_quiet else screen.show)
+    sender = await connect(part, options, warn_on_stderr)
+    record = RecorderAddon(sender, internal_errors)
+    record.source = source_of(part, "record")
+    select = CallSelector(hosts, options.prefix, unmatched.add, internal_errors=internal_errors)
+    observing = observing_addons(options.proxy, hosts, elsewhere, sender.show, internal_errors)
+    addons = [select, record, KeyPermission(internal_errors), *observing]
+    await run_proxy(hosts.limit(options.proxy), addons, begin, record.drain, internal_errors, part.listeners)
+    await sender.close()
+    screen.close()
+    return ProxyCounts(
+        elsewhere=elsewhere, unmatched=unmatched.count, lost=sender.lost, internal_errors=internal_errors.count
+    )

@@ -1,0 +1,176 @@
+"""Sockets on which the proxies of several processes listen together, and what has to be there once for all of them."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mitmproxy import options
+from mitmproxy.proxy import mode_servers, mode_specs
+
+from tapehead.errors import StartupError, UsageError
+from tapehead.proxy.access_addons import addresses_of, warnings_of
+from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.server.listening import BACKLOG, MOST_TAKEN, listen_together
+
+# The time after which a process looks for connections that another one leaves waiting.
+TAKE_SECONDS = 0.1
+_AUTHORITY = "mitmproxy"
+
+
+class SharedListener(NamedTuple):
+    """The sockets of one mode in one process.
+
+    Attributes:
+        mode: mitmproxy's mode specification.
+        own: those that this process listens on.
+        others: those of the other processes, from which connections that wait are taken now and then.
+    """
+
+    mode: str
+    own: tuple[socket.socket, ...]
+    others: tuple[socket.socket, ...]
+
+
+@contextlib.contextmanager
+def listen_for_workers(settings: ProxySettings, count: int) -> Iterator[list[list[SharedListener]]]:
+    """Yield the listeners of each of some processes, on the addresses that the modes have.
+
+    They stay open in this process, too, so that connections wait for the process that follows a dead one, or for the
+    others; each process gets an even part of new connections.
+
+    Raises:
+        StartupError: a mode is wrong, or an address is in use.
+        UsageError: a mode has no TCP port.
+    """
+    of_workers: list[list[SharedListener]] = [[] for _ in range(count)]
+    with contextlib.ExitStack() as stack:
+        for mode in _modes_of(settings):
+            host = mode.listen_host(settings.option("listen_host") or settings.host)
+            wanted = settings.option("listen_port")
+            port = mode.listen_port(int(wanted) if wanted else settings.port) or 0
+            sockets: list[list[socket.socket]] = []
+            for address in addresses_of(host, port):
+                sockets.append(stack.enter_context(listen_together(address, port, count)))
+                port = sockets[0][0].getsockname()[1]
+            for number, listeners in enumerate(of_workers):
+                own = [each[number] for each in sockets]
+                others = [other for each in sockets for other in each if other not in own]
+                listeners.append(SharedListener(mode.full_spec, tuple(own), tuple(others)))
+        yield of_workers
+
+
+def _modes_of(settings: ProxySettings) -> list[mode_specs.ProxyMode]:
+    modes = []
+    for spec in settings.effective_modes():
+        try:
+            mode = mode_specs.ProxyMode.parse(spec)
+        except ValueError as error:
+            raise StartupError(f"invalid --mode '{spec}': {error}") from error
+        is_https = isinstance(mode, mode_specs.ReverseMode) and mode.scheme == "https"  # HTTP/3 is an extra there
+        if mode.transport_protocol != mode_specs.TCP and not is_https:
+            raise UsageError(
+                f"--mode {spec} and --workers exclude each other: workers share TCP ports, and it has others"
+            )
+        modes.append(mode)
+    return modes
+
+
+def listener_warnings(settings: ProxySettings) -> list[str]:
+    """Return warnings about what is going to listen, as `access_addons.warnings_of`."""
+    opts = options.Options()
+    host, port = settings.option("listen_host") or settings.host, settings.option("listen_port") or settings.port
+    opts.update(mode=list(settings.effective_modes()), listen_host=host, listen_port=int(port))
+    return warnings_of(opts, settings)
+
+
+def make_authority(settings: ProxySettings) -> None:
+    """Make the certificate authority if there is none: each process would make one of its own, and players trust one.
+
+    What goes wrong is left to the proxy, which meets it again and says so.
+    """
+    opts = options.Options()
+    folder = Path(settings.option("confdir") or opts.confdir).expanduser()
+    if (folder / f"{_AUTHORITY}-ca.pem").exists():
+        return
+    from mitmproxy import certs  # which takes long to load
+
+    passphrase = settings.option("cert_passphrase")
+    key_size = settings.option("key_size") or str(opts.key_size)
+    with contextlib.suppress(OSError, ValueError):
+        certs.CertStore.from_store(folder, _AUTHORITY, int(key_size), passphrase.encode() if passphrase else None)
+
+
+class _WaitingConnections:
+    """Connections that wait on sockets of other processes, since these are busy or dead; taken a few at a time.
+
+    Args:
+        instance: mitmproxy's server, which gets them.
+        others: the sockets.
+
+    Attributes:
+        sockets: those that this server listens on, of which it has none.
+    """
+
+    sockets = ()
+
+    def __init__(self, instance: "mode_servers.AsyncioServerInstance[Any]", others: Sequence[socket.socket]) -> None:
+        self._instance = instance
+        self._others = others
+        for other in others:
+            other.setblocking(False)
+        self._task = asyncio.create_task(self._take())
+
+    def close(self) -> None:
+        """Take no more."""
+        self._task.cancel()
+        for other in self._others:
+            other.close()
+
+    async def _take(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TAKE_SECONDS)
+            for other in self._others:
+                with contextlib.suppress(OSError):  # no more wait
+                    for _ in range(MOST_TAKEN):
+                        connection, _ = other.accept()
+                        connection.setblocking(False)
+                        await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._instance.handle_stream)
+
+
+async def _listen(
+    by_mode: dict[str, SharedListener],
+    instance: "mode_servers.AsyncioServerInstance[Any]",
+    _host: str,
+    _port: int,
+) -> list[Any]:
+    shared = by_mode[instance.mode.full_spec]
+    start = partial(asyncio.start_server, instance.handle_stream, backlog=BACKLOG)
+    return [*[await start(sock=each) for each in shared.own], _WaitingConnections(instance, shared.others)]
+
+
+@contextlib.contextmanager
+def shared_listening(listeners: Sequence[SharedListener]) -> Iterator[None]:
+    """Have mitmproxy listen on sockets that are there, instead of opening its own; nothing happens without any."""
+    if not listeners:
+        yield
+        return
+    by_mode = {each.mode: each for each in listeners}
+    kind: Any = mode_servers.AsyncioServerInstance
+    own = kind.listen
+
+    async def listen(instance: "mode_servers.AsyncioServerInstance[Any]", host: str, port: int) -> list[Any]:
+        return await _listen(by_mode, instance, host, port)
+
+    kind.listen = listen
+    try:
+        yield
+    finally:
+        kind.listen = own
