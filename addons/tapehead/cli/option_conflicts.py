@@ -110,8 +110,9 @@ _FORWARDED = "needs --on-miss forward; pass it, too, or leave {option} out"
 NEEDS = (
     Need(
         "workers",
-        lambda params: str(STDIN) not in map(str, params.get("recordings") or ()),
+        lambda params: str(STDIN) not in map(str, params["recordings"] or ()),
         "needs recordings in files: each worker reads them, and stdin can be read once",
+        commands=_ENGINES,
     ),
     Need("on_miss", _has_one_file, "needs one RECORDING, the file to be made or played", ("once",), ("replay",)),
     Need("on_miss", _can_replay, _RECORDING, ("error",), _ENGINES),

@@ -1,5 +1,6 @@
 """The command `record`: its options. The work is in `record_run`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,9 +62,7 @@ def record(
 
     Example: tapehead record --to https://company.hb-api.omtrdc.net --out session.jsonl
     """
-    import asyncio
-
-    from tapehead.cli import library_warnings, option_parsing
+    from tapehead.cli import option_parsing
 
     target = option_parsing.parse_target(to) if to else None
     access = option_parsing.parse_access(proxyauth, allow_client, open_=open_)
@@ -74,25 +73,39 @@ def record(
     store = option_parsing.store_settings(out, sync=sync, **{name: context.params[name] for name in _STORED})
     # It loads mitmproxy, which errors in the arguments should not wait for.
     import_proxy_lazily()
-    common: dict[str, Any] = {
-        "endpoints": endpoint or (),
-        "prefix": target.prefix if target else "",
-        "strict": strict,
-        "display": display_of(context.params, warn),
-    }
-    journal = journal_of(context, store)
-    if workers > 1:
-        from tapehead.server.workers import hold_signals
+    run = partial(_run_workers, workers) if workers > 1 else _run
+    exit_code = run(
+        proxy,
+        journal_of(context, store),
+        warn,
+        endpoints=endpoint or (),
+        prefix=target.prefix if target else "",
+        strict=strict,
+        display=display_of(context.params, warn),
+    )
+    raise click.exceptions.Exit(exit_code)
 
-        hold_signals()
-    with library_warnings.logging_in_background(2):
-        if workers > 1:
-            from tapehead.cli.record_workers import record_in_workers
 
-            raise click.exceptions.Exit(record_in_workers(proxy, journal, warn, workers, **common))
-        from tapehead.cli.record_run import run_recorder
+def _run(*args: Any, **kwargs: Any) -> int:
+    """Record in this process."""
+    import asyncio
 
-        raise click.exceptions.Exit(asyncio.run(run_recorder(proxy, journal, warn, **common)))
+    from tapehead.cli.library_warnings import logging_in_background
+    from tapehead.cli.record_run import run_recorder
+
+    with logging_in_background(2):
+        return asyncio.run(run_recorder(*args, **kwargs))
+
+
+def _run_workers(workers: int, *args: Any, **kwargs: Any) -> int:
+    """Record in several processes."""
+    from tapehead.cli.library_warnings import logging_in_background
+    from tapehead.cli.record_workers import record_in_workers
+    from tapehead.server.workers import hold_signals
+
+    hold_signals()
+    with logging_in_background(2):
+        return record_in_workers(workers, *args, **kwargs)
 
 
 def journal_of(context: click.Context, store: StoreSettings) -> "JournalOptions":

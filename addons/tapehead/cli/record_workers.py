@@ -51,10 +51,10 @@ class ProxyCounts(msgspec.Struct, kw_only=True):
 
 
 def record_in_workers(
+    workers: int,
     proxy: ProxySettings,
     journal: JournalOptions,
     warn: Callable[[str], None],
-    workers: int,
     *,
     endpoints: Sequence[str] = (),
     prefix: str = "",

@@ -1,6 +1,6 @@
 """The command `replay`: its options. The work is in `replay_run`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,10 @@ from tapehead.cli.messages import warn
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
+
+if TYPE_CHECKING:
+    from tapehead.cli.option_parsing import MissHandling
+    from tapehead.cli.run_journal import JournalOptions
 
 
 @click.pass_context
@@ -60,7 +64,7 @@ def replay(
     Example: tapehead replay session.jsonl
     """
     import_proxy_lazily()
-    from tapehead.cli import library_warnings, offline_run, option_parsing, run_journal
+    from tapehead.cli import offline_run, option_parsing, run_journal
 
     if not recordings and not mode:
         raise UsageError("missing RECORDING; to simulate the endpoint, use tapehead serve, or --mode for a proxy")
@@ -72,17 +76,22 @@ def replay(
     )
     engine = offline_run.engine_settings(context.params, misses.recordings, misses.on_miss)
     journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
-    settings = proxy, engine, display_of(context.params, warn), warn
-    common: dict[str, Any] = {"endpoints": endpoint or (), "allow": allow or (), "journal": journal}
-    if workers > 1:
-        from tapehead.server.workers import hold_signals
+    more: Any = {"endpoints": endpoint or (), "allow": allow or (), "misses": misses, "journal": journal}
+    raise click.exceptions.Exit(_run(workers, proxy, engine, display_of(context.params, warn), warn, **more))
 
-        hold_signals()
-    with library_warnings.logging_in_background(2 if misses.out else 1):
-        if workers > 1:
-            from tapehead.cli.replay_workers import replay_in_workers
 
-            raise click.exceptions.Exit(replay_in_workers(*settings, workers, **common))
+def _run(workers: int, *args: Any, misses: "MissHandling", journal: "JournalOptions", **kwargs: Any) -> int:
+    """Replay in this process, or in several."""
+    from tapehead.cli.library_warnings import logging_in_background
+
+    if workers == 1:
         from tapehead.cli.replay_run import run_replay
 
-        raise click.exceptions.Exit(run_replay(*settings, misses=misses, **common))
+        with logging_in_background(2 if misses.out or journal.store else 1):
+            return run_replay(*args, misses=misses, journal=journal, **kwargs)
+    from tapehead.cli.replay_workers import replay_in_workers
+    from tapehead.server.workers import hold_signals
+
+    hold_signals()
+    with logging_in_background(2 if journal.store else 1):
+        return replay_in_workers(workers, *args, journal=journal, **kwargs)

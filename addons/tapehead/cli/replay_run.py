@@ -88,11 +88,7 @@ def run_replay(
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             show_table(kept, addresses, link_lines(page)[:1])
 
-        addons = [
-            select,
-            replay,
-            *observing_addons(run, hosts, screen.show, recorders, is_forwarding=record is not None),
-        ]
+        addons = [select, replay, *observing_addons(run, hosts, screen.show, recorders, is_forwarding=bool(record))]
         with contextlib.closing(recorder) if recorder else contextlib.nullcontext():
             asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, errors))
     result = run.result(run.counts(guard), unmatched.count)

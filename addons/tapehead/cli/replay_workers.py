@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -48,11 +49,11 @@ class ReplayedPart(msgspec.Struct, kw_only=True):
 
 
 def replay_in_workers(
+    workers: int,
     proxy: ProxySettings,
     engine: EngineSettings,
     display: DisplaySettings,
     warn: Callable[[str], None],
-    workers: int,
     *,
     endpoints: Sequence[str] = (),
     allow: Sequence[str] = (),
@@ -87,19 +88,8 @@ def replay_in_workers(
             missing.locate(addresses)
             announce(screen.show, addresses)
 
-        outcome = run_proxies(
-            listeners,
-            kept,
-            screen,
-            run.internal_errors,
-            on_ready,
-            warn,
-            replay_in_worker,
-            options,
-            same,
-            display,
-            tuple(allow),
-        )
+        replay = partial(replay_in_worker, options=options, engine=same, display=display, allow=tuple(allow))
+        outcome = run_proxies(listeners, kept, screen, run.internal_errors, on_ready, warn, replay)
         for part in outcome.results:
             counts.add(part.counts)
             unmatched += part.unmatched

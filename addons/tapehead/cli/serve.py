@@ -73,8 +73,12 @@ def serve(
     address = option_parsing.parse_listen(listen)
     run = partial(serve_run.serve, workers=workers, clients=clients, journal=journal)
     if workers > 1:
-        from tapehead.server.workers import hold_signals
-
-        hold_signals()
+        _hold_signals()
     with library_warnings.logging_in_background(2 if out else 1):
         raise click.exceptions.Exit(run(engine, display, *address, warn))
+
+
+def _hold_signals() -> None:
+    from tapehead.server.workers import hold_signals  # which a single process does not need
+
+    hold_signals()

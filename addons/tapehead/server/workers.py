@@ -172,8 +172,7 @@ def run_workers[A, **P, T](
     returned: list[T] = []
     lost, is_announced, is_stopped = 0, False, False
     hang_up = _hold_hang_up()
-    # multiprocessing's own helper process releases the signals when it starts, which has to be before.
-    ensure_running()
+    ensure_running()  # multiprocessing's own helper process, which releases the signals when it starts
     hold_signals()
     stop = _stop_pipe(STOP_SIGNALS | hang_up)
     try:

@@ -81,7 +81,7 @@ SIMULATION = ("time_scale", "strict_schema", "second_end", "over_limit")
 STORED = ("append", "overwrite", "rotate", "compress")
 # Command lines in which an option would be ignored: the command, the option and its words, and the other words.
 IGNORED: list[tuple[str, str, tuple[str, ...], list[str]]] = [
-    ("serve", "workers", WORDS["workers"], ["-"]),
+    *((command, "workers", WORDS["workers"], ["-"]) for command in ("serve", "replay")),
     ("replay", "on_miss", ("--on-miss", "once"), ["a.jsonl", "b.jsonl"]),
     ("serve", "on_miss", ("--on-miss", "error"), []),
     ("replay", "on_miss", ("--on-miss", "error"), ["--mode", "regular"]),
