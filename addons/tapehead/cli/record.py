@@ -1,6 +1,5 @@
 """The command `record`: its options. The work is in `record_run`."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,33 +72,22 @@ def record(
     store = option_parsing.store_settings(out, sync=sync, **{name: context.params[name] for name in _STORED})
     # It loads mitmproxy, which errors in the arguments should not wait for.
     import_proxy_lazily()
-    run = partial(_run_workers, workers) if workers > 1 else _run
-    exit_code = run(
-        proxy,
-        journal_of(context, store),
-        warn,
-        endpoints=endpoint or (),
-        prefix=target.prefix if target else "",
-        strict=strict,
-        display=display_of(context.params, warn),
-    )
-    raise click.exceptions.Exit(exit_code)
+    more: Any = {"endpoints": endpoint or (), "prefix": target.prefix if target else "", "strict": strict}
+    display = display_of(context.params, warn)
+    raise click.exceptions.Exit(_run(workers, proxy, journal_of(context, store), warn, display=display, **more))
 
 
-def _run(*args: Any, **kwargs: Any) -> int:
-    """Record in this process."""
+def _run(workers: int, *args: Any, **kwargs: Any) -> int:
+    """Record in this process, or in several."""
     import asyncio
 
     from tapehead.cli.library_warnings import logging_in_background
-    from tapehead.cli.record_run import run_recorder
 
-    with logging_in_background(2):
-        return asyncio.run(run_recorder(*args, **kwargs))
+    if workers == 1:
+        from tapehead.cli.record_run import run_recorder
 
-
-def _run_workers(workers: int, *args: Any, **kwargs: Any) -> int:
-    """Record in several processes."""
-    from tapehead.cli.library_warnings import logging_in_background
+        with logging_in_background(2):
+            return asyncio.run(run_recorder(*args, **kwargs))
     from tapehead.cli.record_workers import record_in_workers
     from tapehead.server.workers import hold_signals
 

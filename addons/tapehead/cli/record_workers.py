@@ -23,6 +23,7 @@ from tapehead.cli.proxy_workers import (
 )
 from tapehead.cli.record_run import conclude, observing_addons
 from tapehead.cli.run_journal import JournalOptions, make_journal
+from tapehead.cli.shipping_run import shipping
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.addons import CallSelector, RecorderAddon
@@ -81,6 +82,7 @@ def record_in_workers(
     )
     with (
         shared_listeners(proxy, workers, warn) as listeners,
+        shipping(journal.shipping, warn, screen) as shipped,
         make_journal(journal, warn, internal_errors, shown, screen, display, has_calls=True) as kept,
     ):
 
@@ -97,7 +99,7 @@ def record_in_workers(
             internal_errors.count += counts.internal_errors
             if kept.recorder:
                 kept.recorder.writer.note_lost(counts.lost)
-    if conclude(kept, journal, screen, unmatched, dead_workers=outcome.lost):
+    if conclude(kept, journal, screen, unmatched, shipped, outcome.lost):
         return 1
     for line in missing.lines():
         warn(line)
