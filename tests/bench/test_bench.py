@@ -16,6 +16,7 @@ from bench import (
     recording,
     replaying,
     serving,
+    shipping,
     soak,
     start_up,
     sync_cost,
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("measured", [keys, sync_cost], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("measured", [keys, shipping, sync_cost], ids=lambda module: module.__name__)
 def test_a_benchmark_measures_all_of_its_contestants(measured: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     require("wrk")
     rows = measured.main(["--quick"])

@@ -12,6 +12,7 @@ import pytest
 from support.captured_traffic import read
 from support.har_files import flow_file, flow_of, har_of
 from support.live_client import viewing
+from support.object_stores import running_store
 from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import run_tapehead, running, start_program
 from support.tools import require
@@ -34,7 +35,18 @@ def test_ci_runs_the_second_command_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize("command", [each for each in REST if each.startswith("tapehead")])
-def test_a_command_of_tapehead_works(command: str, tmp_path: Path) -> None:
+def test_a_command_of_tapehead_works(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if bucket := re.search("s3://([^/ ]+)", command):
+        with running_store() as store:
+            store.bucket(bucket[1])
+            for name, value in store.environment.items():
+                monkeypatch.setenv(name, value)
+            run_as_it_stands(command, tmp_path)
+    else:
+        run_as_it_stands(command, tmp_path)
+
+
+def run_as_it_stands(command: str, tmp_path: Path) -> None:
     (tmp_path / "recordings").symlink_to(RECORDINGS_FOLDER)
     _save_traffic(tmp_path)
     words = shlex.split(command)[1:]

@@ -93,3 +93,42 @@ def test_names_of_others_are_no_times(tmp_path: Path) -> None:
         (tmp_path / name).touch()
 
     assert list(times_of_full(tmp_path / "a.jsonl")) == []
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.zst"])
+def test_the_last_file_gets_the_name_of_a_full_one_if_that_is_wanted(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    rotating = RotatingFile(RecordingFile(path), Rotation(size=1, at_end=True), list[str]().append)
+    for line in LINES[:3]:
+        rotating.append([line])
+    rotating.close()
+
+    assert not path.exists()
+    files = sorted(tmp_path.iterdir())
+    assert files == [full_path(path, time) for time in sorted(times_of_full(path))]
+    assert [_lines(file) for file in files] == [[line.rstrip()] for line in LINES[:3]]
+    assert rotating.path == files[-1]
+    assert [str(rotating.places.find(number).recording) for number in (1, 2, 3)] == list(map(str, files))  # type: ignore[union-attr]
+
+
+def test_what_a_killed_run_left_gets_such_a_name_as_well_and_nothing_gets_none(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(LINES[0])
+    for name in ("a.jsonl", "b.jsonl"):
+        file = RecordingFile(tmp_path / name, append=True)
+        RotatingFile(file, Rotation(at_end=True), list[str]().append).close()
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith("a-")
+    assert left.read_bytes() == LINES[0]
+
+
+def test_a_last_file_that_cannot_be_renamed_is_whole_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: Path, _target: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path, warnings = tmp_path / "a.jsonl", list[str]()
+    rotating = RotatingFile(RecordingFile(path), Rotation(at_end=True), warnings.append)
+    rotating.append([LINES[0]])
+    monkeypatch.setattr(Path, "rename", refuse)
+    rotating.close()
+    assert (path.read_bytes(), rotating.path) == (LINES[0], path)
+    assert warnings == [f"cannot rename {path} at the end: Permission denied"]

@@ -1,0 +1,181 @@
+"""The loop that ships: what it tries, how often, and what it tells."""
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from support.memory_store import MemoryStore
+from tapehead.remote.urls import ObjectUrl, parse_url
+from tapehead.shipping import shipper as shipper_module
+from tapehead.shipping.finished_files import FinishedFiles
+from tapehead.shipping.shipper import Shipper
+from tapehead.shipping.shipping_messages import ShippingStatus, ShippingTimes
+from tapehead.shipping.uploader import Uploader
+
+FOLDER = parse_url("s3://bucket/runs")
+NAMES = [f"a-20261130T2058{second:02}.000001Z.jsonl" for second in range(3)]
+
+
+class FailingStore(MemoryStore):
+    """A store that fails at the first uploads, each with the next of some errors."""
+
+    def __init__(self, errors: Iterable[Exception]) -> None:
+        super().__init__()
+        self._errors = iter(errors)
+
+    def put_new_file(self, url: ObjectUrl, path: object) -> None:
+        if error := next(self._errors, None):
+            raise error
+        super().put_new_file(url, str(path))
+
+
+class FakeTime:
+    """A clock that stands still but for pauses, which are noted; after the last pause wanted, the end is asked for."""
+
+    def __init__(self, ending_after: int) -> None:
+        self.now = 1000.0
+        self.pauses: list[float] = []
+        self._left = ending_after
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.pauses.append(seconds)
+
+    # ---- As the event that asks for the end ----
+
+    def is_set(self) -> bool:
+        return self._left <= 0
+
+    def wait(self, seconds: float) -> bool:
+        self.sleep(seconds)
+        self._left -= 1
+        return self.is_set()
+
+
+def ship(
+    folder: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, *, pauses: int = 0, look: float = 1000.0
+) -> tuple[list[ShippingStatus], FakeTime]:
+    """Run the loop until so many pauses are over, and then to its end; what it told, and its clock."""
+    clock, told = FakeTime(pauses), list[ShippingStatus]()
+    monkeypatch.setattr(shipper_module, "time", clock)
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
+    times = ShippingTimes(look=look, first_pause=1.0, longest_pause=60.0)
+    made = Shipper(Uploader(store, FOLDER), FinishedFiles(folder / "a.jsonl"), told.append, times)
+    made.run(clock)  # type: ignore[arg-type]
+    return told, clock
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, name in enumerate(NAMES):
+        (tmp_path / name).write_bytes(b"line\n" * (number + 1))
+    return tmp_path
+
+
+def test_the_oldest_file_goes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    told, _ = ship(folder, store, monkeypatch)
+    assert [len(content) for content in store.objects.values()] == [5, 10, 15]
+    assert [(each.shipped, each.waiting) for each in told] == [(1, 2), (2, 1), (3, 0), (3, 0)]
+    assert [each.is_done for each in told] == [False, False, False, True]
+
+
+def test_pauses_double_up_to_the_longest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [ConnectionError(1, f"reason {number}") for number in range(9)]
+    told, clock = ship(folder, FailingStore(errors), monkeypatch, pauses=9)
+    assert clock.pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    # One failure is no news; the reason is, and the end of it.
+    assert [each.problem for each in told][:3] == ["", "reason 1", "reason 2"]
+    assert told[-1] == ShippingStatus(is_checked=True, shipped=3, is_done=True)
+
+
+def test_a_single_failure_is_not_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, _ = ship(folder, FailingStore([ConnectionError(1, "reason")]), monkeypatch, pauses=1)
+    assert {each.problem for each in told} == {""}
+    assert told[-1].shipped == 3
+
+
+def test_new_files_are_counted_while_the_store_is_down(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Filling(FailingStore):
+        def put_new_file(self, url: ObjectUrl, path: object) -> None:
+            (folder / "a-20261130T235959.000001Z.jsonl").write_bytes(b"new\n")
+            super().put_new_file(url, path)
+
+    told, _ = ship(folder, Filling([ConnectionError(1, "reason")] * 3), monkeypatch, pauses=20, look=0.5)
+    assert max(each.waiting for each in told) == 4
+    assert told[-1].shipped == 4
+
+
+def test_at_the_end_it_tries_at_once_and_again_each_second(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [ConnectionError(1, "reason")] * 10
+    told, clock = ship(folder, FailingStore(errors), monkeypatch, pauses=5)
+    assert clock.pauses[:5] == [1, 2, 4, 8, 16]
+    assert max(clock.pauses[5:]) <= 1
+    assert told[-1].shipped == 3
+
+
+def test_a_file_that_cannot_be_read_holds_up_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / NAMES[0]).unlink()
+    (folder / NAMES[0]).mkdir()
+    told, _ = ship(folder, MemoryStore(), monkeypatch)
+    assert (told[-1].shipped, told[-1].failed, told[-1].waiting) == (2, 1, 0)
+    assert f"cannot read '{folder / NAMES[0]}'" in told[-1].unreadable
+
+
+def test_a_file_that_was_removed_is_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Removing(FailingStore):
+        def put_new_file(self, url: ObjectUrl, path: object) -> None:
+            (folder / NAMES[0]).unlink(missing_ok=True)
+            super().put_new_file(url, path)
+
+    told, _ = ship(folder, Removing([ConnectionError(1, "reason")]), monkeypatch, pauses=1)
+    assert (told[-1].shipped, told[-1].failed, told[-1].waiting) == (2, 0, 0)
+
+
+def test_denied_access_is_told_as_such(folder: Path) -> None:
+    class Denied(MemoryStore):
+        def info(self, url: ObjectUrl) -> object:  # type: ignore[override]
+            raise PermissionError(13, "access is denied")
+
+    told: list[ShippingStatus] = []
+    made = Shipper(Uploader(Denied(), FOLDER), FinishedFiles(folder / "a.jsonl"), told.append, ShippingTimes())
+    made.check()
+    assert (told[0].problem, told[0].is_refused) == ("access is denied", True)
+
+
+def test_a_store_that_is_back_is_noticed_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Back(MemoryStore):
+        questions = 0
+
+        def info(self, url: ObjectUrl):  # type: ignore[no-untyped-def]
+            self.questions += 1
+            if self.questions < 3:
+                raise ConnectionError(1, "down")
+            return super().info(url)
+
+    clock, told = FakeTime(20), list[ShippingStatus]()
+    monkeypatch.setattr(shipper_module, "time", clock)
+    made = Shipper(Uploader(Back(), FOLDER), FinishedFiles(tmp_path / "a.jsonl"), told.append, ShippingTimes())
+    made.check()
+    made.run(clock)  # type: ignore[arg-type]
+    assert [each.problem for each in told] == ["down", "", ""]
+
+
+def test_the_end_comes_while_it_waits(tmp_path: Path) -> None:
+    ending, told = threading.Event(), list[ShippingStatus]()
+    made = Shipper(
+        Uploader(MemoryStore(), FOLDER),
+        FinishedFiles(tmp_path / "a.jsonl"),
+        told.append,
+        ShippingTimes(look=1000),
+    )
+    thread = threading.Thread(target=made.run, args=(ending,))
+    thread.start()
+    ending.set()
+    thread.join(60)
+    assert told[-1].is_done
