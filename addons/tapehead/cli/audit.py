@@ -108,7 +108,7 @@ ShowSchema = Annotated[
 
 
 def audit(
-    recordings: option_types.Recordings,
+    recordings: option_types.RecordingsOfAnyEngine,
     endpoint: option_types.Endpoints = None,
     form: Formats = None,
     output: Outputs = None,

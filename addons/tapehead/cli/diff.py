@@ -10,7 +10,7 @@ import click
 
 from tapehead.cli import option_types
 from tapehead.cli.messages import RECORD_A_PLAYER, warn, warn_of_memory
-from tapehead.cli.parameters import Argument, Option
+from tapehead.cli.parameters import Argument, Option, RecordingPath
 from tapehead.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def print_schema(_context: click.Context, _parameter: click.Parameter, value: bo
         raise click.exceptions.Exit
 
 
+Base = Annotated[
+    Path, Argument(metavar="BASE", type=RecordingPath(), help="Recording, folder or URL to compare with; - for stdin.")
+]
+New = Annotated[
+    Path, Argument(metavar="NEW", type=RecordingPath(), help="Recording, folder or URL to compare; - for stdin.")
+]
 ShowSchema = Annotated[
     bool,
     Option(
@@ -56,8 +62,8 @@ ShowSchema = Annotated[
 
 
 def diff(
-    base: Annotated[Path, Argument(metavar="BASE", help="Recording or folder to compare with; - for stdin.")],
-    new: Annotated[Path, Argument(metavar="NEW", help="Recording or folder to compare; - for stdin.")],
+    base: Base,
+    new: New,
     endpoint: option_types.Endpoints = None,
     form: Annotated[
         DiffFormat | None,

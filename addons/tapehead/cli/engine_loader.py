@@ -15,7 +15,7 @@ from tapehead.cli.progress import Show, progress
 from tapehead.errors import UsageError
 from tapehead.protocol.schemas import Schemas
 from tapehead.recording.loadable_paths import check_loadable
-from tapehead.recording.paths import STDIN, name_of
+from tapehead.recording.paths import STDIN, input_path, name_of
 from tapehead.recording.reader import RecordingReader
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
 from tapehead.replay.engine_control import replayers
@@ -44,9 +44,9 @@ _State = frozenset[tuple[Path, int, int]]
 
 
 class _Recordings(NamedTuple):
-    """Recordings that were read: their names, the index, the numbers of its files, the schemas of their endpoint."""
+    """Recordings that were read: their files, the index, the numbers of its files, the schemas of their endpoint."""
 
-    names: list[str]
+    files: list[Path]
     recorded: RecordingIndex
     numbers: tuple[int, ...]
     schemas: Schemas
@@ -123,7 +123,7 @@ class EngineLoader:
         else:
             recordings = self._read(reader, settings.recordings)
         self._add(recordings)
-        self.files = tuple(map(Path, self.names))
+        self.files = tuple(recordings.files)
         if added:
             numbers = {file.resolve(): number for number, file in enumerate(self.files)}
             number = numbers.get(added.resolve(), len(self.files))
@@ -142,7 +142,7 @@ class EngineLoader:
         simulation = self._settings.simulation._asdict()
         return Simulator(recordings.schemas, random_bytes=token_bytes, **simulation)
 
-    def load(self, paths: Sequence[str], on_miss: OnMiss | None = None) -> Engine:
+    def load(self, paths: Sequence[str | Path], on_miss: OnMiss | None = None) -> Engine:
         """Return a replayer of other recordings; files that were loaded before and have not changed are not read again.
 
         Args:
@@ -156,20 +156,20 @@ class EngineLoader:
         settings = self._settings
         if not paths and on_miss in (None, OnMiss.SIMULATE):
             return self._simulator(self._read(self.open(()), ()))
-        if not paths or str(STDIN) in paths:
+        if not paths or str(STDIN) in map(str, paths):
             problem = "cannot load from stdin" if paths else f"'{on_miss}' is about misses of recordings"
             raise UsageError(f"{problem}: name recordings")
-        if wrong := [path for path in paths if not path or "\0" in path]:
+        if wrong := [path for path in map(str, paths) if not path or "\0" in path]:
             raise UsageError(f"invalid path '{shorten_value(wrong[0])}': it is empty or has a NUL character")
         if on_miss in (OnMiss.FORWARD, OnMiss.ONCE) and settings.on_miss is not OnMiss.FORWARD:
             raise UsageError(f"cannot answer misses with '{on_miss}' here; expected '{OnMiss.SIMULATE}' or 'error'")
         check_loadable(paths)
-        reader = self.open(list(map(Path, paths)))
+        reader = self.open(list(map(input_path, paths)))
         state = _state_of(reader.files)
         known = self._loaded.pop(state, None)
         recordings = known or self._read(reader, paths)
         if not (recordings.recorded.sessions or recordings.recorded.downloaded):
-            raise UsageError(f"no session to replay in '{', '.join(paths)}'")
+            raise UsageError(f"no session to replay in '{', '.join(map(str, paths))}'")
         if known is None:
             self._add(recordings)
         self._loaded[state] = recordings
@@ -184,7 +184,7 @@ class EngineLoader:
                 self.indexes[:] = [index for index in self.indexes if index is not recordings.recorded]
 
     def _add(self, recordings: _Recordings) -> None:
-        self.names += recordings.names
+        self.names += map(str, recordings.files)
         self.indexes.append(recordings.recorded)
 
     def _read(
@@ -207,7 +207,7 @@ class EngineLoader:
             entries = {path: each for path, each in entries.items() if path.name != STORED_NAME}
         numbers = tuple(range(len(self.names), len(self.names) + len(entries)))
         index = build_index(entries.values(), numbers)
-        return _Recordings(list(map(str, entries)), index, numbers, schemas_of(index, stored))
+        return _Recordings(list(entries), index, numbers, schemas_of(index, stored))
 
     def _replayer(
         self, recordings: _Recordings, on_miss: OnMiss, forwarded: ForwardedCalls | None = None

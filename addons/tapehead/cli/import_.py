@@ -7,12 +7,20 @@ import click
 
 from tapehead.cli import option_types
 from tapehead.cli.messages import warn
-from tapehead.cli.parameters import Argument
+from tapehead.cli.parameters import Argument, RecordingPath
+from tapehead.remote.url_paths import UrlPath, fetch_all
 from tapehead.text import escape_output
 
 
 def import_(
-    files: Annotated[list[Path], Argument(metavar="FILE", help="HAR files, flow files of mitmproxy, or - for stdin.")],
+    files: Annotated[
+        list[Path],
+        Argument(
+            metavar="FILE",
+            type=RecordingPath(),
+            help="HAR files, flow files of mitmproxy, s3:// or gs:// URLs, or - for stdin.",
+        ),
+    ],
     out: option_types.NewRecording = None,
     append: option_types.Append = False,
     overwrite: option_types.Overwrite = False,
@@ -33,6 +41,11 @@ def import_(
     store = option_parsing.store_settings(
         out, append=append, overwrite=overwrite, keep_ids=keep_ids, redact_key=redact_key, compress=compress
     )
+    if any(isinstance(path, UrlPath) for path in files):
+        from tapehead.recording.url_inputs import expand_patterns
+
+        files = list(expand_patterns(files))
+        fetch_all(files)  # with a bar of its own
     with logging_to_stderr(), progress(len(files), "files, {task.fields[read]:,} requests") as show:
         result = run_import(files, endpoint or (), store, warn, show)
     click.echo(escape_output(result.summary))

@@ -213,7 +213,7 @@ class EngineRun:
         """The names of the recordings, by their numbers."""
         return tuple(self._loader.names)
 
-    def _load(self, paths: Sequence[str], on_miss: OnMiss | None) -> Engine:
+    def _load(self, paths: Sequence[str | Path], on_miss: OnMiss | None) -> Engine:
         engine = self._loader.load(paths, on_miss)
         self._loader.forget_unplayed([engine, *self.engine.roots()])
         self._replays = True

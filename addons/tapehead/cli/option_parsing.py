@@ -17,6 +17,7 @@ from tapehead.protocol.routes import API_PATH, ENDPOINT_DOMAIN
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.recording.paths import STDIN, compressed, find_inputs, new_recording
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation, parse_size
+from tapehead.remote.url_paths import UrlPath
 from tapehead.replay.on_miss import OnMiss
 
 # A port, behind a host in visible ASCII if there is one, which is in brackets where it is an IPv6 address.
@@ -131,10 +132,14 @@ def parse_misses(
     target = parse_target(to)
     if on_miss is OnMiss.ONCE:
         (path,) = recordings
+        if isinstance(path, UrlPath):
+            raise UsageError(f"--on-miss {on_miss} records into the recording, and '{path}' is a URL; name a file")
         if path.exists() and path.stat().st_size:
             return MissHandling(OnMiss.ERROR, (path,))
         return MissHandling(OnMiss.FORWARD, (), target, path, upstream_proxy)
     if out is None:
+        if url := next((path for path in recordings if isinstance(path, UrlPath)), None):
+            raise UsageError(f"forwarded calls cannot be recorded into '{url}'; pass --out FILE")
         files = find_inputs(recordings).files
         if len(files) != 1 or not files[0].named or files[0].path == STDIN:
             raise UsageError("forwarded calls need a recording; pass --out FILE, unless one file is replayed")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import click
 
-from tapehead.cli.parameters import Argument, Option
+from tapehead.cli.parameters import Argument, Option, RecordingPath
 from tapehead.errors import UsageError
 from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
@@ -19,14 +19,30 @@ AUDIT_SETTINGS = "tapehead.audit-settings"
 
 
 Recordings = Annotated[
-    list[Path], Argument(metavar="RECORDING", help="Recordings, HAR or flow files, folders, or - for stdin.")
+    list[Path],
+    Argument(
+        metavar="RECORDING",
+        type=RecordingPath(),
+        help="Recordings, HAR or flow files, folders, s3:// or gs:// URLs, or - for stdin.",
+    ),
+]
+
+# Spark has schemes of its own.
+RecordingsOfAnyEngine = Annotated[
+    list[Path],
+    Argument(
+        metavar="RECORDING",
+        type=RecordingPath(any_scheme=True),
+        help="Recordings, HAR or flow files, folders, s3:// or gs:// URLs, or - for stdin.",
+    ),
 ]
 
 RecordingsOrNone = Annotated[
     list[Path] | None,
     Argument(
         metavar="RECORDING",
-        help="Recordings, HAR or flow files, folders, or - for stdin; none, with --mode, to simulate.",
+        type=RecordingPath(),
+        help="Recordings, HAR or flow files, folders, URLs, or - for stdin; none, with --mode, to simulate.",
     ),
 ]
 

@@ -10,6 +10,9 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import click
 
+from tapehead.errors import UsageError
+from tapehead.remote.urls import SCHEMES, is_url, parse_url, scheme_of, without_secrets
+
 UNBOUNDED: tuple[float | None, float | None] = (None, None)
 # Stands for the default of a parameter that has none.
 REQUIRED = object()
@@ -99,13 +102,57 @@ def _build(declared: DeclaredParameter) -> click.Parameter:
 
 def _type_of(kind: Any, low: Any, high: Any) -> Any:
     if kind is Path:
-        return click.Path(path_type=Path)
+        return LocalPath(path_type=Path)
     if kind is int:
         return IntegerRange(low, high)
     if kind is float:
         return NumberRange(low, high)
     # Of a switch, click finds the type itself.
     return EnumValue(kind) if issubclass(kind, StrEnum) else None if kind is bool else kind
+
+
+class LocalPath(click.Path):
+    """The type of paths on this machine, which no URL is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            UsageError: it is a URL.
+        """
+        if isinstance(value, str) and is_url(value):
+            name = param.opts[0] if param else "the option"
+            more = "; to store recordings at a URL, record to a file, and pass --ship URL" if name == "--out" else ""
+            raise UsageError(f"cannot use '{without_secrets(value)}' as {name}: it takes a path, and no URL{more}")
+        return super().convert(value, param, ctx)
+
+
+class RecordingPath(click.Path):
+    """The type of recordings to be read: paths, and URLs of object storage.
+
+    Args:
+        any_scheme: whether a URL of another kind becomes an `OtherUrlPath`, for an engine that may read it.
+    """
+
+    def __init__(self, *, any_scheme: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._any_scheme = any_scheme
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            UsageError: it is a URL that names nothing in object storage.
+        """
+        if not (isinstance(value, str) and is_url(value)):
+            return super().convert(value, param, ctx)
+        from tapehead.cli.copy_progress import show_progress_of_copies
+        from tapehead.remote.url_paths import OtherUrlPath, UrlPath
+
+        if self._any_scheme and scheme_of(value) not in SCHEMES:
+            return OtherUrlPath(value)
+        show_progress_of_copies()
+        return UrlPath(parse_url(value))
 
 
 class IntegerRange(click.IntRange):

@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from tapehead.cli.printer import write_text
 from tapehead.colour import in_colour
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Takes the number of files that are done, and of items that were read in all.
 Show = Callable[[int, int], None]
@@ -48,13 +51,18 @@ def progress(total: int, text: str) -> Iterator[Show]:
     if not sys.stderr.isatty():
         yield lambda _done, _read: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(text))
+    with Progress(*columns, console=terminal_console(), transient=True) as bar:
+        task = bar.add_task("", total=total, read=0)
+        yield lambda done, read: bar.update(task, completed=done, read=read)
+
+
+def terminal_console() -> "Console":
+    """Return a console on stderr, which is a terminal."""
+    from rich.console import Console
 
     # A colour that is forced makes no terminal of a pipe, in which a bar would be lines.
     terminal = cast("TextIO", _Terminal(sys.stderr))
-    console = Console(file=terminal, force_terminal=True, color_system="standard" if in_colour(sys.stderr) else None)
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(text))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=total, read=0)
-        yield lambda done, read: bar.update(task, completed=done, read=read)
+    return Console(file=terminal, force_terminal=True, color_system="standard" if in_colour(sys.stderr) else None)

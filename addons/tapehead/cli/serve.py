@@ -10,7 +10,7 @@ from tapehead.cli import option_types
 from tapehead.cli.display import display_of
 from tapehead.cli.lean_imports import import_server_lazily
 from tapehead.cli.messages import warn
-from tapehead.cli.parameters import Argument
+from tapehead.cli.parameters import Argument, RecordingPath
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
@@ -23,7 +23,8 @@ def serve(
         list[Path] | None,
         Argument(
             metavar="RECORDING",
-            help="Recordings, HAR or flow files, folders, or - for stdin; none to simulate the endpoint.",
+            type=RecordingPath(),
+            help="Recordings, HAR or flow files, folders, URLs, or - for stdin; none to simulate the endpoint.",
         ),
     ] = None,
     endpoint: option_types.Endpoints = None,

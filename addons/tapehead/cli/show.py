@@ -4,12 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 from tapehead.cli import option_types
-from tapehead.cli.parameters import Argument, Option
+from tapehead.cli.parameters import Argument, Option, RecordingPath
 
 
 def show(
     recording: Annotated[
-        Path, Argument(metavar="RECORDING", help="A recording, HAR or flow file, a folder, or - for stdin.")
+        Path,
+        Argument(
+            metavar="RECORDING",
+            type=RecordingPath(),
+            help="A recording, HAR or flow file, a folder, a URL, or - for stdin.",
+        ),
     ],
     sid: Annotated[
         str | None, Argument(metavar="SESSION", help="A session id, or its first characters; - for none.")

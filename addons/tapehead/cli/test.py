@@ -6,7 +6,7 @@ from typing import Annotated
 import click
 
 from tapehead.cli import option_types
-from tapehead.cli.parameters import Argument, Option
+from tapehead.cli.parameters import Argument, Option, RecordingPath
 from tapehead.errors import UsageError
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
@@ -17,6 +17,7 @@ Replayed = Annotated[
     Option(
         "--replay",
         metavar="RECORDING",
+        type=RecordingPath(),
         help="Answer from this recording; repeatable. Without it, the endpoint is simulated.",
     ),
 ]

@@ -30,6 +30,7 @@ from tapehead.recording.documents import utf_16_of
 from tapehead.recording.paths import STDIN, name_of, unreadable
 from tapehead.recording.unpacking import UNPACKING_ERRORS, StreamError, UnpackedFile, unpack
 from tapehead.recording.zstd_frames import MAGIC
+from tapehead.remote.url_paths import UrlPath
 from tapehead.text import count_of
 
 # The largest HAR or zip file, and the largest HAR in a packed file, in bytes: all of it is in memory.
@@ -113,6 +114,8 @@ def peek(path: Path) -> bytes:
             # Only what is there: it stays for those who read.
             buffer = sys.stdin.buffer
             start = buffer.peek(_START_BYTES) if hasattr(buffer, "peek") else cast(BytesIO, buffer).getvalue()
+        elif isinstance(path, UrlPath):
+            start = path.read_start(_START_BYTES)
         elif stat.S_ISREG(path.stat().st_mode):
             with path.open("rb") as file:
                 start = file.read(_START_BYTES)
@@ -219,8 +222,6 @@ def _read_plain(
 def advice_on(name: str, start: bytes) -> str | None:
     """Return what to do with a file that cannot be read, by its name and beginning; None if they do not tell."""
     format_ = format_of(start)
-    if format_ is Format.RECORDING and name.lower().endswith(".gz"):
-        return f"'{name}' is a recording that is packed with gzip; unpack it with gunzip, or pack it with zstd"
     if format_:
         return None
     if unsupported := unsupported_format(name, start):

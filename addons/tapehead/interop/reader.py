@@ -20,7 +20,7 @@ from tapehead.interop.detect import (
 from tapehead.interop.unsupported_formats import unsupported_format
 from tapehead.protocol.exchange import Entry, decode
 from tapehead.protocol.hosts import EndpointHosts
-from tapehead.recording.paths import COMPRESSED_SUFFIX, name_of
+from tapehead.recording.paths import COMPRESSED_SUFFIX, GZIP_SUFFIX, name_of
 from tapehead.recording.reader import RecordingReader
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class SavedTraffic:
     def advise(self, path: Path) -> str | None:
         """Return what to do with a file of a format that is known and not read; None for others."""
         name, start = name_of(path), peek(path)
-        is_other = is_text_of_no_kind(start) and path.suffix not in ("", ".jsonl", COMPRESSED_SUFFIX)
+        is_other = is_text_of_no_kind(start) and path.suffix not in ("", ".jsonl", COMPRESSED_SUFFIX, GZIP_SUFFIX)
         nothing = f"'{name}' is neither a recording, a HAR file nor a flow file of mitmproxy; {SAVE_HAR}"
         return advice_on(name, start) or (nothing if is_other else None)
 

@@ -17,8 +17,9 @@ from tapehead.errors import UsageError
 from tapehead.live.live_settings import LiveSettings
 from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
-from tapehead.recording.paths import COMPRESSED_SUFFIX, check_outputs, new_recording
+from tapehead.recording.paths import COMPRESSED_SUFFIX, GZIP_SUFFIX, check_outputs, input_path, new_recording
 from tapehead.recording.recorder_settings import StoreSettings, Sync, parse_rotation, parse_size
+from tapehead.remote.urls import is_url, without_secrets
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
@@ -172,9 +173,13 @@ def journal_options() -> JournalOptions:
     backlog = parse_size(options.tapehead_backlog, "tapehead_backlog")
     store = None
     if options.tapehead_record:
+        if is_url(options.tapehead_record):
+            raise UsageError(
+                f"tapehead_record is '{without_secrets(options.tapehead_record)}'; expected a path, no URL"
+            )
         path = Path(options.tapehead_record)
-        out = path if path.suffix in (".jsonl", COMPRESSED_SUFFIX) else new_recording(path)
-        check_outputs([out], map(Path, options.tapehead_replay))
+        out = path if path.suffix in (".jsonl", COMPRESSED_SUFFIX, GZIP_SUFFIX) else new_recording(path)
+        check_outputs([out], map(input_path, options.tapehead_replay))
         store = StoreSettings(
             out=out,
             append=True,
@@ -214,7 +219,7 @@ def engine_settings() -> EngineSettings | None:
     if not (options.tapehead_simulate or options.tapehead_replay):
         return None
     return EngineSettings(
-        recordings=tuple(map(Path, options.tapehead_replay)),
+        recordings=tuple(map(input_path, options.tapehead_replay)),
         endpoints=tuple(endpoints()),
         on_miss=OnMiss(options.tapehead_on_miss),
         faults=tuple(_faults()),

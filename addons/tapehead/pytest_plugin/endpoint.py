@@ -71,7 +71,9 @@ class SharedEndpoint:
 
             self._engine.replace(ForwardingEngine(), key)
         elif answers.replay:
-            self._control().load(answers.replay, key, answers.on_miss)
+            from tapehead.recording.paths import input_path
+
+            self._control().load(list(map(input_path, answers.replay)), key, answers.on_miss)
         for fault in answers.faults:
             self._control().add_fault(fault, key)
         return f"{self.url}/k/{key}"
@@ -193,7 +195,7 @@ class SharedEndpoint:
                 self._loaded_control = EngineControl(self._engine, ReplayTotals(), [], self._load)
             return self._loaded_control
 
-    def _load(self, paths: Sequence[str], on_miss: OnMiss | None) -> Engine:
+    def _load(self, paths: Sequence[str | Path], on_miss: OnMiss | None) -> Engine:
         with self._loading:  # each worker has a thread, and what one has loaded the others need not read again
             if self._loader is None:
                 from tapehead.cli.engine_loader import EngineLoader

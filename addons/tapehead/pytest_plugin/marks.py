@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from tapehead.errors import UsageError
+from tapehead.remote.url_paths import UrlPath
+from tapehead.remote.urls import is_url, parse_url
 from tapehead.replay.on_miss import OnMiss
 from tapehead.text import nearest
 
@@ -75,7 +77,13 @@ def read_marks(item: pytest.Item, *, records: bool = False) -> Marks:
 
 
 def find_recording(item: pytest.Item, path: str | Path) -> Path:
-    """Return the path of a recording: beside the file of the test, or else from the folder where pytest was started."""
+    """Return the path of a recording: beside the file of the test, or else from the folder where pytest was started.
+
+    Raises:
+        UsageError: there is none; a URL is not looked up.
+    """
+    if is_url(str(path)):
+        return UrlPath(parse_url(str(path)))
     folders = item.path.parent, item.config.invocation_params.dir
     places = list(dict.fromkeys(folder / path for folder in folders))
     found = next((place for place in places if place.exists()), None)
@@ -97,6 +105,8 @@ def _find_target(item: pytest.Item, named: Sequence[str | Path]) -> Path | None:
         target = find_recording(item, named[0])
     except UsageError:  # not recorded yet
         target = item.path.parent / named[0]
+    if isinstance(target, UrlPath):
+        raise UsageError(f"marker '{MARKER}': cannot record to the URL '{target}'; name a file in 'replay'")
     if target.suffix != ".jsonl" or target.is_dir():
         raise UsageError(f"marker '{MARKER}': cannot record to '{target}'; name a file that ends in .jsonl in 'replay'")
     return target.resolve()

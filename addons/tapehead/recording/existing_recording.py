@@ -11,7 +11,7 @@ from tapehead.protocol.exchange import Entry
 from tapehead.recording.documents import is_appendable
 from tapehead.recording.format_versions import BadLine, is_whole
 from tapehead.recording.reader import CHUNK_BYTES, SAMPLE_LINES, file_chunks, read_chunks, stored_lines, unpacked
-from tapehead.recording.unpacking import UNPACKING_ERRORS
+from tapehead.recording.unpacking import GZIP_MAGIC, UNPACKING_ERRORS
 from tapehead.recording.zstd_frames import MAGIC
 
 _LINE_START = b'{"tapehead"'
@@ -24,6 +24,8 @@ def check_recording(path: Path) -> None:
         RecordingError: it is not a recording that this tapehead can add to.
     """
     sample = list(itertools.islice(read_chunks(path, file_chunks(path)), SAMPLE_LINES))
+    if next(file_chunks(path), b"").startswith(GZIP_MAGIC):
+        raise RecordingError(f"{path} is packed with gzip, so nothing can be added to it; name another file")
     start = b""
     with suppress(*UNPACKING_ERRORS):
         start = next(filter(None, unpacked(file_chunks(path))), b"")

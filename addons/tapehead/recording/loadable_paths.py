@@ -10,8 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from tapehead.errors import UsageError
-from tapehead.recording.unpacking import PIECE_BYTES, UNPACKING_ERRORS, unpack
+from tapehead.recording.unpacking import PIECE_BYTES, UNPACKING_ERRORS, recording_coding, unpack
 from tapehead.recording.zstd_frames import MAGIC
+from tapehead.remote.url_paths import UrlPath
+from tapehead.remote.urls import is_url, restore_url, without_secrets
 
 # Limits of what is loaded while players wait for answers: bytes in files that are named, those of recordings unpacked,
 # and files in a folder. HAR and flow files have limits of their own.
@@ -19,14 +21,19 @@ MOST_BYTES = 1_000_000_000
 MOST_FILES = 10_000
 
 
-def check_loadable(paths: Iterable[str]) -> None:
+def check_loadable(paths: Iterable[str | Path]) -> None:
     """Check files, folders and patterns before any of them is opened; those that do not exist are left to the reader.
 
     Raises:
-        UsageError: one is a device, a pipe or a socket, too large, or would have whole disks searched.
+        UsageError: one is a device, a pipe or a socket, a URL, too large, or would have whole disks searched.
     """
     size = 0
-    for named in paths:
+    for named in map(str, (path for path in paths if not isinstance(path, UrlPath))):  # which no text becomes here
+        if is_url(url := restore_url(named)):
+            raise UsageError(
+                f"cannot load '{without_secrets(url)}' while tapehead runs: URLs are read at its start alone, since "
+                "whoever can call it could have it fetch anything; start it with this recording"
+            )
         exists = os.path.exists(named)  # noqa: PTH110 - Path.exists may raise
         if "**" in named and not exists:
             raise UsageError(f"cannot load '{named}': name a folder instead of '**'; the folders in it are read, too")
@@ -49,12 +56,12 @@ def check_loadable(paths: Iterable[str]) -> None:
 
 
 def _size_of(path: Path, stored: int, most: int) -> int:
-    """Return the size of a file, of one packed with zstd unpacked, as far as it is not above `most`."""
+    """Return the size of a file, of a packed one unpacked, as far as it is not above `most`."""
     with suppress(OSError, *UNPACKING_ERRORS), path.open("rb") as file:
-        if file.read(len(MAGIC)) == MAGIC:
+        if coding := recording_coding(file.read(len(MAGIC))):
             file.seek(0)
             size = 0
-            for piece in unpack("zstd", iter(lambda: file.read(PIECE_BYTES), b""), math.inf):
+            for piece in unpack(coding, iter(lambda: file.read(PIECE_BYTES), b""), math.inf):
                 size += len(piece)
                 if size > most:
                     break

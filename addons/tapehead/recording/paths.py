@@ -2,17 +2,22 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.errors import RecordingError, UsageError
 from tapehead.files import check_folders
+from tapehead.recording.input_match import InputMatch
 from tapehead.recording.other_formats import OtherFormats
+from tapehead.remote.url_paths import UrlPath
+from tapehead.remote.urls import is_url, parse_url, restore_url
 from tapehead.text import count_of
 
 COMPRESSED_SUFFIX = ".zst"
+# Of files that are read, but not written: gzip cannot be read up to a crash as zstd's blocks can.
+GZIP_SUFFIX = ".gz"
 
 
 def new_recording(directory: Path) -> Path:
@@ -29,7 +34,7 @@ def compressed(path: Path) -> Path:
 STDIN = Path("-")
 
 # Names of recordings, plain and compressed.
-PATTERNS = ("*.jsonl", "*.jsonl.zst")
+PATTERNS = ("*.jsonl", "*.jsonl.zst", "*.jsonl.gz")
 # Other files in folders that are named.
 MOST_NAMED = 5
 # Names of saved traffic: where such a file is not read, it is named before others; it has no lines, but entries.
@@ -90,29 +95,26 @@ def find_inputs(
 ) -> FoundInputs:
     """Return the recordings that files, folders and shell-style patterns stand for, each once, in the order given.
 
-    A folder stands for the recordings in it and in the folders in it, by name. A path that exists is no pattern.
+    A folder stands for the recordings in it and in the folders in it, by name. A path that exists is no pattern. All of
+    this holds for URLs of object storage, too, which is asked for what is there.
 
     Args:
-        paths: the files, folders and patterns; `-` for stdin.
+        paths: the files, folders, patterns and URLs; `-` for stdin.
         warn: called with one line about each folder without a recording.
         other: recognises files of other formats in folders; None for recordings alone.
 
     Raises:
         RecordingError: a folder that was named holds no recording, and there is no `warn`.
-        UsageError: a path is empty.
+        UsageError: a path is empty, a URL is malformed, or a library that it needs is missing.
     """
     found: dict[Path, InputFile] = {}
     ignored: dict[Path, None] = {}
     for named in paths:
         if not str(named):
             raise UsageError("the path of a recording is empty")
-        given = Path(named)
-        exists = glob.glob(glob.escape(str(given)))  # noqa: PTH207 - Path.glob takes no absolute patterns
-        matches = exists or sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207
-        for path in map(Path, matches or [str(given)]):
-            inside = [path]
-            if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
-                inside, left = find_recordings(path, other)
+        given = input_path(named)
+        for path, inside, left, is_folder in _matches(given, other):
+            if is_folder:
                 if inside or not (warn or path == given):
                     ignored |= dict.fromkeys(left)
                 else:
@@ -127,6 +129,34 @@ def find_inputs(
                 earlier = found.get(key, InputFile(file, named=False))
                 found[key] = InputFile(earlier.path, earlier.named or file == given)
     return FoundInputs(list(found.values()), [path for path in ignored if path.resolve() not in found])
+
+
+def input_path(named: str | Path) -> Path:
+    """Return the path of recordings that are named: of an object, if it is a URL.
+
+    Raises:
+        UsageError: it is a URL that names nothing in object storage.
+    """
+    if isinstance(named, UrlPath):
+        return named
+    text = restore_url(str(named)) if isinstance(named, Path) else named  # of another scheme, it stays a URL
+    return UrlPath(parse_url(text)) if is_url(text) else Path(named)
+
+
+def _matches(given: Path, other: OtherFormats | None) -> Iterator[InputMatch]:
+    """Yield what a path, a URL or a pattern stands for."""
+    if isinstance(given, UrlPath):
+        from tapehead.recording.url_inputs import expand_url  # which opens stores
+
+        yield from expand_url(given, PATTERNS, other.recognises if other else lambda _path: False)
+        return
+    exists = glob.glob(glob.escape(str(given)))  # noqa: PTH207 - Path.glob takes no absolute patterns
+    matches = exists or sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207
+    for path in map(Path, matches or [str(given)]):
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise
+            yield InputMatch(path, *find_recordings(path, other), is_folder=True)
+        else:
+            yield InputMatch(path, [path], [])
 
 
 def find_recordings(folder: Path, other: OtherFormats | None = None) -> tuple[list[Path], list[Path]]:

@@ -23,7 +23,7 @@ def state_directory() -> Path:
 
 def key_path(directory: Path) -> Path:
     """Return the path of the key for recordings in `directory`."""
-    return state_directory() / "keys" / hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
+    return state_directory() / "keys" / hashlib.sha256(os.fsencode(str(directory.resolve()))).hexdigest()[:32]
 
 
 def pseudonym_key(directory: Path) -> bytes:

@@ -26,8 +26,9 @@ from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line
 from tapehead.recording.schema_check import SchemaCheck
 from tapehead.recording.source_order import sort_by_number
 from tapehead.recording.stored_lines import StoredLines, has_stored_lines
-from tapehead.recording.unpacking import UNPACKING_ERRORS, unpack
+from tapehead.recording.unpacking import UNPACKING_ERRORS, recording_coding, unpack
 from tapehead.recording.zstd_frames import MAGIC
+from tapehead.remote.url_paths import fetch_all
 
 # Bytes that are read at once.
 CHUNK_BYTES = 64 * 1024
@@ -50,11 +51,11 @@ class RecordingReader:
     Files are merged by time; the calls of one source come in the order of their numbers, also where a source goes on in
     another file (`sort_by_number` says within which bounds). The lines of files of format 1 keep their order.
     Files are opened when the time of their first exchange is reached. Files with equal times take turns in the order
-    in which they were given. A file that is given twice is read once. Where recorders' clocks are apart, all times
-    become those of one of them.
+    in which they were given. A file that is given twice is read once. Objects that URLs name are copied before. Where
+    recorders' clocks are apart, all times become those of one of them.
 
     Args:
-        paths: files, folders, shell-style patterns, and `-` for stdin; plain or compressed with zstd.
+        paths: files, folders, shell-style patterns, URLs, and `-` for stdin; plain or compressed with zstd or gzip.
         warn: called with one line about each bad line, and about each file of a folder that cannot be read.
         strict: whether a file that was named and cannot be read ends the reading; if not, `warn` gets the reason.
         other: reads files in other formats; None for recordings alone.
@@ -92,6 +93,7 @@ class RecordingReader:
         self._offsets: dict[Recorder, ClockOffset] = {}
         self._open = self._done = 0
         self.files = tuple(file.path for file in self._inputs)
+        fetch_all(self.files)
         self.exchanges = 0
         self.unreadable: list[Path] = []
 
@@ -372,4 +374,5 @@ def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
     while len(start) < len(MAGIC) and (chunk := next(chunks, b"")):
         start += chunk
     chunks = itertools.chain([start], chunks)
-    return unpack("zstd", chunks, math.inf) if start.startswith(MAGIC) else chunks
+    coding = recording_coding(start)
+    return unpack(coding, chunks, math.inf) if coding else chunks

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from tapehead.errors import RecordingError
 from tapehead.files import create_folder, open_private, write_all
 from tapehead.recording.existing_recording import check_recording, count_exchanges, count_lines
-from tapehead.recording.paths import COMPRESSED_SUFFIX
+from tapehead.recording.paths import COMPRESSED_SUFFIX, GZIP_SUFFIX
 from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
 
 if TYPE_CHECKING:
@@ -130,10 +130,16 @@ class RecordingFile:
             appended lines that this costs.
 
     Raises:
-        RecordingError: it cannot be opened, another process writes it, or it is not a recording.
+        RecordingError: it cannot be opened, its name is that of a file packed with gzip, another process writes it, or
+            it is not a recording.
     """
 
     def __init__(self, path: Path, *, append: bool = False, overwrite: bool = False, parents: bool = False) -> None:
+        if path.suffix == GZIP_SUFFIX:
+            raise RecordingError(
+                f"cannot record into '{path}': gzip loses what a crash cuts off; name a .jsonl file, and gzip it "
+                "afterwards, or use --compress (.zst)"
+            )
         self.path = path
         self.appended = 0
         self.on_loss: Callable[[str, int], None] = lambda _action, _lost: None

@@ -12,7 +12,7 @@ from tapehead.protocol.exchange import Entry, Exchange, decode
 from tapehead.recording.documents import is_appendable
 from tapehead.recording.format_versions import convert, version_of
 from tapehead.recording.paths import name_of
-from tapehead.recording.zstd_frames import MAGIC
+from tapehead.recording.unpacking import recording_coding
 
 # More than decides about the form of a recording.
 _SAMPLE_BYTES = 16 * 1024
@@ -82,4 +82,4 @@ def has_stored_lines(path: Path) -> bool:
             start = file.read(_SAMPLE_BYTES)
     except OSError:  # reported once it is read
         return False
-    return is_appendable(start) and not start.startswith((MAGIC, codecs.BOM_UTF8))
+    return is_appendable(start) and not (recording_coding(start) or start.startswith(codecs.BOM_UTF8))

@@ -10,6 +10,7 @@ PIECE_BYTES = 128 * 1024
 # size. So have recordings of a single large body, which are read line by line and need no such bound.
 FREE_BYTES = 16 * 1024 * 1024
 MOST_RATIO = 1000
+GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # Both gzip and zlib, by their first bytes.
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
@@ -20,6 +21,13 @@ class StreamError(ValueError):
 
 # Errors of packed content.
 UNPACKING_ERRORS = (StreamError, zlib.error)
+
+
+def recording_coding(start: bytes) -> str | None:
+    """Return the content coding of a recording that begins so; None for a plain one."""
+    if start.startswith(ZSTD_MAGIC):
+        return "zstd"
+    return "gzip" if start.startswith(GZIP_MAGIC) else None
 
 
 class _Source:
@@ -72,6 +80,9 @@ def _unpack_zlib(source: _Source) -> Iterator[bytes]:
     while chunk := source.read():
         while chunk:
             if decoder.eof:
+                # Tapes and block devices fill the last block with zeros, which gzip passes over, too.
+                if not (chunk := chunk.lstrip(b"\0")):
+                    break
                 decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
             yield decoder.decompress(chunk, PIECE_BYTES)
             chunk = decoder.unconsumed_tail or decoder.unused_data

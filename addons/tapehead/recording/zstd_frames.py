@@ -8,9 +8,11 @@ an empty last block ends it again.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tapehead.recording.unpacking import ZSTD_MAGIC
+
 # The last block of a frame, raw, of no bytes.
 END = b"\x01\x00\x00"
-MAGIC = b"\x28\xb5\x2f\xfd"
+MAGIC = ZSTD_MAGIC
 
 _MAX_HEADER = 18
 _BLOCK_HEADER = 3

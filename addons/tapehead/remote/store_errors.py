@@ -49,7 +49,8 @@ def store_error(error: Exception, url: ObjectUrl) -> OSError:
     text = shorten(" ".join(said.split()), _MOST_SAID)
     if isinstance(error, OSError) and (error.filename or (type(error) is OSError and error.errno and codes == {""})):
         return error  # of a file here, or a sentence already
-    if "NoSuchBucket" in codes or "bucket does not exist" in text:
+    is_missing = isinstance(error, FileNotFoundError)
+    if "NoSuchBucket" in codes or "bucket does not exist" in text or (is_missing and not url.key):
         return OSError(errno.ENXIO, f"there is no bucket '{url.bucket}'")
     if any(map(_NO_CREDENTIALS.search, names)) or "Anonymous caller" in text:
         why = "" if "NoCredentialsError" in names else f" ({_reason(text)})"
@@ -58,7 +59,7 @@ def store_error(error: Exception, url: ObjectUrl) -> OSError:
         return PermissionError(errno.EACCES, f"the credentials are not accepted ({_reason(text)})")
     if isinstance(error, PermissionError) or statuses & _DENIED or text.startswith("Forbidden"):
         return PermissionError(errno.EACCES, f"access is denied ({_reason(text)})")
-    if isinstance(error, FileNotFoundError):
+    if is_missing:
         return FileNotFoundError(errno.ENOENT, "there is no such object")
     if any(map(_UNREACHABLE.search, names)) or isinstance(error, TimeoutError | ConnectionError):
         return ConnectionError(

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ PIECE_SECONDS = 300.0
 # Attempts of the library and, in each, of the library below it.
 ATTEMPTS = 2
 PIECE_BYTES = 4_000_000
+_LIBRARIES = {"s3": "s3fs", "gs": "gcsfs"}
 CHANGED = "it changed while it was read; try again once nothing writes to it"
 
 
@@ -228,6 +230,7 @@ def _open_files(url: ObjectUrl, attempts: int, read_seconds: float) -> Any:
     with needing("remote", f"'{url}'"):
         import fsspec
 
+        import_module(_LIBRARIES[url.scheme])  # whose absence fsspec tells in words of its own
         with _quiet_libraries(url):
             if url.scheme == "s3":
                 options["config_kwargs"] = {

@@ -47,6 +47,12 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text))
 
 
+def scheme_of(url: str) -> str:
+    """Return the scheme of a URL in lower case; empty for a path."""
+    match = _URL.match(url)
+    return match[1].lower() if match else ""
+
+
 def restore_url(path: str) -> str:
     """Return a path, or the URL that it was before `pathlib.Path` took one of its slashes."""
     return path.replace(":/", "://", 1) if _COLLAPSED.match(path) else path

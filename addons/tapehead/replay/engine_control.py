@@ -1,7 +1,7 @@
 """Control of an engine while it answers: faults, recordings, a new beginning, misses and unused exchanges, by key."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.answers import Engine
 from tapehead.errors import UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tapehead.replay.replayer import Replayer
 
 # Returns an engine of some recordings, given their paths and what is done about misses (None as in the whole run).
-Load = Callable[[Sequence[str], OnMiss | None], Engine]
+Load = Callable[[Sequence[Any], OnMiss | None], Engine]
 
 
 class AnswerCounts(NamedTuple):
@@ -83,13 +83,13 @@ class EngineControl:
         """
         return self._engine.remove_fault(number)
 
-    def load(self, paths: Sequence[str], key: str | None = None, on_miss: OnMiss | None = None) -> None:
+    def load(self, paths: Sequence[Any], key: str | None = None, on_miss: OnMiss | None = None) -> None:
         """Answer the calls of a key, or all calls, from other recordings from now on; after an error, nothing changes.
 
         Open sessions of theirs end: their next events are answered as misses, unless the recordings have their start.
 
         Args:
-            paths: recordings, HAR or flow files, or folders; none to simulate the endpoint.
+            paths: recordings, HAR or flow files, or folders, as texts or paths; none to simulate the endpoint.
             key: the key; None for all calls but those of keys with recordings of their own.
             on_miss: how to answer calls that are not in these recordings; None as before.
 

@@ -74,7 +74,7 @@ def test_a_difference_is_1(base: Path, new: Path) -> None:
     ("arguments", "line"),
     [
         (["missing.jsonl", "missing.jsonl"], "there is no file 'missing.jsonl'"),
-        (["empty", "empty"], "there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in empty"),
+        (["empty", "empty"], "there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in empty"),
         (["foreign.jsonl", "foreign.jsonl"], "foreign.jsonl is not a recording: line 1: "),
         (["base.jsonl"], "Missing argument 'NEW'"),
         (["base.jsonl", "base.jsonl", "--tolerance", "-1"], "--tolerance"),

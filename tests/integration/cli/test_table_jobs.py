@@ -105,7 +105,7 @@ def test_a_process_that_was_stopped_by_another_draws_its_table_anew(shell: Shell
 @pytest.mark.parametrize("words", [["--table"], []])
 def test_a_window_that_is_closed_ends_a_recorder_in_order(words: list[str], shell: Shell, tmp_path: Path) -> None:
     with running("serve") as endpoint:
-        line = command("record", "--to", endpoint.url, "--out", "a.jsonl.gz", "--summary", "s.json", *words)
+        line = command("record", "--to", endpoint.url, "--out", "a.jsonl", "--summary", "s.json", *words)
         shell.type(line + "\n")
         shell.read(OTHER_SCREEN if words else b"recording into")
         url = shell.url
@@ -113,7 +113,7 @@ def test_a_window_that_is_closed_ends_a_recorder_in_order(words: list[str], shel
         shell.hang_up()
         summary_in(tmp_path / "s.json")
 
-    assert [exchange.call for exchange in read(tmp_path / "a.jsonl.gz")] == ["session"]
+    assert [exchange.call for exchange in read(tmp_path / "a.jsonl")] == ["session"]
 
 
 def test_a_window_that_is_closed_ends_servers_in_workers(shell: Shell, tmp_path: Path) -> None:

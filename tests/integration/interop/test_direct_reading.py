@@ -124,7 +124,9 @@ def test_a_folder_without_anything_to_read_names_what_is_there(capsys: pytest.Ca
 
     assert run(["show", "in"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("tapehead: there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in in; ")
+    assert line.startswith(
+        "tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in in; "
+    )
     assert "1 other file not read: session.saz (a Fiddler archive: in Fiddler, choose File > Export Sessions" in line
 
 
@@ -134,7 +136,7 @@ def test_what_may_be_in_a_folder_without_a_recording_is_named_once(capsys: pytes
 
     assert run(["audit", "in"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "tapehead: there is no recording (*.jsonl, *.jsonl.zst), HAR or flow file in in; "
+        "tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in in; "
         "1 other file not read: notes.txt",
     ]
 

@@ -1,6 +1,5 @@
 """What HAR files hold beside calls of the endpoint, and formats that are not read: each is named, with what to do."""
 
-import gzip
 from pathlib import Path
 
 import orjson
@@ -11,7 +10,6 @@ from support.audits import audited
 from support.exchanges import session
 from support.har_files import entry, har, har_of
 from tapehead.cli.app import run
-from tapehead.protocol.exchange import encode
 
 CALLS = session("s1", [(1, 0, "play", {}), (9, 8, "ping", {}), (12, 11, "sessionComplete", {})])
 
@@ -150,7 +148,6 @@ def test_the_real_url_of_a_roku_is_within_the_path(capsys: pytest.CaptureFixture
         ("a.bin", b"%PDF-1.7\n", "is a PDF document"),
         ("a.bin", b"<!DOCTYPE html><html>", "is a web page"),
         ("a.json", b'{"constants": {"x": 1}}', "is a network log of Chrome"),
-        ("a.jsonl.gz", gzip.compress(encode(CALLS[0])), "is a recording that is packed with gzip; unpack it"),
     ],
 )
 @pytest.mark.parametrize("command", ["audit", "show", "import"])

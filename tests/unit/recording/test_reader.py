@@ -303,7 +303,8 @@ def test_a_file_that_was_named_has_to_be_readable(tmp_path: Path) -> None:
         list(merged(good, tmp_path / "x*.jsonl"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(
-        RecordingError, match=r"there is no recording \(\*\.jsonl, \*\.jsonl\.zst\), HAR or flow file in .*empty$"
+        RecordingError,
+        match=r"there is no recording \(\*\.jsonl, \*\.jsonl\.zst, \*\.jsonl\.gz\), HAR or flow file in .*empty$",
     ):
         merged(good, tmp_path / "empty")
 

@@ -1,0 +1,144 @@
+"""Local copies of objects, in a private folder that is removed when the process ends, also by a signal."""
+
+import atexit
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from tapehead.files import open_private
+from tapehead.remote.stores import StoredObject, open_store
+
+# Objects that are copied at the same time.
+AT_ONCE = 4
+# Signals that end a process which does not handle them, without a word.
+_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
+
+# Takes the number of objects and their bytes, and provides a function that takes bytes as they come.
+ShowCopies = Callable[[int, int], AbstractContextManager[Callable[[int], None]]]
+
+# What shows that objects are copied, set by commands.
+show_copies: list[ShowCopies] = []
+
+
+class CopyFolder:
+    """The folder of a process's copies, made for the first of them; of each version of an object there is one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._copies: dict[StoredObject, str] = {}
+        self._folder: Path | None = None
+        self._process = self._prepared = 0
+
+    def prepare(self) -> None:
+        """Have the folder removed when the process ends; to be called in the main thread, which alone handles signals.
+
+        In another one, an end by a signal that nothing handles leaves the folder.
+        """
+        if self._prepared != os.getpid():
+            self._prepared = os.getpid()
+            _call_at_end(self.remove)
+
+    def copy(self, found: StoredObject, on_bytes: Callable[[int], None]) -> str:
+        """Return the path of an object's copy, which is made if there is none of this version.
+
+        Raises:
+            OSError: the object cannot be read, or the copy cannot be written.
+        """
+        if known := self._copies.get(found):
+            return known
+        self.prepare()
+        store = open_store(found.url)
+        try:
+            path = self._new_path()
+            file = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._no_room(error) from error
+        try:
+            store.copy(found, file, on_bytes)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise self._no_room(error) if error.errno in _OF_DISK else error from error
+        finally:
+            os.close(file)
+        if found.version:
+            self._copies[found] = str(path)
+        return str(path)
+
+    def _new_path(self) -> Path:
+        with self._lock:
+            if self._folder is None or self._process != os.getpid():
+                self._folder, self._process = Path(tempfile.mkdtemp(prefix="tapehead-")), os.getpid()
+                self._copies.clear()
+            return self._folder / str(next(self._numbers))
+
+    def _no_room(self, error: OSError) -> OSError:
+        folder = self._folder or "a temporary folder"
+        reason = error.strerror or str(error)
+        return OSError(errno.EIO, f"cannot write a copy of it to '{folder}': {reason}; TMPDIR can name another folder")
+
+    def remove(self) -> None:
+        """Remove the folder, if this process has made it."""
+        if self._folder and self._process == os.getpid():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+# What a disk answers that is full or failing; stores give none of these.
+_OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+COPIES = CopyFolder()
+
+
+def _call_at_end(remove: Callable[[], None]) -> None:
+    """Call a function when the process ends, also by a signal that nothing handles."""
+    atexit.register(remove)
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def end(number: int, _frame: object) -> None:
+        remove()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    for name in _ENDING:
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_DFL:
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, end)
+
+
+def in_threads[T](work: Callable[[T], None], items: Sequence[T]) -> None:
+    """Do work on each item, several at a time; an interrupt ends the waiting, and threads take no more items."""
+    waiting, lock, stopped = iter(items), threading.Lock(), threading.Event()
+
+    def run() -> None:
+        while not stopped.is_set():
+            with lock:
+                item = next(waiting, None)
+            if item is None:
+                return
+            work(item)
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(AT_ONCE, len(items)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    finally:
+        stopped.set()
+
+
+@contextlib.contextmanager
+def showing(objects: Iterable[StoredObject]) -> Iterator[Callable[[int], None]]:
+    """Show that objects are copied, where a command does so, and provide a function that takes bytes as they come."""
+    sizes = [each.size for each in objects]
+    with show_copies[-1](len(sizes), sum(sizes)) if show_copies else nullcontext(lambda _size: None) as on_bytes:
+        yield on_bytes

@@ -1,0 +1,154 @@
+"""Paths of objects in object storage: URLs by their names, and local copies where they are opened."""
+
+import errno
+import os
+import posixpath
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tapehead.remote.urls import ObjectUrl
+
+if TYPE_CHECKING:
+    from tapehead.remote.stores import StoredObject
+
+
+class UrlPath(Path):
+    """The path of an object: messages and reports show its URL, and who opens it reads a copy of it.
+
+    The copy is made by `fetch`, or when the path is first opened. Where that fails, opening raises the reason each
+    time, an `OSError` whose `strerror` is part of a sentence.
+
+    Args:
+        url: the URL.
+        found: what a store said of the object; None if it was not asked.
+        problem: why it cannot be read, if that is known.
+
+    Attributes:
+        url, found: as above.
+    """
+
+    def __init__(
+        self, url: ObjectUrl, found: "StoredObject | None" = None, problem: OSError | None = None, copy: str = ""
+    ) -> None:
+        super().__init__(f"{url.scheme}:/{url.bucket}/{url.key}")
+        self.url = url
+        self.found = found
+        self._problem = problem
+        self._copy = copy
+        self._start: bytes | None = None
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UrlPath) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UrlPath, (self.url, self.found, self._problem, self._copy)
+
+    def __fspath__(self) -> str:
+        """Return the path of the local copy.
+
+        Raises:
+            OSError: there is none, and none can be made.
+        """
+        self.fetch()
+        if self._problem:
+            raise self._problem
+        return self._copy
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> "UrlPath":
+        """Return the path of an object below this one."""
+        return UrlPath(self.url.below(str(name)))
+
+    @property
+    def parent(self) -> "UrlPath":
+        """The path of what the object is in."""
+        return UrlPath(self.url._replace(key=posixpath.dirname(self.url.key)))
+
+    def with_segments(self, *segments: str | os.PathLike[str]) -> Path:  # type: ignore[override]
+        """Return a plain path, which names no object."""
+        return Path(*segments)
+
+    def resolve(self, strict: bool = False) -> Self:
+        """Return the path without `..` in it."""
+        if ".." not in self.url.key.split("/"):
+            return self
+        return type(self)(self.url._replace(key=posixpath.normpath(self.url.key)))
+
+    def is_file(self, **_options: Any) -> bool:
+        """Return whether the object can be read."""
+        try:
+            return bool(os.fspath(self))
+        except OSError:
+            return False
+
+    def fetch(self, on_bytes: Callable[[int], None] = lambda _size: None) -> None:
+        """Make the local copy, unless there is one; a failure is told by whoever opens the path."""
+        if self._copy or self._problem:
+            return
+        from tapehead.remote.copies import COPIES
+        from tapehead.remote.stores import open_store
+
+        try:
+            self.found = self.found or open_store(self.url).info(self.url)
+            if self.found.is_folder:
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            self._copy = COPIES.copy(self.found, on_bytes)
+        except OSError as error:
+            self._problem = error
+
+    def read_start(self, size: int) -> bytes:
+        """Return the first bytes of the object, of which no copy is made.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if self._copy:
+            with Path(self._copy).open("rb") as file:
+                return file.read(size)
+        if self._start is None or len(self._start) < size:
+            from tapehead.remote.stores import open_store
+
+            self._start = open_store(self.url).read(self.url, 0, size)
+        return self._start[:size]
+
+
+class OtherUrlPath(Path):
+    """A URL of a scheme that is not read here, but may be by another engine, written as it was given."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OtherUrlPath) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def resolve(self, strict: bool = False) -> Self:
+        """Return the path itself."""
+        return self
+
+
+def fetch_all(paths: Sequence[Path]) -> None:
+    """Copy the objects among some paths, several at a time, and show that; failures are told when they are opened."""
+    urls = [path for path in paths if isinstance(path, UrlPath)]
+    if not urls:
+        return
+    from tapehead.remote.copies import COPIES, in_threads, showing
+
+    COPIES.prepare()
+    with showing([path.found for path in urls if path.found]) as on_bytes:
+        in_threads(lambda path: path.fetch(on_bytes), urls)
