@@ -13,7 +13,7 @@ class MemoryStore(ObjectStore):
     """The store, with one bucket, `bucket`.
 
     Args:
-        version: what it tells of the content: its `md5`, another text, or nothing.
+        checksum: what it has of the content: its `md5`, another text, or nothing.
         received: what it keeps instead of each content.
 
     Attributes:
@@ -22,10 +22,10 @@ class MemoryStore(ObjectStore):
         pieces: how many pieces were read.
     """
 
-    def __init__(self, version: str = "md5", received: bytes | None = None) -> None:
+    def __init__(self, checksum: str = "md5", received: bytes | None = None) -> None:
         self.objects: dict[str, bytes] = {}
         self.puts = self.pieces = 0
-        self._version = version
+        self._checksum = checksum
         self._received = received
 
     def info(self, url: ObjectUrl) -> StoredObject:
@@ -34,8 +34,8 @@ class MemoryStore(ObjectStore):
         if str(url) not in self.objects:
             raise FileNotFoundError(errno.ENOENT, "there is no such object")
         content = self.objects[str(url)]
-        digest = f'"{hashlib.md5(content).hexdigest()}"'
-        return StoredObject(url, len(content), digest if self._version == "md5" else self._version)
+        digest = hashlib.md5(content).hexdigest() if self._checksum == "md5" else self._checksum
+        return StoredObject(url, len(content), "1", md5=digest)
 
     def read(self, url: ObjectUrl, start: int, end: int) -> bytes:
         self.pieces += 1

@@ -5,6 +5,7 @@ as the store's own tools do: variables, files of settings, the machine's role.
 """
 
 import asyncio
+import base64
 import errno
 import os
 from collections.abc import Callable, Coroutine, Iterator
@@ -38,12 +39,15 @@ class StoredObject(NamedTuple):
         size: its size in bytes.
         version: changes with its content; empty where the store does not tell.
         is_folder: whether there is no such object, but there are objects below it.
+        md5: a checksum, in hexadecimal digits, of its content if that is what the store has a checksum of: not where
+            it encrypts, nor of an upload in parts.
     """
 
     url: ObjectUrl
     size: int
     version: str
     is_folder: bool = False
+    md5: str = ""
 
 
 class ObjectStore:
@@ -176,7 +180,10 @@ class ObjectStore:
         bucket, _, key = str(info["name"]).partition("/")
         version = info.get("ETag") or info.get("etag") or info.get("generation") or ""
         is_folder = info["type"] == "directory"
-        return StoredObject(ObjectUrl(self._scheme, bucket, key), int(info["size"] or 0), str(version), is_folder)
+        # S3 has it in the tag, Google in a field of its own.
+        md5 = base64.b64decode(info["md5Hash"]).hex() if "md5Hash" in info else str(info.get("ETag", "")).strip('"')
+        url = ObjectUrl(self._scheme, bucket, key)
+        return StoredObject(url, int(info["size"] or 0), str(version), is_folder, md5)
 
     def _run[Result](self, work: Coroutine[Any, Any, Result], url: ObjectUrl, seconds: float | None) -> Result:
         """Return the result of work in the loop, which ends after so many seconds."""

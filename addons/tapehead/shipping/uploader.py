@@ -105,7 +105,7 @@ class Uploader:
             return False
         if found.is_folder or found.size != sums.size:
             return False
-        if found.version.strip('"') == sums.md5:
+        if found.md5 == sums.md5:
             return True
         # Stores that encrypt, and uploads in parts, have no checksum of the content.
         starts = range(0, sums.size, _PIECE_BYTES)

@@ -106,7 +106,7 @@ def test_the_last_file_gets_the_name_of_a_full_one_if_that_is_wanted(name: str, 
     assert not path.exists()
     files = sorted(tmp_path.iterdir())
     assert files == [full_path(path, time) for time in sorted(times_of_full(path))]
-    assert [_lines(file) for file in files] == [[line.rstrip()] for line in LINES[:3]]
+    assert [_lines(file) for file in files] == [[line] for line in LINES[:3]]
     assert rotating.path == files[-1]
     assert [str(rotating.places.find(number).recording) for number in (1, 2, 3)] == list(map(str, files))  # type: ignore[union-attr]
 

@@ -22,14 +22,14 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("version", ["md5", "other", ""])
-def test_a_file_is_stored_verified_and_noted(version: str, path: Path) -> None:
-    store = MemoryStore(version)
+@pytest.mark.parametrize("checksum", ["md5", "other", ""])
+def test_a_file_is_stored_verified_and_noted(checksum: str, path: Path) -> None:
+    store = MemoryStore(checksum)
     assert Uploader(store, FOLDER).ship(path)
     assert store.objects == {KEY: CONTENT}
     assert KEY in note_path(path).read_text()
     # Where the store has no checksum of the content, it is read again.
-    assert (store.pieces > 0) == (version != "md5")
+    assert (store.pieces > 0) == (checksum != "md5")
 
 
 def test_what_is_there_is_not_sent_again(path: Path) -> None:
