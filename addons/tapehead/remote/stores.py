@@ -212,18 +212,19 @@ _stores: dict[_Key, tuple[int, ObjectStore]] = {}
 _opening = Lock()
 
 
-def open_store(url: ObjectUrl, *, attempts: int = ATTEMPTS, read_seconds: float = READ_SECONDS) -> ObjectStore:
+def open_store(url: ObjectUrl, *, attempts: int | None = None, read_seconds: float | None = None) -> ObjectStore:
     """Return the store that an object is in, without a question to it.
 
     Args:
         url: the object.
-        attempts: how often the library tries what has failed.
-        read_seconds: how long it waits for the store to send something.
+        attempts: how often the library tries what has failed; None for `ATTEMPTS`.
+        read_seconds: how long it waits for the store to send something; None for `READ_SECONDS`.
 
     Raises:
         UsageError: a library is not installed, or does not take its settings.
     """
     with _opening:
+        attempts, read_seconds = attempts or ATTEMPTS, read_seconds or READ_SECONDS
         key = url.scheme, attempts, read_seconds
         process, store = _stores.get(key, (0, None))
         if store is None or process != os.getpid():  # a loop does not survive a fork
