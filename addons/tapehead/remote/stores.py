@@ -10,7 +10,6 @@ import errno
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from tapehead.errors import UsageError
 from tapehead.extras import needing
 from tapehead.files import write_all
 from tapehead.remote.store_errors import is_not_implemented, is_not_satisfiable, store_error
-from tapehead.remote.urls import SCHEMES, ObjectUrl
+from tapehead.remote.urls import ObjectUrl
 
 # Seconds until a store has to take a connection, to send something, and to have answered a question.
 CONNECT_SECONDS, READ_SECONDS, ANSWER_SECONDS = 5.0, 15.0, 60.0
@@ -27,7 +26,6 @@ PIECE_SECONDS = 300.0
 # Attempts of the library and, in each, of the library below it.
 ATTEMPTS = 2
 PIECE_BYTES = 4_000_000
-_LIBRARIES = {"s3": "s3fs", "gs": "gcsfs"}
 CHANGED = "it changed while it was read; try again once nothing writes to it"
 
 
@@ -235,18 +233,21 @@ def open_store(url: ObjectUrl, *, attempts: int | None = None, read_seconds: flo
 
 def _open_files(url: ObjectUrl, attempts: int, read_seconds: float) -> Any:
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
-    with needing("remote", f"'{url}'"):
-        import fsspec
+    with needing("remote", f"'{url}'"), _quiet_libraries(url):
+        if url.scheme == "s3":
+            from s3fs import S3FileSystem
 
-        import_module(_LIBRARIES[url.scheme])  # whose absence fsspec tells in words of its own
-        with _quiet_libraries(url):
-            if url.scheme == "s3":
-                options["config_kwargs"] = {
-                    "connect_timeout": CONNECT_SECONDS,
-                    "read_timeout": read_seconds,
-                    "retries": {"mode": "standard", "total_max_attempts": attempts},
-                }
-            files = fsspec.filesystem(SCHEMES[url.scheme], **options)
+            options["config_kwargs"] = {
+                "connect_timeout": CONNECT_SECONDS,
+                "read_timeout": read_seconds,
+                "retries": {"mode": "standard", "total_max_attempts": attempts},
+            }
+            files = S3FileSystem(**options)
+        else:
+            # The one that the package has in front asks for the kind of a bucket first, over another protocol.
+            from gcsfs.core import GCSFileSystem
+
+            files = GCSFileSystem(access="read_write", **options)
     files.retries = attempts
     return files
 
@@ -264,11 +265,7 @@ def _quiet_libraries(url: ObjectUrl) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
-    except UsageError:
-        raise
-    except ImportError as error:
-        if isinstance(error.__cause__, ModuleNotFoundError):  # which fsspec says in words of its own
-            raise error.__cause__ from error
+    except (ImportError, UsageError):
         raise
     except Exception as error:
         raise UsageError(f"cannot open '{url}': {' '.join(str(error).split()) or type(error).__name__}") from error

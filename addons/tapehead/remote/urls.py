@@ -6,8 +6,7 @@ from typing import NamedTuple
 from tapehead.errors import UsageError
 from tapehead.text import shorten_value
 
-# Schemes of stores, each with the name of its file system in fsspec.
-SCHEMES = {"s3": "s3", "gs": "gcs"}
+SCHEMES = ("s3", "gs")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # What `pathlib.Path` makes of a URL.
 _COLLAPSED = re.compile(rf"(?:{'|'.join(SCHEMES)}):/(?!/)")

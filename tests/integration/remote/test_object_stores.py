@@ -135,15 +135,13 @@ def test_missing_credentials_say_what_to_set(
 
 
 def test_denied_access_and_a_store_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "READ_SECONDS", 0.5)
-    monkeypatch.setattr(stores, "ATTEMPTS", 1)
     monkeypatch.setattr(stores, "_stores", {})
     with running_store() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         bucket = server.bucket()
         url = parse_url(bucket.put("a", b"x"))
-        store = open_store(url)
+        store = open_store(url, attempts=1, read_seconds=0.5)
         server.call("POST", "/moto-api/reset-auth", b"0")
         with pytest.raises(PermissionError, match="access is denied"):
             store.info(url)
