@@ -36,6 +36,7 @@ COMMANDS = {
     "show": "show:show",
     "view": "view:view",
     "rules": "rules:rules",
+    "summary": "summary:summary",
     "schema": "schema:schema",
     "import": "import_:import_",
     "export": "export:export",

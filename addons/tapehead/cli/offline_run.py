@@ -15,18 +15,20 @@ from tapehead.answers import Engine
 from tapehead.cli.engine_loader import EngineLoader
 from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
 from tapehead.cli.run_journal import AuditSummary
+from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.cli.terminal import Screen
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.replay.engine_control import EngineControl
+from tapehead.replay.merged_summary import fingerprint_of
 from tapehead.replay.on_miss import OnMiss
-from tapehead.replay.summary import ReplayCounts, ReplaySummary, summarise, summary_lines
+from tapehead.replay.summary import ReplayCounts, summarise
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.simulator.keyed_engine import KeyedEngine
-from tapehead.text import count_of, escape_controls
+from tapehead.text import escape_controls
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,32 +88,6 @@ def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_mi
         keep_ids=params["keep_ids"],
         redact_keys=parse_redact_keys(params["redact_key"]),
     )
-
-
-class RunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The summary as JSON.
-
-    Attributes:
-        recordings: the files, by the numbers that misses and unused exchanges carry.
-        replay: hits, misses and unused exchanges; None for a simulation.
-        calls: the number of calls that were answered, without preflights.
-        session_starts: the number of those that open sessions.
-        faults: how many answers a fault changed.
-        refused: requests to the endpoint that are no collection call.
-        internal_errors: failures of tapehead itself; "failures" in JSON.
-        offline_attempts: connections and look-ups that were refused; 0 where misses are forwarded.
-        audit: the verdict of the audit; None without one.
-    """
-
-    recordings: tuple[str, ...]
-    replay: ReplaySummary | None
-    calls: int
-    session_starts: int
-    faults: int
-    refused: int
-    internal_errors: int = msgspec.field(name="failures")
-    offline_attempts: int
-    audit: AuditSummary | None = None
 
 
 class RunCounts(msgspec.Struct, kw_only=True):
@@ -248,10 +224,12 @@ class EngineRun:
             counts: the counts of all its processes.
             other_requests: requests to the endpoint that were refused, since they are no collection call.
         """
-        summary = summarise(self._loader.indexes, counts.replay) if counts.replay else None
         report = RunReport(
+            version=VERSION,
             recordings=self.names,
-            replay=summary,
+            fingerprint=fingerprint_of(self._loader.indexes),
+            on_miss=self._settings.on_miss,
+            replay=summarise(self._loader.indexes, counts.replay) if counts.replay else None,
             calls=counts.elsewhere.calls,
             session_starts=counts.elsewhere.starts,
             faults=counts.faults,
@@ -259,28 +237,11 @@ class EngineRun:
             internal_errors=counts.internal_errors,
             offline_attempts=counts.offline.count if counts.offline else 0,
         )
-        lines = [escape_controls(line) for line in summary_lines(summary, self.names)] if summary else []
-        # Worker processes do not say it at once.
-        rewrites = (escape_controls(each.explain()) for each in (summary.rewritten if summary else ()))
-        lines += [line for line in rewrites if line not in self._shown]
-        if not summary and report.calls:
-            lines.append(
-                f"answered {count_of(report.calls, 'call')}: {count_of(report.session_starts, 'session start')}"
-            )
-        if counts.faults:
-            lines.append(f"faults injected: {counts.faults}")
-        if other_requests:
-            requests = count_of(other_requests, "other request")
-            lines.append(f"refused {requests} to the endpoint: no Media Collection call")
-        if counts.internal_errors:
-            lines.append(f"{count_of(counts.internal_errors, 'internal error')}: see the log")
+        # Worker processes do not say at once what was rewritten.
+        lines = report.lines(self._shown)
         if counts.offline:
             lines.append(counts.offline.summary_line())
-        has_failed = bool(report.offline_attempts or report.internal_errors)
-        has_failed |= self._settings.needs_calls and not report.calls
-        strict = self._settings.strict
-        if summary and (strict or self._settings.on_miss is OnMiss.ERROR):
-            has_failed |= bool(summary.misses or other_requests or (strict and summary.unused))
+        has_failed = report.has_failed(is_strict=self._settings.strict, needs_calls=self._settings.needs_calls)
         return RunResult(report=report, lines=tuple(lines), has_failed=has_failed)
 
 

@@ -36,7 +36,7 @@ PLAYED = {
     "serve in workers": ["serve", "--workers", "2"],
 }
 # They print words, paths, JSON, and what another program prints.
-WITHOUT = {"import", "export", "schema", "addon-path", "test", "view"}
+WITHOUT = {"import", "export", "schema", "summary", "addon-path", "test", "view"}
 
 
 def words_of(name: str, folder: Path) -> list[str]:

@@ -38,7 +38,8 @@ CASES = list(empty_arguments())
 
 def test_all_commands_with_files_are_tried() -> None:
     assert {case[0] for case in CASES} == {
-        "audit", "demo", "diff", "export", "import", "record", "replay", "schema", "serve", "show", "test", "view",
+        "audit", "demo", "diff", "export", "import", "record", "replay", "schema", "serve", "show",
+        "summary", "test", "view",
     }  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def test_a_variable_is_named_like_its_option(
     variable: str, command: str, option: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(variable, "?")
-    words = ["gone.jsonl"] * {"audit": 1, "view": 1, "show": 1, "diff": 2}.get(command, 0)
+    words = ["gone.jsonl"] * {"audit": 1, "summary": 1, "view": 1, "show": 1, "diff": 2}.get(command, 0)
 
     assert run([command, *words]) == 2
     assert f"{variable}: Invalid value for '{option}'" in capfd.readouterr().err
