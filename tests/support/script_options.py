@@ -24,6 +24,7 @@ MISSING = {
     "listen": "`listen_host` and `listen_port` of mitmproxy",
     "mode": "`mode` of mitmproxy",
     "open": "access is mitmproxy's",
+    "otlp": "`tapehead_live` serves the same metrics as `/metrics`",
     "overwrite": "a recording is always added to",
     "proxyauth": "`proxyauth` of mitmproxy",
     "quiet": "`termlog_verbosity` of mitmproxy",

@@ -89,6 +89,7 @@ EXCLUSIONS = (
     Exclusion("explain", "quiet", _LINES),
     Exclusion("explain", "table", _LINES),
     Exclusion("live", "workers", ": the page shows the calls of one process"),
+    Exclusion("otlp", "workers", ": the metrics are those of one process", commands=("serve",)),
     Exclusion("table", "workers", ": the table shows the calls of one process"),
     Exclusion("out", "workers", _PROCESSES, commands=("serve",)),
     Exclusion("fail_on", "workers", _PROCESSES, commands=("serve",)),

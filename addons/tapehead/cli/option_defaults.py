@@ -28,6 +28,7 @@ NOT_IN_FILES = {
     "insecure": "turns certificate checks off",
     "live-origin": "decides whose pages may read calls",
     "keep-ids": "stores identifiers in the clear",
+    "otlp": "decides where metrics are sent",
     "open": "opens the proxy to anybody",
     "overwrite": "replaces files",
     "proxyauth": "decides who may connect",

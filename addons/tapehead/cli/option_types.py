@@ -169,6 +169,10 @@ LiveOrigins = Annotated[
         "--live-origin", metavar="URL", help="Let pages of this origin use the HTTP API with the token; repeatable."
     ),
 ]
+Otlp = Annotated[
+    str | None,
+    Option("--otlp", metavar="URL", help="Export metrics of tapehead itself to this OpenTelemetry collector, by HTTP."),
+]
 Quiet = Annotated[
     bool,
     Option("--quiet", "-q", help="Print no line per call."),

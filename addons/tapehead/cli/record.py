@@ -52,6 +52,7 @@ def record(
     live: option_types.Live = None,
     token: option_types.Token = None,
     live_origin: option_types.LiveOrigins = None,
+    otlp: option_types.Otlp = None,
     quiet: option_types.Quiet = False,
     verbose: option_types.Verbose = False,
     table: option_types.Table = False,
@@ -102,6 +103,7 @@ def journal_of(context: click.Context, store: StoreSettings) -> "JournalOptions"
     Raises:
         UsageError: the URL of a store is malformed.
     """
+    from tapehead.cli.metrics_export import parse_otlp
     from tapehead.cli.run_journal import JournalOptions
 
     shipping = None
@@ -118,4 +120,6 @@ def journal_of(context: click.Context, store: StoreSettings) -> "JournalOptions"
         is_audited=not context.params["no_audit"],
         redact_keys=store.redact_keys,
         summary=Path(context.params["summary"]) if context.params["summary"] else None,
+        command="record",
+        otlp=parse_otlp(context.params["otlp"]),
     )

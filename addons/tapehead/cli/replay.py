@@ -14,7 +14,6 @@ from tapehead.reports.report_formats import FailOn
 
 if TYPE_CHECKING:
     from tapehead.cli.option_parsing import MissHandling
-    from tapehead.cli.run_journal import JournalOptions
 
 
 @click.pass_context
@@ -54,6 +53,7 @@ def replay(
     live: option_types.Live = None,
     token: option_types.Token = None,
     live_origin: option_types.LiveOrigins = None,
+    otlp: option_types.Otlp = None,
     quiet: option_types.Quiet = False,
     verbose: option_types.Verbose = False,
     table: option_types.Table = False,
@@ -64,7 +64,7 @@ def replay(
     Example: tapehead replay session.jsonl
     """
     import_proxy_lazily()
-    from tapehead.cli import offline_run, option_parsing, run_journal
+    from tapehead.cli import offline_run, option_parsing
 
     if not recordings and not mode:
         raise UsageError("missing RECORDING; to simulate the endpoint, use tapehead serve, or --mode for a proxy")
@@ -75,15 +75,16 @@ def replay(
         listen, modes, set_ or (), access, upstream_proxy=misses.proxy_url, offline=not misses.target, keep_host=True
     )
     engine = offline_run.engine_settings(context.params, misses.recordings, misses.on_miss)
-    journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS])
-    more: Any = {"endpoints": endpoint or (), "allow": allow or (), "misses": misses, "journal": journal}
-    raise click.exceptions.Exit(_run(workers, proxy, engine, display_of(context.params, warn), warn, **more))
+    more: Any = {"endpoints": endpoint or (), "allow": allow or (), "misses": misses}
+    raise click.exceptions.Exit(_run(context, proxy, engine, display_of(context.params, warn), warn, **more))
 
 
-def _run(workers: int, *args: Any, misses: "MissHandling", journal: "JournalOptions", **kwargs: Any) -> int:
+def _run(context: click.Context, *args: Any, misses: "MissHandling", **kwargs: Any) -> int:
     """Replay in this process, or in several."""
     from tapehead.cli.library_warnings import logging_in_background
+    from tapehead.cli.run_journal import options_of
 
+    journal, workers = options_of(context), context.params["workers"]
     if workers == 1:
         from tapehead.cli.replay_run import run_replay
 

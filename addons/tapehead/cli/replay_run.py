@@ -70,7 +70,7 @@ def run_replay(
     with (
         live_table(display, "tapehead replay", screen) as show_table,
         live_page(display.live, "replay", errors) as page,
-        open_journal(journal, warn, errors, screen=screen, display=display) as kept,
+        open_journal(journal, warn, errors, screen=screen, display=display, control=run.control) as kept,
     ):
         if page and kept:
             page.serve(kept.journal, run.control)

@@ -10,7 +10,9 @@ import msgspec
 
 from tapehead.cli.display import LINES, DisplaySettings
 from tapehead.cli.messages import NO_SESSION
+from tapehead.cli.metrics_export import begin_export, parse_otlp
 from tapehead.cli.option_parsing import parse_redact_keys, store_settings
+from tapehead.cli.option_types import AUDIT_SETTINGS
 from tapehead.cli.summary_file import check_summary_file
 from tapehead.cli.terminal import Screen
 from tapehead.internal_errors import InternalErrors
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tapehead.auditor.settings import AuditSettings
     from tapehead.journal.journal_run import AuditVerdict, JournalRun
     from tapehead.recording.pipeline import OnStored
+    from tapehead.replay.engine_control import EngineControl
     from tapehead.shipping.shipping_messages import ShippingSetup
 
 # Checks the settings of the audit, and returns what returns them.
@@ -88,6 +91,8 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
         has_readers: whether anything but a recording reads the journal.
         keep_ids, redact_keys: without a recording, as in `StoreSettings`.
         summary: the file for the summary as JSON of a run without an engine; None for none.
+        command: the name of the command.
+        otlp: the URL that takes metrics of the run; None to export none.
     """
 
     store: StoreSettings | None = None
@@ -99,6 +104,8 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
     summary: Path | None = None
+    command: str = ""
+    otlp: str | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -118,19 +125,19 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
 NO_JOURNAL = JournalOptions(has_readers=False)
 
 
-def options_of(params: Mapping[str, Any], load_settings: LoadSettings, *, is_alone: bool = True) -> JournalOptions:
+def options_of(context: Any, *, is_alone: bool = True) -> JournalOptions:
     """Return the journal that the options of `serve` and `replay` ask for.
 
     Args:
-        params: the options, by parameter.
-        load_settings: as in `JournalOptions`.
+        context: the context of the command, with its options.
         is_alone: whether this process gets the calls; otherwise it has no journal.
 
     Raises:
         UsageError: an option is malformed, or options exclude each other.
     """
+    params = context.params
     out, fail_on = params["out"], FailOn(params["fail_on"])
-    redact_keys = parse_redact_keys(params["redact_key"])
+    redact_keys, otlp = parse_redact_keys(params["redact_key"]), parse_otlp(params["otlp"])
     is_of_all = params["on_miss"] not in (OnMiss.FORWARD, OnMiss.ONCE)
     is_shown = not params["quiet"] and (params["table"] or not params["no_audit"])
     store = None
@@ -139,12 +146,14 @@ def options_of(params: Mapping[str, Any], load_settings: LoadSettings, *, is_alo
         store = store_settings(Path(out), **{name: params[name] for name in names})
     return JournalOptions(
         store=store,
-        load_settings=load_settings,
+        load_settings=context.meta[AUDIT_SETTINGS],
         fail_on=fail_on,
         is_audited=not params["no_audit"],
-        has_readers=is_alone and (is_shown or params["live"] is not None),
+        has_readers=is_alone and (is_shown or params["live"] is not None or otlp is not None),
         keep_ids=params["keep_ids"],
         redact_keys=redact_keys,
+        command=context.info_name,
+        otlp=otlp,
     )
 
 
@@ -155,11 +164,17 @@ def open_journal(
     on_stored: "Sequence[OnStored]" = (),
     screen: Screen | None = None,
     display: DisplaySettings = LINES,
+    control: "EngineControl | None" = None,
 ) -> "AbstractContextManager[JournalRun | None]":
-    """Return a context manager that fills a journal, or does nothing if nothing reads it; as `make_journal`."""
+    """Return a context manager that fills a journal, or does nothing if nothing reads it; as `make_journal`.
+
+    `control` is that of the engine which answers the calls.
+    """
     if not options.is_needed:
         return nullcontext()
-    return make_journal(options, warn, internal_errors, on_stored, screen, display)
+    run = make_journal(options, warn, internal_errors, on_stored, screen, display)
+    run.journal.control = control
+    return run
 
 
 def make_journal(
@@ -210,7 +225,8 @@ def make_journal(
     if screen and display.has_lines:
         show = SessionFindingPrinter(screen, with_calls=not has_calls, verbose=display.verbose).show
     ending = partial(audit_end, screen)
-    return JournalRun(settings, warn, internal_errors, on_stored, show, ending)
+    export = partial(begin_export, options.otlp, options.command, internal_errors, warn) if options.otlp else None
+    return JournalRun(settings, warn, internal_errors, on_stored, show, ending, export)
 
 
 def summary_lines(run: "JournalRun | None", fail_on: FailOn) -> list[str]:

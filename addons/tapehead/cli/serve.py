@@ -53,6 +53,7 @@ def serve(
     live: option_types.Live = None,
     token: option_types.Token = None,
     live_origin: option_types.LiveOrigins = None,
+    otlp: option_types.Otlp = None,
     quiet: option_types.Quiet = False,
     verbose: option_types.Verbose = False,
     table: option_types.Table = False,
@@ -67,10 +68,9 @@ def serve(
 
     if on_miss in (OnMiss.FORWARD, OnMiss.ONCE):
         raise UsageError(f"serve cannot forward; use tapehead replay --on-miss {on_miss} --to URL")
-    journal = run_journal.options_of(context.params, context.meta[option_types.AUDIT_SETTINGS], is_alone=workers == 1)
+    journal = run_journal.options_of(context, is_alone=workers == 1)
     engine = offline_run.engine_settings(context.params, recordings or (), on_miss)
-    display = display_of(context.params, warn)
-    clients = option_parsing.parse_clients(allow_client)
+    display, clients = display_of(context.params, warn), option_parsing.parse_clients(allow_client)
     address = option_parsing.parse_listen(listen)
     run = partial(serve_run.serve, workers=workers, clients=clients, journal=journal)
     if workers > 1:

@@ -64,7 +64,7 @@ def serve(
         listen_together(host, port, workers, "--listen") as sockets,
         live_table(display, "tapehead serve", screen) as show_table,
         live_page(display.live, "serve", run.internal_errors) as page,
-        open_journal(journal, warn, run.internal_errors, screen=screen, display=display) as kept,
+        open_journal(journal, warn, run.internal_errors, screen=screen, display=display, control=run.control) as kept,
     ):
         if page and kept:
             page.serve(kept.journal, run.control)

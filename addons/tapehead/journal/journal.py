@@ -31,6 +31,7 @@ from tapehead.protocol.exchange import Entry, Exchange
 
 if TYPE_CHECKING:
     from tapehead.recording.writer import BackgroundWriter
+    from tapehead.replay.engine_control import EngineControl
 
 # The longest time that a query waits for what came before it.
 SETTLE_SECONDS = 2.0
@@ -54,6 +55,7 @@ class Journal(JournalRows):
         left_out_in_run: the number of sessions that were left out, those before a reset included.
         left_out_without_session: the number of calls that were left out and belong to no session.
         writer: stores the calls in a recording; None where none is made.
+        control: the engine that answers the calls; None where none does.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Journal(JournalRows):
         self._in_flight: list[CallsInFlight] = []
         self.left_out_in_run = 0
         self.writer: BackgroundWriter[Any] | None = None
+        self.control: EngineControl | None = None
 
     def attach(self, audit: Audit, place_of: PlaceOf | None = None) -> None:
         """Have the calls audited from now on; `place_of` returns where a recording holds them."""

@@ -91,6 +91,7 @@ class JournalRun:
         on_findings: called with findings that are new or changed.
         ending: returns a context manager for the end, given what ends the audit early; it gives what is called while
             the end waits for the audit.
+        begin_export: begins to export metrics of the journal, and returns what ends that, after everything else.
 
     Attributes:
         journal: the journal.
@@ -112,7 +113,9 @@ class JournalRun:
         on_stored: "Sequence[OnStored]" = (),
         on_findings: OnFindings | None = None,
         ending: Callable[[Callable[[], None]], AbstractContextManager[OnWait]] = lambda _give_up: nullcontext(_ignore),
+        begin_export: Callable[[Journal], Callable[[], None]] | None = None,
     ) -> None:
+        self._begin_export, self._end_export = begin_export, _do_nothing
         self._ending, self._internal_errors = ending, internal_errors
         store, is_audited = settings.store, settings.audit is not None
         self.journal = Journal(settings.limits)
@@ -205,6 +208,8 @@ class JournalRun:
     def __enter__(self) -> Self:
         """Begin to audit."""
         self.thread.start()
+        if self._begin_export:
+            self._end_export = self._begin_export(self.journal)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -228,6 +233,11 @@ class JournalRun:
             # An error anywhere may have cost a call.
             self.verdict.is_complete = is_whole and not self._internal_errors.count
         self.journal.close()
+        self._end_export()
+
+
+def _do_nothing() -> None:
+    """End nothing."""
 
 
 def _ignore(_waiting: int) -> None:

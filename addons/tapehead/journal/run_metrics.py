@@ -15,7 +15,6 @@ import tapehead
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.journal.run_counts import DURATION_BOUNDS
-from tapehead.replay.engine_control import EngineControl
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -86,15 +85,11 @@ class RunMetrics:
         journal: the calls.
         command: the name of the command.
         internal_errors: the errors of the run.
-        control: the engine; None where no call is answered.
     """
 
-    def __init__(
-        self, journal: Journal, command: str, internal_errors: InternalErrors, control: EngineControl | None = None
-    ) -> None:
+    def __init__(self, journal: Journal, command: str, internal_errors: InternalErrors) -> None:
         self._journal = journal
         self._internal_errors = internal_errors
-        self._control = control
         self._build = {"command": command, "python": platform.python_version(), "version": tapehead.__version__}
         self._began = time.monotonic()
 
@@ -106,8 +101,8 @@ class RunMetrics:
         yield from self._call_metrics()
         yield from self._audit_metrics()
         yield from self._recording_metrics()
-        if self._control:
-            counts = self._control.run_counts()
+        if control := self._journal.control:
+            counts = control.run_counts()
             yield _counter("replay.hits", "Calls that were answered from recordings.", counts.hits)
             yield _counter("replay.misses", "Calls that the recordings do not have.", counts.misses)
         yield _counter(

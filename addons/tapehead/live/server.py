@@ -74,7 +74,8 @@ class LiveServer:
         if self._stream:
             self._stream.close()
         self._stream = ChangeStream(journal, self._command, on_open)
-        metrics = RunMetrics(journal, self._command, self._internal_errors, control)
+        journal.control = control
+        metrics = RunMetrics(journal, self._command, self._internal_errors)
         api = Api(journal, control, self._command, self._waits, self._record_error, metrics, is_stored)
         self._app = build_app(self._stream, build_api(api), self._guard, self._record_error)
         if self._server:

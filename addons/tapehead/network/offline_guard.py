@@ -4,11 +4,15 @@ It hooks the interpreter's own audit events, below every library in use, so that
 """
 
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
 _WATCHED = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
+# The threads that may reach the network, by their identifiers.
+_EXEMPT: set[int] = set()
 # Attempts that the summary names.
 MOST_EXAMPLES = 20
 
@@ -59,7 +63,7 @@ class OfflineGuard:
             sys.addaudithook(self._watch)
 
     def _watch(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event not in _WATCHED:
+        if event not in _WATCHED or threading.get_ident() in _EXEMPT:
             return
         connects = event == "socket.connect"
         target = arguments[1] if connects else arguments[0]
@@ -73,3 +77,13 @@ class OfflineGuard:
         if len(self.attempts.examples) < MOST_EXAMPLES:
             self.attempts.examples.append(f"{event.partition('.')[2]} {host}")
         raise PermissionError(f"tapehead replays offline and does not connect to {host}")
+
+
+@contextmanager
+def exempt_thread() -> Iterator[None]:
+    """Let this thread reach the network inside the block, to do what the user has asked for by an option."""
+    _EXEMPT.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _EXEMPT.discard(threading.get_ident())

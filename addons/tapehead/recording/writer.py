@@ -133,6 +133,7 @@ class BackgroundWriter[T]:
     def note_lost(self, count: int) -> None:
         """Count items that were to be stored and could not be handed over."""
         self.received += count
+        self._left_out += count
 
     # ---- On the event loop ----
 

@@ -1,10 +1,12 @@
 """Verdicts of the audit on a run: which of them fail it, and what its summaries say."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
 from tapehead.auditor.settings import AuditSettings
+from tapehead.cli.option_types import AUDIT_SETTINGS
 from tapehead.cli.run_journal import audit_summary, has_failed, options_of, summary_lines
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal_run import AuditVerdict, JournalRun, JournalSettings
@@ -69,7 +71,10 @@ def test_a_verdict_fails_a_run_if_that_counts_and_not_only_what_was_found(
 )
 def test_calls_are_kept_where_something_reads_them(given: dict[str, object], is_needed: bool) -> None:
     """Lines of calls do not: they come from the answers."""
-    usual = {"quiet": False, "no_audit": False, "live": None, "table": False}
+    usual = {"quiet": False, "no_audit": False, "live": None, "table": False, "otlp": None}
     others = {"out": None, "fail_on": "never", "redact_key": None, "on_miss": "simulate", "keep_ids": False}
 
-    assert options_of({**usual, **others, **given}, lambda: AuditSettings).is_needed is is_needed
+    context = SimpleNamespace(
+        params={**usual, **others, **given}, meta={AUDIT_SETTINGS: lambda: AuditSettings}, info_name="serve"
+    )
+    assert options_of(context).is_needed is is_needed
