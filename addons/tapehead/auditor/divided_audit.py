@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
+from tapehead.auditor.arrival_order import sort_by_arrival
 from tapehead.auditor.evaluation import ClosedSession, Measure
 from tapehead.auditor.received_events import EventReader, ReceivedEvent, RecordedSchemas
 from tapehead.auditor.recordings_audit import SILENT_MS, OpenSession, RecordingsAudit
@@ -39,6 +40,8 @@ AddStep = tuple[int, int | None, str | None, bool | None, str, int, bytes]
 # The end of a session is (how many exchanges came before; its number; the number of its result among all).
 CloseStep = tuple[int, int, int]
 Step = AddStep | CloseStep
+# The times of some exchanges, milliseconds since 1970 as an array of doubles; and the steps of each part.
+Batch = tuple[bytes, list[list[Step]]]
 
 # Stands for a result that another process has.
 _ELSEWHERE = cast(SessionResult, None)
@@ -99,7 +102,7 @@ class DividingAudit(RecordingsAudit):
         self.times.append(arrived_ms)
         return True
 
-    def take_batch(self) -> tuple[bytes, list[list[Step]]]:
+    def take_batch(self) -> Batch:
         """Return the times and the steps since the last batch."""
         batch = self.times.tobytes(), self.steps
         self.steps = [[] for _ in self.steps]
@@ -163,6 +166,30 @@ class DividingAudit(RecordingsAudit):
     def _open(self, after: ClosedSession | None = None) -> OpenSession:
         self._sessions += 1
         return OpenSession(self._added, _DividedSession(self, self._sessions, self._sid, after))
+
+
+def divide(entries: Iterable[Entry], parts: int, most_bytes: int, most_exchanges: int) -> Iterator[tuple[Batch, int]]:
+    """Yield batches of steps for the parts of some recordings, each with the bytes of its exchanges.
+
+    Args:
+        entries: the exchanges, as for `audit`.
+        parts: the number of parts.
+        most_bytes: how many bytes of exchanges make a batch.
+        most_exchanges: how many exchanges make one.
+
+    Raises:
+        NotDivisibleError: one audit has to read all exchanges.
+    """
+    audit = DividingAudit(parts)
+    for entry in sort_by_arrival(entries):
+        audit.add(entry)
+        if audit.size > most_bytes or len(audit.times) > most_exchanges:
+            size = audit.size
+            yield audit.take_batch(), size
+    for _ in audit.close():
+        pass
+    size = audit.size
+    yield audit.take_batch(), size
 
 
 class _DividedSession(SessionAudit):

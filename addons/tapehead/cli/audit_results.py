@@ -8,7 +8,7 @@ import msgspec
 from tapehead.auditor.results import SessionResult
 from tapehead.cli.messages import warn_of_memory
 from tapehead.protocol.exchange import Entry
-from tapehead.reports.audit.body_store import BodyStore
+from tapehead.reports.audit.page_details import PageDetails
 from tapehead.reports.audit.result_rows import ResultRow, row_of
 from tapehead.reports.audit.stored_sessions import StoredSessions
 from tapehead.reports.stored_objects import StoredObjects
@@ -16,10 +16,6 @@ from tapehead.reports.stored_objects import StoredObjects
 if TYPE_CHECKING:
     from tapehead.auditor.coverage import Coverage
     from tapehead.auditor.scenarios import Scenario
-    from tapehead.auditor.timeline import Timeline
-
-# Events that the pages' timelines show in all; sessions without findings may take half of them.
-MOST_EVENTS_DRAWN = 250_000
 
 
 class AuditResults(msgspec.Struct):
@@ -38,8 +34,7 @@ class AuditResults(msgspec.Struct):
     scenarios: "Sequence[Scenario]" = ()
     sessions: StoredSessions = msgspec.field(default_factory=lambda: StoredSessions(warn_of_memory))
     details: StoredObjects = msgspec.field(default_factory=lambda: StoredObjects(warn_of_memory))
-    _bodies: BodyStore = msgspec.field(default_factory=BodyStore)
-    _events_left: int = MOST_EVENTS_DRAWN
+    _pages: PageDetails = msgspec.field(default_factory=PageDetails)
 
     def keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Return the entries, whose bodies are kept as they are read if pages are to show them."""
@@ -47,18 +42,14 @@ class AuditResults(msgspec.Struct):
 
     def _keep_bodies(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         for entry in entries:
-            self._bodies.keep(entry.recording, entry)
+            self._pages.keep_body(entry)
             yield entry
 
     def add(self, result: SessionResult) -> None:
         """Add the result of a session."""
         self.add_row(row_of(result, self.scenarios, with_items=self.coverage is not None))
         if self.has_pages:
-            from tapehead.reports.audit.html_report import detail_of
-
-            timeline = self._draw(result)
-            self.details.append(tuple(detail_of(timeline, self._bodies.of(timeline) if timeline else {})))
-            self._bodies.drop((step.event.recording, step.event.line) for step in result.steps)
+            self.details.append(self._pages.detail_of(result))
 
     def add_row(self, row: ResultRow) -> None:
         """Add the result of a session for which pages show no more than the report does."""
@@ -69,12 +60,3 @@ class AuditResults(msgspec.Struct):
 
             for kind, of, part, name, times, *first in row.items:
                 self.coverage.count(Item(ItemKind(kind), of, part, name), Exercised(times, First(*first)))
-
-    def _draw(self, result: SessionResult) -> "Timeline | None":
-        reserve = 0 if result.findings else MOST_EVENTS_DRAWN // 2
-        if result.events > self._events_left - reserve:
-            return None
-        from tapehead.auditor.timeline import timeline_of
-
-        self._events_left -= result.events
-        return timeline_of(result)

@@ -13,8 +13,7 @@ from array import array
 from collections.abc import Generator, Iterable, Iterator
 from typing import IO, cast
 
-from tapehead.auditor.arrival_order import sort_by_arrival
-from tapehead.auditor.divided_audit import DividingAudit, NotDivisibleError, Step
+from tapehead.auditor.divided_audit import Batch, NotDivisibleError, divide
 from tapehead.cli.audit_worker import NOT_DIVISIBLE, pack_batch, read_frame, write_frame
 from tapehead.errors import TapeheadError
 from tapehead.protocol.exchange import Entry
@@ -30,8 +29,6 @@ ENDING_SECONDS = 5
 # A worker that takes nothing for so long may wait for nothing.
 LONG_SECONDS = 1
 
-Batch = tuple[bytes, list[list[Step]]]
-
 
 def audit_in_processes(entries: Iterable[Entry], setup: AuditSetup) -> Generator[ResultRow]:
     """Yield the results of all sessions as `audit` does, from workers where that is worth their start.
@@ -40,8 +37,7 @@ def audit_in_processes(entries: Iterable[Entry], setup: AuditSetup) -> Generator
         NotDivisibleError: one audit has to read all exchanges.
         TapeheadError: a worker died.
     """
-    audit = DividingAudit(setup.parts)
-    batches = _batches(audit, entries)
+    batches = divide(entries, setup.parts, BATCH_BYTES, BATCH_EXCHANGES)
     held, size = list[Batch](), 0
     for batch, length in batches:
         held.append(batch)
@@ -55,19 +51,6 @@ def audit_in_processes(entries: Iterable[Entry], setup: AuditSetup) -> Generator
         for batch in _chained(held, batches):
             yield from workers.rows_after(batch)
         yield from workers.last_rows()
-
-
-def _batches(audit: DividingAudit, entries: Iterable[Entry]) -> Iterator[tuple[Batch, int]]:
-    """Yield batches of steps, each with the bytes of its exchanges."""
-    for entry in sort_by_arrival(entries):
-        audit.add(entry)
-        if audit.size > BATCH_BYTES or len(audit.times) > BATCH_EXCHANGES:
-            size = audit.size
-            yield audit.take_batch(), size
-    for _ in audit.close():
-        pass
-    size = audit.size
-    yield audit.take_batch(), size
 
 
 def _chained(held: list[Batch], batches: Iterable[tuple[Batch, int]]) -> Iterator[Batch]:

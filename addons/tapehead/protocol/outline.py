@@ -57,6 +57,16 @@ def outline_of(line: bytes) -> EventOutline | None:
     return outline
 
 
+def encode_outline(outline: EventOutline) -> bytes:
+    """Return an outline as bytes, without its line."""
+    return msgspec.json.encode(msgspec.structs.replace(outline, stored=b""))
+
+
+def decode_outline(content: bytes) -> EventOutline:
+    """Return an outline from its bytes."""
+    return _decode(content)
+
+
 def is_plain(outline: EventOutline) -> bool:
     """Return whether an event neither opens nor ends a session, by a look at its line."""
     return b"sessionEnd" not in outline.stored and b"\\" not in outline.stored

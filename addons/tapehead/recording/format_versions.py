@@ -78,7 +78,7 @@ def read_lines(
         if not line or line.isspace():
             continue
         try:
-            yield Entry(number, (outlined and outline_of(line)) or _parse(line), recording)
+            yield Entry(number, (outlined and outline_of(line)) or parse_line(line), recording)
             without = 0
         except NewerFormatError:
             raise
@@ -89,7 +89,7 @@ def read_lines(
             yield BadLine(number, "a write cut short" if is_cut else f"not an exchange: {reason}", torn)
 
 
-def _parse(line: bytes) -> Exchange:
+def parse_line(line: bytes) -> Exchange:
     """Parse a line of any version.
 
     Raises:

@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
@@ -124,6 +124,11 @@ class RecordingReader:
             yield entry
         if self._strict and not self.exchanges:
             raise RecordingError(f"none of {len(self.files)} recordings can be read")
+
+    @property
+    def offsets(self) -> Mapping[Recorder, ClockOffset]:
+        """By how much the clocks of recorders are off, once entries are read; empty if they agree."""
+        return self._offsets
 
     def stored(self, entry: Entry) -> StoredLines | None:
         """Return the recording that an entry can be read from again; None for one that is packed or no plain file."""
