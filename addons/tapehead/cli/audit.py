@@ -1,6 +1,7 @@
 """The command `audit`: its options, and which report goes where. The work is in `audit_run`."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,14 @@ from tapehead.reports.report_formats import STDOUT, FailOn, Format, Order, Targe
 
 _SUFFIXES = {".txt": Format.TEXT, ".json": Format.JSON, ".xml": Format.JUNIT, ".sarif": Format.SARIF}
 _SUFFIXES |= {".csv": Format.CSV, ".html": Format.HTML, ".htm": Format.HTML}
+
+
+class Engine(StrEnum):
+    """What evaluates sessions."""
+
+    LOCAL = "local"
+    SPARK = "spark"
+
 
 # Instead of a scenario's name: print all of them.
 LIST = "list"
@@ -94,6 +103,16 @@ Jobs = Annotated[
     int,
     Option("--jobs", metavar="N", within=(0, None), help="Processes that evaluate sessions; 0 for one a core."),
 ]
+AuditEngine = Annotated[
+    Engine,
+    Option("--engine", metavar="local|spark", help="Audit in this process, or on a cluster of Apache Spark."),
+]
+Master = Annotated[
+    str | None,
+    Option(
+        "--master", metavar="URL", help="The cluster of --engine spark, such as spark://HOST:7077; default: Spark's."
+    ),
+]
 Verbose = Annotated[bool, Option("--verbose", "-v", help="List all places of a rule, and all metrics.")]
 ShowSchema = Annotated[
     bool,
@@ -123,6 +142,8 @@ def audit(
     config: option_types.ConfigFile = None,
     expect: Expectations = None,
     jobs: Jobs = 1,
+    engine: AuditEngine = Engine.LOCAL,
+    master: Master = None,
     verbose: Verbose = False,
     schema: ShowSchema = False,
 ) -> None:
@@ -130,6 +151,9 @@ def audit(
 
     Example: tapehead audit recordings --format text --format html --output report.html
     """
+    tables = None
+    if engine is Engine.SPARK:
+        tables, output = split_tables(form or [], output or [])
     targets = pair(form or [], output or [])
     if write_baseline and baseline is None:
         raise UsageError("missing --baseline FILE: --write-baseline writes that file")
@@ -152,7 +176,29 @@ def audit(
         write_baseline=write_baseline,
         jobs=jobs,
     )
+    if engine is Engine.SPARK:
+        from tapehead.cli.spark_run import SparkOptions, run_on_spark
+
+        raise click.exceptions.Exit(run_on_spark(recordings, targets, options, SparkOptions(master, tables)).code)
     raise click.exceptions.Exit(run(recordings, targets, options).code)
+
+
+def split_tables(forms: Sequence[Format], outputs: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Return the output that is a folder, for tables, and the other ones.
+
+    A folder is one that exists or ends with a slash or, without any form, has no suffix.
+
+    Raises:
+        UsageError: there are several folders.
+    """
+    folders = [
+        name
+        for name in outputs
+        if name != STDOUT and (name.endswith("/") or Path(name).is_dir() or not (forms or Path(name).suffix))
+    ]
+    if len(folders) > 1:
+        raise UsageError(f"'{folders[0]}' and '{folders[1]}' are folders; pass one --output for tables")
+    return Path(folders[0]) if folders else None, [name for name in outputs if name not in folders]
 
 
 def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:

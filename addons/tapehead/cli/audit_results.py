@@ -52,8 +52,10 @@ class AuditResults(msgspec.Struct):
             self.details.append(self._pages.detail_of(result))
 
     def add_row(self, row: ResultRow) -> None:
-        """Add the result of a session for which pages show no more than the report does."""
+        """Add the result of a session, for which pages show no more than the row has."""
         self.sessions.add(row.session)
+        if row.detail is not None:
+            self.details.append(row.detail)
         if self.coverage:
             from tapehead.auditor.coverage import Exercised, First
             from tapehead.auditor.tracking_plan import Item, ItemKind

@@ -4,11 +4,11 @@ import contextlib
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tapehead.auditor.effective_settings import lines_in_force
 from tapehead.auditor.received_events import recorded_schemas
@@ -66,8 +66,19 @@ class Audited(NamedTuple):
     report: Report | None
 
 
-def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOptions) -> Audited:
+def run(
+    recordings: Sequence[Path],
+    targets: Sequence[Target],
+    options: AuditOptions,
+    engine: "Callable[[LocalReading], AuditReading] | None" = None,
+) -> Audited:
     """Audit recordings, and write the report; without recordings, one without sessions.
+
+    Args:
+        recordings: the recordings.
+        targets: the reports.
+        options: the options.
+        engine: returns what reads and audits the recordings; None for this machine.
 
     Raises:
         UsageError: an assumption or a scenario is unknown, or the baseline cannot be used.
@@ -77,7 +88,8 @@ def run(recordings: Sequence[Path], targets: Sequence[Target], options: AuditOpt
     scenarios = find_scenarios(options.scenarios)
     date = report_date()
     loaded = load_config(options.config, options.expect)
-    reading = _Reading(recordings, options, assumptions, scenarios, loaded.settings, _Warnings())
+    local = LocalReading(recordings, options, assumptions, scenarios, loaded.settings, Warnings())
+    reading = engine(local) if engine else local
     reader = reading.open()
     outputs = [target.output for target in targets if target.output]
     check_outputs([*outputs, *([options.baseline] if options.baseline else [])], reader.files)
@@ -185,7 +197,7 @@ def problem_of_coverage(report: Report, fail_under: float | None) -> str:
 # ---- Reading ----
 
 
-class _Warnings:
+class Warnings:
     """Warnings of a reader, each printed once where the recordings are read again."""
 
     def __init__(self) -> None:
@@ -204,15 +216,27 @@ class _Warnings:
         self._read.clear()
 
 
-class _Reading(NamedTuple):
-    """Reads recordings, and audits them."""
+class AuditReading(Protocol):
+    """Reads recordings, and audits them, on some machines."""
+
+    def open(self) -> RecordingReader:
+        """Return a reader of the recordings."""
+        ...
+
+    def audit(self, reader: RecordingReader, *, has_pages: bool) -> tuple[RecordingReader, AuditResults]:
+        """Audit everything that can be read; return the reader that has read it, which may be another, and results."""
+        ...
+
+
+class LocalReading(NamedTuple):
+    """Reads recordings, and audits them, on this machine."""
 
     recordings: Sequence[Path]
     options: AuditOptions
     assumptions: Assumptions
     scenarios: "Sequence[Scenario]"
     settings: AuditSettings
-    warnings: _Warnings
+    warnings: Warnings
 
     def open(self) -> RecordingReader:
         """Return a reader of the recordings."""
@@ -227,14 +251,15 @@ class _Reading(NamedTuple):
             from tapehead.auditor.divided_audit import NotDivisibleError
 
             try:
-                return reader, self._audit(reader, self._results(has_pages), jobs)
+                return reader, self._audit(reader, self.results(has_pages), jobs)
             except NotDivisibleError:
                 warn(f"the sessions cannot be divided among {jobs} processes; reading everything again in one")
                 self.warnings.read_again()
                 reader = self.open()
-        return reader, self._audit(reader, self._results(has_pages), 1)
+        return reader, self._audit(reader, self.results(has_pages), 1)
 
-    def _results(self, has_pages: bool) -> AuditResults:
+    def results(self, has_pages: bool) -> AuditResults:
+        """Return empty results."""
         coverage = coverage_of(self.settings) if self.options.coverage else None
         return AuditResults(has_pages, coverage, self.scenarios)
 
@@ -255,9 +280,14 @@ class _Reading(NamedTuple):
                 with contextlib.closing(audit_in_processes(entries, setup)) as rows:
                     for row in rows:
                         results.add_row(row)
-        if reader.exchanges and not results.sessions:
-            warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
+        warn_without_session(reader, results)
         return results
+
+
+def warn_without_session(reader: RecordingReader, results: AuditResults) -> None:
+    """Warn if there are exchanges, and no session."""
+    if reader.exchanges and not results.sessions:
+        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
 
 
 def count_jobs(jobs: int) -> int:

@@ -101,6 +101,9 @@ EXCLUSIONS = (
         ("replay",),
     ),
     Exclusion("fail_on", "no_audit"),
+    Exclusion(
+        "jobs", "engine", ": executors of the cluster evaluate sessions; leave out --jobs", ("spark",), ("audit",)
+    ),
 )
 _RECORDING = "needs a RECORDING: without one, every answer is simulated"
 _REPLAYED = "needs --replay RECORDING: without it, every answer is simulated"
@@ -109,6 +112,7 @@ _ADDED = "needs --out FILE: without it, the recording is a new file"
 _SIMULATED = "has no effect with --on-miss error, since misses are not simulated"
 _FORWARDED = "needs --on-miss forward; pass it, too, or leave {option} out"
 NEEDS = (
+    Need("master", lambda params: str(params["engine"]) == "spark", "needs --engine spark", (), ("audit",)),
     Need(
         "workers",
         lambda params: str(STDIN) not in map(str, params["recordings"] or ()),

@@ -27,12 +27,18 @@ class BodyStore:
 
     def keep(self, recording: str, entry: Entry) -> None:
         """Keep the body of an exchange's request, if it carries events and there is room."""
+        if self.take(entry):
+            self._texts[recording, entry.line] = entry.exchange.request.content().decode("utf-8", "replace")
+
+    def take(self, entry: Entry) -> bool:
+        """Take the room for the body of an exchange's request; return False if it carries no events, or has no room."""
         if entry.exchange.call not in EVENT_CALLS:
-            return
-        content = entry.exchange.request.content()
-        if len(content) <= self._left:
-            self._left -= len(content)
-            self._texts[recording, entry.line] = content.decode("utf-8", "replace")
+            return False
+        size = len(entry.exchange.request.content())
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
 
     def of(self, timeline: Timeline) -> dict[str, str]:
         """Return the bodies of a timeline's events by their index, each cut to a length that a page can show."""

@@ -1,0 +1,139 @@
+"""The recordings that paths and URLs stand for, as Spark and this machine list them."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tapehead.errors import UsageError
+from tapehead.files import open_regular
+from tapehead.recording.paths import (
+    PATTERNS,
+    STDIN,
+    FoundInputs,
+    InputFile,
+    find_inputs,
+    ignored_line,
+    unreadable,
+)
+from tapehead.remote.url_paths import OtherUrlPath, UrlPath
+from tapehead.spark.source_files import SourceFile
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+
+class FoundFiles(NamedTuple):
+    """The recordings that were found, for the reader and for executors; and by number why some cannot be read."""
+
+    inputs: FoundInputs
+    files: list[SourceFile]
+    failures: dict[int, str]
+
+
+def find_files(context: "SparkContext", paths: Iterable[Path], warn: Callable[[str], None]) -> FoundFiles:
+    """Return the recordings that files, folders, patterns and URLs stand for, as `find_inputs` does.
+
+    Raises:
+        UsageError: one is stdin, or Spark cannot read URLs of its kind.
+    """
+    found: dict[str, tuple[InputFile, SourceFile, str | None]] = {}
+    ignored: list[Path] = []
+    listing = _Listing(context)
+    for path in paths:
+        if path == STDIN:
+            raise UsageError("--engine spark cannot read stdin, which no executor has; save it in a file")
+        each = listing.find(str(path), warn) if isinstance(path, OtherUrlPath | UrlPath) else find_inputs([path], warn)
+        ignored += each.ignored
+        for file in each.files:
+            source, failure = (listing.source_of if isinstance(file.path, OtherUrlPath) else _plain_source)(file.path)
+            earlier = found.get(source.location, (file, source, failure))
+            named = earlier[0].named or file.named
+            found[source.location] = earlier[0]._replace(named=named), earlier[1], earlier[2]
+    files = [source._replace(number=number) for number, (_, source, _) in enumerate(found.values())]
+    failures = {number: why for number, (_, _, why) in enumerate(found.values()) if why}
+    left = [path for path in ignored if str(path) not in found and os.path.realpath(path) not in found]
+    return FoundFiles(FoundInputs([file for file, _, _ in found.values()], left), files, failures)
+
+
+def _plain_source(path: Path) -> tuple[SourceFile, str | None]:
+    location, failure, size = os.path.realpath(path), None, 0
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        failure = str(unreadable(path, error))
+    return SourceFile(0, str(path), location, False, size), failure
+
+
+class _Listing:
+    """Listings of file systems by Spark's libraries."""
+
+    def __init__(self, context: "SparkContext") -> None:
+        java: Any = context
+        self._java, self._settings = java._jvm, java._jsc.hadoopConfiguration()
+        self._sizes: dict[str, int] = {}
+
+    def find(self, url: str, warn: Callable[[str], None]) -> FoundInputs:
+        """Return the recordings that a URL stands for.
+
+        Raises:
+            UsageError: Spark cannot read URLs of its kind, or cannot list this one.
+        """
+        from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+
+        try:
+            return self._find(url, warn)
+        except Py4JJavaError as error:
+            raise UsageError(f"Spark cannot list '{url}': {_reason_of(url, error.java_exception)}") from error
+
+    def _find(self, url: str, warn: Callable[[str], None]) -> FoundInputs:
+        path = self._java.org.apache.hadoop.fs.Path(url)
+        system = path.getFileSystem(self._settings)
+        found = list(system.globStatus(path) or ())
+        files, left = list[InputFile](), list[Path]()
+        for status in found:
+            if status.isFile():
+                name = self._name_of(status)
+                files.append(InputFile(OtherUrlPath(name), len(found) == 1))
+                continue
+            inside = sorted(self._names_below(system, status.getPath()))
+            matching = [name for name in inside if any(fnmatchcase(name, pattern) for pattern in PATTERNS)]
+            others: list[Path] = [OtherUrlPath(name) for name in inside if name not in set(matching)]
+            if not matching:
+                left_line = ignored_line(others)
+                line = f"there is no recording ({', '.join(PATTERNS)}) in {url}"
+                warn(f"{line}; {left_line}" if left_line else line)
+                continue
+            files += [InputFile(OtherUrlPath(name), False) for name in matching]
+            left += others
+        return FoundInputs(files if found else [InputFile(OtherUrlPath(url), True)], left)
+
+    def _names_below(self, system: Any, folder: Any) -> Iterator[str]:
+        listed = system.listFiles(folder, True)
+        while listed.hasNext():
+            yield self._name_of(listed.next())
+
+    def _name_of(self, status: Any) -> str:
+        name = str(status.getPath().toString())
+        self._sizes[name] = int(status.getLen())
+        return name
+
+    def source_of(self, path: Path) -> tuple[SourceFile, str | None]:
+        """Return a recording that Spark reads, and why it cannot be read."""
+        name = str(path)
+        size = self._sizes.get(name)
+        return SourceFile(0, name, name, True, size or 0), None if size is not None else f"there is no file '{name}'"
+
+
+def _reason_of(url: str, exception: Any) -> str:
+    scheme = url.partition(":")[0]
+    text = str(exception.toString())
+    if scheme == "s3":
+        return "Spark's name for S3 is s3a://"
+    if "No FileSystem for scheme" in text or "ClassNotFoundException" in text:
+        library = "org.apache.hadoop:hadoop-aws:VERSION" if scheme == "s3a" else "GROUP:LIBRARY:VERSION"
+        example = f"PYSPARK_SUBMIT_ARGS='--packages {library} pyspark-shell'"
+        return f"it has no library for {scheme}://; add it, as with {example}"
+    return text.splitlines()[0].partition(": ")[2] or text.splitlines()[0]
