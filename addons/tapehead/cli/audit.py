@@ -186,7 +186,7 @@ def audit(
 def split_tables(forms: Sequence[Format], outputs: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Return the output that is a folder, for tables, and the other ones.
 
-    A folder is one that exists or ends with a slash or, without any form, has no suffix.
+    A folder is one that exists or ends with a slash or, where there are more outputs than forms, has no suffix.
 
     Raises:
         UsageError: there are several folders.
@@ -194,7 +194,8 @@ def split_tables(forms: Sequence[Format], outputs: Sequence[str]) -> tuple[Path 
     folders = [
         name
         for name in outputs
-        if name != STDOUT and (name.endswith("/") or Path(name).is_dir() or not (forms or Path(name).suffix))
+        if name != STDOUT
+        and (name.endswith("/") or Path(name).is_dir() or not (Path(name).suffix or len(outputs) <= len(forms)))
     ]
     if len(folders) > 1:
         raise UsageError(f"'{folders[0]}' and '{folders[1]}' are folders; pass one --output for tables")

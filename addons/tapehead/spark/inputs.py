@@ -71,8 +71,7 @@ class _Listing:
     """Listings of file systems by Spark's libraries."""
 
     def __init__(self, context: "SparkContext") -> None:
-        java: Any = context
-        self._java, self._settings = java._jvm, java._jsc.hadoopConfiguration()
+        self._context: Any = context
         self._sizes: dict[str, int] = {}
 
     def find(self, url: str, warn: Callable[[str], None]) -> FoundInputs:
@@ -89,8 +88,8 @@ class _Listing:
             raise UsageError(f"Spark cannot list '{url}': {_reason_of(url, error.java_exception)}") from error
 
     def _find(self, url: str, warn: Callable[[str], None]) -> FoundInputs:
-        path = self._java.org.apache.hadoop.fs.Path(url)
-        system = path.getFileSystem(self._settings)
+        path = self._context._jvm.org.apache.hadoop.fs.Path(url)
+        system = path.getFileSystem(self._context._jsc.hadoopConfiguration())
         found = list(system.globStatus(path) or ())
         files, left = list[InputFile](), list[Path]()
         for status in found:

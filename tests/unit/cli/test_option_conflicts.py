@@ -46,17 +46,21 @@ BASE = {
     "serve": ["serve"],
     "test": ["test"],
     "import": ["import", "a.har"],
+    "audit": ["audit", "a.jsonl"],
 }
 WORDS: dict[str, tuple[str, ...]] = {
     "allow": ("--allow", "host.test"),
     "append": ("--append",),
     "compress": ("--compress",),
+    "engine": ("--engine", "spark"),
     "explain": ("--explain",),
     "fail_on": ("--fail-on", "error"),
+    "jobs": ("--jobs", "2"),
     "keep_ids": ("--keep-ids",),
     "latency": ("--latency", "recorded"),
     "live": ("--live", "0"),
     "live_origin": ("--live-origin", "http://x"),
+    "master": ("--master", "spark://h:7077"),
     "mode": ("--mode", "regular"),
     "no_audit": ("--no-audit",),
     "on_miss": ("--on-miss", "forward"),
@@ -101,6 +105,7 @@ IGNORED: list[tuple[str, str, tuple[str, ...], list[str]]] = [
     *(("record", name, WORDS[name], TO) for name in ("append", "overwrite", "ship", "ship_delete")),
     *((command, name, WORDS[name], GIVEN) for command in ("serve", "replay") for name in ("token", "live_origin")),
     *(("record", name, WORDS[name], TO) for name in ("token", "live_origin")),
+    ("audit", "master", WORDS["master"], GIVEN),
 ]
 EXCLUDED = [
     (command, each.first, each.second)
@@ -120,7 +125,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    return capture_options(monkeypatch, *NAMES)
+    return capture_options(monkeypatch, *NAMES, "audit")
 
 
 @functools.cache
@@ -138,7 +143,7 @@ def in_file(command: str, words: tuple[str, ...]) -> str:
     """The settings file with an option of a command."""
     kind = next(each for each in parameters(command).values() if words[0] in each.opts)
     value = f'"{words[-1]}"' if len(words) > 1 else "true"
-    value = words[-1] if kind.name in ("live", "time_scale", "workers") else value
+    value = words[-1] if kind.name in ("jobs", "live", "time_scale", "workers") else value
     return f"[{command}]\n{words[0].removeprefix('--')} = {f'[{value}]' if kind.multiple else value}\n"
 
 
