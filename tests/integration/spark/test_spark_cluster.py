@@ -24,9 +24,10 @@ def write_recordings(folder: Path) -> None:
     """Write sessions cut over files, with duplicates, bad lines, clocks apart, and an end within a line."""
     folder.mkdir()
     write_mix(folder, 3)
-    one, last = folder / "one recorder.jsonl", folder / "2.jsonl"
+    one, last = folder / "one.jsonl", folder / "2.jsonl"
     write_one(one, 4)
-    one.with_name("packed.jsonl.zst").write_bytes(zstandard.compress(one.read_bytes()))
+    others = one.read_bytes().replace(b"/sessions/s", b"/sessions/t").replace(b'"session":"s', b'"session":"t')
+    one.with_name("packed.jsonl.zst").write_bytes(zstandard.compress(others))
     one.unlink()
     content = last.read_bytes()
     last.write_bytes(content + content[:200])
@@ -64,14 +65,17 @@ def test_a_cluster_reports_what_one_process_does(tmp_path: Path, capsys: pytest.
             folder.mkdir()
 
         # Every format but pages, and tables.
-        expected = audited(cluster, recordings, *reports(local), "--coverage", "--scenario", "ads")
+        expected = audited(cluster, recordings, *reports(local))
         assert "skipped" in expected[2]
         assert "counted once" in expected[2]
         assert "corrected" in expected[2]
         tables = ["-o", f"{spread}/tables/"]
-        found = audited(cluster, recordings, *reports(spread), "--coverage", "--scenario", "ads", *tables, *options)
+        found = audited(cluster, recordings, *reports(spread), *tables, *options)
         told = expected[2].replace(str(local), str(spread))
-        assert found == (expected[0], "", f"{told}tapehead: wrote tables to '{spread}/tables'\n")
+        more = [line for line in found[2].splitlines() if line not in told.splitlines()]
+        assert more == [f"tapehead: wrote tables to '{spread}/tables'"]
+        assert found[2].splitlines()[:-1] == told.splitlines()
+        assert found[:2] == (expected[0], "")
         for name in FORMS.values():
             assert (spread / name).read_bytes() == (local / name).read_bytes(), name
         assert len(json.loads((local / "report.json").read_bytes())["sessions"]) > 20

@@ -27,4 +27,4 @@ if (folder / "pause").exists():
         while True:
             time.sleep(1)
 
-    evaluation.evaluate_parts = evaluate_paused  # type: ignore[assignment]
+    evaluation.evaluate_parts = evaluate_paused

@@ -17,6 +17,7 @@ from tapehead.protocol.exchange import encode
 from tapehead.protocol.routes import Call
 from tapehead.reports.audit import body_store
 from tapehead.spark import division, evaluation, reading
+from tapehead.spark.spark_audit import ShowTasks, SparkAudit
 
 pytest.importorskip("pyspark", reason="there is no pyspark; .ci/run installs it")
 SPARK = ("--engine", "spark")
@@ -146,14 +147,14 @@ def test_a_recording_that_changes_meanwhile_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_one(tmp_path / "one.jsonl", 1)
-    fetch = spark_run.SparkAudit.fetch
+    fetch = SparkAudit.fetch
 
-    def fetch_and_change(self: spark_run.SparkAudit, show: spark_run.ShowTasks) -> None:
+    def fetch_and_change(self: SparkAudit, show: ShowTasks) -> None:
         fetch(self, show)
         lines = (tmp_path / "one.jsonl").read_bytes().splitlines(keepends=True)
         (tmp_path / "one.jsonl").write_bytes(b"".join(lines[:50]))
 
-    monkeypatch.setattr(spark_run.SparkAudit, "fetch", fetch_and_change)
+    monkeypatch.setattr(SparkAudit, "fetch", fetch_and_change)
     code, out, err = audited(capsys, tmp_path, *SPARK)
     assert (code, out) == (2, "")
     assert err == f"tapehead: '{tmp_path}/one.jsonl' was changed while it was audited; audit again\n"

@@ -1,0 +1,125 @@
+"""What `audit --engine spark` says where it cannot start: one sentence, and exit code 2."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.mixed_recordings import write_one
+from tapehead.cli.app import run
+from tapehead.spark import cluster
+from tapehead.spark.cluster import spark_error
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    write_one(tmp_path / "one.jsonl", 1)
+    return "one.jsonl"
+
+
+@pytest.fixture
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pyspark and Java as far as this process looks before it starts them."""
+    pytest.importorskip("pyspark", reason="there is no pyspark; .ci/run installs it")
+    monkeypatch.setattr(cluster, "_check_java", lambda: None)
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a command that fails."""
+    assert run(["audit", "--engine", "spark", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    return line.removeprefix("tapehead: ")
+
+
+def test_pyspark_is_an_extra(
+    recording: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyspark"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [_WithoutSpark(), *sys.meta_path])
+    assert told(capsys, recording) == "--engine spark: pyspark is not installed; run pip install 'tapehead[spark]'"
+
+
+class _WithoutSpark:
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        if name.partition(".")[0] == "pyspark":
+            raise ModuleNotFoundError(name=name)
+
+
+def test_java_is_needed(recording: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark", reason="there is no pyspark; .ci/run installs it")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert told(capsys, recording) == (
+        "--engine spark needs Java 17 or later: there is no program 'java'; install it, or set JAVA_HOME"
+    )
+    monkeypatch.setenv("JAVA_HOME", "/nonexistent")
+    assert "there is none in JAVA_HOME, '/nonexistent'" in told(capsys, recording)
+
+
+@pytest.mark.usefixtures("_installed")
+@pytest.mark.parametrize(
+    ("master", "reason"),
+    [
+        ("sc://host:15002", "Spark Connect is not supported"),
+        ("host:7077", "invalid --master 'host:7077': expected spark://HOST:PORT"),
+        ("spark://host", "invalid --master 'spark://host': expected spark://HOST:PORT"),
+        ("spark://host:99999", "expected spark://HOST:PORT"),
+    ],
+)
+def test_a_master_that_is_none(master: str, reason: str, recording: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reason in told(capsys, recording, "--master", master)
+
+
+@pytest.mark.usefixtures("_installed")
+def test_a_master_that_cannot_be_reached(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        master = f"spark://127.0.0.1:{closed.getsockname()[1]}"
+        assert told(capsys, recording, "--master", master) == (
+            f"cannot reach the master '{master}': Connection refused; is it running, and is --master right?"
+        )
+
+
+def test_stdin_and_other_formats(recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cannot read stdin" in told(capsys, "-")
+    Path("a.har").write_text('{"log": {"entries": []}}')
+    assert told(capsys, recording, "a.har") == (
+        "--engine spark reads recordings alone; make one of 'a.har' with: tapehead import 'a.har'"
+    )
+
+
+def test_tables_go_to_one_folder(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'a/' and 'b/' are folders; pass one --output for tables" in told(capsys, recording, "-o", "a/", "-o", "b/")
+
+
+def test_jobs_are_refused(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, recording, "--jobs", "2").startswith("--jobs and --engine spark exclude each other")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "An error occurred.\n: org.apache.spark.api.python.PythonException: Traceback (most recent call last):\n"
+            "ModuleNotFoundError: No module named 'tapehead.spark'\n",
+            "the executors have no tapehead; install tapehead[spark]",
+        ),
+        (
+            "Job aborted.\ntapehead.errors.RecordingError: 'a.jsonl' was changed while it was audited; audit again\n",
+            "'a.jsonl' was changed while it was audited; audit again",
+        ),
+        (
+            "Job aborted.\nCaused by: java.io.IOException: no space left\n\tat y",
+            "Spark failed: java.io.IOException: no",
+        ),
+        ("TypeError: cannot pickle", "Spark failed: TypeError: cannot pickle; there is no report"),
+    ],
+)
+def test_errors_of_spark_are_one_sentence(text: str, sentence: str) -> None:
+    assert str(spark_error(RuntimeError(text))).startswith(sentence)
