@@ -20,9 +20,11 @@ SCRIPT = ROOT / "addons" / "collection.py"
 LEAN = "lean mitmproxy, nothing recorded"
 MITMDUMP = "mitmdump -q -w FILE"
 SCRIPTED = "mitmdump -q -s addons/collection.py"
+WORKERS = "tapehead record -q --workers 2"
 LINES = [
     *((name, peer) for peer in (MITMDUMP, LEAN) for name in ("tapehead record", "tapehead record -q")),
     (SCRIPTED, MITMDUMP),
+    (WORKERS, "tapehead record -q"),
 ]
 
 
@@ -41,6 +43,7 @@ def measure(size: Size) -> list[Row]:
             commands: dict[str, Sequence[object]] = {
                 "tapehead record": [*ours, "--out", folder / "lines.jsonl"],
                 "tapehead record -q": [*ours, "-q", "--out", folder / "quiet.jsonl"],
+                WORKERS: [*ours, "-q", "--workers", 2, "--out", folder / "workers.jsonl"],
                 MITMDUMP: [*stock, "-w", folder / "stock.flow"],
                 SCRIPTED: [*stock, "-s", SCRIPT, "--set", f"tapehead_record={folder}/script.jsonl"],
                 LEAN: [sys.executable, lean_proxy.__file__, upstream.url],

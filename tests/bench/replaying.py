@@ -19,7 +19,11 @@ from support.captured_traffic import read
 from support.har_files import flow_file, flow_of
 
 PEER = "mitmdump -q --server-replay"
-LINES = [(name, PEER) for name in ("tapehead replay", "tapehead replay -q", SCRIPTED)]
+WORKERS = "tapehead replay -q --workers 2"
+LINES = [
+    *((name, PEER) for name in ("tapehead replay", "tapehead replay -q", SCRIPTED)),
+    (WORKERS, "tapehead replay -q"),
+]
 REPEATING = (
     "server_replay_reuse",
     "server_replay_ignore_content",
@@ -43,6 +47,7 @@ def measure(size: Size) -> list[Row]:
         contestants = [
             Contestant("tapehead replay", replay, pings()),
             Contestant("tapehead replay -q", [*replay, "-q"], pings()),
+            Contestant(WORKERS, [*replay, "-q", "--workers", 2], pings()),
             Contestant(
                 PEER, [*stock, "--server-replay", flows, "--set", "server_replay_extra=500", *options], any_pings
             ),

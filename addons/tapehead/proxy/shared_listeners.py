@@ -47,20 +47,40 @@ def listen_for_workers(settings: ProxySettings, count: int) -> Iterator[list[lis
         UsageError: a mode has no TCP port.
     """
     of_workers: list[list[SharedListener]] = [[] for _ in range(count)]
+    listening = _address_of(settings)
     with contextlib.ExitStack() as stack:
         for mode in _modes_of(settings):
-            host = mode.listen_host(settings.option("listen_host") or settings.host)
-            wanted = settings.option("listen_port")
-            port = mode.listen_port(int(wanted) if wanted else settings.port) or 0
+            host, port = mode.listen_host(listening.host), mode.listen_port(listening.port) or 0
             sockets: list[list[socket.socket]] = []
             for address in addresses_of(host, port):
                 sockets.append(stack.enter_context(listen_together(address, port, count)))
                 port = sockets[0][0].getsockname()[1]
+            for each in {each for together in sockets for each in together}:
+                # Connections inherit it; asyncio sets it only where it has opened the socket that listens.
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for number, listeners in enumerate(of_workers):
                 own = [each[number] for each in sockets]
                 others = [other for each in sockets for other in each if other not in own]
                 listeners.append(SharedListener(mode.full_spec, tuple(own), tuple(others)))
         yield of_workers
+
+
+class _Address(NamedTuple):
+    host: str
+    port: int
+
+
+def _address_of(settings: ProxySettings) -> _Address:
+    """Return the address of modes that name none; an empty host stands for all.
+
+    Raises:
+        StartupError: mitmproxy's option for the port is no number.
+    """
+    host, port = settings.option("listen_host"), settings.option("listen_port")
+    try:
+        return _Address(settings.host if host is None else host, int(port) if port else settings.port)
+    except ValueError as error:
+        raise StartupError(f"invalid --set listen_port='{port}': expected a number") from error
 
 
 def _modes_of(settings: ProxySettings) -> list[mode_specs.ProxyMode]:
@@ -81,9 +101,8 @@ def _modes_of(settings: ProxySettings) -> list[mode_specs.ProxyMode]:
 
 def listener_warnings(settings: ProxySettings) -> list[str]:
     """Return warnings about what is going to listen, as `access_addons.warnings_of`."""
-    opts = options.Options()
-    host, port = settings.option("listen_host") or settings.host, settings.option("listen_port") or settings.port
-    opts.update(mode=list(settings.effective_modes()), listen_host=host, listen_port=int(port))
+    opts, listening = options.Options(), _address_of(settings)
+    opts.update(mode=list(settings.effective_modes()), listen_host=listening.host, listen_port=listening.port)
     return warnings_of(opts, settings)
 
 

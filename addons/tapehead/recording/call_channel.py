@@ -53,7 +53,8 @@ class CallSender(asyncio.Protocol):
         self._has_waits = waits
         self._transport: asyncio.Transport | None = None
         self._number = 0
-        self._sent: dict[int, asyncio.Future[None]] = {}
+        # By number, the calls that are not confirmed: what waits for each, and when it was sent.
+        self._sent: dict[int, tuple[asyncio.Future[None], float]] = {}
         self._confirmed = bytearray()
         self._is_late = self._has_lost = self._is_closing = False
         self._waits = BoundedWaits(TIMEOUT_SECONDS + MARGIN_SECONDS, self._note_delay)
@@ -69,9 +70,9 @@ class CallSender(asyncio.Protocol):
         self._confirmed += data
         whole = len(self._confirmed) // _NUMBER.size * _NUMBER.size
         for (number,) in _NUMBER.iter_unpack(self._confirmed[:whole]):
-            self._release(number)
+            took = asyncio.get_running_loop().time() - self._release(number)
+            self._is_late = self._is_late and took > TIMEOUT_SECONDS / 2
         del self._confirmed[:whole]
-        self._is_late = self._is_late and bool(self._sent)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Let go all answers."""
@@ -88,15 +89,14 @@ class CallSender(asyncio.Protocol):
         if self._is_late or not self._has_waits:
             self.put(item, size)
             return None
-        if not self._send_call(item, size):
+        stored = self._send_call(item, size)
+        if stored is None:
             return None
-        stored = self._sent[self._number] = asyncio.get_running_loop().create_future()
         return (self._waits if size < LARGE_BYTES else self._long_waits).end_in_time(stored)
 
     def put(self, item: CapturedCall, size: int) -> None:
         """Hand a call over; nothing waits for it."""
-        if self._send_call(item, size) and self._has_waits:
-            self._sent[self._number] = asyncio.get_running_loop().create_future()
+        self._send_call(item, size)
 
     def show(self, line: str) -> None:
         """Have the recording process show a line, unless another worker has had it shown."""
@@ -111,14 +111,21 @@ class CallSender(asyncio.Protocol):
         if self._transport and self._transport.get_write_buffer_size():
             self.lost += len(self._sent)
 
-    def _send_call(self, item: CapturedCall, size: int) -> bool:
+    def _send_call(self, item: CapturedCall, size: int) -> "asyncio.Future[None] | None":
+        """Hand a call over; return what is done once it is confirmed, or None if it will not be."""
         self._number += 1
-        is_sent = self._send((self._number if self._has_waits else 0, item), size)
-        self.lost += not is_sent
-        if not is_sent and not self._has_lost:
+        if self._send((self._number if self._has_waits else 0, item), size):
+            if not self._has_waits:
+                return None
+            loop = asyncio.get_running_loop()
+            stored = loop.create_future()
+            self._sent[self._number] = stored, loop.time()
+            return stored
+        self.lost += 1
+        if not self._has_lost:
             self._has_lost = True
             self._warn("the recording process takes no more calls; traffic continues, and calls are LOST")
-        return is_sent
+        return None
 
     def _send(self, message: object, size: int = 0) -> bool:
         transport = self._transport
@@ -128,10 +135,12 @@ class CallSender(asyncio.Protocol):
         transport.write(_LENGTH.pack(len(packed)) + packed)
         return True
 
-    def _release(self, number: int) -> None:
-        stored = self._sent.pop(number, None)
-        if stored and not stored.done():
+    def _release(self, number: int) -> float:
+        """Let go the answer of a call; return when it was sent."""
+        stored, sent = self._sent.pop(number)
+        if not stored.done():
             stored.set_result(None)
+        return sent
 
     def _note_delay(self) -> None:
         if not self._is_late:

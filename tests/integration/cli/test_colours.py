@@ -34,6 +34,7 @@ PLAYED = {
     "replay": ["replay", "FILE"],
     "serve": ["serve"],
     "serve in workers": ["serve", "--workers", "2"],
+    "record in workers": ["record", "--to", "http://127.0.0.1:9", "--out", "NEW", "--workers", "2"],
 }
 # They print words, paths, JSON, and what another program prints.
 WITHOUT = {"import", "export", "schema", "summary", "addon-path", "test", "view"}

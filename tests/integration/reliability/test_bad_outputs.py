@@ -74,6 +74,7 @@ def test_all_is_recorded_if_nothing_can_be_printed(kind: str, server: Command, t
     [
         *((options, kind) for options in ("replay", "serve --live 0") for kind in KINDS if kind != "closed"),
         ("serve --workers 2", "unread"),
+        ("replay --workers 2", "unread"),
     ],
 )
 def test_players_are_answered_if_nothing_can_be_printed(options: str, kind: str) -> None:

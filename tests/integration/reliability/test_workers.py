@@ -133,6 +133,19 @@ def test_a_worker_that_is_killed_is_replaced_and_all_that_was_answered_is_record
     assert (found["lost"], found["is_whole"], found["dead_workers"]) == (0, False, 1)
 
 
+def test_players_of_a_worker_that_hangs_come_to_another_one(server: Command, tmp_path: Path) -> None:
+    with running(*record(server, "--out", tmp_path / "a.jsonl")) as proxy:
+        hanging = workers_of(proxy.process.pid)[0]
+        os.kill(hanging, signal.SIGSTOP)
+        for number in range(12):
+            assert post(proxy, "/api/v1/sessions/abc/events", {"number": number}).status_code == 204
+        os.kill(hanging, signal.SIGCONT)
+        assert proxy.stop() == 0
+
+    assert {worker_of(each) for each in exchanges_in(tmp_path / "a.jsonl")} <= {"1", "2"}
+    assert len(exchanges_in(tmp_path / "a.jsonl")) == 12
+
+
 def test_workers_end_with_their_parent_and_leave_a_recording_that_goes_on(server: Command, tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     answered, late = [], set[int]()

@@ -24,6 +24,13 @@ from tapehead.server.workers import once, release_signals, run_workers
 mode, births = sys.argv[1], pathlib.Path("births")
 
 def work(number, warn):
+    if mode in ("stillborn", "refuse"):
+        with births.open("a") as file:
+            file.write(f"{os.getpid()}\\n")
+        if mode == "stillborn" and number == 1:
+            os._exit(4)
+        if mode == "refuse" and number == 1:
+            raise UsageError("a file is gone")
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     release_signals()
@@ -170,6 +177,19 @@ def test_workers_that_die_at_once_are_followed_more_and_more_slowly(mode: str, s
     assert f"{said}; another one starts in 0.5 s" not in ends[3:]
     assert returned == "returned"
     assert lost == f"lost {len(running.born(9))}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [("stillborn", "worker 2 of 3 does not start: exit code 4"), ("refuse", "a file is gone")],
+)
+def test_a_worker_that_cannot_start_ends_the_run(mode: str, said: str, tmp_path: Path) -> None:
+    with run(tmp_path, mode) as running:
+        out, errors = running.process.communicate(timeout=TIMEOUT_SECONDS)
+
+    assert "ready" not in out
+    assert errors.splitlines()[-1] == f"tapehead.errors.StartupError: {said}"
+    assert len([line for line in out.splitlines() if "another one starts" in line]) == (2 if mode == "stillborn" else 0)
 
 
 def test_workers_that_hang_are_killed_in_the_end(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""The channel between worker processes and the one that records: order, waits, bounds, and ends."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from support.exchanges import request
+from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.routes import Call, Route
+from tapehead.recording import call_channel
+from tapehead.recording.call_channel import CallReceiver, CallSender
+from tapehead.recording.capture import CapturedCall
+
+BACKLOG = 10_000_000
+
+
+def call(number: int, size: int = 10) -> CapturedCall:
+    return CapturedCall(Route(Call.EVENT, "abc"), request(b"x" * size), None, "no answer", number, number, number)
+
+
+class Stored:
+    """A store that stores nothing until it is told to.
+
+    Attributes:
+        orders: the numbers of the calls that came.
+        waiting: what their answers wait for.
+    """
+
+    def __init__(self) -> None:
+        self.orders: list[int | None] = []
+        self.waiting: list[asyncio.Future[None]] = []
+
+    def store(self, item: CapturedCall, _size: int) -> asyncio.Future[None]:
+        self.orders.append(item.order)
+        self.waiting.append(asyncio.get_running_loop().create_future())
+        return self.waiting[-1]
+
+    def confirm(self) -> None:
+        """Have all of them stored."""
+        for future in self.waiting:
+            future.get_loop().call_soon_threadsafe(future.set_result, None)
+        self.waiting = []
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    channel: socket.socket, warn: Callable[[str], None] = pytest.fail, on_end: Callable[[], Any] = pytest.fail
+) -> AsyncIterator[CallSender]:
+    # The other end closes what it opened; a worker process has a socket of its own.
+    own = channel.dup()
+    _, sender = await asyncio.get_running_loop().create_connection(
+        lambda: CallSender(BACKLOG, warn, on_end, waits=True), sock=own
+    )
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_answers_wait_until_their_calls_are_stored() -> None:
+    stored, shown = Stored(), list[str]()
+
+    async def play(channel: socket.socket) -> None:
+        async with sending(channel) as sender:
+            waits = [sender.store(call(number, 100_000 * (number % 2)), 10) for number in range(20)]
+            sender.show("a line")
+            sender.show("a line")
+            await until(lambda: len(stored.waiting) == 20 and shown)
+            assert not any(wait.done() for wait in waits if isinstance(wait, asyncio.Future))
+            stored.confirm()
+            async with asyncio.timeout(30):
+                await asyncio.gather(*filter(None, waits))
+            sender.put(call(20), 10)
+
+    with CallReceiver(stored.store, shown.append, InternalErrors()) as receiver, receiver.open() as channel:
+        asyncio.run(play(channel))
+    assert (stored.orders, shown) == (list(range(21)), ["a line"])
+
+
+def test_answers_do_not_wait_for_a_recorder_that_does_not_keep_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_channel, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(call_channel, "MARGIN_SECONDS", -0.5)
+    stored, warned = Stored(), list[str]()
+
+    async def play(channel: socket.socket) -> None:
+        async with sending(channel, warned.append) as sender:
+            first = sender.store(call(0), 10)
+            assert first
+            await first
+            assert sender.store(call(1), 10) is None
+            await until(lambda: len(stored.waiting) == 2)
+
+            def is_waited_for() -> bool:
+                stored.confirm()
+                return sender.store(call(2), 10) is not None
+
+            await until(is_waited_for)
+
+    with CallReceiver(stored.store, pytest.fail, InternalErrors()) as receiver, receiver.open() as channel:
+        asyncio.run(play(channel))
+    (line,) = warned
+    assert line.startswith("the recording process does not keep up")
+    assert stored.orders[:2] == [0, 1]
+
+
+def test_what_finds_no_room_is_lost_and_counted() -> None:
+    warned: list[str] = []
+
+    async def play() -> int:
+        ours, theirs = socket.socketpair()
+        with ours:
+            async with sending(theirs, warned.append, lambda: None) as sender:
+                for number in range(100):
+                    sender.put(call(number, 1_000_000), 1_000_000)
+                lost = sender.lost
+                ours.close()
+            theirs.close()
+            return lost
+
+    lost = asyncio.run(play())
+    assert 80 <= lost < 100
+    assert warned == ["the recording process takes no more calls; traffic continues, and calls are LOST"]
+
+
+def test_a_worker_learns_of_the_end_of_the_recorder() -> None:
+    ends: list[bool] = []
+
+    async def play() -> None:
+        ours, theirs = socket.socketpair()
+        async with sending(theirs, pytest.fail, lambda: ends.append(True)) as sender:
+            theirs.close()
+            waits = sender.store(call(0), 10)
+            assert waits
+            ours.close()
+            async with asyncio.timeout(30):
+                await waits
+        assert ends == [True]
+
+    asyncio.run(play())
+
+
+def test_half_a_message_of_a_worker_that_died_is_left_out() -> None:
+    stored = Stored()
+    errors = InternalErrors(report=pytest.fail)
+
+    async def play(channel: socket.socket) -> bytes:
+        async with sending(channel) as sender:
+            sender.put(call(0), 10)
+        return b"\x00\x00\x10\x00half"
+
+    with CallReceiver(stored.store, pytest.fail, errors) as receiver:
+        with receiver.open() as channel:
+            half = asyncio.run(play(channel))
+            channel.sendall(half)
+        with receiver.open() as channel:
+            asyncio.run(play(channel))
+    assert (stored.orders, errors.count) == ([0, 0], 0)
+
+
+def test_a_call_that_cannot_be_stored_costs_no_other_one() -> None:
+    stored, errors = Stored(), InternalErrors(report=lambda _line: None)
+
+    def store(item: CapturedCall, size: int) -> asyncio.Future[None]:
+        if item.order == 0:
+            raise RuntimeError
+        return stored.store(item, size)
+
+    async def play(channel: socket.socket) -> None:
+        async with sending(channel) as sender:
+            for number in range(3):
+                sender.put(call(number), 10)
+
+    with CallReceiver(store, pytest.fail, errors) as receiver, receiver.open() as channel:
+        asyncio.run(play(channel))
+    assert (stored.orders, errors.count) == ([1, 2], 1)
