@@ -1,5 +1,6 @@
 """Every command of the README works as it stands there."""
 
+import gzip
 import os
 import re
 import shlex
@@ -39,7 +40,9 @@ def test_ci_runs_the_second_command_as_it_stands() -> None:
 def test_a_command_of_tapehead_works(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if bucket := re.search("s3://([^/ ]+)", command):
         with running_store() as store:
-            store.bucket(bucket[1])
+            made = store.bucket(bucket[1])
+            for path in RECORDINGS_FOLDER.glob("timeline-*.jsonl"):
+                made.put(f"recordings/2026-11/{path.name}.gz", gzip.compress(path.read_bytes()))
             for name, value in store.environment.items():
                 monkeypatch.setenv(name, value)
             run_as_it_stands(command, tmp_path)
