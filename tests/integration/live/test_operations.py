@@ -15,7 +15,7 @@ from support.api_client import api_of, event_of
 from support.live_client import COMMANDS, LIVE, RECORDING, ask, link_of, play
 from support.paths import ROOT
 from support.processes import TIMEOUT_SECONDS, Command, running
-from support.upstream_server import upstream
+from support.upstream_server import free_port, upstream
 from tapehead.journal.journal import SETTLE_SECONDS
 from tapehead.live.api_model import HEALTH_PATH, METRICS_PATH
 
@@ -146,6 +146,29 @@ def test_monitoring_does_not_wait_for_an_audit_that_hangs() -> None:
     assert settled >= SETTLE_SECONDS
     assert min(seconds) < SETTLE_SECONDS / 2
     assert backlog == 2
+
+
+BROKEN = """
+from tapehead.journal.run_metrics import RunMetrics
+def planted(_self):
+    raise KeyError("planted")
+RunMetrics.metrics = RunMetrics.health = planted
+"""
+
+
+def test_a_bug_in_metrics_costs_no_call(tmp_path: Path) -> None:
+    words = ("serve", "-q", "--otlp", f"http://127.0.0.1:{free_port()}", *LIVE)
+    with running(*words, cwd=tmp_path, broken=BROKEN) as opened, httpx.Client() as player:
+        link = link_of(opened)
+        with httpx.Client(base_url=link.origin, headers={"Authorization": f"Bearer {link.token}"}) as client:
+            statuses = [client.get(path).status_code for path in (METRICS_PATH, HEALTH_PATH)]
+        sid = play(player, opened.url, event_of("ping"))
+        answer = player.post(f"{opened.url}/api/v1/sessions/{sid}/events", json=event_of("ping"))
+        assert opened.stop() in (0, 1)
+
+    assert statuses == [500, 500]
+    assert answer.status_code == 204
+    assert len([line for line in opened.lines if "cannot export metrics" in line]) == 1
 
 
 def test_the_readme_has_all_metrics_with_their_labels(served: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import marshal
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -94,10 +95,70 @@ def test_parts_of_a_session_have_rows_of_their_own(results: list[SessionResult])
     assert {row["state"]: row["total_duration"] for row in states} == {"fullscreen": 780.0, "mute": 59.0}
 
 
+def test_a_session_is_told_as_it_was_played(results: list[SessionResult]) -> None:
+    (row,) = rows_in([each for each in results if each.id == "film"], table_of("sessions"))
+    began = 1_795_428_120_020_000
+
+    assert row == {
+        "session_key": "film:1",
+        "session_id": "film",
+        "started": began,
+        "last_event": began + 3631 * 1_000_000,
+        "outcome": "completed",
+        "media_id": "film-9",
+        "media_name": "The Long Night",
+        "media_length": 3600.0,
+        "content_type": "VOD",
+        "stream_type": None,
+        "player": "web-player",
+        "sdk_version": None,
+        "channel": "one",
+        "recording": "film",
+        "line": 1,
+        "recordings": ("film",),
+        "sources": (),
+        "events": row["events"],
+        "errors": 0,
+        "warnings": row["warnings"],
+        "infos": row["infos"],
+    }
+
+
+def test_an_event_and_a_finding_are_told_as_they_came() -> None:
+    played = [opened("a", start()), sent("a", event("ping", 5, 10), 10, 404)]
+    (result,) = results_of(played, "a.jsonl")
+    event_row = rows_in([result], table_of("events"))[1]
+    finding = rows_in([result], table_of("findings"))[-1]
+
+    assert event_row == {
+        "session_key": "a.jsonl:1",
+        "session_id": "a",
+        "event_index": 1,
+        "type": "ping",
+        "playhead": 5.0,
+        "ts": 1_795_401_610_000_000,
+        "arrived": 1_795_392_010_000_000,
+        "answer_time": 0.0125,
+        "status": 404,
+        "call": "event",
+        "playback": "starting",
+        "recording": "a.jsonl",
+        "line": 2,
+    }
+    assert finding["message"] == result.findings[-1].message
+    assert (finding["rule"], finding["severity"]) == (result.findings[-1].rule, result.findings[-1].severity)
+    assert {finding[name] for name in ("session_key", "session_id", "recording")} == {"a.jsonl:1", "a", "a.jsonl"}
+    assert (finding["line"], finding["event_index"], finding["event_type"]) == (2, 1, "ping")
+    assert (finding["event_playhead"], finding["event_ts"]) == (5.0, 1_795_401_610_000_000)
+
+
 def test_counts_and_findings_agree(results: list[SessionResult]) -> None:
     sessions, findings = rows_in(results, table_of("sessions")), rows_in(results, table_of("findings"))
 
-    assert sum(row["errors"] + row["warnings"] + row["infos"] for row in sessions) == len(findings)
+    for row in sessions:
+        own = Counter(each["severity"] for each in findings if each["session_key"] == row["session_key"])
+        assert (row["errors"], row["warnings"], row["infos"]) == (own["error"], own["warning"], own["info"])
+    assert {severity for each in findings if (severity := each["severity"])} == {"error", "warning", "info"}
     assert sum(row["events"] for row in sessions) == len(rows_in(results, table_of("events")))
 
 
