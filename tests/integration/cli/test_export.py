@@ -100,7 +100,7 @@ def test_the_recipes_for_duckdb_work(tables: Path, monkeypatch: pytest.MonkeyPat
     assert sum(row[3] for row in by_rule) == findings
     assert by_rule[0][3] == max(row[3] for row in by_rule)
     assert {row[2] for row in by_rule} >= {"va-api-0.0.0"}
-    assert {row[0].date() for row in by_day} >= {datetime(2026, 11, 23, tzinfo=UTC).date()}
+    assert "2026-11-23" in {str(row[0])[:10] for row in by_day}
     assert sum(row[2] for row in by_day) == pq.read_table(tables / "metrics.parquet").num_rows
 
 
