@@ -6,6 +6,7 @@ A quadratic way through one of these takes hours, so the limit on a test's time 
 from collections.abc import Iterable
 from secrets import token_bytes
 
+import msgspec
 import pytest
 
 from fuzz import large_inputs
@@ -20,8 +21,10 @@ from tapehead.comparison.differences import Scope
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.http_wire import unpack
 from tapehead.protocol.messages import Request
+from tapehead.protocol.routes import sid_of_location
 from tapehead.protocol.schemas import Schemas
 from tapehead.replay.index import build_index
+from tapehead.replay.peers import Peers
 from tapehead.replay.replayer import Replayer
 
 pytestmark = pytest.mark.slow
@@ -88,12 +91,26 @@ def test_a_recording_of_thousands_goes_through(shape: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", ["sessions of one content", "sessions of one content by many names", "arrays", "one moment"]
+    ("shape", "has_peers"),
+    [
+        ("sessions of one content", False),
+        ("sessions of one content by many names", False),
+        ("arrays", False),
+        ("one moment", False),
+        ("one moment", True),
+        ("one body", True),
+    ],
 )
-def test_a_long_replay_goes_through(shape: str) -> None:
+def test_a_long_replay_goes_through(shape: str, has_peers: bool) -> None:
     entries = large_inputs.entries_of(shape, 16_000)
-    replay = Replayer(build_index([entries]), Schemas(), random_bytes=token_bytes)
-    outcomes = {replay.answer(entry.exchange.request, NOW).outcome for entry in entries}
+    replay = Replayer(build_index([entries]), Schemas(), random_bytes=token_bytes, peers=Peers(has_peers))
+    opening = replay.answer(entries[0].exchange.request, NOW).response
+    sid = sid_of_location(opening.header("Location")) if opening and has_peers else None
+    outcomes = set()
+    for entry in entries[1:] if sid else entries:
+        asked = entry.exchange.request
+        url = asked.url.replace(entry.exchange.session or "", sid) if sid else asked.url
+        outcomes.add(replay.answer(msgspec.structs.replace(asked, url=url), NOW).outcome)
     assert outcomes == {Outcome.HIT}
 
 

@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from enum import StrEnum
 from heapq import nsmallest
-from itertools import chain, islice, takewhile
+from itertools import islice, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -206,8 +206,13 @@ def _of_repeated(session: RecordedSession, call: RecordedCall, used: set[int], d
     if group is None:
         return call
     first = place_by_delay(session, group, delay)
-    unused = (each for each in chain(group[first:], group[:first]) if each.place not in used)
-    return next(unused, group[first])
+    if not first and call.place not in used:
+        return call
+    # They are used from the first one on, and there may be thousands.
+    at = bisect_left(group, True, lo=first, key=lambda each: each.place not in used)
+    if at < len(group):
+        return group[at]
+    return next((each for each in group[:first] if each.place not in used), group[first])
 
 
 def _nearest_ping(

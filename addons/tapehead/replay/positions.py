@@ -5,9 +5,10 @@ A call's playhead and its time since the sessionStart do. Calls that are equal i
 after a failure, differ in how long after its own time each arrived, if the player waited for a second at least.
 """
 
+import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from itertools import chain, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 
 from tapehead.errors import RecordingError
 from tapehead.protocol.events import EventPosition, parse_time
@@ -20,7 +21,7 @@ TIME_WEIGHT = 0.25
 LEAST_WAIT = 1.0
 # The number of calls at one position whose delays are looked at, and of neighbours on each side.
 MOST_REPEATED = 50
-NEIGHBOURS = 50
+NEIGHBOURS = 20
 
 
 def distance(recorded: EventPosition, live: EventPosition) -> float:
@@ -34,23 +35,32 @@ def capped_gap(one: float | None, other: float | None) -> float:
 
 
 def nearest_call(calls: SortedCalls, position: EventPosition) -> RecordedCall:
-    """Return the call nearest to a position, the first of equal ones; used or not."""
-    near = chain(
-        _neighbours(calls.by_time, calls.times, position.elapsed),
-        _neighbours(calls.by_playhead, calls.playheads, position.playhead),
-    )
+    """Return the call nearest to a position, the first of equal ones; used or not.
 
-    def order(call: RecordedCall) -> tuple[float, float, int]:
-        return distance(call.position, position), abs((call.playhead or 0) - (position.playhead or 0)), call.place
-
-    return min(near, key=order, default=calls.calls[0])
-
-
-def _neighbours(calls: Sequence[RecordedCall], values: Sequence[float], value: float | None) -> Iterable[RecordedCall]:
-    if value is None:
-        return calls[: 2 * NEIGHBOURS]
-    at = bisect_left(values, value)
-    return calls[max(0, at - NEIGHBOURS) : at + NEIGHBOURS]
+    It is sought among the neighbours by playhead, and then by time if one of those may be nearer.
+    """
+    best, nearest = (math.inf, math.inf, 0), calls.calls[0]
+    for by_value, values, value, weight in (
+        (calls.by_playhead, calls.playheads, position.playhead, 1.0),
+        (calls.by_time, calls.times, position.elapsed, TIME_WEIGHT),
+    ):
+        if value is None:
+            continue
+        middle, is_sure = bisect_left(values, value), len(values) == len(calls.calls)
+        for side in (range(middle, len(values)), range(middle - 1, -1, -1)):
+            for at in side[:NEIGHBOURS]:
+                if weight * min(abs(values[at] - value), CAP) > best[0]:
+                    break
+                call = by_value[at]
+                away = abs((call.playhead or 0) - (position.playhead or 0))
+                order = (distance(call.position, position), away, call.place)
+                if order < best:
+                    best, nearest = order, call
+            else:
+                is_sure &= len(side) <= NEIGHBOURS
+        if is_sure:
+            break
+    return nearest
 
 
 def place_by_delay(session: RecordedSession, calls: Sequence[RecordedCall], delay: float | None) -> int:
