@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -82,6 +83,17 @@ def test_a_url_gives_the_report_of_the_path(command: str, stored: str, temporary
     assert at_url == at_path
     assert done[1].stdout.count(stored) == done[0].stdout.count("runs/")
     assert list(temporary.iterdir()) == []
+
+
+def test_a_url_gives_the_tables_of_the_path(stored: str, tmp_path: Path) -> None:
+    read = {}
+    for name, place in (("at_path", "runs"), ("at_url", stored)):
+        done = run_tapehead("export", "--parquet", name, place, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, f"wrote 4 sessions, 2 findings, 76 events to {name}\n")
+        sessions = pq.read_table(tmp_path / name / "sessions.parquet").sort_by("session_key")
+        read[name] = [str(row).replace(stored, "runs") for row in sessions.to_pylist()]
+
+    assert read["at_url"] == read["at_path"]
 
 
 def test_import_reads_urls_and_patterns(stored: str, tmp_path: Path) -> None:
