@@ -29,7 +29,9 @@ class MemoryStore(ObjectStore):
         self._received = received
 
     def info(self, url: ObjectUrl) -> StoredObject:
-        if not url.key and url.bucket == "bucket":
+        if url.bucket != "bucket":
+            raise OSError(errno.ENXIO, f"there is no bucket '{url.bucket}'")
+        if not url.key:
             return StoredObject(url, 0, "", is_folder=True)
         if str(url) not in self.objects:
             raise FileNotFoundError(errno.ENOENT, "there is no such object")

@@ -1,5 +1,6 @@
 """The loop of the process that ships files: it looks for finished files, uploads them, and waits while that fails."""
 
+import errno
 import random
 import threading
 import time
@@ -105,7 +106,8 @@ class Shipper:
         self._failures = min(self._failures + 1, 30)
         if self._problem or self._failures >= told_from:
             self._problem = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-            self._is_refused = isinstance(error, PermissionError | FileNotFoundError)
+            # Access is denied, or there is no such bucket.
+            self._is_refused = getattr(error, "errno", None) in (errno.EACCES, errno.ENXIO)
 
     def _tell(self, *, is_done: bool = False) -> None:
         status = ShippingStatus(

@@ -52,12 +52,9 @@ class Uploader:
         """Check that the store answers and has the bucket.
 
         Raises:
-            OSError: it does not; `PermissionError` or `FileNotFoundError` if waiting does not help.
+            OSError: it does not.
         """
-        try:
-            self._store.info(self._folder._replace(key=""))
-        except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, f"there is no bucket '{self._folder.bucket}'") from error
+        self._store.info(self._folder._replace(key=""))
 
     def ship(self, path: Path) -> bool:
         """Upload a file unless it is there, verify it, and note that beside it; return False while a process writes it.

@@ -20,7 +20,7 @@ from tapehead.shipping.shipping_messages import END, ShippingSetup, ShippingStat
 from tapehead.text import count_of, format_number
 
 # The longest wait at the start, for the process and for the first answer of the store.
-LOAD_SECONDS, CHECK_SECONDS = 30.0, 5.0
+LOAD_SECONDS, CHECK_SECONDS = 60.0, 15.0
 # The pause before another process takes the place of a dead one. It doubles, up to the last, while they die young.
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 30.0
 YOUNG_SECONDS = 60.0

@@ -1,5 +1,6 @@
 """The loop that ships: what it tries, how often, and what it tells."""
 
+import errno
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -137,15 +138,23 @@ def test_a_file_that_was_removed_is_forgotten(folder: Path, monkeypatch: pytest.
     assert (told[-1].shipped, told[-1].failed, told[-1].waiting) == (2, 0, 0)
 
 
-def test_denied_access_is_told_as_such(folder: Path) -> None:
-    class Denied(MemoryStore):
+@pytest.mark.parametrize(
+    ("error", "is_refused"),
+    [
+        (PermissionError(errno.EACCES, "access is denied"), True),
+        (OSError(errno.ENXIO, "there is no bucket"), True),
+        (ConnectionError(errno.EAGAIN, "the store fails"), False),
+    ],
+)
+def test_what_waiting_does_not_help_is_told_as_such(error: OSError, is_refused: bool, folder: Path) -> None:
+    class Refusing(MemoryStore):
         def info(self, url: ObjectUrl) -> object:  # type: ignore[override]
-            raise PermissionError(13, "access is denied")
+            raise error
 
     told: list[ShippingStatus] = []
-    made = Shipper(Uploader(Denied(), FOLDER), FinishedFiles(folder / "a.jsonl"), told.append, ShippingTimes())
+    made = Shipper(Uploader(Refusing(), FOLDER), FinishedFiles(folder / "a.jsonl"), told.append, ShippingTimes())
     made.check()
-    assert (told[0].problem, told[0].is_refused) == ("access is denied", True)
+    assert (told[0].problem, told[0].is_refused) == (error.strerror, is_refused)
 
 
 def test_a_store_that_is_back_is_noticed_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
