@@ -88,9 +88,9 @@ EXCLUSIONS = (
     Exclusion("verbose", "table"),
     Exclusion("explain", "quiet", _LINES),
     Exclusion("explain", "table", _LINES),
-    Exclusion("live", "workers", ": the page shows the calls of one process"),
+    Exclusion("live", "workers", ": the page controls one process", commands=_ENGINES),
     Exclusion("otlp", "workers", ": the metrics are those of one process", commands=("serve",)),
-    Exclusion("table", "workers", ": the table shows the calls of one process"),
+    Exclusion("table", "workers", ": the table shows the calls of one process", commands=("serve",)),
     Exclusion("out", "workers", _PROCESSES, commands=("serve",)),
     Exclusion("fail_on", "workers", _PROCESSES, commands=("serve",)),
     Exclusion(

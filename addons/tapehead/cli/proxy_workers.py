@@ -64,6 +64,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         prefix: a path before the endpoint's own at the upstream.
         is_captured: whether the parent takes the calls.
         is_recorded: whether it stores them, so that answers wait for it.
+        is_followed: whether readers wait for the end of calls that are in flight.
         is_quiet: whether nothing is printed about requests that are no calls.
         redact_keys: keys with identifying values, besides the built-in ones.
     """
@@ -73,6 +74,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     is_captured: bool
     is_recorded: bool
+    is_followed: bool = False
     is_quiet: bool
     redact_keys: tuple[str, ...]
 
@@ -131,6 +133,8 @@ def run_proxies[**P, T](
         StartupError: a worker cannot start.
     """
     with CallReceiver(kept.store if kept else (lambda _call, _size: None), screen.show, internal_errors) as receiver:
+        if kept:
+            kept.journal.follow(receiver)
 
         @contextlib.contextmanager
         def prepare(number: int) -> Iterator[WorkerPart]:

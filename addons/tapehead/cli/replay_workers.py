@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from tapehead.cli import library_warnings
-from tapehead.cli.display import DisplaySettings, observers_of
+from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.messages import warn as warn_on_stderr
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
@@ -81,12 +81,14 @@ def replay_in_workers(
     counts, unmatched = run.counts(OfflineGuard()), 0
     with (
         shared_listeners(proxy, workers, warn) as listeners,
+        live_table(display, "tapehead replay", screen) as show_table,
         open_journal(journal, warn, run.internal_errors, screen=screen, display=display) as kept,
     ):
 
         def on_ready(addresses: list[Address]) -> None:
             missing.locate(addresses)
             announce(screen.show, addresses)
+            show_table(kept, addresses, [])
 
         replay = partial(replay_in_worker, options=options, engine=same, display=display, allow=tuple(allow))
         outcome = run_proxies(listeners, kept, screen, run.internal_errors, on_ready, warn, replay)

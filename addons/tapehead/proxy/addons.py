@@ -15,7 +15,7 @@ from mitmproxy.proxy import mode_specs
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.hosts import carried_url
-from tapehead.protocol.routes import SESSION_CREATED, find_call, sid_of_location
+from tapehead.protocol.routes import SESSION_CREATED, Route, find_call, sid_of_location
 from tapehead.proxy.error_boundary import contained, contained_async
 from tapehead.proxy.flow_keys import is_of, key_of, take_key
 from tapehead.proxy.flows import capture, mark, route_of
@@ -156,6 +156,7 @@ class RecorderAddon:
 
     Attributes:
         source: the name of this run in the recording, which tells its numbers from those of other runs.
+        on_begin: called with each call that begins, its number and its key.
         on_end: called when a call is not in flight any more.
     """
 
@@ -163,6 +164,7 @@ class RecorderAddon:
         self.internal_errors = internal_errors
         self._sink, self._forwarded_only = sink, forwarded_only
         self.source = ""
+        self.on_begin: Callable[[Route, int, str], object] = lambda _route, _number, _key: None
         self.on_end: Callable[[], object] = lambda: None
         # mitmproxy takes one addon of a name.
         self.name = "tapehead-forwarded" if forwarded_only else "tapehead-recorder"
@@ -173,8 +175,9 @@ class RecorderAddon:
     @contained
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Remember a call that has begun."""
-        if route_of(flow) and not self._forwarded_only:
+        if (route := route_of(flow)) and not self._forwarded_only:
             self.begin(flow)
+            self.on_begin(route, self._begun, key_of(flow).key)
 
     def begin(self, flow: http.HTTPFlow, replaces: str | None = None) -> None:
         """Remember a call whose answer is to be recorded, if it is not yet; `replaces` as `CapturedCall.replaces`."""

@@ -14,12 +14,15 @@ import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 from tapehead.internal_errors import InternalErrors
+from tapehead.protocol.routes import Call
 from tapehead.recording.capture import CapturedCall
 from tapehead.recording.waits import BoundedWaits
 from tapehead.recording.writer import LARGE_BYTES, LARGE_TIMEOUT_SECONDS, TIMEOUT_SECONDS
+from tapehead.simulator.entry_limit import EntryLimit
+from tapehead.simulator.keyed_engine import MOST_SESSIONS
 
 _LENGTH = struct.Struct("!I")
 _NUMBER = struct.Struct("!Q")
@@ -30,6 +33,14 @@ CLOSE_SECONDS = 5.0
 
 # Stores a call, given its size; returns what its answer has to wait for.
 Store = Callable[[CapturedCall, int], Awaitable[None] | None]
+
+
+class BegunCall(NamedTuple):
+    """A call that has begun to arrive: its number within its worker, the key of its test, and its session's id."""
+
+    number: int
+    key: str
+    sid: str | None
 
 
 class CallSender(asyncio.Protocol):
@@ -98,6 +109,10 @@ class CallSender(asyncio.Protocol):
         """Hand a call over; nothing waits for it."""
         self._send_call(item, size)
 
+    def begin(self, call: BegunCall) -> None:
+        """Say that a call is in flight, until the one with its number as `order` is handed over."""
+        self._send(call)
+
     def show(self, line: str) -> None:
         """Have the recording process show a line, unless another worker has had it shown."""
         self._send(line)
@@ -155,12 +170,17 @@ class CallReceiver:
         store: takes each call, in that thread.
         show: shows a line, each one once.
         internal_errors: records what fails.
+
+    Attributes:
+        on_end: called when a call is not in flight any more.
     """
 
     def __init__(self, store: Store, show: Callable[[str], None], internal_errors: InternalErrors) -> None:
         self._store = store
         self._show = show
         self._internal_errors = internal_errors
+        self.on_end: Callable[[], object] = lambda: None
+        self._keys, self._limit = dict[str, str](), EntryLimit(MOST_SESSIONS)
         self._shown: set[str] = set()
         self._loop = asyncio.new_event_loop()
         self._open: set[_Connection] = set()
@@ -188,6 +208,13 @@ class CallReceiver:
             asyncio.run_coroutine_threadsafe(connecting, self._loop).result()
             yield theirs
 
+    def has_call(self, key: str | None, sid: str | None) -> bool:
+        """Return whether a call of a key, and of a session, is in flight in a worker; None for any."""
+        begun = [call for each in list(self._open) for call in list(each.begun.values())]
+        return any(
+            sid in (None, call.sid) and key in (None, call.key or self._keys.get(call.sid or "", "")) for call in begun
+        )
+
     # ---- In the thread ----
 
     def attach(self, connection: "_Connection") -> None:
@@ -198,24 +225,46 @@ class CallReceiver:
         """Note that a channel has ended."""
         self._open.discard(connection)
         self._has_ended.set()
+        self.on_end()
 
-    def take(self, message: tuple[int, CapturedCall] | str, connection: "_Connection") -> None:
-        """Take a message: a line, or a call with its number, which is confirmed once it is stored."""
+    def take(self, message: tuple[int, CapturedCall] | BegunCall | str, connection: "_Connection") -> None:
+        """Take a message: a line, a call that begins, or one with its number, which is confirmed once it is stored."""
+        if isinstance(message, BegunCall):
+            connection.begun[message.number] = message
+            return
         if isinstance(message, str):
             if message not in self._shown:
                 self._shown.add(message)
                 self._show(message)
             return
         number, call = message
+        call = call._replace(key=self._key_of(call))
         waiting = None
         try:
             waiting = self._store(call, call.size)
         except Exception as error:  # noqa: BLE001 - it costs this call alone
             self._internal_errors.record("storing a call", error)
         if waiting is None:
-            connection.confirm(number)
-        elif number:
-            asyncio.ensure_future(waiting).add_done_callback(lambda _stored: connection.confirm(number))
+            self._confirm(call, number, connection)
+        else:
+            stored = asyncio.ensure_future(waiting)
+            stored.add_done_callback(lambda _stored: self._confirm(call, number, connection))
+
+    def _key_of(self, call: CapturedCall) -> str:
+        """Return the key of a call, or of its session, whose start may have come to another worker."""
+        sid = call.sid or ""
+        if not call.key:
+            return self._keys.get(sid, "") if self._keys else ""
+        if sid and call.route.call is Call.SESSION:
+            if sid not in self._keys:
+                self._limit.make_room(self._keys, sid)
+            self._keys[sid] = call.key
+        return call.key
+
+    def _confirm(self, call: CapturedCall, number: int, connection: "_Connection") -> None:
+        if connection.begun.pop(call.order or 0, None):
+            self.on_end()
+        connection.confirm(number)
 
     async def _wait_for_end(self) -> None:
         deadline = self._loop.time() + CLOSE_SECONDS
@@ -233,9 +282,13 @@ class _Connection(asyncio.Protocol):
 
     Args:
         receiver: takes the messages.
+
+    Attributes:
+        begun: the calls that are in flight, by their numbers.
     """
 
     def __init__(self, receiver: CallReceiver) -> None:
+        self.begun: dict[int, BegunCall] = {}
         self._receiver = receiver
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None

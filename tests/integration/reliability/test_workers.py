@@ -18,11 +18,13 @@ import pytest
 
 from bench.load import bare
 from support.exchanges import NOW, event, start_with
+from support.live_client import link_of
 from support.load import LoadGenerator, numbers_in
 from support.many_players import BURSTS, SimulatedPlayer, distinct_recording, play_all
 from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running, workers_of
 from support.resend import summary_of, write
 from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.protocol.request_key import KEY_HEADER
 from tapehead.protocol.routes import location_of, sid_of_location
 from tapehead.recording.capture import WORKER_MARK
 from tapehead.recording.reader import read_recording
@@ -206,6 +208,25 @@ def test_a_session_over_several_workers_is_audited_and_redacted_as_one(
     assert b"seen by " in out.read_bytes()
     audited = run_tapehead("audit", out, "--fail-on", "error")
     assert audited.returncode == code
+
+
+def test_live_page_metrics_and_keys_are_of_all_workers(endpoint: Command, tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    with running(*record(endpoint, "--out", out, "--live", 0)) as proxy:
+        started = httpx.post(f"{proxy.url}{SESSIONS}", json=start_with({}), headers={KEY_HEADER: "a-test"})
+        sid = sid_of_location(started.headers["Location"]) or ""
+        for nth in range(12):
+            post(proxy, f"{location_of(sid)}/events", event("ping" if nth else "play", nth))
+        link = link_of(proxy)
+        metrics = httpx.get(f"{link.origin}/metrics", headers={"Authorization": f"Bearer {link.token}"}).text
+        assert proxy.stop() == 0
+
+    counted = [line for line in metrics.splitlines() if line.startswith("tapehead_calls_total{")]
+    assert sum(int(float(line.rpartition(" ")[2])) for line in counted) == 13
+    recorded = exchanges_in(out)
+    assert {worker_of(each) for each in recorded} == {"1", "2"}
+    # Only its start named the key.
+    assert [each.answered and each.answered.key for each in recorded] == ["a-test"] * 13
 
 
 def test_one_certificate_authority_signs_for_all_workers(endpoint: Command, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from support.exchanges import request
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.routes import Call, Route
 from tapehead.recording import call_channel
-from tapehead.recording.call_channel import CallReceiver, CallSender
+from tapehead.recording.call_channel import BegunCall, CallReceiver, CallSender
 from tapehead.recording.capture import CapturedCall
 
 BACKLOG = 10_000_000
@@ -85,6 +85,32 @@ def test_answers_wait_until_their_calls_are_stored() -> None:
     with CallReceiver(stored.store, shown.append, InternalErrors()) as receiver, receiver.open() as channel:
         asyncio.run(play(channel))
     assert (stored.orders, shown) == (list(range(21)), ["a line"])
+
+
+def test_a_call_is_in_flight_until_it_is_stored_or_its_worker_dies() -> None:
+    stored, ends = Stored(), list[bool]()
+
+    async def play(receiver: CallReceiver, channel: socket.socket) -> None:
+        async with sending(channel) as sender:
+            sender.begin(BegunCall(1, "a test", "abc"))
+            sender.begin(BegunCall(2, "", "other"))
+            await until(lambda: receiver.has_call(None, "other"))
+            assert receiver.has_call("a test", "abc")
+            assert not receiver.has_call("a test", "other")
+            sender.store(call(1), 10)
+            await until(lambda: stored.waiting)
+            assert receiver.has_call(None, "abc")
+            stored.confirm()
+            await until(lambda: not receiver.has_call(None, "abc"))
+            assert ends == [True]
+            assert receiver.has_call(None, None)
+
+    with CallReceiver(stored.store, pytest.fail, InternalErrors()) as receiver:
+        receiver.on_end = lambda: ends.append(True)
+        with receiver.open() as channel:
+            asyncio.run(play(receiver, channel))
+        asyncio.run(until(lambda: not receiver.has_call(None, None)))
+    assert ends == [True, True]
 
 
 def test_answers_do_not_wait_for_a_recorder_that_does_not_keep_up(monkeypatch: pytest.MonkeyPatch) -> None:
