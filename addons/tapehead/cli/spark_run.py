@@ -16,7 +16,6 @@ from tapehead.extras import needing
 from tapehead.interop.reader import SavedTraffic
 from tapehead.recording.paths import STDIN, check_outputs
 from tapehead.recording.reader import RecordingReader
-from tapehead.recording.stored_schemas import stored_schemas
 from tapehead.remote.url_paths import OtherUrlPath, UrlPath
 from tapehead.reports.audit.result_rows import AuditSetup
 from tapehead.reports.report_formats import Target
@@ -117,7 +116,7 @@ class _SparkReading:
 
     def _results_of(self, reader: RecordingReader, parts: int, *, has_pages: bool) -> AuditResults:
         local, results = self._local, self._local.results(has_pages)
-        schemas = [*stored_schemas(reader.files, local.warnings.warn)]
+        schemas = self._audit.stored_schemas(reader, local.warnings.warn)
         names = [scenario.name for scenario in local.scenarios]
         setup = AuditSetup(
             parts,

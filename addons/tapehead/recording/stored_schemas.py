@@ -10,6 +10,7 @@ from pathlib import Path
 from tapehead.errors import RecordingError
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.routes import Call
+from tapehead.recording.format_versions import BadLine
 from tapehead.recording.reader import read_recording
 
 STORED_NAME = "schemas.jsonl"
@@ -24,9 +25,18 @@ def read_stored(path: Path) -> list[Entry]:
     Raises:
         RecordingError: it cannot be read, or has other calls than those of schemas.
     """
+    return schemas_of(path, read_recording(path))
+
+
+def schemas_of(path: Path, items: Iterable[Entry | BadLine]) -> list[Entry]:
+    """Return the exchanges of a file of stored schemas that was read.
+
+    Raises:
+        RecordingError: it has other calls than those of schemas.
+    """
     entries: list[Entry] = []
     size = 0
-    for item in read_recording(path):
+    for item in items:
         if not isinstance(item, Entry):
             continue
         if item.exchange.call is not Call.SCHEMA:

@@ -18,7 +18,7 @@ from tapehead.recording.paths import (
     unreadable,
 )
 from tapehead.remote.url_paths import OtherUrlPath, UrlPath
-from tapehead.spark.source_files import SourceFile
+from tapehead.spark.source_files import SourceFile, escape_pattern
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -40,7 +40,7 @@ def find_files(context: "SparkContext", paths: Iterable[Path], warn: Callable[[s
     """
     found: dict[str, tuple[InputFile, SourceFile, str | None]] = {}
     ignored: list[Path] = []
-    listing = _Listing(context)
+    listing = Listing(context)
     for path in paths:
         if path == STDIN:
             raise UsageError("--engine spark cannot read stdin, which no executor has; save it in a file")
@@ -67,12 +67,19 @@ def _plain_source(path: Path) -> tuple[SourceFile, str | None]:
     return SourceFile(0, str(path), location, False, size), failure
 
 
-class _Listing:
+class Listing:
     """Listings of file systems by Spark's libraries."""
 
     def __init__(self, context: "SparkContext") -> None:
         self._context: Any = context
         self._sizes: dict[str, int] = {}
+
+    def read_if_there(self, url: str) -> bytes | None:
+        """Return the content of a small file; None if it is not there."""
+        path = self._context._jvm.org.apache.hadoop.fs.Path(url)
+        if not path.getFileSystem(self._context._jsc.hadoopConfiguration()).exists(path):
+            return None
+        return bytes(self._context.binaryFiles(escape_pattern(url), 1).collect()[0][1])
 
     def find(self, url: str, warn: Callable[[str], None]) -> FoundInputs:
         """Return the recordings that a URL stands for.

@@ -50,7 +50,7 @@ def map_files[Made](
         tasks = max(context.defaultParallelism * 4, sum(file.size for file in plain) // _TASK_BYTES + 1)
         made.append(context.parallelize(plain, min(len(plain), tasks)).map(_open_plain).flatMap(function))
     if by_url:
-        contents = context.binaryFiles(",".join(map(_escape_pattern, by_url)), len(by_url))
+        contents = context.binaryFiles(",".join(map(escape_pattern, by_url)), len(by_url))
         made.append(contents.map(partial(_open_url, by_url)).flatMap(function))
     return context.union(made) if len(made) > 1 else made[0]
 
@@ -79,7 +79,8 @@ def _open_url(files: dict[str, SourceFile], content: tuple[str, bytes]) -> Opene
     return files[url], (whole[start : start + _PIECE_BYTES] for start in range(0, len(whole), _PIECE_BYTES))
 
 
-def _escape_pattern(url: str) -> str:
+def escape_pattern(url: str) -> str:
+    """Return a URL as a pattern that matches it alone."""
     return "".join(f"\\{each}" if each in "\\{}[]*?," else each for each in url)
 
 

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehead.auditor.divided_audit import NotDivisibleError
-from tapehead.errors import TapeheadError
+from tapehead.errors import RecordingError, TapeheadError
 from tapehead.files import TemporaryRows
 from tapehead.protocol.exchange import Entry
-from tapehead.recording.reader import RecordingReader
+from tapehead.recording.reader import RecordingReader, read_chunks
+from tapehead.recording.stored_schemas import STORED_NAME, schemas_of, stored_schemas
+from tapehead.remote.url_paths import OtherUrlPath
 from tapehead.reports.audit.body_store import BodyStore
 from tapehead.reports.audit.result_rows import AuditSetup, ResultRow
 from tapehead.spark.cluster import spark_error
 from tapehead.spark.division import Division, divide_into_parts, leave_undivided
 from tapehead.spark.evaluation import NOT_DIVISIBLE, Evaluation, evaluate_parts, send_lines
 from tapehead.spark.fetched_files import FetchedFiles
-from tapehead.spark.inputs import find_files
+from tapehead.spark.inputs import Listing, find_files
 from tapehead.spark.reading import ItemKind, pack_items
 from tapehead.spark.source_files import SourceFile, map_files, pack, unpack
 
@@ -80,6 +82,28 @@ class SparkAudit:
         for wave in self._waves():
             with _spark_errors(), _watching(self._context, show):
                 self._fetched.add(map_files(self._context, wave, pack_items).collect())
+
+    def stored_schemas(self, reader: RecordingReader, warn: Callable[[str], None]) -> list[Entry]:
+        """Return the schemas that are stored in the folders of the recordings.
+
+        Args:
+            reader: the reader of the recordings.
+            warn: called with the reason why a file of schemas is not used.
+        """
+        entries = stored_schemas([path for path in reader.files if not isinstance(path, OtherUrlPath)], warn)
+        listing = Listing(self._context)
+        for folder in dict.fromkeys(file.location.rpartition("/")[0] for file in self._files if file.is_url):
+            url = f"{folder}/{STORED_NAME}"
+            with _spark_errors():
+                content = listing.read_if_there(url)
+            if content is None:
+                continue
+            path = OtherUrlPath(url)
+            try:
+                entries += schemas_of(path, read_chunks(path, iter([content])))
+            except RecordingError as error:
+                warn(f"stored schemas are not used: {error}")
+        return entries
 
     def _waves(self) -> Iterator[list[SourceFile]]:
         wave, size = list[SourceFile](), 0
