@@ -21,17 +21,24 @@ class _ResponseOutline(Response, frozen=True, kw_only=True, rename={"reason": " 
     headers: Headers = msgspec.field(default_factory=list)
 
 
-class EventOutline(Exchange, frozen=True, kw_only=True, rename={"findings": " findings", "stored": " stored"}):
+class EventOutline(
+    Exchange,
+    frozen=True,
+    kw_only=True,
+    rename={"findings": " findings", "stored": " stored", "content_key": " content_key"},
+):
     """An event without its headers, method, reason phrase and findings.
 
     Attributes:
         stored: the line, which has all of them.
+        content_key: what `duplicates.content_key` returns for it, if that is known.
     """
 
     request: _RequestOutline
     response: _ResponseOutline | None
     findings: list[Finding] = msgspec.field(default_factory=list)
     stored: bytes = b""
+    content_key: int | None = None
 
 
 _decode = msgspec.json.Decoder(EventOutline).decode
@@ -57,9 +64,9 @@ def outline_of(line: bytes) -> EventOutline | None:
     return outline
 
 
-def encode_outline(outline: EventOutline) -> bytes:
-    """Return an outline as bytes, without its line."""
-    return msgspec.json.encode(msgspec.structs.replace(outline, stored=b""))
+def encode_outline(outline: EventOutline, content_key: int) -> bytes:
+    """Return an outline as bytes, without its line and with the key of its content."""
+    return msgspec.json.encode(msgspec.structs.replace(outline, stored=b"", content_key=content_key))
 
 
 def decode_outline(content: bytes) -> EventOutline:

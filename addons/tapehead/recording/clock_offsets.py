@@ -8,7 +8,7 @@ queued comes late on any clock, so the middle of all differences counts, and onl
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import NamedTuple
 
@@ -94,6 +94,25 @@ class ClockComparison:
             return
         recorders = self._sessions.setdefault(session, {})
         recorders.setdefault((recording, reading.source), _Samples()).add(sample)
+        self._limit()
+
+    def samples(self) -> Iterator[tuple[str, str, list[tuple[float, float]]]]:
+        """Yield what is kept of each session and recorder, for another comparison: session, source, and events."""
+        for session, recorders in self._sessions.items():
+            for (_, source), samples in recorders.items():
+                yield session, source, [(sample.ts, sample.delay_ms) for sample in samples.all()]
+
+    def add_samples(self, recording: str, samples: Iterable[tuple[str, str, list[tuple[float, float]]]]) -> None:
+        """Take what another comparison keeps of one recording, as if its lines were taken here."""
+        for session, source, events in samples:
+            if self._part > 1 and not self._is_taken(session):
+                continue
+            kept = self._sessions.setdefault(session, {}).setdefault((recording, source), _Samples())
+            for event in events:
+                kept.add(_Sample(*event))
+            self._limit()
+
+    def _limit(self) -> None:
         if len(self._sessions) > MOST_SESSIONS:
             # The same part in each recording, so that the sessions that are left are still complete.
             self._part *= 2

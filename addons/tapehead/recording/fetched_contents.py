@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tapehead.protocol.clock_reading import ClockReading
 from tapehead.protocol.exchange import Entry
+from tapehead.recording.clock_offsets import ClockComparison
 from tapehead.recording.format_versions import BadLine
 from tapehead.recording.paths import FoundInputs
 
@@ -25,6 +25,6 @@ class FetchedContents(Protocol):
         """
         ...
 
-    def clocks(self, path: Path) -> Iterator[ClockReading]:
-        """Yield the clocks in its lines."""
+    def compare_clocks(self, path: Path, comparison: ClockComparison) -> None:
+        """Have a comparison take the clocks in the lines of a recording."""
         ...

@@ -155,6 +155,9 @@ class RecordingReader:
         """Find recorders whose clocks are off, and warn of each."""
         comparison = ClockComparison()
         for file in self._inputs:
+            if self._fetched:
+                self._fetched.compare_clocks(file.path, comparison)
+                continue
             for reading in self._clocks(file.path):
                 comparison.add(name_of(file.path), reading)
         self._offsets = comparison.offsets()
@@ -165,8 +168,6 @@ class RecordingReader:
         loaded = self._loaded.get(path)
         if isinstance(loaded, list):
             yield from filter(None, (clocks_of(entry.exchange) for entry in loaded))
-        elif self._fetched:
-            yield from self._fetched.clocks(path)
         elif not loaded and os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
             with contextlib.suppress(RecordingError, OSError, *UNPACKING_ERRORS):  # reported once it is read
                 lines = filter(None, stored_lines(file_chunks(path, hold_open=False)))

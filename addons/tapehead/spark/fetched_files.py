@@ -7,12 +7,12 @@ from typing import Any
 
 from tapehead.errors import RecordingError
 from tapehead.files import TemporaryRows
-from tapehead.protocol.clock_reading import ClockReading, read_clocks
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.outline import decode_outline, outline_of
+from tapehead.recording.clock_offsets import ClockComparison
 from tapehead.recording.format_versions import BadLine, parse_line
 from tapehead.recording.paths import FoundInputs, name_of
-from tapehead.spark.reading import ItemKind
+from tapehead.spark.reading import CLOCKS, ItemKind
 from tapehead.spark.source_files import SourceFile, unpack
 
 
@@ -32,11 +32,16 @@ class FetchedFiles:
         self._rows = TemporaryRows(on_error)
         # By file: the rows of its blocks.
         self._blocks = [array("L") for _ in self.files]
+        # By file: the row of its clocks.
+        self._clocks: dict[int, int] = {}
 
     def add(self, blocks: Iterable[tuple[int, int, bytes]]) -> None:
         """Take blocks of items, as `pack_items` yields them, all of a file at once."""
-        for number, _, content in sorted(blocks, key=lambda block: block[:2]):
-            self._blocks[number].append(len(self._rows))
+        for number, block, content in sorted(blocks, key=lambda block: block[:2]):
+            if block == CLOCKS:
+                self._clocks[number] = len(self._rows)
+            else:
+                self._blocks[number].append(len(self._rows))
             self._rows.append(content)
 
     def find_inputs(self, _paths: object, _warn: object) -> FoundInputs:
@@ -59,20 +64,14 @@ class FetchedFiles:
                 case ItemKind.WHOLE:
                     yield Entry(rest[0], parse_line(rest[1]), name)
                 case ItemKind.BAD:
-                    yield BadLine(*rest[:3])
+                    yield BadLine(*rest)
                 case _:
                     raise RecordingError(rest[0])
 
-    def clocks(self, path: Path) -> Iterator[ClockReading]:
-        """Yield the clocks in the lines of a recording."""
-        for kind, *rest in self._packed(path):
-            match kind:
-                case ItemKind.BAD:
-                    if rest[3]:
-                        yield ClockReading(*rest[3])
-                case ItemKind.EVENT | ItemKind.OUTLINED | ItemKind.WHOLE:
-                    if clocks := read_clocks(rest[1]):
-                        yield clocks
+    def compare_clocks(self, path: Path, comparison: ClockComparison) -> None:
+        """Have a comparison take the clocks in the lines of a recording."""
+        if (row := self._clocks.get(self._numbers[path])) is not None:
+            comparison.add_samples(name_of(path), unpack(self._rows[row]))
 
     def _packed(self, path: Path) -> Iterator[list[Any]]:
         blocks = self._blocks[self._numbers[path]]

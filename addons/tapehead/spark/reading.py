@@ -8,6 +8,8 @@ from tapehead.errors import RecordingError
 from tapehead.protocol.clock_reading import read_clocks
 from tapehead.protocol.exchange import Entry
 from tapehead.protocol.outline import EventOutline, encode_outline, is_plain, outline_of
+from tapehead.recording.clock_offsets import ClockComparison
+from tapehead.recording.duplicates import content_key
 from tapehead.recording.format_versions import BadLine
 from tapehead.recording.reader import read_chunks
 from tapehead.remote.url_paths import OtherUrlPath
@@ -21,8 +23,8 @@ class ItemKind(IntEnum):
     """The kinds of packed items.
 
     A packed item is its kind and its line, and the outline's bytes (EVENT), the whole line (OUTLINED if its outline can
-    be read, or else WHOLE), or the reason, whether the line was cut short, and the clocks in it (BAD). FAILED has the
-    reason why a file cannot be read from there on, and no line.
+    be read, or else WHOLE), or the reason, and whether the line was cut short (BAD). FAILED has the reason why a file
+    cannot be read from there on, and no line.
     """
 
     EVENT = 0
@@ -32,21 +34,28 @@ class ItemKind(IntEnum):
     FAILED = 4
 
 
-class _LastLine:
-    """Remembers the line that was read last."""
+# Instead of a block's number: the clocks in a file.
+CLOCKS = -1
+
+
+class _LinesRead:
+    """Remembers the line that was read last, and the clocks in all of them."""
 
     def __init__(self) -> None:
         self.line: bytes | None = None
+        self.clocks = ClockComparison()
 
     def note(self, lines: Iterator[bytes | None]) -> Iterator[bytes | None]:
         for self.line in lines:
+            if self.line and (reading := read_clocks(self.line)):
+                self.clocks.add("", reading)
             yield self.line
 
 
 def pack_items(opened: Opened) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the items of a file in blocks: the number of the file, the number of the block, and packed items."""
+    """Yield the items of a file in blocks, then its clocks: the number of the file, that of the block, and content."""
     file, chunks = opened
-    last, block, size, number = _LastLine(), list[tuple[Any, ...]](), 0, 0
+    last, block, size, number = _LinesRead(), list[tuple[Any, ...]](), 0, 0
     try:
         for item in read_chunks(OtherUrlPath(file.name), chunks, last.note):
             block.append(_packed(item, last.line or b""))
@@ -58,15 +67,15 @@ def pack_items(opened: Opened) -> Iterator[tuple[int, int, bytes]]:
     except RecordingError as error:
         block.append((int(ItemKind.FAILED), str(error)))
     yield file.number, number, pack(block)
+    yield file.number, CLOCKS, pack(last.clocks.samples())
 
 
 def _packed(item: Entry | BadLine, line: bytes) -> tuple[Any, ...]:
     if isinstance(item, BadLine):
-        clocks = read_clocks(line)
-        return int(ItemKind.BAD), item.line, item.reason, item.torn, clocks and tuple(clocks)
+        return int(ItemKind.BAD), item.line, item.reason, item.torn
     outline: EventOutline | None = outline_of(line)
     if outline is None:
         return int(ItemKind.WHOLE), item.line, line
     if is_plain(outline):
-        return int(ItemKind.EVENT), item.line, encode_outline(outline)
+        return int(ItemKind.EVENT), item.line, encode_outline(outline, content_key(outline))
     return int(ItemKind.OUTLINED), item.line, line
