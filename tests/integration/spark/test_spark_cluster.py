@@ -4,6 +4,8 @@ The tests share a cluster, and the last one kills a part of it, so they are step
 """
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 import zstandard
 
 from support.mixed_recordings import write_mix, write_one
+from support.paths import RECORDINGS_FOLDER, ROOT
 from support.spark_cluster import TIMEOUT_SECONDS, SparkCluster, kill_machine, running_cluster
 from tapehead.cli.app import run
 
@@ -91,6 +94,27 @@ def test_a_cluster_reports_what_one_process_does(tmp_path: Path, capsys: pytest.
         # Spark's names of local files have one slash.
         name = f"file:{recordings}".replace(" ", "%20")
         assert (code, out.replace(name, str(recordings))) == (expected[0], (local / "report.json").read_text()), err
+
+        check_readme(cluster, tmp_path)
+
+
+def check_readme(cluster: SparkCluster, folder: Path) -> None:
+    """Check that the README's command works as it stands, on another cluster."""
+    (command,) = re.findall(r"^tapehead (.*--engine spark .*)$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    (folder / "readme").mkdir()
+    (folder / "readme" / "recordings").symlink_to(RECORDINGS_FOLDER)
+    arguments = shlex.split(command.replace("spark://HOST:7077", cluster.master))
+    done = subprocess.run(
+        [sys.executable, "-m", "tapehead", *arguments],
+        env=cluster.environment(),
+        cwd=folder / "readme",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, "tapehead: wrote tables to 'tables'\n")
+    assert "sessions" in done.stdout
 
 
 def check_tables(recordings: Path, tables: Path, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
