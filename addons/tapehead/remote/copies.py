@@ -115,8 +115,12 @@ def _call_at_end(remove: Callable[[], None]) -> None:
 
 
 def in_threads[T](work: Callable[[T], None], items: Sequence[T]) -> None:
-    """Do work on each item, several at a time; an interrupt ends the waiting, and threads take no more items."""
-    waiting, lock, stopped = iter(items), threading.Lock(), threading.Event()
+    """Do work on each item, several at a time; after an interrupt or an error, no more of them are taken.
+
+    Raises:
+        Exception: the first one that the work raised.
+    """
+    waiting, lock, stopped, errors = iter(items), threading.Lock(), threading.Event(), list[Exception]()
 
     def run() -> None:
         while not stopped.is_set():
@@ -124,7 +128,11 @@ def in_threads[T](work: Callable[[T], None], items: Sequence[T]) -> None:
                 item = next(waiting, None)
             if item is None:
                 return
-            work(item)
+            try:
+                work(item)
+            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+                errors.append(error)
+                stopped.set()
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(AT_ONCE, len(items)))]
     for thread in threads:
@@ -134,6 +142,8 @@ def in_threads[T](work: Callable[[T], None], items: Sequence[T]) -> None:
             thread.join()
     finally:
         stopped.set()
+    if errors:
+        raise errors[0]
 
 
 @contextlib.contextmanager

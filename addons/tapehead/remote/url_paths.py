@@ -83,6 +83,13 @@ class UrlPath(Path):
             return self
         return type(self)(self.url._replace(key=posixpath.normpath(self.url.key)))
 
+    def is_relative_to(self, other: str | os.PathLike[str]) -> bool:  # type: ignore[override]
+        """Return whether the object is below another path, without `..` in it."""
+        if not isinstance(other, UrlPath) or self.url._replace(key="") != other.url._replace(key=""):
+            return False
+        prefix = other.url.key.rstrip("/")
+        return ".." not in self.url.key.split("/") and self.url.key.startswith(f"{prefix}/" if prefix else "")
+
     def is_file(self, **_options: Any) -> bool:
         """Return whether the object can be read."""
         try:

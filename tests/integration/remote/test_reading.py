@@ -10,16 +10,17 @@ import sys
 from pathlib import Path
 
 import httpx
+import orjson
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from support.exchanges import session
-from support.har_files import har_of
+from support.exchanges import session, start
+from support.har_files import entry, har, har_of
 from support.object_stores import Bucket
-from support.paths import RECORDINGS_FOLDER
+from support.paths import RECORDINGS_FOLDER, ROOT
 from support.plugin_runs import install_plugin, run_tests
-from support.processes import run_tapehead, running, start_program
+from support.processes import MITMDUMP, run_tapehead, running, start_program
 from support.terminals import Terminal
 from tapehead import read_recordings
 from tapehead.cli.offline_run import EngineRun, EngineSettings
@@ -73,6 +74,7 @@ def stored(bucket: Bucket, tmp_path: Path, temporary: Path, monkeypatch: pytest.
         "audit RUNS/packed RUNS/packed/two.jsonl.gz --format html",
         "show RUNS/packed/two.jsonl.gz --json",
         "show RUNS/saved.har.gz --json",
+        "export RUNS/one.jsonl RUNS/packed --parquet tables --overwrite",
         "diff RUNS/one.jsonl RUNS/packed/two.jsonl.gz --format json",
     ],
 )
@@ -117,6 +119,42 @@ def test_a_recording_at_a_url_is_played_from_a_private_copy(words: list[str], st
     assert answer.status_code == 201
     assert any(f"{stored}/one.jsonl" in line for line in opened.lines)
     assert list(temporary.glob("tapehead-*")) == []
+
+
+def test_a_script_of_mitmproxy_plays_a_recording_at_a_url(stored: str, tmp_path: Path) -> None:
+    options = ["-p", "0", "--listen-host", "127.0.0.1", "--set", f"confdir={tmp_path}"]
+    options += ["--set", f"tapehead_replay={stored}/one.jsonl", "--set", f"tapehead_record={stored}/two.jsonl"]
+    with start_program(MITMDUMP, "-s", ROOT / "addons" / "collection.py", *options, cwd=tmp_path) as tool:
+        line = tool.wait_for(lambda line: "tapehead_record" in line)
+        tool.stop()
+    assert f"tapehead_record is '{stored}/two.jsonl'; expected a path, no URL" in line
+
+    with start_program(MITMDUMP, "-s", ROOT / "addons" / "collection.py", *options[:-2], cwd=tmp_path) as tool:
+        line = tool.wait_for(lambda line: "proxy listening at" in line)
+        url = "http://example.hb-api.omtrdc.net/api/v1/sessions"
+        start = next(entry.exchange for entry in read_recordings([RECORDINGS_FOLDER / "timeline-1.jsonl"]))
+        proxy = "http://" + line.rpartition(" ")[2].rstrip(".")
+        with httpx.Client(proxy=proxy, timeout=60) as client:
+            answer = client.post(url, content=start.request.content())
+        tool.stop()
+
+    assert answer.status_code == 201
+    assert answer.headers["Location"].startswith("/api/v1/sessions/")
+
+
+def test_bodies_beside_a_har_at_a_url_are_read(bucket: Bucket, tmp_path: Path) -> None:
+    saved = har(entry(body=None, request={"postData": {"mimeType": "application/json", "_file": "start.json"}}))
+    for folder, name in (("a", "start.json"), ("b", "../a/start.json")):
+        bucket.put(f"{folder}/x.har", saved.replace(b"start.json", name.encode()))
+    bucket.put("a/start.json", orjson.dumps(start()))
+
+    beside, above = (
+        run_tapehead("show", f"{bucket.url}/{name}/x.har", "--bodies", cwd=tmp_path).stdout for name in "ab"
+    )
+
+    assert "media.id" in beside
+    assert "(not saved)" not in beside
+    assert "(not saved)" in above
 
 
 def test_a_page_shows_a_recording_at_a_url(stored: str, tmp_path: Path) -> None:
