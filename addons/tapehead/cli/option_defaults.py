@@ -19,6 +19,7 @@ from tapehead.cli.parameters import UNBOUNDED, Option, declared_parameters
 from tapehead.cli.record import record
 from tapehead.cli.replay import replay
 from tapehead.cli.serve import serve
+from tapehead.remote.urls import is_url, without_secrets
 
 COMMANDS: Mapping[str, Callable[..., None]] = {"record": record, "replay": replay, "serve": serve}
 # Options that a settings file must not set, and why.
@@ -109,7 +110,7 @@ def resolve_options(command: str, options: Mapping[str, Any], folder: Path) -> d
     """Return a command's options by parameter, with paths below the `folder` of the settings file.
 
     Raises:
-        SettingsError: a path leads out of that folder.
+        SettingsError: a path leads out of that folder, or is a URL.
     """
     values: dict[str, Any] = {}
     for option in options_of(command):
@@ -117,6 +118,8 @@ def resolve_options(command: str, options: Mapping[str, Any], folder: Path) -> d
             continue
         value = options[option.key]
         if option.is_path:
+            if is_url(value):
+                raise SettingsError(f"{command}.{option.key}: '{without_secrets(value)}' is a URL; expected a path")
             path = folder / value
             try:
                 inside = path.resolve().is_relative_to(folder.resolve())

@@ -21,6 +21,8 @@ AT_ONCE = 4
 # Signals that end a process which does not handle them, without a word.
 _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
 
+_PREFIX, _LOCK = "tapehead-copies-", "lock"
+
 # Takes the number of objects and their bytes, and provides a function that takes bytes as they come.
 ShowCopies = Callable[[int, int], AbstractContextManager[Callable[[int], None]]]
 
@@ -76,8 +78,11 @@ class CopyFolder:
     def _new_path(self) -> Path:
         with self._lock:
             if self._folder is None or self._process != os.getpid():
-                self._folder, self._process = Path(tempfile.mkdtemp(prefix="tapehead-")), os.getpid()
+                self._folder, self._process = Path(tempfile.mkdtemp(prefix=_PREFIX)), os.getpid()
                 self._copies.clear()
+                if os.name == "posix":
+                    _lock(self._folder, os.O_CREAT)
+                    _remove_stale(self._folder.parent)
             return self._folder / str(next(self._numbers))
 
     def _no_room(self, error: OSError) -> OSError:
@@ -95,6 +100,28 @@ class CopyFolder:
 # What a disk answers that is full or failing; stores give none of these.
 _OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 COPIES = CopyFolder()
+
+
+def _lock(folder: Path, flags: int) -> bool:
+    """Lock a folder of copies as long as this process runs; return False if another one has, or if it is none."""
+    import fcntl
+
+    file = -1
+    try:
+        file = os.open(folder / _LOCK, flags | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if file >= 0:
+            os.close(file)
+        return False
+    return True
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove the folders of processes that were killed, such as for their use of memory."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        if _lock(folder, 0):  # which the system has released
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _call_at_end(remove: Callable[[], None]) -> None:

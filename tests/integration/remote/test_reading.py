@@ -109,7 +109,7 @@ def test_import_reads_urls_and_patterns(stored: str, tmp_path: Path) -> None:
 def test_a_recording_at_a_url_is_played_from_a_private_copy(words: list[str], stored: str, temporary: Path) -> None:
     with running(words[0], f"{stored}/one.jsonl", *words[1:], "--on-miss", "error") as opened:
         (folder,) = temporary.glob("tapehead-*")
-        (copy,) = folder.iterdir()
+        (copy,) = (path for path in folder.iterdir() if path.name != "lock")
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, copy)]
         start = next(entry.exchange for entry in read_recordings([RECORDINGS_FOLDER / "timeline-1.jsonl"]))
         answer = httpx.post(f"{opened.url}/api/v1/sessions", content=start.request.content(), timeout=60)
@@ -328,10 +328,23 @@ time.sleep(600)
 def test_copies_are_removed_when_a_signal_ends_the_process(number: int, stored: str, temporary: Path) -> None:
     with start_program(sys.executable, "-c", HOLD, f"{stored}/one.jsonl", cold=True) as program:
         program.wait_for(lambda line: line == "ready")
-        assert len(list(temporary.glob("tapehead-*/*"))) == 1
+        assert len(list(temporary.glob("tapehead-*/[0-9]"))) == 1
         code = program.stop(number)
 
     assert code == -number
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_copies_of_a_process_that_was_killed_are_removed_by_the_next_one(stored: str, temporary: Path) -> None:
+    with start_program(sys.executable, "-c", HOLD, f"{stored}/one.jsonl", cold=True) as program:
+        program.wait_for(lambda line: line == "ready")
+        (kept,) = temporary.iterdir()
+        run_tapehead("audit", f"{stored}/one.jsonl")
+        assert list(temporary.iterdir()) == [kept]
+        program.stop(signal.SIGKILL)
+    assert list(temporary.iterdir()) == [kept]
+    run_tapehead("audit", f"{stored}/one.jsonl")
+
     assert list(temporary.iterdir()) == []
 
 

@@ -263,6 +263,13 @@ def test_files_outside_the_folder_are_not_written(path: str, folder: Path) -> No
         load_options("serve")
 
 
+def test_a_url_is_no_file_to_write(folder: Path) -> None:
+    write(Path("tapehead.toml"), '[record]\nout = "s3://key:secret@bucket/a.jsonl"')
+
+    with pytest.raises(UsageError, match=r"record\.out: 's3://bucket/a\.jsonl' is a URL; expected a path$"):
+        load_options("record")
+
+
 # ---- The schema ----
 
 
