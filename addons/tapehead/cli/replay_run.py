@@ -76,7 +76,7 @@ def run_replay(
             page.serve(kept.journal, run.control)
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
-        recorders = recorders_of(record, kept, errors)
+        recorders = recorders_of(record, kept, errors, recorder)
         replay = ReplayAddon(run.engine, hosts, allow, observers, record, unmatched.add, internal_errors=errors)
         select = CallSelector(hosts, target.prefix if target else "", stream=False, internal_errors=errors)
 
@@ -112,9 +112,11 @@ def observing_addons(
 
 
 def recorders_of(
-    forwarded: RecorderAddon | None, kept: "JournalRun | None", errors: InternalErrors
+    forwarded: RecorderAddon | None, kept: "JournalRun | None", errors: InternalErrors, recorder: Recorder | None
 ) -> list[RecorderAddon]:
-    """Return the addons that record: that of forwarded calls, and that of all calls for the journal."""
+    """Return the addons that record: that of forwarded calls, whose recorder is given, and that of the journal."""
+    if kept and recorder:
+        kept.journal.writer = recorder.writer
     everything = RecorderAddon(kept, errors) if kept else None
     if kept and everything:
         kept.journal.follow(everything)

@@ -199,6 +199,22 @@ def test_every_command_with_a_journal_has_them(command: str, tmp_path: Path) -> 
     assert version
 
 
+def test_the_recording_of_forwarded_calls_is_told(tmp_path: Path) -> None:
+    recording = tmp_path / "a.jsonl"
+    recording.write_bytes(RECORDING.read_bytes())
+    with (
+        upstream() as server,
+        running("replay", recording, "--on-miss", "forward", "--to", server.url, "-q", *LIVE) as opened,
+        httpx.Client(timeout=TIMEOUT_SECONDS) as player,
+    ):
+        play(player, opened.url, **{"media.id": "unknown", "media.playerName": "unknown"})
+        found = health(opened)
+        exchanges = scrape(opened)["tapehead_recording_exchanges_total"][()]
+
+    assert found[1]["recording"] == "ok"
+    assert exchanges == 1
+
+
 def test_a_disk_that_is_full_is_told_until_it_is_not(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     with (

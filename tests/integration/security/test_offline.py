@@ -208,3 +208,35 @@ def test_the_guard_refuses_counts_and_turns_into_an_exit_code() -> None:
         "getaddrinfo collection.example.com, gethostbyname other.example.com"
     )
     assert listener.connections == 1
+
+
+EXEMPT = """
+import socket, sys, threading
+from tapehead.network.offline_guard import OfflineGuard, exempt_thread
+guard, reached = OfflineGuard(), []
+guard.enable()
+def connect():
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()
+        reached.append(True)
+    except PermissionError:
+        reached.append(False)
+connect()
+with exempt_thread():
+    connect()
+    other = threading.Thread(target=connect)
+    other.start()
+    other.join()
+connect()
+assert reached == [False, True, False, False], reached
+assert guard.attempts.count == 3, guard.attempts
+"""
+
+
+def test_a_thread_that_is_exempt_reaches_the_network_alone_and_for_as_long() -> None:
+    with counting_listener() as listener:
+        command = [sys.executable, "-c", EXEMPT, str(listener.port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+        assert done.returncode == 0, done.stderr
+    assert listener.connections == 1
