@@ -77,7 +77,7 @@ class EngineLoader:
         self.files: tuple[Path, ...] = ()
         self.forwarded: ForwardedCalls | None = None
         self._settings = settings
-        self._peers = Peers(settings.has_peers, time())
+        self._peers = Peers(settings.has_peers, time(), settings.take_turn)
         self._warn = warn
         self._show_once = show_once
         # In the order of their use.

@@ -24,6 +24,7 @@ from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.merged_summary import fingerprint_of
 from tapehead.replay.on_miss import OnMiss
+from tapehead.replay.peers import TakeTurn
 from tapehead.replay.summary import ReplayCounts, summarise
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
@@ -48,6 +49,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         keep_ids: whether lines and the summary may contain identifiers.
         redact_keys: keys with identifying values, besides the built-in ones.
         has_peers: whether other processes answer the same players, as of several workers.
+        take_turn: takes a turn of these together; None if they cannot.
     """
 
     recordings: tuple[Path, ...] = ()
@@ -63,6 +65,17 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_ids: bool = False
     redact_keys: tuple[str, ...] = ()
     has_peers: bool = False
+    take_turn: TakeTurn | None = None
+
+    def of_workers(self, recordings: Sequence[Path]) -> "EngineSettings":
+        """Return the settings for each of several worker processes, which share the turns of recorded sessions.
+
+        Args:
+            recordings: the files, the same in each process, even if a folder changes meanwhile.
+        """
+        from tapehead.server.shared_turns import SharedTurns
+
+        return msgspec.structs.replace(self, recordings=tuple(recordings), has_peers=True, take_turn=SharedTurns().take)
 
 
 def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_miss: OnMiss) -> EngineSettings:

@@ -76,8 +76,7 @@ def replay_in_workers(
         is_quiet=display.quiet,
         redact_keys=engine.redact_keys,
     )
-    # The same files in the same order in every process, even if a folder changes meanwhile.
-    same = msgspec.structs.replace(engine, recordings=run.recordings)
+    same = engine.of_workers(run.recordings)
     counts, unmatched = run.counts(OfflineGuard()), 0
     with (
         shared_listeners(proxy, workers, warn) as listeners,

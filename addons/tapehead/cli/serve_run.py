@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from tapehead.answers import Observer
 from tapehead.cli import library_warnings
 from tapehead.cli.collection import begin_collection
@@ -146,8 +144,7 @@ def answer_in_workers(
     """Answer on a socket for each of several processes until SIGINT or SIGTERM, and return the sum of their counts."""
     from tapehead.server.workers import once, run_workers
 
-    # The same files in the same order in every process, even if a folder changes meanwhile.
-    same = msgspec.structs.replace(settings, recordings=run.recordings, has_peers=True)
+    same = settings.of_workers(run.recordings)
     client_filter = ClientFilter(clients, once(warn))
     own = [[each, *(other for other in sockets if other is not each)] for each in sockets]
 

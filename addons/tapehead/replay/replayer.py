@@ -109,6 +109,7 @@ class Replayer:
         peers: Peers | None = None,
     ) -> None:
         self._peers = peers or Peers()
+        self._key = ""
         self._explain = explain
         self.recordings = PlayableRecordings(index, files, numbers, forwarded)
         self.on_miss = OnMiss.ERROR if on_miss is OnMiss.ONCE else on_miss
@@ -123,13 +124,15 @@ class Replayer:
         self._begin()
 
     def _begin(self) -> None:
-        self._turns = Turns(self.recordings.equals, self.recordings.left_out)
+        take_turn = None if self._forwarded else self._peers.take_turn
+        self._turns = Turns(self.recordings.equals, self.recordings.left_out, take_turn, self._key)
         self._lists: Counter[object] = Counter()
         self._playbacks: dict[str, Playback] = {}
 
     def for_key(self, key: str) -> Self:
         """Return a replayer with playbacks and counts of its own, of the file named like the key, or of all."""
         other = copy(self)
+        other._key = key
         other.recordings = self.recordings.of_key(key)
         other.stats = self.stats.of_another_key()
         other.stats.note_recorded(other.recordings.replaced)

@@ -8,6 +8,7 @@ import msgspec
 
 from tapehead.protocol.events import parse_time
 from tapehead.replay.matching import Turn, likeness
+from tapehead.replay.peers import TakeTurn
 from tapehead.replay.positions import MOST_REPEATED, place_of_delay
 from tapehead.replay.recorded_session import RecordedSession
 
@@ -69,9 +70,19 @@ class Turns:
     Args:
         equals: the sessions, which replayers may share.
         left_out: the numbers of those that are not played any more.
+        take_turn: takes a turn of several processes together, by its name; None for turns of this one alone.
+        key: the key of the replayer, which has turns of its own.
     """
 
-    def __init__(self, equals: Equals, left_out: set[int] | frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        equals: Equals,
+        left_out: set[int] | frozenset[int] = frozenset(),
+        take_turn: TakeTurn | None = None,
+        key: str = "",
+    ) -> None:
+        self._take_turn = take_turn
+        self._key = key
         self._equals = equals
         self._left_out = left_out
         self._rounds: dict[tuple[object, str, Identity], _Rounds] = {}
@@ -103,7 +114,15 @@ class Turns:
             chosen = min(equal, key=lambda other: self._peek(candidates[other], (content, called, other)))
         numbers = candidates[chosen]
         rounds = self._rounds.setdefault((content, called, chosen), _Rounds(len(numbers), len(numbers)))
-        played, number = rounds.take(numbers, self._left_out)
+        taken = None
+        if self._take_turn and len(numbers) > 1:
+            # By the first session, which all processes number alike.
+            taken = self._take_turn(f"{self._key} {called} {numbers[0]}")
+        if taken is None:
+            played, number = rounds.take(numbers, self._left_out)
+        else:
+            played, place = divmod(taken, len(numbers))
+            number = numbers[place]
         if delay is not None:
             number = _later_try(sessions, numbers, number, delay)
         count = sum(each not in self._left_out for each in numbers) if self._left_out else len(numbers)

@@ -287,8 +287,19 @@ def release_signals(signals: Set[signal.Signals] = STOP_SIGNALS) -> None:
 
 def once(warn: Callable[[str], None]) -> Callable[[str], None]:
     """Return a function that passes the first line on to `warn` and drops later ones, over all worker processes."""
+    return functools.partial(_pass_first, make_lock(), warn)
+
+
+def make_lock() -> Lock:
+    """Return a lock for all worker processes, before they start; signals that are held stay so."""
+    from multiprocessing.resource_tracker import ensure_running
+
     _hold_hang_up()
-    return functools.partial(_pass_first, SPAWN.Lock(), warn)
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    # multiprocessing's own helper process releases them when it starts.
+    ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    return SPAWN.Lock()
 
 
 def _pass_first(unused: Lock, warn: Callable[[str], None], line: str) -> None:

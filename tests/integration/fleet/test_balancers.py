@@ -4,13 +4,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
 from support.balancers import balancer
-from support.processes import Command, run_tapehead, running
+from support.exchanges import exchange, request, response, start
+from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running
 from support.resend import write
 from support.retrying_players import play_all, recording, wait_for_workers
+from tapehead.protocol.routes import location_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -73,3 +76,28 @@ def test_replicas_behind_a_balancer_are_as_one_process(
 
 def test_workers_are_as_one_process(recorded: Path, one: dict[str, Any], tmp_path: Path) -> None:
     assert summary_of_one(recorded, tmp_path, "--workers", "3") == one
+
+
+@pytest.mark.parametrize("command", ["serve", "replay"])
+def test_workers_take_turns_of_equal_sessions_together(command: str, tmp_path: Path) -> None:
+    starts = [
+        exchange(
+            request(start(number)), response(201, [("Location", location_of(f"s{number}")), ("X-Session", str(number))])
+        )
+        for number in range(12)
+    ]
+    path, summary = write(tmp_path / "equal.jsonl", starts), tmp_path / "summary.json"
+    options = ["-q", "--no-audit", "--strict", "--workers", "3", "--summary", summary]
+    with running(command, path, *options, cwd=tmp_path) as opened:
+        url = f"{opened.url}/api/v1/sessions"
+        # A connection each, so that different workers get them; the second round has a key.
+        keys: list[dict[str, str]] = [{}] * 24 + [{"X-Tapehead-Key": "k"}] * 12
+        followed = [
+            httpx.post(url, json=start(), headers=key, trust_env=False, timeout=TIMEOUT_SECONDS).headers["X-Session"]
+            for key in keys
+        ]
+        code = opened.stop()
+
+    assert code == 0
+    assert followed == [str(number) for number in [*range(12)] * 3]
+    assert orjson.loads(summary.read_bytes())["replay"]["playbacks"] == 36
