@@ -74,7 +74,6 @@ def stored(bucket: Bucket, tmp_path: Path, temporary: Path, monkeypatch: pytest.
         "audit RUNS/packed RUNS/packed/two.jsonl.gz --format html",
         "show RUNS/packed/two.jsonl.gz --json",
         "show RUNS/saved.har.gz --json",
-        "export RUNS/one.jsonl RUNS/packed --parquet tables --overwrite",
         "diff RUNS/one.jsonl RUNS/packed/two.jsonl.gz --format json",
     ],
 )
