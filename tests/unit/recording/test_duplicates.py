@@ -5,6 +5,7 @@ import pytest
 
 from support.exchanges import opened, sent, start, start_with
 from tapehead.protocol.exchange import Entry, Exchange
+from tapehead.recording.capture import source_of_run
 from tapehead.recording.duplicates import DuplicateFilter
 
 START, PING = opened("s1", start()), sent("s1", {"eventType": "ping", "playerTime": {"playhead": 1, "ts": 2}}, 1)
@@ -38,6 +39,15 @@ def test_calls_that_one_proxy_has_numbered_are_different_in_any_file() -> None:
     first, second = (msgspec.structs.replace(PING, source="proxy", order=order) for order in (1, 2))
 
     assert kept(("a", first), ("b", second), ("copy of a", first)) == ["a", "b"]
+
+
+def test_equal_calls_that_came_to_several_workers_of_one_proxy_are_different() -> None:
+    first, second, again = (
+        msgspec.structs.replace(PING, source=source_of_run(run, [], 0, worker), order=1)
+        for run, worker in (("record", 1), ("record", 2), ("replay", 2))
+    )
+
+    assert kept(("a", first), ("a", second), ("b", again)) == ["a", "a"]
 
 
 def test_calls_of_two_saves_are_equal_whatever_their_numbers() -> None:
