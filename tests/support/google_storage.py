@@ -1,6 +1,8 @@
 """A server on loopback that speaks as much of Google's JSON API for object storage as reading and writing takes."""
 
+import base64
 import contextlib
+import hashlib
 import os
 import re
 import threading
@@ -53,6 +55,7 @@ class GoogleStore:
             "size": str(size),
             "generation": str(generation),
             "etag": f"e{generation}",
+            "md5Hash": base64.b64encode(hashlib.md5(self.objects[key]).digest()).decode(),
         }
 
     def list_page(self, query: dict[str, list[str]]) -> dict[str, object]:
@@ -96,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         query, match = parse_qs(parts.query), _OBJECTS.fullmatch(parts.path)
         if self.store.status:
             self.refuse(self.store.status, "no")
+        elif parts.path == f"/storage/v1/b/{self.store.bucket}":
+            self.send(200, orjson.dumps({"kind": "storage#bucket", "name": self.store.bucket}))
         elif not match or match[1] != self.store.bucket:
             self.refuse(404, "The specified bucket does not exist.")
         elif not match[2]:
@@ -120,12 +125,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        match = _OBJECTS.fullmatch(urlsplit(self.path).path)
+        parts = urlsplit(self.path)
+        match = _OBJECTS.fullmatch(parts.path)
         if self.store.status or not match or match[1] != self.store.bucket:
             self.refuse(self.store.status or 404, "no")
             return
         _, described, content = body.split(b"--==0==", 2)
         key = orjson.loads(described.partition(b"\n\n")[2])["name"]
+        if "ifGenerationMatch" in parse_qs(parts.query) and key in self.store.objects:
+            self.refuse(412, "At least one of the pre-conditions you specified did not hold.")
+            return
         self.store.put(key, content.partition(b"\n\n")[2].removesuffix(b"\n--==0==--"))
         self.send(200, orjson.dumps(self.store.describe(key)), Content_Type="application/json")
 

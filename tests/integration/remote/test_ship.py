@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from bench.load import bare
+from support.google_storage import google_store
 from support.load import LoadGenerator, numbers_in
 from support.object_stores import Bucket, ObjectStore, environment_of, running_store
 from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running
@@ -173,6 +174,24 @@ def test_a_store_that_is_down_all_the_time_delays_neither_the_start_nor_the_end(
     with shipping(server, tmp_path, bucket) as proxy:
         assert proxy.stop() == 0
     assert_all_shipped_once(tmp_path, bucket, network)
+
+
+def test_googles_store_takes_files_as_well(tmp_path: Path, server: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    with google_store() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        options = ["--out", tmp_path / "a.jsonl.zst", "--rotate", "10KB", "--ship", f"gs://{store.bucket}/tests"]
+        with running("record", "-q", "--no-audit", "--to", server.url, *options, broken=PATIENT) as proxy:
+            store.status = 403  # which the library does not try again on its own
+            LoadGenerator(proxy.port, range(200), size=500).play()
+            wait_for_lines(proxy, DOWN_LINE, 1)
+            store.status = 0
+            wait_for_lines(proxy, BACK_LINE, 1)
+            assert proxy.stop() == 0
+    files = [path.read_bytes() for path in tmp_path.glob("a-*.jsonl.zst")]
+    assert len(files) > 1
+    assert sorted(store.objects.values()) == sorted(files)
+    assert all(key.startswith("tests/a-") and key.endswith(".jsonl.zst") for key in store.objects)
 
 
 def test_a_second_signal_ends_the_wait(
