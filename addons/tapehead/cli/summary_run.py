@@ -65,7 +65,8 @@ def merge(paths: Sequence[Path], out: Path | None, *, is_strict: bool, as_json: 
         merged = _merge_records(records)
         lost = f"; {merged.lost} lost" if merged.lost else ""
         lines = [f"recorded {count_of(merged.exchanges, 'exchange')}{lost}"]
-        has_failed = not merged.is_whole or (is_strict and not merged.exchanges)
+        lines += [f"{count_of(merged.dead_workers, 'worker')} died"] if merged.dead_workers else []
+        has_failed = not merged.is_whole or bool(merged.dead_workers) or (is_strict and not merged.exchanges)
     check_summary_file(out, paths)
     write_summary_file(out, merged)
     if len(summaries) > 1 and any(each.audit and each.audit.sessions for each in summaries):
@@ -142,6 +143,7 @@ def _has_same_files(one: RunReport, other: RunReport) -> bool:
 
 def _merge_records(records: "Sequence[RecordSummary]") -> "RecordSummary":
     first, shipped = records[0], [each.ship for each in records if each.ship]
+    dead = [each.dead_workers for each in records if each.dead_workers is not None]
     if len(records) == 1:
         return first
     ship = None
@@ -161,4 +163,5 @@ def _merge_records(records: "Sequence[RecordSummary]") -> "RecordSummary":
         is_whole=all(each.is_whole for each in records),
         audit=None,
         ship=ship,
+        dead_workers=sum(dead) if dead else None,
     )

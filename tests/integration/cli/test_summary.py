@@ -132,6 +132,7 @@ SHIP = {"url": "s3://b/a", "shipped": 2, "waiting": 1, "failed": 0}
 def test_summaries_of_recorders_merge_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.json").write_bytes(orjson.dumps(RECORD | {"ship": SHIP}))
     (folder / "b.json").write_bytes(orjson.dumps(RECORD | {"recording": "b.jsonl", "lost": 2, "is_whole": False}))
+    (folder / "dead.json").write_bytes(orjson.dumps(RECORD | {"dead_workers": 1}))
 
     assert run(["summary", "a.json"]) == 0
     assert run(["summary", "a.json", "b.json", "--out", "c.json"]) == 1
@@ -141,6 +142,10 @@ def test_summaries_of_recorders_merge_too(folder: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.splitlines() == [
         "1 summary", "recorded 3 exchanges", "2 summaries, merged", "recorded 6 exchanges; 2 lost",
     ]  # fmt: skip
+    assert run(["summary", "a.json", "dead.json", "--json"]) == 1
+    assert orjson.loads(capsys.readouterr().out)["dead_workers"] == 1
+    assert run(["summary", "a.json", "dead.json"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "1 worker died"
 
 
 @pytest.mark.parametrize(
