@@ -1,6 +1,7 @@
 """The audit on a cluster of Apache Spark, for the report of one machine."""
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -103,7 +104,7 @@ class _SparkReading:
 
     def audit(self, reader: RecordingReader, *, has_pages: bool) -> tuple[RecordingReader, AuditResults]:
         """Audit everything that executors can read; return the reader that has read it, and the results."""
-        with progress(100, "% of the recordings read by executors") as show:
+        with progress(100, "% read") as show:
             self._audit.fetch(_in_percent(show))
         if not has_pages:  # what a page shows of sessions depends on those before
             try:
@@ -127,18 +128,18 @@ class _SparkReading:
             local.options.coverage,
             with_tables=self.tables is not None,
         )
-        with (
-            progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges divided") as show,
-            progress(100, "% of the sessions evaluated by executors") as show_evaluated,
-        ):
-            entries = reader.entries(show, outlined=True)
-            for row in self._audit.rows(reader, entries, setup, _in_percent(show_evaluated), has_pages=has_pages):
-                results.add_row(row)
-                if self.tables and row.tables:
-                    self.tables.add(row.tables)
+        with tempfile.TemporaryDirectory(prefix="tapehead-") as folder:
+            with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
+                entries = reader.entries(show, outlined=True)
+                division = self._audit.divide(entries, setup, Path(folder))
+            with progress(100, "% evaluated") as show:
+                for row in self._audit.evaluate(division, reader, setup, _in_percent(show), has_pages=has_pages):
+                    results.add_row(row)
+                    if self.tables and row.tables:
+                        self.tables.add(row.tables)
         warn_without_session(reader, results)
         return results
 
 
-def _in_percent(show: "ShowTasks") -> "ShowTasks":
+def _in_percent(show: ShowTasks) -> ShowTasks:
     return lambda done, tasks: show(100 * done // tasks if tasks else 0, 0)

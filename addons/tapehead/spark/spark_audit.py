@@ -1,7 +1,6 @@
 """The audit on a cluster, as the process runs it that has the report."""
 
 import contextlib
-import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -118,29 +117,21 @@ class SparkAudit:
         if wave:
             yield wave
 
-    def rows(
-        self, reader: RecordingReader, entries: Iterable[Entry], setup: AuditSetup, show: ShowTasks, *, has_pages: bool
-    ) -> Iterator[ResultRow]:
-        """Yield the results of all sessions as `audit` does.
+    def divide(self, entries: Iterable[Entry], setup: AuditSetup, folder: Path) -> Division:
+        """Divide the audit, or, into one part, put it in order.
 
         Args:
-            reader: the reader of the entries.
-            entries: its entries, outlined.
-            setup: the options of the audit; one part is an audit that is not divided.
-            show: called with the tasks that are done.
-            has_pages: whether pages show timelines and bodies, for which the audit is not to be divided.
+            entries: the entries of a reader, outlined.
+            setup: the options of the audit.
+            folder: an empty folder, which is needed until all results are there.
 
         Raises:
             NotDivisibleError: the audit cannot be divided.
-            TapeheadError: the cluster failed.
         """
-        with tempfile.TemporaryDirectory(prefix="tapehead-") as folder:
-            if setup.parts > 1:
-                division = divide_into_parts(entries, setup.parts, Path(folder))
-            else:
-                shown: set[tuple[str, int]] = set()
-                division = leave_undivided(_note_bodies(entries, shown), shown, Path(folder))
-            yield from self._evaluate(division, reader, setup, show, has_pages=has_pages)
+        if setup.parts > 1:
+            return divide_into_parts(entries, setup.parts, folder)
+        shown: set[tuple[str, int]] = set()
+        return leave_undivided(_note_bodies(entries, shown), shown, folder)
 
     @property
     def parts(self) -> int:
@@ -148,9 +139,22 @@ class SparkAudit:
         size = sum(file.size for file in self._files)
         return max(2, self._context.defaultParallelism * _PARTS_PER_CORE, size // _PART_BYTES)
 
-    def _evaluate(
+    def evaluate(
         self, division: Division, reader: RecordingReader, setup: AuditSetup, show: ShowTasks, *, has_pages: bool
     ) -> Iterator[ResultRow]:
+        """Yield the results of all sessions as `audit` does.
+
+        Args:
+            division: the divided audit.
+            reader: the reader of the entries that were divided.
+            setup: the options of the audit.
+            show: called with the tasks that are done.
+            has_pages: whether pages show timelines and bodies, for which the audit is not to be divided.
+
+        Raises:
+            NotDivisibleError: the audit cannot be divided.
+            TapeheadError: the cluster failed.
+        """
         files = [file for file in self._files if file.name in division.blocks]
         if not files:
             return

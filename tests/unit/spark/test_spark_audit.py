@@ -1,6 +1,9 @@
 """The audit on executors, in one process: its report is that of one process, whatever the recordings are."""
 
 import contextlib
+import os
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,3 +186,27 @@ def test_tables_are_those_of_export(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert {"sessions.parquet", "findings.parquet", "metrics.parquet"} <= set(written)
     for name in written:
         assert pq.read_table(tmp_path / "spark" / name).equals(pq.read_table(tmp_path / "local" / name)), name
+
+
+def test_a_terminal_shows_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_one(tmp_path / "one.jsonl", 2)
+    own, terminal = os.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # once the other end is closed
+            while piece := os.read(own, 4096):
+                shown.append(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(terminal, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        run(["audit", str(tmp_path), "-o", str(tmp_path / "report.csv"), *SPARK])
+    reader.join()
+    os.close(own)
+    text = b"".join(shown).decode()
+    for step in ("starting Spark", "% read", "exchanges", "% evaluated"):
+        assert step in text
+    assert "Traceback" not in text
+    assert (tmp_path / "report.csv").exists()
