@@ -188,6 +188,7 @@ def test_stored_schemas_beside_a_url_are_used(stored: str, bucket: Bucket, tmp_p
     assert f"stored schemas are not used: '{stored}/schemas.jsonl' is a recording with other calls" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_test_of_the_plugin_is_answered_from_a_url(
     stored: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +335,7 @@ def test_copies_are_removed_when_a_signal_ends_the_process(number: int, stored: 
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_copies_of_a_process_that_was_killed_are_removed_by_the_next_one(stored: str, temporary: Path) -> None:
     with start_program(sys.executable, "-c", HOLD, f"{stored}/one.jsonl", cold=True) as program:
         program.wait_for(lambda line: line == "ready")
@@ -355,6 +357,7 @@ def test_a_running_server_fetches_no_url(form: str) -> None:
         run.control.load([form])
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_that_objects_are_copied(stored: str, bucket: Bucket, tmp_path: Path) -> None:
     slow = "import time, tapehead.remote.copies as c; run = c.CopyFolder.copy\n"
     slow += "c.CopyFolder.copy = lambda *given: (time.sleep(0.5), run(*given))[1]"
