@@ -233,6 +233,9 @@ def _stop(workers: list[_Worker]) -> tuple[list[Any], int]:
                 received += running[pipe].receive(pipe)[0]
             if running[pipe].results is None:
                 del running[pipe]
+    # Signals that came meanwhile have asked for what is done now; a later one may end what is left to do.
+    while signal.sigtimedwait(STOP_SIGNALS, 0):
+        pass
     return received, count - len(received)
 
 

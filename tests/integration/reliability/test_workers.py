@@ -135,6 +135,18 @@ def test_a_worker_that_is_killed_is_replaced_and_all_that_was_answered_is_record
     assert (found["lost"], found["is_whole"], found["dead_workers"]) == (0, False, 1)
 
 
+def test_a_signal_that_comes_twice_at_once_does_not_end_the_audit(server: Command, tmp_path: Path) -> None:
+    """As `timeout` sends it, and impatient users."""
+    with running(*record(server, "--out", tmp_path / "a.jsonl")) as proxy:
+        post(proxy, "/api/v1/sessions/abc/events", {})
+        for number in (signal.SIGINT, signal.SIGTERM):
+            proxy.process.send_signal(number)
+        assert proxy.process.wait(TIMEOUT_SECONDS) == 0
+        proxy.stop()
+
+    assert not [line for line in proxy.lines if "the audit ended before" in line]
+
+
 def test_players_of_a_worker_that_hangs_come_to_another_one(server: Command, tmp_path: Path) -> None:
     with running(*record(server, "--out", tmp_path / "a.jsonl")) as proxy:
         hanging = workers_of(proxy.process.pid)[0]
