@@ -1,4 +1,4 @@
-"""What `record --ship` costs players: the store takes files, or does not answer.
+"""What `record --ship` costs players: the store takes files, does not answer, or is down.
 
 cd tests && python -m bench.shipping
 """
@@ -13,7 +13,7 @@ from bench.load import BARE, Contestant, Size, compete, listening, rows
 from bench.options import parser, print_rows
 from bench.table import Row
 from support.object_stores import environment_of, running_store
-from support.unreliable_store import STALLED, UP, unreliable
+from support.unreliable_store import DOWN, STALLED, UP, unreliable
 
 # A new file every few seconds.
 RECORD = [sys.executable, "-m", "tapehead", "record", "-q", "--rotate", "1MB", "--listen", "127.0.0.1:0"]
@@ -27,7 +27,7 @@ def measure(size: Size) -> list[Row]:
         folder = opened.enter_context(tempfile.TemporaryDirectory())
         url, record = store.bucket().url, [*RECORD, "--to", server.url, "--set", f"confdir={folder}"]
         contestants = [Contestant(NOT_SHIPPED, [*record, "--out", f"{folder}/none.jsonl"], any_pings)]
-        for behaviour in (UP, STALLED):
+        for behaviour in (UP, STALLED, DOWN):
             network = opened.enter_context(unreliable(store.port))
             network.behaviour = behaviour
             variables = [f"{name}={value}" for name, value in environment_of(network.url).items()]
