@@ -1,6 +1,7 @@
 """The audit on executors, in one process: its report is that of one process, whatever the recordings are."""
 
 import contextlib
+import json
 import os
 import sys
 import threading
@@ -144,6 +145,18 @@ def test_settings_and_schemas_reach_executors(tmp_path: Path, capsys: pytest.Cap
     expected = audited(capsys, *options)
     assert "programmer" in expected[1]
     assert audited(capsys, *options, *SPARK) == expected
+
+
+def test_other_calls_of_the_same_time_are_no_duplicates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Executors say which exchanges are equal."""
+    for sid in ("a", "b"):
+        exchanges = Timeline(sid, visitor=f"{ord(sid):038}").start().exchanges
+        (tmp_path / f"{sid}.jsonl").write_bytes(b"".join(map(encode, exchanges)))
+        (tmp_path / f"{sid}-again.jsonl").write_bytes(b"".join(map(encode, exchanges)))
+    expected = audited(capsys, tmp_path, "--format", "json")
+    assert "counted once" in expected[2]
+    assert len(json.loads(expected[1])["sessions"]) == 2
+    assert audited(capsys, tmp_path, "--format", "json", *SPARK) == expected
 
 
 def test_a_recording_that_changes_meanwhile_is_told(
