@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from tapehead.errors import UsageError
 from tapehead.extras import needing
 from tapehead.internal_errors import InternalErrors
+from tapehead.remote.urls import without_secrets
 
 if TYPE_CHECKING:
     from tapehead.journal.journal import Journal
@@ -21,19 +22,24 @@ def parse_otlp(url: str | None) -> str | None:
     """Return the URL that takes metrics, given the one of a collector; None for none.
 
     Raises:
-        UsageError: it is no http or https URL, or the libraries are not installed.
+        UsageError: it is no http or https URL, it contains a login, which the message does not repeat, or the libraries
+            are not installed.
     """
     if url is None:
         return None
     try:
         parts = urlsplit(url)
         is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        has_login = parts.username is not None or (not is_valid and "@" in url)
     except ValueError:
-        is_valid = False
+        is_valid, has_login = False, "@" in url
+    if has_login:
+        raise UsageError("--otlp contains a login; leave it out, and set a header in OTEL_EXPORTER_OTLP_HEADERS")
     if not is_valid or parts.query or parts.fragment:
-        raise UsageError(f"invalid --otlp '{url}': expected the URL of a collector, such as http://127.0.0.1:4318")
-    if parts.username or parts.password:
-        raise UsageError("--otlp has a login in its URL; pass it as a header in OTEL_EXPORTER_OTLP_HEADERS")
+        raise UsageError(
+            f"invalid --otlp '{without_secrets(url)}': expected the URL of a collector without a query, such as"
+            " http://127.0.0.1:4318"
+        )
     with needing("telemetry", "--otlp"):
         for name in _LIBRARIES:
             if importlib.util.find_spec(name) is None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 import click
 
 from tapehead.errors import UsageError
-from tapehead.remote.urls import SCHEMES, is_url, parse_url, scheme_of, without_secrets
+from tapehead.remote.urls import SCHEMES, check_login, is_url, parse_url, scheme_of, without_secrets
 
 UNBOUNDED: tuple[float | None, float | None] = (None, None)
 # Stands for the default of a parameter that has none.
@@ -142,7 +142,7 @@ class RecordingPath(click.Path):
         """Return the path.
 
         Raises:
-            UsageError: it is a URL that names nothing in object storage.
+            UsageError: it is a URL that names nothing in object storage, or that contains a login.
         """
         if not (isinstance(value, str) and is_url(value)):
             return super().convert(value, param, ctx)
@@ -150,6 +150,7 @@ class RecordingPath(click.Path):
         from tapehead.remote.url_paths import OtherUrlPath, UrlPath
 
         if self._any_scheme and scheme_of(value) not in SCHEMES:
+            check_login(value)
             return OtherUrlPath(value)
         show_progress_of_copies()
         return UrlPath(parse_url(value))

@@ -4,7 +4,7 @@ import errno
 import re
 from collections.abc import Iterator
 
-from tapehead.remote.urls import ObjectUrl
+from tapehead.remote.urls import ObjectUrl, without_secrets
 from tapehead.text import shorten
 
 _CREDENTIALS = {
@@ -67,7 +67,7 @@ def store_error(error: Exception, url: ObjectUrl) -> OSError:
         )
     if any(status >= 500 or status == _OVERLOADED for status in statuses) or "SlowDown" in codes:
         return ConnectionError(errno.EAGAIN, f"the store fails ({_reason(text)})")
-    return OSError(errno.EIO, f"the store answers: {_reason(text)}")
+    return OSError(errno.EIO, f"the store answered with an error: {_reason(text)}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -101,10 +101,11 @@ def _reason(text: str) -> str:
 
 
 def _endpoint_of(causes: list[BaseException]) -> str:
-    """Return the address of the store, if an error has it."""
+    """Return the address of the store without a login, if an error has it."""
     for each in causes:
         kwargs = getattr(each, "kwargs", None)
-        if isinstance(kwargs, dict) and (match := re.match(r"https?://[^/]+", str(kwargs.get("endpoint_url", "")))):
+        endpoint = without_secrets(str(kwargs.get("endpoint_url", ""))) if isinstance(kwargs, dict) else ""
+        if match := re.match(r"https?://[^/]+", endpoint):
             return f" at '{match[0]}'"
         if host := getattr(each, "host", None):
             return f" at '{host}:{getattr(each, 'port', '')}'"

@@ -12,6 +12,9 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _COLLAPSED = re.compile(rf"(?:{'|'.join(SCHEMES)}):/(?!/)")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}[A-Za-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A user and a password, in which a slash is often left as it is; but no port.
+_PASSWORD = re.compile(r"[^/@:]*:(?!\d*(?:/|$))[^@]*@")
+_LEAVE_OUT_LOGIN = "it contains a login; leave it out, and set the variables of the store's tools"
 
 
 class ObjectUrl(NamedTuple):
@@ -78,15 +81,29 @@ def parse_url(text: str, action: str = "read") -> ObjectUrl:
     if scheme not in SCHEMES:
         raise UsageError(f"{problem}: expected a path, or a URL such as {examples}")
     bucket, _, key = rest.partition("/")
+    check_login(text, action)
     if "@" in bucket:
-        raise UsageError(f"{problem}: it has a login in it; leave it out, and set the variables of the store's tools")
+        raise UsageError(f"{problem}: {_LEAVE_OUT_LOGIN}")
     if _CONTROL.search(text):
         raise UsageError(f"{problem}: it has a control character in it")
     if not _BUCKET.fullmatch(bucket):
         raise UsageError(
-            f"{problem}: '{shorten_value(bucket)}' is no name of a bucket; expected a URL such as {examples}"
+            f"{problem}: '{shorten_value(bucket)}' is not a valid bucket name; expected a URL such as {examples}"
         )
     return ObjectUrl(scheme, bucket, key)
+
+
+def check_login(url: str, action: str = "read") -> None:
+    """Refuse a URL of any scheme with a password in it, which would go into messages and reports.
+
+    A name alone is no login everywhere: Azure's URLs have that of a container there.
+
+    Raises:
+        UsageError: it has one, which the message does not repeat.
+    """
+    match = _URL.fullmatch(url)
+    if match and _PASSWORD.match(match[2]):
+        raise UsageError(f"cannot {action} '{without_secrets(url)}': {_LEAVE_OUT_LOGIN}")
 
 
 def without_secrets(text: str) -> str:
@@ -94,7 +111,7 @@ def without_secrets(text: str) -> str:
     match = _URL.fullmatch(text)
     if not match:
         return shorten_value(text)
-    scheme, rest = match[1], match[2]
+    scheme, rest = match[1], _PASSWORD.sub("", match[2], count=1) if _PASSWORD.match(match[2]) else match[2]
     host, slash, path = rest.partition("/")
     host = host.rpartition("@")[2]
     rest = f"{host}{slash}{path}"

@@ -228,7 +228,7 @@ def test_a_test_of_the_plugin_is_answered_from_a_url(
             ["audit", "https://host/a.jsonl?sig=x"],
             "cannot read 'https://host/a.jsonl': expected a path, s3:// or gs://",
         ),
-        (["audit", "s3://key:secret@bucket/a"], "cannot read 's3://bucket/a': it has a login in it"),
+        (["audit", "s3://key:secret@bucket/a"], "cannot read 's3://bucket/a': it contains a login"),
         (["audit", "BUCKET", "--config", "s3://b/c"], "cannot use 's3://b/c' as --config: it takes a path, and no URL"),
         (["serve", "--out", "BUCKET/a.jsonl"], "cannot use 'BUCKET/a.jsonl' as --out: it takes a path, and no URL;"),
         (["serve", "--out", "a.jsonl.gz"], "cannot record into 'a.jsonl.gz': gzip loses what a crash cuts off;"),

@@ -259,7 +259,7 @@ def test_files_are_removed_once_they_are_in_the_store(
     ("url", "reason"),
     [
         ("ftp://host/x", "cannot ship to 'ftp://host/x': expected a path, or a URL such as"),
-        ("s3://KEY:SECRET@bucket/x", "it has a login in it"),
+        ("s3://KEY:SECRET@bucket/x", "it contains a login"),
         ("s3://no-such-bucket/x", "cannot ship to 's3://no-such-bucket/x': there is no bucket 'no-such-bucket'"),
     ],
 )

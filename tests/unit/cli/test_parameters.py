@@ -10,7 +10,8 @@ import click
 import pytest
 
 from tapehead.cli.app import COMMANDS, load_command
-from tapehead.cli.parameters import Argument, Option, build_parameters, defaults_of
+from tapehead.cli.parameters import Argument, Option, RecordingPath, build_parameters, defaults_of
+from tapehead.errors import UsageError
 
 
 class Level(StrEnum):
@@ -116,3 +117,11 @@ def test_defaults_of_parameters_by_keyword_alone_are_found() -> None:
     def function(first: int, second: int = 2, *, third: int = 3, fourth: int) -> None: ...
 
     assert defaults_of(function) == {"second": 2, "third": 3}
+
+
+def test_no_engine_gets_a_url_with_a_password() -> None:
+    kind = RecordingPath(any_scheme=True)
+
+    assert str(kind.convert("s3a://bucket/a", None, None)) == "s3a://bucket/a"
+    with pytest.raises(UsageError, match="cannot read 's3a://bucket/a': it contains a login"):
+        kind.convert("s3a://KEY:SECRET@bucket/a", None, None)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tapehead.errors import UsageError
-from tapehead.remote.urls import ObjectUrl, is_url, parse_url, restore_url, without_secrets
+from tapehead.remote.urls import ObjectUrl, check_login, is_url, parse_url, restore_url, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_a_url_is_written_as_it_was_read(text: str) -> None:
         ("file:///a.jsonl", "pass the path"),
         ("s3a://bucket/a", "or a URL such as s3://"),
         ("ftp://host/a", "or a URL such as s3://"),
-        ("s3:///a.jsonl", "is no name of a bucket"),
-        ("s3://", "is no name of a bucket"),
-        ("s3://a b/c", "is no name of a bucket"),
+        ("s3:///a.jsonl", "is not a valid bucket name"),
+        ("s3://", "is not a valid bucket name"),
+        ("s3://a b/c", "is not a valid bucket name"),
         ("s3://bucket/a\nb", "control character"),
         ("s3://bucket/a\0", "control character"),
     ],
@@ -55,6 +55,8 @@ def test_a_url_that_names_no_object_is_refused_in_one_sentence(text: str, reason
         "https://host/a.jsonl?X-Amz-Signature=secret",
         "https://host/a.jsonl#secret",
         "gs://secret@bucket/a@b",
+        "s3://AKIA1:se/secret@bucket/a",
+        "https://user:se/secret@host/a",
     ],
 )
 def test_no_message_repeats_a_login_or_a_signature(text: str) -> None:
@@ -62,6 +64,23 @@ def test_no_message_repeats_a_login_or_a_signature(text: str) -> None:
         parse_url(text)
     assert "secret" not in str(refused.value)
     assert "AKIA" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["s3a://AKIA1:secret@bucket/a", "s3a://AKIA1:se/secret@bucket", "hdfs://:secret@host:1/a"]
+)
+def test_a_password_in_any_url_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="it contains a login; leave it out") as refused:
+        check_login(text)
+    assert "secret" not in str(refused.value)
+    assert "AKIA" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["abfss://container@account.dfs.core.windows.net/a", "hdfs://host:8020/a@b", "hdfs://h/a:b@c", "a:b@c"]
+)
+def test_names_and_ports_are_no_passwords(text: str) -> None:
+    check_login(text)
 
 
 def test_the_query_of_an_object_belongs_to_its_key() -> None:
