@@ -81,7 +81,7 @@ def collector() -> Iterator[Collector]:
                 state.heads.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
                 state.came.notify_all()
             if state.status is None:
-                state.released.wait(TIMEOUT_SECONDS)
+                state.released.wait()
                 return
             answer = ExportMetricsServiceResponse().SerializeToString()
             self.send_response(state.status)

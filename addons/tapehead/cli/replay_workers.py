@@ -93,10 +93,11 @@ def replay_in_workers(
         outcome = run_proxies(listeners, kept, screen, run.internal_errors, on_ready, warn, replay)
         for part in outcome.results:
             counts.add(part.counts)
+            run.internal_errors.count += part.counts.internal_errors  # before metrics are exported for the last time
             unmatched += part.unmatched
             if kept and kept.recorder:
                 kept.recorder.writer.note_lost(part.lost)
-    counts.internal_errors += run.internal_errors.count
+    counts.internal_errors = run.internal_errors.count
     result = run.result(counts, unmatched)
     has_failed, audit = show_summary(kept, screen.show, journal.fail_on), audit_summary(kept, journal.fail_on)
     return conclude(result, None, screen, engine.summary, audit, missing.lines(), warn) or int(has_failed)

@@ -24,7 +24,7 @@ AUDITS_LEFT_OUT = (
 
 
 class _Form(msgspec.Struct):
-    """What tells summaries from other files, and from those of other versions."""
+    """The fields by which a summary differs from other files, and from summaries of other versions."""
 
     calls: int | None = None
     exchanges: int | None = None
@@ -60,13 +60,15 @@ def merge(paths: Sequence[Path], out: Path | None, *, is_strict: bool, as_json: 
         lines = merged.lines()
         if merged.offline_attempts:
             lines.append(f"offline: {merged.offline_attempts} connections and look-ups attempted")
-        has_failed = merged.has_failed(is_strict=is_strict and bool(merged.recordings), needs_calls=is_strict)
+        is_checked = is_strict and bool(merged.recordings)
+        has_failed = merged.has_failed(is_strict=is_checked, needs_calls=is_strict) or _audit_fails(merged)
     else:
         merged = _merge_records(records)
         lost = f"; {merged.lost} lost" if merged.lost else ""
         lines = [f"recorded {count_of(merged.exchanges, 'exchange')}{lost}"]
         lines += [f"{count_of(merged.dead_workers, 'worker')} died"] if merged.dead_workers else []
-        has_failed = not merged.is_whole or bool(merged.dead_workers) or (is_strict and not merged.exchanges)
+        is_whole = merged.is_whole and not merged.dead_workers
+        has_failed = not is_whole or (is_strict and not merged.exchanges) or _audit_fails(merged)
     check_summary_file(out, paths)
     write_summary_file(out, merged)
     if len(summaries) > 1 and any(each.audit and each.audit.sessions for each in summaries):
@@ -77,6 +79,11 @@ def merge(paths: Sequence[Path], out: Path | None, *, is_strict: bool, as_json: 
         title = f"{count_of(len(paths), 'summary', 'summaries')}, merged" if len(paths) > 1 else "1 summary"
         write_report("".join(f"{escape_controls(line)}\n" for line in (title, *lines)), None)
     return int(has_failed)
+
+
+def _audit_fails(summary: "RunReport | RecordSummary") -> bool:
+    """Return whether a run has failed by its audit, which several summaries have none of together."""
+    return summary.audit is not None and summary.audit.fails
 
 
 def read_summary(path: Path) -> "RunReport | RecordSummary":

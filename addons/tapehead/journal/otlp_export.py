@@ -6,6 +6,7 @@ nothing. What the environment says to every program that exports, such as `OTEL_
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import tapehead
 from tapehead.journal.run_metrics import Histogram, RunMetric, RunMetrics
 from tapehead.network.offline_guard import exempt_thread
+from tapehead.text import format_number
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -64,7 +66,7 @@ class OtlpExport:
                 has_failed = True
             if has_failed and not self._has_warned:
                 self._has_warned = True
-                again = "" if is_last else f"; trying again every {interval:g} s"
+                again = "" if is_last else f"; trying again every {format_number(interval)} s"
                 self._warn(f"cannot export metrics to '{self._endpoint}': is an OTLP collector there?{again}")
 
     def _export(self) -> bool:
@@ -81,11 +83,12 @@ class OtlpExport:
 
 
 def interval_seconds() -> float:
-    """Return the seconds between exports, as the environment says."""
+    """Return the seconds between exports, as the environment says, if that is a number, within what a thread can wait."""
     try:
-        return max(float(os.environ["OTEL_METRIC_EXPORT_INTERVAL"]) / 1000, 0.1)
+        seconds = float(os.environ["OTEL_METRIC_EXPORT_INTERVAL"]) / 1000
     except (KeyError, ValueError):
         return DEFAULT_INTERVAL_SECONDS
+    return min(max(seconds, 0.1), threading.TIMEOUT_MAX) if math.isfinite(seconds) else DEFAULT_INTERVAL_SECONDS
 
 
 def metrics_data(metrics: Iterable[RunMetric], began_ns: int, now_ns: int) -> "MetricsData":

@@ -120,7 +120,7 @@ def test_audits_of_parts_are_left_out_with_a_line(folder: Path, capsys: pytest.C
         "tapehead: audits are left out: each replica saw a part of the sessions;"
         " run tapehead audit on all their recordings together\n"
     )
-    assert run(["summary", str(paths[0]), "--json"]) == 0
+    assert run(["summary", str(paths[0]), "--json"]) == 1  # as that run itself
     captured = capsys.readouterr()
     assert (orjson.loads(captured.out), captured.err) == (read(paths[0]), "")
 
@@ -142,6 +142,10 @@ def test_summaries_of_recorders_merge_too(folder: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.splitlines() == [
         "1 summary", "recorded 3 exchanges", "2 summaries, merged", "recorded 6 exchanges; 2 lost",
     ]  # fmt: skip
+    (folder / "audited.json").write_bytes(orjson.dumps(RECORD | {"audit": AUDIT}))
+    assert run(["summary", "audited.json"]) == 1
+    assert run(["summary", "dead.json"]) == 1
+    capsys.readouterr()
     assert run(["summary", "a.json", "dead.json", "--json"]) == 1
     assert orjson.loads(capsys.readouterr().out)["dead_workers"] == 1
     assert run(["summary", "a.json", "dead.json"]) == 1

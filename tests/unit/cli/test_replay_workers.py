@@ -1,0 +1,41 @@
+"""A replay in several processes: counts that its parent adds up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tapehead.cli import replay_workers
+from tapehead.cli.display import DisplaySettings
+from tapehead.cli.offline_run import EngineSettings, RunCounts
+from tapehead.cli.replay_workers import ReplayedPart, replay_in_workers
+from tapehead.internal_errors import InternalErrors
+from tapehead.proxy.proxy_settings import ProxySettings
+from tapehead.recording.calls_elsewhere import CallsElsewhere
+from tapehead.server.workers import WorkerResults
+
+
+def test_internal_errors_of_workers_are_counted_while_the_journal_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_end: list[int] = []
+
+    def run(*_arguments: object) -> WorkerResults[ReplayedPart]:
+        counts = [RunCounts(replay=None, faults=0, internal_errors=2, elsewhere=CallsElsewhere()) for _ in range(2)]
+        return WorkerResults([ReplayedPart(counts=each, unmatched=0, lost=0) for each in counts], 0)
+
+    @contextmanager
+    def open_journal(_options: object, _warn: object, errors: InternalErrors, **_others: object) -> Iterator[None]:
+        yield
+        at_end.append(errors.count)
+
+    monkeypatch.setattr(replay_workers, "run_proxies", run)
+    monkeypatch.setattr(replay_workers, "open_journal", open_journal)
+    settings = EngineSettings(summary=tmp_path / "summary.json")
+    proxy = ProxySettings(modes=("regular",), host="127.0.0.1", port=0)
+
+    assert replay_in_workers(2, proxy, settings, DisplaySettings(quiet=True), print) == 1
+    assert at_end == [4]
+    assert orjson.loads((tmp_path / "summary.json").read_bytes())["failures"] == 4
