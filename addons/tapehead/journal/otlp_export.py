@@ -83,7 +83,7 @@ class OtlpExport:
 
 
 def interval_seconds() -> float:
-    """Return the seconds between exports, as the environment says, if that is a number, within what a thread can wait."""
+    """Return the seconds between exports, as the environment says; if that is no number, the default."""
     try:
         seconds = float(os.environ["OTEL_METRIC_EXPORT_INTERVAL"]) / 1000
     except (KeyError, ValueError):

@@ -20,9 +20,7 @@ from tapehead.journal.otlp_export import DEFAULT_INTERVAL_SECONDS, interval_seco
         ("1e300", threading.TIMEOUT_MAX),
     ],
 )
-def test_the_interval_is_one_that_a_thread_can_wait(
-    text: str, seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_interval_is_one_that_a_thread_can_wait(text: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", text)
     interval = interval_seconds()
     closing = threading.Event()
