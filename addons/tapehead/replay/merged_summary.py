@@ -11,7 +11,8 @@ from tapehead.replay.summary import MOST_MISSES, ReplaySummary, Unused
 def merge_summaries(summaries: Sequence[ReplaySummary]) -> ReplaySummary:
     """Return the summary of a replay of the same recordings by several replicas, of which there is one at least.
 
-    A recorded exchange is unused if no replica used it.
+    A recorded exchange is unused if no replica used it. A ping beyond those recorded counts as one if the same replica
+    had answered one before it: summaries do not tell which other exchanges a session had used elsewhere.
     """
     return ReplaySummary(
         playbacks=sum(each.playbacks for each in summaries),
