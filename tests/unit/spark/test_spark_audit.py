@@ -13,7 +13,8 @@ import zstandard
 
 from support.local_executors import LocalExecutors
 from support.mixed_recordings import write_mix, write_one
-from support.sessions import Timeline, make_exchange
+from support.played_sessions import Player
+from support.sessions import BEGIN_MS, Timeline, make_exchange
 from tapehead.auditor import divided_audit
 from tapehead.cli import spark_run
 from tapehead.cli.app import run
@@ -150,7 +151,11 @@ def test_settings_and_schemas_reach_executors(tmp_path: Path, capsys: pytest.Cap
 def test_other_calls_of_the_same_time_are_no_duplicates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Executors say which exchanges are equal."""
     for sid in ("a", "b"):
-        exchanges = Timeline(sid, visitor=f"{ord(sid):038}").start().exchanges
+        player = Player(sid, BEGIN_MS, 300)
+        player.timeline = Timeline(sid, BEGIN_MS, f"{ord(sid):038}").start(length=300)
+        player.send("play")
+        player.watch(60)
+        exchanges = player.timeline.exchanges
         (tmp_path / f"{sid}.jsonl").write_bytes(b"".join(map(encode, exchanges)))
         (tmp_path / f"{sid}-again.jsonl").write_bytes(b"".join(map(encode, exchanges)))
     expected = audited(capsys, tmp_path, "--format", "json")
