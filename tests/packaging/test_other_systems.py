@@ -15,7 +15,7 @@ for name in names:
 
 for name in [name for name in sys.modules if name.partition(".")[0] == "tapehead"]:
     del sys.modules[name]
-for name in "fcntl grp posix posixpath pty pwd readline resource syslog termios tty uvloop".split():
+for name in "fcntl grp posix pty pwd readline resource syslog termios tty uvloop".split():
     sys.modules[name] = None
 for name in '''
     O_CLOEXEC O_DIRECTORY O_DSYNC O_NOCTTY O_NOFOLLOW O_NONBLOCK O_SYNC WNOHANG chown chroot fchdir fchmod fchown
