@@ -107,7 +107,7 @@ class _Worker:
             end = received.text or _name_end(self._process.exitcode)
             self.failed_starts += not self.was_ready
             # What it says would be the same again.
-            if self.failed_starts == (1 if received.text else MOST_STARTS):
+            if not self.was_ready and (received.text or self.failed_starts == MOST_STARTS):
                 raise StartupError(received.text or f"{self._name} does not start: {end}")
             return [], self._schedule(f"died: {end}")
         self._schedule("was stopped")

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from tapehead.server.workers import _name_end
+from tapehead.errors import StartupError
+from tapehead.server.workers import SPAWN, _name_end, _Problem, _Ready, _Worker
 
 TIMEOUT_SECONDS = 60
 # Workers answer to no one here: they run until they are told to stop, or do what their number of lives says.
@@ -190,6 +191,34 @@ def test_a_worker_that_cannot_start_ends_the_run(mode: str, said: str, tmp_path:
     assert "ready" not in out
     assert errors.splitlines()[-1] == f"tapehead.errors.StartupError: {said}"
     assert len([line for line in out.splitlines() if "another one starts" in line]) == (2 if mode == "stillborn" else 0)
+
+
+class Ended:
+    """A process that has ended."""
+
+    exitcode = 1
+
+    def join(self, _timeout: float | None = None) -> None:
+        """Return at once."""
+
+
+def test_a_problem_ends_the_run_only_if_no_process_of_the_worker_was_ever_ready() -> None:
+    def receive(*reports: object) -> list[str | None]:
+        worker = _Worker("worker 1 of 1", lambda: nullcontext(), lambda _own: None)
+        worker._started, worker._process = time.monotonic(), Ended()  # type: ignore[assignment]
+        ours, theirs = SPAWN.Pipe(duplex=False)
+        with ours, theirs:
+            for report in reports:
+                theirs.send(report)
+            return [worker.receive(ours)[1] for _ in reports]
+
+    assert receive(_Problem(""), _Ready(), _Problem("no room")) == [
+        "worker 1 of 1 died: exit code 1; another one starts in 0.5 s",
+        None,
+        "worker 1 of 1 died: no room; another one starts in 1 s",
+    ]
+    with pytest.raises(StartupError, match="no room"):
+        receive(_Problem(""), _Problem("no room"))
 
 
 def test_workers_that_hang_are_killed_in_the_end(tmp_path: Path) -> None:
