@@ -14,6 +14,7 @@ from tapehead.cli.messages import RECORD_A_PLAYER
 from tapehead.cli.progress import Show, progress
 from tapehead.errors import UsageError
 from tapehead.protocol.schemas import Schemas
+from tapehead.protocol.session_id import PROCESS_BYTES
 from tapehead.recording.loadable_paths import check_loadable
 from tapehead.recording.paths import STDIN, input_path, name_of
 from tapehead.recording.reader import RecordingReader
@@ -77,7 +78,7 @@ class EngineLoader:
         self.files: tuple[Path, ...] = ()
         self.forwarded: ForwardedCalls | None = None
         self._settings = settings
-        self._peers = Peers(settings.has_peers, time(), settings.take_turn)
+        self._peers = Peers(settings.has_peers, time(), settings.take_turn, token_bytes(PROCESS_BYTES))
         self._warn = warn
         self._show_once = show_once
         # In the order of their use.

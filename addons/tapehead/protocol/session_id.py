@@ -13,6 +13,8 @@ from typing import NamedTuple
 _LAYOUT = struct.Struct(">6s8sqI6s")
 _ARRIVALS = 1 << 32
 CHANCE_BYTES = 6
+# The last of these, where ids of a process are told from those of others.
+PROCESS_BYTES = 3
 _CHECK = 6
 NO_RECORDED_SESSION = bytes(8)
 
@@ -24,11 +26,13 @@ class Sid(NamedTuple):
         recorded: the fingerprint of the recorded session, or NO_RECORDED_SESSION for a simulated one.
         started_ts: the live sessionStart's ts, milliseconds since 1970.
         arrived: when the sessionStart arrived, milliseconds since 1970, as the remainder of 2 ** 32.
+        process: the last PROCESS_BYTES of the random bytes, which are those of the process in replays.
     """
 
     recorded: bytes
     started_ts: int
     arrived: int = 0
+    process: bytes = bytes(PROCESS_BYTES)
 
     def arrived_by(self, now: float) -> float:
         """Return when the sessionStart arrived, seconds since 1970, if that is within 24 days of `now`, likewise."""
@@ -59,10 +63,10 @@ def read(sid: str) -> Sid | None:
     """Decode a session id; None if tapehead did not mint it."""
     try:
         raw = bytes.fromhex(sid)
-        _, recorded, ts, arrived, check = _LAYOUT.unpack(raw)
+        chance, recorded, ts, arrived, check = _LAYOUT.unpack(raw)
     except (ValueError, struct.error):
         return None
-    return Sid(recorded, ts, arrived) if check == _check(raw[:-_CHECK]) else None
+    return Sid(recorded, ts, arrived, chance[-PROCESS_BYTES:]) if check == _check(raw[:-_CHECK]) else None
 
 
 def _check(body: bytes) -> bytes:

@@ -215,7 +215,8 @@ class Replayer:
         session = turn.session
         if self.recordings.is_outdated(session):
             return self._miss(request, now, Reason.OUTDATED, replaces=session.sid)
-        sid = mint(session.mark, event.ts or 0, self._random_bytes(CHANCE_BYTES), now) if session.is_opened else None
+        chance = (self._random_bytes(CHANCE_BYTES) + self._peers.own)[-CHANCE_BYTES:]
+        sid = mint(session.mark, event.ts or 0, chance, now) if session.is_opened else None
         recorded = self._recorded(turn.session.start, request, now, sid)
         if recorded is None:
             return self._miss(request, now, Reason.CHANGED)
@@ -243,7 +244,7 @@ class Replayer:
         minted = read(sid)
         if minted and (session := self.recordings.by_mark.get(minted.recorded)):
             arrived = minted.arrived_by(now)
-            self._peers.note(arrived)
+            self._peers.note(minted.process, arrived)
             self._endpoint.open_session(sid, now, arrived)
             return self._keep(sid, Playback(session, float(minted.started_ts), arrived, reached=None, is_restored=True))
         if sessions := self.recordings.by_sid.get(sid):

@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapehead.protocol.routes import find_route, location_of, sid_of_location
-from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, Sid, fingerprint, mint, read
+from tapehead.protocol.session_id import CHANCE_BYTES, NO_RECORDED_SESSION, PROCESS_BYTES, Sid, fingerprint, mint, read
 
 
 @given(st.binary(min_size=8, max_size=8), st.integers(-(2**63), 2**63 - 1))
 def test_an_id_contains_what_it_was_minted_with(recorded: bytes, started_ts: int) -> None:
-    assert read(mint(recorded, started_ts, token_bytes(CHANCE_BYTES))) == Sid(recorded, started_ts)
+    chance = token_bytes(CHANCE_BYTES)
+
+    assert read(mint(recorded, started_ts, chance)) == Sid(recorded, started_ts, 0, chance[-PROCESS_BYTES:])
 
 
 @given(st.integers(0, 2**42), st.integers(-(2**30), 2**30))
@@ -26,7 +28,7 @@ def test_an_id_says_when_its_session_began(arrived_ms: int, later_ms: int) -> No
 
 @pytest.mark.parametrize("started_ts", [2**63, -(2**63) - 1, 10**300])
 def test_a_ts_beyond_64_bits_counts_as_zero(started_ts: int) -> None:
-    assert read(mint(NO_RECORDED_SESSION, started_ts, token_bytes(CHANCE_BYTES))) == Sid(NO_RECORDED_SESSION, 0)
+    assert read(mint(NO_RECORDED_SESSION, started_ts, bytes(CHANCE_BYTES))) == Sid(NO_RECORDED_SESSION, 0)
 
 
 def test_an_id_looks_like_the_endpoints_own() -> None:

@@ -17,6 +17,7 @@ from tapehead.protocol.events import arrival_of
 from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import sid_of_location
+from tapehead.protocol.session_id import PROCESS_BYTES
 from tapehead.replay.matching import Reason
 from tapehead.replay.peers import Peers
 from tapehead.replay.replayer import OTHER_RECORDINGS, Replayer
@@ -37,8 +38,8 @@ class Fleet:
     def __init__(self, recorded: Sequence[Exchange], turns: Iterator[int], count: int = 3, began: float = NOW - 60):
         self.index = index_of(recorded)
         self.replicas = [
-            Replayer(index_of(recorded), SCHEMAS, random_bytes=token_bytes, peers=Peers(began=began))
-            for _ in range(count)
+            Replayer(index_of(recorded), SCHEMAS, random_bytes=token_bytes, peers=peers)
+            for peers in (Peers(began=began, own=token_bytes(PROCESS_BYTES)) for _ in range(count))
         ]
         self._turns = turns
 
@@ -109,6 +110,22 @@ def test_a_player_that_is_alone_is_answered_as_before_whatever_its_clock_says() 
     player = Player(Fleet(tries, cycle([0])))
 
     assert [player.call(request(start(100)), 101.9), player.call(request(start(100)), 102)] == [503, 201]
+
+
+def test_a_session_that_a_reset_forgot_tells_of_no_other_process() -> None:
+    tries = [
+        exchange(request(start()), response(503), 1),
+        opened("abc", start(), 3),
+        *session("other", STEPS, "clip-2"),
+    ]
+    fleet = Fleet(tries, cycle([0]), 1)
+    neighbour = Player(fleet, "clip-2")
+    neighbour.open(100)
+    fleet.replicas[0] = fleet.replicas[0].for_key("")  # as a reset does
+    neighbour.play([(100 + at, *step) for at, *step in STEPS[:2]])  # type: ignore[misc]
+    player = Player(fleet)
+
+    assert [player.call(request(start(200)), 201.9), player.call(request(start(200)), 202)] == [503, 201]
 
 
 def test_the_first_event_that_a_replica_gets_is_known_by_its_position() -> None:
