@@ -1,4 +1,4 @@
-"""A progress bar on stderr while recordings are copied from object storage."""
+"""Copies of recordings in object storage as commands make them: with a progress bar on stderr, and nothing left."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,12 +6,15 @@ from contextlib import contextmanager
 
 from tapehead.cli.progress import terminal_console
 from tapehead.remote import copies
+from tapehead.remote.stores import quiet_libraries
 
 
-def show_progress_of_copies() -> None:
-    """Have a bar shown while objects are copied, if stderr is a terminal."""
+def prepare_copies() -> None:
+    """Have a bar shown while objects are copied, libraries be quiet, and copies be removed by a signal."""
     if show_copies not in copies.show_copies:
         copies.show_copies.append(show_copies)
+        quiet_libraries()
+        copies.COPIES.remove_at_signals()
 
 
 @contextmanager

@@ -146,13 +146,13 @@ class RecordingPath(click.Path):
         """
         if not (isinstance(value, str) and is_url(value)):
             return super().convert(value, param, ctx)
-        from tapehead.cli.copy_progress import show_progress_of_copies
+        from tapehead.cli.copy_progress import prepare_copies
         from tapehead.remote.url_paths import OtherUrlPath, UrlPath
 
         if self._any_scheme and scheme_of(value) not in SCHEMES:
             check_login(value)
             return OtherUrlPath(value)
-        show_progress_of_copies()
+        prepare_copies()
         return UrlPath(parse_url(value))
 
 

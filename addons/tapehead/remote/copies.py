@@ -1,4 +1,4 @@
-"""Local copies of objects, in a private folder that is removed when the process ends, also by a signal."""
+"""Local copies of objects, in a private folder that is removed when the process ends, of a command also by a signal."""
 
 import atexit
 import contextlib
@@ -41,13 +41,14 @@ class CopyFolder:
         self._process = self._prepared = 0
 
     def prepare(self) -> None:
-        """Have the folder removed when the process ends; to be called in the main thread, which alone handles signals.
-
-        In another one, an end by a signal that nothing handles leaves the folder.
-        """
+        """Have the folder removed when the process ends; after a signal that nothing handles, by the next process."""
         if self._prepared != os.getpid():
             self._prepared = os.getpid()
-            _call_at_end(self.remove)
+            atexit.register(self.remove)
+
+    def remove_at_signals(self) -> None:
+        """Have the folder removed by signals, too, unless a program handles them; for the main thread of commands."""
+        _call_at_signals(self.remove)
 
     def copy(self, found: StoredObject, on_bytes: Callable[[int], None]) -> str:
         """Return the path of an object's copy, which is made if there is none of this version.
@@ -124,9 +125,8 @@ def _remove_stale(parent: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _call_at_end(remove: Callable[[], None]) -> None:
-    """Call a function when the process ends, also by a signal that nothing handles."""
-    atexit.register(remove)
+def _call_at_signals(remove: Callable[[], None]) -> None:
+    """Call a function when a signal ends the process that nothing handles."""
     if threading.current_thread() is not threading.main_thread():
         return
 

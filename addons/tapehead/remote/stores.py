@@ -233,7 +233,7 @@ def open_store(url: ObjectUrl, *, attempts: int | None = None, read_seconds: flo
 
 def _open_files(url: ObjectUrl, attempts: int, read_seconds: float) -> Any:
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
-    with needing("remote", f"'{url}'"), _quiet_libraries(url):
+    with needing("remote", f"'{url}'"), _settings_checked(url):
         if url.scheme == "s3":
             from s3fs import S3FileSystem
 
@@ -252,17 +252,21 @@ def _open_files(url: ObjectUrl, attempts: int, read_seconds: float) -> Any:
     return files
 
 
-@contextmanager
-def _quiet_libraries(url: ObjectUrl) -> Iterator[None]:
-    """Have libraries print nothing of their own, and tell what they do not take.
-
-    Raises:
-        UsageError: they do not take their settings.
-    """
+def quiet_libraries() -> None:
+    """Have libraries log nothing of their own in this process, for commands, which tell what goes wrong."""
     import logging
 
     for name in ("fsspec", "s3fs", "gcsfs", "aiobotocore", "botocore"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def _settings_checked(url: ObjectUrl) -> Iterator[None]:
+    """Tell of libraries that do not take their settings.
+
+    Raises:
+        UsageError: they do not.
+    """
     try:
         yield
     except (ImportError, UsageError):

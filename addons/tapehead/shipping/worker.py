@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tapehead.errors import TapeheadError
-from tapehead.remote.stores import open_store
+from tapehead.remote.stores import open_store, quiet_libraries
 from tapehead.remote.urls import parse_url
 from tapehead.shipping.finished_files import FinishedFiles
 from tapehead.shipping.shipper import Shipper
@@ -35,6 +35,7 @@ def main() -> None:
         os.nice(NICENESS)
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print would be a status
+    quiet_libraries()
     setup = msgspec.json.decode(sys.stdin.buffer.readline(), type=ShippingSetup)
     ending = threading.Event()
     threading.Thread(target=_follow, args=(ending,), daemon=True).start()

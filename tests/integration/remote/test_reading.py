@@ -318,6 +318,8 @@ def test_a_copy_for_which_there_is_no_space_is_told_and_removed(stored: str, buc
 HOLD = """
 import sys, time
 from tapehead import read_recordings
+from tapehead.cli.copy_progress import prepare_copies
+prepare_copies()
 list(read_recordings([sys.argv[1]]))
 print("ready", flush=True)
 time.sleep(600)
