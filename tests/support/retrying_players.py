@@ -12,7 +12,7 @@ from tapehead.protocol.exchange import Exchange
 from tapehead.protocol.routes import location_of, sid_of_location
 
 # How long a player waits before it sends a call again, in seconds: so long that a busy machine does not matter.
-WAIT = 4.0
+WAIT = 8.0
 # Playhead, type, params, and the recorded statuses: 0 for none at all. Of contents, some have all of these, others only
 # the last.
 Step = tuple[float, str, dict[str, Any], tuple[int, ...]]

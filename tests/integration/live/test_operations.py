@@ -137,14 +137,15 @@ def test_monitoring_does_not_wait_for_an_audit_that_hangs() -> None:
         link = link_of(opened)
         with httpx.Client(base_url=link.origin, headers={"Authorization": f"Bearer {link.token}"}) as client:
             settled = client.get("/tapehead/v1/sessions").elapsed.total_seconds()
-            seconds = [
-                client.get(path).elapsed.total_seconds() for path in (METRICS_PATH, HEALTH_PATH) for _ in range(3)
-            ]
+            seconds = {
+                path: min(client.get(path).elapsed.total_seconds() for _ in range(3))
+                for path in (METRICS_PATH, HEALTH_PATH)
+            }
         backlog = health(opened)[1]["backlog"]
         opened.process.kill()
 
     assert settled >= SETTLE_SECONDS
-    assert min(seconds) < SETTLE_SECONDS / 2
+    assert max(seconds.values()) < SETTLE_SECONDS / 2
     assert backlog == 2
 
 
