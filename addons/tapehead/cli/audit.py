@@ -17,7 +17,7 @@ _SUFFIXES |= {".csv": Format.CSV, ".html": Format.HTML, ".htm": Format.HTML}
 
 
 class Engine(StrEnum):
-    """What evaluates sessions."""
+    """The engines that evaluate sessions."""
 
     LOCAL = "local"
     SPARK = "spark"

@@ -60,7 +60,7 @@ def run_export(recordings: Sequence[Path], folder: Path, options: ExportOptions)
             return nothing_read("export", recordings)
     counts = tables.counts
     written = ", ".join(count_of(counts[name], name.removesuffix("s")) for name in ("sessions", "findings", "events"))
-    click.echo(escape_output(f"wrote {written} to {folder}"))
+    click.echo(escape_output(f"wrote {written} to '{folder}'"))
     if not counts["sessions"]:
         warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
     return 2 if reader.unreadable else int(not counts["sessions"])

@@ -37,7 +37,7 @@ Address = tuple[str, int]
 
 
 class WorkerPart(NamedTuple):
-    """What a process gets of the run.
+    """The part of a run that a process gets.
 
     Attributes:
         number: the number of its worker, from 1 on.

@@ -35,7 +35,7 @@ from tapehead.proxy.replay_addon import ReplayAddon
 
 
 class ReplayedPart(msgspec.Struct, kw_only=True):
-    """What one process has replayed.
+    """The part of a replay that one process answered.
 
     Attributes:
         counts: its counts.

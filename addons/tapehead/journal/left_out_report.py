@@ -1,4 +1,4 @@
-"""What the audit could not keep up with, as the journal is told of it."""
+"""Reports to the journal of sessions and calls that the audit could not keep up with."""
 
 import threading
 from collections.abc import Iterable

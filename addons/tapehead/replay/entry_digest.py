@@ -34,7 +34,7 @@ class StoredExchanges(Protocol):
 
 
 class CallDetails(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What an index needs of calls that are no plain events, besides what it needs of all.
+    """The fields that an index needs of calls that are no plain events, besides what it needs of all.
 
     Attributes:
         identity: the identity of the first event in the body of a call that opens a session or has a whole one.
@@ -60,7 +60,7 @@ NO_DETAILS = CallDetails()
 
 
 class EntryDigest(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What an index needs of a recorded exchange.
+    """The fields that an index needs of a recorded exchange.
 
     Attributes:
         line: the number of its line.

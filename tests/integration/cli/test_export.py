@@ -216,7 +216,7 @@ def test_recordings_without_a_session_give_empty_tables_and_fail(
 
     assert export(tmp_path / "tables", write(tmp_path / "a.jsonl", [preflight])) == 1
     out, err = capsys.readouterr()
-    assert out == f"wrote 0 sessions, 0 findings, 0 events to {tmp_path / 'tables'}\n"
+    assert out == f"wrote 0 sessions, 0 findings, 0 events to '{tmp_path / 'tables'}'\n"
     assert "no session in" in err
     assert names_in(tmp_path / "tables") == NAMES
     assert pq.read_table(tmp_path / "tables" / "sessions.parquet").num_rows == 0
@@ -261,7 +261,7 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
 
     assert re.search(r"4/4 recordings, \d+ exchanges", re.sub("\x1b\\[[0-9;]*m", "", shown))
     assert done.stderr == ""
-    assert done.stdout == "wrote 7 sessions, 25 findings, 97 events to tables\n"
+    assert done.stdout == "wrote 7 sessions, 25 findings, 97 events to 'tables'\n"
 
 
 def test_many_rows_are_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

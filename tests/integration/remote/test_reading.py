@@ -90,7 +90,7 @@ def test_a_url_gives_the_tables_of_the_path(stored: str, tmp_path: Path) -> None
     read = {}
     for name, place in (("at_path", "runs"), ("at_url", stored)):
         done = run_tapehead("export", "--parquet", name, place, cwd=tmp_path)
-        assert (done.returncode, done.stdout) == (0, f"wrote 4 sessions, 2 findings, 76 events to {name}\n")
+        assert (done.returncode, done.stdout) == (0, f"wrote 4 sessions, 2 findings, 76 events to '{name}'\n")
         sessions = pq.read_table(tmp_path / name / "sessions.parquet").sort_by("session_key")
         read[name] = [str(row).replace(stored, "runs") for row in sessions.to_pylist()]
 
