@@ -1,6 +1,6 @@
 """The finished files of a recording that rotates, and the note beside each of them that was shipped."""
 
-import fcntl
+import errno
 import os
 import re
 import stat
@@ -11,14 +11,16 @@ import msgspec
 
 from tapehead.errors import RecordingError
 from tapehead.files import open_private
+from tapehead.recording.recording_file import lock
 from tapehead.recording.rotation import stem_of
 
 # The time in the name of a full file; one that continued under such a name has two.
 _TIMES = r"(-\d{8}T\d{6}\.\d{6}Z)+"
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class ShippedNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What was shipped of a file.
+    """The note beside a file that was shipped.
 
     Attributes:
         url: the object, without credentials.
@@ -112,12 +114,11 @@ class LockedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # A lock over a network needs a file that could be written.
-        self.file: BinaryIO = path.open("r+b", buffering=0)  # closed at the end of the block
+        self.file = _open(path)
         try:
             if not stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
                 raise RecordingError(f"'{path}' is not a regular file")
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self.file.fileno())
         except BaseException:
             self.file.close()
             raise
@@ -127,8 +128,24 @@ class LockedFile:
         """Its size in bytes."""
         return os.fstat(self.file.fileno()).st_size
 
+    @property
+    def own_path(self) -> Path:
+        """A path to the open file itself, whatever has its name meanwhile; its name where the system has no such."""
+        path = Path(f"/dev/fd/{self.file.fileno()}")
+        return path if path.exists() else self.path
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file so that it can be locked: over a network, that needs one that could be written."""
+    try:
+        return path.open("r+b", buffering=0)
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+    return path.open("rb", buffering=0)

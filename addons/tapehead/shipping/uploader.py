@@ -23,7 +23,7 @@ _NAME_DIGITS = 12
 
 
 class UnreadableFileError(Exception):
-    """A finished file that cannot be read, whatever the store does."""
+    """The error of a finished file that cannot be read, whatever the store does."""
 
 
 class Checksums(NamedTuple):
@@ -76,7 +76,8 @@ class Uploader:
                 raise UnreadableFileError(f"cannot read '{path}': {reason}") from error
             target = self._folder.below(object_name(path.name, sums))
             if not self._has(target, sums):
-                self._store.put_new_file(target, path)
+                locked.file.seek(0)  # on macOS, what is opened by its descriptor begins where that one is
+                self._store.put_new_file(target, locked.own_path)
                 if not self._has(target, sums):
                     raise OSError(errno.EIO, f"the store does not have what was sent as '{target}'")
             self._finish(path, target, sums)

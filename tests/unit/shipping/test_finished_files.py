@@ -1,7 +1,9 @@
 """Finished files of a recording: which they are, which are shipped, and which are still written."""
 
+import errno
 import fcntl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +83,24 @@ def test_a_file_that_is_written_is_not_opened(tmp_path: Path) -> None:
         fcntl.flock(writing, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with pytest.raises(RecordingError, match="is not a regular file"):
         LockedFile(Path("/dev/null"))
+
+
+def test_a_file_that_can_only_be_read_is_locked_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = fill(tmp_path, "a.jsonl")
+    own = Path.open
+
+    def refuse(self: Path, mode: str = "r", *arguments: Any, **more: Any) -> Any:
+        if "+" in mode:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return own(self, mode, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with LockedFile(path) as opened:
+        assert opened.file.read() == b"line\n"
+        with pytest.raises(BlockingIOError):
+            LockedFile(path)
+    with pytest.raises(FileNotFoundError):
+        LockedFile(tmp_path / "gone")
 
 
 def test_a_note_that_the_disk_does_not_take_leaves_nothing(tmp_path: Path) -> None:

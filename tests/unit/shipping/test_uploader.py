@@ -1,12 +1,13 @@
 """Uploads: verified by size and checksum, and not repeated."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from support.memory_store import MemoryStore
-from tapehead.remote.urls import parse_url
+from tapehead.remote.urls import ObjectUrl, parse_url
 from tapehead.shipping.finished_files import note_path
 from tapehead.shipping.uploader import UnreadableFileError, Uploader
 
@@ -55,6 +56,18 @@ def test_a_file_is_removed_only_once_it_is_verified(path: Path) -> None:
     assert path.exists()
     assert Uploader(MemoryStore(), FOLDER, delete=True).ship(path)
     assert list(path.parent.iterdir()) == []
+
+
+def test_what_is_sent_is_the_file_that_was_checked_whatever_gets_its_name(path: Path) -> None:
+    class Swapping(MemoryStore):
+        def put_new_file(self, url: ObjectUrl, sent: str | os.PathLike[str]) -> None:
+            path.rename(path.with_name("b.jsonl.zst"))
+            path.write_bytes(b"another content")
+            super().put_new_file(url, sent)
+
+    store = Swapping()
+    assert Uploader(store, FOLDER).ship(path)
+    assert store.objects == {KEY: CONTENT}
 
 
 def test_a_file_that_cannot_be_read_is_no_failure_of_the_store(tmp_path: Path) -> None:
