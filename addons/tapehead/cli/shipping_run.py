@@ -15,7 +15,7 @@ from tapehead.text import count_of
 if TYPE_CHECKING:
     from tapehead.cli.terminal import Screen
     from tapehead.shipping.shipping_messages import ShippingSetup
-    from tapehead.shipping.worker_process import WorkerProcess
+    from tapehead.shipping.shipping_process import ShippingProcess
 
 # The longest wait for the store at the end of a run.
 END_SECONDS = 10.0
@@ -51,12 +51,12 @@ class ShippingRun:
 
     Args:
         setup: what is shipped.
-        worker: the process.
+        process: the process that ships it.
     """
 
-    def __init__(self, setup: "ShippingSetup", worker: "WorkerProcess") -> None:
+    def __init__(self, setup: "ShippingSetup", process: "ShippingProcess") -> None:
         self._setup = setup
-        self._worker = worker
+        self._process = process
 
     def finish(self, screen: "Screen") -> None:
         """Wait for a while until all is shipped, or a signal comes."""
@@ -73,15 +73,15 @@ class ShippingRun:
                 screen.show(f"shipping the last {count_of(waiting, 'file')}; press Ctrl-C to end without")
 
         with on_signal(give_up):
-            self._worker.finish(END_SECONDS, lambda: is_given_up, show)
+            self._process.finish(END_SECONDS, lambda: is_given_up, show)
 
     def summary(self) -> ShippingSummary:
         """Return what was shipped and what was not, at the end."""
         from tapehead.shipping.finished_files import FinishedFiles
 
-        failed = self._worker.status.failed
+        failed = self._process.status.failed
         waiting = max(0, len(FinishedFiles(Path(self._setup.out)).find_new()) - failed)
-        return ShippingSummary(url=self._setup.url, shipped=self._worker.shipped, waiting=waiting, failed=failed)
+        return ShippingSummary(url=self._setup.url, shipped=self._process.shipped, waiting=waiting, failed=failed)
 
 
 @contextmanager
@@ -102,16 +102,16 @@ def shipping(
     if setup is None:
         yield None
         return
-    from tapehead.shipping.worker_process import WorkerProcess
+    from tapehead.shipping.shipping_process import ShippingProcess
 
-    worker = WorkerProcess(setup, warn)
+    process = ShippingProcess(setup, warn)
     try:
-        worker.wait_ready()
-        run = ShippingRun(setup, worker)
+        process.wait_ready()
+        run = ShippingRun(setup, process)
         yield run
         run.finish(screen)
     finally:
-        worker.close()
+        process.close()
 
 
 def shipping_setup(url: str, store: StoreSettings, *, delete: bool) -> "ShippingSetup":

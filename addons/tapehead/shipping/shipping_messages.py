@@ -25,7 +25,7 @@ TIMES = ShippingTimes()
 
 
 class ShippingSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shipped, and where to.
+    """Settings of the process that ships files.
 
     Attributes:
         out: the path of the recording, whose full files are shipped.
@@ -46,11 +46,11 @@ class ShippingStatus(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         is_checked: whether the store was asked once.
         shipped: the number of files that were shipped since the start of the process.
-        waiting: the number of files that wait.
+        waiting: the number of files that wait, also those that the store did not take so far.
         failed: the number of files that cannot be read.
         problem: why the store takes none; empty if it does.
         is_refused: whether waiting does not help, as with a wrong password.
-        unreadable: the latest file that cannot be read, and why.
+        failed_file: what went wrong with the latest file that could not be read or shipped while others could.
         is_done: whether the process ends because nothing waits any more.
         error: why it ends, if that is an internal error.
     """
@@ -61,6 +61,6 @@ class ShippingStatus(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     problem: str = ""
     is_refused: bool = False
-    unreadable: str = ""
+    failed_file: str = ""
     is_done: bool = False
     error: str = ""

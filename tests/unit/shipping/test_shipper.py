@@ -1,6 +1,7 @@
 """The loop that ships: what it tries, how often, and what it tells."""
 
 import errno
+import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from support.memory_store import MemoryStore
 from tapehead.remote.urls import ObjectUrl, parse_url
 from tapehead.shipping import shipper as shipper_module
-from tapehead.shipping.finished_files import FinishedFiles
+from tapehead.shipping import uploader as uploader_module
+from tapehead.shipping.finished_files import FinishedFiles, LockedFile
 from tapehead.shipping.shipper import Shipper
 from tapehead.shipping.shipping_messages import ShippingStatus, ShippingTimes
 from tapehead.shipping.uploader import Uploader
@@ -125,7 +127,59 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(folder: Path, monkeypatch:
     (folder / NAMES[0]).mkdir()
     told, _ = ship(folder, MemoryStore(), monkeypatch)
     assert (told[-1].shipped, told[-1].failed, told[-1].waiting) == (2, 1, 0)
-    assert f"cannot read '{folder / NAMES[0]}'" in told[-1].unreadable
+    assert f"cannot read '{folder / NAMES[0]}'" in told[-1].failed_file
+
+
+def test_a_file_that_the_store_never_takes_holds_up_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    class Choosy(MemoryStore):
+        def put_new_file(self, url: ObjectUrl, path: str | os.PathLike[str]) -> None:
+            tries.append(str(url))
+            if Path(path).stat().st_size == 5:
+                raise OSError(errno.EIO, "there is another object of that name")
+            super().put_new_file(url, path)
+
+    told, clock = ship(folder, Choosy(), monkeypatch, pauses=10, look=1.0)
+    assert tries[0] not in tries[1:3]
+    assert next(each.shipped for each in told if each.waiting == 1) == 2
+    assert clock.now < 1015
+    assert {each.problem for each in told} == {""}
+    said = f"cannot ship '{folder / NAMES[0]}': there is another object of that name"
+    # A single failure is no news. The pauses between two tries double.
+    assert list(dict.fromkeys(each.failed_file for each in told)) == ["", said]
+    assert 4 <= tries.count(tries[0]) <= 7
+    assert (told[-1].shipped, told[-1].waiting, told[-1].failed, told[-1].is_done) == (2, 1, 0, True)
+
+
+def test_what_several_files_meet_is_the_stores_fault_until_one_is_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [RuntimeError(f"reason {number}") for number in range(4)]
+    told, _ = ship(folder, FailingStore(errors), monkeypatch, pauses=5, look=1.0)
+    assert list(dict.fromkeys(each.problem for each in told)) == [
+        "",
+        "RuntimeError: reason 2",
+        "RuntimeError: reason 3",
+    ]
+    assert {each.failed_file for each in told} == {""}
+    assert told[-1] == ShippingStatus(is_checked=True, shipped=3, is_done=True)
+
+
+def test_a_file_that_cannot_be_read_for_a_while_is_shipped_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = iter([OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EMFILE, "Too many open files")])
+
+    class Sometimes(LockedFile):
+        def __init__(self, path: Path) -> None:
+            if path.name == NAMES[0] and (error := next(errors, None)):
+                raise error
+            super().__init__(path)
+
+    monkeypatch.setattr(uploader_module, "LockedFile", Sometimes)
+    told, _ = ship(folder, MemoryStore(), monkeypatch, pauses=5, look=1.0)
+    assert {each.failed_file for each in told} == {f"cannot read '{folder / NAMES[0]}': Stale file handle"}
+    assert max(each.failed for each in told) == 1
+    assert (told[-1].shipped, told[-1].failed, told[-1].waiting) == (3, 0, 0)
 
 
 def test_a_file_that_was_removed_is_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ YOUNG_SECONDS = 60.0
 COMMAND = (sys.executable, "-m", "tapehead.shipping.worker")
 
 
-class WorkerProcess:
+class ShippingProcess:
     """The process that ships the files of a recording.
 
     Args:
@@ -105,10 +105,13 @@ class WorkerProcess:
 
     def _send(self, line: bytes) -> None:
         if self._process:
-            with contextlib.suppress(OSError):  # it has died, or does not listen
-                stdin = cast("IO[bytes]", self._process.stdin)
+            stdin = cast("IO[bytes]", self._process.stdin)
+            try:
                 stdin.write(line)
                 stdin.flush()
+            except (OSError, ValueError):  # it has died, or does not listen; or that was found before
+                with contextlib.suppress(OSError):  # what it did not take is still to be sent, which fails again
+                    stdin.close()
 
     # ---- In its thread ----
 
@@ -185,8 +188,8 @@ class WorkerProcess:
         elif before.problem and status.is_checked and not status.problem:
             waiting = f"; {count_of(status.waiting, 'file')} left" if status.waiting else ""
             self._warn(f"shipping to '{self._setup.url}' again{waiting}")
-        if status.unreadable and status.unreadable != before.unreadable:
-            self._warn(f"{status.unreadable}; it is not shipped")
+        if status.failed_file and status.failed_file != before.failed_file:
+            self._warn(f"{status.failed_file}; it is tried again later, and other files are shipped meanwhile")
 
     def _warn_of(self, problem: str, status: ShippingStatus) -> None:
         waiting = f"{count_of(status.waiting, 'file')} {'waits' if status.waiting == 1 else 'wait'}"
