@@ -79,6 +79,8 @@ class LocalExecutors:
         return [item for number in partitions for item in function(data.partitions[number]())]
 
     def addFile(self, path: str) -> None:  # noqa: N802
+        # A cluster has one file of a name, and its tasks fail if they are sent another one.
+        assert not (self._folder / Path(path).name).exists(), f"{path}: a file of that name was sent before"
         shutil.copy(path, self._folder)
 
     def statusTracker(self) -> _NoTracker:  # noqa: N802

@@ -2,9 +2,10 @@
 
 import marshal
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 from tapehead.auditor.arrival_order import sort_by_arrival
 from tapehead.auditor.divided_audit import divide
@@ -50,10 +51,11 @@ class Division(NamedTuple):
 
 
 class _DivisionWriter:
-    """Writes the steps of an audit into files as they come."""
+    """Writes the steps of an audit into files as they come; a context manager, at whose end the files are closed."""
 
     def __init__(self, folder: Path, parts: int) -> None:
-        self._times, self._steps = (folder / name for name in ("times", "steps"))
+        # Executors get the files by their names, and take no second file of one name.
+        self._times, self._steps = (folder / f"{folder.name}-{name}" for name in ("times", "steps"))
         self._times_file, self._steps_file = self._times.open("wb"), self._steps.open("wb")
         self._waiting: dict[str, list[LineStep]] = {}
         self._blocks: dict[str, list[BlockPlace]] = {}
@@ -61,6 +63,15 @@ class _DivisionWriter:
         self._packed_ends: list[tuple[int, bytes]] = []
         self.counts = [0] * parts
         self.results = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._times_file.close()
+        self._steps_file.close()
 
     def add_times(self, times: bytes) -> None:
         self._times_file.write(times)
@@ -90,15 +101,13 @@ class _DivisionWriter:
         self._blocks.setdefault(recording, []).append(place)
         waiting.clear()
 
-    def close(self) -> Division:
+    def finish(self) -> Division:
         for recording, waiting in self._waiting.items():
             if waiting:
                 self._write(recording, waiting)
         for part, ends in enumerate(self._ends):
             if ends:
                 self._pack_ends(part)
-        self._times_file.close()
-        self._steps_file.close()
         return Division(
             len(self.counts), self._times, self._steps, self._blocks, self._packed_ends, self.counts, self.results
         )
@@ -110,24 +119,25 @@ def divide_into_parts(entries: Iterable[Entry], parts: int, folder: Path) -> Div
     Args:
         entries: the exchanges, which may be outlines, as for `audit`.
         parts: the number of parts.
-        folder: an empty folder, for the files of the division.
+        folder: an empty folder, for the files of the division; of a name that no other division of the audit has.
 
     Raises:
         NotDivisibleError: one audit has to read all exchanges.
         OSError: the files cannot be written.
     """
-    writer, passed = _DivisionWriter(folder, parts), 0
-    for (times, steps), _ in divide(entries, parts, _BATCH_BYTES, _BATCH_EXCHANGES):
-        for part, own in enumerate(steps):
-            for step in own:
-                if len(step) == 3:
-                    writer.add_end(part, (passed + step[0], step[1], step[2]))
-                else:
-                    before, number, sid, after, recording, line, _ = step
-                    writer.add_line(part, recording, line, (passed + before, number, sid, after))
-        writer.add_times(times)
-        passed += len(times) // array("d").itemsize
-    return writer.close()
+    passed = 0
+    with _DivisionWriter(folder, parts) as writer:
+        for (times, steps), _ in divide(entries, parts, _BATCH_BYTES, _BATCH_EXCHANGES):
+            for part, own in enumerate(steps):
+                for step in own:
+                    if len(step) == 3:
+                        writer.add_end(part, (passed + step[0], step[1], step[2]))
+                    else:
+                        before, number, sid, after, recording, line, _ = step
+                        writer.add_line(part, recording, line, (passed + before, number, sid, after))
+            writer.add_times(times)
+            passed += len(times) // array("d").itemsize
+        return writer.finish()
 
 
 def leave_undivided(entries: Iterable[Entry], shown: set[tuple[str, int]], folder: Path) -> Division:
@@ -138,12 +148,12 @@ def leave_undivided(entries: Iterable[Entry], shown: set[tuple[str, int]], folde
         shown: the exchanges whose bodies a page shows, each by recording and line; those that are done are removed.
         folder: as for `divide_into_parts`.
     """
-    writer = _DivisionWriter(folder, 1)
-    for entry in sort_by_arrival(entries):
-        place = entry.recording, entry.line
-        writer.add_line(0, *place, (0, 0, None, place in shown))
-        shown.discard(place)
-    return writer.close()
+    with _DivisionWriter(folder, 1) as writer:
+        for entry in sort_by_arrival(entries):
+            place = entry.recording, entry.line
+            writer.add_line(0, *place, (0, 0, None, place in shown))
+            shown.discard(place)
+        return writer.finish()
 
 
 class LineSteps:
@@ -173,8 +183,3 @@ class LineSteps:
     def left(self) -> int:
         """The number of lines and blocks that were not asked for."""
         return len(self._steps) + len(self._places)
-
-
-def iterate_ends(content: bytes) -> Iterator[tuple[int, tuple[int, int, int]]]:
-    """Yield packed ends: the number of each step in its part, and the step."""
-    yield from marshal.loads(content)  # noqa: S302 - from this audit's driver

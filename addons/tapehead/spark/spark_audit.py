@@ -80,7 +80,8 @@ class SparkAudit:
         self._fetched.add((number, 0, pack([(int(ItemKind.FAILED), why)])) for number, why in self._failures.items())
         for wave in self._waves():
             with _spark_errors(), _watching(self._context, show):
-                self._fetched.add(map_files(self._context, wave, pack_items).collect())
+                blocks = map_files(self._context, wave, pack_items).collect()
+            self._fetched.add(blocks)
 
     def stored_schemas(self, reader: RecordingReader, warn: Callable[[str], None]) -> list[Entry]:
         """Return the schemas that are stored in the folders of the recordings.
@@ -123,7 +124,8 @@ class SparkAudit:
         Args:
             entries: the entries of a reader, outlined.
             setup: the options of the audit.
-            folder: an empty folder, which is needed until all results are there.
+            folder: an empty folder, which is needed until all results are there; of a name that no other division of
+                this audit has.
 
         Raises:
             NotDivisibleError: the audit cannot be divided.
@@ -183,21 +185,22 @@ class SparkAudit:
         from pyspark import StorageLevel
 
         rows, places = TemporaryRows(self._on_error), array("q")
-        results = results.persist(StorageLevel.DISK_ONLY)
+        with _spark_errors(), _watching(self._context, show):
+            results = results.persist(StorageLevel.DISK_ONLY)
+            results.count()  # evaluates all parts at the same time
+        for first in range(0, parts, _PARTS_AT_ONCE):
+            with _spark_errors():
+                contents = self._context.runJob(results, list, range(first, min(first + _PARTS_AT_ONCE, parts)))
+            for content in contents:
+                if content == NOT_DIVISIBLE:
+                    raise NotDivisibleError
+                for number, row in unpack(content):
+                    if row is None:
+                        continue
+                    places.extend([-1] * (number + 1 - len(places)))
+                    places[number] = len(rows)
+                    rows.append(pack([row]))
         with _spark_errors():
-            with _watching(self._context, show):
-                results.count()  # evaluates all parts at the same time
-            for first in range(0, parts, _PARTS_AT_ONCE):
-                wanted = range(first, min(first + _PARTS_AT_ONCE, parts))
-                for content in self._context.runJob(results, list, wanted):
-                    if content == NOT_DIVISIBLE:
-                        raise NotDivisibleError
-                    for number, row in unpack(content):
-                        if row is None:
-                            continue
-                        places.extend([-1] * (number + 1 - len(places)))
-                        places[number] = len(rows)
-                        rows.append(pack([row]))
             results.unpersist()
         for place in places:
             if place >= 0:
@@ -215,7 +218,7 @@ def _note_bodies(entries: Iterable[Entry], shown: set[tuple[str, int]]) -> Itera
 
 @contextlib.contextmanager
 def _spark_errors() -> Iterator[None]:
-    """Turn the errors of Spark into errors that end a command.
+    """Turn the errors of a call of Spark into errors that end a command.
 
     Raises:
         TapeheadError: Spark failed.
@@ -227,8 +230,10 @@ def _spark_errors() -> Iterator[None]:
         yield
     except (Py4JError, PySparkException) as error:
         raise spark_error(error) from error
-    except OSError as error:  # the connection to the Java process
+    except (ConnectionError, TimeoutError) as error:  # to the Java process
         raise TapeheadError(f"the connection to Spark was lost: {error}; there is no report") from error
+    except OSError as error:  # pyspark has temporary files, too
+        raise TapeheadError(f"Spark failed: {error}; there is no report") from error
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The audit on executors, in one process: its report is that of one process, whatever the recordings are."""
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -16,12 +17,14 @@ from support.mixed_recordings import write_mix, write_one
 from support.played_sessions import Player
 from support.sessions import BEGIN_MS, Timeline, make_exchange
 from tapehead.auditor import divided_audit
+from tapehead.auditor.divided_audit import NotDivisibleError
 from tapehead.cli import spark_run
 from tapehead.cli.app import run
-from tapehead.protocol.exchange import encode
+from tapehead.protocol.exchange import Entry, encode
 from tapehead.protocol.routes import Call
 from tapehead.reports.audit import body_store
 from tapehead.spark import division, evaluation, reading
+from tapehead.spark.fetched_files import FetchedFiles
 from tapehead.spark.spark_audit import ShowTasks, SparkAudit
 
 pytest.importorskip("pyspark", reason="there is no pyspark; .ci/run installs it")
@@ -137,6 +140,32 @@ def test_sessions_that_cannot_be_divided_are_evaluated_by_one_executor(
     assert again == [code, out]
     assert [line for line in told.splitlines() if line != AGAIN] == err.splitlines()
     assert told.count(AGAIN) == 1
+
+
+def test_a_disk_of_this_machine_is_not_taken_for_the_connection(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FetchedFiles, "add", fail)
+    write_one(tmp_path / "one.jsonl", 1)
+    code, _, err = audited(capsys, tmp_path, *SPARK)
+    assert code == 2
+    assert "No space left on device" in err
+    assert "connection" not in err
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not say which files are open")
+def test_a_division_that_fails_leaves_no_file_open(tmp_path: Path) -> None:
+    def entries() -> Iterator[Entry]:
+        raise NotDivisibleError
+        yield
+
+    with pytest.raises(NotDivisibleError):
+        division.divide_into_parts(entries(), 2, tmp_path)
+    opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert [path for path in opened if path.startswith(str(tmp_path))] == []
 
 
 def test_settings_and_schemas_reach_executors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

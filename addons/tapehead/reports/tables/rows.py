@@ -1,7 +1,7 @@
 """Rows of the tables, from the audit of a session: plain values, in the order of the columns in `schema`."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, get_args
@@ -131,8 +131,3 @@ def _number(value: float | None) -> float | None:
 def microseconds(ms: float | None) -> int | None:
     """Return a time in milliseconds since 1970 in microseconds; None if it is beyond the years 1 to 9999."""
     return round(ms * 1000) if ms is not None and _FIRST_MS <= ms <= _LAST_MS else None
-
-
-def sorted_rows(rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
-    """Return rows in an order that does not depend on that of sessions; those of one session keep theirs."""
-    return sorted(rows, key=lambda row: str(row[0]))

@@ -16,7 +16,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.interop.reader import read_recordings
 from tapehead.protocol.exchange import Exchange
 from tapehead.reports.tables.arrow import record_batch
-from tapehead.reports.tables.rows import key_of, microseconds, rows_of, sorted_rows
+from tapehead.reports.tables.rows import key_of, microseconds, rows_of
 from tapehead.reports.tables.schema import METRICS_TABLE, TABLES, Column, ColumnType, Table
 
 _PLAIN: dict[ColumnType, type | tuple[type, ...]] = {
@@ -197,11 +197,3 @@ def test_rows_are_plain_objects_for_other_processes(results: list[SessionResult]
     for result in results:
         rows = rows_of(result)
         assert marshal.loads(marshal.dumps(rows)) == rows
-
-
-def test_rows_of_sessions_in_any_order_are_sorted_to_one(results: list[SessionResult]) -> None:
-    findings = [row for each in results for row in rows_of(each).get("findings", ())]
-    reversed_findings = [row for each in reversed(results) for row in rows_of(each).get("findings", ())]
-
-    assert findings != reversed_findings
-    assert sorted_rows(findings) == sorted_rows(reversed_findings)
