@@ -54,7 +54,15 @@ Formats = Annotated[
 ]
 Outputs = Annotated[
     list[str] | None,
-    Option("--output", "-o", metavar="FILE", help="The report; one for each --format, in that order."),
+    Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="The report; one for each --format, in that order. With --engine spark, FOLDER/ gets tables besides.",
+    ),
+]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="With --engine spark, replace existing tables in --output FOLDER/.")
 ]
 FailLevel = Annotated[
     FailOn,
@@ -131,6 +139,7 @@ def audit(
     endpoint: option_types.Endpoints = None,
     form: Formats = None,
     output: Outputs = None,
+    overwrite: Overwrite = False,
     order: SessionOrder = Order.WORST,
     fail_on: FailLevel = FailOn.ERROR,
     baseline: BaselineFile = None,
@@ -154,6 +163,8 @@ def audit(
     tables = None
     if engine is Engine.SPARK:
         tables, output = split_tables(form or [], output or [])
+    if overwrite and tables is None:
+        raise UsageError("missing --engine spark with --output FOLDER/: --overwrite replaces the tables there")
     targets = pair(form or [], output or [])
     if write_baseline and baseline is None:
         raise UsageError("missing --baseline FILE: --write-baseline writes that file")
@@ -179,7 +190,8 @@ def audit(
     if engine is Engine.SPARK:
         from tapehead.cli.spark_run import SparkOptions, run_on_spark
 
-        raise click.exceptions.Exit(run_on_spark(recordings, targets, options, SparkOptions(master, tables)).code)
+        spark = SparkOptions(master, tables, overwrite)
+        raise click.exceptions.Exit(run_on_spark(recordings, targets, options, spark).code)
     raise click.exceptions.Exit(run(recordings, targets, options).code)
 
 

@@ -28,10 +28,17 @@ if TYPE_CHECKING:
 
 
 class SparkOptions(NamedTuple):
-    """The cluster, None for that of Spark's settings; and the folder for tables, None for no tables."""
+    """The cluster, and the tables.
+
+    Attributes:
+        master: the URL of the cluster; None for that of Spark's settings.
+        tables: the folder for tables; None for no tables.
+        overwrite: whether existing tables are replaced.
+    """
 
     master: str | None
-    tables: Path | None
+    tables: Path | None = None
+    overwrite: bool = False
 
 
 def run_on_spark(
@@ -40,7 +47,8 @@ def run_on_spark(
     """Audit recordings on a cluster, and write the report and the tables.
 
     Raises:
-        UsageError: an option cannot be used, a library is missing, or executors cannot read a recording.
+        UsageError: an option cannot be used, a library is missing, a table exists, or executors cannot read a
+            recording.
         TapeheadError: the cluster cannot be reached or failed, or the tables cannot be written.
     """
     _check_recordings(recordings)
@@ -52,11 +60,12 @@ def run_on_spark(
             return reading[0]
 
         audited = run(recordings, targets, options, start)
-        if tables := reading[0].tables:
-            if audited.report is None:
-                tables.discard()
-            else:
-                warn(f"wrote tables to '{spark.tables}'")
+        tables = reading[0].tables
+        if tables and audited.report is None:
+            tables.discard()
+    # At the end of the block they have got their names.
+    if tables and audited.report is not None:
+        warn(f"wrote tables to '{spark.tables}'")
     return audited
 
 
@@ -90,16 +99,18 @@ class _SparkReading:
 
     def open(self) -> RecordingReader:
         """Return a reader of the recordings, whose entries executors read."""
+        if self._spark.tables:
+            with needing("spark", "--output"):
+                from tapehead.reports.tables.parquet_files import ParquetTables, table_paths
+            self.tables = ParquetTables(self._spark.tables, overwrite=self._spark.overwrite)
         with progress(1, "starting Spark"):
             context = self._stack.enter_context(spark_context(self._spark.master))
         warnings = self._local.warnings
         self._audit = SparkAudit(context, self._local.recordings, warnings.warn, warn_of_memory)
         reader = self._audit.open(warnings.warn)
-        if self._spark.tables:
-            with needing("spark", "--output"):
-                from tapehead.reports.tables.parquet_files import ParquetTables, table_paths
+        if self._spark.tables and self.tables:
             check_outputs(table_paths(self._spark.tables), reader.files)
-            self.tables = self._stack.enter_context(ParquetTables(self._spark.tables, overwrite=True))
+            self._stack.enter_context(self.tables)
         return reader
 
     def audit(self, reader: RecordingReader, *, has_pages: bool) -> tuple[RecordingReader, AuditResults]:

@@ -98,6 +98,15 @@ def test_tables_go_to_one_folder(recording: str, capsys: pytest.CaptureFixture[s
     assert "'a/' and 'b/' are folders; pass one --output for tables" in told(capsys, recording, "-o", "a/", "-o", "b/")
 
 
+@pytest.mark.parametrize("options", [(), ("-o", "report.csv")])
+def test_overwriting_is_for_tables(
+    options: tuple[str, ...], recording: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, recording, *options, "--overwrite") == (
+        "missing --engine spark with --output FOLDER/: --overwrite replaces the tables there"
+    )
+
+
 def test_jobs_are_refused(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, recording, "--jobs", "2").startswith("--jobs and --engine spark exclude each other")
 

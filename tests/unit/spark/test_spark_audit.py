@@ -23,6 +23,7 @@ from tapehead.cli.app import run
 from tapehead.protocol.exchange import Entry, encode
 from tapehead.protocol.routes import Call
 from tapehead.reports.audit import body_store
+from tapehead.reports.tables import parquet_files
 from tapehead.spark import division, evaluation, reading
 from tapehead.spark.fetched_files import FetchedFiles
 from tapehead.spark.spark_audit import ShowTasks, SparkAudit
@@ -158,12 +159,11 @@ def test_a_disk_of_this_machine_is_not_taken_for_the_connection(
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not say which files are open")
 def test_a_division_that_fails_leaves_no_file_open(tmp_path: Path) -> None:
-    def entries() -> Iterator[Entry]:
+    def fail() -> Entry:
         raise NotDivisibleError
-        yield
 
     with pytest.raises(NotDivisibleError):
-        division.divide_into_parts(entries(), 2, tmp_path)
+        division.divide_into_parts((fail() for _ in range(1)), 2, tmp_path)
     opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     assert [path for path in opened if path.startswith(str(tmp_path))] == []
 
@@ -233,6 +233,37 @@ def test_tables_are_those_of_export(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert {"sessions.parquet", "findings.parquet", "metrics.parquet"} <= set(written)
     for name in written:
         assert pq.read_table(tmp_path / "spark" / name).equals(pq.read_table(tmp_path / "local" / name)), name
+
+
+def test_tables_are_replaced_only_if_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_one(tmp_path / "one.jsonl", 2)
+    path = tmp_path / "tables" / "findings.parquet"
+    path.parent.mkdir()
+    path.write_bytes(b"theirs")
+    words = [tmp_path / "one.jsonl", "-o", f"{path.parent}/", "--fail-on", "never", *SPARK]
+    with monkeypatch.context() as patched:
+        patched.setattr(spark_run, "spark_context", None)  # told before Spark starts, which takes a while
+        code, out, err = audited(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err == f"tapehead: '{path}' exists; pass --overwrite to replace the tables in '{path.parent}'\n"
+    assert path.read_bytes() == b"theirs"
+    assert audited(capsys, *words, "--overwrite")[0] == 0
+    assert path.read_bytes().startswith(b"PAR1")
+
+
+def test_tables_are_told_once_they_have_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(parquet_files._TableFile, "publish", fail)
+    write_one(tmp_path / "one.jsonl", 2)
+    code, _, err = audited(capsys, tmp_path, "-o", f"{tmp_path}/tables/", *SPARK)
+    assert code == 2
+    assert err == f"tapehead: cannot write the tables to '{tmp_path}/tables': No space left on device\n"
 
 
 def test_a_terminal_shows_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
