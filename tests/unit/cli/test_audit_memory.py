@@ -32,9 +32,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(events, "_known_time", events._parse_time)
     monkeypatch.setattr(html_report, "LARGE", 0)
     monkeypatch.setattr(html_report, "BLOCK", 4000)
+    gc.freeze()  # else each collection looks at all that other tests of the process have left
     tracemalloc.start()
     yield
     tracemalloc.stop()
+    gc.unfreeze()
 
 
 def entries(count: int) -> Iterator[Entry]:

@@ -19,7 +19,7 @@ def fields(message: object, name: str) -> dict[str, object]:
     return {
         key: getattr(message, key)
         for key in getattr(message, "__struct_fields__", ())
-        if key not in (*NOT_READ[name], "stored", "request", "response", "body")
+        if key not in (*NOT_READ[name], "content_key", "stored", "request", "response", "body")
     }
 
 
