@@ -144,6 +144,24 @@ class OtherUrlPath(Path):
     def __hash__(self) -> int:
         return hash(self.url)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OtherUrlPath, (self.url,)
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> "OtherUrlPath":
+        """Return the URL of what is below this one."""
+        return OtherUrlPath(f"{self.url.rstrip('/')}/{name}")
+
+    @property
+    def parent(self) -> "OtherUrlPath":
+        """The URL of what this one is in; of a host alone, itself."""
+        scheme, colon, place = self.url.partition("://")
+        above, slash, _ = place.rstrip("/").rpartition("/")
+        return OtherUrlPath(f"{scheme}{colon}{above}{slash}") if slash else self
+
+    def with_segments(self, *segments: str | os.PathLike[str]) -> Path:  # type: ignore[override]
+        """Return a plain path, which is no URL."""
+        return Path(*segments)
+
     def resolve(self, strict: bool = False) -> Self:
         """Return the path itself."""
         return self

@@ -19,9 +19,13 @@ from tapehead.recording.paths import (
 )
 from tapehead.remote.url_paths import OtherUrlPath, UrlPath
 from tapehead.spark.source_files import SourceFile, escape_pattern
+from tapehead.text import format_number
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
+
+# Spark reads a file at a URL into one array of Java, which has less than 2^31 bytes.
+MOST_BYTES = 2_000_000_000
 
 
 class FoundFiles(NamedTuple):
@@ -109,7 +113,7 @@ class Listing:
             others: list[Path] = [OtherUrlPath(name) for name in inside if name not in set(matching)]
             if not matching:
                 left_line = ignored_line(others)
-                line = f"there is no recording ({', '.join(PATTERNS)}) in {url}"
+                line = f"there is no recording ({', '.join(PATTERNS)}) in '{url}'"
                 warn(f"{line}; {left_line}" if left_line else line)
                 continue
             files += [InputFile(OtherUrlPath(name), False) for name in matching]
@@ -129,8 +133,15 @@ class Listing:
     def source_of(self, path: Path) -> tuple[SourceFile, str | None]:
         """Return a recording that Spark reads, and why it cannot be read."""
         name = str(path)
-        size = self._sizes.get(name)
-        return SourceFile(0, name, name, True, size or 0), None if size is not None else f"there is no file '{name}'"
+        size, failure = self._sizes.get(name), None
+        if size is None:
+            failure = f"there is no file '{name}'"
+        elif size > MOST_BYTES:
+            failure = (
+                f"'{name}' has {format_number(size, grouped=True)} bytes, and executors read up to"
+                f" {format_number(MOST_BYTES, grouped=True)} at a URL; divide it, or pass a path that all machines see"
+            )
+        return SourceFile(0, name, name, True, size or 0), failure
 
 
 def _reason_of(url: str, exception: Any) -> str:

@@ -89,6 +89,17 @@ def test_a_url_of_another_scheme_stays_as_it_was() -> None:
     assert str(OtherUrlPath("hdfs://host:8020/a//b")) == "hdfs://host:8020/a//b"
     assert OtherUrlPath("hdfs://host/a") == OtherUrlPath("hdfs://host/a").resolve()
     assert OtherUrlPath("hdfs://host/a") != Path("hdfs://host/a")
+    assert pickle.loads(pickle.dumps(OtherUrlPath("hdfs://host/a"))) == OtherUrlPath("hdfs://host/a")
+
+
+def test_a_url_of_another_scheme_is_in_one_and_has_others_below() -> None:
+    path = OtherUrlPath("hdfs://host:8020/a/b.jsonl")
+
+    assert path.parent / "c" == OtherUrlPath("hdfs://host:8020/a/c")
+    assert str(path.parent.parent) == "hdfs://host:8020/"
+    assert path.parent.parent.parent == path.parent.parent / ""
+    assert OtherUrlPath("hdfs://host").parent == OtherUrlPath("hdfs://host")
+    assert (path.name, path.with_suffix(".gz").name) == ("b.jsonl", "b.gz")
 
 
 def test_a_text_becomes_the_path_that_it_names() -> None:
