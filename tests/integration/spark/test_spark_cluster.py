@@ -3,21 +3,25 @@
 The tests share a cluster, and the last one kills a part of it, so they are steps of one test.
 """
 
+import contextlib
 import json
 import re
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from support.mixed_recordings import write_mix, write_one
-from support.paths import RECORDINGS_FOLDER, ROOT
+from support.mixed_recordings import VISITORS, write_mix, write_one
+from support.paths import ROOT
+from support.sessions import BEGIN_MS, Timeline
 from support.spark_cluster import TIMEOUT_SECONDS, SparkCluster, kill_machine, running_cluster
 from tapehead.cli.app import run
+from tapehead.protocol.exchange import encode
 
 FORMS = {"json": "report.json", "csv": "report.csv", "junit": "report.xml", "sarif": "report.sarif"}
 FORMS |= {"csv-findings": "findings.csv", "text": "report.txt"}
@@ -36,113 +40,102 @@ def write_recordings(folder: Path) -> None:
     last.write_bytes(content + content[:200])
 
 
-def words(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "tapehead", "audit", *map(str, arguments)]
+def write_crowd(path: Path) -> None:
+    """Write so many sessions of one device at once that no part of an audit can compare them by itself."""
+    starts = (Timeline(f"c{number}", BEGIN_MS + number * 50, VISITORS[0]).start() for number in range(600))
+    path.write_bytes(b"".join(encode(exchange) for start in starts for exchange in start.exchanges))
 
 
-def reports(folder: Path) -> list[object]:
-    return [word for form, name in FORMS.items() for word in ("--format", form, "-o", folder / name)]
+def readme_command(master: str) -> list[str]:
+    """The arguments of the README's command, on another cluster."""
+    (command,) = re.findall(r"^tapehead (.*--engine spark .*)$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    return shlex.split(command.replace("spark://HOST:7077", master))
 
 
-def audited(cluster: SparkCluster, *arguments: object) -> tuple[int, str, str]:
-    done = subprocess.run(
-        words(*arguments),
+def reports(folder: Path) -> list[str]:
+    return [word for form, name in FORMS.items() for word in ("--format", form, "-o", str(folder / name))]
+
+
+@contextlib.contextmanager
+def command(cluster: SparkCluster, folder: Path, arguments: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """A command that runs in a folder."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tapehead", *arguments],
         env=cluster.environment(),
-        capture_output=True,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=TIMEOUT_SECONDS,
-    )
-    return done.returncode, done.stdout, done.stderr
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2 * TIMEOUT_SECONDS)
-def test_a_cluster_reports_what_one_process_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recordings, local, spread = (tmp_path / name for name in ("recordings", "local", "spread"))
-    write_recordings(recordings)
-    (tmp_path / "cluster").mkdir()
+@pytest.mark.timeout(TIMEOUT_SECONDS)
+def test_a_cluster_reports_what_one_process_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    monkeypatch.chdir(tmp_path)
+    write_recordings(tmp_path / "recordings")
+    for name in ("local", "spread", "cluster"):
+        (tmp_path / name).mkdir()
     with running_cluster(tmp_path / "cluster") as cluster:
-        options = ["--engine", "spark", "--master", cluster.master]
-        for folder in (local, spread):
-            folder.mkdir()
-
-        # Every format but pages, and tables.
-        expected = audited(cluster, recordings, *reports(local))
-        assert "skipped" in expected[2]
-        assert "counted once" in expected[2]
-        assert "corrected" in expected[2]
-        tables = ["-o", f"{spread}/tables/"]
-        found = audited(cluster, recordings, *reports(spread), *tables, *options)
-        told = expected[2].replace(str(local), str(spread))
-        more = [line for line in found[2].splitlines() if line not in told.splitlines()]
-        assert more == [f"tapehead: wrote tables to '{spread}/tables'"]
-        assert found[2].splitlines()[:-1] == told.splitlines()
-        assert found[:2] == (expected[0], "")
-        for name in FORMS.values():
-            assert (spread / name).read_bytes() == (local / name).read_bytes(), name
-        assert len(json.loads((local / "report.json").read_bytes())["sessions"]) > 20
-        check_tables(recordings, spread / "tables", tmp_path / "export", capsys)
-
-        # A machine that is lost: one executor evaluates, and is gone with its worker.
-        report = run_with_loss(cluster, words(recordings, "--format", "json", *options))
-        assert report == (local / "report.json").read_bytes()
-
-        # URLs, which Spark reads; by the worker that is left.
-        url = recordings.as_uri()
-        code, out, err = audited(cluster, url, "--format", "json", *options)
-        # Spark's names of local files have one slash.
-        name = f"file:{recordings}".replace(" ", "%20")
-        assert (code, out.replace(name, str(recordings))) == (expected[0], (local / "report.json").read_text()), err
-
-        check_readme(cluster, tmp_path)
+        check_with_loss(cluster, tmp_path, capsys)
+        check_undivided(cluster, tmp_path, capsys)
 
 
-def check_readme(cluster: SparkCluster, folder: Path) -> None:
-    """Check that the README's command works as it stands, on another cluster."""
-    (command,) = re.findall(r"^tapehead (.*--engine spark .*)$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
-    (folder / "readme").mkdir()
-    (folder / "readme" / "recordings").symlink_to(RECORDINGS_FOLDER)
-    arguments = shlex.split(command.replace("spark://HOST:7077", cluster.master))
-    done = subprocess.run(
-        [sys.executable, "-m", "tapehead", *arguments],
-        env=cluster.environment(),
-        cwd=folder / "readme",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_SECONDS,
-    )
-    assert (done.returncode, done.stderr) == (0, "tapehead: wrote tables to 'tables'\n")
-    assert "sessions" in done.stdout
+def check_with_loss(cluster: SparkCluster, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check the README's command, with every format but pages, while a machine is lost.
+
+    One executor evaluates, and is gone with its worker.
+    """
+    assert run(["audit", "recordings", "--fail-on", "never", *reports(folder / "local")]) == 0
+    told = capsys.readouterr().err.replace(str(folder / "local"), str(folder / "spread"))
+    for message in ("skipped", "counted once", "corrected"):
+        assert message in told
+    (cluster.pauses / "pause").touch()
+    arguments = [*readme_command(cluster.master), *reports(folder / "spread")]
+    with command(cluster, folder, arguments) as process:
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not (cluster.pauses / "paused").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        kill_machine(int((cluster.pauses / "paused").read_text()))
+        (cluster.pauses / "pause").unlink()
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (0, "", f"{told}tapehead: wrote tables to 'tables'\n")
+    for name in FORMS.values():
+        assert (folder / "spread" / name).read_bytes() == (folder / "local" / name).read_bytes(), name
+    assert len(json.loads((folder / "local" / "report.json").read_bytes())["sessions"]) > 20
+    check_tables(folder / "tables", folder / "export", capsys)
 
 
-def check_tables(recordings: Path, tables: Path, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def check_undivided(cluster: SparkCluster, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check the report on a URL, which Spark reads, whose sessions cannot be divided; by the worker that is left."""
+    write_crowd(folder / "crowd.jsonl")
+    code = run(["audit", str(folder / "crowd.jsonl"), "--format", "json"])
+    expected = capsys.readouterr()
+    options = ["--engine", "spark", "--master", cluster.master, "--format", "json"]
+    with command(cluster, folder, ["audit", (folder / "crowd.jsonl").as_uri(), *options]) as process:
+        out, err = process.communicate()
+    # Spark's names of local files have one slash.
+    out = out.replace(f"file:{folder}/crowd.jsonl".replace(" ", "%20"), f"{folder}/crowd.jsonl")
+    assert (process.returncode, out) == (code, expected.out), err
+    again = "tapehead: the sessions cannot be divided among executors; one of them evaluates all\n"
+    assert err == f"{again}{expected.err}"
+
+
+def check_tables(tables: Path, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Check that tables hold what `export` writes."""
     import pyarrow.parquet as pq
 
-    assert run(["export", "--parquet", str(exported), str(recordings)]) == 0
+    assert run(["export", "--parquet", str(exported), "recordings"]) == 0
     capsys.readouterr()
+    assert {path.name for path in tables.iterdir()} == {path.name for path in exported.iterdir()}
     for path in exported.iterdir():
         assert pq.read_table(tables / path.name).equals(pq.read_table(path)), path.name
-
-
-def run_with_loss(cluster: SparkCluster, command: list[str]) -> bytes:
-    """The report of a command during which an executor is lost in the middle of an evaluation."""
-    (cluster.pauses / "pause").touch()
-    with subprocess.Popen(
-        command, env=cluster.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            deadline = time.monotonic() + TIMEOUT_SECONDS
-            while not (cluster.pauses / "paused").exists():
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            kill_machine(int((cluster.pauses / "paused").read_text()))
-            out, err = process.communicate(timeout=TIMEOUT_SECONDS)
-        finally:
-            process.kill()
-            (cluster.pauses / "pause").unlink()
-    assert process.returncode == 1, err
-    return out

@@ -2,14 +2,21 @@
 
 import socket
 import sys
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from support.local_executors import LocalData, LocalExecutors
 from support.mixed_recordings import write_one
 from tapehead.cli.app import run
+from tapehead.errors import TapeheadError
 from tapehead.spark import cluster
 from tapehead.spark.cluster import spark_error
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
 
 
 @pytest.fixture
@@ -84,6 +91,18 @@ def test_a_master_that_cannot_be_reached(recording: str, capsys: pytest.CaptureF
         assert told(capsys, recording, "--master", master) == (
             f"cannot reach the master '{master}': Connection refused; is it running, and is --master right?"
         )
+
+
+def test_a_cluster_without_executors_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cluster, "EXECUTOR_SECONDS", 0.1)
+    given = threading.Event()
+    context = LocalExecutors(tmp_path)
+    monkeypatch.setattr(LocalData, "collect", lambda _data: given.wait(60))
+    try:
+        with pytest.raises(TapeheadError, match=r"'spark://a:1' has given no executor within 0 s; are its work"):
+            cluster._check_executors(cast("SparkContext", context), "spark://a:1")
+    finally:
+        given.set()
 
 
 def test_stdin_and_other_formats(recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
