@@ -23,15 +23,12 @@ from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.shared_listeners import SharedListener, listen_for_workers, listener_warnings, make_authority
 from tapehead.recording.call_channel import CallReceiver, CallSender
 from tapehead.recording.capture import source_of_run
-from tapehead.recording.recorder_settings import MEGABYTE
+from tapehead.server.listening import close_all
 from tapehead.server.workers import WorkerResults, release_signals, run_workers
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
     from tapehead.journal.journal_run import JournalRun
-
-# What may wait in a worker until the parent takes it.
-BACKLOG_BYTES = 64 * MEGABYTE
 
 Address = tuple[str, int]
 
@@ -67,6 +64,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         is_followed: whether readers wait for the end of calls that are in flight.
         is_quiet: whether nothing is printed about requests that are no calls.
         redact_keys: keys with identifying values, besides the built-in ones.
+        backlog: the number of bytes that may wait in a worker until the parent takes them.
     """
 
     proxy: ProxySettings
@@ -77,6 +75,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     is_followed: bool = False
     is_quiet: bool
     redact_keys: tuple[str, ...]
+    backlog: int
 
 
 def addresses_of(listeners: Sequence[SharedListener]) -> list[Address]:
@@ -147,8 +146,13 @@ def run_proxies[**P, T](
             if kept:
                 kept.thread.load_soon()
 
+        def stop_listening() -> None:
+            for each in listeners:
+                for listener in each:
+                    close_all(listener.own)
+
         make: Callable[[int], AbstractContextManager[WorkerPart]] = prepare
-        outcome = run_workers(len(listeners), make, announce, warn, target, *args, **kwargs)
+        outcome = run_workers(len(listeners), make, announce, stop_listening, warn, target, *args, **kwargs)
     if outcome.lost:
         warn(
             f"{count_of(outcome.lost, 'worker')} died: calls that were in flight there, and their part of the counts, "
@@ -160,9 +164,8 @@ def run_proxies[**P, T](
 
 async def connect(part: WorkerPart, options: WorkerOptions, warn: Callable[[str], None]) -> CallSender:
     """Return the channel of a worker to its parent, with which it ends: nobody would record what it answers."""
-    loop, backlog = asyncio.get_running_loop(), BACKLOG_BYTES
-    _, sender = await loop.create_connection(
-        lambda: CallSender(backlog, warn, lambda: os._exit(1), waits=options.is_recorded), sock=part.channel
+    _, sender = await asyncio.get_running_loop().create_connection(
+        lambda: CallSender(options.backlog, warn, lambda: os._exit(1), waits=options.is_recorded), sock=part.channel
     )
     return sender
 

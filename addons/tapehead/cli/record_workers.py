@@ -84,6 +84,7 @@ def record_in_workers(
         is_followed=display.live is not None,
         is_quiet=display.quiet,
         redact_keys=journal.redact_keys,
+        backlog=journal.backlog // workers,
     )
     with (
         shared_listeners(proxy, workers, warn) as listeners,

@@ -75,6 +75,7 @@ def replay_in_workers(
         is_recorded=journal.store is not None,
         is_quiet=display.quiet,
         redact_keys=engine.redact_keys,
+        backlog=journal.backlog // workers,
     )
     same = engine.of_workers(run.recordings)
     counts, unmatched = run.counts(OfflineGuard()), 0

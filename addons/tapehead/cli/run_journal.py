@@ -18,7 +18,7 @@ from tapehead.cli.terminal import Screen
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Severity
 from tapehead.recording.paths import check_outputs
-from tapehead.recording.recorder_settings import StoreSettings
+from tapehead.recording.recorder_settings import BACKLOG_BYTES, StoreSettings
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 from tapehead.text import count_of
@@ -111,6 +111,11 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     def is_needed(self) -> bool:
         """True if anything reads the calls."""
         return self.store is not None or self.has_readers or self.fail_on is not FailOn.NEVER
+
+    @property
+    def backlog(self) -> int:
+        """The number of bytes of calls that may wait in memory."""
+        return self.store.backlog if self.store else BACKLOG_BYTES
 
     def check(self, others: Iterable[Path]) -> None:
         """Check that the recording is none of the other files of the run.

@@ -21,7 +21,7 @@ from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.recording.capture import source_of_run
-from tapehead.server.listening import listen_together
+from tapehead.server.listening import close_all, listen_together
 from tapehead.server.uvicorn_server import Server
 from tapehead.text import count_of
 
@@ -151,7 +151,9 @@ def answer_in_workers(
     def prepare(number: int) -> nullcontext[list[socket.socket]]:
         return nullcontext(own[number])
 
-    results, lost = run_workers(len(own), prepare, on_ready, warn, work, same, display, client_filter)
+    results, lost = run_workers(
+        len(own), prepare, on_ready, functools.partial(close_all, sockets), warn, work, same, display, client_filter
+    )
     counts = run.counts(OfflineGuard())
     for part in results:
         counts.add(part)

@@ -12,6 +12,7 @@ import pickle
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, cast
@@ -30,6 +31,8 @@ _NUMBER = struct.Struct("!Q")
 MARGIN_SECONDS = 0.5
 # The time that the end of a worker, and of the run, waits for calls that are on their way.
 CLOSE_SECONDS = 5.0
+# The lines that are remembered, so that each is shown once.
+MOST_SHOWN = 10_000
 
 # Stores a call, given its size; returns what its answer has to wait for.
 Store = Callable[[CapturedCall, int], Awaitable[None] | None]
@@ -66,6 +69,9 @@ class CallSender(asyncio.Protocol):
         self._number = 0
         # By number, the calls that are not confirmed: what waits for each, and when it was sent.
         self._sent: dict[int, tuple[asyncio.Future[None], float]] = {}
+        # Where each call ends in what was written, unless it has gone to the channel.
+        self._ends: deque[int] = deque()
+        self._written = 0
         self._confirmed = bytearray()
         self._is_late = self._has_lost = self._is_closing = False
         self._waits = BoundedWaits(TIMEOUT_SECONDS + MARGIN_SECONDS, self._note_delay)
@@ -123,13 +129,17 @@ class CallSender(asyncio.Protocol):
         if self._transport:
             self._transport.close()
             await asyncio.wait([self._ended], timeout=CLOSE_SECONDS)
-        if self._transport and self._transport.get_write_buffer_size():
-            self.lost += len(self._sent)
+        if self._transport:
+            self._forget_sent()
+            self.lost += len(self._ends)
+            self._transport.abort()  # else some of them might go after all
 
     def _send_call(self, item: CapturedCall, size: int) -> "asyncio.Future[None] | None":
         """Hand a call over; return what is done once it is confirmed, or None if it will not be."""
         self._number += 1
         if self._send((self._number if self._has_waits else 0, item), size):
+            self._ends.append(self._written)
+            self._forget_sent()
             if not self._has_waits:
                 return None
             loop = asyncio.get_running_loop()
@@ -144,11 +154,21 @@ class CallSender(asyncio.Protocol):
 
     def _send(self, message: object, size: int = 0) -> bool:
         transport = self._transport
-        if transport is None or transport.is_closing() or transport.get_write_buffer_size() + size > self._backlog:
+        if transport is None or transport.is_closing():
+            return False
+        waiting = transport.get_write_buffer_size()
+        if waiting and waiting + size > self._backlog:  # a call that is larger on its own may go alone
             return False
         packed = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         transport.write(_LENGTH.pack(len(packed)) + packed)
+        self._written += _LENGTH.size + len(packed)
         return True
+
+    def _forget_sent(self) -> None:
+        """Forget the ends of calls that have gone to the channel, where they survive this process."""
+        waiting = self._transport.get_write_buffer_size() if self._transport else 0
+        while self._ends and self._ends[0] <= self._written - waiting:
+            self._ends.popleft()
 
     def _release(self, number: int) -> float:
         """Let go the answer of a call; return when it was sent."""
@@ -181,7 +201,7 @@ class CallReceiver:
         self._internal_errors = internal_errors
         self.on_end: Callable[[], object] = lambda: None
         self._keys, self._limit = dict[str, str](), EntryLimit(MOST_SESSIONS)
-        self._shown: set[str] = set()
+        self._shown, self._shown_limit = dict[str, None](), EntryLimit(MOST_SHOWN)
         self._loop = asyncio.new_event_loop()
         self._open: set[_Connection] = set()
         self._has_ended = asyncio.Event()
@@ -234,7 +254,8 @@ class CallReceiver:
             return
         if isinstance(message, str):
             if message not in self._shown:
-                self._shown.add(message)
+                self._shown_limit.make_room(self._shown, message)
+                self._shown[message] = None
                 self._show(message)
             return
         number, call = message
@@ -275,6 +296,13 @@ class CallReceiver:
                     await self._has_ended.wait()
             except TimeoutError:
                 break
+        for each in list(self._open):
+            each.abort()
+        # Confirmations that no worker waits for any more.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 class _Connection(asyncio.Protocol):
@@ -318,6 +346,11 @@ class _Connection(asyncio.Protocol):
         """End; a message that is not whole is of a call whose worker died."""
         self._transport = None
         self._receiver.detach(self)
+
+    def abort(self) -> None:
+        """End; what comes later is not taken."""
+        if self._transport:
+            self._transport.abort()
 
     def confirm(self, number: int) -> None:
         """Tell the worker soon that a call is stored, unless it has no number, since nothing waits for it."""

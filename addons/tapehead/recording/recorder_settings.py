@@ -10,6 +10,8 @@ import msgspec
 from tapehead.errors import UsageError
 
 MEGABYTE = 1_000_000
+# What may wait in memory unless an option says otherwise.
+BACKLOG_BYTES = 64 * MEGABYTE
 
 
 class Sync(StrEnum):
@@ -53,7 +55,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     redact_keys: tuple[str, ...] = ()
     sync: Sync = Sync.SECOND
     rotation: Rotation = Rotation()
-    backlog: int = 64 * MEGABYTE
+    backlog: int = BACKLOG_BYTES
 
 
 _SIZES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}

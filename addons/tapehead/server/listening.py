@@ -4,7 +4,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from tapehead.errors import StartupError
@@ -31,6 +31,12 @@ def listen(host: str, port: int, option: str | None = None) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise StartupError.of_listening(host, port, error, option) from error
+
+
+def close_all(sockets: Iterable[socket.socket]) -> None:
+    """Close sockets; connections to them are refused once all processes that have them have done so."""
+    for each in sockets:
+        each.close()
 
 
 @contextlib.contextmanager

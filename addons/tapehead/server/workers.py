@@ -138,6 +138,7 @@ def run_workers[A, **P, T](
     count: int,
     prepare: Callable[[int], AbstractContextManager[A]],
     on_ready: Callable[[], None],
+    on_stop: Callable[[], None],
     warn: Callable[[str], None],
     target: Callable[Concatenate[A, P], T],
     /,
@@ -152,9 +153,9 @@ def run_workers[A, **P, T](
 
     Args:
         count: the number of processes.
-        prepare: returns a context manager around the start of each process, also of one that follows a dead one, given
-            the number of its worker from 0 on; it gives the first argument of `target`.
+        prepare: given the number of a worker from 0 on, returns a context manager around each start, with its argument.
         on_ready: called once all are ready.
+        on_stop: called after a signal, before the processes are asked to return, and none follows.
         warn: called with one line about each worker that died.
         target: a function of a module, which runs in each process.
         args: further positional arguments of `target`.
@@ -176,9 +177,8 @@ def run_workers[A, **P, T](
     hold_signals()
     stop = _stop_pipe(STOP_SIGNALS | hang_up)
     try:
-        for worker in started:
-            if line := worker.start():
-                warn(line)
+        for line in filter(None, map(_Worker.start, started)):
+            warn(line)
         while not is_stopped:
             is_stopped, received, lines = _supervise(started, stop)
             returned += received
@@ -188,7 +188,7 @@ def run_workers[A, **P, T](
             if not is_announced and all(worker.was_ready for worker in started):
                 is_announced = True
                 on_ready()
-        received, unfinished = _stop(started)
+        received, unfinished = _stop(started, on_stop)
         return WorkerResults(returned + received, lost + unfinished)
     finally:
         for worker in started:
@@ -220,8 +220,9 @@ def _supervise(workers: list[_Worker], stop: Connection) -> tuple[bool, list[Any
     return False, received, lines
 
 
-def _stop(workers: list[_Worker]) -> tuple[list[Any], int]:
+def _stop(workers: list[_Worker], on_stop: Callable[[], None]) -> tuple[list[Any], int]:
     """Stop all workers; return their results, and the number of those that returned none."""
+    on_stop()
     running = {worker.results: worker for worker in workers if worker.results}
     for worker in running.values():
         worker.terminate()

@@ -147,6 +147,47 @@ def test_a_signal_that_comes_twice_at_once_does_not_end_the_audit(server: Comman
     assert not [line for line in proxy.lines if "the audit ended before" in line]
 
 
+def test_new_connections_are_refused_while_calls_in_hand_are_finished(tmp_path: Path) -> None:
+    """So that a balancer tries another recorder at once."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        options = ["record", "-q", "--to", url, "--workers", 2, "--no-audit", "--out", tmp_path / "a.jsonl"]
+        with running(*options) as proxy, socket.create_connection(proxy.address) as player:
+            body = b"{}"
+            head = f"POST {SESSIONS}/abc/events HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            player.sendall(head.encode() + body)
+            upstream, _ = silent.accept()
+            with upstream:
+                assert upstream.recv(1000)
+                proxy.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: is_refused(proxy.address))
+                assert proxy.process.poll() is None
+                upstream.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                assert player.recv(1000).startswith(b"HTTP/1.1 204")
+            assert proxy.process.wait(TIMEOUT_SECONDS) == 0
+            proxy.stop()
+
+
+def test_what_waits_for_a_recording_process_that_hangs_is_limited(server: Command, tmp_path: Path) -> None:
+    with running(*record(server, "--no-audit", "--out", tmp_path / "a.jsonl", "--backlog", "1MB")) as proxy:
+        workers_of(proxy.process.pid)
+        os.kill(proxy.process.pid, signal.SIGSTOP)
+        for _ in range(12):
+            assert post(proxy, "/api/v1/sessions/abc/events", {"text": "x" * 300_000}).status_code == 204
+        os.kill(proxy.process.pid, signal.SIGCONT)
+        proxy.wait_for(lambda line: "takes no more calls; traffic continues, and calls are LOST" in line)
+        assert proxy.stop() == 1
+    assert 0 < len(exchanges_in(tmp_path / "a.jsonl")) < 12
+
+
+def is_refused(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_players_of_a_worker_that_hangs_come_to_another_one(server: Command, tmp_path: Path) -> None:
     with running(*record(server, "--out", tmp_path / "a.jsonl")) as proxy:
         hanging = workers_of(proxy.process.pid)[0]

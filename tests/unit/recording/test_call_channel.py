@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
+import pickle
 import socket
-from collections.abc import AsyncIterator, Callable
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -209,3 +212,59 @@ def test_a_call_that_cannot_be_stored_costs_no_other_one() -> None:
     with CallReceiver(store, pytest.fail, errors) as receiver, receiver.open() as channel:
         asyncio.run(play(channel))
     assert (stored.orders, errors.count) == ([1, 2], 1)
+
+
+def test_what_has_gone_to_the_recorder_is_not_lost_though_it_is_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_channel, "CLOSE_SECONDS", 0.1)
+
+    async def play() -> int:
+        ours, theirs = socket.socketpair()
+        with ours:
+            async with sending(theirs, pytest.fail) as sender:
+                for number in range(3):
+                    sender.put(call(number), 10)
+                # It is larger than what may wait, but nothing waits.
+                sender.put(call(3, 5_000_000), BACKLOG + 1)
+            theirs.close()
+            return sender.lost
+
+    assert asyncio.run(play()) == 1
+
+
+def test_the_end_leaves_no_task_behind_and_no_open_channel(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(call_channel, "CLOSE_SECONDS", 0.1)
+    taken: list[int | None] = []
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    def store(item: CapturedCall, _size: int) -> Coroutine[Any, Any, None]:
+        taken.append(item.order)
+        return wait()
+
+    errors = InternalErrors(report=pytest.fail)
+    with contextlib.ExitStack() as stack:
+        with CallReceiver(store, pytest.fail, errors) as receiver, receiver.open() as channel:
+            hanging = stack.enter_context(channel.dup())  # of a worker that hangs
+            packed = pickle.dumps((1, call(0)))
+            hanging.sendall(struct.pack("!I", len(packed)) + packed)
+            asyncio.run(until(lambda: taken))
+        gc.collect()
+        assert hanging.recv(1) == b""
+    assert (taken, caplog.text) == ([0], "")
+
+
+def test_lines_that_are_shown_once_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_channel, "MOST_SHOWN", 2)
+    shown: list[str] = []
+
+    async def play(channel: socket.socket) -> None:
+        async with sending(channel) as sender:
+            for line in "aabbcca":
+                sender.show(line)
+
+    with CallReceiver(Stored().store, shown.append, InternalErrors()) as receiver, receiver.open() as channel:
+        asyncio.run(play(channel))
+    assert shown == ["a", "b", "c", "a"]

@@ -52,7 +52,9 @@ def warn(line):
 workers.TIMEOUT_SECONDS = 1 if mode == "hang" else 30
 if __name__ == "__main__":
     prepare = contextlib.nullcontext
-    results, lost = run_workers(3, prepare, lambda: print("ready", flush=True), warn, work, once(warn))
+    results, lost = run_workers(
+        3, prepare, lambda: print("ready", flush=True), lambda: None, warn, work, once(warn)
+    )
     print("returned", *(pid for pid, _ in results), flush=True)
     print("lost", lost, flush=True)
 """
