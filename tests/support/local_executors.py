@@ -1,4 +1,4 @@
-"""What the audit uses of a connection to Spark, in this process: data goes through pickles, as between machines."""
+"""A connection to Spark in this process, as far as the audit uses one: data is pickled, as between machines."""
 
 import pickle
 import shutil

@@ -194,8 +194,23 @@ def _within(seconds: float, action: Callable[[], object]) -> bool:
 def _check_executors(context: "SparkContext", master: str) -> None:
     """Check that an executor answers, and that it has the same tapehead."""
     versions: list[str] = []
-    asked = context.parallelize([0], 1).map(version_of)
-    if not _within(EXECUTOR_SECONDS, lambda: versions.extend(asked.collect())):
+
+    def ask() -> None:
+        versions.extend(context.parallelize([0], 1).map(version_of).collect())
+
+    try:
+        has_answered = _within(EXECUTOR_SECONDS, ask)
+    except TapeheadError as error:
+        # As Spark does a minute after a port took the connection, and nothing came.
+        if _is_stopped(context):
+            from pyspark import __version__
+
+            raise TapeheadError(
+                f"Spark gave up: '{master}' is no master of Spark {__version__}, or its workers cannot start"
+                " executors; see its log"
+            ) from error
+        raise
+    if not has_answered:
         raise TapeheadError(
             f"the cluster '{master}' has given no executor within {EXECUTOR_SECONDS:.0f} s; are its workers running,"
             " with cores and memory left?"
@@ -205,6 +220,13 @@ def _check_executors(context: "SparkContext", master: str) -> None:
             f"the executors of '{master}' have tapehead {versions[0]}, and this is {tapehead.__version__}; install the"
             " same version on all machines"
         )
+
+
+def _is_stopped(context: Any) -> bool:
+    try:
+        return bool(context._jsc.sc().isStopped())
+    except Exception:  # noqa: BLE001 - of any library; its Java process is gone
+        return True
 
 
 def version_of(_: object) -> str:

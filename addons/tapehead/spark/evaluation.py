@@ -29,7 +29,7 @@ _CURRENT = b'{"tapehead":%d,' % FORMAT_VERSION
 
 
 class Evaluation(NamedTuple):
-    """What executors need to evaluate sessions.
+    """The options and the division of an audit, as executors need them to evaluate sessions.
 
     Attributes:
         setup: the options of the audit.

@@ -1,4 +1,4 @@
-"""What `audit --engine spark` says of a master that does not answer as one: one sentence, soon enough."""
+"""The end of `audit --engine spark` at a master that does not answer as one: one sentence, soon enough."""
 
 import socket
 from pathlib import Path

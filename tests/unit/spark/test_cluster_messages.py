@@ -1,9 +1,10 @@
-"""What `audit --engine spark` says where it cannot start: one sentence, and exit code 2."""
+"""Messages of `audit --engine spark` where it cannot start: one sentence, and exit code 2."""
 
 import socket
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -103,6 +104,21 @@ def test_a_cluster_without_executors_is_not_waited_for(monkeypatch: pytest.Monke
             cluster._check_executors(cast("SparkContext", context), "spark://a:1")
     finally:
         given.set()
+
+
+def test_a_context_that_spark_has_stopped_meanwhile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("Cannot call methods on a stopped SparkContext.")
+
+    context = LocalExecutors(tmp_path)
+    monkeypatch.setattr(context, "parallelize", fail)
+    scala = SimpleNamespace(isStopped=lambda: True)
+    monkeypatch.setattr(context, "_jsc", SimpleNamespace(sc=lambda: scala))
+    with pytest.raises(TapeheadError, match=r"^Spark gave up: 'spark://a:1' is no master of Spark [0-9.]+, or"):
+        cluster._check_executors(cast("SparkContext", context), "spark://a:1")
+    scala.isStopped = lambda: False
+    with pytest.raises(TapeheadError, match=r"^Spark failed: Cannot call methods"):
+        cluster._check_executors(cast("SparkContext", context), "spark://a:1")
 
 
 def test_stdin_and_other_formats(recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
