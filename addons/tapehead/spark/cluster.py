@@ -248,6 +248,7 @@ def spark_error(error: Exception) -> TapeheadError:
         line for line in lines if re.match(r"[\w.]+(?:Error|Exception): ", line)
     ][-1:]
     causes += [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")][-1:]
+    causes += [line.removeprefix(": ") for line in lines if line.startswith(": ")]
     cause = [*causes, *lines, repr(error)][0].removesuffix(".")
     return TapeheadError(f"Spark failed: {cause}; there is no report")
 

@@ -162,6 +162,10 @@ def test_jobs_are_refused(recording: str, capsys: pytest.CaptureFixture[str]) ->
             "Job aborted.\nCaused by: java.io.IOException: no space left\n\tat y",
             "Spark failed: java.io.IOException: no",
         ),
+        (
+            "An error occurred while calling o7.addFile.\n: java.lang.IllegalArgumentException: requirement failed\n",
+            "Spark failed: java.lang.IllegalArgumentException: requirement failed; there is no report",
+        ),
         ("TypeError: cannot pickle", "Spark failed: TypeError: cannot pickle; there is no report"),
     ],
 )
