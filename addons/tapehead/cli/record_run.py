@@ -13,6 +13,7 @@ from tapehead.cli.run_journal import AuditSummary, JournalOptions, audit_summary
 from tapehead.cli.shipping_run import ShippingRun, ShippingSummary, shipping
 from tapehead.cli.summary_file import write_summary_file
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
+from tapehead.counts import Count
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal_run import JournalRun
 from tapehead.live.live_page import link_lines, live_page
@@ -44,12 +45,12 @@ class RecordSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """
 
     recording: str
-    exchanges: int
-    lost: int
+    exchanges: Count
+    lost: Count
     is_whole: bool
     audit: AuditSummary | None
     ship: ShippingSummary | None = None
-    dead_workers: int | None = None
+    dead_workers: Count | None = None
 
     @classmethod
     def of(

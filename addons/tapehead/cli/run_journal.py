@@ -15,6 +15,7 @@ from tapehead.cli.option_parsing import parse_redact_keys, store_settings
 from tapehead.cli.option_types import AUDIT_SETTINGS
 from tapehead.cli.summary_file import check_summary_file
 from tapehead.cli.terminal import Screen
+from tapehead.counts import Count
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Severity
 from tapehead.recording.paths import check_outputs
@@ -54,9 +55,9 @@ class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     verdict: str
-    sessions: int
-    findings: dict[str, int]
-    left_out_sessions: int
+    sessions: Count
+    findings: dict[str, Count]
+    left_out_sessions: Count
     fails: bool
 
     @classmethod

@@ -5,6 +5,7 @@ from collections.abc import Container
 import msgspec
 
 from tapehead.cli.run_journal import AuditSummary
+from tapehead.counts import Count, Ordinal
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.summary import ReplaySummary, summary_lines
 from tapehead.text import count_of, escape_controls
@@ -30,17 +31,17 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
         audit: the verdict of the audit; None without one.
     """
 
-    version: int
+    version: Ordinal
     recordings: tuple[str, ...]
     fingerprint: str
     on_miss: OnMiss
     replay: ReplaySummary | None
-    calls: int
-    session_starts: int
-    faults: int
-    refused: int
-    internal_errors: int = msgspec.field(name="failures")
-    offline_attempts: int
+    calls: Count
+    session_starts: Count
+    faults: Count
+    refused: Count
+    internal_errors: Count = msgspec.field(name="failures")
+    offline_attempts: Count
     audit: AuditSummary | None = None
 
     def has_failed(self, *, is_strict: bool, needs_calls: bool) -> bool:

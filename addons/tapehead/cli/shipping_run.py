@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tapehead.cli.audit_end import FIRST_SECONDS, NEXT_SECONDS, on_signal
+from tapehead.counts import Count
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.text import count_of
 
@@ -32,9 +33,9 @@ class ShippingSummary(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     url: str
-    shipped: int
-    waiting: int
-    failed: int
+    shipped: Count
+    waiting: Count
+    failed: Count
 
     def line(self) -> str:
         """Return the summary in one line."""

@@ -9,6 +9,7 @@ import msgspec
 from tapehead.cli.messages import warn
 from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
+from tapehead.counts import Count, Ordinal
 from tapehead.errors import UsageError
 from tapehead.replay.merged_summary import merge_summaries
 from tapehead.reports.report_output import write_report
@@ -26,9 +27,9 @@ AUDITS_LEFT_OUT = (
 class _Form(msgspec.Struct):
     """The fields by which a summary differs from other files, and from summaries of other versions."""
 
-    calls: int | None = None
-    exchanges: int | None = None
-    version: int | None = None
+    calls: Count | None = None
+    exchanges: Count | None = None
+    version: Ordinal | None = None
 
 
 def merge(paths: Sequence[Path], out: Path | None, *, is_strict: bool, as_json: bool) -> int:
@@ -109,9 +110,25 @@ def read_summary(path: Path) -> "RunReport | RecordSummary":
             )
         if form.version is None and form.calls is not None:
             raise UsageError(f"'{path}' is a summary without a version, of an older tapehead; run that replica anew")
-        return msgspec.json.decode(content, type=RunReport)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(f"'{path}' is not a summary, {_WRITTEN}: {error}") from error
+        report = msgspec.json.decode(content, type=RunReport)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"'{path}' is not a summary, {_WRITTEN}: {reason}") from error
+    if (number := _last_recording(report)) >= len(report.recordings):
+        raise UsageError(
+            f"'{path}' is not a summary, {_WRITTEN}: it names recording {number} of"
+            f" {len(report.recordings)}, counted from 0"
+        )
+    return report
+
+
+def _last_recording(report: RunReport) -> int:
+    """Return the highest number of a recording that a summary names; -1 without any."""
+    replay = report.replay
+    if not replay:
+        return -1
+    nearest = (near.file for miss in replay.missed for near in miss.nearest)
+    return max((*nearest, *(each.file for each in (*replay.unused, *replay.outdated))), default=-1)
 
 
 def _merge_reports(paths: Sequence[Path], reports: Sequence[RunReport]) -> RunReport:

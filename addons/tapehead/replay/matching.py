@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tapehead.counts import Count, Ordinal
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.protocol.keys import EVENT_TYPE
@@ -97,8 +98,8 @@ class Difference(msgspec.Struct, frozen=True):
 class NearMiss(msgspec.Struct, frozen=True):
     """A recorded exchange that almost matched: number of its recording, line, differences, whether it was used."""
 
-    file: int
-    line: int
+    file: Count
+    line: Ordinal
     differences: tuple[Difference, ...]
     used: bool = False
 

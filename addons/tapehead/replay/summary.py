@@ -6,6 +6,7 @@ from typing import Self, overload
 
 import msgspec
 
+from tapehead.counts import Count, Ordinal
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.replay.host_rewriting import Rewrite
 from tapehead.replay.index import RecordingIndex
@@ -58,8 +59,8 @@ class Miss(msgspec.Struct, frozen=True):
 class Unused(msgspec.Struct, frozen=True):
     """A recorded exchange that was not used: the number of its recording, its line, and its name."""
 
-    file: int
-    line: int
+    file: Count
+    line: Ordinal
     call: str
 
 
@@ -109,12 +110,12 @@ class ReplaySummary(msgspec.Struct, frozen=True):
             forwarded.
     """
 
-    playbacks: int
-    hits: int
-    misses: int
+    playbacks: Count
+    hits: Count
+    misses: Count
     missed: list[Miss]
     unused: Sequence[Unused]
-    absorbed: int = 0
+    absorbed: Count = 0
     rewritten: list[Rewrite] = []
     outdated: list[Unused] = []
 

@@ -201,6 +201,21 @@ def test_whatever_write_fails_old_tables_stay_as_they_were(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_a_directory_with_the_name_of_a_table_is_told_before_any_is_replaced(
+    more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tables"
+    (folder / "ads.parquet").mkdir(parents=True)
+    (folder / "sessions.parquet").write_bytes(b"of an earlier run")
+
+    assert export(folder, RECORDINGS_FOLDER, more=more) == 2
+    told = f"'{folder}/ads.parquet' is a directory; remove it, or write the tables to another folder"
+    assert capsys.readouterr().err == f"tapehead: {told}\n"
+    assert names_in(folder) == {"ads.parquet", "sessions.parquet"}
+    assert (folder / "sessions.parquet").read_bytes() == b"of an earlier run"
+
+
 def test_a_recording_that_cannot_be_read_leaves_no_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.jsonl").write_text("no exchange\n")
 

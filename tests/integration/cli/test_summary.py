@@ -1,6 +1,8 @@
 """Summaries of replicas merge into that of one process, and nothing else passes for one."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -161,6 +163,8 @@ def test_summaries_of_recorders_merge_too(folder: Path, capsys: pytest.CaptureFi
         (b"\xff\x00", "'b.json' is not a summary, as "),
         (b'{"calls": "x"}', "'b.json' is not a summary, as "),
         (b'{"exchanges": 1}', "'b.json' is not a summary, as "),
+        (orjson.dumps(RECORD | {"lost": -1}), "'b.json' is not a summary, as "),
+        (orjson.dumps(RECORD | {"dead_workers": -1}), "'b.json' is not a summary, as "),
         (b'{"calls": 1}', "'b.json' is a summary without a version, of an older tapehead; run that replica anew"),
         (
             b'{"version": 9, "calls": {"all": 1}}',
@@ -220,3 +224,43 @@ def test_a_control_character_in_a_name_is_not_printed(folder: Path, capsys: pyte
 
     assert run(["summary", str(path)]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def planted(replay: dict[str, object]) -> Callable[[dict[str, Any]], bytes]:
+    return lambda whole: orjson.dumps(whole | {"replay": whole["replay"] | replay})
+
+
+MISS = {"call": "play", "session": None, "reason": "no-such-event", "answered": "simulated"}
+UNUSED = {"file": 0, "line": 2, "call": "play"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda _: b'{"a":' * 200_000, "it is nested too deeply"),
+        (lambda whole: orjson.dumps(whole | {"calls": -1}), ">= 0 - at `$.calls`"),
+        (lambda whole: orjson.dumps(whole | {"version": 0}), ">= 1 - at `$.version`"),
+        (lambda whole: orjson.dumps(whole).replace(b'"hits":', b'"hits":' + b"9" * 400), "at `$.replay.hits`"),
+        (planted({"misses": -1}), ">= 0 - at `$.replay.misses`"),
+        (planted({"unused": [UNUSED | {"file": -1}]}), ">= 0 - at `$.replay.unused[0].file`"),
+        (planted({"unused": [UNUSED | {"line": 0}]}), ">= 1 - at `$.replay.unused[0].line`"),
+        (planted({"unused": [UNUSED | {"file": 1}]}), "it names recording 1 of 1, counted from 0"),
+        (planted({"outdated": [UNUSED | {"file": 7}]}), "it names recording 7 of 1, counted from 0"),
+        (
+            planted({"missed": [MISS | {"nearest": [{"file": 2, "line": 1, "differences": []}]}]}),
+            "it names recording 2 of 1, counted from 0",
+        ),
+    ],
+)
+def test_what_no_run_can_write_is_refused(
+    damage: Callable[[dict[str, Any]], bytes], problem: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = summaries_of(folder, [ALL])[0]
+    (folder / "b.json").write_bytes(damage(read(path)))
+
+    assert run(["summary", "b.json"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "tapehead: 'b.json' is not a summary, as --summary FILE of record, replay or serve writes it: "
+    )
+    assert line.endswith(problem)

@@ -39,7 +39,7 @@ class ParquetTables:
         counts: the number of rows of each table, by its name.
 
     Raises:
-        UsageError: a file exists.
+        UsageError: a file exists, or a directory has the name of one.
         TapeheadError: the files cannot be written, as on a full disk; so do `add` and the end.
     """
 
@@ -52,7 +52,11 @@ class ParquetTables:
         self._check_new()
 
     def _check_new(self) -> None:
-        existing = next(filter(os.path.lexists, table_paths(self._folder)), None)
+        paths = table_paths(self._folder)
+        # A file that replaces none fails after others have got their names.
+        if folder := next((path for path in paths if path.is_dir() and not path.is_symlink()), None):
+            raise UsageError(f"'{folder}' is a directory; remove it, or write the tables to another folder")
+        existing = next(filter(os.path.lexists, paths), None)
         if existing and not self._overwrite:
             raise UsageError(f"'{existing}' exists; pass --overwrite to replace the tables in '{self._folder}'")
 
