@@ -25,17 +25,17 @@ def check_recording(path: Path) -> None:
     """
     sample = list(itertools.islice(read_chunks(path, file_chunks(path)), SAMPLE_LINES))
     if next(file_chunks(path), b"").startswith(GZIP_MAGIC):
-        raise RecordingError(f"{path} is packed with gzip, so nothing can be added to it; name another file")
+        raise RecordingError(f"'{path}' is packed with gzip, so nothing can be added to it; name another file")
     start = b""
     with suppress(*UNPACKING_ERRORS):
         start = next(filter(None, unpacked(file_chunks(path))), b"")
     if sample and not is_appendable(start):
-        raise RecordingError(f"{path} is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
+        raise RecordingError(f"'{path}' is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
     # A crash may have left nothing but the beginning of a line, which other JSON on one line does not have.
     is_torn = any(isinstance(item, BadLine) and item.torn for item in sample)
     is_begun = is_torn and any(begin.startswith(start[: len(begin)]) for begin in (_LINE_START, MAGIC))
     if sample and not is_begun and not any(isinstance(item, Entry) for item in sample):
-        raise RecordingError(f"{path} is not a recording; name another file")
+        raise RecordingError(f"'{path}' is not a recording; name another file")
 
 
 def count_exchanges(file: int, start: int, end: int) -> int:

@@ -168,7 +168,7 @@ class RotatingFile:
         try:
             last = full_path(self.path, rename_full(self.path, self._last_full))
         except OSError as error:
-            self._warn(f"cannot rename {self.path} at the end: {error.strerror}")
+            self._warn(f"cannot rename '{self.path}' at the end: {error.strerror}")
             return
         self.places.rename(self.path, last)
         self.path = last

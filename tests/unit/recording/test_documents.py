@@ -111,7 +111,7 @@ def test_numbers_keep_their_spelling(tmp_path: Path) -> None:
 def test_nothing_is_added_to_what_is_not_lines(tmp_path: Path, form: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(FORMS[form](VALUES))
-    with pytest.raises(RecordingError, match=r"a\.jsonl is not JSON Lines in UTF-8, so nothing can be added to it"):
+    with pytest.raises(RecordingError, match=r"a\.jsonl' is not JSON Lines in UTF-8, so nothing can be added to it"):
         RecordingFile(path, append=True)
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_added_to_utf_16_and_lines_are_to_a_byte_order_mark(tmp_path:
 def test_nothing_is_added_to_other_json_on_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(text)
-    with pytest.raises(RecordingError, match=r"a\.jsonl is not a recording; name another file"):
+    with pytest.raises(RecordingError, match=r"a\.jsonl' is not a recording; name another file"):
         RecordingFile(path, append=True)
 
     assert path.read_text() == text

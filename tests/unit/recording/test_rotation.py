@@ -131,4 +131,4 @@ def test_a_last_file_that_cannot_be_renamed_is_whole_and_told(tmp_path: Path, mo
     monkeypatch.setattr(Path, "rename", refuse)
     rotating.close()
     assert (path.read_bytes(), rotating.path) == (LINES[0], path)
-    assert warnings == [f"cannot rename {path} at the end: Permission denied"]
+    assert warnings == [f"cannot rename '{path}' at the end: Permission denied"]
