@@ -1,4 +1,4 @@
-"""What a path, a URL or a pattern stands for."""
+"""Inputs that a path, a URL or a pattern stands for."""
 
 from collections.abc import Sequence
 from pathlib import Path
