@@ -22,8 +22,8 @@ def parse_otlp(url: str | None) -> str | None:
     """Return the URL that takes metrics, given the one of a collector; None for none.
 
     Raises:
-        UsageError: it is no http or https URL, it contains a login, which the message does not repeat, or the libraries
-            are not installed.
+        UsageError: it is no http or https URL, has a query, a fragment or a space, it contains a login, which the
+            message does not repeat, or the libraries are not installed.
     """
     if url is None:
         return None
@@ -35,9 +35,11 @@ def parse_otlp(url: str | None) -> str | None:
         is_valid, has_login = False, "@" in url
     if has_login:
         raise UsageError("--otlp contains a login; leave it out, and set a header in OTEL_EXPORTER_OTLP_HEADERS")
-    if not is_valid or parts.query or parts.fragment:
+    names = {"?": "a query", "#": "a fragment", " ": "a space"}
+    found = next((f"it has {name}; " for part, name in names.items() if part in url), "")
+    if not is_valid or found or not url.isprintable():
         raise UsageError(
-            f"invalid --otlp '{without_secrets(url)}': expected the URL of a collector without a query, such as"
+            f"invalid --otlp '{without_secrets(url)}': {found}expected the URL of a collector, such as"
             " http://127.0.0.1:4318"
         )
     with needing("telemetry", "--otlp"):

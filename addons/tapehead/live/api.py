@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -67,12 +68,13 @@ ENDPOINTS = (
         "GET",
         HEALTH_PATH,
         operations.show_health,
-        "Whether the recording can be written and the audit runs; it needs no token.",
+        "Whether the recording can be written and the audit runs; it needs no token, and ignores a query.",
         Health,
         statuses={UNAVAILABLE: "Something does not work as it should."},
         prefix="",
         settles=False,
         is_public=True,
+        ignores_query=True,
     ),
     Endpoint(
         "GET",
@@ -272,7 +274,8 @@ def respond_with(api: Api, endpoints: dict[str, Endpoint]) -> Callable[[Request]
     async def respond(request: Request) -> Response:
         endpoint = endpoints.get(request.method) or endpoints["GET"]  # HEAD
         try:
-            query = Query(request.query_params, endpoint.known_filters())
+            parameters = QueryParams() if endpoint.ignores_query else request.query_params
+            query = Query(parameters, endpoint.known_filters())
             body = await read_body(request, endpoint)
             asked = ApiRequest(query, request.path_params, body)
             if endpoint.waits:

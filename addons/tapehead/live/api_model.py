@@ -245,6 +245,7 @@ class Endpoint(NamedTuple):
         prefix: what stands before its path.
         settles: whether it answers once earlier calls are audited, if not at once.
         is_public: whether it needs no token.
+        ignores_query: whether it takes any query, as those that load balancers add.
         leads_to: paths whose parameter is in the answer, and where it is there, as an OpenAPI runtime expression.
     """
 
@@ -263,6 +264,7 @@ class Endpoint(NamedTuple):
     prefix: str = PREFIX
     settles: bool = True
     is_public: bool = False
+    ignores_query: bool = False
 
     @property
     def full_path(self) -> str:

@@ -23,6 +23,7 @@ from tapehead.live.api_model import (
     BAD_REQUEST,
     FILTERS,
     HEALTH_PATH,
+    METRICS_PATH,
     MOST_ROWS,
     PREFIX,
     ApiError,
@@ -272,10 +273,14 @@ def in_parts(send: Send, transport: asyncio.Transport) -> Send:
 
 def refusal(decision: Decision, method: str, path: str, sentences: Mapping[int, str]) -> Response:
     """Return the answer to a request that is not accepted: a status, in the API with a sentence."""
-    headers = {UNAUTHORIZED: {"www-authenticate": "Bearer"}, NOT_ALLOWED: {"allow": "GET"}}.get(decision.status, {})
+    allowed = "GET, HEAD" if path in (METRICS_PATH, HEALTH_PATH) else "GET"
+    headers = {UNAUTHORIZED: {"www-authenticate": "Bearer"}, NOT_ALLOWED: {"allow": allowed}}.get(decision.status, {})
     if decision.status == NO_CONTENT or method == "HEAD" or not is_of_api(path):
         return Response(None, decision.status, headers)
-    response = ApiError(decision.status, sentences[decision.status]).response()
+    sentence = sentences[decision.status]
+    if decision.status == NOT_ALLOWED:
+        sentence = f"method not allowed; expected {allowed}"
+    response = ApiError(decision.status, sentence).response()
     response.headers.update(headers)
     return response
 

@@ -41,6 +41,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
+_READING = frozenset({"GET", "HEAD"})
 _ALLOWED_HEADERS = f"authorization, content-type, {TOKEN_HEADER.lower()}"
 # Seconds for which a browser may keep the answer to a preflight.
 _PREFLIGHT_SECONDS = "600"
@@ -115,9 +116,9 @@ class RequestGuard:
             return Decision(OK)
         elif not (set(origins) <= {b"http://" + hosts[0]} and set(sites) <= {b"same-origin", b"none"}):
             return Decision(FORBIDDEN)
-        if method != "GET" and not is_api:
+        if method not in _READING and not is_api:
             return Decision(NOT_ALLOWED)
-        if path in self._public and method == "GET":
+        if path in self._public and method in _READING:
             return Decision(OK, origin)
         return Decision(OK if self._knows_token(headers) else UNAUTHORIZED, origin)
 

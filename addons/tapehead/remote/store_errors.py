@@ -11,6 +11,7 @@ _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login",
 }
+_NO_ENDPOINT = "its endpoint is not a URL; set AWS_ENDPOINT_URL to one such as https://HOST:9000, or leave it out"
 # Codes that S3 and stores like it answer with.
 _WRONG_CREDENTIALS = {
     "InvalidAccessKeyId",
@@ -49,6 +50,8 @@ def store_error(error: Exception, url: ObjectUrl) -> OSError:
     text = shorten(" ".join(said.split()), _MOST_SAID)
     if isinstance(error, OSError) and (error.filename or (type(error) is OSError and error.errno and codes == {""})):
         return error  # of a file here, or a sentence already
+    if any(isinstance(each, ValueError) and str(each).startswith("Invalid endpoint") for each in causes):
+        return OSError(errno.EDESTADDRREQ, _NO_ENDPOINT)
     is_missing = isinstance(error, FileNotFoundError)
     if "NoSuchBucket" in codes or "bucket does not exist" in text or (is_missing and not url.key):
         return OSError(errno.ENXIO, f"there is no bucket '{url.bucket}'")

@@ -14,6 +14,8 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}[A-Za-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # A user and a password, in which a slash is often left as it is; but no port.
 _PASSWORD = re.compile(r"[^/@:]*:(?!\d*(?:/|$))[^@]*@")
+# Names by which a query signs a URL.
+_SIGNATURE = re.compile(r"[?&](?:X-(?:Amz|Goog)-[A-Za-z-]+|Signature|AWSAccessKeyId|GoogleAccessId)=", re.IGNORECASE)
 _LEAVE_OUT_LOGIN = "it contains a login; leave it out, and set the variables of the store's tools"
 
 
@@ -84,6 +86,11 @@ def parse_url(text: str, action: str = "read") -> ObjectUrl:
     check_login(text, action)
     if "@" in bucket:
         raise UsageError(f"{problem}: {_LEAVE_OUT_LOGIN}")
+    if _SIGNATURE.search(rest):
+        raise UsageError(
+            f"{problem}: presigned URLs are not taken; leave out '?' and what follows, and set the variables of the"
+            " store's tools"
+        )
     if _CONTROL.search(text):
         raise UsageError(f"{problem}: it has a control character in it")
     if not _BUCKET.fullmatch(bucket):
@@ -107,7 +114,7 @@ def check_login(url: str, action: str = "read") -> None:
 
 
 def without_secrets(text: str) -> str:
-    """Return a URL without the login before its host and, unless it is an object's, without its query."""
+    """Return a URL without the login before its host and without its query, unless that is part of an object's key."""
     match = _URL.fullmatch(text)
     if not match:
         return shorten_value(text)
@@ -115,4 +122,5 @@ def without_secrets(text: str) -> str:
     host, slash, path = rest.partition("/")
     host = host.rpartition("@")[2]
     rest = f"{host}{slash}{path}"
-    return shorten_value(f"{scheme}://{rest if scheme.lower() in SCHEMES else re.split(r'[?#]', rest)[0]}")
+    is_key = scheme.lower() in SCHEMES and not _SIGNATURE.search(rest)
+    return shorten_value(f"{scheme}://{rest if is_key else re.split(r'[?#]', rest)[0]}")

@@ -16,8 +16,8 @@ from tapehead.shipping.uploader import UnreadableFileError, Uploader
 FAILURES_TOLD = 2
 # The longest pause once the recorder waits for the end.
 _LAST_PAUSE_SECONDS = 1.0
-# Access is denied, or there is no such bucket.
-_REFUSALS = {errno.EACCES, errno.ENXIO}
+# Access is denied, there is no such bucket, or the endpoint is not a URL.
+_REFUSALS = {errno.EACCES, errno.ENXIO, errno.EDESTADDRREQ}
 
 
 class _FailedFile(NamedTuple):

@@ -109,9 +109,24 @@ def test_other_hosts_pages_and_methods_are_refused(
 
 def test_an_unknown_parameter_is_refused(served: Command) -> None:
     link = link_of(served)
-    for path in (METRICS_PATH, HEALTH_PATH):
-        answer = ask(link.port, link.head(f"{path}?settle=yes"))
-        assert answer.status == 400
+    answer = ask(link.port, link.head(f"{METRICS_PATH}?settle=yes"))
+    assert answer.status == 400
+
+
+def test_health_ignores_what_a_load_balancer_adds(served: Command) -> None:
+    answer = httpx.get(f"{link_of(served).origin}{HEALTH_PATH}?x=1&x=2")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+def test_heads_of_answers_can_be_asked_for(served: Command) -> None:
+    link = link_of(served)
+    metrics, health = (httpx.head(f"{link.origin}{path}") for path in (METRICS_PATH, HEALTH_PATH))
+    own = httpx.head(f"{link.origin}{METRICS_PATH}", headers={"Authorization": f"Bearer {link.token}"})
+
+    assert (metrics.status_code, health.status_code, own.status_code) == (401, 200, 200)
+    assert int(own.headers["content-length"]) > 0
+    assert {each.content for each in (metrics, health, own)} == {b""}
+    assert httpx.put(f"{link.origin}{HEALTH_PATH}").headers["allow"] == "GET, HEAD"
 
 
 def test_health_tells_nothing_secret_to_anybody(served: Command) -> None:

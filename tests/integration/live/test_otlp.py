@@ -171,7 +171,11 @@ LOGIN_REFUSED = "--otlp contains a login; leave it out, and set a header in OTEL
         ("ftp://a", "invalid --otlp 'ftp://a': expected the URL of a collector"),
         ("http://", "invalid --otlp 'http://': expected the URL of a collector"),
         ("http://a:x", "invalid --otlp 'http://a:x': expected the URL of a collector"),
-        ("http://a/?x=1", "invalid --otlp 'http://a/': expected the URL of a collector without a query"),
+        ("http://a/?token=secret", "invalid --otlp 'http://a/': it has a query; expected the URL of a collector"),
+        ("http://a/?", "invalid --otlp 'http://a/': it has a query; expected the URL of a collector"),
+        ("http://a/#x", "invalid --otlp 'http://a/': it has a fragment; expected the URL of a collector"),
+        ("http://127.0.0.1:4318/a b", "invalid --otlp 'http://127.0.0.1:4318/a b': it has a space; expected the URL"),
+        ("http://127.0.0.1:4318/a\tb", "invalid --otlp '"),
         ("", "invalid --otlp '': expected the URL of a collector"),
         *(
             (url, LOGIN_REFUSED)

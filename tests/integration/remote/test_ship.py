@@ -267,6 +267,14 @@ def test_a_wrong_url_is_told_at_the_start(url: str, reason: str, tmp_path: Path,
     assert "SECRET" not in told
 
 
+def test_an_endpoint_that_is_not_a_url_is_told_at_the_start(
+    tmp_path: Path, network: UnreliableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
+    told = refused(tmp_path, "s3://bucket/x")
+    assert "cannot ship to 's3://bucket/x': its endpoint is not a URL; set AWS_ENDPOINT_URL to one" in told
+
+
 def test_missing_rights_credentials_and_libraries_are_told_at_the_start(
     tmp_path: Path, store: ObjectStore, network: UnreliableStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

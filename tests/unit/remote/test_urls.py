@@ -87,6 +87,24 @@ def test_the_query_of_an_object_belongs_to_its_key() -> None:
     assert without_secrets("s3://bucket/a?b") == "s3://bucket/a?b"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "X-Amz-Signature=SECRET",
+        "X-Amz-Credential=SECRET&X-Amz-Signature=SECRET",
+        "versionId=1&x-goog-signature=SECRET",
+        "AWSAccessKeyId=A&Signature=SECRET",
+    ],
+)
+@pytest.mark.parametrize("start", ["s3://bucket/x", "gs://bucket/a/x", "s3://b!/x"])
+def test_a_presigned_url_is_refused_without_its_signature(start: str, query: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_url(f"{start}?{query}")
+    assert str(refused.value).startswith(f"cannot read '{start}': ")
+    assert "presigned URLs are not taken" in str(refused.value)
+    assert "SECRET" not in str(refused.value)
+
+
 def test_paths_are_no_urls() -> None:
     assert not any(map(is_url, ["a.jsonl", "/a:/b", "-", "", "C:\\a", "s3:/bucket/a", "://a", "2026:11//a"]))
 
