@@ -179,3 +179,8 @@ def json_type_of(value: object) -> str:
 def http_url(host: str, port: int) -> str:
     """Return the URL of a server that listens on an address."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def json_problem(error: Exception) -> str:
+    """Return what is wrong with JSON that could not be read, as part of a sentence."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

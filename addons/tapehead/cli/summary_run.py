@@ -13,7 +13,7 @@ from tapehead.counts import Count, Ordinal
 from tapehead.errors import UsageError
 from tapehead.replay.merged_summary import merge_summaries
 from tapehead.reports.report_output import write_report
-from tapehead.text import count_of, escape_controls
+from tapehead.text import count_of, escape_controls, json_problem
 
 if TYPE_CHECKING:
     from tapehead.cli.record_run import RecordSummary  # with the proxy, which takes long to load
@@ -112,8 +112,7 @@ def read_summary(path: Path) -> "RunReport | RecordSummary":
             raise UsageError(f"'{path}' is a summary without a version, of an older tapehead; run that replica anew")
         report = msgspec.json.decode(content, type=RunReport)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise UsageError(f"'{path}' is not a summary, {_WRITTEN}: {reason}") from error
+        raise UsageError(f"'{path}' is not a summary, {_WRITTEN}: {json_problem(error)}") from error
     if (number := _last_recording(report)) >= len(report.recordings):
         raise UsageError(
             f"'{path}' is not a summary, {_WRITTEN}: it names recording {number} of"

@@ -28,7 +28,7 @@ from tapehead.interop.har_bodies import Attachments
 from tapehead.interop.unsupported_formats import unsupported_format
 from tapehead.recording.documents import utf_16_of
 from tapehead.recording.paths import STDIN, name_of, unreadable
-from tapehead.recording.unpacking import UNPACKING_ERRORS, StreamError, UnpackedFile, unpack
+from tapehead.recording.unpacking import StreamError, UnpackedFile, unpack
 from tapehead.recording.zstd_frames import MAGIC
 from tapehead.remote.url_paths import UrlPath
 from tapehead.text import count_of
@@ -121,7 +121,7 @@ def peek(path: Path) -> bytes:
                 start = file.read(_START_BYTES)
     start = start[:_START_BYTES]
     if coding := coding_of(start):
-        with suppress(*UNPACKING_ERRORS):
+        with suppress(StreamError):
             return next(filter(None, unpack(coding, [start])), b"")[:_START_BYTES]
     return start
 
@@ -162,7 +162,7 @@ def read_file(path: Path, collector: CallCollector, warn: Callable[[str], None])
                 _read_archive(name, file.read_whole(), collector, warn)
             else:
                 _read_plain(name, file, collector, warn, folder.read if folder else no_attachments)
-    except UNPACKING_ERRORS as error:
+    except StreamError as error:
         if coding:
             raise RecordingError(f"'{name}' is packed and cannot be unpacked: {error}; save it again") from error
         raise RecordingError(f"'{name}' cannot be read: {error}; save less traffic at once") from error

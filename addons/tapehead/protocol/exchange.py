@@ -15,6 +15,7 @@ import msgspec
 
 from tapehead.protocol.messages import Request, Response
 from tapehead.protocol.routes import API_PATH, EVENT_TAKEN, SESSION_GONE, Call
+from tapehead.text import json_problem
 
 FORMAT_VERSION = 2
 
@@ -166,7 +167,7 @@ def decode(line: bytes) -> Exchange:
         if response is not None and (response.base64 is not None or response.text is not None):
             response.content()
     except (msgspec.MsgspecError, binascii.Error, RecursionError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(json_problem(error)) from error
     return exchange
 
 

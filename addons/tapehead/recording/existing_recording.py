@@ -11,7 +11,7 @@ from tapehead.protocol.exchange import Entry
 from tapehead.recording.documents import is_appendable
 from tapehead.recording.format_versions import BadLine, is_whole
 from tapehead.recording.reader import CHUNK_BYTES, SAMPLE_LINES, file_chunks, read_chunks, stored_lines, unpacked
-from tapehead.recording.unpacking import GZIP_MAGIC, UNPACKING_ERRORS
+from tapehead.recording.unpacking import GZIP_MAGIC, StreamError
 from tapehead.recording.zstd_frames import MAGIC
 
 _LINE_START = b'{"tapehead"'
@@ -27,7 +27,7 @@ def check_recording(path: Path) -> None:
     if next(file_chunks(path), b"").startswith(GZIP_MAGIC):
         raise RecordingError(f"'{path}' is packed with gzip, so nothing can be added to it; name another file")
     start = b""
-    with suppress(*UNPACKING_ERRORS):
+    with suppress(StreamError):
         start = next(filter(None, unpacked(file_chunks(path))), b"")
     if sample and not is_appendable(start):
         raise RecordingError(f"'{path}' is not JSON Lines in UTF-8, so nothing can be added to it; name another file")
@@ -40,7 +40,7 @@ def check_recording(path: Path) -> None:
 
 def count_exchanges(file: int, start: int, end: int) -> int:
     """Return the number of exchanges between two places of a file that is open; 0 if it is damaged."""
-    with suppress(*UNPACKING_ERRORS):
+    with suppress(StreamError):
         return sum(map(is_whole, filter(None, _lines_between(file, start, end))))
     return 0
 
@@ -48,7 +48,7 @@ def count_exchanges(file: int, start: int, end: int) -> int:
 def count_lines(file: int, end: int) -> int:
     """Return the number of lines before a place of a file that is open, as far as they can be read."""
     count = 0
-    with suppress(*UNPACKING_ERRORS):
+    with suppress(StreamError):
         for _ in _lines_between(file, 0, end):
             count += 1
     return count

@@ -17,6 +17,7 @@ from tapehead.protocol.exchange import FORMAT_VERSION, Entry, Exchange, decode
 from tapehead.protocol.outline import outline_of
 from tapehead.recording.documents import ENDLESS_BYTES, MOST_LINE_BYTES
 from tapehead.recording.unpacking import StreamError
+from tapehead.text import json_problem
 
 # What the reading of a line costs, in bytes of a long one.
 _LINE_BYTES = 250
@@ -146,7 +147,7 @@ def version_of(line: bytes) -> int:
     try:
         version = msgspec.json.decode(line, type=_Version).tapehead
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(json_problem(error)) from error
     if version > FORMAT_VERSION:
         raise NewerFormatError(
             f"format {version} is newer than this tapehead reads (format {FORMAT_VERSION}); update tapehead"

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from tapehead.errors import UsageError
-from tapehead.recording.unpacking import PIECE_BYTES, UNPACKING_ERRORS, recording_coding, unpack
+from tapehead.recording.unpacking import PIECE_BYTES, StreamError, recording_coding, unpack
 from tapehead.recording.zstd_frames import MAGIC
 from tapehead.remote.url_paths import UrlPath
 from tapehead.remote.urls import is_url, restore_url, without_secrets
@@ -57,7 +57,7 @@ def check_loadable(paths: Iterable[str | Path]) -> None:
 
 def _size_of(path: Path, stored: int, most: int) -> int:
     """Return the size of a file, of a packed one unpacked, as far as it is not above `most`."""
-    with suppress(OSError, *UNPACKING_ERRORS), path.open("rb") as file:
+    with suppress(OSError, StreamError), path.open("rb") as file:
         if coding := recording_coding(file.read(len(MAGIC))):
             file.seek(0)
             size = 0

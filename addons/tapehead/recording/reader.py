@@ -26,7 +26,7 @@ from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line
 from tapehead.recording.schema_check import SchemaCheck
 from tapehead.recording.source_order import sort_by_number
 from tapehead.recording.stored_lines import StoredLines, has_stored_lines
-from tapehead.recording.unpacking import UNPACKING_ERRORS, recording_coding, unpack
+from tapehead.recording.unpacking import StreamError, recording_coding, unpack
 from tapehead.recording.zstd_frames import MAGIC
 from tapehead.remote.url_paths import fetch_all
 
@@ -169,7 +169,7 @@ class RecordingReader:
         if isinstance(loaded, list):
             yield from filter(None, (clocks_of(entry.exchange) for entry in loaded))
         elif not loaded and os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise
-            with contextlib.suppress(RecordingError, OSError, *UNPACKING_ERRORS):  # reported once it is read
+            with contextlib.suppress(RecordingError, OSError, StreamError):  # reported once it is read
                 lines = filter(None, stored_lines(file_chunks(path, hold_open=False)))
                 yield from filter(None, map(read_clocks, lines))
 
@@ -343,7 +343,7 @@ def read_chunks(
         for item in read_lines(note(stored_lines(chunks)), name_of(path), outlined=outlined):
             yield item
             line = item.line
-    except UNPACKING_ERRORS as error:
+    except StreamError as error:
         yield BadLine(line + 1, f"the file is damaged, and cannot be read from here on: {error}", False)
     except NewerFormatError as error:
         raise RecordingError(f"{name_of(path)}: {error}") from error

@@ -19,8 +19,7 @@ class StreamError(ValueError):
     """The rest of a stream that cannot be read."""
 
 
-# Errors of packed content.
-UNPACKING_ERRORS = (StreamError, zlib.error)
+_DAMAGED = "its compressed content is invalid"
 
 
 def recording_coding(start: bytes) -> str | None:
@@ -53,8 +52,7 @@ def unpack(coding: str, chunks: Iterable[bytes], most_ratio: float = MOST_RATIO)
         most_ratio: how many times their size the content may have.
 
     Raises:
-        StreamError: it is far larger than what is packed, it is damaged (zstd), or it ends too early (gzip, deflate).
-        zlib.error: it is damaged.
+        StreamError: it is far larger than what is packed, it is damaged, or it ends too early (gzip, deflate).
     """
     source, size = _Source(chunks), 0
     for piece in _unpack_zstd(source) if coding == "zstd" else _unpack_zlib(source):
@@ -72,7 +70,7 @@ def _unpack_zstd(source: _Source) -> Iterator[bytes]:
         while piece := reader.read1(PIECE_BYTES):
             yield piece
     except zstandard.ZstdError as error:
-        raise StreamError(str(error)) from error
+        raise StreamError(_DAMAGED) from error
 
 
 def _unpack_zlib(source: _Source) -> Iterator[bytes]:
@@ -84,7 +82,11 @@ def _unpack_zlib(source: _Source) -> Iterator[bytes]:
                 if not (chunk := chunk.lstrip(b"\0")):
                     break
                 decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
-            yield decoder.decompress(chunk, PIECE_BYTES)
+            try:
+                piece = decoder.decompress(chunk, PIECE_BYTES)
+            except zlib.error as error:
+                raise StreamError(_DAMAGED) from error
+            yield piece
             chunk = decoder.unconsumed_tail or decoder.unused_data
     yield decoder.flush()
     if not decoder.eof:

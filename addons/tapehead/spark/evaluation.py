@@ -16,7 +16,7 @@ from tapehead.protocol.exchange import FORMAT_VERSION, Entry, encode
 from tapehead.recording.clock_offsets import ClockOffset, Recorder, correct_clock
 from tapehead.recording.format_versions import parse_line
 from tapehead.recording.reader import stored_lines
-from tapehead.recording.unpacking import UNPACKING_ERRORS
+from tapehead.recording.unpacking import StreamError
 from tapehead.reports.audit.result_rows import AuditSetup, PartRows, UndividedRows
 from tapehead.spark.division import BlockPlace, LineSteps
 from tapehead.spark.source_files import Opened, pack
@@ -62,7 +62,7 @@ def send_lines(evaluation: Evaluation, opened: Opened) -> Iterator[tuple[int, by
     steps = LineSteps(_path_of(evaluation.steps_name), evaluation.blocks.get(file.name, ()))
     waiting: dict[int, list[tuple[int, Step]]] = {}
     sizes: dict[int, int] = {}
-    with suppress(*UNPACKING_ERRORS):  # told when its items were read
+    with suppress(StreamError):  # told when its items were read
         for number, line in enumerate(stored_lines(chunks), 1):
             own = steps.of(number)
             if not own:

@@ -153,3 +153,17 @@ def test_of_two_versions_in_a_line_the_last_counts(version: bytes) -> None:
     lines = [GOOD.replace(b'"findings":', b'"tapehead":%b,"findings":' % version, 1)]
     assert lines != [GOOD]
     assert _read_all(lines) == _read_in_two_passes(lines)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a":' * 200_000 + b"1" + b"}" * 200_000 + b"\n",
+        GOOD.replace(b'"request":', b'"request":' + b'{"a":' * 200_000 + b"1" + b"}" * 200_000 + b',"b":', 1),
+    ],
+)
+def test_deep_json_is_told_in_our_words(line: bytes) -> None:
+    (item, _) = read_lines([line, GOOD])
+    assert isinstance(item, BadLine)
+    assert "it is nested too deeply" in item.reason
+    assert "recursion" not in item.reason

@@ -74,9 +74,10 @@ def test_a_file_that_is_damaged_is_read_up_to_there(tmp_path: Path) -> None:
 
     assert exchanges == CALLS
     assert len(warnings) == 1
-    assert warnings[0].startswith(
-        f"{path}:{len(CALLS) + 1}: skipped, the file is damaged, and cannot be read from here"
-    )
+    assert warnings == [
+        f"{path}:{len(CALLS) + 1}: skipped, the file is damaged, and cannot be read from here on:"
+        " its compressed content is invalid"
+    ]
 
 
 def test_a_file_that_was_packed_to_fill_memory_is_read_in_little(
