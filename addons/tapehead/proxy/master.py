@@ -70,7 +70,7 @@ async def run_proxy(
     closer = ConnectionCloser(internal_errors)
     proxy = LeanMaster(PlainOptions())
     server = proxyserver.Proxyserver()
-    base = core.Core(), server, next_layer.NextLayer(), tlsconfig.TlsConfig()
+    base = core.Core(), server, next_layer.NextLayer(), (tls := _Certificates())
     whole = WholeRequests(server, internal_errors)
     protocols = PlainHttp2(internal_errors), whole
     before = (*protocols, *access_addons(settings, internal_errors), *certificate_page(settings))
@@ -79,6 +79,7 @@ async def run_proxy(
     idle = IdleConnections(server, whole.layer_of, internal_errors)
     proxy.addons.add(*base, *before, *addons, *behind, closer, idle, InlineHooks(server, proxy.addons, internal_errors))
     configure(proxy.options, settings)
+    tls.prepare()
     warnings = [] if listeners else warnings_of(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings))
     stopping = asyncio.create_task(_stop_on_signal(proxy, drain, closer, ends_on_second=not listeners))
@@ -99,6 +100,28 @@ def startup_error(mode: mode_specs.ProxyMode, settings: ProxySettings, error: Ex
     reason = ": ".join(part.strip().rstrip(".") for part in (message, *causes.splitlines()) if part.strip())
     remedy = "it needs administrator rights, for which it uses sudo" if mode.type_name == "local" else "it needs root"
     return StartupError(f"mode '{mode.full_spec}' cannot start: {reason}; {remedy}")
+
+
+class _Certificates(tlsconfig.TlsConfig):
+    """mitmproxy's addon for TLS, whose certificates are there before the first connection.
+
+    mitmproxy's own loads them once it listens, so that connections which waited for that would fail: those of a socket
+    that several processes share.
+    """
+
+    def running(self) -> None:
+        """Leave the certificates as they are."""
+
+    def prepare(self) -> None:
+        """Load the certificates, or make the authority.
+
+        Raises:
+            StartupError: an option is wrong.
+        """
+        try:
+            self.configure({"confdir"})
+        except exceptions.OptionsError as error:
+            raise StartupError(explain(str(error))) from error
 
 
 class _Start:
