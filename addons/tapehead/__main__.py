@@ -46,6 +46,10 @@ def main() -> None:
     import signal
     import threading
 
+    # While it loads, Ctrl-C ends it as other programs: by the signal, and without a word.
+    is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_interruptible:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from tapehead.cli.collection import delay_collection
 
     delay_collection()
@@ -61,6 +65,8 @@ def main() -> None:
     # A window that is closed ends a command in order, unless it is to outlive the window, as by nohup.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, end)
+    if is_interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

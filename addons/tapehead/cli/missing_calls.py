@@ -62,9 +62,11 @@ class MissingCalls:
                 show(escape_controls(line))
 
     def lines(self) -> list[str]:
-        """Return lines on what came instead of calls, or beside them."""
+        """Return lines on what came instead of calls, or beside them; none if it ended before it listened."""
         elsewhere = self._elsewhere
-        return elsewhere.lines_on_more() if elsewhere.calls else elsewhere.lines_on_nothing(self._setting)
+        if elsewhere.calls:
+            return elsewhere.lines_on_more()
+        return elsewhere.lines_on_nothing(self._setting) if self._setting else []
 
 
 def player_setting(modes: Sequence[str], addresses: Sequence[tuple[str, int]]) -> str:

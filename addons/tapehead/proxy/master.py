@@ -119,7 +119,7 @@ class _Certificates(tlsconfig.TlsConfig):
             StartupError: an option is wrong.
         """
         try:
-            self.configure({"confdir"})
+            self.configure({"confdir"})  # type: ignore[no-untyped-call]
         except exceptions.OptionsError as error:
             raise StartupError(explain(str(error))) from error
 
