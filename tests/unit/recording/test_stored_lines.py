@@ -208,6 +208,7 @@ def test_a_run_answers_from_a_file_as_from_memory(path: Path) -> None:
     memory = Replayer.from_entries(
         open_recordings([path], lambda _line: None).entries(), random_bytes=lambda size: next(numbers).to_bytes(size)
     )
+    memory._peers = stored._peers  # session ids name the process
     stored._random_bytes = stored._endpoint._random_bytes = lambda size: next(others).to_bytes(size)
     others = count(1)
     for at, call in enumerate(calls):
