@@ -51,6 +51,14 @@ def isolated_state(state_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", tempfile.mkdtemp(dir=state_folder))
 
 
+@pytest.fixture(autouse=True)
+def released_signals() -> Iterator[None]:
+    """Release what a test held, as the parent of workers does: programs that are started later would never get it."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:
     """Commands are forked by a process that has imported tapehead, see `support.fork_server`."""

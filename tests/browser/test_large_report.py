@@ -48,7 +48,7 @@ def test_a_large_report_unpacks_sessions_when_they_are_opened(browser: Browser, 
             each.locator(".session > summary").nth(place).click()
             expect(each.locator(".session").nth(place).locator(".plot .tick").first).to_be_attached()
     insides = [
-        [text.strip() for text in each.locator(".session .inside").all_inner_texts()] for each in (plain, opened)
+        [text.strip() for text in each.locator(".session .inside").all_text_contents()] for each in (plain, opened)
     ]
     assert insides[0] == insides[1]
     row = opened.locator(".session").filter(has_text=reports.SCRIPT)
@@ -63,7 +63,7 @@ def test_the_filter_of_a_large_report_finds_rules_and_names(browser: Browser, pa
     opened = browser.new_page()
     opened.goto(packed.as_uri())
     opened.locator("#filter [name=text]").fill("ad-outside-break")
-    assert opened.locator(".session:visible .what b").all_inner_texts() == [reports.SCRIPT]
+    assert opened.locator(".session:visible .what b").all_text_contents() == [reports.SCRIPT]
     opened.locator("#filter [name=rule]").select_option("wrong-type")
     opened.locator(".session:visible > summary").click()
     expect(opened.locator(".session:visible .findings li:visible a")).to_have_text(["wrong-type"])
