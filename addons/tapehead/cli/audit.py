@@ -72,10 +72,6 @@ Assumptions = Annotated[
     list[str] | None,
     Option("--assume", metavar="KEY=VALUE", help="Choose between readings of the documents; repeatable."),
 ]
-Expectations = Annotated[
-    list[str] | None,
-    Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema that events must satisfy; repeatable."),
-]
 BaselineFile = Annotated[
     Path | None,
     Option("--baseline", metavar="FILE", help="Known findings: only others are new, and only new ones fail."),
@@ -149,7 +145,7 @@ def audit(
     scenario: Scenarios = None,
     assume: Assumptions = None,
     config: option_types.ConfigFile = None,
-    expect: Expectations = None,
+    expect: option_types.Expectations = None,
     jobs: Jobs = 1,
     engine: AuditEngine = Engine.LOCAL,
     master: Master = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 import click
 
 from tapehead.cli import option_types
-from tapehead.cli.audit import Assumptions, Expectations
+from tapehead.cli.audit import Assumptions
 from tapehead.cli.parameters import Option
 from tapehead.errors import UsageError
 
@@ -24,7 +24,7 @@ def export(
     endpoint: option_types.Endpoints = None,
     assume: Assumptions = None,
     config: option_types.ConfigFile = None,
-    expect: Expectations = None,
+    expect: option_types.Expectations = None,
 ) -> None:
     """Write audited recordings as tables for data tools.
 

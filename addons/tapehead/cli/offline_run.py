@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tapehead.answers import Engine
 from tapehead.cli.engine_loader import EngineLoader
 from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
-from tapehead.cli.run_journal import AuditSummary
+from tapehead.cli.run_journal import AuditSummary, audit_so_far
 from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.cli.terminal import Screen
@@ -25,11 +25,15 @@ from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.merged_summary import fingerprint_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.peers import TakeTurn
-from tapehead.replay.summary import ReplayCounts, summarise
+from tapehead.replay.summary import ReplayCounts, recorded_calls, summarise
+from tapehead.reports.report_formats import FailOn
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.simulator.keyed_engine import KeyedEngine
 from tapehead.text import escape_controls
+
+if TYPE_CHECKING:
+    from tapehead.journal.journal_run import JournalRun
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +169,7 @@ class EngineRun:
         internal_errors: failures of tapehead itself.
         elsewhere: what comes instead of calls, and the number of calls.
         forwarded: the forwarded calls that this run plays as well; None if it plays none.
+        guard: the guard of the network; None before it is enabled, and where misses are forwarded.
 
     Raises:
         RecordingError: a recording cannot be read.
@@ -195,6 +200,7 @@ class EngineRun:
         self.control = EngineControl(self.engine, loader.totals, loader.names, self._load)
         self.internal_errors = InternalErrors(settings.redact_keys)
         self.elsewhere = CallsElsewhere()
+        self.guard: OfflineGuard | None = None
         self._replays = not isinstance(engine, Simulator)
 
     @property
@@ -230,6 +236,19 @@ class EngineRun:
             refused_clients=refused_clients,
         )
 
+    def report_so_far(self, other_requests: int = 0) -> RunReport:
+        """Return the summary of the run up to now, in any thread while others answer.
+
+        Args:
+            other_requests: as for `result`.
+        """
+        counts = self.counts(self.guard)
+        if counts.replay:
+            counts.replay, growing = ReplayCounts(), counts.replay
+            with self.engine.lock:
+                counts.replay.add(growing)
+        return self.result(counts, other_requests).report
+
     def result(self, counts: RunCounts, other_requests: int = 0) -> RunResult:
         """Return the outcome of the run.
 
@@ -237,12 +256,15 @@ class EngineRun:
             counts: the counts of all its processes.
             other_requests: requests to the endpoint that were refused, since they are no collection call.
         """
+        with self.engine.lock:  # since recordings may be loaded, and grow while calls are forwarded
+            indexes, names = list(self._loader.indexes), self.names
+            calls = [call for index in indexes for call in recorded_calls(index)] if counts.replay else []
         report = RunReport(
             version=VERSION,
-            recordings=self.names,
-            fingerprint=fingerprint_of(self._loader.indexes),
+            recordings=names,
+            fingerprint=fingerprint_of(indexes),
             on_miss=self._settings.on_miss,
-            replay=summarise(self._loader.indexes, counts.replay) if counts.replay else None,
+            replay=summarise(calls, counts.replay) if counts.replay else None,
             calls=counts.elsewhere.calls,
             session_starts=counts.elsewhere.starts,
             faults=counts.faults,
@@ -256,6 +278,21 @@ class EngineRun:
             lines.append(counts.offline.summary_line())
         has_failed = report.has_failed(is_strict=self._settings.strict, needs_calls=self._settings.needs_calls)
         return RunResult(report=report, lines=tuple(lines), has_failed=has_failed)
+
+
+def report_so_far(
+    run: EngineRun, kept: "JournalRun | None", fail_on: FailOn, other_requests: Callable[[], int] = lambda: 0
+) -> RunReport:
+    """Return the summary of a run up to now, in any thread while others answer.
+
+    Args:
+        run: the run.
+        kept: its journal; None for none.
+        fail_on: the least severe finding that makes the command exit with 1.
+        other_requests: returns the number of requests to the endpoint that are no collection call.
+    """
+    report = run.report_so_far(other_requests())
+    return msgspec.structs.replace(report, audit=audit_so_far(kept, fail_on))
 
 
 def publish(result: RunResult, screen: Screen, path: Path | None, audit: AuditSummary | None = None) -> None:

@@ -11,6 +11,7 @@ from tapehead.errors import UsageError
 from tapehead.protocol.hosts import parse_host
 from tapehead.protocol.routes import ENDPOINT_DOMAIN
 from tapehead.recording.recorder_settings import Sync
+from tapehead.remote.urls import TOKEN_VARIABLE
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
 
@@ -23,7 +24,7 @@ Recordings = Annotated[
     Argument(
         metavar="RECORDING",
         type=RecordingPath(),
-        help="Recordings, HAR or flow files, folders, s3:// or gs:// URLs, or - for stdin.",
+        help="Recordings, HAR or flow files, folders, URLs (s3://, gs://, a --live page's), or - for stdin.",
     ),
 ]
 
@@ -33,7 +34,7 @@ RecordingsOfAnyEngine = Annotated[
     Argument(
         metavar="RECORDING",
         type=RecordingPath(any_scheme=True),
-        help="Recordings, HAR or flow files, folders, s3:// or gs:// URLs, or - for stdin.",
+        help="Recordings, HAR or flow files, folders, URLs (s3://, gs://, a --live page's), or - for stdin.",
     ),
 ]
 
@@ -109,6 +110,10 @@ FailOnFindings = Annotated[
     FailOn,
     Option("--fail-on", metavar="error|warning|never", help="Exit with 1 on findings of this severity or worse."),
 ]
+Expectations = Annotated[
+    list[str] | None,
+    Option("--expect", metavar="[EVENT_TYPE=]FILE", help="A JSON Schema that events must satisfy; repeatable."),
+]
 NoAudit = Annotated[bool, Option("--no-audit", help="Do not audit sessions while they are played.")]
 
 # ---- Listening ----
@@ -138,7 +143,6 @@ Live = Annotated[
         help="Show calls in a browser, on this machine only; port 0 picks a free one.",
     ),
 ]
-TOKEN_VARIABLE = "TAPEHEAD_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def _refuse_empty_token(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

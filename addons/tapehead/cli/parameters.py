@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 import click
 
 from tapehead.errors import UsageError
-from tapehead.remote.urls import SCHEMES, check_login, is_url, parse_url, scheme_of, without_secrets
+from tapehead.remote.urls import SCHEMES, check_login, is_url, scheme_of, without_secrets
 
 UNBOUNDED: tuple[float | None, float | None] = (None, None)
 # Stands for the default of a parameter that has none.
@@ -128,7 +128,7 @@ class LocalPath(click.Path):
 
 
 class RecordingPath(click.Path):
-    """The type of recordings to be read: paths, and URLs of object storage.
+    """The type of recordings to be read: paths, and URLs of object storage or of journals.
 
     Args:
         any_scheme: whether a URL of another kind becomes an `OtherUrlPath`, for an engine that may read it.
@@ -142,18 +142,43 @@ class RecordingPath(click.Path):
         """Return the path.
 
         Raises:
-            UsageError: it is a URL that names nothing in object storage, or that contains a login.
+            UsageError: it is a URL that names neither of these, or that contains a login.
         """
         if not (isinstance(value, str) and is_url(value)):
             return super().convert(value, param, ctx)
         from tapehead.cli.copy_progress import prepare_copies
-        from tapehead.remote.url_paths import OtherUrlPath, UrlPath
+        from tapehead.remote.journal_paths import path_of_url
+        from tapehead.remote.journal_urls import parse_journal_url
+        from tapehead.remote.url_paths import OtherUrlPath
 
-        if self._any_scheme and scheme_of(value) not in SCHEMES:
+        if self._any_scheme and scheme_of(value) not in SCHEMES and not parse_journal_url(value):
             check_login(value)
             return OtherUrlPath(value)
         prepare_copies()
-        return UrlPath(parse_url(value))
+        return path_of_url(value)
+
+
+class SummaryPath(LocalPath):
+    """The type of summaries: paths on this machine, and URLs of journals."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            UsageError: it is another URL.
+        """
+        if isinstance(value, str) and is_url(value):
+            from tapehead.cli.copy_progress import prepare_copies
+            from tapehead.remote.journal_paths import JournalPath
+            from tapehead.remote.journal_urls import parse_journal_url
+
+            if journal := parse_journal_url(value):
+                prepare_copies()
+                return JournalPath(journal)
+        return super().convert(value, param, ctx)
 
 
 class IntegerRange(click.IntRange):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Self
 
 import msgspec
@@ -9,7 +10,14 @@ import msgspec
 from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import LINES, DisplaySettings, live_table
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.run_journal import AuditSummary, JournalOptions, audit_summary, make_journal, show_summary
+from tapehead.cli.run_journal import (
+    AuditSummary,
+    JournalOptions,
+    audit_so_far,
+    audit_summary,
+    make_journal,
+    show_summary,
+)
 from tapehead.cli.shipping_run import ShippingRun, ShippingSummary, shipping
 from tapehead.cli.summary_file import write_summary_file
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
@@ -110,7 +118,7 @@ async def run_recorder(
         make_journal(journal, warn, internal_errors, shown, screen, display, has_calls=True) as kept,
     ):
         if page:
-            page.serve(kept.journal)
+            page.serve(kept.journal, summarise=partial(summary_so_far, kept, journal, shipped))
         record = RecorderAddon(kept, internal_errors)
         kept.journal.follow(record)
         select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
@@ -154,6 +162,17 @@ def conclude(
         summary = RecordSummary.of(str(journal.store.out), kept.recorder, audit, ship, dead_workers)
         write_summary_file(journal.summary, summary)
     return has_failed
+
+
+def summary_so_far(kept: JournalRun, journal: JournalOptions, shipped: ShippingRun | None = None) -> RecordSummary:
+    """Return the summary of a run up to now, in any thread; worker processes that died are known at the end alone."""
+    assert kept.recorder is not None and journal.store is not None  # noqa: S101, PT018 - this command records
+    audit = audit_so_far(kept, journal.fail_on)
+    summary = RecordSummary.of(str(journal.store.out), kept.recorder, audit, shipped.summary() if shipped else None)
+    # Calls that wait for the disk are not lost.
+    return msgspec.structs.replace(
+        summary, lost=kept.recorder.writer.lost_so_far, is_whole=kept.recorder.is_whole_so_far
+    )
 
 
 def observing_addons(

@@ -22,7 +22,7 @@ from tapehead.cli.proxy_workers import (
     shared_listeners,
     source_of,
 )
-from tapehead.cli.record_run import conclude, observing_addons
+from tapehead.cli.record_run import conclude, observing_addons, summary_so_far
 from tapehead.cli.run_journal import JournalOptions, make_journal
 from tapehead.cli.shipping_run import shipping
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
@@ -94,7 +94,7 @@ def record_in_workers(
         make_journal(journal, warn, internal_errors, shown, screen, display, has_calls=True) as kept,
     ):
         if page:
-            page.serve(kept.journal)
+            page.serve(kept.journal, summarise=partial(summary_so_far, kept, journal, shipped))
 
         def on_ready(addresses: list[Address]) -> None:
             missing.locate(addresses)

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish, report_so_far
 from tapehead.cli.option_parsing import MissHandling
 from tapehead.cli.run_journal import NO_JOURNAL, AuditSummary, JournalOptions, audit_summary, open_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
@@ -73,7 +74,8 @@ def run_replay(
         open_journal(journal, warn, errors, screen=screen, display=display, control=run.control) as kept,
     ):
         if page and kept:
-            page.serve(kept.journal, run.control)
+            summarise = partial(report_so_far, run, kept, journal.fail_on, lambda: unmatched.count)
+            page.serve(kept.journal, run.control, summarise=summarise)
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
         recorders = recorders_of(record, kept, errors, recorder)
@@ -85,6 +87,7 @@ def run_replay(
             begin(recorders, addresses, kept)
             if guard:
                 guard.enable()
+                run.guard = guard
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             show_table(kept, addresses, link_lines(page)[:1])
 

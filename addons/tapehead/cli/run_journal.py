@@ -272,7 +272,10 @@ def audit_summary(run: "JournalRun | None", fail_on: FailOn) -> AuditSummary | N
     """Return the verdict for the summary as JSON; None without an audit."""
     if run is None or run.verdict is None:
         return None
-    verdict = run.verdict
+    return _summarise(run.verdict, fail_on)
+
+
+def _summarise(verdict: "AuditVerdict", fail_on: FailOn) -> AuditSummary:
     return AuditSummary.of(
         verdict.sessions,
         verdict.findings,
@@ -280,6 +283,19 @@ def audit_summary(run: "JournalRun | None", fail_on: FailOn) -> AuditSummary | N
         left_out=verdict.left_out_sessions,
         is_complete=verdict.is_complete,
     )
+
+
+def audit_so_far(run: "JournalRun | None", fail_on: FailOn) -> AuditSummary | None:
+    """Return the verdict on what is confirmed so far, in any thread; None without an audit."""
+    if run is None or run.verdict is None:
+        return None
+    from tapehead.journal.journal_run import AuditVerdict
+
+    counts, sessions = run.journal.run_counts()
+    verdict = AuditVerdict(sessions=sessions, left_out_sessions=run.journal.left_out_in_run)
+    for (_, severity), number in counts.findings.items():
+        verdict.findings[Severity(severity)] += number
+    return _summarise(verdict, fail_on)
 
 
 def has_failed(run: "JournalRun | None", fail_on: FailOn) -> bool:

@@ -1,10 +1,10 @@
 """The command `serve`: an engine behind a plain HTTP server, in one process or several."""
 
-import functools
 import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tapehead.answers import Observer
@@ -13,7 +13,7 @@ from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, ShowTable, live_table, observers_of
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, publish
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, publish, report_so_far
 from tapehead.cli.printer import open_closed_streams
 from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, audit_summary, open_journal, show_summary
 from tapehead.cli.terminal import Screen, announce
@@ -65,15 +65,15 @@ def serve(
         open_journal(journal, warn, run.internal_errors, screen=screen, display=display, control=run.control) as kept,
     ):
         if page and kept:
-            page.serve(kept.journal, run.control)
+            page.serve(kept.journal, run.control, summarise=partial(report_so_far, run, kept, journal.fail_on))
         addresses = [sockets[0].getsockname()[:2]]
         if line := check_exposure(Listener("serve", host, (addresses[0][0],)), AccessPolicy(clients=tuple(clients))):
             warn(line)
         missing = MissingCalls(["reverse"], run.elsewhere)
         missing.locate(addresses)
-        on_ready = functools.partial(announce, screen.show, addresses)
+        on_ready = partial(announce, screen.show, addresses)
         if workers == 1:
-            on_ready = functools.partial(begin, missing, screen, addresses, link_lines(page), show_table, kept)
+            on_ready = partial(begin, missing, screen, addresses, link_lines(page), show_table, kept)
             observers = observers_of(display, screen, explain=settings.explain)
             counts = answer_calls(run, sockets[0], ClientFilter(clients, warn), observers, on_ready, kept)
         else:
@@ -114,8 +114,8 @@ def answer_calls(
     others: Sequence[socket.socket] = (),
 ) -> RunCounts:
     """Answer on a socket until SIGINT or SIGTERM, with nothing leaving the machine, and return the counts."""
-    guard = OfflineGuard()
-    guard.enable()
+    run.guard = OfflineGuard()
+    run.guard.enable()
     if kept:
         kept.capture.source = source_of_run("serve", [listening.getsockname()[:2]], time.time())
     server = Server(
@@ -128,7 +128,7 @@ def answer_calls(
         internal_errors=run.internal_errors,
     )
     server.run(on_ready)
-    return run.counts(guard, client_filter.refused)
+    return run.counts(run.guard, client_filter.refused)
 
 
 def answer_in_workers(
@@ -152,7 +152,7 @@ def answer_in_workers(
         return nullcontext(own[number])
 
     results, lost = run_workers(
-        len(own), prepare, on_ready, functools.partial(close_all, sockets), warn, work, same, display, client_filter
+        len(own), prepare, on_ready, partial(close_all, sockets), warn, work, same, display, client_filter
     )
     counts = run.counts(OfflineGuard())
     for part in results:

@@ -17,6 +17,7 @@ from tapehead.extras import needing
 from tapehead.interop.reader import SavedTraffic
 from tapehead.recording.paths import STDIN, check_outputs
 from tapehead.recording.reader import RecordingReader
+from tapehead.remote.journal_paths import JournalPath
 from tapehead.remote.url_paths import OtherUrlPath, UrlPath
 from tapehead.reports.audit.result_rows import AuditSetup
 from tapehead.reports.report_formats import Target
@@ -74,6 +75,8 @@ def _check_recordings(recordings: Sequence[Path]) -> None:
     for path in recordings:
         if path == STDIN:
             raise UsageError(f"{OPTION} cannot read stdin, which executors do not have; pass files or URLs")
+        if isinstance(path, JournalPath):
+            raise UsageError(f"{OPTION} cannot read '{path}', which executors do not reach; leave out {OPTION}")
         if not isinstance(path, OtherUrlPath | UrlPath) and other.recognises(path):
             raise UsageError(f"{OPTION} reads recordings alone; make one of '{path}' with: tapehead import '{path}'")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -11,7 +11,10 @@ from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.counts import Count, Ordinal
 from tapehead.errors import UsageError
+from tapehead.recording.paths import check_outputs
+from tapehead.remote.journal_paths import JournalPath
 from tapehead.replay.merged_summary import merge_summaries
+from tapehead.reports.report_formats import FailOn
 from tapehead.reports.report_output import write_report
 from tapehead.text import count_of, escape_controls, json_problem
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 _WRITTEN = "as --summary FILE of record, replay or serve writes it"
 AUDITS_LEFT_OUT = (
-    "audits are left out: each replica saw a part of the sessions; run tapehead audit on all their recordings together"
+    "audits are left out: each replica saw a part of the sessions; pass --audit PATH with all their recordings"
 )
 
 
@@ -32,21 +35,75 @@ class _Form(msgspec.Struct):
     version: Ordinal | None = None
 
 
-def merge(paths: Sequence[Path], out: Path | None, *, is_strict: bool, as_json: bool) -> int:
-    """Print the summaries in some files as one, and return the exit code that one process would have had.
+class AuditChoice(NamedTuple):
+    """The audit of a merged summary, as its options ask for it.
+
+    Attributes:
+        recordings: the recordings; none to leave it to the inputs.
+        fail_on: the least severe finding that makes the exit code 1.
+        config: the settings file; None to look for it.
+        expect: JSON Schemas that events must satisfy.
+    """
+
+    recordings: Sequence[Path] = ()
+    fail_on: FailOn = FailOn.NEVER
+    config: Path | None = None
+    expect: Sequence[str] = ()
+
+    @property
+    def option(self) -> str:
+        """The first option that is given besides the recordings; empty if none is."""
+        given = ("--fail-on", self.fail_on is not FailOn.NEVER), ("--config", self.config), ("--expect", self.expect)
+        return next((name for name, value in given if value), "")
+
+
+def merge(
+    paths: Sequence[Path], out: Path | None, choice: AuditChoice | None = None, *, is_strict: bool, as_json: bool
+) -> int:
+    """Print some summaries as one, and return the exit code that one process would have had.
 
     Args:
-        paths: the files.
+        paths: files, and journals of running replicas.
         out: the file for the merged summary as JSON; None for none.
+        choice: the audit of it; None for the one that the inputs imply.
         is_strict: whether misses and unused exchanges count, and no call.
         as_json: whether it is printed as JSON.
 
     Raises:
+        RecordingError: a recording to be audited cannot be read.
         UsageError: a file cannot be read or written, is no summary, or is one of another run.
     """
+    choice = choice or AuditChoice()
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("a summary is given twice, so that it would count twice; name each file once")
+    check_outputs(filter(None, [out]), [*paths, *choice.recordings])
     summaries = [read_summary(path) for path in paths]
+    merged = _merge(paths, summaries)
+    recordings = recordings_to_audit(paths, summaries, choice.recordings)
+    lines_of_audit: list[str] = []
+    if recordings:
+        from tapehead.cli.summary_audit import audit_lines, audit_together  # with all rules
+
+        has_calls = merged.calls if isinstance(merged, RunReport) else merged.exchanges
+        audited = audit_together(recordings if has_calls or choice.recordings else (), choice)
+        merged = msgspec.structs.replace(merged, audit=audited)
+        lines_of_audit = audit_lines(audited, choice.fail_on)
+    elif choice.option:
+        raise UsageError(f"missing --audit PATH: {choice.option} is about the audit of what the replicas recorded")
+    lines, has_failed = _judge(merged, is_strict=is_strict)
+    check_summary_file(out, paths)
+    write_summary_file(out, merged)
+    if not recordings and len(summaries) > 1 and any(each.audit and each.audit.sessions for each in summaries):
+        warn(AUDITS_LEFT_OUT)
+    if as_json:
+        write_report(msgspec.json.format(msgspec.json.encode(merged)).decode() + "\n", None)
+    else:
+        title = f"{count_of(len(paths), 'summary', 'summaries')}, merged" if len(paths) > 1 else "1 summary"
+        write_report("".join(f"{escape_controls(line)}\n" for line in (title, *lines, *lines_of_audit)), None)
+    return int(has_failed or (merged.audit is not None and merged.audit.fails))
+
+
+def _merge(paths: Sequence[Path], summaries: "Sequence[RunReport | RecordSummary]") -> "RunReport | RecordSummary":
     reports = [each for each in summaries if isinstance(each, RunReport)]
     records = [each for each in summaries if not isinstance(each, RunReport)]
     if reports and records:
@@ -55,46 +112,45 @@ def merge(paths: Sequence[Path], out: Path | None, *, is_strict: bool, as_json: 
         raise UsageError(
             f"cannot merge '{paths[0]}', a summary of {kinds[0]}, with '{paths[other]}', one of {kinds[other]}"
         )
-    merged: RunReport | RecordSummary
-    if reports:
-        merged = _merge_reports(paths, reports)
+    return _merge_reports(paths, reports) if reports else _merge_records(records)
+
+
+def _judge(merged: "RunReport | RecordSummary", *, is_strict: bool) -> tuple[list[str], bool]:
+    """Return a summary in lines for people, without its audit, and whether that run has failed."""
+    if isinstance(merged, RunReport):
         lines = merged.lines()
         if merged.offline_attempts:
             lines.append(f"offline: {merged.offline_attempts} connections and look-ups attempted")
         is_checked = is_strict and bool(merged.recordings)
-        has_failed = merged.has_failed(is_strict=is_checked, needs_calls=is_strict) or _audit_fails(merged)
-    else:
-        merged = _merge_records(records)
-        lost = f"; {merged.lost} lost" if merged.lost else ""
-        lines = [f"recorded {count_of(merged.exchanges, 'exchange')}{lost}"]
-        lines += [f"{count_of(merged.dead_workers, 'worker')} died"] if merged.dead_workers else []
-        is_whole = merged.is_whole and not merged.dead_workers
-        has_failed = not is_whole or (is_strict and not merged.exchanges) or _audit_fails(merged)
-    check_summary_file(out, paths)
-    write_summary_file(out, merged)
-    if len(summaries) > 1 and any(each.audit and each.audit.sessions for each in summaries):
-        warn(AUDITS_LEFT_OUT)
-    if as_json:
-        write_report(msgspec.json.format(msgspec.json.encode(merged)).decode() + "\n", None)
-    else:
-        title = f"{count_of(len(paths), 'summary', 'summaries')}, merged" if len(paths) > 1 else "1 summary"
-        write_report("".join(f"{escape_controls(line)}\n" for line in (title, *lines)), None)
-    return int(has_failed)
+        return lines, merged.has_failed(is_strict=is_checked, needs_calls=is_strict)
+    lost = f"; {merged.lost} lost" if merged.lost else ""
+    lines = [f"recorded {count_of(merged.exchanges, 'exchange')}{lost}"]
+    lines += [f"{count_of(merged.dead_workers, 'worker')} died"] if merged.dead_workers else []
+    is_whole = merged.is_whole and not merged.dead_workers
+    return lines, not is_whole or (is_strict and not merged.exchanges)
 
 
-def _audit_fails(summary: "RunReport | RecordSummary") -> bool:
-    """Return whether a run has failed by its audit, which several summaries have none of together."""
-    return summary.audit is not None and summary.audit.fails
+def recordings_to_audit(
+    paths: Sequence[Path], summaries: "Sequence[RunReport | RecordSummary]", given: Sequence[Path]
+) -> Sequence[Path]:
+    """Return what the audit of a merged summary is made of: what is given, or journals that are audited already.
+
+    Journals are recordings, so those of replicas that all run and audit need not be named again.
+    """
+    if given:
+        return given
+    are_journals = all(isinstance(path, JournalPath) for path in paths)
+    return paths if are_journals and all(each.audit for each in summaries) else ()
 
 
 def read_summary(path: Path) -> "RunReport | RecordSummary":
-    """Return the summary in a file.
+    """Return the summary in a file, or that of a running replica so far.
 
     Raises:
-        UsageError: the file cannot be read, or is no summary that this version knows.
+        UsageError: it cannot be read, or is no summary that this version knows.
     """
     try:
-        content = path.read_bytes()
+        content = path.read_summary() if isinstance(path, JournalPath) else path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read '{path}': {error.strerror}") from error
     try:

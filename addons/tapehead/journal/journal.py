@@ -22,7 +22,7 @@ from tapehead.auditor.results import SessionResult
 from tapehead.journal.audit_interface import Audit, AuditState
 from tapehead.journal.conditions import CallsInFlight, ChangeSignal, Condition, Counts, Subscriber, Subscribers
 from tapehead.journal.journal_rows import ROWS_AT_ONCE, JournalRows
-from tapehead.journal.row_filter import PREFLIGHT, RowFilter
+from tapehead.journal.row_filter import ALL, PREFLIGHT, RowFilter
 from tapehead.journal.rows import Changes, Totals
 from tapehead.journal.run_counts import RunCounts
 from tapehead.journal.store import JournalStore, PlaceOf
@@ -55,6 +55,7 @@ class Journal(JournalRows):
         left_out_in_run: the number of sessions that were left out, those before a reset included.
         left_out_without_session: the number of calls that were left out and belong to no session.
         writer: stores the calls in a recording; None where none is made.
+        is_recorded: whether calls that the audit leaves out are kept all the same, as where all are recorded.
         control: the engine that answers the calls; None where none does.
     """
 
@@ -77,6 +78,7 @@ class Journal(JournalRows):
         self._in_flight: list[CallsInFlight] = []
         self.left_out_in_run = 0
         self.writer: BackgroundWriter[Any] | None = None
+        self.is_recorded = False
         self.control: EngineControl | None = None
 
     def attach(self, audit: Audit, place_of: PlaceOf | None = None) -> None:
@@ -193,6 +195,11 @@ class Journal(JournalRows):
                 gone=store.gone,
                 resets=self._resets,
             )
+
+    def recording(self, rows: RowFilter = ALL) -> tuple[list[bytes], Totals]:
+        """Return calls as `lines` does, and the counts at that moment."""
+        with self._lock:
+            return self.lines(rows), self.totals()
 
     def result(self, sid: str) -> SessionResult | None:
         """Return the audit of a session as if it ended now; of one that is over, that of its calls in memory."""

@@ -127,7 +127,7 @@ class JournalRun:
             from tapehead.recording import recorder  # with what a run that records nothing does not need
 
             self.recorder = recorder.Recorder(store, warn, internal_errors, self._subscribers)
-            self.journal.writer = self.recorder.writer
+            self.journal.writer, self.journal.is_recorded = self.recorder.writer, True
         self._settings = settings
         self.thread = AuditThread(
             self.journal,

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from tapehead.errors import TapeheadError
 from tapehead.journal.rows import CallRow
 from tapehead.journal.run_metrics import Health
-from tapehead.live import api_control, api_queries, api_sessions, api_wait, operations
+from tapehead.live import api_control, api_queries, api_run, api_sessions, api_wait, operations
 from tapehead.live.api_filters import check_type, session_id
 from tapehead.live.api_model import (
     BAD_REQUEST,
@@ -231,6 +231,25 @@ ENDPOINTS = (
         "Removes a fault, and answers with it.",
         api_control.FaultRow,
         statuses={**_NO_ENGINE, NOT_FOUND: "There is no such fault."},
+    ),
+    Endpoint(
+        "GET",
+        "/recording",
+        api_run.save_calls,
+        "All calls that are in the journal as a recording, preflights included.",
+        api_sessions.LINES,
+        ("key", "session", "settle"),
+        statuses=_NO_SESSION,
+        headers=api_run.HEADERS,
+    ),
+    Endpoint(
+        "GET",
+        "/summary",
+        api_run.show_summary,
+        "The summary of the run so far, as `--summary` writes it at the end; of its audit what is confirmed.",
+        dict[str, Any],
+        ("settle",),
+        statuses={CONFLICT: "The command has no summary."},
     ),
     Endpoint(
         "PUT",

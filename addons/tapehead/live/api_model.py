@@ -15,11 +15,12 @@ from tapehead.journal.session_state import SessionState
 from tapehead.live.wait_limit import WaitLimit
 from tapehead.protocol.exchange import Severity
 from tapehead.protocol.request_key import KEY_PATTERN, check_key
+from tapehead.remote import journal_urls
 from tapehead.replay.engine_control import EngineControl
 from tapehead.rules.catalog import RULES
 from tapehead.text import format_number, nearest, shorten_value
 
-PREFIX = "/tapehead/v1"
+PREFIX = journal_urls.API_PREFIX
 # For monitoring, where its tools look for them.
 METRICS_PATH, HEALTH_PATH = "/metrics", "/healthz"
 MOST_ROWS = 10_000
@@ -190,6 +191,10 @@ class ApiRequest(NamedTuple):
     body: Any = None
 
 
+# Returns the summary of a run so far, in any thread.
+Summarise = Callable[[], msgspec.Struct]
+
+
 class Api(NamedTuple):
     """The sources of the API's answers.
 
@@ -201,6 +206,7 @@ class Api(NamedTuple):
         on_error: called with each exception.
         metrics: the metrics and the health of the run.
         is_stored: whether the calls are those of stored recordings, to which nothing is added.
+        summarise: returns the summary of the run so far; None where there is none.
     """
 
     journal: Journal
@@ -210,6 +216,7 @@ class Api(NamedTuple):
     on_error: Callable[[Exception], None]
     metrics: RunMetrics
     is_stored: bool = False
+    summarise: Summarise | None = None
 
     def engine(self) -> EngineControl:
         """Return the engine.
@@ -246,6 +253,7 @@ class Endpoint(NamedTuple):
         settles: whether it answers once earlier calls are audited, if not at once.
         is_public: whether it needs no token.
         ignores_query: whether it takes any query, as those that load balancers add.
+        headers: headers of the answer that are whole numbers, with what they mean.
         leads_to: paths whose parameter is in the answer, and where it is there, as an OpenAPI runtime expression.
     """
 
@@ -265,6 +273,7 @@ class Endpoint(NamedTuple):
     settles: bool = True
     is_public: bool = False
     ignores_query: bool = False
+    headers: Mapping[str, str] = {}
 
     @property
     def full_path(self) -> str:

@@ -93,6 +93,11 @@ def describe_endpoint(endpoint: Endpoint, schemas: Mapping[Any, Any]) -> dict[st
     is_raw = isinstance(endpoint.returns, str)
     content = {endpoint.returns: {}} if is_raw else _content(schemas[endpoint.returns])
     answers[endpoint.status] = {"description": endpoint.summary, "content": content}
+    if endpoint.headers:
+        answers[endpoint.status]["headers"] = {
+            name: {"description": text, "required": True, "schema": {"type": "integer", "minimum": 0}}
+            for name, text in endpoint.headers.items()
+        }
     described: dict[str, Any] = {
         "operationId": operation_id(endpoint),
         "summary": endpoint.summary,

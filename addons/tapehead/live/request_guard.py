@@ -9,8 +9,10 @@ import hmac
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tapehead.remote import journal_urls
+
 HOSTS = ("127.0.0.1", "localhost")
-TOKEN_HEADER = "X-Tapehead-Token"  # noqa: S105 - the name of a header
+TOKEN_HEADER = journal_urls.TOKEN_HEADER
 # The page itself, which shows nothing of what players sent: a link to it may stand anywhere.
 PAGE = "/"
 OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN, NOT_ALLOWED, MISDIRECTED = 200, 204, 401, 403, 405, 421

@@ -8,7 +8,7 @@ from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
 from tapehead.journal.run_metrics import RunMetrics
 from tapehead.live.api import build_api
-from tapehead.live.api_model import PREFIX, Api
+from tapehead.live.api_model import PREFIX, Api, Summarise
 from tapehead.live.app import PUBLIC, ChangeStream, QuietProtocol, build_app
 from tapehead.live.live_settings import LiveSettings
 from tapehead.live.request_guard import RequestGuard
@@ -61,6 +61,7 @@ class LiveServer:
         control: EngineControl | None = None,
         *,
         is_stored: bool = False,
+        summarise: Summarise | None = None,
         on_open: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve the calls of a journal, whose identifiers are pseudonyms already; called again, those of another one.
@@ -69,6 +70,7 @@ class LiveServer:
             journal: the calls.
             control: the engine that answers them; None where there is none.
             is_stored: whether they are those of stored recordings, to which nothing is added.
+            summarise: returns the summary of the run so far, in any thread; None where there is none.
             on_open: called whenever a page has come with the token.
         """
         if self._stream:
@@ -76,7 +78,7 @@ class LiveServer:
         self._stream = ChangeStream(journal, self._command, on_open)
         journal.control = control
         metrics = RunMetrics(journal, self._command, self._internal_errors)
-        api = Api(journal, control, self._command, self._waits, self._record_error, metrics, is_stored)
+        api = Api(journal, control, self._command, self._waits, self._record_error, metrics, is_stored, summarise)
         self._app = build_app(self._stream, build_api(api), self._guard, self._record_error)
         if self._server:
             return

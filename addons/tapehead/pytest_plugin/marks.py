@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from tapehead.errors import UsageError
+from tapehead.remote.journal_paths import path_of_url
 from tapehead.remote.url_paths import UrlPath
-from tapehead.remote.urls import is_url, parse_url
+from tapehead.remote.urls import is_url
 from tapehead.replay.on_miss import OnMiss
 from tapehead.text import nearest
 
@@ -83,7 +84,7 @@ def find_recording(item: pytest.Item, path: str | Path) -> Path:
         UsageError: there is none; a URL is not looked up.
     """
     if is_url(str(path)):
-        return UrlPath(parse_url(str(path)))
+        return path_of_url(str(path))
     folders = item.path.parent, item.config.invocation_params.dir
     places = list(dict.fromkeys(folder / path for folder in folders))
     found = next((place for place in places if place.exists()), None)

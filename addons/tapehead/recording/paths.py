@@ -11,8 +11,9 @@ from tapehead.errors import RecordingError, UsageError
 from tapehead.files import check_folders
 from tapehead.recording.input_match import InputMatch
 from tapehead.recording.other_formats import OtherFormats
+from tapehead.remote.journal_paths import path_of_url
 from tapehead.remote.url_paths import UrlPath
-from tapehead.remote.urls import is_url, parse_url, restore_url
+from tapehead.remote.urls import is_url, restore_url
 from tapehead.text import count_of
 
 COMPRESSED_SUFFIX = ".zst"
@@ -132,15 +133,15 @@ def find_inputs(
 
 
 def input_path(named: str | Path) -> Path:
-    """Return the path of recordings that are named: of an object, if it is a URL.
+    """Return the path of recordings that are named: of an object or a journal, if it is a URL.
 
     Raises:
-        UsageError: it is a URL that names nothing in object storage.
+        UsageError: it is a URL that names neither a journal nor anything in object storage.
     """
     if isinstance(named, UrlPath):
         return named
     text = restore_url(str(named)) if isinstance(named, Path) else named  # of another scheme, it stays a URL
-    return UrlPath(parse_url(text)) if is_url(text) else Path(named)
+    return path_of_url(text) if is_url(text) else Path(named)
 
 
 def _matches(given: Path, other: OtherFormats | None) -> Iterator[InputMatch]:

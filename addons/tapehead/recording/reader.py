@@ -28,7 +28,8 @@ from tapehead.recording.source_order import sort_by_number
 from tapehead.recording.stored_lines import StoredLines, has_stored_lines
 from tapehead.recording.unpacking import StreamError, recording_coding, unpack
 from tapehead.recording.zstd_frames import MAGIC
-from tapehead.remote.url_paths import fetch_all
+from tapehead.remote.journal_paths import JournalPath
+from tapehead.remote.url_paths import UrlPath, fetch_all
 
 # Bytes that are read at once.
 CHUNK_BYTES = 64 * 1024
@@ -94,6 +95,9 @@ class RecordingReader:
         self._open = self._done = 0
         self.files = tuple(file.path for file in self._inputs)
         fetch_all(self.files)
+        for path in self.files:
+            if isinstance(path, UrlPath) and path.notice:
+                warn(path.notice)
         self.exchanges = 0
         self.unreadable: list[Path] = []
 
@@ -209,11 +213,14 @@ class RecordingReader:
         try:
             yield from self._warn_of_bad_lines(file.path, hold_open=hold_open)
         except RecordingError as error:
-            advice = self._other.advise(file.path) if self._other and not is_loaded else None
-            if self._strict and (file.named or len(self._inputs) == 1):
-                raise RecordingError(advice or str(error)) from error
-            self._warn(advice or str(error))
-            self.unreadable += [file.path] if file.named else []
+            if len(self._inputs) > 1 and isinstance(file.path, JournalPath) and file.path.is_empty:
+                self._warn(f"no call has come to '{file.path}' yet")  # as to one of many replicas
+            else:
+                advice = self._other.advise(file.path) if self._other and not is_loaded else None
+                if self._strict and (file.named or len(self._inputs) == 1):
+                    raise RecordingError(advice or str(error)) from error
+                self._warn(advice or str(error))
+                self.unreadable += [file.path] if file.named else []
         finally:
             self._open -= hold_open
         self._done += 1

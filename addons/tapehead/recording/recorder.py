@@ -72,7 +72,13 @@ class Recorder:
     @property
     def is_whole(self) -> bool:
         """True if all captured calls are in the recording, checked and confirmed."""
-        return not (self.writer.lost or self.writer.unconfirmed or self._file.is_changed or self.internal_errors.count)
+        return not self.writer.lost and self.is_whole_so_far
+
+    @property
+    def is_whole_so_far(self) -> bool:
+        """True if no captured call is known to be missing in the recording, or not to be confirmed."""
+        writer = self.writer
+        return not (writer.lost_so_far or writer.unconfirmed or self._file.is_changed or self.internal_errors.count)
 
     def summary(self, findings: str | None = None) -> str:
         """Return what was recorded, in one line, with findings in words; None for those of single calls."""

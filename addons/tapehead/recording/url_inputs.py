@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tapehead.recording.input_match import InputMatch
 from tapehead.remote.copies import in_threads
+from tapehead.remote.journal_paths import JournalPath
 from tapehead.remote.stores import ObjectStore, open_store
 from tapehead.remote.url_paths import UrlPath
 
@@ -24,7 +25,7 @@ def expand_url(
     Raises:
         UsageError: a library is missing.
     """
-    if given.found and not given.found.is_folder:  # found before
+    if isinstance(given, JournalPath) or (given.found and not given.found.is_folder):  # which was found before
         yield InputMatch(given, [given], [])
         return
     store = open_store(given.url)

@@ -58,22 +58,31 @@ class CopyFolder:
         """
         if known := self._copies.get(found):
             return known
-        self.prepare()
         store = open_store(found.url)
+        path = self.write(lambda file: store.copy(found, file, on_bytes))
+        if found.version:
+            self._copies[found] = path
+        return path
+
+    def write(self, write: Callable[[int], None]) -> str:
+        """Return the path of a new file, which a function fills, given its descriptor.
+
+        Raises:
+            OSError: the function did, or the file cannot be written.
+        """
+        self.prepare()
         try:
             path = self._new_path()
             file = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
         except OSError as error:
             raise self._no_room(error) from error
         try:
-            store.copy(found, file, on_bytes)
+            write(file)
         except OSError as error:
             path.unlink(missing_ok=True)
             raise self._no_room(error) if error.errno in _OF_DISK else error from error
         finally:
             os.close(file)
-        if found.version:
-            self._copies[found] = str(path)
         return str(path)
 
     def _new_path(self) -> Path:

@@ -26,6 +26,7 @@ class UrlPath(Path):
 
     Attributes:
         url, found: as above.
+        notice: a line on what the copy lacks; empty if it has everything.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class UrlPath(Path):
         super().__init__(f"{url.scheme}:/{url.bucket}/{url.key}")
         self.url = url
         self.found = found
+        self.notice = ""
         self._problem = problem
         self._copy = copy
         self._start: bytes | None = None

@@ -7,6 +7,8 @@ from tapehead.errors import UsageError
 from tapehead.text import shorten_value
 
 SCHEMES = ("s3", "gs")
+# The variable with the token of live pages.
+TOKEN_VARIABLE = "TAPEHEAD_TOKEN"  # noqa: S105 - the name of a variable
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # What `pathlib.Path` makes of a URL.
 _COLLAPSED = re.compile(rf"(?:{'|'.join(SCHEMES)}):/(?!/)")
@@ -77,7 +79,10 @@ def parse_url(text: str, action: str = "read") -> ObjectUrl:
     problem = f"cannot {action} '{without_secrets(text)}'"
     examples = "s3://bucket/folder/run.jsonl or gs://bucket/folder"
     if scheme in ("http", "https"):
-        raise UsageError(f"{problem}: expected a path, s3:// or gs://; download it first, and pass the file")
+        raise UsageError(
+            f"{problem}: expected a path, s3://, gs://, or the http://127.0.0.1:PORT/#TOKEN of a running tapehead;"
+            " download it first, and pass the file"
+        )
     if scheme == "file":
         raise UsageError(f"{problem}: leave out 'file://' and pass the path")
     if scheme not in SCHEMES:

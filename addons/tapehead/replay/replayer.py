@@ -45,6 +45,7 @@ from tapehead.replay.summary import (
     explain_turn,
     name_event,
     near_lines,
+    recorded_calls,
     summarise,
 )
 from tapehead.replay.turns import ANY_HOST, Turns
@@ -169,7 +170,7 @@ class Replayer:
 
     def summary(self) -> ReplaySummary:
         """Return hits, misses with the nearest matches, and unused exchanges so far, of all keys."""
-        return summarise([self.recordings.index], self.counts())
+        return summarise(recorded_calls(self.recordings.index), self.counts())
 
     def counts(self) -> ReplayCounts:
         """Return the live counts behind the summary."""

@@ -250,9 +250,8 @@ def as_unused(call: RecordedCall) -> Unused:
     return Unused(call.file, call.line, name_call(call))
 
 
-def summarise(indexes: Iterable[RecordingIndex], counts: ReplayCounts) -> ReplaySummary:
-    """Return the result of a replay of all that was in `indexes`."""
-    calls = [call for index in indexes for call in recorded_calls(index)]
+def summarise(calls: Sequence[RecordedCall], counts: ReplayCounts) -> ReplaySummary:
+    """Return the result of a replay of some recorded exchanges."""
     return ReplaySummary(
         counts.playbacks,
         counts.hits,

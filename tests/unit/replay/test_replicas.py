@@ -21,7 +21,7 @@ from tapehead.protocol.session_id import PROCESS_BYTES
 from tapehead.replay.matching import Reason
 from tapehead.replay.peers import Peers
 from tapehead.replay.replayer import OTHER_RECORDINGS, Replayer
-from tapehead.replay.summary import ReplayCounts, ReplaySummary, summarise
+from tapehead.replay.summary import ReplayCounts, ReplaySummary, recorded_calls, summarise
 from tapehead.simulator.keyed_engine import KeyedEngine
 
 
@@ -50,7 +50,7 @@ class Fleet:
         counts = ReplayCounts()
         for replica in self.replicas:
             counts.add(replica.counts())
-        return summarise([self.index], counts)
+        return summarise(recorded_calls(self.index), counts)
 
 
 # Sent again after four seconds; the answers name the line.
