@@ -14,10 +14,10 @@ import msgspec
 from tapehead.answers import Engine
 from tapehead.cli.engine_loader import EngineLoader
 from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
-from tapehead.cli.run_journal import AuditSummary, audit_so_far
+from tapehead.cli.run_journal import AuditSummary, JournalOptions, audit_so_far
 from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
-from tapehead.cli.terminal import Screen
+from tapehead.cli.terminal import Screen, UnmatchedRequests
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
@@ -26,7 +26,6 @@ from tapehead.replay.merged_summary import fingerprint_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.peers import TakeTurn
 from tapehead.replay.summary import ReplayCounts, recorded_calls, summarise
-from tapehead.reports.report_formats import FailOn
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.simulator.keyed_engine import KeyedEngine
@@ -169,7 +168,7 @@ class EngineRun:
         internal_errors: failures of tapehead itself.
         elsewhere: what comes instead of calls, and the number of calls.
         forwarded: the forwarded calls that this run plays as well; None if it plays none.
-        guard: the guard of the network; None before it is enabled, and where misses are forwarded.
+        guard: the guard of the network; None until there is one, and where misses are forwarded.
 
     Raises:
         RecordingError: a recording cannot be read.
@@ -281,18 +280,18 @@ class EngineRun:
 
 
 def report_so_far(
-    run: EngineRun, kept: "JournalRun | None", fail_on: FailOn, other_requests: Callable[[], int] = lambda: 0
+    run: EngineRun, kept: "JournalRun", journal: JournalOptions, unmatched: UnmatchedRequests | None = None
 ) -> RunReport:
     """Return the summary of a run up to now, in any thread while others answer.
 
     Args:
         run: the run.
-        kept: its journal; None for none.
-        fail_on: the least severe finding that makes the command exit with 1.
-        other_requests: returns the number of requests to the endpoint that are no collection call.
+        kept: its journal.
+        journal: the options of the journal.
+        unmatched: the requests to the endpoint that were no collection call.
     """
-    report = run.report_so_far(other_requests())
-    return msgspec.structs.replace(report, audit=audit_so_far(kept, fail_on))
+    report = run.report_so_far(unmatched.count if unmatched else 0)
+    return msgspec.structs.replace(report, audit=audit_so_far(kept, journal.fail_on))
 
 
 def publish(result: RunResult, screen: Screen, path: Path | None, audit: AuditSummary | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish, report_so_far
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish
 from tapehead.cli.option_parsing import MissHandling
 from tapehead.cli.run_journal import NO_JOURNAL, AuditSummary, JournalOptions, audit_summary, open_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
@@ -64,7 +64,7 @@ def run_replay(
     screen, hosts, out, target = Screen(), Hosts(endpoints), misses.out, misses.target
     run = EngineRun(engine, warn, screen.show, added=out if engine.recordings else None, shows_progress=True)
     journal.check([*run.recordings, *filter(None, [engine.summary])])
-    guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
+    guard = run.guard = None if engine.on_miss is OnMiss.FORWARD else OfflineGuard(allow)
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     missing = MissingCalls(proxy.modes, run.elsewhere)
     errors, observers = run.internal_errors, observers_of(display, screen, explain=engine.explain)
@@ -74,8 +74,7 @@ def run_replay(
         open_journal(journal, warn, errors, screen=screen, display=display, control=run.control) as kept,
     ):
         if page and kept:
-            summarise = partial(report_so_far, run, kept, journal.fail_on, lambda: unmatched.count)
-            page.serve(kept.journal, run.control, summarise=summarise)
+            page.serve(kept.journal, run.control, summarise=partial(report_so_far, run, kept, journal, unmatched))
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
         recorders = recorders_of(record, kept, errors, recorder)
@@ -87,7 +86,6 @@ def run_replay(
             begin(recorders, addresses, kept)
             if guard:
                 guard.enable()
-                run.guard = guard
             announce(screen.show, addresses, [*notes, *link_lines(page)])
             show_table(kept, addresses, link_lines(page)[:1])
 

@@ -65,7 +65,7 @@ def serve(
         open_journal(journal, warn, run.internal_errors, screen=screen, display=display, control=run.control) as kept,
     ):
         if page and kept:
-            page.serve(kept.journal, run.control, summarise=partial(report_so_far, run, kept, journal.fail_on))
+            page.serve(kept.journal, run.control, summarise=partial(report_so_far, run, kept, journal))
         addresses = [sockets[0].getsockname()[:2]]
         if line := check_exposure(Listener("serve", host, (addresses[0][0],)), AccessPolicy(clients=tuple(clients))):
             warn(line)

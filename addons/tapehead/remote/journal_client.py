@@ -30,7 +30,7 @@ PIECE_BYTES = 1_000_000
 MOST_BYTES = 500_000_000
 # How an API answers that does not have a path.
 _NO_PATH = "no such path; below "
-_NO_TAPEHEAD = f"what listens there is no tapehead; pass the URL as tapehead printed it, such as {EXAMPLE}"
+_NO_TAPEHEAD = f"what listens there is no live page of tapehead; pass the URL as tapehead printed it, such as {EXAMPLE}"
 
 
 def copy_recording(journal: JournalUrl, file: int, on_bytes: Callable[[int], None]) -> str:

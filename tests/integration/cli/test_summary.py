@@ -120,7 +120,7 @@ def test_audits_of_parts_are_left_out_with_a_line(folder: Path, capsys: pytest.C
     assert orjson.loads(captured.out)["audit"] is None
     assert captured.err == (
         "tapehead: audits are left out: each replica saw a part of the sessions;"
-        " run tapehead audit on all their recordings together\n"
+        " pass --audit PATH with all their recordings\n"
     )
     assert run(["summary", str(paths[0]), "--json"]) == 1  # as that run itself
     captured = capsys.readouterr()
