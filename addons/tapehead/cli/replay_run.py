@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, live_table, observers_of
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish, report_so_far
 from tapehead.cli.option_parsing import MissHandling
 from tapehead.cli.run_journal import NO_JOURNAL, AuditSummary, JournalOptions, audit_summary, open_journal, show_summary
 from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
