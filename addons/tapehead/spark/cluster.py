@@ -53,18 +53,10 @@ def spark_context(master: str | None) -> Iterator["SparkContext"]:
         _check_master(master)
     conf = SparkConf(loadDefaults=False)
     conf.setAll([*_SETTINGS.items()])
-    is_local = master is None or master.startswith("local")
     if master is not None:
         conf.setMaster(master)
-    if is_local or any(f"//{host}" in master for host in _LOOPBACK if master):
-        conf.setAll([("spark.driver.host", "127.0.0.1"), ("spark.driver.bindAddress", "127.0.0.1")])
-    variables = {}
-    if is_local:
-        conf.setExecutorEnv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-        variables = {"PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable)}
-    name = master or "local[*]"
-    with tempfile.TemporaryFile() as log, _variables(variables), _context(conf, name, log) as context:
-        _check_executors(context, name)
+    with tempfile.TemporaryFile() as log, _context(conf, log) as context:
+        _check_executors(context, str(context.master))
         yield context
 
 
@@ -114,20 +106,46 @@ def _variables(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _settings_used(gateway: Any, asked: "SparkConf") -> tuple["SparkConf", dict[str, str]]:
+    """Return the settings of a connection, with those of Spark's files and variables, and the variables that it needs.
+
+    Args:
+        gateway: the Java process, which alone has read Spark's own settings, and with them the master.
+        asked: the settings that it was started with.
+    """
+    from pyspark import SparkConf
+
+    conf = SparkConf(_jvm=gateway.jvm)
+    if wanted := asked.get("spark.master"):
+        conf.setMaster(wanted)
+    conf.setIfMissing("spark.master", "local[*]")
+    master = str(conf.get("spark.master"))
+    is_local = master.startswith("local")
+    if is_local or any(f"//{host}" in master for host in _LOOPBACK):
+        conf.setAll([("spark.driver.host", "127.0.0.1"), ("spark.driver.bindAddress", "127.0.0.1")])
+    if not is_local:
+        return conf, {}
+    conf.setExecutorEnv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    return conf, {"PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable)}
+
+
 @contextlib.contextmanager
-def _context(conf: "SparkConf", master: str, log: IO[bytes]) -> Iterator["SparkContext"]:
+def _context(asked: "SparkConf", log: IO[bytes]) -> Iterator["SparkContext"]:
     from pyspark import SparkContext
     from pyspark.errors import PySparkException
     from pyspark.java_gateway import launch_gateway
 
     try:
-        gateway: Any = launch_gateway(conf, {"stdout": log, "stderr": log})  # type: ignore[no-untyped-call]
+        gateway: Any = launch_gateway(asked, {"stdout": log, "stderr": log})  # type: ignore[no-untyped-call]
     except PySparkException as error:
         raise TapeheadError(f"Spark did not start: {_last_line(log)}") from error
     started: list[Any] = []
     try:
-        began = _within(START_SECONDS, lambda: started.append(SparkContext(conf=conf, gateway=gateway)))
+        conf, variables = _settings_used(gateway, asked)
+        with _variables(variables):
+            began = _within(START_SECONDS, lambda: started.append(SparkContext(conf=conf, gateway=gateway)))
         if not began:
+            master = conf.get("spark.master")
             raise TapeheadError(f"the master '{master}' has not taken the audit within {START_SECONDS:.0f} s")
         # It prints a traceback where the Java process is gone.
         started[0]._accumulatorServer.handle_error = _ignore
@@ -255,5 +273,6 @@ def spark_error(error: Exception) -> TapeheadError:
 
 def _last_line(log: IO[bytes]) -> str:
     log.seek(0)
-    lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("at ")]  # of Java's traceback
     return lines[-1] if lines else "its Java process ended"

@@ -1,5 +1,6 @@
 """Messages of `audit --engine spark` where it cannot start: one sentence, and exit code 2."""
 
+import io
 import socket
 import sys
 import threading
@@ -119,6 +120,11 @@ def test_a_context_that_spark_has_stopped_meanwhile(monkeypatch: pytest.MonkeyPa
     scala.isStopped = lambda: False
     with pytest.raises(TapeheadError, match=r"^Spark failed: Cannot call methods"):
         cluster._check_executors(cast("SparkContext", context), "spark://a:1")
+
+
+def test_a_start_that_fails_is_told_by_its_error() -> None:
+    log = b'WARN one\nException in thread "main" SparkException: no HADOOP_CONF_DIR\n\tat org.apache.A.main(A.scala)\n'
+    assert cluster._last_line(io.BytesIO(log)) == 'Exception in thread "main" SparkException: no HADOOP_CONF_DIR'
 
 
 def test_stdin_and_other_formats(recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
