@@ -14,10 +14,15 @@ _CHUNK = 256
 # For each member of a gzip body, at most one chunk of the rest is copied.
 _GZIP_CHUNK = 4096
 _GZIP = zlib.MAX_WBITS | 16
+_INVALID, _CUT = "it is damaged, or coded in another way", "it ends too early"
 
 
 class CodingError(ValueError):
     """A body that cannot be decoded or encoded: an unknown coding, corrupt data, or more than the limit."""
+
+
+class _DamagedError(ValueError):
+    """Encoded content that cannot be decoded, and why."""
 
 
 def decode_content(content: bytes, coding: str | None, limit: int = MAX_DECODED) -> bytes:
@@ -62,8 +67,10 @@ def _decode_one(content: bytes, name: str, limit: int) -> bytes:
         raise CodingError(f"unknown content coding {name}")
     try:
         decoded = _DECODERS[name](content, limit + 1)
-    except (zlib.error, EOFError) as error:
-        raise CodingError(f"the body is no valid {name}: {error}") from error
+    except (_DamagedError, zlib.error) as error:
+        # The texts of libraries are no help, such as "Error -3 while decompressing data".
+        reason = str(error) if isinstance(error, _DamagedError) else _INVALID
+        raise CodingError(f"the body is no valid {name}: {reason}") from error
     if len(decoded) > limit:
         raise CodingError(f"the body unpacks to more than {limit} bytes")
     return decoded
@@ -80,7 +87,7 @@ def _gunzip(content: bytes, limit: int) -> bytes:
             decoded += decoder.decompress(chunk, limit - len(decoded))
             chunk = decoder.unused_data
     if not decoder.eof and len(decoded) < limit:
-        raise EOFError("it ends too early")
+        raise _DamagedError(_CUT)
     return bytes(decoded)
 
 
@@ -93,9 +100,9 @@ def _inflate(content: bytes, limit: int) -> bytes:
         decoder = zlib.decompressobj(-zlib.MAX_WBITS)
         decoded = decoder.decompress(content, limit)
     if not decoder.eof and len(decoded) < limit:
-        raise EOFError("it ends too early")
+        raise _DamagedError(_CUT)
     if decoder.unused_data:
-        raise EOFError("something follows its end")
+        raise _DamagedError("something follows its end")
     return decoded
 
 
@@ -108,9 +115,9 @@ def _unbrotli(content: bytes, limit: int) -> bytes:
         while len(decoded) < limit and not decoder.is_finished() and not decoder.can_accept_more_data():
             decoded += decoder.process(b"", output_buffer_limit=limit - len(decoded))
     except brotli.error as error:
-        raise EOFError(str(error)) from error
+        raise _DamagedError(_INVALID) from error
     if not decoder.is_finished() and len(decoded) < limit:
-        raise EOFError("it ends too early")
+        raise _DamagedError(_CUT)
     return bytes(decoded)
 
 
@@ -127,10 +134,10 @@ def _unzstd(content: bytes, limit: int) -> bytes:
             try:
                 decoded += decoder.decompress(chunk)
             except zstandard.ZstdError as error:
-                raise EOFError(str(error)) from error
+                raise _DamagedError(_INVALID) from error
             chunk = decoder.unused_data
     if not decoder.eof and len(decoded) < limit:
-        raise EOFError("it ends too early")
+        raise _DamagedError(_CUT)
     return bytes(decoded[:limit])
 
 

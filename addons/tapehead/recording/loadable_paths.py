@@ -57,16 +57,15 @@ def check_loadable(paths: Iterable[str | Path]) -> None:
 
 def _size_of(path: Path, stored: int, most: int) -> int:
     """Return the size of a file, of a packed one unpacked, as far as it is not above `most`."""
+    size = 0
     with suppress(OSError, StreamError), path.open("rb") as file:
         if coding := recording_coding(file.read(len(MAGIC))):
             file.seek(0)
-            size = 0
             for piece in unpack(coding, iter(lambda: file.read(PIECE_BYTES), b""), math.inf):
                 size += len(piece)
                 if size > most:
                     break
-            return max(stored, size)
-    return stored
+    return max(stored, size)
 
 
 def _files_below(folder: Path) -> Iterable[str]:

@@ -26,7 +26,7 @@ from tapehead.recording.paths import STDIN, InputFile, find_inputs, ignored_line
 from tapehead.recording.schema_check import SchemaCheck
 from tapehead.recording.source_order import sort_by_number
 from tapehead.recording.stored_lines import StoredLines, has_stored_lines
-from tapehead.recording.unpacking import StreamError, recording_coding, unpack
+from tapehead.recording.unpacking import CutStreamError, StreamError, recording_coding, unpack
 from tapehead.recording.zstd_frames import MAGIC
 from tapehead.remote.journal_paths import JournalPath
 from tapehead.remote.url_paths import UrlPath, fetch_all
@@ -350,6 +350,8 @@ def read_chunks(
         for item in read_lines(note(stored_lines(chunks)), name_of(path), outlined=outlined):
             yield item
             line = item.line
+    except CutStreamError:
+        yield BadLine(line + 1, "a write cut short; whatever came after it in the compressed file is missing", True)
     except StreamError as error:
         yield BadLine(line + 1, f"the file is damaged, and cannot be read from here on: {error}", False)
     except NewerFormatError as error:

@@ -4,13 +4,15 @@ import zlib
 from collections.abc import Iterable, Iterator
 from io import RawIOBase
 
+from tapehead.recording.zstd_frames import MAGIC, FrameTracker
+
 PIECE_BYTES = 128 * 1024
 # The content of a packed HAR or flow file beyond which its size is compared with the packed one, and how many times
 # that it may be. Real traffic stays far below; files that are made to fill memory have up to 30,000 times their packed
 # size. So have recordings of a single large body, which are read line by line and need no such bound.
 FREE_BYTES = 16 * 1024 * 1024
 MOST_RATIO = 1000
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+GZIP_MAGIC = b"\x1f\x8b"
 # Both gzip and zlib, by their first bytes.
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
@@ -19,27 +21,37 @@ class StreamError(ValueError):
     """The rest of a stream that cannot be read."""
 
 
+class CutStreamError(StreamError):
+    """A packed stream that ends too early."""
+
+    def __init__(self) -> None:
+        super().__init__("it ends too early")
+
+
 _DAMAGED = "its compressed content is invalid"
 
 
 def recording_coding(start: bytes) -> str | None:
     """Return the content coding of a recording that begins so; None for a plain one."""
-    if start.startswith(ZSTD_MAGIC):
+    if start.startswith(MAGIC):
         return "zstd"
     return "gzip" if start.startswith(GZIP_MAGIC) else None
 
 
 class _Source:
-    """Packed chunks as a file, whose bytes are counted."""
+    """Packed chunks as a file, whose bytes are counted, and followed if they are of zstd."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self.size = 0
+        self.frames: FrameTracker | None = None
         self._chunks = iter(chunks)
 
     def read(self, _size: int = -1) -> bytes:
         """Return the next chunk; empty at the end."""
         chunk = next(self._chunks, b"")
         self.size += len(chunk)
+        if self.frames:
+            self.frames.feed(chunk)
         return chunk
 
 
@@ -47,12 +59,13 @@ def unpack(coding: str, chunks: Iterable[bytes], most_ratio: float = MOST_RATIO)
     """Yield the content of packed chunks, as soon as they come.
 
     Args:
-        coding: `gzip`, `deflate` or `zstd`. What a crash cut short in zstd is read as far as it goes.
+        coding: `gzip`, `deflate` or `zstd`. In zstd, a frame may lack its end after a whole block, which is how a file
+            is left by a recorder that has not ended.
         chunks: the packed bytes.
         most_ratio: how many times their size the content may have.
 
     Raises:
-        StreamError: it is far larger than what is packed, it is damaged, or it ends too early (gzip, deflate).
+        StreamError: it is far larger than what is packed, it is damaged, or it ends too early (`CutStreamError`).
     """
     source, size = _Source(chunks), 0
     for piece in _unpack_zstd(source) if coding == "zstd" else _unpack_zlib(source):
@@ -65,12 +78,15 @@ def unpack(coding: str, chunks: Iterable[bytes], most_ratio: float = MOST_RATIO)
 def _unpack_zstd(source: _Source) -> Iterator[bytes]:
     import zstandard  # which few need, and which takes long to load
 
+    source.frames = FrameTracker()
     reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)  # type: ignore[arg-type]
     try:
         while piece := reader.read1(PIECE_BYTES):
             yield piece
     except zstandard.ZstdError as error:
         raise StreamError(_DAMAGED) from error
+    if source.frames.is_cut:
+        raise CutStreamError
 
 
 def _unpack_zlib(source: _Source) -> Iterator[bytes]:
@@ -90,7 +106,7 @@ def _unpack_zlib(source: _Source) -> Iterator[bytes]:
             chunk = decoder.unconsumed_tail or decoder.unused_data
     yield decoder.flush()
     if not decoder.eof:
-        raise StreamError("it ends too early")
+        raise CutStreamError
 
 
 class UnpackedFile(RawIOBase):

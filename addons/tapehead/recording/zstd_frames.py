@@ -5,19 +5,21 @@ and how long. The writer ends a block after every exchange, so a frame can lose 
 an empty last block ends it again.
 """
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tapehead.recording.unpacking import ZSTD_MAGIC
-
 # The last block of a frame, raw, of no bytes.
 END = b"\x01\x00\x00"
-MAGIC = ZSTD_MAGIC
+MAGIC = b"\x28\xb5\x2f\xfd"
 
 _MAX_HEADER = 18
 _BLOCK_HEADER = 3
 _RLE = 1
 _CHECKSUM = 4
+# Frames that hold nothing of the content: a magic number, a size of four bytes, and so many bytes.
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
+_SKIPPABLE_HEADER = 8
 
 # Returns the bytes from an offset on, up to a number of bytes.
 ReadAt = Callable[[int, int], bytes]
@@ -33,6 +35,7 @@ class Extent(NamedTuple):
 class _Header(NamedTuple):
     size: int
     checksum: int
+    tells_size: bool
 
 
 def whole_extent(read_at: ReadAt) -> Extent:
@@ -58,10 +61,11 @@ def parse_header(start: bytes, offset: int) -> _Header | None:
 
     try:
         size = zstandard.frame_header_size(start)
-        has_checksum = zstandard.get_frame_parameters(start).has_checksum
+        parameters = zstandard.get_frame_parameters(start)
     except zstandard.ZstdError:
         return None
-    return _Header(size, _CHECKSUM if has_checksum else 0) if len(start) >= size else None
+    tells_size = parameters.content_size != zstandard.CONTENTSIZE_UNKNOWN
+    return _Header(size, _CHECKSUM if parameters.has_checksum else 0, tells_size) if len(start) >= size else None
 
 
 def walk_blocks(read_at: ReadAt, offset: int, checksum: int) -> Extent:
@@ -70,11 +74,73 @@ def walk_blocks(read_at: ReadAt, offset: int, checksum: int) -> Extent:
         head = read_at(offset, _BLOCK_HEADER)
         if len(head) < _BLOCK_HEADER:
             return Extent(offset, True)
-        fields = int.from_bytes(head, "little")
-        is_last, is_rle, size = fields & 1, fields >> 1 & 3 == _RLE, fields >> 3
-        end = offset + _BLOCK_HEADER + (1 if is_rle else size) + (checksum if is_last else 0)
+        is_last, size = _parse_block_header(head, checksum)
+        end = offset + size
         if not read_at(end - 1, 1):
             return Extent(offset, True)
         if is_last:
             return Extent(end, False)
         offset = end
+
+
+def _parse_block_header(head: bytes, checksum: int) -> tuple[bool, int]:
+    """Return whether a block is the last one of its frame, and its size with its header, and a checksum after it."""
+    fields = int.from_bytes(head, "little")
+    is_last, is_rle, size = bool(fields & 1), fields >> 1 & 3 == _RLE, fields >> 3
+    return is_last, _BLOCK_HEADER + (1 if is_rle else size) + (checksum if is_last else 0)
+
+
+class FrameTracker:
+    """Follows a zstd stream as its bytes come, to tell whether it was cut short."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        # Bytes that are still to come of a block or of a frame that is skipped.
+        self._left = 0
+        self._frame: _Header | None = None
+        # Whether something else came where a frame should begin, which whoever unpacks the stream judges.
+        self._is_lost = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the stream so far ends within a header or a block, or lacks a part of what its frame announces.
+
+        A frame that does not tell its size may lack its end after any block: a recorder has written no more yet.
+        """
+        is_incomplete = self._frame is not None and self._frame.tells_size
+        return not self._is_lost and (self._left > 0 or bool(self._rest) or is_incomplete)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        data, offset, size = self._rest + chunk, 0, len(self._rest) + len(chunk)
+        while not self._is_lost:
+            step = min(self._left, size - offset)
+            offset, self._left = offset + step, self._left - step
+            if self._left or offset == size:
+                break
+            if self._frame is None:
+                if not self._begin_frame(data[offset : offset + _MAX_HEADER]):
+                    break
+            elif size - offset < _BLOCK_HEADER:
+                break
+            else:
+                is_last, self._left = _parse_block_header(data[offset : offset + _BLOCK_HEADER], self._frame.checksum)
+                if is_last:
+                    self._frame = None
+        self._rest = data[offset:]
+
+    def _begin_frame(self, start: bytes) -> bool:
+        """Take the header of a frame; return False if it is cut short."""
+        if len(start) < len(MAGIC):
+            return False
+        if _SKIPPABLE.match(start):
+            if is_whole := len(start) >= _SKIPPABLE_HEADER:
+                self._left = _SKIPPABLE_HEADER + int.from_bytes(start[4:8], "little")
+            return is_whole
+        try:
+            self._frame = parse_header(start, 0)
+        except ValueError:
+            self._is_lost = True
+        else:
+            self._left = self._frame.size if self._frame else 0
+        return self._frame is not None

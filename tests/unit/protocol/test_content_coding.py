@@ -69,7 +69,8 @@ def test_an_unknown_coding_is_refused_both_ways(coding: str) -> None:
 @pytest.mark.parametrize("garbage", [PLAIN, b"\x00", b"\xff" * 100, b"\x1f\x8b\x08garbage"])
 @pytest.mark.parametrize("coding", CODINGS)
 def test_garbage_is_no_valid_body(coding: str, garbage: bytes) -> None:
-    with pytest.raises(CodingError, match=f"^the body is no valid {coding}: "):
+    reasons = "it ends too early|it is damaged, or coded in another way"
+    with pytest.raises(CodingError, match=f"^the body is no valid {coding}: (?:{reasons})$"):
         decode_content(garbage, coding)
 
 

@@ -60,7 +60,7 @@ def test_a_file_that_is_cut_short_is_read_as_far_as_it_goes(cut: int, tmp_path: 
     assert 0 < whole <= len(CALLS)
     assert exchanges == CALLS[:whole]
     assert warnings == [
-        f"{path}:{whole + 1}: skipped, the file is damaged, and cannot be read from here on: it ends too early"
+        f"{path}:{whole + 1}: skipped, a write cut short; whatever came after it in the compressed file is missing"
     ]
 
 
