@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Iterator
+from ssl import SSLError
 
 from tapehead.remote.urls import ObjectUrl, without_secrets
 from tapehead.text import shorten
@@ -11,6 +12,7 @@ _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login",
 }
+_AUTHORITIES = {"s3": "AWS_CA_BUNDLE", "gs": "SSL_CERT_FILE"}
 _NO_ENDPOINT = "its endpoint is not a URL; set AWS_ENDPOINT_URL to one such as https://HOST:9000, or leave it out"
 # Codes that S3 and stores like it answer with.
 _WRONG_CREDENTIALS = {
@@ -65,9 +67,7 @@ def store_error(error: Exception, url: ObjectUrl) -> OSError:
     if is_missing:
         return FileNotFoundError(errno.ENOENT, "there is no such object")
     if any(map(_UNREACHABLE.search, names)) or isinstance(error, TimeoutError | ConnectionError):
-        return ConnectionError(
-            errno.EHOSTUNREACH, f"the store{_endpoint_of(causes)} cannot be reached, or does not answer"
-        )
+        return _connection_error(causes, url)
     if any(status >= 500 or status == _OVERLOADED for status in statuses) or "SlowDown" in codes:
         return ConnectionError(errno.EAGAIN, f"the store fails ({_reason(text)})")
     return OSError(errno.EIO, f"the store answered with an error: {_reason(text)}")
@@ -78,6 +78,21 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _connection_error(causes: list[BaseException], url: ObjectUrl) -> OSError:
+    """Return the error of a store that cannot be reached; what waiting does not help is no `ConnectionError`."""
+    store = f"the store{_endpoint_of(causes)}"
+    # An error of aiohttp is one of TLS without its attributes.
+    invalid = next((text for each in causes if (text := getattr(each, "verify_message", ""))), "")
+    if invalid:
+        hint = f"{_AUTHORITIES[url.scheme]} can name a file with that of its authority"
+        return OSError(errno.EPROTO, f"the certificate of {store} is not accepted ({_reason(invalid)}); {hint}")
+    reasons = (getattr(each, "reason", None) for each in causes if isinstance(each, SSLError))
+    if tls := next(filter(None, reasons), None):
+        why = tls.replace("_", " ").lower()
+        return ConnectionError(errno.EHOSTUNREACH, f"{store} cannot be reached by TLS ({why})")
+    return ConnectionError(errno.EHOSTUNREACH, f"{store} cannot be reached, or does not answer")
 
 
 def _response_of(error: BaseException) -> dict[str, dict[str, object]]:

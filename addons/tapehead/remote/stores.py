@@ -9,7 +9,7 @@ import base64
 import errno
 import os
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from tapehead.remote.urls import ObjectUrl
 
 # Seconds until a store has to take a connection, to send something, and to have answered a question.
 CONNECT_SECONDS, READ_SECONDS, ANSWER_SECONDS = 5.0, 15.0, 60.0
-# Seconds in which a piece of an object has to come, slow as the network may be.
+# Seconds in which a piece of an object has to come or to go, slow as the network may be.
 PIECE_SECONDS = 300.0
 # Attempts of the library and, in each, of the library below it.
 ATTEMPTS = 2
@@ -87,7 +87,7 @@ class ObjectStore:
         """
         found = self._run(self._files._glob(url.path, detail=True), url, None)
         if not found:  # also where there is no such bucket
-            self._run(self._files._ls(url.bucket), url, ANSWER_SECONDS)
+            self._check_bucket(url)
         return self._objects(found)
 
     def read(self, url: ObjectUrl, start: int, end: int) -> bytes:
@@ -114,14 +114,21 @@ class ObjectStore:
         Raises:
             OSError: as above, or the file cannot be read.
         """
-        self._run(self._files._put_file(os.fspath(path), url.path), url, None)
+        seconds = _upload_seconds(path)
+        self._run(self._files._put_file(os.fspath(path), url.path), url, seconds)
 
     def put_new_file(self, url: ObjectUrl, path: str | os.PathLike[str]) -> None:
         """Store the content of a file unless there is such an object, as by another process; as `put_file` otherwise.
 
         Stores that cannot make that one step replace the object.
         """
-        self._run(self._put_new_file(url, os.fspath(path)), url, None)
+        seconds = _upload_seconds(path)
+        self._run(self._put_new_file(url, os.fspath(path)), url, seconds)
+
+    def _check_bucket(self, url: ObjectUrl) -> None:
+        """Raise `OSError` if there is no such bucket; rights to look into it are no matter here."""
+        with suppress(PermissionError):
+            self.info(url._replace(key=""))
 
     # ---- In the loop ----
 
@@ -195,6 +202,11 @@ class ObjectStore:
         except BaseException:
             running.cancel()
             raise
+
+
+def _upload_seconds(path: str | os.PathLike[str]) -> float:
+    """Return how long an upload may take: of its body, the library waits for each byte without an end."""
+    return PIECE_SECONDS * (1 + os.stat(path).st_size // PIECE_BYTES)  # noqa: PTH116 - takes texts, too
 
 
 class _CopyError(Exception):

@@ -1,11 +1,17 @@
 """Object stores as tapehead reaches them, on a real S3 server."""
 
 import os
+import socket
+import ssl
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 
+from support.certificates import server_tls
 from support.object_stores import Bucket, environment_of, running_store
 from tapehead.remote import stores
 from tapehead.remote.stores import PIECE_BYTES, ObjectStore, StoredObject, open_store
@@ -153,3 +159,68 @@ def test_denied_access_and_a_store_that_hangs(monkeypatch: pytest.MonkeyPatch) -
                 store.read(url, 0, 10)
         finally:
             os.kill(server.process.pid, 18)
+
+
+@pytest.mark.timeout(60)
+def test_an_upload_that_is_not_taken_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_stores", {})
+    monkeypatch.setattr(stores, "PIECE_SECONDS", 0.2)
+    file = tmp_path / "file"
+    file.write_bytes(bytes(10 * PIECE_BYTES))  # more than sockets hold
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and reads nothing
+        for name, value in environment_of(f"http://127.0.0.1:{silent.getsockname()[1]}").items():
+            monkeypatch.setenv(name, value)
+        url = parse_url("s3://bucket/file")
+        store = open_store(url, attempts=1, read_seconds=0.5)
+        for put in (store.put_file, store.put_new_file):
+            with pytest.raises(ConnectionError, match="does not answer"):
+                put(url, file)
+
+
+@pytest.mark.parametrize(
+    ("context", "kind", "reason"),
+    [
+        (
+            server_tls(trustme.CA()),
+            OSError,
+            r"the certificate of the store at 'https://127\.0\.0\.1:\d+' is not accepted \(.*local issuer.*\);"
+            " AWS_CA_BUNDLE can name a file with that of its authority$",
+        ),
+        (None, ConnectionError, r"the store at 'https://.*' cannot be reached by TLS \(wrong version number\)$"),
+    ],
+)
+def test_a_store_without_a_valid_certificate(
+    context: ssl.SSLContext | None, kind: type[OSError], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "_stores", {})
+    monkeypatch.setattr(BaseHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        monkeypatch.setattr(server, "handle_error", lambda *_: None)
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            for name, value in environment_of(f"https://127.0.0.1:{server.server_address[1]}").items():
+                monkeypatch.setenv(name, value)
+            url = parse_url("s3://bucket/file")
+            with pytest.raises(OSError, match=reason) as raised:
+                open_store(url, attempts=1).info(url)
+            assert type(raised.value) is kind
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_pattern_without_a_match_lists_nothing_else(
+    bucket: Bucket, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("other", b"x")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("rights to one folder alone")
+
+    monkeypatch.setattr(store._files, "_ls", refuse)
+    assert store.glob(parse_url(f"{bucket.url}/none/*")) == []
+    monkeypatch.setattr(store._files, "_info", refuse)
+    assert store.glob(parse_url(f"{bucket.url}/none/*")) == []
