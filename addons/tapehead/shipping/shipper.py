@@ -1,6 +1,7 @@
 """The loop of the process that ships files: it looks for finished files, uploads them, and waits while that fails."""
 
 import errno
+import os
 import random
 import threading
 import time
@@ -16,8 +17,8 @@ from tapehead.shipping.uploader import UnreadableFileError, Uploader
 FAILURES_TOLD = 2
 # The longest pause once the recorder waits for the end.
 _LAST_PAUSE_SECONDS = 1.0
-# Access is denied, there is no such bucket, or the endpoint is not a URL.
-_REFUSALS = {errno.EACCES, errno.ENXIO, errno.EDESTADDRREQ}
+# Access is denied, there is no such bucket, the endpoint is not a URL, or its certificate is not accepted.
+_REFUSALS = {errno.EACCES, errno.ENXIO, errno.EDESTADDRREQ, errno.EPROTO}
 
 
 class _FailedFile(NamedTuple):
@@ -113,7 +114,7 @@ class Shipper:
         try:
             is_shipped = self._uploader.ship(path)
         except UnreadableFileError as error:
-            if path.exists():
+            if os.path.lexists(path):  # Path.exists may raise
                 self._note_failed_file(path, str(error), is_unreadable=True)
             else:
                 self._failed.pop(path, None)

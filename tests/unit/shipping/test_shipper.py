@@ -182,6 +182,26 @@ def test_a_file_that_cannot_be_read_for_a_while_is_shipped_later(folder: Path, m
     assert (told[-1].shipped, told[-1].failed, told[-1].waiting) == (3, 0, 0)
 
 
+def test_a_file_that_cannot_be_looked_at_holds_up_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stale(LockedFile):
+        def __init__(self, path: Path) -> None:
+            if path.name == NAMES[0]:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            super().__init__(path)
+
+    exists = Path.exists
+
+    def cannot_tell(path: Path) -> bool:
+        if path.name == NAMES[0]:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return exists(path)
+
+    monkeypatch.setattr(uploader_module, "LockedFile", Stale)
+    monkeypatch.setattr(Path, "exists", cannot_tell)
+    told, _ = ship(folder, MemoryStore(), monkeypatch)
+    assert (told[-1].shipped, told[-1].failed, told[-1].waiting) == (2, 1, 0)
+
+
 def test_a_file_that_was_removed_is_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Removing(FailingStore):
         def put_new_file(self, url: ObjectUrl, path: object) -> None:
@@ -197,6 +217,7 @@ def test_a_file_that_was_removed_is_forgotten(folder: Path, monkeypatch: pytest.
     [
         (PermissionError(errno.EACCES, "access is denied"), True),
         (OSError(errno.ENXIO, "there is no bucket"), True),
+        (OSError(errno.EPROTO, "the certificate of the store is not accepted"), True),
         (ConnectionError(errno.EAGAIN, "the store fails"), False),
     ],
 )
@@ -230,15 +251,25 @@ def test_a_store_that_is_back_is_noticed_without_a_file(tmp_path: Path, monkeypa
 
 
 def test_the_end_comes_while_it_waits(tmp_path: Path) -> None:
-    ending, told = threading.Event(), list[ShippingStatus]()
+    class Ending(threading.Event):
+        def __init__(self) -> None:
+            super().__init__()
+            self.is_waited_for = threading.Event()
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.is_waited_for.set()
+            return super().wait(timeout)
+
+    ending, told = Ending(), list[ShippingStatus]()
     made = Shipper(
         Uploader(MemoryStore(), FOLDER),
         FinishedFiles(tmp_path / "a.jsonl"),
         told.append,
         ShippingTimes(look=1000),
     )
-    thread = threading.Thread(target=made.run, args=(ending,))
+    thread = threading.Thread(target=made.run, args=(ending,), daemon=True)
     thread.start()
+    assert ending.is_waited_for.wait(60)
     ending.set()
     thread.join(60)
     assert told[-1].is_done

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -24,11 +23,10 @@ def test_a_process_that_ends_at_once_is_told_at_once(monkeypatch: pytest.MonkeyP
     # It has ended before anything is sent to it.
     monkeypatch.setattr(subprocess, "Popen", start_and_wait)
     monkeypatch.setattr(shipping_process, "COMMAND", (sys.executable, "-S", "-c", "raise SystemExit(3)"))
-    began = time.monotonic()
     process = ShippingProcess(ShippingSetup(out="a.jsonl", url="s3://bucket/x"), pytest.fail)
     try:
+        # One that does not start in time has another message.
         with pytest.raises(StartupError, match="the process that ships to 's3://bucket/x' died with exit code 3"):
             process.wait_ready()
     finally:
         process.close()
-    assert time.monotonic() - began < shipping_process.LOAD_SECONDS
