@@ -100,7 +100,7 @@ class RetryingPlayer:
 
     async def play(self) -> None:
         """Play the session."""
-        body = start_with({"media.id": f"clip-{self._number}"}) | {"playerTime": {"playhead": 0, "ts": _now()}}
+        body = start_with({"media.id": f"clip-{self._number}"}) | {"playerTime": {"playhead": 0, "ts": now_ms()}}
         for attempt in starts_of(self._number):
             sid = await self._call(
                 "/api/v1/sessions", body, Answered(503 if attempt == 0 else 201, f"{self._number} start {attempt}")
@@ -108,7 +108,7 @@ class RetryingPlayer:
             if attempt == 0:
                 await asyncio.sleep(WAIT)
         for nth, (playhead, kind, params, statuses) in enumerate(events_of(self._number)):
-            body = event(kind, playhead, 0, params or None) | {"playerTime": {"playhead": playhead, "ts": _now()}}
+            body = event(kind, playhead, 0, params or None) | {"playerTime": {"playhead": playhead, "ts": now_ms()}}
             for attempt, status in enumerate(statuses):
                 if attempt:
                     await asyncio.sleep(WAIT)
@@ -138,7 +138,7 @@ async def _send(port: int, what: str, content: bytes) -> list[str]:
     return head.split("\r\n")
 
 
-def _now() -> int:
+def now_ms() -> int:
     return round(time.time() * 1000)
 
 

@@ -80,10 +80,10 @@ def _answer(journal: JournalUrl, path: str) -> Iterator[http.client.HTTPResponse
     with closing(connection):
         try:
             connection.request("GET", API_PREFIX + path, headers=headers)
-            answer = connection.getresponse()
-            _check_status(answer, path)
-            has_begun = True
-            yield answer
+            with closing(connection.getresponse()) as answer:
+                _check_status(answer, path)
+                has_begun = True
+                yield answer
         except TimeoutError as error:
             seconds = format_number(WAIT_SECONDS)
             raise OSError(errno.EIO, f"no answer came within {seconds} s; try again once it is less busy") from error
