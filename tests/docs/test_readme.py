@@ -4,18 +4,23 @@ import gzip
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 
 from support.captured_traffic import read
 from support.har_files import flow_file, flow_of, har_of
-from support.live_client import viewing
+from support.live_client import link_of, viewing
 from support.object_stores import running_store
 from support.paths import RECORDINGS_FOLDER, ROOT
 from support.processes import run_tapehead, running, start_program
+from support.resend import resend
 from support.summaries import summaries_of
 from support.tools import require
 
@@ -52,12 +57,27 @@ def test_a_command_of_tapehead_works(command: str, tmp_path: Path, monkeypatch: 
 
 
 def run_as_it_stands(command: str, tmp_path: Path) -> None:
+    """Run a command beside the samples; where it names live pages, those of replicas that have played one."""
+    with ExitStack() as stack:
+        for url in dict.fromkeys(re.findall(r"http://127\.0\.0\.1:\d+/#\S+", command)):
+            options = ["-q", "--live", "0", "--token", url.partition("#")[2]]
+            replica = stack.enter_context(running("serve", RECORDINGS_FOLDER / "timeline-1.jsonl", *options))
+            with httpx.Client(trust_env=False) as player:
+                resend(player, replica.url, read(RECORDINGS_FOLDER / "timeline-1.jsonl"))
+            command = command.replace(url, str(link_of(replica)))
+        _run(command, tmp_path)
+
+
+def _run(command: str, tmp_path: Path) -> None:
     (tmp_path / "recordings").symlink_to(RECORDINGS_FOLDER)
     _save_traffic(tmp_path)
     words = shlex.split(command)[1:]
-    if words[0] == "summary":
-        for path, name in zip(summaries_of(tmp_path, [[0], [1, 3], [2]]), words[1:], strict=False):
+    if words[0] == "summary" and "#" not in command:
+        for path, name in zip(summaries_of(tmp_path, [[0], [1, 3], [2]]), words[1:4], strict=False):
             path.rename(tmp_path / name)
+        recorded = [name for option, name in pairwise(words) if option == "--audit"]
+        for number, name in enumerate(recorded, start=1):
+            shutil.copy(RECORDINGS_FOLDER / f"timeline-{number}.jsonl", tmp_path / name)
     if words[0] in ("record", "replay", "serve"):
         with running(*words, cwd=tmp_path, cold=True) as opened:
             # Under --strict it is bad news that nobody played.
