@@ -64,4 +64,5 @@ def begin_export(
     from tapehead.journal.otlp_export import OtlpExport
     from tapehead.journal.run_metrics import RunMetrics
 
-    return OtlpExport(endpoint, RunMetrics(journal, command, internal_errors), warn).close
+    metrics = RunMetrics(journal, command, internal_errors)
+    return OtlpExport(endpoint, metrics, internal_errors, warn).close

@@ -106,12 +106,12 @@ class RunMetrics:
             yield _counter("replay.hits", "Calls that were answered from recordings.", counts.hits)
             yield _counter("replay.misses", "Calls that the recordings do not have.", counts.misses)
         yield _counter(
-            "internal_errors", "Errors of tapehead itself, which traffic passed by.", self._internal_errors.count
+            "internal_errors", "Internal errors of tapehead; traffic continued.", self._internal_errors.count
         )
 
     def _call_metrics(self) -> Iterator[RunMetric]:
         counts, sessions = self._journal.run_counts()
-        calls = (Sample(count, {"type": kind, "status": status}) for (kind, status), count in counts.calls.items())
+        calls = (Sample(count, {"type": name, "status": status}) for (name, status), count in counts.calls.items())
         text = "Calls by type of event and status of the answer, without those that the audit left out uncounted."
         yield RunMetric("calls", "counter", text, tuple(calls))
         durations = Histogram(DURATION_BOUNDS, tuple(counts.durations), counts.seconds)
@@ -147,13 +147,11 @@ class RunMetrics:
             "recording.writable", "gauge", "1 while the recording can be written, 0 while not.", (writable,)
         )
         yield _counter("recording.exchanges", "Exchanges in the recording.", writer.written)
-        yield _counter(
-            "recording.lost_exchanges", "Exchanges that are not in the recording, for good.", writer.lost_so_far
-        )
+        yield _counter("recording.lost_exchanges", "Exchanges lost.", writer.lost_so_far)
         text = "Exchanges in the recording that the disk did not confirm."
         yield _counter("recording.unconfirmed_exchanges", text, writer.unconfirmed)
         waiting = Sample(writer.waiting_bytes)
-        yield RunMetric("recording.backlog", "gauge", "What waits to be recorded.", (waiting,), "By")
+        yield RunMetric("recording.backlog", "gauge", "Bytes waiting to be recorded.", (waiting,), "By")
 
     def health(self) -> Health:
         """Return the health as of now; it tells nothing of calls, paths or people."""

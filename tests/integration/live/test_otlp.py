@@ -16,7 +16,7 @@ from tapehead import __version__
 from tapehead.cli.app import run
 from tapehead.journal.run_counts import DURATION_BOUNDS
 
-WARNING = "cannot export metrics to"
+WARNING, AGAIN = "cannot export metrics to", "exporting metrics to"
 
 
 @pytest.fixture
@@ -108,29 +108,44 @@ def test_a_collector_that_is_down_is_one_warning(command: str, tmp_path: Path) -
     with running(*COMMANDS[command], "-q", "--otlp", url, cwd=tmp_path) as opened:
         play_session(opened) if command == "serve" else None
         line = opened.wait_for(lambda line: WARNING in line)
-        time.sleep(0.5)  # for more exports
-        opened.stop()
+        opened.stop()  # with another export
 
-    assert line == f"tapehead: {WARNING} '{url}/v1/metrics': is an OTLP collector there?; trying again every 0.2 s"
+    assert line == f"tapehead: {WARNING} '{url}/v1/metrics': Connection refused; trying again every 0.2 s"
     assert warnings_of(opened) == [line]
     assert not [each for each in opened.lines if "Traceback" in each or "Retry" in each or "urllib3" in each]
 
 
-def test_a_collector_that_refuses_is_one_warning_until_it_accepts(receiving: Collector) -> None:
+def test_each_outage_of_a_collector_is_one_warning_and_its_end_another(receiving: Collector) -> None:
     receiving.status = 403
     with running("serve", "-q", "--otlp", receiving.url) as opened:
-        opened.wait_for(lambda line: WARNING in line)
+        receiving.wait_for(lambda _points: len(receiving.requests) > 2)
         receiving.status = 200
+        opened.wait_for(lambda line: AGAIN in line)
         play_session(opened)
         receiving.wait_for(lambda points: sum(points.get("tapehead.calls", {}).values()) == 3)
+        receiving.status = 401
+        opened.wait_for(lambda line: "401" in line)
         assert opened.stop() == 0
 
-    assert len(warnings_of(opened)) == 1
+    lines = [line for line in opened.lines if WARNING in line or AGAIN in line]
+    url, again = f"'{receiving.url}/v1/metrics'", "trying again every 0.2 s"
+    assert lines == [
+        f"tapehead: {WARNING} {url}: it answered 403 Forbidden; {again}",
+        f"tapehead: {AGAIN} {url} again",
+        f"tapehead: {WARNING} {url}: it answered 401 Unauthorized; {again}",
+    ]
+
+
+# An export that waits an hour for its answer, and is waited for at the end for a moment.
+PATIENT = """
+from tapehead.journal import otlp_export
+otlp_export.EXPORT_SECONDS, otlp_export.CLOSE_SECONDS = 3600.0, 0.2
+"""
 
 
 def test_a_collector_that_does_not_answer_holds_up_nothing(receiving: Collector) -> None:
     receiving.status = None
-    with running("serve", "-q", "--otlp", receiving.url) as opened:
+    with running("serve", "-q", "--otlp", receiving.url, broken=PATIENT) as opened:
         receiving.wait_for(bool)
         play_session(opened)  # while it waits
         assert opened.stop() == 0  # although no answer comes before the end of the test
