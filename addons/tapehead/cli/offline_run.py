@@ -243,9 +243,8 @@ class EngineRun:
         """
         counts = self.counts(self.guard)
         if counts.replay:
-            counts.replay, growing = ReplayCounts(), counts.replay
             with self.engine.lock:
-                counts.replay.add(growing)
+                counts.replay = counts.replay.copy()
         return self.result(counts, other_requests).report
 
     def result(self, counts: RunCounts, other_requests: int = 0) -> RunResult:

@@ -23,6 +23,12 @@ class Places:
         for file, line in places:
             self.add(file, line)
 
+    def copy(self) -> "Places":
+        """Return the same places, which do not change with these."""
+        copied = Places()
+        copied._lines = {file: bytearray(lines) for file, lines in self._lines.items()}
+        return copied
+
     def has(self, file: int, line: int) -> bool:
         """Return whether a place is in it."""
         lines = self._lines.get(file, b"")

@@ -138,6 +138,16 @@ class ReplayCounts(msgspec.Struct):
     rewritten: set[Rewrite] = msgspec.field(default_factory=set)
     outdated: set[tuple[int, int]] = msgspec.field(default_factory=set)
 
+    def copy(self) -> "ReplayCounts":
+        """Return the same counts, which do not change with these."""
+        return msgspec.structs.replace(
+            self,
+            missed=list(self.missed),
+            used=self.used.copy(),
+            rewritten=set(self.rewritten),
+            outdated=set(self.outdated),
+        )
+
     def add(self, other: "ReplayCounts") -> None:
         """Add the counts of another process."""
         self.playbacks += other.playbacks
