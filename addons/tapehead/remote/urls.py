@@ -11,7 +11,7 @@ SCHEMES = ("s3", "gs")
 TOKEN_VARIABLE = "TAPEHEAD_TOKEN"  # noqa: S105 - the name of a variable
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # What `pathlib.Path` makes of a URL.
-_COLLAPSED = re.compile(rf"(?:{'|'.join(SCHEMES)}):/(?!/)")
+_COLLAPSED = re.compile(rf"(?:{'|'.join((*SCHEMES, 'http'))}):/(?!/)")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}[A-Za-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # A user and a password, in which a slash is often left as it is; but no port.

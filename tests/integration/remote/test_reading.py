@@ -358,6 +358,7 @@ def test_the_copies_of_a_process_that_was_killed_are_removed_by_the_next_one(sto
         "s3:/bucket/a.jsonl",
         "https://127.0.0.1:9/a.jsonl",
         "http://127.0.0.1:9/#secret-of-a-test",
+        "http:/127.0.0.1:9/#secret-of-a-test",
     ],
 )
 def test_a_running_server_fetches_no_url(form: str) -> None:

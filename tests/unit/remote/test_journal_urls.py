@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -99,11 +100,19 @@ def test_a_path_shows_no_token_and_is_equal_by_its_port() -> None:
     assert len({path, JournalPath(JournalUrl(8090, "another")), JournalPath(JournalUrl(8091, TOKEN))}) == 2
 
 
+def test_a_text_that_was_a_path_is_the_same_journal() -> None:
+    path = input_path(Path(f"http://127.0.0.1:8090/#{TOKEN}"))
+
+    assert isinstance(path, JournalPath)
+    assert path.journal == JournalUrl(8090, TOKEN)
+
+
 def test_nothing_is_beside_a_journal() -> None:
     path = JournalPath(JournalUrl(8090, TOKEN))
 
     assert path.parent is path
-    assert not (path.parent / "schemas.jsonl").is_file()
+    with pytest.raises(FileNotFoundError, match="nothing is beside"):
+        (path.parent / "schemas.jsonl").open("rb")
 
 
 def test_another_process_gets_the_copy() -> None:

@@ -112,6 +112,7 @@ def test_paths_are_no_urls() -> None:
 def test_a_url_that_was_a_path_is_restored() -> None:
     assert restore_url(str(Path("s3://bucket/a"))) == "s3://bucket/a"
     assert restore_url("s3://bucket/a") == "s3://bucket/a"
+    assert restore_url(str(Path("http://127.0.0.1:80/#a"))) == "http://127.0.0.1:80/#a"
     assert restore_url("/s3:/a") == "/s3:/a"
 
 

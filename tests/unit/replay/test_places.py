@@ -26,6 +26,9 @@ def test_places_are_those_that_were_added(one: Lists, other: Lists) -> None:
 
     assert sorted(places) == sorted({*one, *other})
     assert sorted(more) == sorted({*other})
+    copied = places.copy()
+    copied.add(9, 9)
+    assert sorted(copied) == sorted({*one, *other, (9, 9)})
     assert (places == more) == ({*one, *other} == {*other})
     asked = [(file, line) for file in range(5) for line in range(1, 302)]
     assert [place for place in asked if places.has(*place)] == sorted({*one, *other})

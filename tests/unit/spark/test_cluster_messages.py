@@ -129,6 +129,9 @@ def test_a_start_that_fails_is_told_by_its_error() -> None:
 
 def test_stdin_and_other_formats(recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot read stdin" in told(capsys, "-")
+    journal = told(capsys, "http://127.0.0.1:8090/#secret-of-a-test")
+    assert "cannot read 'http://127.0.0.1:8090', which executors do not reach; leave out --engine spark" in journal
+    assert "secret" not in journal
     Path("a.har").write_text('{"log": {"entries": []}}')
     assert told(capsys, recording, "a.har") == (
         "--engine spark reads recordings alone; make one of 'a.har' with: tapehead import 'a.har'"
