@@ -173,11 +173,13 @@ class SummaryPath(LocalPath):
         if isinstance(value, str) and is_url(value):
             from tapehead.cli.copy_progress import prepare_copies
             from tapehead.remote.journal_paths import JournalPath
-            from tapehead.remote.journal_urls import parse_journal_url
+            from tapehead.remote.journal_urls import EXAMPLE, parse_journal_url
 
-            if journal := parse_journal_url(value):
-                prepare_copies()
-                return JournalPath(journal)
+            if (journal := parse_journal_url(value)) is None:
+                expected = f"expected a file, or {EXAMPLE} of a replica that runs"
+                raise UsageError(f"cannot read '{without_secrets(value)}': {expected}")
+            prepare_copies()
+            return JournalPath(journal)
         return super().convert(value, param, ctx)
 
 

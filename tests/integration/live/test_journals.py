@@ -106,6 +106,17 @@ def test_a_wrong_token_is_told_in_one_line_by_each_command(called: Command, tmp_
         assert "wrong-secret" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("url", ["s3://bucket/one.json", "http://127.0.0.1:9/one.json#secret-of-a-test"])
+def test_a_summary_at_another_url_is_not_read(url: str) -> None:
+    done = run_tapehead("summary", url)
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"tapehead: cannot read '{url.partition('#')[0]}':"
+        " expected a file, or http://127.0.0.1:PORT/#TOKEN of a replica that runs\n"
+    )
+
+
 def test_the_summary_so_far_becomes_that_of_the_end(tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
     with running("serve", RECORDING, "-q", *LIVE, "--fail-on", "error", "--summary", path, cwd=tmp_path) as command:
