@@ -41,9 +41,8 @@ class ShippingSummary(msgspec.Struct, frozen=True, kw_only=True):
         """Return the summary in one line."""
         text = f"shipped {count_of(self.shipped, 'file')} to '{self.url}'"
         if self.waiting:
-            verbs = "waits", "ships it" if self.waiting == 1 else "ships them"
-            wait = verbs[0] if self.waiting == 1 else "wait"
-            text += f"; {count_of(self.waiting, 'file')} {wait}: the next run with this --out and --ship {verbs[1]}"
+            wait, them = ("waits", "it") if self.waiting == 1 else ("wait", "them")
+            text += f"; {count_of(self.waiting, 'file')} {wait}: the next run with this --out and --ship ships {them}"
         return f"{text}; {count_of(self.failed, 'file')} could not be read" if self.failed else text
 
 
@@ -81,8 +80,9 @@ class ShippingRun:
         from tapehead.shipping.finished_files import FinishedFiles
 
         failed = self._process.status.failed
-        waiting = max(0, len(FinishedFiles(Path(self._setup.out)).find_new()) - failed)
-        return ShippingSummary(url=self._setup.url, shipped=self._process.shipped, waiting=waiting, failed=failed)
+        out, url, delete = Path(self._setup.out), self._setup.url, self._setup.delete
+        waiting = max(0, len(FinishedFiles(out, url, delete=delete).find_new()) - failed)
+        return ShippingSummary(url=url, shipped=self._process.shipped, waiting=waiting, failed=failed)
 
 
 @contextmanager

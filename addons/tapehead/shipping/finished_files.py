@@ -40,12 +40,19 @@ def note_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.shipped")
 
 
-def is_shipped(path: Path, size: int) -> bool:
-    """Return whether a file has a note that it was shipped with this size; without its size, it has changed since."""
+def is_shipped(path: Path, size: int, folder: str) -> bool:
+    """Return whether a file has a note that it was shipped to a folder.
+
+    Args:
+        path: the file.
+        size: its size in bytes; with another one in the note, it has changed since.
+        folder: the URL of the folder in the store; a note of another one says nothing.
+    """
     try:
-        return msgspec.json.decode(note_path(path).read_bytes(), type=ShippedNote).size == size
+        note = msgspec.json.decode(note_path(path).read_bytes(), type=ShippedNote)
     except (OSError, msgspec.MsgspecError):  # a note that cannot be read costs a look into the store
         return False
+    return note.size == size and note.url.rpartition("/")[0] == folder.rstrip("/")
 
 
 def write_note(path: Path, note: ShippedNote) -> None:
@@ -70,10 +77,14 @@ class FinishedFiles:
 
     Args:
         out: the path of the recording.
+        folder: the URL of the folder in the store that they are shipped to.
+        delete: whether files are removed once they are verified, so that none is done as long as it is there.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, folder: str, *, delete: bool = False) -> None:
         self._out = out
+        self._folder = folder
+        self._delete = delete
         stem = stem_of(out)
         self._form = re.compile(f"{re.escape(stem)}{_TIMES}{re.escape(out.name.removeprefix(stem))}")
         self._known: set[str] = set()
@@ -96,7 +107,7 @@ class FinishedFiles:
         if not size:  # its name is taken before a full file gets it
             self._known.discard(path.name)
             return True
-        return is_shipped(path, size)
+        return not self._delete and is_shipped(path, size, self._folder)
 
 
 class LockedFile:

@@ -66,7 +66,8 @@ class Uploader:
         with contextlib.ExitStack() as stack:
             try:
                 locked = stack.enter_context(LockedFile(path))
-                if is_shipped(path, locked.size):  # by another process, meanwhile
+                # By another process, meanwhile; what is to be removed is verified once more.
+                if not self._delete and is_shipped(path, locked.size, str(self._folder)):
                     return True
                 sums = checksums_of(_pieces(locked.file))
             except BlockingIOError:

@@ -66,7 +66,7 @@ def ship(setup: ShippingSetup, tell: Callable[[ShippingStatus], None], ending: t
     # What follows makes its own attempts: a second one of the library could store a file twice.
     store = open_store(folder, attempts=1, read_seconds=setup.times.answer)
     tell(ShippingStatus())
-    finished = FinishedFiles(Path(setup.out))
+    finished = FinishedFiles(Path(setup.out), str(folder), delete=setup.delete)
     shipper = Shipper(Uploader(store, folder, delete=setup.delete), finished, tell, setup.times)
     shipper.check()
     shipper.run(ending)

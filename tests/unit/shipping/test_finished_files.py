@@ -20,6 +20,9 @@ from tapehead.shipping.finished_files import (
 TIMES = [f"20261130T2058{second:02}.000001Z" for second in range(5)]
 
 
+FOLDER = "s3://b"
+
+
 def note(size: int) -> ShippedNote:
     return ShippedNote(url="s3://b/x", size=size, sha256="0" * 64, time="2026-11-30T00:00:00+00:00")
 
@@ -32,7 +35,7 @@ def fill(folder: Path, *names: str) -> list[Path]:
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.zst", ""])
 def test_full_files_are_found_once_the_oldest_first(suffix: str, tmp_path: Path) -> None:
-    finished = FinishedFiles(tmp_path / f"a+b{suffix}")
+    finished = FinishedFiles(tmp_path / f"a+b{suffix}", FOLDER)
     full = fill(tmp_path, *(f"a+b-{time}{suffix}" for time in TIMES[:2]))
     # One that continued under such a name, because another file had taken the recording's.
     full += fill(tmp_path, f"a+b-{TIMES[2]}-{TIMES[3]}{suffix}")
@@ -48,14 +51,24 @@ def test_a_shipped_file_is_left_out_unless_it_has_changed(tmp_path: Path) -> Non
     write_note(first, note(5))
     write_note(second, note(4))
 
-    assert FinishedFiles(tmp_path / "a.jsonl").find_new() == [second]
+    assert FinishedFiles(tmp_path / "a.jsonl", FOLDER).find_new() == [second]
     note_path(first).write_bytes(b"{half of a n")
-    assert FinishedFiles(tmp_path / "a.jsonl").find_new() == [first, second]
+    assert FinishedFiles(tmp_path / "a.jsonl", FOLDER).find_new() == [first, second]
     assert note_path(second).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("folder", ["s3://other", "s3://b/x", "gs://b", "s3://"])
+def test_what_was_shipped_elsewhere_is_shipped_here_as_well(folder: str, tmp_path: Path) -> None:
+    (path,) = fill(tmp_path, f"a-{TIMES[0]}.jsonl")
+    write_note(path, note(5))
+    assert FinishedFiles(tmp_path / "a.jsonl", f"{FOLDER}/").find_new() == []
+    assert FinishedFiles(tmp_path / "a.jsonl", folder).find_new() == [path]
+    # What is to be removed is not done as long as it is there.
+    assert FinishedFiles(tmp_path / "a.jsonl", FOLDER, delete=True).find_new() == [path]
+
+
 def test_an_empty_file_has_its_name_before_its_content(tmp_path: Path) -> None:
-    path, finished = tmp_path / f"a-{TIMES[0]}.jsonl", FinishedFiles(tmp_path / "a.jsonl")
+    path, finished = tmp_path / f"a-{TIMES[0]}.jsonl", FinishedFiles(tmp_path / "a.jsonl", FOLDER)
     path.touch()
     assert finished.find_new() == []
     path.write_bytes(b"line\n")
@@ -63,7 +76,7 @@ def test_an_empty_file_has_its_name_before_its_content(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_yet_has_no_files(tmp_path: Path) -> None:
-    finished = FinishedFiles(tmp_path / "later" / "a.jsonl")
+    finished = FinishedFiles(tmp_path / "later" / "a.jsonl", FOLDER)
     assert finished.find_new() == []
     (tmp_path / "later").mkdir()
     assert finished.find_new() + fill(tmp_path / "later", f"a-{TIMES[0]}.jsonl") == finished.find_new()
@@ -109,4 +122,4 @@ def test_a_note_that_the_disk_does_not_take_leaves_nothing(tmp_path: Path) -> No
     with pytest.raises(OSError, match="directory"):
         write_note(path, note(5))
     assert [each.name for each in tmp_path.iterdir()] == [note_path(path).name]
-    assert not is_shipped(path, 5)
+    assert not is_shipped(path, 5, FOLDER)

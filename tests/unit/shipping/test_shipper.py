@@ -68,7 +68,7 @@ def ship(
     monkeypatch.setattr(shipper_module, "time", clock)
     monkeypatch.setattr("random.uniform", lambda _least, most: most)
     times = ShippingTimes(look=look, first_pause=1.0, longest_pause=60.0)
-    made = Shipper(Uploader(store, FOLDER), FinishedFiles(folder / "a.jsonl"), told.append, times)
+    made = Shipper(Uploader(store, FOLDER), FinishedFiles(folder / "a.jsonl", str(FOLDER)), told.append, times)
     made.run(clock)  # type: ignore[arg-type]
     return told, clock
 
@@ -227,7 +227,9 @@ def test_what_waiting_does_not_help_is_told_as_such(error: OSError, is_refused: 
             raise error
 
     told: list[ShippingStatus] = []
-    made = Shipper(Uploader(Refusing(), FOLDER), FinishedFiles(folder / "a.jsonl"), told.append, ShippingTimes())
+    made = Shipper(
+        Uploader(Refusing(), FOLDER), FinishedFiles(folder / "a.jsonl", str(FOLDER)), told.append, ShippingTimes()
+    )
     made.check()
     assert (told[0].problem, told[0].is_refused) == (error.strerror, is_refused)
 
@@ -244,7 +246,9 @@ def test_a_store_that_is_back_is_noticed_without_a_file(tmp_path: Path, monkeypa
 
     clock, told = FakeTime(20), list[ShippingStatus]()
     monkeypatch.setattr(shipper_module, "time", clock)
-    made = Shipper(Uploader(Back(), FOLDER), FinishedFiles(tmp_path / "a.jsonl"), told.append, ShippingTimes())
+    made = Shipper(
+        Uploader(Back(), FOLDER), FinishedFiles(tmp_path / "a.jsonl", str(FOLDER)), told.append, ShippingTimes()
+    )
     made.check()
     made.run(clock)  # type: ignore[arg-type]
     assert [each.problem for each in told] == ["down", "", ""]
@@ -263,7 +267,7 @@ def test_the_end_comes_while_it_waits(tmp_path: Path) -> None:
     ending, told = Ending(), list[ShippingStatus]()
     made = Shipper(
         Uploader(MemoryStore(), FOLDER),
-        FinishedFiles(tmp_path / "a.jsonl"),
+        FinishedFiles(tmp_path / "a.jsonl", str(FOLDER)),
         told.append,
         ShippingTimes(look=1000),
     )

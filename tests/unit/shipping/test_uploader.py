@@ -58,6 +58,23 @@ def test_a_file_is_removed_only_once_it_is_verified(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_note_of_another_folder_says_nothing(path: Path) -> None:
+    store, other = MemoryStore(), parse_url("s3://bucket/other")
+    assert Uploader(store, FOLDER).ship(path)
+    assert Uploader(store, other).ship(path)
+    assert sorted(store.objects) == [KEY.replace("/runs/", "/other/"), KEY]
+
+
+def test_a_file_that_was_shipped_before_is_verified_and_removed(path: Path) -> None:
+    store = MemoryStore()
+    assert Uploader(store, FOLDER).ship(path)
+    (note,) = (each for each in path.parent.iterdir() if each != path)
+    assert Uploader(store, FOLDER, delete=True).ship(path)
+    assert store.puts == 1
+    assert not path.exists()
+    assert not note.exists()
+
+
 def test_what_is_sent_is_the_file_that_was_checked_whatever_gets_its_name(path: Path) -> None:
     class Swapping(MemoryStore):
         def put_new_file(self, url: ObjectUrl, sent: str | os.PathLike[str]) -> None:
