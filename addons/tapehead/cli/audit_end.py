@@ -40,8 +40,6 @@ def on_signal(action: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, lambda _number, _frame: action())
-        # The parent of workers has blocked them until now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, before)
     try:
         yield
     finally:

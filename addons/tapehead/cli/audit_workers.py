@@ -5,7 +5,6 @@ import marshal
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from tapehead.cli.audit_worker import NOT_DIVISIBLE, pack_batch, read_frame, wri
 from tapehead.errors import TapeheadError
 from tapehead.protocol.exchange import Entry
 from tapehead.reports.audit.result_rows import AuditSetup, NumberedRow, PartRows, ResultRow
+from tapehead.restarts import describe_exit
 
 # Exchanges that are sent at once: their bytes, and how many there are at most in all parts.
 BATCH_BYTES, BATCH_EXCHANGES = 500_000, 2000
@@ -157,11 +157,7 @@ class _Worker:
 
 
 def _end_of(code: int | None) -> str:
-    if code is None or code >= 0:
-        return "stopped answering" if code is None else f"ended with exit code {code}"
-    with contextlib.suppress(ValueError):
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"was killed by signal {-code}"
+    return "stopped answering" if code is None else f"died: {describe_exit(code)}"
 
 
 class _Workers:

@@ -33,6 +33,7 @@ class MissingCalls:
         elsewhere: counts what comes.
 
     Attributes:
+        elsewhere: as given.
         setting: what to set in a player, as an imperative; empty for an address.
     """
 
@@ -40,7 +41,7 @@ class MissingCalls:
 
     def __init__(self, modes: Sequence[str], elsewhere: CallsElsewhere) -> None:
         self._modes = modes
-        self._elsewhere = elsewhere
+        self.elsewhere = elsewhere
         self._setting = ""
 
     def start(self, addresses: Sequence[tuple[str, int]], show: Callable[[str], None]) -> None:
@@ -57,13 +58,13 @@ class MissingCalls:
         asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._show_silence, show)
 
     def _show_silence(self, show: Callable[[str], None]) -> None:
-        if not self._elsewhere.calls:
-            for line in self._elsewhere.lines_on_nothing(self._setting, f" in {SILENCE_SECONDS} seconds"):
+        if not self.elsewhere.calls:
+            for line in self.elsewhere.lines_on_nothing(self._setting, f" in {SILENCE_SECONDS} seconds"):
                 show(escape_controls(line))
 
     def lines(self) -> list[str]:
         """Return lines on what came instead of calls, or beside them; none if it ended before it listened."""
-        elsewhere = self._elsewhere
+        elsewhere = self.elsewhere
         if elsewhere.calls:
             return elsewhere.lines_on_more()
         return elsewhere.lines_on_nothing(self._setting) if self._setting else []

@@ -1,10 +1,10 @@
 """The parts that replay and serve share: an engine built from recordings, its counts, and the result at the end.
 
-An `EngineRun` prints nothing: it returns counts and a result, which the commands print and write with `publish`.
+An `EngineRun` prints nothing: it returns counts and a result, which the commands print and write with `conclude`.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,11 @@ import msgspec
 from tapehead.answers import Engine
 from tapehead.cli.engine_loader import EngineLoader
 from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
-from tapehead.cli.run_journal import AuditSummary, JournalOptions, audit_so_far
+from tapehead.cli.run_journal import audit_so_far, audit_summary, show_summary
 from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.cli.terminal import Screen, UnmatchedRequests
+from tapehead.cli.worker_counts import CountCollector, CountReporter, WorkerCounts
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.recording.calls_elsewhere import CallsElsewhere
@@ -25,7 +26,8 @@ from tapehead.replay.engine_control import EngineControl
 from tapehead.replay.merged_summary import fingerprint_of
 from tapehead.replay.on_miss import OnMiss
 from tapehead.replay.peers import TakeTurn
-from tapehead.replay.summary import ReplayCounts, recorded_calls, summarise
+from tapehead.replay.summary import ReplayCounts, ReplayTotals, recorded_calls, summarise
+from tapehead.reports.report_formats import FailOn
 from tapehead.simulator.endpoint import Simulator
 from tapehead.simulator.faults import Fault, Latency, parse_fault, parse_latency
 from tapehead.simulator.keyed_engine import KeyedEngine
@@ -33,6 +35,7 @@ from tapehead.text import escape_controls
 
 if TYPE_CHECKING:
     from tapehead.journal.journal_run import JournalRun
+    from tapehead.recording.recorder import Recorder
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +110,7 @@ def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_mi
 
 
 class RunCounts(msgspec.Struct, kw_only=True):
-    """The counts of a run in one process, or of several after `add`.
+    """The counts of a run in one process, or in several after `add`.
 
     Attributes:
         replay: what was replayed; None for a simulation.
@@ -125,16 +128,17 @@ class RunCounts(msgspec.Struct, kw_only=True):
     offline: OfflineAttempts | None = None
     refused_clients: int = 0
 
-    def add(self, other: "RunCounts") -> None:
-        """Add the counts of another process of the same run."""
-        if self.replay and other.replay:
-            self.replay.add(other.replay)
-        if self.offline and other.offline:
-            self.offline.add(other.offline)
-        self.elsewhere.add_all(other.elsewhere)
-        self.faults += other.faults
-        self.internal_errors += other.internal_errors
-        self.refused_clients += other.refused_clients
+    def add(self, workers: WorkerCounts) -> None:
+        """Add the counts of worker processes, but for internal errors and what was replayed, which came meanwhile."""
+        own, attempts = self.elsewhere, self.offline
+        self.elsewhere = CallsElsewhere()  # since others go on counting with that one
+        for elsewhere in (own, workers.elsewhere):
+            self.elsewhere.add_all(elsewhere)
+        self.faults += workers.faults
+        self.refused_clients += workers.refused_clients
+        self.offline = OfflineAttempts()
+        for each in filter(None, (attempts, workers.offline)):
+            self.offline.add(each)
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,8 +171,10 @@ class EngineRun:
         recordings: the files of the settings that are replayed.
         internal_errors: failures of tapehead itself.
         elsewhere: what comes instead of calls, and the number of calls.
+        settings: as given.
         forwarded: the forwarded calls that this run plays as well; None if it plays none.
         guard: the guard of the network; None until there is one, and where misses are forwarded.
+        workers: the counts of worker processes, which answer instead of this one; None without any.
 
     Raises:
         RecordingError: a recording cannot be read.
@@ -184,7 +190,7 @@ class EngineRun:
         added: Path | None = None,
         shows_progress: bool = False,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._show = show
         self._shown: set[str] = set()
         self._loader = loader = EngineLoader(settings, warn, self._show_once)
@@ -200,7 +206,35 @@ class EngineRun:
         self.internal_errors = InternalErrors(settings.redact_keys)
         self.elsewhere = CallsElsewhere()
         self.guard: OfflineGuard | None = None
+        self.workers: CountCollector | None = None
         self._replays = not isinstance(engine, Simulator)
+
+    @property
+    def totals(self) -> ReplayTotals:
+        """The counts of what is replayed, of all keys."""
+        return self._loader.totals
+
+    def reporter(
+        self, process: int, guard: OfflineGuard, others: Callable[[], Mapping[str, int]] = dict
+    ) -> CountReporter:
+        """Return what reports the counts of this process to the parent of several.
+
+        Args:
+            process: the number of this process.
+            guard: the guard of the network.
+            others: returns counts that it does not know, by their names in `WorkerCounts`.
+        """
+
+        def counts() -> WorkerCounts:
+            return WorkerCounts(
+                elsewhere=self.elsewhere,
+                internal_errors=self.internal_errors.count,
+                faults=self.engine.faults_injected,
+                offline=guard.attempts,
+                **others(),
+            )
+
+        return CountReporter(process, counts, self.totals)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -245,6 +279,10 @@ class EngineRun:
         if counts.replay:
             with self.engine.lock:
                 counts.replay = counts.replay.copy()
+        if self.workers:
+            of_workers = self.workers.total()
+            counts.add(of_workers)
+            other_requests += of_workers.unmatched
         return self.result(counts, other_requests).report
 
     def result(self, counts: RunCounts, other_requests: int = 0) -> RunResult:
@@ -261,7 +299,7 @@ class EngineRun:
             version=VERSION,
             recordings=names,
             fingerprint=fingerprint_of(indexes),
-            on_miss=self._settings.on_miss,
+            on_miss=self.settings.on_miss,
             replay=summarise(calls, counts.replay) if counts.replay else None,
             calls=counts.elsewhere.calls,
             session_starts=counts.elsewhere.starts,
@@ -274,32 +312,59 @@ class EngineRun:
         lines = report.lines(self._shown)
         if counts.offline:
             lines.append(counts.offline.summary_line())
-        has_failed = report.has_failed(is_strict=self._settings.strict, needs_calls=self._settings.needs_calls)
+        has_failed = report.has_failed(is_strict=self.settings.strict, needs_calls=self.settings.needs_calls)
         return RunResult(report=report, lines=tuple(lines), has_failed=has_failed)
 
 
 def report_so_far(
-    run: EngineRun, kept: "JournalRun", journal: JournalOptions, unmatched: UnmatchedRequests | None = None
+    run: EngineRun, fail_on: FailOn, unmatched: UnmatchedRequests | None, kept: "JournalRun | None"
 ) -> RunReport:
     """Return the summary of a run up to now, in any thread while others answer.
 
     Args:
         run: the run.
+        fail_on: as for `conclude`.
+        unmatched: the requests to the endpoint that were no collection call; None if other processes count them.
         kept: its journal.
-        journal: the options of the journal.
-        unmatched: the requests to the endpoint that were no collection call.
     """
     report = run.report_so_far(unmatched.count if unmatched else 0)
-    return msgspec.structs.replace(report, audit=audit_so_far(kept, journal.fail_on))
+    return msgspec.structs.replace(report, audit=audit_so_far(kept, fail_on))
 
 
-def publish(result: RunResult, screen: Screen, path: Path | None, audit: AuditSummary | None = None) -> None:
-    """Show a result, close the screen, and write the summary as JSON, if it has a path.
+def conclude(
+    run: EngineRun,
+    counts: RunCounts,
+    kept: "JournalRun | None",
+    screen: Screen,
+    fail_on: FailOn,
+    warn: Callable[[str], None],
+    notices: Callable[[], Iterable[str]],
+    *,
+    unmatched: int = 0,
+    recorder: "Recorder | None" = None,
+) -> int:
+    """Show the end of a run, write its summary as JSON, if that has a path, and return the exit code.
+
+    Args:
+        run: the run.
+        counts: the counts of all its processes.
+        kept: its journal, which has ended; None without one.
+        screen: the screen, which ends with it.
+        fail_on: the least severe finding that makes the exit code 1.
+        warn: prints a line on stderr.
+        notices: returns lines on calls that did not come, which are printed last.
+        unmatched: the number of requests to the endpoint that are no calls.
+        recorder: recorded the calls that were forwarded; None where none are.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    for line in result.lines:
+    result, has_found = run.result(counts, unmatched), show_summary(kept, screen.show, fail_on)
+    for line in ([recorder.summary()] if recorder else []) + list(result.lines):
         screen.show(line)
     screen.close()
-    write_summary_file(path, msgspec.structs.replace(result.report, audit=audit))
+    report = msgspec.structs.replace(result.report, audit=audit_summary(kept, fail_on))
+    write_summary_file(run.settings.summary, report)
+    for line in notices():
+        warn(line)
+    return int(result.has_failed or has_found or not (recorder is None or recorder.is_whole))

@@ -19,11 +19,6 @@ _SOURCES = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP")
 _FORWARDING = ("forward", "once")
 _ONE = "; pass one of them"
 _LINES = ": reasons stand in the lines of calls"
-_PROCESSES = (
-    ": the calls of a session reach several processes, and only the one that answers its start knows the identifiers to"
-    " be replaced in the others"
-)
-_PARTS = ": the calls of a session reach several processes, and an audit in each of them would see only a part of it"
 
 
 class Exclusion(NamedTuple):
@@ -89,11 +84,6 @@ EXCLUSIONS = (
     Exclusion("verbose", "table"),
     Exclusion("explain", "quiet", _LINES),
     Exclusion("explain", "table", _LINES),
-    Exclusion("live", "workers", ": the page controls one process", commands=_ENGINES),
-    Exclusion("otlp", "workers", ": the metrics are those of one process", commands=("serve",)),
-    Exclusion("table", "workers", ": the table shows the calls of one process", commands=("serve",)),
-    Exclusion("out", "workers", _PROCESSES, commands=("serve",)),
-    Exclusion("fail_on", "workers", _PARTS, commands=("serve",)),
     Exclusion(
         "workers",
         "on_miss",
@@ -207,7 +197,7 @@ def _exclude(options: _Options, exclusion: Exclusion) -> None:
     if not (options.is_given(first) and options.is_given(second, exclusion.values)):
         return
     if options.rank(first) == options.rank(second):
-        first_text = options.text_of(first, with_value=(first, second) == ("fail_on", "workers"))
+        first_text = options.text_of(first)
         second_text = options.text_of(second, with_value=bool(exclusion.values))
         raise UsageError(f"{first_text} and {second_text} exclude each other{exclusion.message}")
     options.leave_out(max(first, second, key=options.rank))

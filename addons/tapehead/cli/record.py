@@ -90,9 +90,7 @@ def _run(workers: int, *args: Any, **kwargs: Any) -> int:
         with logging_in_background(2):
             return asyncio.run(run_recorder(*args, **kwargs))
     from tapehead.cli.record_workers import record_in_workers
-    from tapehead.server.workers import hold_signals
 
-    hold_signals()
     with logging_in_background(2):
         return record_in_workers(workers, *args, **kwargs)
 

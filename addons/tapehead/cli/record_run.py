@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Self
 
 import msgspec
 
 from tapehead.cli.collection import begin_collection
-from tapehead.cli.display import LINES, DisplaySettings, live_table
+from tapehead.cli.display import LINES, DisplaySettings
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.run_journal import (
     AuditSummary,
@@ -18,13 +19,13 @@ from tapehead.cli.run_journal import (
     make_journal,
     show_summary,
 )
+from tapehead.cli.run_outputs import RunOutputs, run_outputs
 from tapehead.cli.shipping_run import ShippingRun, ShippingSummary, shipping
 from tapehead.cli.summary_file import write_summary_file
-from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
+from tapehead.cli.terminal import Screen, UnmatchedRequests
 from tapehead.counts import Count
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal_run import JournalRun
-from tapehead.live.live_page import link_lines, live_page
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
 from tapehead.proxy.elsewhere_addon import ElsewhereAddon
@@ -109,16 +110,12 @@ async def run_recorder(
     """
     elsewhere, screen, hosts = CallsElsewhere(), Screen(with_keys=display.verbose), Hosts(endpoints)
     internal_errors = InternalErrors(journal.redact_keys)
-    shown: list[OnStored] = [screen.show_exchange] if display.has_lines else []
     unmatched, missing = UnmatchedRequests(None if display.quiet else screen.show), MissingCalls(proxy.modes, elsewhere)
     with (
         shipping(journal.shipping, warn, screen) as shipped,
-        live_table(display, "tapehead record", screen) as show_table,
-        live_page(display.live, "record", internal_errors) as page,
-        make_journal(journal, warn, internal_errors, shown, screen, display, has_calls=True) as kept,
+        recording_outputs(display, screen, internal_errors, journal, warn, shipped) as outputs,
     ):
-        if page:
-            page.serve(kept.journal, summarise=partial(summary_so_far, kept, journal, shipped))
+        kept = outputs.kept
         record = RecorderAddon(kept, internal_errors)
         kept.journal.follow(record)
         select = CallSelector(hosts, prefix, unmatched.add, internal_errors=internal_errors)
@@ -126,21 +123,30 @@ async def run_recorder(
         def on_ready(addresses: Sequence[tuple[str, int]], notes: Sequence[str]) -> None:
             missing.start(addresses, screen.show)
             record.source = source_of_run("record", addresses, time.time())
-            announce(screen.show, addresses, [*notes, *link_lines(page)])
-            if journal.store:
-                screen.show(f"recording into {journal.store.out}")
-            show_table(kept, addresses, link_lines(page)[:1])
+            outputs.announce(addresses, notes)
             begin_collection()
             kept.thread.load_soon()
 
         observing = observing_addons(proxy, hosts, elsewhere, screen.show, internal_errors)
         addons = [select, record, KeyPermission(internal_errors), *observing]
         await run_proxy(hosts.limit(proxy), addons, on_ready, record.drain, internal_errors)
-    if conclude(kept, journal, screen, unmatched, shipped):
-        return 1  # calls that were lost have their own warning
-    for line in missing.lines():
-        warn(line)
-    return int(not elsewhere.calls and (strict or elsewhere.has_any))
+    return conclude(kept, journal, screen, unmatched, missing, warn, shipped, strict=strict)
+
+
+def recording_outputs(
+    display: DisplaySettings,
+    screen: Screen,
+    internal_errors: InternalErrors,
+    journal: JournalOptions,
+    warn: Callable[[str], None],
+    shipped: ShippingRun | None,
+) -> AbstractContextManager[RunOutputs[JournalRun]]:
+    """Return the outputs of a recorder, as `run_outputs`, with lines about its calls."""
+    shown: list[OnStored] = [screen.show_exchange] if display.has_lines else []
+    make = partial(make_journal, journal, warn, internal_errors, shown, screen, display, has_calls=True)
+    recording = journal.store.out if journal.store else None
+    summarise = partial(summary_so_far, journal, shipped)
+    return run_outputs("record", display, screen, internal_errors, make, summarise=summarise, recording=recording)
 
 
 def conclude(
@@ -148,10 +154,14 @@ def conclude(
     journal: JournalOptions,
     screen: Screen,
     unmatched: UnmatchedRequests,
+    missing: MissingCalls,
+    warn: Callable[[str], None],
     shipped: ShippingRun | None = None,
     dead_workers: int | None = None,
-) -> bool:
-    """Show what was recorded and found, write it as JSON if that has a path, and return whether the run has failed."""
+    *,
+    strict: bool,
+) -> int:
+    """Show what was recorded and found, write it as JSON if that has a path, and return the exit code."""
     has_failed = show_summary(kept, screen.show, journal.fail_on, unmatched.summary("passed on"))
     ship = shipped.summary() if shipped else None
     if ship:
@@ -161,10 +171,15 @@ def conclude(
         audit = audit_summary(kept, journal.fail_on)
         summary = RecordSummary.of(str(journal.store.out), kept.recorder, audit, ship, dead_workers)
         write_summary_file(journal.summary, summary)
-    return has_failed
+    if has_failed or dead_workers:
+        return 1  # calls that were lost have their own warning
+    for line in missing.lines():
+        warn(line)
+    elsewhere = missing.elsewhere
+    return int(not elsewhere.calls and (strict or elsewhere.has_any))
 
 
-def summary_so_far(kept: JournalRun, journal: JournalOptions, shipped: ShippingRun | None = None) -> RecordSummary:
+def summary_so_far(journal: JournalOptions, shipped: ShippingRun | None, kept: JournalRun) -> RecordSummary:
     """Return the summary of a run up to now, in any thread; worker processes that died are known at the end alone."""
     assert kept.recorder is not None and journal.store is not None  # noqa: S101, PT018 - this command records
     audit = audit_so_far(kept, journal.fail_on)

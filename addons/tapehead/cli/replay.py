@@ -91,8 +91,6 @@ def _run(context: click.Context, *args: Any, misses: "MissHandling", **kwargs: A
         with logging_in_background(2 if misses.out or journal.store else 1):
             return run_replay(*args, misses=misses, journal=journal, **kwargs)
     from tapehead.cli.replay_workers import replay_in_workers
-    from tapehead.server.workers import hold_signals
 
-    hold_signals()
     with logging_in_background(2 if journal.store else 1):
         return replay_in_workers(workers, *args, journal=journal, **kwargs)

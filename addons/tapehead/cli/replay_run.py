@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapehead.cli.collection import begin_collection
-from tapehead.cli.display import DisplaySettings, live_table, observers_of
+from tapehead.cli.display import DisplaySettings, observers_of
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult, publish, report_so_far
+from tapehead.cli.offline_run import EngineRun, EngineSettings, conclude, report_so_far
 from tapehead.cli.option_parsing import MissHandling
-from tapehead.cli.run_journal import NO_JOURNAL, AuditSummary, JournalOptions, audit_summary, open_journal, show_summary
-from tapehead.cli.terminal import Screen, UnmatchedRequests, announce
+from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal
+from tapehead.cli.run_outputs import run_outputs
+from tapehead.cli.terminal import Screen, UnmatchedRequests
 from tapehead.internal_errors import InternalErrors
-from tapehead.live.live_page import link_lines, live_page
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.called_host import LocationCheck
@@ -68,13 +68,10 @@ def run_replay(
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     missing = MissingCalls(proxy.modes, run.elsewhere)
     errors, observers = run.internal_errors, observers_of(display, screen, explain=engine.explain)
-    with (
-        live_table(display, "tapehead replay", screen) as show_table,
-        live_page(display.live, "replay", errors) as page,
-        open_journal(journal, warn, errors, screen=screen, display=display, control=run.control) as kept,
-    ):
-        if page and kept:
-            page.serve(kept.journal, run.control, summarise=partial(report_so_far, run, kept, journal, unmatched))
+    open_own = partial(open_journal, journal, warn, errors, screen=screen, display=display, control=run.control)
+    so_far = partial(report_so_far, run, journal.fail_on, unmatched)
+    with run_outputs("replay", display, screen, errors, open_own, run.control, summarise=so_far) as outputs:
+        kept = outputs.kept
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None
         recorders = recorders_of(record, kept, errors, recorder)
@@ -86,15 +83,14 @@ def run_replay(
             begin(recorders, addresses, kept)
             if guard:
                 guard.enable()
-            announce(screen.show, addresses, [*notes, *link_lines(page)])
-            show_table(kept, addresses, link_lines(page)[:1])
+            outputs.announce(addresses, notes)
 
         addons = [select, replay, *observing_addons(run, hosts, screen.show, recorders, is_forwarding=bool(record))]
         with contextlib.closing(recorder) if recorder else contextlib.nullcontext():
             asyncio.run(run_proxy(hosts.limit(proxy), addons, on_ready, replay.drain, errors))
-    result = run.result(run.counts(guard), unmatched.count)
-    has_failed, audit = show_summary(kept, screen.show, journal.fail_on), audit_summary(kept, journal.fail_on)
-    return conclude(result, recorder, screen, engine.summary, audit, missing.lines(), warn) or int(has_failed)
+    fail_on, other = journal.fail_on, unmatched.count
+    counts = run.counts(guard)
+    return conclude(run, counts, kept, screen, fail_on, warn, missing.lines, unmatched=other, recorder=recorder)
 
 
 def observing_addons(
@@ -144,21 +140,3 @@ def open_recorder(
     if run.forwarded:
         run.forwarded.lines_before = recorder.lines_before
     return recorder
-
-
-def conclude(
-    result: RunResult,
-    recorder: Recorder | None,
-    screen: Screen,
-    path: Path | None,
-    audit: AuditSummary | None,
-    notices: Sequence[str],
-    warn: Callable[[str], None],
-) -> int:
-    """Show the result, write it as JSON if it has a path, print the notices, and return the exit code."""
-    if recorder:
-        screen.show(recorder.summary())
-    publish(result, screen, path, audit)
-    for line in notices:
-        warn(line)
-    return int(result.has_failed or not (recorder is None or recorder.is_whole))

@@ -131,12 +131,11 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
 NO_JOURNAL = JournalOptions(has_readers=False)
 
 
-def options_of(context: Any, *, is_alone: bool = True) -> JournalOptions:
+def options_of(context: Any) -> JournalOptions:
     """Return the journal that the options of `serve` and `replay` ask for.
 
     Args:
         context: the context of the command, with its options.
-        is_alone: whether this process gets the calls; otherwise it has no journal.
 
     Raises:
         UsageError: an option is malformed, or options exclude each other.
@@ -155,7 +154,7 @@ def options_of(context: Any, *, is_alone: bool = True) -> JournalOptions:
         load_settings=context.meta[AUDIT_SETTINGS],
         fail_on=fail_on,
         is_audited=not params["no_audit"],
-        has_readers=is_alone and (is_shown or params["live"] is not None or otlp is not None),
+        has_readers=is_shown or params["live"] is not None or otlp is not None,
         keep_ids=params["keep_ids"],
         redact_keys=redact_keys,
         command=context.info_name,

@@ -68,18 +68,10 @@ def serve(
 
     if on_miss in (OnMiss.FORWARD, OnMiss.ONCE):
         raise UsageError(f"serve cannot forward; use tapehead replay --on-miss {on_miss} --to URL")
-    journal = run_journal.options_of(context, is_alone=workers == 1)
+    journal = run_journal.options_of(context)
     engine = offline_run.engine_settings(context.params, recordings or (), on_miss)
     display, clients = display_of(context.params, warn), option_parsing.parse_clients(allow_client)
     address = option_parsing.parse_listen(listen)
     run = partial(serve_run.serve, workers=workers, clients=clients, journal=journal)
-    if workers > 1:
-        _hold_signals()
     with library_warnings.logging_in_background(2 if out else 1):
         raise click.exceptions.Exit(run(engine, display, *address, warn))
-
-
-def _hold_signals() -> None:
-    from tapehead.server.workers import hold_signals  # which a single process does not need
-
-    hold_signals()

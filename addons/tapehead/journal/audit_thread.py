@@ -89,13 +89,13 @@ class AuditThread:
         self._lines_before = lines_before
         self._earlier = earlier
         self._on_findings = on_findings
-        self._backlog = backlog or Backlog()
+        self.backlog = backlog or Backlog()
         self._duty_cycle = duty_cycle or DutyCycle()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         # Held while the audit is used.
         self._lock = threading.Lock()
         self._loader = AuditLoader(make_audit)
-        self._left_out = LeftOutReport(journal, self._backlog, self._loader, self._lock)
+        self._left_out = LeftOutReport(journal, self.backlog, self._loader, self._lock)
         self._progress = threading.Condition()
         self._settling = 0
         self._closing = threading.Event()
@@ -122,27 +122,27 @@ class AuditThread:
         if not self._loader.has_audit or self._has_died:
             return False
         audit = self._loader.audit
-        return sid is None or not (self._backlog.is_left_out(sid) or (audit and sid in audit.left_out))
+        return sid is None or not (self.backlog.is_left_out(sid) or (audit and sid in audit.left_out))
 
     def put(self, number: int, exchange: Exchange, size: int) -> None:
         """Audit a call of the journal soon; at once in this thread."""
         sid, opens = exchange.session, exchange.call is Call.SESSION
         if threading.get_ident() == self._thread.ident:
             self._add(number, exchange)
-        elif self._loader.has_audit and self._backlog.admit(sid, size, opens=opens):
+        elif self._loader.has_audit and self.backlog.admit(sid, size, opens=opens):
             self._queue.put(_Waiting(sid, size, exchange, number))
 
     def leaves_out(self, sid: str) -> bool:
         """Return whether a call is of a session that is left out, which counts it."""
-        return self._backlog.leaves_out(sid)
+        return self.backlog.leaves_out(sid)
 
     def put_captured(self, call: CapturedCall | AnsweredCall) -> None:
         """Make an exchange of a call soon, and audit it."""
         sid = call.sid
-        if self._backlog.leaves_out(sid):
+        if self.backlog.leaves_out(sid):
             return
         size = call.size
-        if self._backlog.admit(sid, size, opens=call.route.call is Call.SESSION):
+        if self.backlog.admit(sid, size, opens=call.route.call is Call.SESSION):
             self._queue.put(_Waiting(sid, size, call))
 
     # ---- In any thread ----
@@ -150,11 +150,11 @@ class AuditThread:
     @property
     def is_behind(self) -> bool:
         """True if so much waits that sessions may soon be left out."""
-        return self._backlog.is_filling
+        return self.backlog.is_filling
 
     def state(self) -> AuditState:
         """Return how far the audit is."""
-        backlog = self._backlog
+        backlog = self.backlog
         waiting, is_running = backlog.received - backlog.taken, self._thread.is_alive()
         return AuditState(self._loader.has_audit, is_running, waiting, backlog.left_out_calls)
 
@@ -167,7 +167,7 @@ class AuditThread:
 
         It is not where the thread has died.
         """
-        backlog, deadline = self._backlog, time.monotonic() + timeout_seconds
+        backlog, deadline = self.backlog, time.monotonic() + timeout_seconds
         wanted, left_out = backlog.received, backlog.left_out_calls
 
         def is_settled() -> bool:
@@ -192,7 +192,7 @@ class AuditThread:
     def result(self, sid: str) -> SessionResult | None:
         """Return the result of a session as if it ended now; None if it is not known, left out, or not to be had."""
         with self._locked() as is_locked:
-            if not is_locked or self._backlog.is_left_out(sid) or not (audit := self._loader.load()):
+            if not is_locked or self.backlog.is_left_out(sid) or not (audit := self._loader.load()):
                 return None
             return audit.result(sid)
 
@@ -248,7 +248,7 @@ class AuditThread:
         deadline = began + CLOSE_SECONDS * _WAITING_PART
         while self._thread.is_alive() and not self._given_up and time.monotonic() < deadline:
             self._thread.join(_STEP_SECONDS)
-            on_wait(self._backlog.received - self._backlog.taken)
+            on_wait(self.backlog.received - self.backlog.taken)
         is_whole = self._is_done and not (self._thread.is_alive() or self._given_up)
         self._is_late = not is_whole
         if self._is_late and self._thread.ident is not None:
@@ -345,7 +345,7 @@ class AuditThread:
             self._fail(error)
 
     def _work(self, waiting: _Waiting) -> None:
-        is_left_out = self._backlog.is_left_out(waiting.sid)
+        is_left_out = self.backlog.is_left_out(waiting.sid)
         call = waiting.call
         try:
             if call is None or is_left_out:
@@ -357,9 +357,9 @@ class AuditThread:
         except Exception as error:  # noqa: BLE001 - it costs this session alone
             self._fail(error)
             if waiting.sid:
-                self._backlog.leave_out(waiting.sid)
+                self.backlog.leave_out(waiting.sid)
         finally:
-            self._backlog.finish(waiting.size, is_left_out=is_left_out)
+            self.backlog.finish(waiting.size, is_left_out=is_left_out)
 
     def _add(self, number: int, exchange: Exchange) -> None:
         if not self._loader.has_audit:
@@ -372,12 +372,12 @@ class AuditThread:
         except Exception as error:  # noqa: BLE001 - it costs this session alone
             self._fail(error, lambda: (exchange.request, exchange.response))
             if exchange.session:
-                self._backlog.leave_out(exchange.session)
+                self.backlog.leave_out(exchange.session)
         self._publish(found, audited=number)
 
     def _tick(self) -> None:
         self._left_out.send()
-        if not self._backlog.is_empty:
+        if not self.backlog.is_empty:
             return  # what seems to be silence may be among what waits
         self._journal.note_silence()
         with self._lock:

@@ -70,11 +70,7 @@ class Backlog:
         calls, waiting = self._calls_in - self._calls_out + 1, self._bytes_in - self._bytes_out + size
         is_full = calls > self._most_calls or waiting > self._most_bytes
         if is_full or (opens and (2 * calls > self._most_calls or 2 * waiting > self._most_bytes)):
-            if sid:
-                self.leave_out(sid)
-            else:
-                self.left_out_without_session += 1
-            self._left_out_before += 1
+            self.lose(sid)
             return False
         self._calls_in += 1
         self._bytes_in += size
@@ -85,6 +81,18 @@ class Backlog:
         is_left_out = sid in self._left_out
         self._left_out_before += is_left_out
         return is_left_out
+
+    def lose(self, sid: str | None) -> None:
+        """Count a call as left out, and leave out its session, if it has one."""
+        if sid:
+            self.leave_out(sid)
+        else:
+            self.left_out_without_session += 1
+        self._left_out_before += 1
+
+    def count_left_out(self, calls: int) -> None:
+        """Count more calls of sessions that are left out."""
+        self._left_out_before += calls
 
     def leave_out(self, sid: str) -> None:
         """Leave out a session from now on."""

@@ -88,11 +88,13 @@ class CallCapture:
 
     Attributes:
         source: the name of this run in the recording, which tells its numbers from those of other runs.
+        on_hold: called with the arrival, the key and the session id of a call whose answer is held back.
         on_end: called when the answer to a call is not held back any more.
     """
 
     def __init__(self, take: Take, leaves_out: Callable[[str], bool] | None = None) -> None:
         self.source = ""
+        self.on_hold: Callable[[Arrival, str, str | None], object] = lambda _arrival, _key, _sid: None
         self.on_end: Callable[[], object] = lambda: None
         self._take = take
         self._leaves_out = leaves_out
@@ -110,6 +112,7 @@ class CallCapture:
         route = request.collection_call
         if route and route.call is not Call.PREFLIGHT:
             self._held[arrival.number] = key, route.sid
+            self.on_hold(arrival, key, route.sid)
 
     def has_call(self, key: str | None, sid: str | None) -> bool:
         """Return whether the answer to a call of a key, and of a session, is held back; None for any."""

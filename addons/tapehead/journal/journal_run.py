@@ -143,6 +143,7 @@ class JournalRun:
         self.journal.attach(self.thread, self.recorder.place_of if self.recorder else None)
         self.capture = CallCapture(self._take, None if self.recorder else self.thread.leaves_out)
         self.journal.follow(self.capture)
+        self._lost_here = 0
 
     def _count(self, result: SessionResult) -> None:
         if self.verdict:
@@ -202,6 +203,22 @@ class JournalRun:
             self.recorder.writer.put(call, size)
         else:
             self.thread.put_captured(call)
+
+    # ---- As that of several processes ----
+
+    def leave_out(self, sid: str | None) -> None:
+        """Leave a session out of the audit, as a call of it did not come; None for a call of none."""
+        self._lost_here += 1
+        backlog = self.thread.backlog
+        if not (self.recorder or (sid and backlog.is_left_out(sid))):
+            backlog.lose(sid)
+
+    def note_lost(self, calls: int) -> None:
+        """Take note at the end of how many calls did not come."""
+        if self.recorder:
+            self.recorder.writer.note_lost(calls)
+        else:
+            self.thread.backlog.count_left_out(calls - self._lost_here)
 
     # ----
 

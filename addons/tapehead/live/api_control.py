@@ -93,9 +93,10 @@ def reset(api: Api, request: ApiRequest) -> Response:
         raise ApiError(CONFLICT, f"'{api.command}' shows stored recordings, so there is nothing to forget")
     body: Reset = request.body
     key = checked(body.key)
+    control = api.settable_engine() if api.control else None
     api.journal.reset(key)
-    if api.control:
-        api.control.reset(key)
+    if control:
+        control.reset(key)
     return as_json(body)
 
 
@@ -107,7 +108,7 @@ def list_faults(api: Api, request: ApiRequest) -> Response:
 def add_fault(api: Api, request: ApiRequest) -> Response:
     """Set a fault."""
     body: NewFault = request.body
-    return as_json(fault_row(api.engine().add_fault(body.fault, checked(body.key))), CREATED)
+    return as_json(fault_row(api.settable_engine().add_fault(body.fault, checked(body.key))), CREATED)
 
 
 def remove_fault(api: Api, request: ApiRequest) -> Response:
@@ -116,7 +117,7 @@ def remove_fault(api: Api, request: ApiRequest) -> Response:
     if (number := parse_number(text)) < 0:
         raise ApiError(NOT_FOUND, f"'{shorten_value(text)}' is no number of a fault; 'GET /faults' lists them")
     try:
-        return as_json(fault_row(api.engine().remove_fault(number)))
+        return as_json(fault_row(api.settable_engine().remove_fault(number)))
     except UsageError as error:
         raise ApiError(NOT_FOUND, str(error)) from error
 
@@ -124,7 +125,7 @@ def remove_fault(api: Api, request: ApiRequest) -> Response:
 def load_recordings(api: Api, request: ApiRequest) -> Response:
     """Answer from other recordings from now on."""
     body: NewRecordings = request.body
-    control = api.engine()
+    control = api.settable_engine()
     key = checked(body.key)
     try:
         control.load(body.recordings, key, body.on_miss)

@@ -207,6 +207,7 @@ class Api(NamedTuple):
         metrics: the metrics and the health of the run.
         is_stored: whether the calls are those of stored recordings, to which nothing is added.
         summarise: returns the summary of the run so far; None where there is none.
+        has_workers: whether other processes answer the calls, each with an engine like that.
     """
 
     journal: Journal
@@ -217,16 +218,36 @@ class Api(NamedTuple):
     metrics: RunMetrics
     is_stored: bool = False
     summarise: Summarise | None = None
+    has_workers: bool = False
 
-    def engine(self) -> EngineControl:
-        """Return the engine.
+    def engine(self, key: str | None = None) -> EngineControl:
+        """Return the engine, whose counts are asked for: those of a key, or of all calls if it is None.
 
         Raises:
-            ApiError: there is none.
+            ApiError: there is none, or each worker knows a part of what is asked for.
         """
         if self.control is None:
             raise ApiError(CONFLICT, f"'{self.command}' answers no calls itself; use 'replay' or 'serve'")
+        if self.has_workers and key is not None:
+            raise ApiError(
+                CONFLICT, f"'{self.command} --workers' counts for all keys together; leave out 'key', or --workers"
+            )
         return self.control
+
+    def settable_engine(self) -> EngineControl:
+        """Return the engine, which is going to be changed.
+
+        Raises:
+            ApiError: there is none, or several processes have one each.
+        """
+        control = self.engine()
+        if self.has_workers:
+            raise ApiError(
+                CONFLICT,
+                f"'{self.command} --workers' answers in several processes, and a request reaches none of their engines;"
+                " for faults, recordings and resets at run time, leave out --workers",
+            )
+        return control
 
 
 # Answers in a thread of its own.

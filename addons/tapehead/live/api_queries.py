@@ -140,7 +140,9 @@ def show_status(api: Api, request: ApiRequest) -> Response:
             change=journal.change,
             waits=api.waits.count,
             totals=journal.totals(key),
-            engine=engine_status(api.control, key) if api.control else None,
+            engine=engine_status(api.control, key)
+            if api.control and not (api.has_workers and key is not None)
+            else None,
         )
     )
 
@@ -205,7 +207,8 @@ def list_metrics(api: Api, request: ApiRequest) -> Response:
 
 def list_misses(api: Api, request: ApiRequest) -> Response:
     """Answer with calls that the recordings do not have."""
-    control, key = api.engine(), request.query.get("key")
+    key = request.query.get("key")
+    control = api.engine(key)
     missed = [
         MissRow(miss.call, miss.session, str(miss.reason), miss.explain(), miss.answered, miss.nearest)
         for miss in control.misses(key)
@@ -215,7 +218,8 @@ def list_misses(api: Api, request: ApiRequest) -> Response:
 
 def list_unused(api: Api, request: ApiRequest) -> Response:
     """Answer with recorded exchanges that no call asked for; `after` and `limit` count them."""
-    control, query = api.engine(), request.query
+    query = request.query
+    control = api.engine(query.get("key"))
     names, unused = control.recordings, control.unused(query.get("key"))
     rows = query.rows()
     chosen = unused[rows.after : rows.after + rows.limit]

@@ -62,6 +62,7 @@ class LiveServer:
         *,
         is_stored: bool = False,
         summarise: Summarise | None = None,
+        has_workers: bool = False,
         on_open: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve the calls of a journal, whose identifiers are pseudonyms already; called again, those of another one.
@@ -71,6 +72,7 @@ class LiveServer:
             control: the engine that answers them; None where there is none.
             is_stored: whether they are those of stored recordings, to which nothing is added.
             summarise: returns the summary of the run so far, in any thread; None where there is none.
+            has_workers: whether other processes answer them, each with an engine like that.
             on_open: called whenever a page has come with the token.
         """
         if self._stream:
@@ -78,7 +80,8 @@ class LiveServer:
         self._stream = ChangeStream(journal, self._command, on_open)
         journal.control = control
         metrics = RunMetrics(journal, self._command, self._internal_errors)
-        api = Api(journal, control, self._command, self._waits, self._record_error, metrics, is_stored, summarise)
+        run = self._command, self._waits, self._record_error, metrics
+        api = Api(journal, control, *run, is_stored, summarise, has_workers)
         self._app = build_app(self._stream, build_api(api), self._guard, self._record_error)
         if self._server:
             return

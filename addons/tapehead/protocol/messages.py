@@ -55,6 +55,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         coded: bool = False
         saved: bool = True
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickles it: without an empty body, of which a copy would not be known as the default."""
+        parts: Any = super().__reduce__()
+        make, (kind, fields) = parts
+        if not self.body:
+            del fields["body"]
+        return make, (kind, fields)
+
     def content(self) -> bytes:
         """Return the body's bytes, without content coding unless `coded`; empty if there is no body."""
         if self.base64 is not None:

@@ -47,3 +47,22 @@ class Places:
             while line >= 0:
                 yield file, line
                 line = lines.find(1, line + 1)
+
+
+class FewPlaces(Places):
+    """A set of places of which there are few."""
+
+    def __init__(self) -> None:
+        self._places: set[tuple[int, int]] = set()
+
+    def add(self, file: int, line: int) -> None:
+        """Add a place."""
+        self._places.add((file, line))
+
+    def has(self, file: int, line: int) -> bool:
+        """Return whether a place is in it."""
+        return (file, line) in self._places
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield the places."""
+        return iter(self._places)

@@ -11,7 +11,7 @@ from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.replay.host_rewriting import Rewrite
 from tapehead.replay.index import RecordingIndex
 from tapehead.replay.matching import Choice, NearMiss, Reason, Turn
-from tapehead.replay.places import Places
+from tapehead.replay.places import FewPlaces, Places
 from tapehead.replay.recorded_session import RecordedCall
 from tapehead.text import count_of, format_number, shorten_value
 
@@ -166,10 +166,20 @@ class ReplayTotals(msgspec.Struct):
     Attributes:
         run: those of the whole run, whatever was reset.
         shown: those since the latest reset.
+        changes: those since the latest `take_changes`; None where nobody takes them.
     """
 
     run: ReplayCounts = msgspec.field(default_factory=ReplayCounts)
     shown: ReplayCounts = msgspec.field(default_factory=ReplayCounts)
+    changes: ReplayCounts | None = None
+
+    def take_changes(self) -> ReplayCounts | None:
+        """Return what has changed since the last time, if anything has; the first time is the beginning."""
+        changes = self.changes
+        if changes and not (changes.hits or changes.misses or changes.rewritten):
+            return None
+        self.changes = ReplayCounts(used=FewPlaces())
+        return changes
 
 
 class ReplayStats:
@@ -193,11 +203,15 @@ class ReplayStats:
         """Return new counts with the same totals."""
         return type(self)(self._warn, self.totals)
 
+    def _all(self) -> tuple[ReplayCounts, ...]:
+        totals = self.totals
+        own = self.counts, totals.shown, totals.run
+        return own if totals.changes is None else (*own, totals.changes)
+
     def hit(self, call: RecordedCall, *, opens: bool = False, again: bool = False) -> None:
         """Count a recorded exchange used as an answer; `again` if the same playback used it before."""
         file, line = call.file, call.line
-        totals = self.totals
-        for counts in (self.counts, totals.shown, totals.run):
+        for counts in self._all():
             counts.used.add(file, line)
             counts.hits += 1
             if opens:
@@ -218,7 +232,7 @@ class ReplayStats:
 
     def count_unrecorded(self) -> None:
         """Count a call that needs no recorded answer, such as a preflight where none was recorded."""
-        for counts in (self.counts, self.totals.shown, self.totals.run):
+        for counts in self._all():
             counts.hits += 1
 
     def rewrite(self, rewrites: Iterable[Rewrite]) -> None:
@@ -227,6 +241,8 @@ class ReplayStats:
         for rewrite in rewrites:
             if rewrite not in known and len(known) < MOST_REWRITES:
                 known.add(rewrite)
+                if self.totals.changes:
+                    self.totals.changes.rewritten.add(rewrite)
                 self.warn(rewrite.explain())
 
     def warn(self, line: str) -> None:
@@ -236,7 +252,7 @@ class ReplayStats:
 
     def miss(self, miss: Miss) -> None:
         """Count a call that is not in the recording."""
-        for counts in (self.counts, self.totals.shown, self.totals.run):
+        for counts in self._all():
             counts.misses += 1
             if len(counts.missed) < MOST_MISSES:
                 counts.missed.append(miss)

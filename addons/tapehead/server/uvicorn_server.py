@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Self, cast
@@ -148,13 +149,18 @@ class Server:
             # An engine that never returns keeps its thread, but not whoever stops the server.
             thread.join(self._grace_seconds + 1)
 
-    def run(self, on_ready: Callable[[], None] | None = None) -> None:
+    def run(
+        self,
+        on_ready: Callable[[], None] | None = None,
+        around: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         """Answer in this thread until SIGINT or SIGTERM, and then let calls in hand finish.
 
         Only the main thread can do this, since only it can handle signals.
 
         Args:
             on_ready: called once signals are handled, just before the first call can be answered.
+            around: entered on the event loop before that, and left once all calls are answered; None for nothing.
 
         Raises:
             StartupError: nothing can listen there, as when the port is in use.
@@ -166,9 +172,10 @@ class Server:
             loop = asyncio.get_running_loop()
             for number in STOP_SIGNALS:
                 loop.add_signal_handler(number, setattr, server, "should_exit", True)
-            if on_ready:
-                on_ready()
-            await server.serve(sockets=[listening])
+            async with around or contextlib.nullcontext():
+                if on_ready:
+                    on_ready()
+                await server.serve(sockets=[listening])
 
         try:
             with listening, asyncio.Runner(loop_factory=new_event_loop) as runner:

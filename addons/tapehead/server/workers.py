@@ -2,18 +2,21 @@
 
 import functools
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Set
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
-from typing import Any, Concatenate, NamedTuple
+from typing import Any, Concatenate, NamedTuple, Self
 
 from tapehead.errors import StartupError, TapeheadError
+from tapehead.restarts import RestartPauses, describe_exit
 from tapehead.server.listening import STOP_SIGNALS
 from tapehead.text import format_number
 
@@ -21,9 +24,6 @@ SPAWN = multiprocessing.get_context("spawn")
 # Time for workers to return after a signal, and to end once they have returned.
 TIMEOUT_SECONDS = 15
 ENDING_SECONDS = 2
-# The pause before another worker takes the place of a dead one. It doubles, up to the last, while they die young.
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 30.0
-YOUNG_SECONDS = 60.0
 # The processes of a worker that may die before they are ready, one after the other, until all of them were.
 MOST_STARTS = 3
 
@@ -59,7 +59,8 @@ class _Worker:
     Attributes:
         results: where the process sends what it returns; None if there is no process.
         due: when the next process starts, by the monotonic clock.
-        was_ready: whether a process was ready.
+        is_ready: whether the process is ready.
+        was_ready: whether one of its processes was.
         failed_starts: the number of processes that died before one was.
     """
 
@@ -68,19 +69,20 @@ class _Worker:
     ) -> None:
         self.results: Connection | None = None
         self.due = 0.0
-        self.was_ready = False
+        self.is_ready = self.was_ready = False
         self.failed_starts = 0
         self._name = name
         self._prepare = prepare
         self._work = work
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pauses = RestartPauses()
 
     def start(self) -> str | None:
         """Start a process; return a warning if that is impossible, such as for lack of memory."""
-        self._started = time.monotonic()
+        self._pauses.note_start()
+        self.is_ready = False
         try:
             results, theirs = SPAWN.Pipe(duplex=False)
-            with theirs, self._prepare() as own:
+            with theirs, self._prepare() as own, held_signals():
                 work = functools.partial(self._work, own)
                 self._process = SPAWN.Process(target=_work, args=(theirs, work), daemon=True)
                 self._process.start()
@@ -100,11 +102,11 @@ class _Worker:
         except (EOFError, OSError):  # it died, maybe halfway
             received = _Problem("")
         if isinstance(received, _Ready):
-            self.was_ready = True
+            self.is_ready = self.was_ready = True
             return [], None
         self.end(ENDING_SECONDS)
         if isinstance(received, _Problem):
-            end = received.text or _name_end(self._process.exitcode)
+            end = received.text or describe_exit(self._process.exitcode)
             self.failed_starts += not self.was_ready
             # What it says would be the same again.
             if not self.was_ready and (received.text or self.failed_starts == MOST_STARTS):
@@ -113,9 +115,19 @@ class _Worker:
         self._schedule("was stopped")
         return [received], None
 
-    def terminate(self) -> None:
-        """Ask the process to return."""
-        self._process.terminate()
+    def stop(self) -> bool:
+        """Ask the process to return, and return whether it will; one that is not ready yet, and has no calls, ends."""
+        if self.is_ready:
+            self._process.terminate()
+        else:
+            self.kill()
+        return self.is_ready
+
+    def kill(self) -> None:
+        """End the process, if there is one."""
+        if self.results:
+            self._process.kill()
+            self.end(ENDING_SECONDS)
 
     def end(self, timeout_seconds: float) -> None:
         """Wait for the end of the process, and kill it if it takes too long."""
@@ -128,9 +140,8 @@ class _Worker:
         self.results = None
 
     def _schedule(self, end: str) -> str:
-        now = time.monotonic()
-        pause = self._pause if now - self._started < YOUNG_SECONDS else FIRST_PAUSE_SECONDS
-        self.due, self._pause = now + pause, min(2 * pause, LAST_PAUSE_SECONDS)
+        pause = self._pauses.after_end()
+        self.due = time.monotonic() + pause
         return f"{self._name} {end}; another one starts in {format_number(pause)} s"
 
 
@@ -149,7 +160,10 @@ def run_workers[A, **P, T](
 
     `target` begins with signals blocked. It has to call `release_signals` once it handles SIGTERM and is ready, and to
     return soon after one. A worker that dies is followed by another, at a pace that slows down while they die young.
-    The result of one that died, or that takes more than 15 seconds to return, is lost.
+    The result of one that died, or that takes more than 15 seconds to return, is lost. After the end, these signals
+    have no effect: what is left to do has bounds of its own.
+
+    A signal before all workers are ready ends this process as it would have before.
 
     Args:
         count: the number of processes.
@@ -164,23 +178,18 @@ def run_workers[A, **P, T](
     Raises:
         StartupError: a worker cannot start.
     """
-    from multiprocessing.resource_tracker import ensure_running
-
     work = functools.partial(_call, target, args, kwargs)
     started = [
         _Worker(f"worker {number + 1} of {count}", functools.partial(prepare, number), work) for number in range(count)
     ]
     returned: list[T] = []
-    lost, is_announced, is_stopped = 0, False, False
-    hang_up = _hold_hang_up()
-    ensure_running()  # multiprocessing's own helper process, which releases the signals when it starts
-    hold_signals()
-    stop = _stop_pipe(STOP_SIGNALS | hang_up)
-    try:
+    lost, is_announced = 0, False
+    signals = _StopSignals()
+    with signals, _killed_at_end(started):
         for line in filter(None, map(_Worker.start, started)):
             warn(line)
-        while not is_stopped:
-            is_stopped, received, lines = _supervise(started, stop)
+        while not signals.number:
+            received, lines = _supervise(started, signals)
             returned += received
             lost += len(lines)
             for line in lines:
@@ -188,12 +197,10 @@ def run_workers[A, **P, T](
             if not is_announced and all(worker.was_ready for worker in started):
                 is_announced = True
                 on_ready()
-        received, unfinished = _stop(started, on_stop)
-        return WorkerResults(returned + received, lost + unfinished)
-    finally:
-        for worker in started:
-            if worker.results:
-                worker.end(0)
+        if is_announced:
+            received, unfinished = _stop(started, on_stop)
+            return WorkerResults(returned + received, lost + unfinished)
+    raise _end_by(signals)
 
 
 def _call(target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], own: Any) -> Any:
@@ -201,13 +208,23 @@ def _call(target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     return target(own, *args, **kwargs)
 
 
-def _supervise(workers: list[_Worker], stop: Connection) -> tuple[bool, list[Any], list[str]]:
-    """Wait for a signal, a result or a restart; return whether to stop, results, and a line on each dead worker."""
+@contextmanager
+def _killed_at_end(workers: list[_Worker]) -> Iterator[None]:
+    """Kill workers that run at the end of a `with` block."""
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+def _supervise(workers: list[_Worker], signals: "_StopSignals") -> tuple[list[Any], list[str]]:
+    """Wait for a signal, a result or a restart; return results, and a line on each worker that died."""
     due = min((worker.due for worker in workers if not worker.results), default=None)
     pipes = {worker.results: worker for worker in workers if worker.results}
-    ready = connection.wait([stop, *pipes], None if due is None else max(0.0, due - time.monotonic()))
-    if stop in ready:
-        return True, [], []
+    ready = connection.wait([signals.pipe, *pipes], None if due is None else max(0.0, due - time.monotonic()))
+    if signals.pipe in ready and signals.receive():
+        return [], []
     received, lines = [], []
     for pipe, worker in pipes.items():
         if pipe in ready:
@@ -217,76 +234,121 @@ def _supervise(workers: list[_Worker], stop: Connection) -> tuple[bool, list[Any
     for worker in workers:
         if not worker.results and worker.due <= time.monotonic() and (line := worker.start()):
             lines.append(line)
-    return False, received, lines
+    return received, lines
 
 
 def _stop(workers: list[_Worker], on_stop: Callable[[], None]) -> tuple[list[Any], int]:
-    """Stop all workers; return their results, and the number of those that returned none."""
+    """Stop all workers; return their results, and the number of those that should have returned one, and did not."""
     on_stop()
-    running = {worker.results: worker for worker in workers if worker.results}
-    for worker in running.values():
-        worker.terminate()
     received: list[Any] = []
-    count, deadline = len(running), time.monotonic() + TIMEOUT_SECONDS
+    pipes = {worker.results: worker for worker in workers if worker.results}
+    ready = connection.wait(list(pipes), 0)
+    for pipe in [pipe for pipe in pipes if pipe in ready]:  # some may have become ready
+        received += _receive_last(pipes[pipe], pipe)
+    running = {pipe: worker for pipe, worker in pipes.items() if worker.results and worker.stop()}
+    count, deadline = len(received) + len(running), time.monotonic() + TIMEOUT_SECONDS
     while running and (ready := connection.wait(list(running), max(0.0, deadline - time.monotonic()))):
         for pipe in [pipe for pipe in running if pipe in ready]:
-            with suppress(StartupError):  # it was stopped before it was ready
-                received += running[pipe].receive(pipe)[0]
+            received += _receive_last(running[pipe], pipe)
             if running[pipe].results is None:
                 del running[pipe]
-    # Signals that came meanwhile have asked for what is done now; a later one may end what is left to do.
-    while signal.sigtimedwait(STOP_SIGNALS, 0):
-        pass
     return received, count - len(received)
 
 
-def _stop_pipe(signals: Set[signal.Signals]) -> Connection:
-    """Return a pipe that ends with the first of some signals."""
-    ours, theirs = SPAWN.Pipe(duplex=False)
-
-    def wait() -> None:
-        signal.sigwait(signals)
-        theirs.close()
-
-    threading.Thread(target=wait, daemon=True).start()
-    return ours
-
-
-def _name_end(code: int | None) -> str:
-    """Return how a process ended, in words."""
-    if code is None or code >= 0:
-        return f"exit code {code}"
+def _receive_last(worker: _Worker, pipe: Connection) -> list[Any]:
+    """Return the result of a worker that is stopped, in a list; none if it dies, or says that it is ready."""
     try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"
+        return worker.receive(pipe)[0]
+    except StartupError:  # it was stopped before it was ready
+        return []
 
 
-def hold_signals() -> None:
-    """Block SIGINT, SIGTERM and SIGHUP, in threads and processes started from now on, too; they wait until released.
+class _StopSignals:
+    """SIGINT, SIGTERM and SIGHUP, which end nothing any more, but are told inside a `with` block of the main thread.
 
-    This has to be before any thread starts, which would take them.
+    After an error they do again what they did before.
+
+    Attributes:
+        number: the first that was received; 0 for none.
+        pipe: can be read once one has come.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    _hold_hang_up()
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.pipe, self._told = socket.socketpair()
+        for each in (self.pipe, self._told):
+            each.setblocking(False)
+        self._fd_before = signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _note) for number in _stop_signals()}
+
+    def receive(self) -> bool:
+        """Return whether one has come: other signals that are handled are told as well."""
+        with suppress(BlockingIOError):
+            self.number = self.number or next((each for each in self.pipe.recv(1_000) if each in self._before), 0)
+        return self.number != 0
+
+    def __enter__(self) -> Self:
+        """Return it; it has begun."""
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Tell of no more."""
+        signal.set_wakeup_fd(self._fd_before)
+        self.pipe.close()
+        self._told.close()
+        if error:
+            self.restore()
+
+    def restore(self) -> None:
+        """Have them do again what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
-def _hold_hang_up() -> set[signal.Signals]:
-    """Block SIGHUP, as the parent alone stops its processes where a window is closed; return it, unless it is ignored.
+def _note(_number: int, _frame: object) -> None:
+    """Handle a signal of which the pipe tells."""
 
-    multiprocessing's own helper process would die of it, so that this has to be before that starts.
+
+def _end_by(signals: _StopSignals) -> KeyboardInterrupt:
+    """End this process by the signal that came, as if it had not been handled; or return what SIGINT raises."""
+    signals.restore()
+    number = signals.number
+    if number != signal.SIGINT:
+        # A signal ends it before locks of the workers are removed, of which multiprocessing's helper would complain.
+        multiprocessing.util._exit_function()  # type: ignore[attr-defined]
+        signal.raise_signal(number)
+    return KeyboardInterrupt()
+
+
+def _stop_signals() -> set[signal.Signals]:
+    """Return the signals that end a run: SIGHUP unless it is ignored, so that the run outlives its window."""
+    return {*STOP_SIGNALS} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else {*STOP_SIGNALS, signal.SIGHUP}
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Block SIGINT, SIGTERM and SIGHUP in this thread and in processes that start inside a `with` block.
+
+    Their parent alone stops them, where Ctrl-C and a window that is closed reach all; multiprocessing's own helper
+    process would die of SIGHUP.
     """
-    hang_up = set() if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else {signal.SIGHUP}
-    signal.pthread_sigmask(signal.SIG_BLOCK, hang_up)
-    return hang_up
+    from multiprocessing.resource_tracker import ensure_running
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers := _stop_signals())
+    try:
+        ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # of which that has released some
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def release_signals(signals: Set[signal.Signals] = STOP_SIGNALS) -> None:
-    """Deliver some signals to this thread again; in a worker, this also says that it is ready."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    """Say in a worker that it is ready, and deliver some signals to this thread from now on."""
     if _ready:
         with suppress(OSError):  # the parent has died
             _ready.send(_Ready())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def once(warn: Callable[[str], None]) -> Callable[[str], None]:
@@ -295,15 +357,9 @@ def once(warn: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def make_lock() -> Lock:
-    """Return a lock for all worker processes, before they start; signals that are held stay so."""
-    from multiprocessing.resource_tracker import ensure_running
-
-    _hold_hang_up()
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    # multiprocessing's own helper process releases them when it starts.
-    ensure_running()
-    signal.pthread_sigmask(signal.SIG_SETMASK, held)
-    return SPAWN.Lock()
+    """Return a lock for all worker processes, before they start."""
+    with held_signals():
+        return SPAWN.Lock()
 
 
 def _pass_first(unused: Lock, warn: Callable[[str], None], line: str) -> None:

@@ -4,7 +4,6 @@ Whatever happens there, the recorder reads a pipe in a thread of its own, and no
 """
 
 import contextlib
-import signal
 import subprocess
 import sys
 import threading
@@ -16,14 +15,12 @@ from typing import IO, cast
 import msgspec
 
 from tapehead.errors import StartupError, UsageError
+from tapehead.restarts import RestartPauses, describe_exit
 from tapehead.shipping.shipping_messages import END, ShippingSetup, ShippingStatus
 from tapehead.text import count_of, format_number
 
 # The longest wait at the start, for the process and for the first answer of the store.
 LOAD_SECONDS, CHECK_SECONDS = 60.0, 15.0
-# The pause before another process takes the place of a dead one. It doubles, up to the last, while they die young.
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 30.0
-YOUNG_SECONDS = 60.0
 COMMAND = (sys.executable, "-m", "tapehead.shipping.worker")
 
 
@@ -49,7 +46,7 @@ class ShippingProcess:
         # Files that processes before this one have shipped.
         self._shipped_before = 0
         self._end = ""
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pauses = RestartPauses()
         self._thread = threading.Thread(target=self._supervise, name="tapehead-ship", daemon=True)
         self._thread.start()
 
@@ -118,7 +115,7 @@ class ShippingProcess:
     def _supervise(self) -> None:
         """Run one process after the other."""
         while True:
-            started = time.monotonic()
+            self._pauses.note_start()
             end = self._run_one()
             with self._changed:
                 self._end = end
@@ -130,12 +127,13 @@ class ShippingProcess:
                     self._is_over = True
                     self._changed.notify_all()
                     return
-            young = time.monotonic() - started < YOUNG_SECONDS
-            pause = self._pause if young else FIRST_PAUSE_SECONDS
-            self._pause = min(2 * pause, LAST_PAUSE_SECONDS)
-            if not (young and self._is_death_told):
+            pause = self._pauses.after_end()
+            if not (self._pauses.was_young and self._is_death_told):
                 self._is_death_told = True
-                self._warn(f"{self._name} {end}; another one starts in {format_number(pause)} s, and files wait")
+                self._warn(
+                    f"{self._name} {end}; another such process starts in {format_number(pause)} s, and files "
+                    "wait until then"
+                )
             with self._changed:
                 self._changed.wait_for(lambda: self._is_ending, pause)
 
@@ -165,11 +163,7 @@ class ShippingProcess:
                 self._process = None
         if self.status.error:
             return f"died: {self.status.error}"
-        if code >= 0:
-            return f"died with exit code {code}"
-        with contextlib.suppress(ValueError):
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"was killed by signal {-code}"
+        return f"died: {describe_exit(code)}"
 
     def _take(self, status: ShippingStatus) -> None:
         with self._changed:

@@ -205,7 +205,7 @@ def test_a_worker_that_is_killed_leaves_no_report(
     out, err = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, out) == (2, "")
     assert err == (
-        "tapehead: a process of the audit was killed by SIGKILL, so there is no report; audit again, with --jobs 1 if"
+        "tapehead: a process of the audit died: killed by SIGKILL, so there is no report; audit again, with --jobs 1 if"
         " there was too little memory\n"
     )
     assert not (tmp_path / "report.txt").exists()

@@ -237,10 +237,8 @@ def test_an_existing_file_is_added_to_or_replaced_only_if_asked(command: str, tm
         (["serve", "--append"], "--append needs --out FILE"),
         (["replay", "r.jsonl", "--rotate", "1h"], "--rotate needs --out FILE"),
         (["serve", "--out", "a.jsonl", "--append", "--overwrite"], "--append and --overwrite exclude each other"),
-        (["serve", "--out", "a.jsonl", "--workers", "2"], "--out and --workers exclude each other: the calls of a"),
         (["serve", "--no-audit", "--fail-on", "error"], "--fail-on and --no-audit exclude each other"),
         (["replay", "r.jsonl", "--no-audit", "--fail-on", "error"], "--fail-on and --no-audit exclude each other"),
-        (["serve", "--fail-on", "error", "--workers", "2"], "--fail-on error and --workers exclude each other"),
         (["serve", "--out", "a.jsonl", "--summary", "a.jsonl"], "'a.jsonl' is an input and would be overwritten"),
     ],
 )

@@ -15,7 +15,11 @@ from support.processes import Command, running
 from support.upstream_server import upstream
 from tapehead.protocol.request_key import KEY_HEADER
 
-COMMANDS: dict[str, list[object]] = {"serve": ["serve", RECORDING], "replay": ["replay", RECORDING]}
+COMMANDS: dict[str, list[object]] = {
+    "serve": ["serve", RECORDING],
+    "serve in workers": ["serve", RECORDING, "--workers", 2],
+    "replay": ["replay", RECORDING],
+}
 KEY = {KEY_HEADER: "one"}
 
 

@@ -176,6 +176,18 @@ def test_the_calls_of_all_workers_are_in_one_export(receiving: Collector, tmp_pa
     assert points_of(receiving.requests[-1])["tapehead.recording.exchanges"][()] == 12
 
 
+def test_hits_and_misses_of_all_workers_are_exported(receiving: Collector) -> None:
+    with running("serve", RECORDING, "-q", "--workers", 2, "--otlp", receiving.url) as opened:
+        for _ in range(4):
+            play_session(opened)
+        assert opened.stop() == 0
+
+    points = points_of(receiving.requests[-1])
+    hits, misses = (points[f"tapehead.replay.{name}"][()] for name in ("hits", "misses"))
+    assert hits > 0
+    assert hits + misses == sum(points["tapehead.calls"].values()) == 12
+
+
 LOGIN_REFUSED = "--otlp contains a login; leave it out, and set a header in OTEL_EXPORTER_OTLP_HEADERS"
 
 

@@ -333,7 +333,6 @@ def test_kept_identifiers_are_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "wanted"),
     [
-        (["serve", "--workers", "2", "--live", "0"], "--live and --workers exclude each other"),
         (["serve", "--live", "65536"], "--live"),
         (["record", "--to", "http://127.0.0.1:9", "--live", "-1"], "--live"),
         (["record", "--to", "http://127.0.0.1:9", "--live", "x"], "--live"),

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,13 +21,14 @@ from support.exchanges import NOW, event, start_with
 from support.live_client import link_of
 from support.load import LoadGenerator, numbers_in
 from support.many_players import BURSTS, SimulatedPlayer, distinct_recording, play_all
-from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running, workers_of
+from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running, start_program, workers_of
 from support.resend import summary_of, write
 from tapehead.protocol.exchange import Entry, Exchange
 from tapehead.protocol.request_key import KEY_HEADER
 from tapehead.protocol.routes import location_of, sid_of_location
 from tapehead.recording.capture import WORKER_MARK
 from tapehead.recording.reader import read_recording
+from tapehead.server.workers import TIMEOUT_SECONDS as TIMEOUT_OF_WORKERS
 
 SESSIONS = "/api/v1/sessions"
 PLAYERS = 32
@@ -296,6 +298,36 @@ def test_workers_replay_as_one_process_does(tmp_path: Path) -> None:
     assert code == 0
     assert {worker_of(each) for each in exchanges_in(out)} == {"1", "2"}
     assert len(exchanges_in(out)) == sent
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [
+        ("serve", signal.SIGINT, 130),
+        ("serve", signal.SIGTERM, -signal.SIGTERM),
+        ("replay", signal.SIGHUP, -signal.SIGTERM),
+        ("record", signal.SIGINT, 130),
+    ],
+)
+def test_a_signal_before_it_listens_ends_it_at_once_without_a_word(
+    command: str, number: int, code: int, tmp_path: Path
+) -> None:
+    recording = write(tmp_path / "a.jsonl", distinct_recording(1, 1))
+    needed: dict[str, list[object]] = {"replay": [recording], "record": ["--to", "http://127.0.0.1:9"]}
+    arguments = needed.get(command, [])
+    options = ["--workers", 2, "--listen", "127.0.0.1:0"]
+    with start_program(sys.executable, "-m", "tapehead", command, *arguments, *options, cwd=tmp_path) as opened:
+        wait_until(lambda: workers_of(opened.process.pid))
+        # It would take forever until it is ready.
+        workers = workers_of(opened.process.pid)
+        os.kill(workers[0], signal.SIGSTOP)
+        begun = time.monotonic()
+        assert opened.stop(number) == code
+        took = time.monotonic() - begun
+
+    assert opened.lines == []
+    assert not any(map(is_alive, workers))
+    assert took < TIMEOUT_OF_WORKERS
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_a_dead_process_is_followed_by_another_and_told_once(
             wait_for_uploads(network, number + 1)
             kill_child(proxy)
         assert proxy.stop() == 0
-    assert len(lines_with(proxy, "was killed by SIGKILL; another one starts in ")) == 1
+    assert len(lines_with(proxy, "died: killed by SIGKILL; another such process starts in ")) == 1
     assert_all_shipped_once(tmp_path, bucket, network)
 
 

@@ -10,6 +10,7 @@ from support.exchanges import Player, exchange, request, session
 from support.resend import write
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunResult
 from tapehead.cli.summary_file import write_summary_file
+from tapehead.cli.worker_counts import CountCollector, WorkerCounts, WorkerReport
 from tapehead.errors import UsageError
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
 from tapehead.protocol.messages import Response
@@ -32,10 +33,21 @@ def recording(tmp_path: Path) -> Path:
 def run_of(settings: EngineSettings, steps: int) -> EngineRun:
     """Return a run in which a player sent the first of the recorded steps."""
     run = EngineRun(settings, no_warning)
+    play(run, steps)
+    return run
+
+
+def play(run: EngineRun, steps: int) -> None:
+    """Send the first of the recorded steps."""
     player = Player(run.engine)
     player.open()
     player.play(STEPS[:steps])
-    return run
+
+
+def take(collector: CountCollector, report: WorkerReport | None) -> None:
+    """Have a report taken that comes from another process."""
+    assert report
+    collector.take(pickle.loads(pickle.dumps(report)))
 
 
 def result_of(run: EngineRun, other_requests: int = 0) -> RunResult:
@@ -103,12 +115,20 @@ def test_other_requests_are_reported(on_miss: OnMiss, has_failed: bool, recordin
 def test_counts_of_workers_add_up_and_pickle(recording: Path) -> None:
     settings = EngineSettings(recordings=(recording,), strict=True, faults=(parse_fault("event:play=503"),))
     parent = EngineRun(settings, no_warning)
-    counts = parent.counts(OfflineGuard(), refused_clients=1)
+    collector = CountCollector(parent.internal_errors, parent.totals)
     for steps in (1, 2):
-        worker = run_of(settings, steps)
+        worker = EngineRun(settings, no_warning)
+        reporter = worker.reporter(collector.next_process(), OfflineGuard(), lambda: {"refused_clients": 2})
+        play(worker, steps)
+        # What came with the calls of one that dies counts as well.
+        take(collector, reporter.report_call())
         worker.internal_errors.record("a test", ValueError("planted"))
-        counts.add(pickle.loads(pickle.dumps(worker.counts(OfflineGuard(), refused_clients=2))))
+        take(collector, reporter.report_changes())
+        assert reporter.report_changes() is None
+        take(collector, reporter.report_all())
 
+    counts = parent.counts(OfflineGuard(), refused_clients=1)
+    counts.add(collector.total())
     result = parent.result(counts)
     assert result.report.replay
     assert (result.report.replay.playbacks, result.report.replay.unused) == (2, [])
@@ -122,9 +142,7 @@ def test_attempts_to_reach_the_network_are_bad_news_and_add_up() -> None:
     run = EngineRun(EngineSettings(), no_warning)
     counts = run.counts(OfflineGuard())
     for host in ("a.example", "b.example"):
-        worker = run.counts(OfflineGuard())
-        worker.offline = OfflineAttempts(count=30, examples=[f"connect {host}"] * 20)
-        counts.add(worker)
+        counts.add(WorkerCounts(offline=OfflineAttempts(count=30, examples=[f"connect {host}"] * 20)))
 
     result = run.result(counts)
     assert result.has_failed

@@ -7,13 +7,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tapehead.cli import replay_workers
+from tapehead.cli import replay_workers, worker_run
 from tapehead.cli.display import DisplaySettings
-from tapehead.cli.offline_run import EngineSettings, RunCounts
-from tapehead.cli.replay_workers import ReplayedPart, replay_in_workers
+from tapehead.cli.offline_run import EngineSettings
+from tapehead.cli.replay_workers import replay_in_workers
+from tapehead.cli.worker_counts import WorkerCounts, WorkerReport
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.proxy_settings import ProxySettings
-from tapehead.recording.calls_elsewhere import CallsElsewhere
 from tapehead.server.workers import WorkerResults
 
 
@@ -22,16 +22,16 @@ def test_internal_errors_of_workers_are_counted_while_the_journal_is_open(
 ) -> None:
     at_end: list[int] = []
 
-    def run(*_arguments: object) -> WorkerResults[ReplayedPart]:
-        counts = [RunCounts(replay=None, faults=0, internal_errors=2, elsewhere=CallsElsewhere()) for _ in range(2)]
-        return WorkerResults([ReplayedPart(counts=each, unmatched=0, lost=0) for each in counts], 0)
+    def run(*_arguments: object) -> WorkerResults[WorkerReport]:
+        counts = WorkerCounts(internal_errors=2)
+        return WorkerResults([WorkerReport(process, 0, 0, 0, None, counts) for process in (1, 2)], 0)
 
     @contextmanager
     def open_journal(_options: object, _warn: object, errors: InternalErrors, **_others: object) -> Iterator[None]:
         yield
         at_end.append(errors.count)
 
-    monkeypatch.setattr(replay_workers, "run_proxies", run)
+    monkeypatch.setattr(worker_run, "run_workers", run)
     monkeypatch.setattr(replay_workers, "open_journal", open_journal)
     settings = EngineSettings(summary=tmp_path / "summary.json")
     proxy = ProxySettings(modes=("regular",), host="127.0.0.1", port=0)

@@ -81,7 +81,7 @@ def test_a_failure_in_the_thread_makes_the_verdict_incomplete(
     monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
     with run:
         fill(run.journal, BAD)
-        run.thread._backlog.leave_out("another")
+        run.thread.backlog.leave_out("another")
         assert failed.wait(30)
 
     assert run.verdict

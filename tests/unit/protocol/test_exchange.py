@@ -1,6 +1,7 @@
 """What goes into a line of a recording comes out of it again, byte for byte."""
 
 import base64
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -243,3 +244,10 @@ def test_the_fields_say_version_and_call() -> None:
 def test_a_time_is_written_as_the_library_does(seconds: float) -> None:
     expected = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     assert format_time(seconds) == expected
+
+
+def test_messages_are_the_same_when_they_come_from_another_process() -> None:
+    for message in (response(204), response(200).with_content(b'{"a":1}'), request(b"x"), request()):
+        copied = pickle.loads(pickle.dumps(message))
+        assert copied == message
+        assert msgspec.json.encode(copied) == msgspec.json.encode(message)

@@ -14,8 +14,9 @@ import pytest
 from support.exchanges import request
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.routes import Call, Route
-from tapehead.recording import call_channel
-from tapehead.recording.call_channel import BegunCall, CallReceiver, CallSender
+from tapehead.recording import call_channel, call_receiver
+from tapehead.recording.call_channel import BegunCall, CallSender, SentCall
+from tapehead.recording.call_receiver import CallReceiver
 from tapehead.recording.capture import CapturedCall
 
 BACKLOG = 10_000_000
@@ -234,7 +235,7 @@ def test_what_has_gone_to_the_recorder_is_not_lost_though_it_is_not_confirmed(mo
 def test_the_end_leaves_no_task_behind_and_no_open_channel(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(call_channel, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(call_receiver, "CLOSE_SECONDS", 0.1)
     taken: list[int | None] = []
 
     async def wait() -> None:
@@ -248,7 +249,7 @@ def test_the_end_leaves_no_task_behind_and_no_open_channel(
     with contextlib.ExitStack() as stack:
         with CallReceiver(store, pytest.fail, errors) as receiver, receiver.open() as channel:
             hanging = stack.enter_context(channel.dup())  # of a worker that hangs
-            packed = pickle.dumps((1, call(0)))
+            packed = pickle.dumps(SentCall(1, call(0), None))
             hanging.sendall(struct.pack("!I", len(packed)) + packed)
             asyncio.run(until(lambda: taken))
         gc.collect()
@@ -257,7 +258,7 @@ def test_the_end_leaves_no_task_behind_and_no_open_channel(
 
 
 def test_lines_that_are_shown_once_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_channel, "MOST_SHOWN", 2)
+    monkeypatch.setattr(call_receiver, "MOST_SHOWN", 2)
     shown: list[str] = []
 
     async def play(channel: socket.socket) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tapehead.errors import StartupError
-from tapehead.server.workers import SPAWN, _name_end, _Problem, _Ready, _Worker
+from tapehead.server.workers import SPAWN, _Problem, _Ready, _Worker
 
 TIMEOUT_SECONDS = 60
 # Workers answer to no one here: they run until they are told to stop, or do what their number of lives says.
@@ -25,11 +25,13 @@ from tapehead.server.workers import once, release_signals, run_workers
 mode, births = sys.argv[1], pathlib.Path("births")
 
 def work(number, warn):
-    if mode in ("stillborn", "refuse"):
+    if mode in ("stillborn", "refuse", "slow"):
         with births.open("a") as file:
             file.write(f"{os.getpid()}\\n")
         if mode == "stillborn" and number == 1:
             os._exit(4)
+        if mode == "slow":
+            time.sleep(60)
         if mode == "refuse" and number == 1:
             raise UsageError("a file is gone")
     stopped = []
@@ -132,12 +134,20 @@ def test_every_worker_returns_its_result_and_one_of_them_warns(mode: str, number
     assert lost == "lost 0"
 
 
-def test_workers_that_are_stopped_before_they_are_up_return_all_the_same(tmp_path: Path) -> None:
-    with run(tmp_path, "plain") as running:
-        running.born(1)
-        returned, lost = running.stop()
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)])
+def test_a_signal_before_all_workers_are_ready_ends_them_at_once(number: int, code: int, tmp_path: Path) -> None:
+    with run(tmp_path, "slow") as running:
+        running.born(3)
+        begun = time.monotonic()
+        running.process.send_signal(number)
+        out, errors = running.process.communicate(timeout=TIMEOUT_SECONDS)
+        took = time.monotonic() - begun
 
-    assert (len(returned.split()), lost) == (4, "lost 0")
+    # Each of them would take a minute until it is ready.
+    assert (running.process.returncode, took < 30) == (code, True)
+    assert "ready" not in out
+    assert (errors == "") == (number == signal.SIGTERM)
+    assert "resource_tracker" not in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -207,7 +217,7 @@ class Ended:
 def test_a_problem_ends_the_run_only_if_no_process_of_the_worker_was_ever_ready() -> None:
     def receive(*reports: object) -> list[str | None]:
         worker = _Worker("worker 1 of 1", lambda: nullcontext(), lambda _own: None)
-        worker._started, worker._process = time.monotonic(), Ended()  # type: ignore[assignment]
+        worker._process = Ended()  # type: ignore[assignment]
         ours, theirs = SPAWN.Pipe(duplex=False)
         with ours, theirs:
             for report in reports:
@@ -238,12 +248,3 @@ def test_workers_that_hang_do_not_outlive_their_parent(tmp_path: Path) -> None:
                 return
             time.sleep(0.01)
     raise AssertionError(born)
-
-
-def test_an_end_has_a_name() -> None:
-    assert [_name_end(code) for code in (0, 3, -9, -40)] == [
-        "exit code 0",
-        "exit code 3",
-        "killed by SIGKILL",
-        "killed by signal 40",
-    ]

@@ -25,8 +25,7 @@ def test_a_process_that_ends_at_once_is_told_at_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shipping_process, "COMMAND", (sys.executable, "-S", "-c", "raise SystemExit(3)"))
     process = ShippingProcess(ShippingSetup(out="a.jsonl", url="s3://bucket/x"), pytest.fail)
     try:
-        # One that does not start in time has another message.
-        with pytest.raises(StartupError, match="the process that ships to 's3://bucket/x' died with exit code 3"):
+        with pytest.raises(StartupError, match="the process that ships to 's3://bucket/x' died: exit code 3"):
             process.wait_ready()
     finally:
         process.close()

@@ -1,0 +1,56 @@
+"""What a worker sends to its parent where nothing reads its calls: counts, now and then."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from tapehead.cli import worker_run
+from tapehead.cli.worker_counts import CountCollector, CountReporter, WorkerCounts
+from tapehead.cli.worker_run import ChannelSettings, WorkerPart, connected
+from tapehead.internal_errors import InternalErrors
+from tapehead.recording.call_receiver import CallReceiver
+from tapehead.replay.places import FewPlaces
+from tapehead.replay.summary import ReplayCounts, ReplayTotals
+
+ALONE = ChannelSettings(is_captured=False, is_recorded=False, is_followed=False, backlog=1_000_000)
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_what_a_worker_counted_is_known_when_it_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_run, "REPORT_SECONDS", 0.01)
+    own, all_of_them, errors = ReplayTotals(), ReplayTotals(), InternalErrors()
+    collector, counts, reports = CountCollector(errors, all_of_them), WorkerCounts(), list[Any]()
+    reporter = CountReporter(1, lambda: counts, own)
+
+    def take(report: Any) -> None:
+        reports.append(report)
+        collector.take(report)
+
+    async def play(channel: socket.socket) -> None:
+        async with connected(WorkerPart(1, 1, None, [], channel.dup()), ALONE, reporter):
+            for nth in range(1, 4):
+                counts.elsewhere.calls += 2
+                counts.internal_errors = nth
+                assert own.changes
+                own.changes.add(ReplayCounts(hits=2, used=used(nth)))
+                await until(lambda nth=nth: collector.total().elsewhere.calls == 2 * nth)
+            sent = len(reports)
+            await asyncio.sleep(0.1)
+            assert len(reports) == sent  # nothing has changed
+
+    def used(line: int) -> FewPlaces:
+        places = FewPlaces()
+        places.add(0, line)
+        return places
+
+    with CallReceiver(lambda _call, _size: None, pytest.fail, errors, take) as receiver, receiver.open() as channel:
+        asyncio.run(play(channel))
+    assert (all_of_them.run.hits, list(all_of_them.run.used)) == (6, [(0, 1), (0, 2), (0, 3)])
+    assert errors.count == 3
