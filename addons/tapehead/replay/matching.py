@@ -15,7 +15,7 @@ answer the same sessions, nothing follows from the events that were used, but th
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from heapq import nsmallest
 from itertools import islice, takewhile
@@ -44,6 +44,9 @@ MOST_NEAR = 3
 _EVENT_FIELDS = (EVENT_TYPE, "name", "playhead", "seconds since the sessionStart")
 
 
+# Returns by how many seconds a live event arrived late, as in `positions`, to tell which of equal recorded events it is;
+# None if that is not known, or if those that were used tell it.
+DelayAmong = Callable[[Sequence[RecordedCall]], float | None]
 # A ping that may be the nearest: its distance, its line, the number of its recording, and the call.
 _Near = tuple[float, int, int, RecordedCall]
 
@@ -111,7 +114,7 @@ def choose(
     used: set[int],
     reached: int | None,
     *,
-    delay: float | None = None,
+    delay_among: DelayAmong | None = None,
     is_shared: bool = False,
 ) -> Choice:
     """Choose the recorded event of `session` that answers a live one.
@@ -122,7 +125,7 @@ def choose(
         position: its position.
         used: the places of the recorded events that were used.
         reached: the order of the furthest event used; None if that is not known, after a restart.
-        delay: by how many seconds the live event arrived late, as in `positions`; None if that is not known.
+        delay_among: tells the delay of the live event; None if it is not known.
         is_shared: whether other processes may have answered events of the same live session.
     """
     candidates = session.order.by_key.get(key, [])
@@ -133,15 +136,15 @@ def choose(
             call = nearest_call(session.order.of_key(key), position)
         else:
             call = _nearest_ping(session, candidates, position, used)
-        return Choice(_of_repeated(session, call, used, delay), Reason.ABSORBED)
+        return Choice(_of_repeated(session, call, used, delay_among), Reason.ABSORBED)
     if is_shared:
-        return _choose_by_position(session, key, position, used, delay)
+        return _choose_by_position(session, key, position, used, delay_among)
     following = _next_in_order(session, candidates, used, reached)
     if following and reached is not None:
         is_next = bool(used) and reached <= following.order <= reached + 1
         if not is_next and (exact := _exact_call(session, key, position, used, following)):
-            return Choice(_of_repeated(session, exact, used, delay), Reason.NEAREST)
-    return _choose_in_order(session, candidates, position, used, reached, following, delay)
+            return Choice(_of_repeated(session, exact, used, delay_among), Reason.NEAREST)
+    return _choose_in_order(session, candidates, position, used, reached, following, delay_among)
 
 
 def _choose_in_order(
@@ -151,11 +154,11 @@ def _choose_in_order(
     used: set[int],
     reached: int | None,
     following: RecordedCall | None,
-    delay: float | None,
+    delay_among: DelayAmong | None,
 ) -> Choice:
     """Choose the event that is next in order, `following`, or the nearest unused one; parameters as for `choose`."""
     if following and capped_gap(following.playhead, position.playhead) <= CLEARLY_WORSE:
-        return Choice(_of_repeated(session, following, used, delay), Reason.IN_ORDER)
+        return Choice(_of_repeated(session, following, used, delay_among), Reason.IN_ORDER)
     unused = [call for call in candidates if call.place not in used]
     if not unused:
         return Choice(None, Reason.ALL_USED)
@@ -166,7 +169,7 @@ def _choose_in_order(
         if not (gap < EXACT and next_gap > gap + CLEARLY_WORSE):
             return Choice(following, Reason.IN_ORDER)
     if reached is None or event_type_of(nearest.key.event_type).once or distance(nearest.position, position) <= FAR:
-        return Choice(_of_repeated(session, nearest, used, delay), Reason.NEAREST)
+        return Choice(_of_repeated(session, nearest, used, delay_among), Reason.NEAREST)
     return Choice(None, Reason.OUT_OF_PLACE)
 
 
@@ -181,11 +184,11 @@ def _exact_call(
 
 
 def _choose_by_position(
-    session: RecordedSession, key: EventKey, position: EventPosition, used: set[int], delay: float | None
+    session: RecordedSession, key: EventKey, position: EventPosition, used: set[int], delay_among: DelayAmong | None
 ) -> Choice:
     """Choose the recorded event at a position, whatever was used; an equal one if this process used that before."""
     calls = session.order.of_key(key)
-    nearest = _of_repeated(session, nearest_call(calls, position), used, delay)
+    nearest = _of_repeated(session, nearest_call(calls, position), used, delay_among)
     if nearest.place in used:
         if distance(nearest.position, position) <= EXACT:
             return Choice(None, Reason.ALL_USED)
@@ -198,15 +201,17 @@ def _choose_by_position(
     return Choice(None, Reason.OUT_OF_PLACE)
 
 
-def _of_repeated(session: RecordedSession, call: RecordedCall, used: set[int], delay: float | None) -> RecordedCall:
+def _of_repeated(
+    session: RecordedSession, call: RecordedCall, used: set[int], delay_among: DelayAmong | None
+) -> RecordedCall:
     """Return the one of the calls at the position of `call` that a live one is: the first unused one.
 
-    The delay of a live call tells how many came before, also where other processes answered them.
+    Where other processes may have answered some of them, the delay of the live call tells how many came before.
     """
     group = session.order.repeated.get(call.place)
     if group is None:
         return call
-    first = place_by_delay(session, group, delay)
+    first = place_by_delay(session, group, delay_among(group) if delay_among else None)
     if not first and call.place not in used:
         return call
     # They are used from the first one on, and there may be thousands.

@@ -2,7 +2,8 @@
 
 Of several machines behind a balancer, each sees only some of a session's events, so that counting them tells nothing.
 A call's playhead and its time since the sessionStart do. Calls that are equal in both, such as one that was sent again
-after a failure, differ in how long after its own time each arrived, if the player waited for a second at least.
+after a failure, differ in how long after its own time each arrived, if the player waited for a second at least. How
+late a player is with all of its calls is known from those that it sends once; see `Playback`.
 """
 
 import math
@@ -74,7 +75,7 @@ def place_by_delay(session: RecordedSession, calls: Sequence[RecordedCall], dela
     """
     if delay is None or len(calls) > MOST_REPEATED:
         return 0
-    return place_of_delay([_delay_of(session, call) for call in calls], delay)
+    return place_of_delay([delay_of(session, call) for call in calls], delay)
 
 
 def place_of_delay(delays: Sequence[float | None], delay: float) -> int:
@@ -85,7 +86,8 @@ def place_of_delay(delays: Sequence[float | None], delay: float) -> int:
     return min(range(len(known)), key=lambda place: abs(known[place] - delay))
 
 
-def _delay_of(session: RecordedSession, call: RecordedCall) -> float | None:
+def delay_of(session: RecordedSession, call: RecordedCall) -> float | None:
+    """Return the seconds by which a recorded call arrived later than its own time says; None if that is unknown."""
     delays = session.order.delays
     if call.place not in delays:
         try:

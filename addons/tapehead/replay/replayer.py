@@ -281,7 +281,7 @@ class Replayer:
         if isinstance(request.json(), dict):
             self._endpoint.note_event(sid, event, now)
         self.stats.hit(choice.call, again=choice.call.place in playback.used)
-        playback.use(choice.call, is_shared=is_shared)
+        playback.use(choice.call, event, now, is_shared=is_shared)
         return self._answer_as_recorded(recorded, request, now, partial(explain_choice, choice))
 
     # ---- Other calls ----

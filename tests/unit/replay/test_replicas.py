@@ -33,13 +33,22 @@ class Fleet:
         turns: the numbers of the replicas that get the calls, one after the other.
         count: the number of replicas.
         began: when they could first answer, seconds since 1970.
+        are_seen: whether they know of each other from the beginning.
     """
 
-    def __init__(self, recorded: Sequence[Exchange], turns: Iterator[int], count: int = 3, began: float = NOW - 60):
+    def __init__(
+        self,
+        recorded: Sequence[Exchange],
+        turns: Iterator[int],
+        count: int = 3,
+        began: float = NOW - 60,
+        *,
+        are_seen: bool = False,
+    ):
         self.index = index_of(recorded)
         self.replicas = [
             Replayer(index_of(recorded), SCHEMAS, random_bytes=token_bytes, peers=peers)
-            for peers in (Peers(began=began, own=token_bytes(PROCESS_BYTES)) for _ in range(count))
+            for peers in (Peers(are_seen, began, own=token_bytes(PROCESS_BYTES)) for _ in range(count))
         ]
         self._turns = turns
 
@@ -74,9 +83,10 @@ def sent_again() -> list[Exchange]:
     return [opened("abc", start(), 0), *calls]
 
 
-@pytest.mark.parametrize("turns", [[0, 1], [0, 1, 2], [0, 1, 1], [0, 0, 1], [1, 2, 1, 0, 0, 2, 1], [0]])
-def test_failures_come_back_at_their_place(turns: list[int]) -> None:
-    fleet = Fleet(sent_again(), cycle(turns))
+@pytest.mark.parametrize("turns", [[0, 1], [0, 1, 2], [0, 1, 1], [1, 2, 1, 0, 0, 2, 1], [0]])
+@pytest.mark.parametrize("are_seen", [False, True])
+def test_failures_come_back_at_their_place(turns: list[int], are_seen: bool) -> None:
+    fleet = Fleet(sent_again(), cycle(turns), are_seen=are_seen)
     player = Player(fleet)
     player.open(100)
     path = f"/api/v1/sessions/{player.sid}/events"
@@ -87,6 +97,87 @@ def test_failures_come_back_at_their_place(turns: list[int]) -> None:
 
     assert statuses == [status or 0 for *_, status in AGAIN]
     assert fleet.summary() == ReplaySummary(1, len(AGAIN) + 1, 0, [], [])
+
+
+def test_replicas_that_know_of_each_other_place_calls_after_which_one_got_all_so_far() -> None:
+    fleet = Fleet(sent_again(), cycle([0, 0, 1]), are_seen=True)
+
+    assert statuses_of(fleet, 0) == [status or 0 for *_, status in AGAIN]
+
+
+def statuses_of(fleet: Fleet, late: float, pace: float = 1) -> list[int]:
+    """The answers to the calls of AGAIN, each of them late, from a player that takes `pace` as long as its ts says."""
+    player = Player(fleet)
+    player.open(100)
+    path = f"/api/v1/sessions/{player.sid}/events"
+    return [
+        player.call(request(event(kind, at, 100 + at), path), 100 + arrived * pace + late)
+        for at, arrived, kind, _ in AGAIN
+    ]
+
+
+@pytest.mark.parametrize("pace", [0.01, 0.1, 1, 2, 10])
+@pytest.mark.parametrize("late", [-20, 0, 2.5, 20, 3600])
+def test_one_process_answers_in_recorded_order_at_any_pace(late: float, pace: float) -> None:
+    fleet = Fleet(sent_again(), cycle([0]), 1)
+
+    assert statuses_of(fleet, late, pace) == [status or 0 for *_, status in AGAIN]
+    assert fleet.summary().unused == []
+
+
+def test_equal_calls_that_are_first_come_in_recorded_order() -> None:
+    """Without any other call that tells how late the player is, or with one that is in time alone."""
+    rows: list[tuple[float, float, str, int]] = [(10, 10.01, "pauseStart", 503), (10, 14.01, "pauseStart", 204)]
+    for before in ([], [(0.0, 0.01, "play", 204)]):
+        calls = [sent("abc", event(kind, at, at), arrived, status) for at, arrived, kind, status in [*before, *rows]]
+        player = player_of(opened("abc", start(), 0), *calls)
+        player.open(100)
+        path = f"/api/v1/sessions/{player.sid}/events"
+        for at, arrived, kind, status in [*before, *rows]:
+            late = 0 if kind == "play" else 300
+            assert player.call(request(event(kind, at, 100 + at), path), 100 + arrived + late) == status
+
+
+@pytest.mark.parametrize("turns", [[0, 1], [0, 1, 2], [0, 0, 1], [1, 2, 1, 0, 0, 2, 1]])
+@pytest.mark.parametrize("late", [-20, 2.5, 20, 3600])
+def test_replicas_answer_a_player_that_is_late_as_one_process(late: float, turns: list[int]) -> None:
+    """Once each of them has got two calls that the player sent once."""
+    first = [sent("abc", event("ping", at, at), at + 0.01) for at in range(1, 8)]
+    calls = [sent("abc", event(kind, 10 + at, 10 + at), 10 + arrived, status) for at, arrived, kind, status in AGAIN]
+    recorded = [opened("abc", start(), 0), *first, *calls]
+    fleet = Fleet(recorded, cycle(turns), max(turns) + 1)
+    player = Player(fleet)
+    player.open(100)
+    path = f"/api/v1/sessions/{player.sid}/events"
+    for at in range(1, 8):
+        player.call(request(event("ping", at, 100 + at), path), 100 + at + late)
+    statuses = [
+        player.call(request(event(kind, 10 + at, 110 + at), path), 110 + arrived + late)
+        for at, arrived, kind, _ in AGAIN
+    ]
+
+    assert statuses == [status or 0 for *_, status in AGAIN]
+
+
+def test_one_call_that_is_late_by_chance_changes_nothing() -> None:
+    hiccup = 3
+    fleet = Fleet(sent_again(), cycle(range(2)))
+    player = Player(fleet)
+    player.open(100)
+    path = f"/api/v1/sessions/{player.sid}/events"
+    statuses = [
+        player.call(request(event(kind, at, 100 + at), path), 100 + arrived + (hiccup if at == 0 else 0))
+        for at, arrived, kind, _ in AGAIN
+    ]
+
+    assert statuses == [status or 0 for *_, status in AGAIN]
+
+
+def test_equal_calls_after_a_restart_come_in_recorded_order() -> None:
+    for restarted in range(1, len(AGAIN)):
+        turns = iter([0] * (restarted + 1) + [1] * len(AGAIN))
+
+        assert statuses_of(Fleet(sent_again(), turns, 2, NOW + 1000), 0) == [status or 0 for *_, status in AGAIN]
 
 
 @pytest.mark.parametrize("wait", [0, 2])
@@ -188,7 +279,10 @@ def test_any_replica_answers_as_the_only_one(data: st.DataObject, recorded: list
         exchange_of(each, response(503 if data.draw(st.booleans()) else 204, [("X-Line", str(line))]))
         for line, each in enumerate(rest)
     ]
-    told = [answered(Fleet([first, *numbered], cycle(each), began=0), first, numbered) for each in ([0], turns)]
+    told = [
+        answered(Fleet([first, *numbered], cycle(each), began=0, are_seen=len(each) > 1), first, numbered)
+        for each in ([0], turns)
+    ]
 
     assert told[0][0] == [str(line) for line in range(len(numbered))]
     assert told[1] == told[0]
