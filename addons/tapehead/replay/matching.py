@@ -44,7 +44,7 @@ MOST_NEAR = 3
 _EVENT_FIELDS = (EVENT_TYPE, "name", "playhead", "seconds since the sessionStart")
 
 
-# Returns by how many seconds a live event arrived late, as in `positions`, to tell which of equal recorded events it is;
+# Returns by how many seconds a live event arrived late, as in `positions`, which tells one of equal recorded events;
 # None if that is not known, or if those that were used tell it.
 DelayAmong = Callable[[Sequence[RecordedCall]], float | None]
 # A ping that may be the nearest: its distance, its line, the number of its recording, and the call.

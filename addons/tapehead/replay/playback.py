@@ -85,7 +85,7 @@ class Playback(msgspec.Struct, eq=False):
 
     def _may_lack(self, call: RecordedCall) -> bool:
         """Return whether other processes, or this one before a restart, may have answered an event."""
-        if self.is_restored and (self.first is None or call.order < self.first):
+        if self.is_restored and call.place not in self.used and (self.first is None or call.order <= self.first):
             return True
         calls = self.session.calls
         end = calls.index(call, bisect_left(calls, call.order, key=attrgetter("order")))
