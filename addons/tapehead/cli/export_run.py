@@ -13,6 +13,7 @@ from tapehead.cli.audit_run import naming
 from tapehead.cli.config_file import load_config
 from tapehead.cli.messages import RECORD_A_PLAYER, nothing_read, warn
 from tapehead.cli.progress import progress
+from tapehead.ending_signals import called_at_signals
 from tapehead.extras import needing
 from tapehead.interop.reader import open_recordings
 from tapehead.metrics.assumptions import parse_assumptions
@@ -49,7 +50,8 @@ def run_export(recordings: Sequence[Path], folder: Path, options: ExportOptions)
     settings = load_config(options.config, options.expect).settings
     reader = open_recordings(recordings, warn, strict=False, endpoints=options.endpoints)
     check_outputs(table_paths(folder), reader.files)
-    with ParquetTables(folder, overwrite=options.overwrite) as tables:
+    tables = ParquetTables(folder, overwrite=options.overwrite)
+    with called_at_signals(tables.remove_unfinished), tables:
         with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
             # What an endpoint accepts does not depend on when its schemas were fetched.
             schemas = recorded_schemas(entry.exchange for entry in stored_schemas(reader.files, warn))

@@ -12,6 +12,7 @@ from tapehead.cli.audit_results import AuditResults
 from tapehead.cli.audit_run import Audited, AuditOptions, LocalReading, run, warn_without_session
 from tapehead.cli.messages import warn, warn_of_memory
 from tapehead.cli.progress import progress
+from tapehead.ending_signals import called_at_signals
 from tapehead.errors import UsageError
 from tapehead.extras import needing
 from tapehead.interop.reader import SavedTraffic
@@ -113,6 +114,7 @@ class _SparkReading:
         reader = self._audit.open(warnings.warn)
         if self._spark.tables and self.tables:
             check_outputs(table_paths(self._spark.tables), reader.files)
+            self._stack.enter_context(called_at_signals(self.tables.remove_unfinished))
             self._stack.enter_context(self.tables)
         return reader
 

@@ -6,21 +6,18 @@ import errno
 import itertools
 import os
 import shutil
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from tapehead.ending_signals import call_at_signals
 from tapehead.files import open_private
 from tapehead.remote.stores import StoredObject, open_store
 
 # Objects that are copied at the same time.
 AT_ONCE = 4
-# Signals that end a process which does not handle them, without a word.
-_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
-
 _PREFIX, _LOCK = "tapehead-copies-", "lock"
 
 # Takes the number of objects and their bytes, and provides a function that takes bytes as they come.
@@ -48,7 +45,7 @@ class CopyFolder:
 
     def remove_at_signals(self) -> None:
         """Have the folder removed by signals, too, unless a program handles them; for the main thread of commands."""
-        _call_at_signals(self.remove)
+        call_at_signals(self.remove)
 
     def copy(self, found: StoredObject, on_bytes: Callable[[int], None]) -> str:
         """Return the path of an object's copy, which is made if there is none of this version.
@@ -132,22 +129,6 @@ def _remove_stale(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         if _lock(folder, 0):  # which the system has released
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _call_at_signals(remove: Callable[[], None]) -> None:
-    """Call a function when a signal ends the process that nothing handles."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-
-    def end(number: int, _frame: object) -> None:
-        remove()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    for name in _ENDING:
-        if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_DFL:
-            with contextlib.suppress(OSError, ValueError):
-                signal.signal(number, end)
 
 
 def in_threads[T](work: Callable[[T], None], items: Sequence[T]) -> None:

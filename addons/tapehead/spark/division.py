@@ -38,7 +38,6 @@ class Division(NamedTuple):
         blocks: the blocks of each recording by its name.
         ends: packed steps that belong to no line, each with its part.
         counts: the number of steps of each part.
-        results: the number of results.
     """
 
     parts: int
@@ -47,11 +46,10 @@ class Division(NamedTuple):
     blocks: dict[str, list[BlockPlace]]
     ends: list[tuple[int, bytes]]
     counts: list[int]
-    results: int
 
 
 class _DivisionWriter:
-    """Writes the steps of an audit into files as they come; a context manager, at whose end the files are closed."""
+    """Writer of the steps of an audit into files as they come; a context manager, at whose end the files are closed."""
 
     def __init__(self, folder: Path, parts: int) -> None:
         # Executors get the files by their names, and take no second file of one name.
@@ -62,7 +60,6 @@ class _DivisionWriter:
         self._ends: list[list[tuple[int, tuple[int, int, int]]]] = [[] for _ in range(parts)]
         self._packed_ends: list[tuple[int, bytes]] = []
         self.counts = [0] * parts
-        self.results = 0
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +83,6 @@ class _DivisionWriter:
     def add_end(self, part: int, step: tuple[int, int, int]) -> None:
         self._ends[part].append((self.counts[part], step))
         self.counts[part] += 1
-        self.results += 1
         if len(self._ends[part]) >= _BLOCK_LINES:
             self._pack_ends(part)
 
@@ -108,9 +104,7 @@ class _DivisionWriter:
         for part, ends in enumerate(self._ends):
             if ends:
                 self._pack_ends(part)
-        return Division(
-            len(self.counts), self._times, self._steps, self._blocks, self._packed_ends, self.counts, self.results
-        )
+        return Division(len(self.counts), self._times, self._steps, self._blocks, self._packed_ends, self.counts)
 
 
 def divide_into_parts(entries: Iterable[Entry], parts: int, folder: Path) -> Division:

@@ -3,6 +3,7 @@
 import errno
 import re
 import resource
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -149,10 +150,44 @@ def test_existing_tables_are_replaced_only_if_that_is_asked_for(
     assert pq.read_table(folder / "metrics.parquet").num_rows == 1
 
 
+# It says when it has tables to write, and goes no further.
+STOPPING = """
+import sys, time
+from tapehead.cli.app import run
+from tapehead.reports.tables.parquet_files import ParquetTables
+def add(*_):
+    print("writing", flush=True)
+    time.sleep(3600)
+ParquetTables.add = add
+run(["export", "--parquet", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_signal_leaves_no_unfinished_tables(tmp_path: Path, number: signal.Signals, exists: bool) -> None:
+    folder = tmp_path / "tables"
+    if exists:
+        folder.mkdir()
+    command = [sys.executable, "-c", STOPPING, str(folder), str(next(RECORDINGS_FOLDER.glob("*.jsonl")))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "writing\n"
+            assert list(folder.glob(".*.part"))
+            process.send_signal(number)
+            assert process.wait(60) == -number
+        finally:
+            process.kill()
+    assert folder.exists() == exists
+    assert not exists or list(folder.iterdir()) == []
+
+
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     film = write(tmp_path / "film.jsonl", list(long_film("film")))
     code = f"""
 import resource
+import signal
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, {resource.RLIM_INFINITY}))
 from tapehead.__main__ import main
 main()

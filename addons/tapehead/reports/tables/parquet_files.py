@@ -105,6 +105,15 @@ class ParquetTables:
             with contextlib.suppress(OSError):  # somebody else put something there
                 self._created.rmdir()
 
+    def remove_unfinished(self) -> None:
+        """Remove the files that have no name yet, as before a signal ends the process, whatever it is writing."""
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                file.own_path.unlink()
+        if self._created:
+            with contextlib.suppress(OSError):
+                self._created.rmdir()
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         try:
@@ -114,14 +123,19 @@ class ParquetTables:
 
 
 class _TableFile:
-    """The file of a table under a name of its own until it is whole."""
+    """The file of a table under a name of its own until it is whole.
+
+    Attributes:
+        table: the table.
+        own_path: the path until then.
+    """
 
     def __init__(self, table: Table, path: Path) -> None:
         self.table = table
         self._path = path
-        self._own_path = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.own_path = path.with_name(f".{path.name}.{os.getpid()}.part")
         self._rows: list[Row] = []
-        self._file = cast("BinaryIO", open(self._own_path, "wb", opener=open_private))  # noqa: SIM115 - as long as rows come
+        self._file = cast("BinaryIO", open(self.own_path, "wb", opener=open_private))  # noqa: SIM115 - as long as rows come
         try:
             self._writer = pq.ParquetWriter(self._file, arrow_schema(table), compression="zstd")
         except OSError:
@@ -152,7 +166,7 @@ class _TableFile:
 
     def publish(self) -> None:
         """Give the file its name."""
-        self._own_path.replace(self._path)
+        self.own_path.replace(self._path)
 
     def discard(self) -> None:
         """Remove the file, unless it has its name."""
@@ -161,6 +175,6 @@ class _TableFile:
         self._remove()
 
     def _remove(self) -> None:
-        for end in (self._file.close, self._own_path.unlink):
+        for end in (self._file.close, self.own_path.unlink):
             with contextlib.suppress(OSError):
                 end()
