@@ -19,6 +19,8 @@ from tapehead.remote.stores import StoredObject, open_store
 # Objects that are copied at the same time.
 AT_ONCE = 4
 _PREFIX, _LOCK = "tapehead-copies-", "lock"
+# Attempts to make a folder that no other process takes for a stale one.
+_ATTEMPTS = 5
 
 # Takes the number of objects and their bytes, and provides a function that takes bytes as they come.
 ShowCopies = Callable[[int, int], AbstractContextManager[Callable[[int], None]]]
@@ -85,11 +87,9 @@ class CopyFolder:
     def _new_path(self) -> Path:
         with self._lock:
             if self._folder is None or self._process != os.getpid():
-                self._folder, self._process = Path(tempfile.mkdtemp(prefix=_PREFIX)), os.getpid()
+                self._folder, self._process = _new_folder(), os.getpid()
                 self._copies.clear()
-                if os.name == "posix":
-                    _lock(self._folder, os.O_CREAT)
-                    _remove_stale(self._folder.parent)
+                _remove_stale(self._folder.parent)
             return self._folder / str(next(self._numbers))
 
     def _no_room(self, error: OSError) -> OSError:
@@ -109,8 +109,19 @@ _OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 COPIES = CopyFolder()
 
 
-def _lock(folder: Path, flags: int) -> bool:
-    """Lock a folder of copies as long as this process runs; return False if another one has, or if it is none."""
+def _new_folder() -> Path:
+    """Return a new folder, locked as long as this process runs, where folders can be locked."""
+    for _ in range(_ATTEMPTS):
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        # Another process may find it before it is locked, and remove it.
+        if os.name != "posix" or (_lock(folder, os.O_CREAT) is not None and (folder / _LOCK).exists()):
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=_PREFIX))
+
+
+def _lock(folder: Path, flags: int) -> int | None:
+    """Return the descriptor that keeps a folder of copies locked; None if another process has it, or it is none."""
     import fcntl
 
     file = -1
@@ -120,15 +131,19 @@ def _lock(folder: Path, flags: int) -> bool:
     except OSError:
         if file >= 0:
             os.close(file)
-        return False
-    return True
+        return None
+    return file
 
 
 def _remove_stale(parent: Path) -> None:
     """Remove the folders of processes that were killed, such as for their use of memory."""
+    if os.name != "posix":
+        return
     for folder in parent.glob(f"{_PREFIX}*"):
-        if _lock(folder, 0):  # which the system has released
+        file = _lock(folder, 0)  # which the system has released
+        if file is not None:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(file)
 
 
 def in_threads[T](work: Callable[[T], None], items: Sequence[T]) -> None:
