@@ -217,7 +217,7 @@ class Warnings:
 
 
 class AuditReading(Protocol):
-    """Reads recordings, and audits them, on some machines."""
+    """A reading and an audit of recordings, on whichever machines."""
 
     def open(self) -> RecordingReader:
         """Return a reader of the recordings."""
@@ -229,7 +229,7 @@ class AuditReading(Protocol):
 
 
 class LocalReading(NamedTuple):
-    """Reads recordings, and audits them, on this machine."""
+    """A reading and an audit of recordings on this machine."""
 
     recordings: Sequence[Path]
     options: AuditOptions

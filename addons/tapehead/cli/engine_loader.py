@@ -54,7 +54,7 @@ class _Recordings(NamedTuple):
 
 
 class EngineLoader:
-    """Loads recordings, and makes engines that play them or simulate the endpoint.
+    """A loader of recordings, and a maker of engines that play them or simulate the endpoint.
 
     Args:
         settings: the settings of the run.

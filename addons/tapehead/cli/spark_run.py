@@ -83,7 +83,7 @@ def _check_recordings(recordings: Sequence[Path]) -> None:
 
 
 class _SparkReading:
-    """Reads recordings, and audits them, on a cluster.
+    """A reading and an audit of recordings on a cluster.
 
     Args:
         local: what would do that on this machine.

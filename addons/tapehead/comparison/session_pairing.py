@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """What of a session sorts and pairs it.
+    """The data of a session by which it is sorted and paired.
 
     Attributes:
         when: when it began, in which recording, and on which line.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class AuditLoader:
-    """Loads the audit once.
+    """A loader of the audit, which is loaded once.
 
     Args:
         make: returns a new audit; None where there is none.

@@ -21,7 +21,7 @@ class Arrived(Protocol):
 
     @property
     def started(self) -> str:
-        """When its request came, as `Exchange.started`."""
+        """The time at which its request came, as `Exchange.started`."""
         ...
 
     @property
@@ -31,7 +31,7 @@ class Arrived(Protocol):
 
     @property
     def source(self) -> str:
-        """Where its number was counted, as `Exchange.source`."""
+        """The source that counted its number, as `Exchange.source`."""
         ...
 
 

@@ -32,7 +32,7 @@ class _KeyKind(Enum):
 
 
 class PlainBody(NamedTuple):
-    """What is to be known of a plain body.
+    """The facts about a plain body that redaction needs.
 
     Attributes:
         spans: the places of the values that identify people, start and end, in their order.

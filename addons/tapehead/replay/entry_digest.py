@@ -88,7 +88,7 @@ class EntryDigest(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 class EntryDigester:
-    """Makes digests that share what is equal, since an index may hold millions of them."""
+    """A maker of digests that share what is equal, since an index may hold millions of them."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}

@@ -54,7 +54,7 @@ class RecordedAnswer(msgspec.Struct):
 
 
 class RecordedAnswers:
-    """Prepares recorded answers, and keeps those that may be needed again.
+    """A cache of recorded answers, prepared for replay.
 
     Args:
         rewriter: rewrites answers that name recorded hosts.

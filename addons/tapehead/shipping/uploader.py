@@ -35,7 +35,7 @@ class Checksums(NamedTuple):
 
 
 class Uploader:
-    """Uploads to one folder of a store.
+    """An uploader to one folder of a store.
 
     Args:
         store: the store.

@@ -39,7 +39,7 @@ CLOCKS = -1
 
 
 class _LinesRead:
-    """Remembers the line that was read last, and the clocks in all of them."""
+    """The line that was read last, and the clocks in all that were read."""
 
     def __init__(self) -> None:
         self.line: bytes | None = None

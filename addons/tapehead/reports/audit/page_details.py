@@ -1,4 +1,4 @@
-"""What pages show of sessions besides the report, within limits for all sessions."""
+"""Details of sessions that pages show besides the report, within limits for all sessions."""
 
 from typing import TYPE_CHECKING, Any
 

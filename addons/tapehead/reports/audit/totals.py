@@ -47,7 +47,7 @@ _SUMMED = {
 
 
 class SessionFacts(NamedTuple):
-    """What totals need of a session.
+    """The facts of a session that totals need.
 
     Attributes:
         player, title, media_id, recording: by which sessions are grouped; the recording is that in which it began.
