@@ -50,7 +50,10 @@ MOST_BODY = 1_000_000
 BODY_SECONDS = 10.0
 
 _PAGE = ("after", "limit", "settle")
-_NO_ENGINE = {CONFLICT: "The command answers no call itself, so there is no engine."}
+_NO_ENGINE = {
+    CONFLICT: "The command answers no call itself, so there is no engine; or several workers have one each, of "
+    "which none can be changed, nor its counts of one key be told."
+}
 _NO_SESSION = {NOT_FOUND: "The session is not in the journal, or several begin so."}
 
 ENDPOINTS = (
@@ -202,7 +205,7 @@ ENDPOINTS = (
         "the verdict at the end of the run is on everything that came.",
         api_control.Reset,
         takes=api_control.Reset,
-        statuses={CONFLICT: "The calls are those of stored recordings."},
+        statuses={CONFLICT: "The calls are those of stored recordings, or several workers answer them."},
     ),
     Endpoint(
         "GET",

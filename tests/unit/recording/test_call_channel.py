@@ -162,6 +162,29 @@ def test_what_finds_no_room_is_lost_and_counted() -> None:
     assert warned == ["the recording process takes no more calls; traffic continues, and calls are LOST"]
 
 
+def test_a_session_of_which_a_call_finds_no_room_is_left_out_where_nothing_is_stored() -> None:
+    stored, left_out = Stored(), list[str | None]()
+
+    async def play(channel: socket.socket) -> int:
+        connecting = asyncio.get_running_loop().create_connection(
+            lambda: CallSender(0, pytest.fail, pytest.fail, waits=False, is_recorded=False), sock=channel.dup()
+        )
+        _, sender = await connecting
+        sender.begin(BegunCall(1, "", "abc"))
+        sender.put(call(0, 10_000_000), 10_000_000)  # it goes alone, and takes a while
+        sender.put(call(1), 10)
+        sender.put(call(2), 10)
+        assert sender.leaves_out("abc")
+        assert not sender.leaves_out("other")
+        await sender.close()
+        return sender.lost
+
+    receiving = CallReceiver(stored.store, pytest.fail, InternalErrors(), leave_out=left_out.append)
+    with receiving as receiver, receiver.open() as channel:
+        lost = asyncio.run(play(channel))
+    assert (stored.orders, left_out, lost) == ([0], ["abc"], 3)
+
+
 def test_a_worker_learns_of_the_end_of_the_recorder() -> None:
     ends: list[bool] = []
 
