@@ -75,5 +75,6 @@ def test_where_nothing_can_be_locked_there_is_one_folder(tmp_path: Path, monkeyp
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(copies, "_lock", lambda *_: None)
     folder = CopyFolder()
-    assert list(tmp_path.iterdir()) == [folder._new_path().parent]
+    path = folder._new_path()
+    assert list(tmp_path.iterdir()) == [path.parent]
     folder.remove()
