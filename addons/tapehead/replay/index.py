@@ -5,7 +5,7 @@ position is the playhead and the time since the sessionStart. Values that change
 measured quality) are not part of these.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
 
@@ -66,23 +66,63 @@ def build_index(
     return builder.index
 
 
-def index_of_files(index: RecordingIndex, files: Iterable[int]) -> RecordingIndex:
-    """Return the index of some recordings alone, by their numbers in a larger one.
+def index_of_files(index: RecordingIndex, files: Collection[int]) -> RecordingIndex:
+    """Return the index of some recordings alone, by their numbers in a larger one; no exchange is read for it.
 
-    Raises:
-        RecordingError: one of them was changed, or cannot be read.
+    It has the hosts of all recordings, so that answers that name them are rewritten.
     """
-    digester = EntryDigester()
-    digests: dict[int, list[EntryDigest]] = {file: [] for file in files}
-    sessions = chain.from_iterable((*each.calls, *each.preflights) for each in index.sessions)
-    starts = (session.start for session in index.sessions if session.start)
-    by_call = chain(index.schemas.values(), index.preflights.values())
-    for call in chain(starts, sessions, index.downloaded, *by_call):
-        if call.file in digests:
-            digests[call.file].append(digester.digest(Entry(call.line, call.exchange), call.held))
-    for each in digests.values():
-        each.sort(key=lambda digest: digest.line)
-    return build_index(digests.values(), digests)
+    part = RecordingIndex(
+        [],
+        {},
+        _of_files(index.schemas, files),
+        [call for call in index.downloaded if call.file in files],
+        _of_files(index.downloaded_by_content, files),
+        _of_files(index.preflights, files),
+        index.hosts,
+    )
+    # As in any index, sessions whose sessionStart was not recorded come last.
+    for session in sorted(index.sessions, key=lambda each: each.start is None or each.start.file not in files):
+        if found := _session_of_files(session, len(part.sessions), files):
+            part.sessions.append(found)
+            if found.start:
+                part.by_content.setdefault(found.identity[0], []).append(found)
+    return part
+
+
+def _of_files[Name](lists: dict[Name, list[RecordedCall]], files: Collection[int]) -> dict[Name, list[RecordedCall]]:
+    parts = {name: [call for call in calls if call.file in files] for name, calls in lists.items()}
+    return {name: calls for name, calls in parts.items() if calls}
+
+
+def _session_of_files(session: RecordedSession, number: int, files: Collection[int]) -> RecordedSession | None:
+    """Return a session with its calls in some recordings alone, as if it had no others; None if there are none."""
+    start = session.start if session.start and session.start.file in files else None
+    calls = [call for call in session.calls if call.file in files]
+    preflights = [call for call in session.preflights if call.file in files]
+    if not (start or calls or preflights):
+        return None
+    if start is session.start and len(calls) == len(session.calls) and len(preflights) == len(session.preflights):
+        return msgspec.structs.replace(session, number=number)
+    ordered: list[RecordedCall] = []
+    for call in calls:
+        elapsed = call.elapsed if start else None
+        ordered.append(msgspec.structs.replace(call, elapsed=elapsed, order=_next_order(ordered)))
+    if start is None:  # it opens no session, so that its mark is in no session id
+        return RecordedSession(
+            number,
+            session.sid,
+            session.mark,
+            session.host,
+            NO_IDENTITY,
+            None,
+            "",
+            False,
+            None,
+            None,
+            ordered,
+            preflights,
+        )
+    return msgspec.structs.replace(session, number=number, calls=ordered, preflights=preflights, _order=None)
 
 
 def extend_index(index: RecordingIndex, file: int, entries: Iterable[Entry]) -> list[RecordedSession]:
@@ -177,11 +217,7 @@ class IndexBuilder:
         session = known[0] if known and len(known) == 1 else self._session_of(file, sid, digest)
         calls, ts, began = session.calls, digest.ts, session.started_ts
         elapsed = None if ts is None or began is None else (ts - began) / 1000
-        order = 1
-        if calls:
-            last = calls[-1]
-            order = last.order if last.key.event_type in PINGS else last.order + 1
-        call = _recorded(file, digest, digest.playhead, elapsed, order)
+        call = _recorded(file, digest, digest.playhead, elapsed, _next_order(calls))
         (session.preflights if digest.call is Call.PREFLIGHT else calls).append(call)
 
     def _session_of(self, file: int, sid: str, digest: EntryDigest) -> RecordedSession:
@@ -225,6 +261,12 @@ class IndexBuilder:
 def of_host[Recorded: (RecordedCall, RecordedSession)](recorded: Sequence[Recorded], host: str) -> Sequence[Recorded]:
     """Return the recorded calls or sessions of a host; all of them if none is."""
     return [each for each in recorded if each.host == host] or recorded
+
+
+def _next_order(calls: Sequence[RecordedCall]) -> int:
+    """Return the order of a session's next call after some."""
+    last = calls[-1] if calls else None
+    return 1 if last is None else last.order + (last.key.event_type not in PINGS)
 
 
 def _recorded(
