@@ -12,7 +12,8 @@ def merge_summaries(summaries: Sequence[ReplaySummary]) -> ReplaySummary:
     """Return the summary of a replay of the same recordings by several replicas, of which there is one at least.
 
     A recorded exchange is unused if no replica used it. A ping beyond those recorded counts as one if the same replica
-    had answered one before it: summaries do not tell which other exchanges a session had used elsewhere.
+    had answered one before it: summaries do not tell which other exchanges a session had used elsewhere. A session
+    lacks calls if one replica says so, although another one may have recorded it anew meanwhile.
     """
     return ReplaySummary(
         playbacks=sum(each.playbacks for each in summaries),
@@ -22,7 +23,7 @@ def merge_summaries(summaries: Sequence[ReplaySummary]) -> ReplaySummary:
         unused=_in_all([each.unused for each in summaries]),
         absorbed=sum(each.absorbed for each in summaries),
         rewritten=sorted(set(chain.from_iterable(each.rewritten for each in summaries))),
-        outdated=_in_all([each.outdated for each in summaries]),
+        outdated=_in_any([each.outdated for each in summaries]),
     )
 
 
@@ -31,6 +32,12 @@ def _in_all(lists: Sequence[Sequence[Unused]]) -> list[Unused]:
     first, *others = lists
     places = [{(each.file, each.line) for each in other} for other in others]
     return [each for each in first if all((each.file, each.line) in other for other in places)]
+
+
+def _in_any(lists: Sequence[Sequence[Unused]]) -> list[Unused]:
+    """Return the exchanges that are in one of some lists or more, by recording and line."""
+    found = {(each.file, each.line): each for each in chain.from_iterable(lists)}
+    return [found[place] for place in sorted(found)]
 
 
 def fingerprint_of(indexes: Iterable[RecordingIndex]) -> str:
