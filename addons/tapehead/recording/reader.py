@@ -142,7 +142,11 @@ class RecordingReader:
     def _store(self, path: Path) -> StoredLines | None:
         if not self._keeps_places or len(self._stored) >= MOST_STORED or not has_stored_lines(path):
             return None
-        stored = self._stored[name_of(path)] = StoredLines(path, lambda entry: correct_clock(entry, self._offsets))
+        try:
+            stored = StoredLines(path, lambda entry: correct_clock(entry, self._offsets))
+        except OSError:  # reported once it is read
+            return None
+        self._stored[name_of(path)] = stored
         return stored
 
     def _load(self) -> None:

@@ -9,16 +9,13 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tapehead.errors import RecordingError
 from tapehead.files import create_folder, open_private, write_all
 from tapehead.recording.existing_recording import check_recording, count_exchanges, count_lines
 from tapehead.recording.paths import COMPRESSED_SUFFIX, GZIP_SUFFIX
 from tapehead.recording.zstd_frames import END, MAGIC, Extent, whole_extent
-
-if TYPE_CHECKING:
-    pass
 
 # The plain bytes after which a frame ends: the most that damage to the disk can cost, or has to be unpacked at once.
 FRAME_BYTES = 1_000_000

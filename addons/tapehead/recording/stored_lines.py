@@ -26,7 +26,12 @@ class StoredLines:
     Args:
         path: the recording: a plain file in which each exchange has a line.
         correct: returns an entry as the reader yields it, with the time by another clock.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
+
+    _file = -1  # also where it cannot be opened
 
     def __init__(self, path: Path, correct: Callable[[Entry], Entry]) -> None:
         self._name = name_of(path)
@@ -37,7 +42,8 @@ class StoredLines:
 
     def __del__(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def note(self, lines: Iterable[bytes | None]) -> Iterator[bytes | None]:
         """Yield the lines of the recording, and note their places, up to one that is too long to be read."""

@@ -235,3 +235,28 @@ def test_what_is_in_order_is_left_as_it_is(calls: list[tuple[str, int | None, st
     fast = in_order_of_arrival(arrived)
     with patch.object(arrival, "is_in_order", lambda _calls: False):
         assert in_order_of_arrival(arrived) == fast
+
+
+def test_a_file_that_goes_before_it_is_opened_is_one_warning_among_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = tmp_path / "kept.jsonl", tmp_path / "gone.jsonl"
+    kept.write_bytes(TEXT)
+    gone.write_bytes(TEXT)
+    told: list[str] = []
+    real = os.open
+
+    def opened(path: str | Path, *args: int) -> int:
+        if Path(path) == gone:
+            gone.unlink(missing_ok=True)
+        return real(path, *args)
+
+    monkeypatch.setattr("tapehead.recording.stored_lines.os.open", opened)
+    unraisable: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    reader = RecordingReader([kept, gone], told.append, strict=False)
+
+    assert len(list(reader.entries(keep_places=True))) == len(LINES)
+    assert len(told) == 1
+    assert "gone.jsonl" in told[0]
+    assert unraisable == []
