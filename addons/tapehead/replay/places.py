@@ -2,21 +2,24 @@
 
 from collections.abc import Iterable, Iterator
 
+# The bits of a line's number within its page.
+_PAGE_BITS = 12
+_LAST_BYTE = (1 << _PAGE_BITS - 3) - 1
+
 
 class Places:
-    """A set of places, each the number of a recording and a line: one byte for each line up to the last."""
+    """A set of places, each the number of a recording and a line: one bit for each line, in pages of those near it."""
 
     def __init__(self) -> None:
-        self._lines: dict[int, bytearray] = {}
+        self._pages: dict[int, dict[int, bytearray]] = {}
 
     def add(self, file: int, line: int) -> None:
         """Add a place."""
         try:
-            self._lines[file][line] = 1
-        except (KeyError, IndexError):
-            lines = self._lines.setdefault(file, bytearray())
-            lines.extend(bytes(max(line + 1 - len(lines), len(lines) // 8)))
-            lines[line] = 1
+            page = self._pages[file][line >> _PAGE_BITS]
+        except KeyError:
+            page = self._pages.setdefault(file, {})[line >> _PAGE_BITS] = bytearray(1 << _PAGE_BITS - 3)
+        page[(line >> 3) & _LAST_BYTE] |= 1 << (line & 7)
 
     def add_all(self, places: Iterable[tuple[int, int]]) -> None:
         """Add places."""
@@ -26,13 +29,15 @@ class Places:
     def copy(self) -> "Places":
         """Return the same places, which do not change with these."""
         copied = Places()
-        copied._lines = {file: bytearray(lines) for file, lines in self._lines.items()}
+        copied._pages = {
+            file: {number: bytearray(page) for number, page in pages.items()} for file, pages in self._pages.items()
+        }
         return copied
 
     def has(self, file: int, line: int) -> bool:
         """Return whether a place is in it."""
-        lines = self._lines.get(file, b"")
-        return line < len(lines) and bool(lines[line])
+        page = self._pages.get(file, {}).get(line >> _PAGE_BITS)
+        return page is not None and bool(page[(line >> 3) & _LAST_BYTE] & 1 << (line & 7))
 
     def __eq__(self, other: object) -> bool:
         """Return whether another one has the same places."""
@@ -42,11 +47,12 @@ class Places:
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield the places, those of each recording in order."""
-        for file, lines in self._lines.items():
-            line = lines.find(1)
-            while line >= 0:
-                yield file, line
-                line = lines.find(1, line + 1)
+        for file, pages in self._pages.items():
+            for number, page in sorted(pages.items()):
+                first = number << _PAGE_BITS
+                for at, bits in enumerate(page):
+                    if bits:
+                        yield from ((file, first + at * 8 + bit) for bit in range(8) if bits >> bit & 1)
 
 
 class FewPlaces(Places):

@@ -13,7 +13,7 @@ from tapehead.replay.summary import ReplayStats
 
 CALLS = 20_000
 Lists = list[tuple[int, int]]
-PLACES = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 300)))
+PLACES = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 300) | st.integers(4090, 4100)))
 
 
 @given(PLACES, PLACES)
@@ -30,7 +30,7 @@ def test_places_are_those_that_were_added(one: Lists, other: Lists) -> None:
     copied.add(9, 9)
     assert sorted(copied) == sorted({*one, *other, (9, 9)})
     assert (places == more) == ({*one, *other} == {*other})
-    asked = [(file, line) for file in range(5) for line in range(1, 302)]
+    asked = [(file, line) for file in range(5) for line in [*range(1, 302), *range(4088, 4102)]]
     assert [place for place in asked if places.has(*place)] == sorted({*one, *other})
 
 
@@ -46,3 +46,17 @@ def test_a_used_exchange_takes_few_bytes() -> None:
 
     assert stats.totals.run.used.has(0, CALLS)
     assert taken < 8 * CALLS
+
+
+def test_one_session_at_the_end_of_a_long_recording_takes_few_bytes() -> None:
+    """Each key has places of its own, and there may be a thousand."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    places = Places()
+    for line in range(900_000, 900_100):
+        places.add(0, line)
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    assert len(list(places)) == 100
+    assert taken < 4_000
