@@ -130,7 +130,7 @@ class EngineControl:
         """Return the first misses since the start or the latest reset."""
         return list(self._counts_of(key).missed)
 
-    def unused(self, key: str | None = None) -> list[Unused]:
+    def unused(self, key: str | None = None) -> Sequence[Unused]:
         """Return the recorded exchanges that no call asked for since the start or the latest reset.
 
         For a key, those of the recordings that it plays; for None, those that no key asked for.

@@ -266,9 +266,9 @@ def recorded_calls(index: RecordingIndex) -> list[RecordedCall]:
     return [*calls, *chain.from_iterable(index.schemas.values()), *index.downloaded]
 
 
-def unused_calls(calls: Iterable[RecordedCall], used: Places) -> list[Unused]:
+def unused_calls(calls: Iterable[RecordedCall], used: Places) -> UnusedCalls:
     """Return the recorded exchanges that were not used."""
-    return [as_unused(call) for call in calls if not used.has(call.file, call.line)]
+    return UnusedCalls([call for call in calls if not used.has(call.file, call.line)])
 
 
 def as_unused(call: RecordedCall) -> Unused:
@@ -283,7 +283,7 @@ def summarise(calls: Sequence[RecordedCall], counts: ReplayCounts) -> ReplaySumm
         counts.hits,
         counts.misses,
         list(counts.missed),
-        UnusedCalls([call for call in calls if not counts.used.has(call.file, call.line)]),
+        unused_calls(calls, counts.used),
         counts.absorbed,
         sorted(counts.rewritten),
         [as_unused(call) for call in calls if (call.file, call.line) in counts.outdated] if counts.outdated else [],
