@@ -25,12 +25,13 @@ from tapehead.server.workers import once, release_signals, run_workers
 mode, births = sys.argv[1], pathlib.Path("births")
 
 def work(number, warn):
-    if mode in ("stillborn", "refuse", "slow"):
+    is_later = mode == "slow later" and births.exists() and len(births.read_text().split()) >= 3
+    if mode in ("stillborn", "refuse", "slow") or is_later:
         with births.open("a") as file:
             file.write(f"{os.getpid()}\\n")
         if mode == "stillborn" and number == 1:
             os._exit(4)
-        if mode == "slow":
+        if mode == "slow" or is_later:
             time.sleep(60)
         if mode == "refuse" and number == 1:
             raise UsageError("a file is gone")
@@ -148,6 +149,19 @@ def test_a_signal_before_all_workers_are_ready_ends_them_at_once(number: int, co
     assert "ready" not in out
     assert (errors == "") == (number == signal.SIGTERM)
     assert "resource_tracker" not in errors
+
+
+def test_a_process_that_is_not_ready_when_the_others_are_stopped_is_not_waited_for(tmp_path: Path) -> None:
+    with run(tmp_path, "slow later") as running:
+        killed = running.born(3)[0]
+        os.kill(killed, signal.SIGKILL)
+        running.born(4)
+        begun = time.monotonic()
+        told, returned, lost = running.stop()
+        took = time.monotonic() - begun
+
+    assert told.endswith(" of 3 died: killed by SIGKILL; another one starts in 0.5 s")
+    assert (len(returned.split()), lost, took < 30) == (3, "lost 1", True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
