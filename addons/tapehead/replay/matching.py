@@ -28,7 +28,7 @@ from tapehead.counts import Count, Ordinal
 from tapehead.protocol.event_types import event_type_of
 from tapehead.protocol.events import IDENTITY_KEYS, EventKey, EventPosition
 from tapehead.protocol.keys import EVENT_TYPE
-from tapehead.replay.positions import CAP, TIME_WEIGHT, capped_gap, distance, nearest_call, place_by_delay
+from tapehead.replay.positions import CAP, TIME_WEIGHT, capped_gap, distance, index_by_delay, nearest_call
 from tapehead.replay.recorded_session import RecordedCall, RecordedSession
 from tapehead.text import shorten_value
 
@@ -211,7 +211,7 @@ def _of_repeated(
     group = session.order.repeated.get(call.place)
     if group is None:
         return call
-    first = place_by_delay(session, group, delay_among(group) if delay_among else None)
+    first = index_by_delay(session, group, delay_among(group) if delay_among else None)
     if not first and call.place not in used:
         return call
     # They are used from the first one on, and there may be thousands.
@@ -283,12 +283,12 @@ def _add_near(
     if not values or values[-1] < low or high < values[0]:
         return least
     middle = bisect_left(values, value)
-    for places in (range(middle, len(values)), range(middle - 1, -1, -1)):
-        for place in places:
-            other = values[place]
+    for side in (range(middle, len(values)), range(middle - 1, -1, -1)):
+        for at in side:
+            other = values[at]
             if not low <= other <= high or weight * abs(other - value) > least + EXACT / 2:
                 break
-            call = calls[place]
+            call = calls[at]
             gap = distance(call.position, position)
             close.append((gap, call.line, call.file, call))
             least = min(least, gap)

@@ -64,7 +64,7 @@ def nearest_call(calls: SortedCalls, position: EventPosition) -> RecordedCall:
     return nearest
 
 
-def place_by_delay(session: RecordedSession, calls: Sequence[RecordedCall], delay: float | None) -> int:
+def index_by_delay(session: RecordedSession, calls: Sequence[RecordedCall], delay: float | None) -> int:
     """Return which of some calls at one position a live one is, by how late it came; 0 if that cannot be told.
 
     Args:
@@ -75,15 +75,15 @@ def place_by_delay(session: RecordedSession, calls: Sequence[RecordedCall], dela
     """
     if delay is None or len(calls) > MOST_REPEATED:
         return 0
-    return place_of_delay([delay_of(session, call) for call in calls], delay)
+    return index_of_delay([delay_of(session, call) for call in calls], delay)
 
 
-def place_of_delay(delays: Sequence[float | None], delay: float) -> int:
+def index_of_delay(delays: Sequence[float | None], delay: float) -> int:
     """Return which of some recorded delays is nearest to a live one; 0 if they are too close to tell, or unknown."""
     known = [each for each in delays if each is not None]
     if len(known) < len(delays) or any(later - one < LEAST_WAIT for one, later in pairwise(known)):
         return 0
-    return min(range(len(known)), key=lambda place: abs(known[place] - delay))
+    return min(range(len(known)), key=lambda at: abs(known[at] - delay))
 
 
 def delay_of(session: RecordedSession, call: RecordedCall) -> float | None:

@@ -31,7 +31,7 @@ class RecordedAnswer(msgspec.Struct):
         page: the Origin of the page that it is for, if the answer depends on that.
         depends_on_page: whether it does.
         second: the time in its Date, in seconds since 1970.
-        dates: the places of Date among its headers.
+        dates: the indexes of Date among its headers.
     """
 
     response: Response | None
@@ -47,8 +47,8 @@ class RecordedAnswer(msgspec.Struct):
         """Give the response another Date."""
         if self.response and self.dates:
             headers, date = list(self.response.headers), http_date(second)
-            for place in self.dates:
-                headers[place] = (headers[place][0], date)
+            for at in self.dates:
+                headers[at] = (headers[at][0], date)
             self.response = self.response.with_headers(headers)
         self.second = second
 
@@ -102,7 +102,7 @@ class RecordedAnswers:
         response = allow_private_network(request, renew(exchange.response, request, now, sid))
         depends = any(value.strip() not in ANY_PAGE for name, value in response.headers if name.lower() in ORIGINS)
         response, rewrites = self._rewriter.rewrite(response, request.url, page)
-        dates = tuple(place for place, (name, _) in enumerate(response.headers) if name.lower() == "date")
+        dates = tuple(at for at, (name, _) in enumerate(response.headers) if name.lower() == "date")
         return RecordedAnswer(response, exchange.elapsed_ms, rewrites, False, page, depends, floor(now), dates)
 
 
@@ -115,10 +115,10 @@ def renew(response: Response, request: Request, now: float, sid: str | None = No
     headers = list(response.headers) or [("Date", ""), *CORS_HEADERS]
     if sid and response.header("Location") is None:
         headers.append(("Location", f"{request.path.rstrip('/')}/{sid}"))
-    for place, (name, value) in enumerate(headers):
+    for at, (name, value) in enumerate(headers):
         lowered = name.lower()
         if lowered == "date":
-            headers[place] = (name, http_date(now))
+            headers[at] = (name, http_date(now))
         elif sid and lowered == "location":
-            headers[place] = (name, with_sid(value, sid))
+            headers[at] = (name, with_sid(value, sid))
     return response.with_headers(headers)

@@ -9,7 +9,7 @@ import msgspec
 from tapehead.protocol.events import parse_time
 from tapehead.replay.matching import Turn, likeness
 from tapehead.replay.peers import TakeTurn
-from tapehead.replay.positions import MOST_REPEATED, place_of_delay
+from tapehead.replay.positions import MOST_REPEATED, index_of_delay
 from tapehead.replay.recorded_session import RecordedSession
 
 # In the place of a host: any.
@@ -26,14 +26,14 @@ class _Rounds(msgspec.Struct):
     Attributes:
         size: the number of sessions that were there at the first turn.
         known: the number of those that were taken into account.
-        place: the one whose turn it is, counted from 0.
+        at: the one whose turn it is, counted from 0.
         played: how often it was followed before.
         late: how often later ones were followed, with their numbers, as a heap.
     """
 
     size: int
     known: int
-    place: int = 0
+    at: int = 0
     played: int = 0
     late: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
@@ -45,8 +45,8 @@ class _Rounds(msgspec.Struct):
         while self.late and self.late[0][1] in left_out:
             heappop(self.late)
         for _ in range(self.size):
-            if numbers[self.place] not in left_out:
-                return min([(self.played, numbers[self.place]), *self.late[:1]])
+            if numbers[self.at] not in left_out:
+                return min([(self.played, numbers[self.at]), *self.late[:1]])
             self._advance()
         return self.late[0]
 
@@ -60,8 +60,8 @@ class _Rounds(msgspec.Struct):
         return turn
 
     def _advance(self) -> None:
-        self.place = (self.place + 1) % self.size
-        self.played += self.place == 0
+        self.at = (self.at + 1) % self.size
+        self.played += self.at == 0
 
 
 class Turns:
@@ -121,8 +121,8 @@ class Turns:
         if taken is None:
             played, number = rounds.take(numbers, self._left_out)
         else:
-            played, place = divmod(taken, len(numbers))
-            number = numbers[place]
+            played, at = divmod(taken, len(numbers))
+            number = numbers[at]
         if delay is not None:
             number = _later_try(sessions, numbers, number, delay)
         count = sum(each not in self._left_out for each in numbers) if self._left_out else len(numbers)
@@ -144,13 +144,13 @@ def _later_try(sessions: Sequence[RecordedSession], numbers: Sequence[int], numb
 
     Tries are of the same ts, since a player sends the same sessionStart again after a failure.
     """
-    place = first = bisect_left(numbers, number)
+    at = first = bisect_left(numbers, number)
     started_ts = sessions[number].started_ts
-    while first and place - first < MOST_REPEATED and _is_failed_try(sessions[numbers[first - 1]], started_ts):
+    while first and at - first < MOST_REPEATED and _is_failed_try(sessions[numbers[first - 1]], started_ts):
         first -= 1
-    end = place
+    end = at
     while (
-        end - place < MOST_REPEATED
+        end - at < MOST_REPEATED
         and _is_failed_try(sessions[numbers[end]], started_ts)
         and (end + 1 < len(numbers) and sessions[numbers[end + 1]].started_ts == started_ts)
     ):
@@ -161,7 +161,7 @@ def _later_try(sessions: Sequence[RecordedSession], numbers: Sequence[int], numb
     # A clock that is far off says nothing.
     if delay > 1.5 * (waits[-1] or 0.0):
         return number
-    return numbers[max(place, first + place_of_delay(waits, delay))]
+    return numbers[max(at, first + index_of_delay(waits, delay))]
 
 
 def _is_failed_try(session: RecordedSession, started_ts: float | None) -> bool:
