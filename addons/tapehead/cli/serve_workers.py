@@ -110,9 +110,9 @@ def answer_in_worker(part: Part, options: ServerOptions) -> WorkerReport:
 
 
 def _answer(part: Part, options: ServerOptions, screen: Screen) -> WorkerReport:
-    guard = OfflineGuard()
+    # The parent has warned about the recordings already. They may be at a URL, so that the guard comes after them.
+    run, guard = EngineRun(options.engine, lambda _line: None), OfflineGuard()
     guard.enable()
-    run = EngineRun(options.engine, lambda _line: None)  # the parent has warned about the recordings already
     client_filter, channel = options.client_filter, options.channel
     sender: CallSender
 
