@@ -262,6 +262,10 @@ def spark_error(error: Exception) -> TapeheadError:
         )
     if own := [line for line in lines if line.startswith("tapehead.errors.")]:
         return TapeheadError(own[-1].partition(": ")[2])
+    if any("Premature EOF" in line for line in lines):
+        return TapeheadError(
+            "executors cannot read a recording: its server ended the connection in the middle of it; there is no report"
+        )
     causes = [line for line in lines if "PYTHON_VERSION_MISMATCH" in line] or [
         line for line in lines if re.match(r"[\w.]+(?:Error|Exception): ", line)
     ][-1:]

@@ -1,6 +1,7 @@
 """The recordings that paths and URLs stand for, as Spark and this machine list them."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 
 # Spark reads a file at a URL into one array of Java, which has less than 2^31 bytes.
 MOST_BYTES = 2_000_000_000
+# What Hadoop's libraries say, as far as it is no sentence for those who do not program it.
+_NO_LIBRARY = re.compile(r"ClassNotFoundException: Class \S+ not found")
+_NO_CLASS = re.compile(r"(?:ClassNotFoundException|NoClassDefFoundError): ([\w.$/]+)")
+_NO_HOST = re.compile(r"UnknownHostException: (?:Invalid host name: .* destination host is: \W*)?([\w.-]+)")
+_NO_CONNECTION = re.compile(
+    r"ConnectException: (?:Call From \S+ to )?(\S+:\d+)(?: failed on connection exception: [\w.]+)?: ([^;]+)"
+)
+_ENDED = re.compile(r"destination host is: \W*([\w.-]+)\W*:(\d+); : java.io.EOFException")
 
 
 class FoundFiles(NamedTuple):
@@ -145,12 +154,23 @@ class Listing:
 
 
 def _reason_of(url: str, exception: Any) -> str:
+    """Return what an exception of Java says, as a part of a sentence."""
     scheme = url.partition(":")[0]
     text = str(exception.toString())
     if scheme == "s3":
         return "Spark's name for S3 is s3a://"
-    if "No FileSystem for scheme" in text or "ClassNotFoundException" in text:
+    if "No FileSystem for scheme" in text or _NO_LIBRARY.search(text):
         library = "org.apache.hadoop:hadoop-aws:VERSION" if scheme == "s3a" else "GROUP:LIBRARY:VERSION"
         example = f"PYSPARK_SUBMIT_ARGS='--packages {library} pyspark-shell'"
         return f"it has no library for {scheme}://; add it, as with {example}"
-    return text.splitlines()[0].partition(": ")[2] or text.splitlines()[0]
+    if missing := _NO_CLASS.search(text):
+        advice = "; pass an hdfs:// URL" if scheme in ("webhdfs", "swebhdfs") else ""
+        return f"its library for {scheme}:// lacks the class {missing[1]}{advice}"
+    if unknown := _NO_HOST.search(text):
+        return f"there is no host '{unknown[1]}'"
+    if refused := _NO_CONNECTION.search(text):
+        return f"cannot reach '{refused[1]}': {refused[2]}; is it running, and is its port right?"
+    if ended := _ENDED.search(text):
+        return f"'{ended[1]}:{ended[2]}' ended the connection; is that the port of a name node?"
+    line = text.splitlines()[0].partition("; For more details see")[0]
+    return line.partition(": ")[2] or line

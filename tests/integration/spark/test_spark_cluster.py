@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from support.hdfs import Hdfs, running_hdfs
 from support.mixed_recordings import VISITORS, write_mix, write_one
 from support.paths import ROOT
 from support.sessions import BEGIN_MS, Timeline
@@ -74,7 +75,7 @@ def command(cluster: SparkCluster, folder: Path, arguments: list[str]) -> Iterat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(TIMEOUT_SECONDS)
+@pytest.mark.timeout(2 * TIMEOUT_SECONDS)
 def test_a_cluster_reports_what_one_process_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,9 +84,11 @@ def test_a_cluster_reports_what_one_process_does(
     write_recordings(tmp_path / "recordings")
     for name in ("local", "spread", "cluster"):
         (tmp_path / name).mkdir()
-    with running_cluster(tmp_path / "cluster") as cluster:
+    with running_cluster(tmp_path / "cluster") as cluster, running_hdfs() as hdfs:
         check_with_loss(cluster, tmp_path, capsys)
-        check_undivided(cluster, tmp_path, capsys)
+        check_page(cluster, tmp_path)
+        check_hdfs(cluster, hdfs, tmp_path, capsys)
+        check_broken_hdfs(cluster, hdfs, tmp_path)
 
 
 def check_with_loss(cluster: SparkCluster, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,19 +118,54 @@ def check_with_loss(cluster: SparkCluster, folder: Path, capsys: pytest.CaptureF
     check_tables(folder / "tables", folder / "export", capsys)
 
 
-def check_undivided(cluster: SparkCluster, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Check the report on a URL, which Spark reads, whose sessions cannot be divided; by the worker that is left."""
-    write_crowd(folder / "crowd.jsonl")
-    code = run(["audit", str(folder / "crowd.jsonl"), "--format", "json"])
+def check_hdfs(cluster: SparkCluster, hdfs: Hdfs, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check the report on URLs of HDFS, whose sessions cannot be divided, by the worker that is left."""
+    (folder / "a b").mkdir()
+    write_crowd(folder / "a b" / "crowd {x}.jsonl")
+    for path in [*folder.glob("recordings/*"), *folder.glob("a b/*")]:
+        hdfs.files[f"/{path.relative_to(folder)}"] = path.read_bytes()
+    inputs = ["a b/c*.jsonl", "recordings", "none.jsonl"]
+    code = run(["audit", *inputs, "--format", "json"])
     expected = capsys.readouterr()
+    assert "there is no file 'none.jsonl'" in expected.err
+    names = re.compile(r"(?<!\w)(a b/crowd|recordings/|none)")
+    urls = [f"{hdfs.url}/{each}" for each in inputs]
     options = ["--engine", "spark", "--master", cluster.master, "--format", "json"]
-    with command(cluster, folder, ["audit", (folder / "crowd.jsonl").as_uri(), *options]) as process:
+    with command(cluster, folder, ["audit", *urls, *options]) as process:
         out, err = process.communicate()
-    # Spark's names of local files have one slash.
-    out = out.replace(f"file:{folder}/crowd.jsonl".replace(" ", "%20"), f"{folder}/crowd.jsonl")
-    assert (process.returncode, out) == (code, expected.out), err
-    again = "tapehead: the sessions cannot be divided among executors; one of them evaluates all\n"
-    assert err == f"{again}{expected.err}"
+    assert (process.returncode, out) == (code, names.sub(rf"{hdfs.url}/\1", expected.out)), err
+    again = "tapehead: the sessions cannot be divided among executors; one of them evaluates all"
+    told = names.sub(rf"{hdfs.url}/\1", expected.err).splitlines()
+    assert [line for line in err.splitlines() if line != again] == told
+    assert err.count(again) == 1
+    assert set(hdfs.opened) == set(hdfs.files)
+
+
+def check_broken_hdfs(cluster: SparkCluster, hdfs: Hdfs, folder: Path) -> None:
+    """Check that a server which ends each connection in the middle of a file is told in a sentence."""
+    hdfs.breaks_off = True
+    options = ["--engine", "spark", "--master", cluster.master]
+    with command(cluster, folder, ["audit", f"{hdfs.url}/recordings", *options]) as process:
+        told = process.communicate()
+    assert (process.returncode, *told) == (
+        2,
+        "",
+        "tapehead: executors cannot read a recording: its server ended the connection in the middle of it; there is no"
+        " report\n",
+    )
+
+
+def check_page(cluster: SparkCluster, folder: Path) -> None:
+    """Check the HTML report, which one executor makes."""
+    words = ["audit", "recordings", "--fail-on", "never"]
+    assert run([*words, "-o", "local/report.html"]) == 0
+    options = ["-o", "spread/report.html", "--engine", "spark", "--master", cluster.master]
+    with command(cluster, folder, [*words, *options]) as process:
+        told = process.communicate()
+    assert process.returncode == 0, told
+    local, spread = ((folder / name / "report.html").read_bytes() for name in ("local", "spread"))
+    assert local == spread
+    assert b"</html>" in local
 
 
 def check_tables(tables: Path, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:

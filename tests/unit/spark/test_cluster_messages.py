@@ -175,6 +175,10 @@ def test_jobs_are_refused(recording: str, capsys: pytest.CaptureFixture[str]) ->
             "An error occurred while calling o7.addFile.\n: java.lang.IllegalArgumentException: requirement failed\n",
             "Spark failed: java.lang.IllegalArgumentException: requirement failed; there is no report",
         ),
+        (
+            "Job aborted.\nCaused by: java.io.IOException: Premature EOF reading from a.b.SocketInputStream@11af39f1",
+            "executors cannot read a recording: its server ended the connection in the middle of it; there is no",
+        ),
         ("TypeError: cannot pickle", "Spark failed: TypeError: cannot pickle; there is no report"),
     ],
 )

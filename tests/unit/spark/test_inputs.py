@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from tapehead.spark.inputs import MOST_BYTES, Listing
+from tapehead.spark.inputs import MOST_BYTES, Listing, _reason_of
 
 pytest.importorskip("pyspark", reason="there is no pyspark; .ci/run installs it")
 
@@ -37,3 +37,65 @@ def test_a_file_that_spark_cannot_hold_is_refused() -> None:
         "'hdfs://host/b.jsonl' has 2,000,000,001 bytes, and executors read up to 2,000,000,000 at a URL; divide it,"
         " or pass a path that all machines see"
     )
+
+
+# What Hadoop 3.4 and 3.5 say.
+CALL = "java.net.ConnectException: Call From vm/127.0.0.1 to node:8020 failed on connection exception: "
+READ_ON = "; For more details see:  http://wiki.apache.org/hadoop/"
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "reason"),
+    [
+        (
+            "hdfs://node/a",
+            f"{CALL}java.net.ConnectException: Connection refused{READ_ON}ConnectionRefused",
+            "cannot reach 'node:8020': Connection refused; is it running, and is its port right?",
+        ),
+        (
+            "webhdfs://node:9870/a",
+            "java.net.ConnectException: node:9870: Connection refused",
+            "cannot reach 'node:9870': Connection refused; is it running, and is its port right?",
+        ),
+        (
+            "hdfs://nosuch/a",
+            "java.lang.IllegalArgumentException: java.net.UnknownHostException: nosuch",
+            "there is no host 'nosuch'",
+        ),
+        (
+            "hdfs://node:22/a",
+            'java.io.EOFException: End of File Exception between local host is: "vm/127.0.0.1"; destination host is:'
+            f' "node":22; : java.io.EOFException{READ_ON}EOFException',
+            "'node:22' ended the connection; is that the port of a name node?",
+        ),
+        (
+            "hdfs://node/a",
+            'org.apache.hadoop.security.AccessControlException: Permission denied: user=root, access=READ, inode="/a"',
+            'Permission denied: user=root, access=READ, inode="/a"',
+        ),
+        (
+            "s3a://bucket/a",
+            "java.lang.RuntimeException: java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem"
+            " not found",
+            "it has no library for s3a://; add it, as with PYSPARK_SUBMIT_ARGS='--packages"
+            " org.apache.hadoop:hadoop-aws:VERSION pyspark-shell'",
+        ),
+        (
+            "oss://bucket/a",
+            'org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "oss"',
+            "it has no library for oss://; add it, as with PYSPARK_SUBMIT_ARGS='--packages GROUP:LIBRARY:VERSION"
+            " pyspark-shell'",
+        ),
+        (
+            "webhdfs://node/a",
+            "java.io.IOException: node:9870: Response decoding failure: java.lang.RuntimeException:"
+            " java.lang.ClassNotFoundException: org.apache.hadoop.shaded.org.glassfish.jersey.internal.RuntimeDelegateImpl",
+            "its library for webhdfs:// lacks the class"
+            " org.apache.hadoop.shaded.org.glassfish.jersey.internal.RuntimeDelegateImpl; pass an hdfs:// URL",
+        ),
+        ("s3://bucket/a", "java.io.IOException: any", "Spark's name for S3 is s3a://"),
+        ("hdfs://node/a", "java.io.IOException: disk full\n\tat a.B", "disk full"),
+    ],
+)
+def test_what_libraries_say_is_told_in_plain_words(url: str, text: str, reason: str) -> None:
+    assert _reason_of(url, SimpleNamespace(toString=lambda: text)) == reason
