@@ -112,7 +112,14 @@ class Hdfs:
         content = self.files.get(path)
         kind, size = (_FOLDER, 0) if content is None else (_FILE, len(content))
         permission = message((1, 0o755))
-        told = [(1, kind), (2, name), (3, size), (4, permission), (5, "hdfs"), (6, "supergroup")]
+        told: list[tuple[int, int | str | bytes]] = [
+            (1, kind),
+            (2, name),
+            (3, size),
+            (4, permission),
+            (5, "hdfs"),
+            (6, "supergroup"),
+        ]
         places = [(12, self.locations(path))] if is_located and content is not None else []
         return message(*told, (7, _SINCE_1970), (8, _SINCE_1970), (10, 1), (11, 2**27), *places)
 

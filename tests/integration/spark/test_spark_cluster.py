@@ -86,7 +86,7 @@ def test_a_cluster_reports_what_one_process_does(
         (tmp_path / name).mkdir()
     with running_cluster(tmp_path / "cluster") as cluster, running_hdfs() as hdfs:
         check_with_loss(cluster, tmp_path, capsys)
-        check_page(cluster, tmp_path)
+        check_page(cluster, tmp_path, capsys)
         check_hdfs(cluster, hdfs, tmp_path, capsys)
         check_broken_hdfs(cluster, hdfs, tmp_path)
 
@@ -155,14 +155,15 @@ def check_broken_hdfs(cluster: SparkCluster, hdfs: Hdfs, folder: Path) -> None:
     )
 
 
-def check_page(cluster: SparkCluster, folder: Path) -> None:
+def check_page(cluster: SparkCluster, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Check the HTML report, which one executor makes."""
     words = ["audit", "recordings", "--fail-on", "never"]
     assert run([*words, "-o", "local/report.html"]) == 0
+    expected = capsys.readouterr().err.replace("local/", "spread/")
     options = ["-o", "spread/report.html", "--engine", "spark", "--master", cluster.master]
     with command(cluster, folder, [*words, *options]) as process:
         told = process.communicate()
-    assert process.returncode == 0, told
+    assert (process.returncode, told[1]) == (0, expected)
     local, spread = ((folder / name / "report.html").read_bytes() for name in ("local", "spread"))
     assert local == spread
     assert b"</html>" in local

@@ -88,8 +88,8 @@ READ_ON = "; For more details see:  http://wiki.apache.org/hadoop/"
         ),
         (
             "webhdfs://node/a",
-            "java.io.IOException: node:9870: Response decoding failure: java.lang.RuntimeException:"
-            " java.lang.ClassNotFoundException: org.apache.hadoop.shaded.org.glassfish.jersey.internal.RuntimeDelegateImpl",
+            "java.io.IOException: node:9870: Response decoding failure: java.lang.RuntimeException: java.lang."
+            "ClassNotFoundException: org.apache.hadoop.shaded.org.glassfish.jersey.internal.RuntimeDelegateImpl",
             "its library for webhdfs:// lacks the class"
             " org.apache.hadoop.shaded.org.glassfish.jersey.internal.RuntimeDelegateImpl; pass an hdfs:// URL",
         ),
