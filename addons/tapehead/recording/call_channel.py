@@ -52,7 +52,7 @@ class SentCounts(NamedTuple):
 
 
 class LostCall(NamedTuple):
-    """A call that found no room: its number within its worker, and the id of its session, if it has one."""
+    """A call that was not handed over: its number within its worker, and the id of its session, if it has one."""
 
     number: int | None
     sid: str | None
@@ -186,6 +186,8 @@ class CallSender(asyncio.Protocol):
         """Hand a call over; return what is done once it is confirmed, or None if it will not be."""
         self._number += 1
         if self._left_out and self.leaves_out(item.sid or ""):
+            if self._has_waits:  # the recording process may know that it has begun
+                self._send(LostCall(item.order, item.sid))
             return None
         if not self._has_room(size):
             self._lose(item)

@@ -185,6 +185,29 @@ def test_a_session_of_which_a_call_finds_no_room_is_left_out_where_nothing_is_st
     assert (stored.orders, left_out, lost) == ([0], ["abc"], 3)
 
 
+def test_a_call_of_a_session_that_is_left_out_is_in_flight_no_longer() -> None:
+    stored = Stored()
+
+    async def play(receiver: CallReceiver, channel: socket.socket) -> None:
+        _, sender = await asyncio.get_running_loop().create_connection(
+            lambda: CallSender(1000, pytest.fail, pytest.fail, waits=True, is_recorded=False), sock=channel.dup()
+        )
+        sender.put(call(0, 10_000_000), 10_000_000)  # it goes alone, and takes a while
+        sender.put(call(1), 1000)
+        await until(lambda: stored.waiting and sender.has_room)
+        sender.begin(BegunCall(2, "", "abc"))
+        await until(lambda: receiver.has_call(None, "abc"))
+        sender.put(call(2), 10)
+        await until(lambda: not receiver.has_call(None, "abc"))
+        assert sender.lost == 2
+        stored.confirm()
+        await sender.close()
+
+    with CallReceiver(stored.store, pytest.fail, InternalErrors()) as receiver, receiver.open() as channel:
+        asyncio.run(play(receiver, channel))
+    assert stored.orders == [0]
+
+
 def test_a_worker_learns_of_the_end_of_the_recorder() -> None:
     ends: list[bool] = []
 
