@@ -210,11 +210,12 @@ class JournalRun:
         """Leave a session out of the audit, as a call of it did not come; None for a call of none."""
         self._lost_here += 1
         backlog = self.thread.backlog
-        if not (self.recorder or (sid and backlog.is_left_out(sid))):
+        if not (self.recorder or backlog.leaves_out(sid)):
             backlog.lose(sid)
 
     def note_lost(self, calls: int) -> None:
-        """Take note at the end of how many calls did not come."""
+        """Take note at the end of how many calls did not come, as processes counted them."""
+        calls = max(calls, self._lost_here)  # a process that died may not have told its last count
         if self.recorder:
             self.recorder.writer.note_lost(calls)
         else:

@@ -89,6 +89,18 @@ def test_a_failure_in_the_thread_makes_the_verdict_incomplete(
     assert errors.count or run.verdict.ended_early
 
 
+@pytest.mark.parametrize(("counted", "left_out"), [(0, 3), (3, 3), (5, 5)])
+def test_calls_that_other_processes_lost_are_left_out_calls(counted: int, left_out: int) -> None:
+    """A process that died may have told of lost calls one by one, and not of their number."""
+    run, _ = journal_run()
+    with run:
+        for sid in ("s1", "s1", None):
+            run.leave_out(sid)
+        run.note_lost(counted)
+
+    assert run.journal.totals().left_out_calls == left_out
+
+
 def test_a_printer_that_fails_costs_no_finding() -> None:
     run, errors = journal_run(on_findings=fail)
     with run:
