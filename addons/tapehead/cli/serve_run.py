@@ -72,6 +72,8 @@ def serve(
             from tapehead.cli.serve_workers import answer_in_workers
 
             counts = answer_in_workers(run, sockets, outputs, clients, warn, display, journal)
+    if run.workers:  # not before the page has ended, whose summary adds them up itself
+        run.elsewhere.add_all(run.workers.total().elsewhere)
     if line := refused_line(counts.refused_clients):
         warn(line)
     return conclude(run, counts, outputs.kept, screen, journal.fail_on, warn, missing.lines)

@@ -95,7 +95,6 @@ def answer_in_workers(
     ended, _ = workers_run.run(answer_in_worker, options)
     counts = run.counts(run.guard)
     counts.add(ended)
-    run.elsewhere.add_all(ended.elsewhere)
     return counts
 
 

@@ -2,13 +2,19 @@
 
 import asyncio
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tapehead.cli import worker_run
-from tapehead.cli.worker_counts import CountCollector, CountReporter, WorkerCounts
-from tapehead.cli.worker_run import ChannelSettings, WorkerPart, connected
+from tapehead.cli.display import LINES
+from tapehead.cli.offline_run import EngineRun, EngineSettings
+from tapehead.cli.run_journal import NO_JOURNAL
+from tapehead.cli.serve_workers import answer_in_workers
+from tapehead.cli.terminal import Screen
+from tapehead.cli.worker_counts import CountCollector, CountReporter, WorkerCounts, WorkerReport
+from tapehead.cli.worker_run import ChannelSettings, WorkerPart, WorkerRun, WorkersEnd, connected
 from tapehead.internal_errors import InternalErrors
 from tapehead.recording.call_receiver import CallReceiver
 from tapehead.replay.places import FewPlaces
@@ -54,3 +60,18 @@ def test_what_a_worker_counted_is_known_when_it_is_killed(monkeypatch: pytest.Mo
         asyncio.run(play(channel))
     assert (all_of_them.run.hits, list(all_of_them.run.used)) == (6, [(0, 1), (0, 2), (0, 3)])
     assert errors.count == 3
+
+
+def test_the_calls_of_workers_count_once_in_the_summary_of_a_run_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live page answers until the audit has ended, after the workers."""
+
+    def run_none(run: WorkerRun[Any], *_args: object) -> WorkersEnd:
+        run.counts.take(WorkerReport(1, 3, 1, 0, None, WorkerCounts()))
+        return WorkersEnd(run.counts.total(), 0)
+
+    monkeypatch.setattr(WorkerRun, "run", run_none)
+    run = EngineRun(EngineSettings(), pytest.fail)
+    outputs: Any = SimpleNamespace(kept=None, screen=Screen(), announce=pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        counts = answer_in_workers(run, [listening], outputs, (), pytest.fail, LINES, NO_JOURNAL)
+    assert (counts.elsewhere.calls, run.report_so_far().calls) == (3, 3)
