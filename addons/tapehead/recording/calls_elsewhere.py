@@ -81,6 +81,8 @@ class CallsElsewhere:
         self._near += other._near
         for protocol, counter in other._others.items():
             self._others[protocol] += counter
+        for host, line in other._untrusted.items():
+            self.add_untrusted(host, line)
 
     def similar_hosts(self, verb: str = "") -> str:
         """Return the hosts that got requests like calls, and what to do about them; empty if there are none."""
