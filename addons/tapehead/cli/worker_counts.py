@@ -74,7 +74,7 @@ class WorkerReport(NamedTuple):
 
 
 class CountReporter:
-    """Makes the reports of a worker.
+    """A maker of the reports of a worker.
 
     Args:
         process: the number of its process.
@@ -123,7 +123,7 @@ class CountReporter:
 
 
 class CountCollector:
-    """Adds up the counts of all processes of a run, those that have died as well; in the parent.
+    """The sum of the counts of all processes of a run, those that have died as well; in the parent.
 
     Args:
         internal_errors: those of the run, which grow by those of the workers.

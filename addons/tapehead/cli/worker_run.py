@@ -59,7 +59,7 @@ class WorkerPart[L](NamedTuple):
 
 
 class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What workers send to their parent.
+    """Settings of what workers send to their parent.
 
     Attributes:
         is_captured: whether the parent takes the calls.

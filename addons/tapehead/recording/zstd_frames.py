@@ -91,7 +91,7 @@ def _parse_block_header(head: bytes, checksum: int) -> tuple[bool, int]:
 
 
 class FrameTracker:
-    """Follows a zstd stream as its bytes come, to tell whether it was cut short."""
+    """A tracker of the frames of a zstd stream as its bytes come, which tells whether it was cut short."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -103,7 +103,7 @@ class FrameTracker:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the stream so far ends within a header or a block, or lacks a part of what its frame announces.
+        """True if the stream so far ends within a header or a block, or lacks a part of what its frame announces.
 
         A frame that does not tell its size may lack its end after any block: a recorder has written no more yet.
         """
