@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from io import RawIOBase
 
-from tapehead.recording.zstd_frames import MAGIC, FrameTracker
+from tapehead.recording.zstd_frames import EMPTY_BLOCK, MAGIC, FrameTracker
 
 PIECE_BYTES = 128 * 1024
 # The content of a packed HAR or flow file beyond which its size is compared with the packed one, and how many times
@@ -44,6 +44,7 @@ class _Source:
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self.size = 0
         self.frames: FrameTracker | None = None
+        self._has_ended = False
         self._chunks = iter(chunks)
 
     def read(self, _size: int = -1) -> bytes:
@@ -52,6 +53,10 @@ class _Source:
         self.size += len(chunk)
         if self.frames:
             self.frames.feed(chunk)
+            if not chunk and self.frames.is_between_blocks and not self._has_ended:
+                # Without more input, the reader never returns what it has unpacked, and its last piece had no room for.
+                self._has_ended = True
+                return EMPTY_BLOCK
         return chunk
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 # The last block of a frame, raw, of no bytes.
 END = b"\x01\x00\x00"
+# A block within a frame, raw, of no bytes.
+EMPTY_BLOCK = b"\x00\x00\x00"
 MAGIC = b"\x28\xb5\x2f\xfd"
 
 _MAX_HEADER = 18
@@ -109,6 +111,11 @@ class FrameTracker:
         """
         is_incomplete = self._frame is not None and self._frame.tells_size
         return not self._is_lost and (self._left > 0 or bool(self._rest) or is_incomplete)
+
+    @property
+    def is_between_blocks(self) -> bool:
+        """True if the stream so far ends after a header or a block of a frame that goes on."""
+        return self._frame is not None and not (self._is_lost or self._left or self._rest)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""

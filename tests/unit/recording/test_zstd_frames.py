@@ -11,7 +11,7 @@ from tapehead.protocol.exchange import encode
 from tapehead.recording.format_versions import BadLine
 from tapehead.recording.reader import read_recording
 from tapehead.recording.recording_file import ZstdEncoding
-from tapehead.recording.unpacking import CutStreamError, unpack
+from tapehead.recording.unpacking import PIECE_BYTES, CutStreamError, unpack
 from tapehead.recording.zstd_frames import FrameTracker
 
 LINES = [encode(call) for call in session("s1", [(float(at), at, "ping", {}) for at in range(1, 40)])]
@@ -80,3 +80,15 @@ def test_a_stream_that_is_cut_gives_what_is_there_first(tmp_path: Path) -> None:
 
 def test_what_is_no_frame_is_left_to_the_decoder() -> None:
     assert not is_cut(zstandard.compress(b"a") + b"something else", 5)
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 5_000, 100_000])
+@pytest.mark.parametrize("chunk", [1_000, 1_000_000])
+def test_an_unfinished_frame_is_read_to_its_last_block(beyond: int, chunk: int) -> None:
+    """Also where the last block is in two pieces, and no input is left for the second one."""
+    packer = zstandard.ZstdCompressor().compressobj()
+    parts = [b"x" * 100_000, b"y" * (2 * PIECE_BYTES - 100_000 - 500), b"z" * (500 + beyond)]
+    packed = b"".join(packer.compress(part) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK) for part in parts)
+    pieces = [packed[at : at + chunk] for at in range(0, len(packed), chunk)]
+
+    assert b"".join(unpack("zstd", pieces)) == b"".join(parts)
