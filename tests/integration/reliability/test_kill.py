@@ -63,4 +63,4 @@ def test_a_recording_that_was_cut_short_by_a_kill_goes_on(tmp_path: Path, server
                 load.play()
             answered += len(load.answered) - len(load.late)
         assert len(list(read_recordings([tmp_path / name], warn=told.append))) >= answered > 0
-    assert all("a write cut short" in line for line in told)
+    assert [line for line in told if "a write cut short" not in line] == []
