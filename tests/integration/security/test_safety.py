@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from pathlib import Path
 
 import httpx
@@ -12,8 +11,10 @@ from support.captured_traffic import read
 from support.exchanges import NOW, exchange, request
 from support.paths import RECORDINGS_FOLDER
 from support.processes import run_tapehead, running
+from support.processor_time import least_processor_seconds
 from support.rules import PING
 from support.upstream_server import SID, upstream
+from tapehead.protocol.exchange import Finding
 from tapehead.protocol.routes import Call
 from tapehead.protocol.schemas import Schemas
 from tapehead.redaction.redactor import Redactor
@@ -87,17 +88,19 @@ def test_one_hostile_body_stalls_nobody_for_long(tmp_path: Path) -> None:
     identifiers = b'{"analytics.aid":[' + b"1," * 500_000 + b"1]}"
     keys = json.dumps({**PING, "params": {f"k{number}": 1 for number in range(50_000)}}).encode()
     redactor, schemas = Redactor(b"key"), Schemas()
-    began = time.process_time()
-    json.loads(identifiers)
-    json.loads(keys)
-    parsing = time.process_time() - began
+    found: list[Finding] = []
 
-    began = time.process_time()
-    redactor.redact(exchange(request(identifiers), None))
-    findings = check_request(Call.EVENT, request(keys), NOW * 1000, schemas)
-    assert time.process_time() - began < 100 * parsing
-    assert len(findings) == MOST_FINDINGS + 1
-    assert "are not listed" in findings[-1].message
+    def parse() -> None:
+        json.loads(identifiers)
+        json.loads(keys)
+
+    def check() -> None:
+        redactor.redact(exchange(request(identifiers), None))
+        found[:] = check_request(Call.EVENT, request(keys), NOW * 1000, schemas)
+
+    assert least_processor_seconds(check) < 100 * least_processor_seconds(parse)
+    assert len(found) == MOST_FINDINGS + 1
+    assert "are not listed" in found[-1].message
 
 
 def test_a_body_that_lies_about_its_coding_keeps_no_identifier(tmp_path: Path) -> None:

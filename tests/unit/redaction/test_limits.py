@@ -2,7 +2,6 @@
 
 import functools
 import gzip
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import orjson
 import pytest
 
 from support.exchanges import AD, JSON, START, event, exchange, index_of, opened, request, response, sent, start_with
+from support.processor_time import least_processor_seconds
 from tapehead.protocol.events import first_event, read_event
 from tapehead.protocol.exchange import Exchange, Finding, Severity, encode
 from tapehead.protocol.messages import Request
@@ -246,20 +246,11 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 }
 
 
-def _least_seconds(work: Callable[[], object]) -> float:
-    def once() -> float:
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-
-    return min(once() for _ in range(3))
-
-
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_exchanges_take_linear_time(what: str) -> None:
     contents = [HOSTILE[what](size) for size in (20_000, 160_000)]
     wholes = [exchange(request(content), response(400, [], content)) for content in contents]
-    small, large = (_least_seconds(functools.partial(Redactor(KEY).redact, whole)) for whole in wholes)
+    small, large = (least_processor_seconds(functools.partial(Redactor(KEY).redact, whole)) for whole in wholes)
 
     # Eight times the size; were the time quadratic, it would be sixty-four times as long.
     assert large < 24 * small + 0.005
@@ -268,6 +259,8 @@ def test_hostile_exchanges_take_linear_time(what: str) -> None:
 def test_what_is_looked_for_in_an_exchange_is_searched_for_at_the_price_of_parsing() -> None:
     """A usual sessionStart, against the reading of its body, so that a slow machine does not matter."""
     whole, redactor = opened("abc", start_with({"analytics.visitorId": SECRET})), Redactor(KEY)
-    reading = _least_seconds(lambda: [redact_body(whole.request.content(), IdentifyingKeys(), str) for _ in range(20)])
+    reading = least_processor_seconds(
+        lambda: [redact_body(whole.request.content(), IdentifyingKeys(), str) for _ in range(20)]
+    )
 
-    assert _least_seconds(lambda: [redactor.redact(whole) for _ in range(20)]) < 5 * reading
+    assert least_processor_seconds(lambda: [redactor.redact(whole) for _ in range(20)]) < 5 * reading
