@@ -23,6 +23,9 @@ class UrlPath(Path):
         url: the URL.
         found: what a store said of the object; None if it was not asked.
         problem: why it cannot be read, if that is known.
+        copy: the path of its copy; empty if there is none yet.
+        beside: the paths of objects beside this one that were asked for, by their URLs, so that another process which
+            gets this path reads the same of them, whatever has become of the store.
 
     Attributes:
         url, found: as above.
@@ -30,7 +33,12 @@ class UrlPath(Path):
     """
 
     def __init__(
-        self, url: ObjectUrl, found: "StoredObject | None" = None, problem: OSError | None = None, copy: str = ""
+        self,
+        url: ObjectUrl,
+        found: "StoredObject | None" = None,
+        problem: OSError | None = None,
+        copy: str = "",
+        beside: "dict[ObjectUrl, UrlPath] | None" = None,
     ) -> None:
         super().__init__(f"{url.scheme}:/{url.bucket}/{url.key}")
         self.url = url
@@ -38,6 +46,7 @@ class UrlPath(Path):
         self.notice = ""
         self._problem = problem
         self._copy = copy
+        self._beside = {} if beside is None else beside
         self._start: bytes | None = None
 
     def __str__(self) -> str:
@@ -53,7 +62,7 @@ class UrlPath(Path):
         return hash(self.url)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return UrlPath, (self.url, self.found, self._problem, self._copy)
+        return UrlPath, (self.url, self.found, self._problem, self._copy, self._beside)
 
     def __fspath__(self) -> str:
         """Return the path of the local copy.
@@ -68,12 +77,13 @@ class UrlPath(Path):
 
     def __truediv__(self, name: str | os.PathLike[str]) -> "UrlPath":
         """Return the path of an object below this one."""
-        return UrlPath(self.url.below(str(name)))
+        url = self.url.below(str(name))
+        return self._beside.setdefault(url, UrlPath(url, beside=self._beside))
 
     @property
     def parent(self) -> "UrlPath":
         """The path of what the object is in."""
-        return UrlPath(self.url._replace(key=posixpath.dirname(self.url.key)))
+        return UrlPath(self.url._replace(key=posixpath.dirname(self.url.key)), beside=self._beside)
 
     def with_segments(self, *segments: str | os.PathLike[str]) -> Path:  # type: ignore[override]
         """Return a plain path, which names no object."""
