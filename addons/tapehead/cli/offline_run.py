@@ -14,10 +14,10 @@ import msgspec
 from tapehead.answers import Engine
 from tapehead.cli.engine_loader import EngineLoader
 from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
-from tapehead.cli.run_journal import audit_so_far, audit_summary, show_summary
+from tapehead.cli.run_journal import audit_summary, show_summary
 from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
-from tapehead.cli.terminal import Screen, UnmatchedRequests
+from tapehead.cli.terminal import Screen
 from tapehead.cli.worker_counts import CountCollector, CountReporter, WorkerCounts
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineAttempts, OfflineGuard
@@ -314,21 +314,6 @@ class EngineRun:
             lines.append(counts.offline.summary_line())
         has_failed = report.has_failed(is_strict=self.settings.strict, needs_calls=self.settings.needs_calls)
         return RunResult(report=report, lines=tuple(lines), has_failed=has_failed)
-
-
-def report_so_far(
-    run: EngineRun, fail_on: FailOn, unmatched: UnmatchedRequests | None, kept: "JournalRun | None"
-) -> RunReport:
-    """Return the summary of a run up to now, in any thread while others answer.
-
-    Args:
-        run: the run.
-        fail_on: as for `conclude`.
-        unmatched: the requests to the endpoint that were no collection call; None if other processes count them.
-        kept: its journal.
-    """
-    report = run.report_so_far(unmatched.count if unmatched else 0)
-    return msgspec.structs.replace(report, audit=audit_so_far(kept, fail_on))
 
 
 def conclude(

@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from tapehead.cli.collection import begin_collection
-from tapehead.cli.worker_run import Address, ChannelSettings
+from tapehead.cli.run_outputs import AnyOutputs
+from tapehead.cli.worker_counts import CountCollector
+from tapehead.cli.worker_run import ChannelSettings, WorkerPart, WorkerRun
+from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.shared_listeners import SharedListener, listen_for_workers, listener_warnings, make_authority
 from tapehead.server.listening import close_all
 from tapehead.server.workers import release_signals
+
+ProxyPart = WorkerPart[list[SharedListener]]
 
 
 class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +40,6 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
     redact_keys: tuple[str, ...]
 
 
-def addresses_of(listeners: Sequence[SharedListener]) -> list[Address]:
-    """Return the addresses of listeners."""
-    return [each.getsockname()[:2] for listener in listeners for each in listener.own]
-
-
 @contextlib.contextmanager
 def shared_listeners(
     proxy: ProxySettings, workers: int, warn: Callable[[str], None]
@@ -57,11 +57,29 @@ def shared_listeners(
         yield listeners
 
 
-def close_listeners(listeners: Sequence[Sequence[SharedListener]]) -> None:
-    """Close the sockets of this process."""
-    for each in listeners:
-        for listener in each:
-            close_all(listener.own)
+def proxy_run(
+    listeners: Sequence[list[SharedListener]],
+    outputs: AnyOutputs,
+    internal_errors: InternalErrors,
+    counts: CountCollector,
+    warn: Callable[[str], None],
+) -> WorkerRun[list[SharedListener]]:
+    """Return the run of a proxy for each of some listeners; the arguments are those of `WorkerRun`."""
+
+    def stop_listening() -> None:
+        for each in listeners:
+            for listener in each:
+                close_all(listener.own)
+
+    return WorkerRun(
+        listeners=listeners,
+        addresses=[each.getsockname()[:2] for listener in listeners[0] for each in listener.own],
+        stop_listening=stop_listening,
+        outputs=outputs,
+        internal_errors=internal_errors,
+        counts=counts,
+        warn=warn,
+    )
 
 
 def begin(_addresses: object, _notes: object) -> None:

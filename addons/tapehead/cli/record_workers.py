@@ -2,30 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from tapehead.cli import library_warnings
 from tapehead.cli.display import LINES, DisplaySettings
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.printer import open_closed_streams
-from tapehead.cli.proxy_workers import ProxyOptions, addresses_of, begin, close_listeners, shared_listeners
+from tapehead.cli.proxy_workers import ProxyOptions, ProxyPart, begin, proxy_run, shared_listeners
 from tapehead.cli.record_run import conclude, observing_addons, recording_outputs
 from tapehead.cli.run_journal import JournalOptions
 from tapehead.cli.shipping_run import shipping
 from tapehead.cli.terminal import Screen, UnmatchedRequests
 from tapehead.cli.worker_counts import CountCollector, CountReporter, WorkerCounts, WorkerReport
-from tapehead.cli.worker_run import WorkerPart, WorkerRun, channel_settings, connected, follow_calls
+from tapehead.cli.worker_run import channel_settings, connected, follow_calls
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.flow_keys import KeyPermission
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
-from tapehead.proxy.shared_listeners import SharedListener
 from tapehead.recording.calls_elsewhere import CallsElsewhere
-
-Part = WorkerPart[list[SharedListener]]
 
 
 def record_in_workers(
@@ -59,33 +55,22 @@ def record_in_workers(
         shipping(journal.shipping, warn, screen) as shipped,
         recording_outputs(display, screen, internal_errors, journal, warn, shipped) as outputs,
     ):
-        addresses = addresses_of(listeners[0])
-        missing.locate(addresses)
-        run = WorkerRun(
-            listeners=listeners,
-            addresses=addresses,
-            stop_listening=partial(close_listeners, listeners),
-            kept=outputs.kept,
-            screen=screen,
-            internal_errors=internal_errors,
-            counts=CountCollector(internal_errors),
-            on_ready=partial(outputs.announce, addresses),
-            warn=warn,
-        )
+        run = proxy_run(listeners, outputs, internal_errors, CountCollector(internal_errors), warn)
+        missing.locate(run.addresses)
         counts, dead = run.run(record_in_worker, options)
         elsewhere.add_all(counts.elsewhere)
         unmatched.count += counts.unmatched
     return conclude(outputs.kept, journal, screen, unmatched, missing, warn, shipped, dead, strict=strict)
 
 
-def record_in_worker(part: Part, options: ProxyOptions) -> WorkerReport:
+def record_in_worker(part: ProxyPart, options: ProxyOptions) -> WorkerReport:
     """Pass calls on in a worker process, and hand them to its parent; return its last report."""
     open_closed_streams()
     with library_warnings.logging_to_stderr(), warning_in_background():
         return asyncio.run(_record(part, options))
 
 
-async def _record(part: Part, options: ProxyOptions) -> WorkerReport:
+async def _record(part: ProxyPart, options: ProxyOptions) -> WorkerReport:
     elsewhere, hosts = CallsElsewhere(), Hosts(options.endpoints)
     internal_errors = InternalErrors(options.redact_keys)
 

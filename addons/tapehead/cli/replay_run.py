@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, observers_of
+from tapehead.cli.engine_outputs import engine_outputs
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, conclude, report_so_far
+from tapehead.cli.offline_run import EngineRun, EngineSettings, conclude
 from tapehead.cli.option_parsing import MissHandling
-from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal
-from tapehead.cli.run_outputs import run_outputs
+from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions
 from tapehead.cli.terminal import Screen, UnmatchedRequests
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.offline_guard import OfflineGuard
@@ -68,9 +67,7 @@ def run_replay(
     unmatched = UnmatchedRequests(None if display.quiet else screen.show)
     missing = MissingCalls(proxy.modes, run.elsewhere)
     errors, observers = run.internal_errors, observers_of(display, screen, explain=engine.explain)
-    open_own = partial(open_journal, journal, warn, errors, screen=screen, display=display, control=run.control)
-    so_far = partial(report_so_far, run, journal.fail_on, unmatched)
-    with run_outputs("replay", display, screen, errors, open_own, run.control, summarise=so_far) as outputs:
+    with engine_outputs("replay", run, journal, display, screen, warn, unmatched=unmatched) as outputs:
         kept = outputs.kept
         recorder = open_recorder(out, engine, run, screen, warn) if out else None
         record = RecorderAddon(recorder.writer, errors, forwarded_only=True) if recorder else None

@@ -3,30 +3,26 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from tapehead.cli import library_warnings
 from tapehead.cli.display import DisplaySettings, observers_of
+from tapehead.cli.engine_outputs import engine_outputs
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, conclude, report_so_far
+from tapehead.cli.offline_run import EngineRun, EngineSettings, conclude
 from tapehead.cli.printer import open_closed_streams
-from tapehead.cli.proxy_workers import ProxyOptions, addresses_of, begin, close_listeners, shared_listeners
+from tapehead.cli.proxy_workers import ProxyOptions, ProxyPart, begin, proxy_run, shared_listeners
 from tapehead.cli.replay_run import observing_addons
-from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal
-from tapehead.cli.run_outputs import run_outputs
+from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions
 from tapehead.cli.terminal import Screen, UnmatchedRequests
 from tapehead.cli.worker_counts import CountCollector, WorkerReport
-from tapehead.cli.worker_run import WorkerPart, WorkerRun, channel_settings, connected, follow_calls
+from tapehead.cli.worker_run import channel_settings, connected, follow_calls
 from tapehead.network.offline_guard import OfflineGuard
 from tapehead.proxy.addons import CallSelector, RecorderAddon
 from tapehead.proxy.hosts import Hosts
 from tapehead.proxy.master import run_proxy
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.proxy.replay_addon import ReplayAddon
-from tapehead.proxy.shared_listeners import SharedListener
-
-Part = WorkerPart[list[SharedListener]]
 
 
 def replay_in_workers(
@@ -56,32 +52,19 @@ def replay_in_workers(
         is_quiet=display.quiet,
         redact_keys=engine.redact_keys,
     )
-    open_own = partial(open_journal, journal, warn, errors, screen=screen, display=display, control=run.control)
-    more: Any = {"has_workers": True, "summarise": partial(report_so_far, run, journal.fail_on, None)}
     with (
         shared_listeners(proxy, workers, warn) as listeners,
-        run_outputs("replay", display, screen, errors, open_own, run.control, **more) as outputs,
+        engine_outputs("replay", run, journal, display, screen, warn, has_workers=True) as outputs,
     ):
         run.workers, run.guard = CountCollector(errors, run.totals), OfflineGuard()
-        addresses = addresses_of(listeners[0])
-        missing.locate(addresses)
+        workers_run = proxy_run(listeners, outputs, errors, run.workers, warn)
+        missing.locate(workers_run.addresses)
         replay = partial(
             replay_in_worker,
             options=options,
             engine=engine.of_workers(run.recordings),
             display=display,
             allow=tuple(allow),
-        )
-        workers_run = WorkerRun(
-            listeners=listeners,
-            addresses=addresses,
-            stop_listening=partial(close_listeners, listeners),
-            kept=outputs.kept,
-            screen=screen,
-            internal_errors=errors,
-            counts=run.workers,
-            on_ready=partial(outputs.announce, addresses),
-            warn=warn,
         )
         ended, _ = workers_run.run(replay)
     counts = run.counts(run.guard)
@@ -92,7 +75,7 @@ def replay_in_workers(
 
 
 def replay_in_worker(
-    part: Part, options: ProxyOptions, engine: EngineSettings, display: DisplaySettings, allow: tuple[str, ...]
+    part: ProxyPart, options: ProxyOptions, engine: EngineSettings, display: DisplaySettings, allow: tuple[str, ...]
 ) -> WorkerReport:
     """Answer players in a worker process, and hand their calls to its parent; return its last report."""
     open_closed_streams()
@@ -101,7 +84,7 @@ def replay_in_worker(
 
 
 async def _replay(
-    part: Part, options: ProxyOptions, engine: EngineSettings, display: DisplaySettings, allow: tuple[str, ...]
+    part: ProxyPart, options: ProxyOptions, engine: EngineSettings, display: DisplaySettings, allow: tuple[str, ...]
 ) -> WorkerReport:
     screen, hosts, guard = Screen(), Hosts(options.endpoints), OfflineGuard(allow)
     run = EngineRun(engine, lambda _line: None)  # the parent has warned about the recordings already

@@ -44,6 +44,10 @@ class RunOutputs[K: "JournalRun | None"](NamedTuple):
         self.show_table(self.kept, addresses, link_lines(self.page)[:1])
 
 
+# Those of a run that may or may not have a journal.
+AnyOutputs = RunOutputs["JournalRun"] | RunOutputs["JournalRun | None"]
+
+
 @contextmanager
 def run_outputs[K: "JournalRun | None"](
     command: str,

@@ -4,15 +4,16 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tapehead.answers import Observer
 from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, observers_of
+from tapehead.cli.engine_outputs import engine_outputs
 from tapehead.cli.missing_calls import MissingCalls
-from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, conclude, report_so_far
-from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions, open_journal
-from tapehead.cli.run_outputs import RunOutputs, run_outputs
+from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts, conclude
+from tapehead.cli.run_journal import NO_JOURNAL, JournalOptions
+from tapehead.cli.run_outputs import RunOutputs
 from tapehead.cli.terminal import Screen
 from tapehead.network.access_policy import AccessPolicy, ClientFilter, Listener, Network, check_exposure, refused_line
 from tapehead.network.offline_guard import OfflineGuard
@@ -53,12 +54,10 @@ def serve(
     screen = Screen()
     run = EngineRun(settings, warn, screen.show, shows_progress=True)
     journal.check([*run.recordings, *filter(None, [settings.summary])])
-    missing, errors = MissingCalls(["reverse"], run.elsewhere), run.internal_errors
-    open_own = partial(open_journal, journal, warn, errors, screen=screen, display=display, control=run.control)
-    more: Any = {"has_workers": workers > 1, "summarise": partial(report_so_far, run, journal.fail_on, None)}
+    missing = MissingCalls(["reverse"], run.elsewhere)
     with (
         listen_together(host, port, workers, "--listen") as sockets,
-        run_outputs("serve", display, screen, errors, open_own, run.control, **more) as outputs,
+        engine_outputs("serve", run, journal, display, screen, warn, has_workers=workers > 1) as outputs,
     ):
         addresses = [sockets[0].getsockname()[:2]]
         if line := check_exposure(Listener("serve", host, (addresses[0][0],)), AccessPolicy(clients=tuple(clients))):

@@ -4,7 +4,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,7 +15,7 @@ from tapehead.cli.messages import warning_in_background
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts
 from tapehead.cli.printer import open_closed_streams
 from tapehead.cli.run_journal import JournalOptions
-from tapehead.cli.run_outputs import RunOutputs
+from tapehead.cli.run_outputs import AnyOutputs
 from tapehead.cli.terminal import Screen
 from tapehead.cli.worker_counts import CountCollector, WorkerReport
 from tapehead.cli.worker_run import ChannelSettings, WorkerPart, WorkerRun, channel_settings, connected
@@ -27,9 +26,6 @@ from tapehead.recording.call_channel import BegunCall, CallSender
 from tapehead.server.listening import close_all
 from tapehead.server.uvicorn_server import Server
 from tapehead.server.workers import once, release_signals
-
-if TYPE_CHECKING:
-    from tapehead.journal.journal_run import JournalRun
 
 Part = WorkerPart[list[socket.socket]]
 
@@ -53,7 +49,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
 def answer_in_workers(
     run: EngineRun,
     sockets: Sequence[socket.socket],
-    outputs: "RunOutputs[JournalRun | None]",
+    outputs: AnyOutputs,
     clients: Sequence[Network],
     warn: Callable[[str], None],
     display: DisplaySettings,
@@ -74,7 +70,6 @@ def answer_in_workers(
         StartupError: a worker cannot start.
     """
     run.workers, run.guard = CountCollector(run.internal_errors, run.totals), OfflineGuard()
-    addresses = [sockets[0].getsockname()[:2]]
     options = ServerOptions(
         engine=run.settings.of_workers(run.recordings),
         display=display,
@@ -83,13 +78,11 @@ def answer_in_workers(
     )
     workers_run = WorkerRun(
         listeners=[[each, *(other for other in sockets if other is not each)] for each in sockets],
-        addresses=addresses,
+        addresses=[sockets[0].getsockname()[:2]],
         stop_listening=partial(close_all, sockets),
-        kept=outputs.kept,
-        screen=outputs.screen,
+        outputs=outputs,
         internal_errors=run.internal_errors,
         counts=run.workers,
-        on_ready=partial(outputs.announce, addresses),
         warn=warn,
     )
     ended, _ = workers_run.run(answer_in_worker, options)

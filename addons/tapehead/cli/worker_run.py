@@ -19,7 +19,7 @@ from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings
 from tapehead.cli.messages import warn as warn_on_stderr
 from tapehead.cli.run_journal import JournalOptions
-from tapehead.cli.terminal import Screen
+from tapehead.cli.run_outputs import AnyOutputs
 from tapehead.cli.worker_counts import REPORT_SECONDS, CountCollector, CountReporter, WorkerCounts, WorkerReport
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.routes import Call, Route
@@ -30,7 +30,6 @@ from tapehead.server.workers import run_workers
 from tapehead.text import count_of
 
 if TYPE_CHECKING:
-    from tapehead.journal.journal_run import JournalRun
     from tapehead.proxy.addons import RecorderAddon
 
 Address = tuple[str, int]
@@ -91,22 +90,18 @@ class WorkerRun[L](msgspec.Struct, frozen=True, kw_only=True):
         listeners: where each of the workers listens.
         addresses: the addresses that all of them listen on.
         stop_listening: closes the parent's sockets, with which connections would wait.
-        kept: the journal; None where nothing reads the calls.
-        screen: where lines are shown.
+        outputs: the outputs of the run.
         internal_errors: counts what fails, that of workers included.
         counts: adds up the counts of the workers.
-        on_ready: called once all workers are ready.
         warn: prints a line on stderr.
     """
 
     listeners: Sequence[L]
     addresses: Sequence[Address]
     stop_listening: Callable[[], None]
-    kept: "JournalRun | None"
-    screen: Screen
+    outputs: AnyOutputs
     internal_errors: InternalErrors
     counts: CountCollector
-    on_ready: Callable[[], None]
     warn: Callable[[str], None]
 
     def run[**P](
@@ -129,11 +124,11 @@ class WorkerRun[L](msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             StartupError: a worker cannot start.
         """
-        kept, collector = self.kept, self.counts
+        kept, collector = self.outputs.kept, self.counts
         store = kept.store if kept else (lambda _call, _size: None)
         leave_out = kept.leave_out if kept else (lambda _sid: None)
         take: Callable[[Any], None] = collector.take
-        with CallReceiver(store, self.screen.show, self.internal_errors, take, leave_out) as receiver:
+        with CallReceiver(store, self.outputs.screen.show, self.internal_errors, take, leave_out) as receiver:
             if kept:
                 kept.journal.follow(receiver)
 
@@ -144,7 +139,7 @@ class WorkerRun[L](msgspec.Struct, frozen=True, kw_only=True):
                     yield WorkerPart(number + 1, process, listeners, self.addresses, channel)
 
             def announce() -> None:
-                self.on_ready()
+                self.outputs.announce(self.addresses)
                 begin_collection()
                 if kept:
                     kept.thread.load_soon()
