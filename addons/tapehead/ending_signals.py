@@ -38,6 +38,7 @@ def called_at_signals(action: Callable[[], None]) -> Iterator[None]:
 def _end(number: int, _frame: object) -> None:
     for process, action in _actions:
         if process == os.getpid():
-            action()
+            with contextlib.suppress(Exception):  # whatever fails, the others are done, and the process ends
+                action()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import BinaryIO
 
 _SINCE_1970 = 1795401600000
@@ -62,8 +63,6 @@ def read_message(file: BinaryIO) -> Fields:
 
 
 def parse(content: bytes) -> Fields:
-    from io import BytesIO
-
     file, fields = BytesIO(content), Fields()
     while file.tell() < len(content):
         key = read_varint(file)
@@ -162,8 +161,6 @@ class _NameNode(socketserver.StreamRequestHandler):
         """Answer calls, as long as they come."""
         assert self.rfile.read(7) == b"hrpc\x09\x00\x00"
         while size := self.rfile.read(4):
-            from io import BytesIO
-
             frame = BytesIO(self.rfile.read(int.from_bytes(size)))
             header = read_message(frame)
             call = number_of(header, 3)  # in zigzag, so odd numbers are negative: those of the connection itself

@@ -17,7 +17,7 @@ from tapehead.cli.audit_worker import NOT_DIVISIBLE, pack_batch, read_frame, wri
 from tapehead.errors import TapeheadError
 from tapehead.protocol.exchange import Entry
 from tapehead.reports.audit.result_rows import AuditSetup, NumberedRow, PartRows, ResultRow
-from tapehead.restarts import describe_exit
+from tapehead.server.restarts import describe_exit
 
 # Exchanges that are sent at once: their bytes, and how many there are at most in all parts.
 BATCH_BYTES, BATCH_EXCHANGES = 500_000, 2000

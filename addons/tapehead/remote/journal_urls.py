@@ -58,7 +58,7 @@ def parse_journal_url(text: str) -> JournalUrl | None:
     problem = f"cannot read '{without_secrets(text)}'"
     if "@" in parts.netloc:
         raise UsageError(f"{problem}: it contains a login; leave it out, and pass the token behind '#'")
-    if port is None:
+    if not port:
         raise UsageError(f"{problem}: it has no port; pass the URL as tapehead printed it, such as {EXAMPLE}")
     token = parts.fragment or os.environ.get(TOKEN_VARIABLE, "")
     if not token:

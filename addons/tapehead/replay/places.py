@@ -69,6 +69,12 @@ class FewPlaces(Places):
         """Return whether a place is in it."""
         return (file, line) in self._places
 
+    def copy(self) -> "FewPlaces":
+        """Return the same places, which do not change with these."""
+        copied = FewPlaces()
+        copied._places |= self._places
+        return copied
+
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield the places."""
         return iter(self._places)

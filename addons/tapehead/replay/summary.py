@@ -153,7 +153,7 @@ class ReplayCounts(msgspec.Struct):
         self.playbacks += other.playbacks
         self.hits += other.hits
         self.misses += other.misses
-        self.missed = [*self.missed, *other.missed][:MOST_MISSES]
+        self.missed += other.missed[: MOST_MISSES - len(self.missed)]
         self.used.add_all(other.used)
         self.absorbed += other.absorbed
         self.rewritten |= other.rewritten

@@ -16,8 +16,8 @@ from multiprocessing.synchronize import Lock
 from typing import Any, Concatenate, NamedTuple, Self
 
 from tapehead.errors import StartupError, TapeheadError
-from tapehead.restarts import RestartPauses, describe_exit
 from tapehead.server.listening import STOP_SIGNALS
+from tapehead.server.restarts import RestartPauses, describe_exit
 from tapehead.text import format_number
 
 SPAWN = multiprocessing.get_context("spawn")

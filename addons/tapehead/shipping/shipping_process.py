@@ -15,7 +15,7 @@ from typing import IO, cast
 import msgspec
 
 from tapehead.errors import StartupError, UsageError
-from tapehead.restarts import RestartPauses, describe_exit
+from tapehead.server.restarts import RestartPauses, describe_exit
 from tapehead.shipping.shipping_messages import END, ShippingSetup, ShippingStatus
 from tapehead.text import count_of, format_number
 

@@ -68,6 +68,7 @@ def test_other_urls_are_none_and_no_token_leaves_this_machine(text: str) -> None
     [
         ("http://127.0.0.1:8090/", f"'http://127.0.0.1:8090/': it has no token; .* or set {TOKEN_VARIABLE}"),
         (f"http://127.0.0.1/#{TOKEN}", "'http://127.0.0.1/': it has no port"),
+        (f"http://127.0.0.1:0/#{TOKEN}", "'http://127.0.0.1:0/': it has no port"),
         (f"http://user:{TOKEN}@127.0.0.1:8090/#{TOKEN}", "'http://127.0.0.1:8090/': it contains a login"),
         (f"http://127.0.0.1:8090/#{TOKEN}%0d%0aX:", "expected only letters, digits, .* in the token behind '#'"),
     ],

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tapehead.restarts import RestartPauses, describe_exit
+from tapehead.server.restarts import RestartPauses, describe_exit
 
 
 def test_pauses_double_while_processes_die_young(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("tapehead.restarts.time.monotonic", lambda: now)
+    monkeypatch.setattr("tapehead.server.restarts.time.monotonic", lambda: now)
     pauses, found = RestartPauses(), []
     for lived in (1, 1, 1, 59, 60, 1, *(8 * [0])):
         pauses.note_start()
