@@ -5,6 +5,7 @@ An `EngineRun` prints nothing: it returns counts and a result, which the command
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -292,8 +293,10 @@ class EngineRun:
             counts: the counts of all its processes.
             other_requests: requests to the endpoint that were refused, since they are no collection call.
         """
-        with self.engine.lock:  # since recordings may be loaded, and grow while calls are forwarded
+        with self.engine.lock:  # since recordings may be loaded
             indexes, names = list(self._loader.indexes), self.names
+        # Nothing changes in them but by calls that are forwarded: else players need not wait for a long list.
+        with self.engine.lock if self.forwarded else nullcontext():
             calls = [call for index in indexes for call in recorded_calls(index)] if counts.replay else []
         report = RunReport(
             version=VERSION,
