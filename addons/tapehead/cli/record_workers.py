@@ -83,7 +83,7 @@ async def _record(part: ProxyPart, options: ProxyOptions) -> WorkerReport:
         )
 
     reporter = CountReporter(part.process, count)
-    async with connected(part, options.channel, reporter) as sender:
+    async with connected(part, options.channel, reporter, internal_errors) as sender:
         unmatched = UnmatchedRequests(None if options.is_quiet else sender.show)
         record = RecorderAddon(sender, internal_errors)
         record.source = part.source("record")

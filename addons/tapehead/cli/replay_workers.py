@@ -95,7 +95,7 @@ async def _replay(
         guard.enable()
         begin(addresses, notes)
 
-    async with connected(part, options.channel, reporter) as sender:
+    async with connected(part, options.channel, reporter, errors) as sender:
         unmatched = UnmatchedRequests(None if options.is_quiet else sender.show)
         recorders = [RecorderAddon(sender, errors)] if options.channel.is_captured else []
         for record in recorders:

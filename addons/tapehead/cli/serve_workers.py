@@ -131,7 +131,7 @@ def _answer(part: Part, options: ServerOptions, screen: Screen) -> WorkerReport:
     @asynccontextmanager
     async def connect() -> AsyncIterator[None]:
         nonlocal sender
-        async with connected(part, channel, reporter) as sender:
+        async with connected(part, channel, reporter, run.internal_errors) as sender:
             yield
 
     def on_ready() -> None:

@@ -126,7 +126,7 @@ class WorkerRun[L](msgspec.Struct, frozen=True, kw_only=True):
         """
         kept, collector = self.outputs.kept, self.counts
         store = kept.store if kept else (lambda _call, _size: None)
-        leave_out = kept.leave_out if kept else (lambda _sid: None)
+        leave_out = kept.leave_out if kept else (lambda _sid, _calls: None)
         take: Callable[[Any], None] = collector.take
         with CallReceiver(store, self.outputs.screen.show, self.internal_errors, take, leave_out) as receiver:
             if kept:
@@ -176,7 +176,7 @@ def _describe_deaths(count: int, *, is_captured: bool) -> str:
 
 @contextlib.asynccontextmanager
 async def connected(
-    part: WorkerPart[Any], settings: ChannelSettings, reporter: CountReporter
+    part: WorkerPart[Any], settings: ChannelSettings, reporter: CountReporter, internal_errors: InternalErrors
 ) -> AsyncIterator[CallSender]:
     """Yield the channel of a worker to its parent, over which counts go as well.
 
@@ -195,7 +195,7 @@ async def connected(
         )
 
     _, sender = await asyncio.get_running_loop().create_connection(make, sock=part.channel)
-    reporting = asyncio.create_task(_report(sender, reporter))
+    reporting = asyncio.create_task(_report(sender, reporter, internal_errors))
     try:
         yield sender
     finally:
@@ -203,12 +203,15 @@ async def connected(
         await sender.close()
 
 
-async def _report(sender: CallSender, reporter: CountReporter) -> None:
-    """Send counts that have changed, now and then."""
+async def _report(sender: CallSender, reporter: CountReporter, internal_errors: InternalErrors) -> None:
+    """Send counts that have changed, now and then; what fails costs that one report alone."""
     while True:
         await asyncio.sleep(REPORT_SECONDS)
-        if sender.has_room and (report := reporter.report_changes()):
-            sender.send_counts(report)
+        try:
+            if sender.has_room and (report := reporter.report_changes()):
+                sender.send_counts(report)
+        except Exception as error:  # noqa: BLE001
+            internal_errors.record("reporting counts", error)
 
 
 def follow_calls(record: "RecorderAddon", sender: CallSender, settings: ChannelSettings) -> None:

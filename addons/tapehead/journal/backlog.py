@@ -82,13 +82,13 @@ class Backlog:
         self._left_out_before += is_left_out
         return is_left_out
 
-    def lose(self, sid: str | None) -> None:
-        """Count a call as left out, and leave out its session, if it has one."""
+    def lose(self, sid: str | None, calls: int = 1) -> None:
+        """Count calls as left out, and leave out their session, if they have one."""
         if sid:
             self.leave_out(sid)
         else:
-            self.left_out_without_session += 1
-        self._left_out_before += 1
+            self.left_out_without_session += calls
+        self._left_out_before += calls
 
     def count_left_out(self, calls: int) -> None:
         """Count more calls of sessions that are left out."""

@@ -206,12 +206,15 @@ class JournalRun:
 
     # ---- As that of several processes ----
 
-    def leave_out(self, sid: str | None) -> None:
-        """Leave a session out of the audit, as a call of it did not come; None for a call of none."""
-        self._lost_here += 1
+    def leave_out(self, sid: str | None, calls: int = 1) -> None:
+        """Leave a session out of the audit, as some calls of it did not come; None for calls of none."""
+        self._lost_here += calls
         backlog = self.thread.backlog
-        if not (self.recorder or backlog.leaves_out(sid)):
-            backlog.lose(sid)
+        if not self.recorder:
+            if backlog.is_left_out(sid):
+                backlog.count_left_out(calls)
+            else:
+                backlog.lose(sid, calls)
 
     def note_lost(self, calls: int) -> None:
         """Take note at the end of how many calls did not come, as processes counted them."""

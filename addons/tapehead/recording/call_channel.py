@@ -52,10 +52,17 @@ class SentCounts(NamedTuple):
 
 
 class LostCall(NamedTuple):
-    """A call that was not handed over: its number within its worker, and the id of its session, if it has one."""
+    """Calls that were not handed over.
+
+    Attributes:
+        number: the number of a call that has begun, within its worker; None for others.
+        sid: the id of their session; None where it is unknown.
+        calls: how many they are.
+    """
 
     number: int | None
     sid: str | None
+    calls: int = 1
 
 
 # What workers send; a text is a line to be shown.
@@ -103,6 +110,10 @@ class CallSender(asyncio.Protocol):
         # Where each call ends in what was written, unless it has gone to the channel.
         self._ends: deque[int] = deque()
         self._written = 0
+        # The calls in flight of which the recording process knows, and how many were lost of which it does not know
+        # yet, by their number and their session's id.
+        self._begun: set[int] = set()
+        self._untold = dict[tuple[int | None, str | None], int]()
         self._confirmed = bytearray()
         self._is_late = self._has_lost = self._is_closing = False
         self._waits = BoundedWaits(TIMEOUT_SECONDS + MARGIN_SECONDS, self._note_delay)
@@ -112,6 +123,11 @@ class CallSender(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to send."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(self._backlog)  # where there is no room, it tells of the end of that
+
+    def resume_writing(self) -> None:
+        """Tell of the calls that were lost while there was no room."""
+        self._tell_lost()
 
     def data_received(self, data: bytes) -> None:
         """Let go the answers of calls that are stored."""
@@ -149,6 +165,7 @@ class CallSender(asyncio.Protocol):
     def begin(self, call: BegunCall) -> None:
         """Say that a call is in flight, until the one with its number as `order` is handed over."""
         if self.has_room:
+            self._begun.add(call.number)
             self._send(call)
 
     def show(self, line: str) -> None:
@@ -175,6 +192,7 @@ class CallSender(asyncio.Protocol):
         """Hand over what waits, and end; what cannot be handed over is lost."""
         self._is_closing = True
         if self._transport:
+            self._tell_lost(is_end=True)
             self._transport.close()
             await asyncio.wait([self._ended], timeout=CLOSE_SECONDS)
         if self._transport:
@@ -187,11 +205,13 @@ class CallSender(asyncio.Protocol):
         self._number += 1
         if self._left_out and self.leaves_out(item.sid or ""):
             if self._has_waits:  # the recording process may know that it has begun
-                self._send(LostCall(item.order, item.sid))
+                self._note_lost(item)
             return None
         if not self._has_room(size):
             self._lose(item)
             return None
+        self._tell_lost()  # before a later call of the same session
+        self._begun.discard(item.order or 0)
         self._send(SentCall(self._number if self._has_waits else 0, item, self._take_counts()))
         self._ends.append(self._written)
         self._forget_sent()
@@ -204,7 +224,7 @@ class CallSender(asyncio.Protocol):
 
     def _lose(self, item: CapturedCall) -> None:
         self.lost += 1
-        self._send(LostCall(item.order, item.sid))
+        self._note_lost(item)
         if not self._is_recorded:
             if sid := item.sid:
                 self._left_out_limit.make_room(self._left_out, sid)
@@ -212,6 +232,23 @@ class CallSender(asyncio.Protocol):
         elif not self._has_lost:
             self._has_lost = True
             self._warn("the recording process takes no more calls; traffic continues, and calls are LOST")
+
+    def _note_lost(self, item: CapturedCall) -> None:
+        """Have the recording process know of a lost call; memory for that is bounded while it takes nothing."""
+        number = item.order if item.order in self._begun else None
+        self._begun.discard(item.order or 0)
+        # What is stored is not left out with the rest of its session.
+        lost = number, None if self._is_recorded else item.sid
+        if lost not in self._untold and len(self._untold) >= MOST_SESSIONS:
+            lost = number, None
+        self._untold[lost] = self._untold.get(lost, 0) + 1
+        self._tell_lost()
+
+    def _tell_lost(self, *, is_end: bool = False) -> None:
+        """Tell of lost calls, as far as there is room, or at the end."""
+        while self._untold and (is_end or self.has_room):
+            (number, sid), calls = self._untold.popitem()
+            self._send(LostCall(number, sid, calls))
 
     def _has_room(self, size: int) -> bool:
         """Return whether a message may be sent; a call that is larger than the backlog may go alone."""

@@ -39,7 +39,7 @@ class CallReceiver:
         show: shows a line, each one once.
         internal_errors: records what fails.
         count: takes counts of workers, in that thread.
-        leave_out: called in that thread with a session of which calls are missing, or with None for a call of none.
+        leave_out: called in that thread with a session of which calls are missing, or with None, and with their number.
 
     Attributes:
         on_end: called when a call is not in flight any more.
@@ -51,7 +51,7 @@ class CallReceiver:
         show: Callable[[str], None],
         internal_errors: InternalErrors,
         count: Callable[[object], None] = lambda _counts: None,
-        leave_out: Callable[[str | None], None] = lambda _sid: None,
+        leave_out: Callable[[str | None, int], None] = lambda _sid, _calls: None,
     ) -> None:
         self._count, self._leave_out = count, leave_out
         self._store = store
@@ -123,7 +123,7 @@ class CallReceiver:
             case BegunCall():
                 connection.begun[message.number] = message
             case LostCall():
-                self._leave_out(message.sid)
+                self._leave_out(message.sid, message.calls)
                 self._end(message.number, connection)
             case str() if message not in self._shown:
                 self._shown_limit.make_room(self._shown, message)

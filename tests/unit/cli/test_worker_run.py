@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_what_a_worker_counted_is_known_when_it_is_killed(monkeypatch: pytest.Mo
         collector.take(report)
 
     async def play(channel: socket.socket) -> None:
-        async with connected(WorkerPart(1, 1, None, [], channel.dup()), ALONE, reporter):
+        async with connected(WorkerPart(1, 1, None, [], channel.dup()), ALONE, reporter, InternalErrors()):
             for nth in range(1, 4):
                 counts.elsewhere.calls += 2
                 counts.internal_errors = nth
@@ -60,6 +61,29 @@ def test_what_a_worker_counted_is_known_when_it_is_killed(monkeypatch: pytest.Mo
         asyncio.run(play(channel))
     assert (all_of_them.run.hits, list(all_of_them.run.used)) == (6, [(0, 1), (0, 2), (0, 3)])
     assert errors.count == 3
+
+
+def test_counts_that_cannot_be_reported_once_are_reported_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_run, "REPORT_SECONDS", 0.01)
+    errors, shown = InternalErrors(), list[str]()
+    own = InternalErrors(report=shown.append)
+    collector, failures = CountCollector(errors), iter([RuntimeError("the first one fails")])
+
+    def count() -> WorkerCounts:
+        for failure in failures:
+            raise failure
+        return WorkerCounts(internal_errors=own.count)
+
+    async def play(channel: socket.socket) -> None:
+        async with connected(WorkerPart(1, 1, None, [], channel.dup()), ALONE, CountReporter(1, count), own):
+            await until(lambda: errors.count)
+
+    take: Callable[[Any], None] = collector.take
+    receiving = CallReceiver(lambda _call, _size: None, pytest.fail, errors, take)
+    with receiving as receiver, receiver.open() as channel:
+        asyncio.run(play(channel))
+    assert errors.count == 1
+    assert "reporting counts" in shown[0]
 
 
 def test_the_calls_of_workers_count_once_in_the_summary_of_a_run_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:

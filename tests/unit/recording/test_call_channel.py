@@ -163,7 +163,10 @@ def test_what_finds_no_room_is_lost_and_counted() -> None:
 
 
 def test_a_session_of_which_a_call_finds_no_room_is_left_out_where_nothing_is_stored() -> None:
-    stored, left_out = Stored(), list[str | None]()
+    stored, left_out = Stored(), list[tuple[str | None, int]]()
+
+    def leave_out(sid: str | None, calls: int) -> None:
+        left_out.append((sid, calls))
 
     async def play(channel: socket.socket) -> int:
         connecting = asyncio.get_running_loop().create_connection(
@@ -179,10 +182,50 @@ def test_a_session_of_which_a_call_finds_no_room_is_left_out_where_nothing_is_st
         await sender.close()
         return sender.lost
 
-    receiving = CallReceiver(stored.store, pytest.fail, InternalErrors(), leave_out=left_out.append)
+    receiving = CallReceiver(stored.store, pytest.fail, InternalErrors(), leave_out=leave_out)
     with receiving as receiver, receiver.open() as channel:
         lost = asyncio.run(play(channel))
-    assert (stored.orders, left_out, lost) == ([0], ["abc"], 3)
+    assert (stored.orders, left_out, lost) == ([0], [("abc", 1)], 3)
+
+
+@pytest.mark.parametrize(("is_recorded", "sids"), [(True, {None}), (False, {"abc", "s2", None})])
+def test_lost_calls_are_told_in_bounded_memory(
+    is_recorded: bool, sids: set[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording process may be stopped for hours; what it takes then comes in order."""
+    monkeypatch.setattr(call_channel, "MOST_SESSIONS", 2)
+    stored, left_out = Stored(), dict[str | None, int]()
+
+    def leave_out(sid: str | None, calls: int) -> None:
+        assert stored.orders == [0]
+        left_out[sid] = left_out.get(sid, 0) + calls
+
+    def flood(sender: CallSender) -> None:
+        sender.begin(BegunCall(1, "", "abc"))
+        sender.put(call(0, 10_000_000), 10_000_000)  # it goes alone, and takes a while
+        sender.put(call(1), 10)
+        assert not sender.has_room
+        transport: Any = sender._transport
+        waiting = transport.get_write_buffer_size()
+        for number in range(2, 1002):
+            sender.put(call(number)._replace(route=Route(Call.EVENT, f"s{number % 4}")), 1000)
+        assert transport.get_write_buffer_size() == waiting
+
+    async def play(receiver: CallReceiver, channel: socket.socket) -> None:
+        _, sender = await asyncio.get_running_loop().create_connection(
+            lambda: CallSender(100, lambda _line: None, pytest.fail, waits=True, is_recorded=is_recorded),
+            sock=channel.dup(),
+        )
+        flood(sender)
+        await until(lambda: sum(left_out.values()) == 1001)
+        assert not receiver.has_call(None, None)
+        stored.confirm()
+        await sender.close()
+
+    receiving = CallReceiver(stored.store, pytest.fail, InternalErrors(), leave_out=leave_out)
+    with receiving as receiver, receiver.open() as channel:
+        asyncio.run(play(receiver, channel))
+    assert set(left_out) == sids
 
 
 def test_a_call_of_a_session_that_is_left_out_is_in_flight_no_longer() -> None:
