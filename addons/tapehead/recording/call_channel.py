@@ -25,8 +25,9 @@ LENGTH = struct.Struct("!I")
 NUMBER = struct.Struct("!Q")
 # What a worker waits longer than the recording process, which notices that its disk is slow.
 MARGIN_SECONDS = 0.5
-# The time that the end of a worker, and of the run, waits for calls that are on their way.
-CLOSE_SECONDS = 5.0
+# The time that the end of a worker, and of the run, waits for calls that are on their way while none arrives, and that
+# a worker waits at most, which is given a time to end.
+CLOSE_SECONDS, MOST_CLOSE_SECONDS = 5.0, 9.0
 
 
 class BegunCall(NamedTuple):
@@ -194,11 +195,21 @@ class CallSender(asyncio.Protocol):
         if self._transport:
             self._tell_lost(is_end=True)
             self._transport.close()
-            await asyncio.wait([self._ended], timeout=CLOSE_SECONDS)
+            await self._wait_for_end()
         if self._transport:
             self._forget_sent()
             self.lost += len(self._ends)
             self._transport.abort()  # else some of them might go after all
+
+    async def _wait_for_end(self) -> None:
+        """Wait until all is handed over, as long as the recording process takes any of it."""
+        loop, waited = asyncio.get_running_loop(), -1
+        deadline = loop.time() + MOST_CLOSE_SECONDS
+        while (
+            self._transport and loop.time() < deadline and (waits := self._transport.get_write_buffer_size()) != waited
+        ):
+            waited = waits
+            await asyncio.wait([self._ended], timeout=min(CLOSE_SECONDS, deadline - loop.time()))
 
     def _send_call(self, item: CapturedCall, size: int) -> "asyncio.Future[None] | None":
         """Hand a call over; return what is done once it is confirmed, or None if it will not be."""

@@ -6,6 +6,7 @@ import gc
 import pickle
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -319,6 +320,30 @@ def test_what_has_gone_to_the_recorder_is_not_lost_though_it_is_not_confirmed(mo
             return sender.lost
 
     assert asyncio.run(play()) == 1
+
+
+def test_the_end_takes_calls_as_long_as_any_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recording process is slow while many workers hand over what waited for it."""
+    for module in (call_channel, call_receiver):
+        monkeypatch.setattr(module, "CLOSE_SECONDS", 0.3)
+    orders: list[int | None] = []
+
+    def store(item: CapturedCall, _size: int) -> None:
+        time.sleep(0.01)
+        orders.append(item.order)
+
+    async def play(channel: socket.socket) -> int:
+        async with sending(channel) as sender:
+            for number in range(100):
+                sender.put(call(number, 50_000), 50_000)
+        return sender.lost
+
+    with CallReceiver(store, pytest.fail, InternalErrors(report=pytest.fail)) as receiver, receiver.open() as channel:
+        lost = asyncio.run(play(channel))
+        packed = pickle.dumps(SentCall(0, call(100), None))
+        channel.setblocking(True)
+        channel.sendall(100 * (struct.pack("!I", len(packed)) + packed))  # of a worker that has ended
+    assert (lost, orders) == (0, [*range(100), *[100] * 100])
 
 
 def test_the_end_leaves_no_task_behind_and_no_open_channel(
