@@ -50,8 +50,8 @@ class SparkCluster:
         self._processes: list[subprocess.Popen[bytes]] = []
         self.master = ""
 
-    def environment(self) -> dict[str, str]:
-        """The variables of all its processes, and of commands that use it."""
+    def environment(self, options: str = "") -> dict[str, str]:
+        """The variables of all its processes, and of commands that use it, with more options of Spark."""
         return os.environ | {
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_DAEMON_JAVA_OPTS": JAVA,
@@ -62,7 +62,7 @@ class SparkCluster:
             "SOURCE_DATE_EPOCH": "0",
             "PYSPARK_SUBMIT_ARGS": (
                 f'--driver-memory 512m --driver-java-options "{JAVA}" --conf spark.executor.memory=512m'
-                f' --conf "spark.executor.extraJavaOptions={JAVA}" pyspark-shell'
+                f' --conf "spark.executor.extraJavaOptions={JAVA}" {options} pyspark-shell'
             ),
         }
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Spark reads a file at a URL into one array of Java, which has less than 2^31 bytes.
 MOST_BYTES = 2_000_000_000
+_HAS_PATH = re.compile(r"[^:/]+:(?!//[^/]+$)")
 # What Hadoop's libraries say, as far as it is no sentence for those who do not program it.
 _NO_LIBRARY = re.compile(r"ClassNotFoundException: Class \S+ not found")
 _NO_CLASS = re.compile(r"(?:ClassNotFoundException|NoClassDefFoundError): ([\w.$/]+)")
@@ -34,6 +35,9 @@ _NO_HOST = re.compile(r"UnknownHostException: (?:Invalid host name: .* destinati
 _NO_CONNECTION = re.compile(
     r"ConnectException: (?:Call From \S+ to )?(\S+:\d+)(?: failed on connection exception: [\w.]+)?: ([^;]+)"
 )
+_NO_STORE = re.compile(r"Connect to (\S+:\d+) \S+ failed: ([^:]+)")
+_NO_NAME = re.compile(r"(?:NullPointerException|IllegalArgumentException): bucket$", re.MULTILINE)
+_NO_BUCKET = re.compile(r"UnknownStoreException: ")
 _ENDED = re.compile(r"destination host is: \W*([\w.-]+)\W*:(\d+); : java.io.EOFException")
 
 
@@ -101,14 +105,19 @@ class Listing:
             UsageError: Spark cannot read URLs of its kind, or cannot list this one.
         """
         from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+        from pyspark.errors import PySparkException
 
         try:
             return self._find(url, warn)
         except Py4JJavaError as error:
-            raise UsageError(f"Spark cannot list '{url}': {_reason_of(url, error.java_exception)}") from error
+            text = str(error.java_exception.toString())
+        except PySparkException as error:
+            text = str(error)
+        raise UsageError(f"Spark cannot list '{url}': {_reason_of(url, text)}")
 
     def _find(self, url: str, warn: Callable[[str], None]) -> FoundInputs:
-        path = self._context._jvm.org.apache.hadoop.fs.Path(url)
+        # A bucket or a host alone is its topmost folder.
+        path = self._context._jvm.org.apache.hadoop.fs.Path(url if _HAS_PATH.match(url) else f"{url}/")
         system = path.getFileSystem(self._context._jsc.hadoopConfiguration())
         found = list(system.globStatus(path) or ())
         files, left = list[InputFile](), list[Path]()
@@ -153,10 +162,9 @@ class Listing:
         return SourceFile(0, name, name, True, size or 0), failure
 
 
-def _reason_of(url: str, exception: Any) -> str:
+def _reason_of(url: str, text: str) -> str:
     """Return what an exception of Java says, as a part of a sentence."""
     scheme = url.partition(":")[0]
-    text = str(exception.toString())
     if scheme == "s3":
         return "Spark's name for S3 is s3a://"
     if "No FileSystem for scheme" in text or _NO_LIBRARY.search(text):
@@ -168,9 +176,13 @@ def _reason_of(url: str, exception: Any) -> str:
         return f"its library for {scheme}:// lacks the class {missing[1]}{advice}"
     if unknown := _NO_HOST.search(text):
         return f"there is no host '{unknown[1]}'"
-    if refused := _NO_CONNECTION.search(text):
+    if _NO_NAME.search(text):
+        return f"it has no bucket, or none with a valid name; expected {scheme}://BUCKET/PATH"
+    if _NO_BUCKET.search(text):
+        return f"there is no bucket '{url.split('/')[2]}'"
+    if refused := _NO_CONNECTION.search(text) or _NO_STORE.search(text):
         return f"cannot reach '{refused[1]}': {refused[2]}; is it running, and is its port right?"
     if ended := _ENDED.search(text):
         return f"'{ended[1]}:{ended[2]}' ended the connection; is that the port of a name node?"
     line = text.splitlines()[0].partition("; For more details see")[0]
-    return line.partition(": ")[2] or line
+    return line.partition(": ")[2].removeprefix(url).removeprefix(": ") or line

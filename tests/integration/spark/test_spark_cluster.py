@@ -18,7 +18,9 @@ import zstandard
 
 from support.hdfs import Hdfs, running_hdfs
 from support.mixed_recordings import VISITORS, write_mix, write_one
+from support.object_stores import Bucket
 from support.paths import ROOT
+from support.s3a import s3a_options
 from support.sessions import BEGIN_MS, Timeline
 from support.spark_cluster import TIMEOUT_SECONDS, SparkCluster, kill_machine, running_cluster
 from tapehead.cli.app import run
@@ -58,11 +60,13 @@ def reports(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def command(cluster: SparkCluster, folder: Path, arguments: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """A command that runs in a folder."""
+def command(
+    cluster: SparkCluster, folder: Path, arguments: list[str], options: str = ""
+) -> Iterator["subprocess.Popen[str]"]:
+    """A command that runs in a folder, with more options of Spark."""
     with subprocess.Popen(
         [sys.executable, "-m", "tapehead", *arguments],
-        env=cluster.environment(),
+        env=cluster.environment(options),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -77,7 +81,7 @@ def command(cluster: SparkCluster, folder: Path, arguments: list[str]) -> Iterat
 @pytest.mark.slow
 @pytest.mark.timeout(2 * TIMEOUT_SECONDS)
 def test_a_cluster_reports_what_one_process_does(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, bucket: Bucket
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     monkeypatch.chdir(tmp_path)
@@ -89,6 +93,7 @@ def test_a_cluster_reports_what_one_process_does(
         check_page(cluster, tmp_path, capsys)
         check_hdfs(cluster, hdfs, tmp_path, capsys)
         check_broken_hdfs(cluster, hdfs, tmp_path)
+        check_s3a(cluster, bucket, tmp_path, capsys)
 
 
 def check_with_loss(cluster: SparkCluster, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,6 +144,25 @@ def check_hdfs(cluster: SparkCluster, hdfs: Hdfs, folder: Path, capsys: pytest.C
     assert [line for line in err.splitlines() if line != again] == told
     assert err.count(again) == 1
     assert set(hdfs.opened) == set(hdfs.files)
+
+
+def check_s3a(cluster: SparkCluster, bucket: Bucket, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check the report on objects in a store, by Hadoop's own library for them."""
+    for path in folder.glob("recordings/**/*"):
+        if path.is_file():
+            bucket.put(str(path.relative_to(folder)), path.read_bytes())
+    inputs = ["recordings/?.jsonl", "recordings", "none.jsonl"]
+    code = run(["audit", *inputs, "--format", "json"])
+    expected = capsys.readouterr()
+    root = bucket.url.replace("s3:", "s3a:")
+    names = re.compile(r"(?<!\w)(recordings/|none)")
+    options = ["--engine", "spark", "--master", cluster.master, "--format", "json"]
+    urls = [f"{root}/{each}" for each in inputs]
+    with command(cluster, folder, ["audit", *urls, *options], s3a_options(bucket.store)) as process:
+        out, err = process.communicate()
+    assert (process.returncode, out) == (code, names.sub(rf"{root}/\1", expected.out)), err
+    assert err == names.sub(rf"{root}/\1", expected.err)
+    assert json.loads(out)["sessions"]
 
 
 def check_broken_hdfs(cluster: SparkCluster, hdfs: Hdfs, folder: Path) -> None:
