@@ -66,7 +66,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class Capture(Protocol):
-    """Takes the calls that an engine answers, before their answers are sent."""
+    """The calls that an engine answers, taken before their answers are sent."""
 
     def begin(self) -> Arrival:
         """Count a call that begins to arrive."""

@@ -42,7 +42,7 @@ def suppress_errors(warn: Callable[[str], None]) -> Callable[[str], None]:
 
 
 class InternalErrors:
-    """Count internal errors, and report each kind once.
+    """A count of internal errors, each kind of which is reported once.
 
     Args:
         names: names whose values identify people, besides those that always do.

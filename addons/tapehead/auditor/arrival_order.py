@@ -24,7 +24,7 @@ def _content_of(entry: Entry) -> tuple[str, str, bytes, int]:
 
 
 class ArrivalQueue:
-    """Puts exchanges in the order of arrival, as far as they stand out of it by two minutes and 2000 exchanges.
+    """Exchanges put in the order of arrival, as far as they stand out of it by two minutes and 2000 exchanges.
 
     An exchange without a time keeps its place after the one before it.
     """

@@ -224,7 +224,7 @@ class _DividedSession(SessionAudit):
 
 
 class _Times(VisitorHistory):
-    """Notes when exchanges came, for the histories of the parts, and compares nothing."""
+    """Times at which exchanges came, for the histories of the parts; compares nothing."""
 
     def __init__(self, times: "array[float]", limits_of: Callable[[Event], Thresholds]) -> None:
         super().__init__(limits_of)
@@ -251,7 +251,7 @@ _UNCHECKED = (Finding("", Severity.INFO, "", ""),)
 
 
 class _OutlineReader(EventReader):
-    """Reads of an exchange what its place among the sessions depends on, and checks nothing.
+    """A reader of what an exchange's place among the sessions depends on; checks nothing.
 
     Attributes:
         entry: the exchange that was read last.
@@ -353,7 +353,7 @@ class PartialAudit(RecordingsAudit):
 
 
 class _TimedReader(EventReader):
-    """Reads exchanges whose time of arrival is known."""
+    """A reader of exchanges whose time of arrival is known."""
 
     def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None) -> None:
         super().__init__(settings, schemas)

@@ -36,7 +36,7 @@ _Reading = tuple[float, int, list[ReceivedEvent]]
 
 
 class _FirstReader(EventReader):
-    """Reads exchanges as they come, and keeps what it read for the settled audit."""
+    """A reader of exchanges as they come, which keeps what it read for the settled audit."""
 
     def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None) -> None:
         super().__init__(settings, schemas)
@@ -49,7 +49,7 @@ class _FirstReader(EventReader):
 
 
 class _SecondReader(EventReader):
-    """Reads exchanges that were read before anew only where their time, or the schemas in use, are others by now."""
+    """A reader that reads exchanges anew only where their time, or the schemas in use, are others by now."""
 
     def __init__(self, settings: AuditSettings, schemas: RecordedSchemas | None, first: _FirstReader) -> None:
         super().__init__(settings, schemas)
@@ -61,7 +61,7 @@ class _SecondReader(EventReader):
 
 
 class _EagerAudit(RecordingsAudit):
-    """Opens eager sessions, and notes those that something came for."""
+    """An audit whose sessions are eager, and which notes those that something came for."""
 
     def __init__(self, settings: AuditSettings, reader: EventReader) -> None:
         super().__init__(settings, measure=None, reader=reader)
@@ -107,7 +107,7 @@ class _EagerAudit(RecordingsAudit):
 
 
 class _SettledAudit(RecordingsAudit):
-    """Keeps the results of sessions that are over, each with the exchanges that it has."""
+    """An audit that keeps the results of sessions that are over, each with the exchanges that it has."""
 
     def __init__(self, settings: AuditSettings, measure: Measure | None, reader: EventReader) -> None:
         super().__init__(settings, measure=measure, reader=reader)

@@ -56,7 +56,7 @@ class _SharedTexts(dict[str | None, str | None]):
 
 
 class EventReader:
-    """Reads the events of exchanges, and checks each exchange.
+    """A reader of the events of exchanges, which checks each exchange.
 
     Args:
         settings: what users expect of their events.

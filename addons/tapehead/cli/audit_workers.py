@@ -70,7 +70,7 @@ def _audit_here(batches: Iterable[Batch], setup: AuditSetup) -> Iterator[ResultR
 
 
 class _ResultOrder:
-    """Puts results in the order of their numbers."""
+    """Results put in the order of their numbers."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, ResultRow | None] = {}

@@ -26,7 +26,7 @@ _SETTINGS = {
 
 
 class MissingCalls:
-    """Says that no call came, once after a while and at the end.
+    """The lines that say that no call came, once after a while and at the end.
 
     Args:
         modes: mitmproxy's mode specifications.

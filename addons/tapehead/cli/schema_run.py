@@ -99,7 +99,7 @@ def report(before: dict[str, tuple[Entry, Schema]], fetched: dict[str, Schema]) 
 
 
 class _AnyStatus(urllib.request.HTTPErrorProcessor):
-    """Passes on answers of any status as they are; a redirect may lead to a host that nobody named."""
+    """A handler that passes on answers of any status as they are; a redirect may lead to a host that nobody named."""
 
     def http_response(self, request: urllib.request.Request, response: http.client.HTTPResponse) -> Any:
         """Return an answer as it is."""

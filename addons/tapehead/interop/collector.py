@@ -48,7 +48,7 @@ class CollectedCall(NamedTuple):
 
 
 class CallCollector:
-    """Collects the collection calls of some files, and counts everything else.
+    """The collection calls of some files, and counts of everything else.
 
     Args:
         endpoints: the hosts that count as the endpoint.

@@ -80,7 +80,7 @@ Take = Callable[[AnsweredCall], Awaitable[None] | None]
 
 
 class CallCapture:
-    """Takes the calls that an engine answers, at next to no cost for the thread that answers.
+    """The calls that an engine answers, taken at next to no cost for the thread that answers.
 
     Args:
         take: called with each, before its answer is sent.

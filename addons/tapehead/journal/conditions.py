@@ -212,7 +212,7 @@ Subscriber = Callable[[], object]
 
 
 class Subscribers:
-    """Those who are told of changes; telling them waits for no lock."""
+    """Listeners for changes; calling them waits for no lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

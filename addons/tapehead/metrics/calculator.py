@@ -40,7 +40,7 @@ _INTERRUPTED = (Playback.PAUSED, Playback.BUFFERING)
 
 
 class MetricsCalculator:
-    """Calculates the metrics of one session.
+    """A calculator of the metrics of one session.
 
     Args:
         assume: what to assume where the reference leaves it open; the defaults, if None.

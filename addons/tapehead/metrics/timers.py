@@ -31,7 +31,7 @@ class Clock:
 
 
 class Interval:
-    """Something that begins and ends, again and again: a pause, a buffer, a state."""
+    """A condition that begins and ends, again and again: a pause, a buffer, a state."""
 
     __slots__ = ("count", "is_open", "ms", "open_ms")
 

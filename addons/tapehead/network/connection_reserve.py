@@ -23,7 +23,7 @@ PASSING_FILES = 3
 
 
 class ConnectionReserve:
-    """Keeps room for new connections.
+    """A limit on connections, which keeps room for new ones.
 
     Args:
         count: returns the number of open connections, without those that are being closed.

@@ -40,7 +40,7 @@ class OfflineAttempts(msgspec.Struct):
 
 
 class OfflineGuard:
-    """Refuse and count connections and look-ups, from `enable` on.
+    """A guard that refuses and counts connections and look-ups, from `enable` on.
 
     Args:
         allow: hosts that may be reached, or `*.` and a domain for all below it; each with or without a port.

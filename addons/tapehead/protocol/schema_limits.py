@@ -50,7 +50,7 @@ def count_parts(schema: Mapping[str, Any], id_key: str) -> int:
 
 
 class SchemaSize:
-    """Measures a schema and what it refers to, each part once."""
+    """The size of a schema and of what it refers to, each part counted once."""
 
     def __init__(self, root: Mapping[str, Any], id_key: str) -> None:
         self._root = root
@@ -174,7 +174,7 @@ def trim_body(body: object, names: frozenset[str], parts: int) -> object:
 
 
 class BodyTrimmer:
-    """Trims bodies to a number of values in all."""
+    """A trimmer of bodies, to a number of values in all."""
 
     def __init__(self, names: frozenset[str], left: int) -> None:
         self._names = names

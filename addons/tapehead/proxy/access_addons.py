@@ -24,7 +24,7 @@ _HTTP = frozenset({"http", "https", "http3"})
 
 
 class ClientFilterAddon:
-    """Closes connections of refused clients before anything they sent is read.
+    """An addon that closes connections of refused clients before anything they sent is read.
 
     Args:
         client_filter: says which clients are accepted.

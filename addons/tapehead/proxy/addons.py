@@ -56,7 +56,7 @@ class CallSink(Protocol):
 
 
 class CallSelector:
-    """Marks the collection calls, and streams everything else through unseen.
+    """An addon that marks the collection calls, and streams everything else through unseen.
 
     Args:
         hosts: the hosts that count as the endpoint.
@@ -147,7 +147,7 @@ class _OpenCall(NamedTuple):
 
 
 class RecorderAddon:
-    """Captures every finished call, and at the end those that have no answer.
+    """An addon that captures every finished call, and at the end those that have no answer.
 
     Args:
         sink: stores each call before its answer goes to the player.

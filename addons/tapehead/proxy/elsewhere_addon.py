@@ -15,7 +15,7 @@ from tapehead.recording.calls_elsewhere import CallsElsewhere
 
 
 class ElsewhereAddon:
-    """Counts requests that were not marked as calls, TLS that was not opened, and connections.
+    """An addon that counts requests that were not marked as calls, TLS that was not opened, and connections.
 
     Args:
         elsewhere: the counts.

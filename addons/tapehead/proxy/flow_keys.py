@@ -61,7 +61,7 @@ def is_of(flow: http.HTTPFlow, keys: Mapping[str, str], key: str | None, sid: st
 
 
 class KeyPermission:
-    """Lets pages send the header with a key, which the endpoint does not know; behind the addons that record.
+    """An addon that lets pages send the header with a key, which the endpoint does not know; behind those that record.
 
     Args:
         internal_errors: records failures of the hook.

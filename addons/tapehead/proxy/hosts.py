@@ -49,7 +49,7 @@ class Hosts(EndpointHosts):
 
 
 class TlsPassthrough:
-    """Passes TLS to other hosts than the endpoint through, whatever the options are.
+    """An addon that passes TLS to other hosts than the endpoint through, whatever the options are.
 
     mitmproxy intercepts TLS where any name of its server matches: the host that the player named to the proxy, the
     address behind it, or the name in its TLS. Here all names have to match.

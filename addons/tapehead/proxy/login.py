@@ -68,7 +68,7 @@ class _Validator(Validator):
 
 
 class Login(ProxyAuth):
-    """Refuses flows without a login; no addon behind this one sees them.
+    """An addon that refuses flows without a login; no addon behind this one sees them.
 
     Args:
         login: `USER:PASS`, `@FILE` of htpasswd, or `any`.

@@ -30,7 +30,7 @@ NO_CALL = "not a Media Collection call: {request}; offline, other requests need 
 
 
 class ReplayAddon:
-    """Answers collection calls from an engine, and lets nothing reach the network.
+    """An addon that answers collection calls from an engine, and lets nothing reach the network.
 
     Args:
         engine: answers the calls, those of each key from an engine of its own if it can.

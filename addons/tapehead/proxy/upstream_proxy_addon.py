@@ -20,7 +20,7 @@ _REFUSED = "Upstream proxy "
 
 
 class UpstreamProxyAddon:
-    """Sends requests through a proxy, and logs in to it.
+    """An addon that sends requests through a proxy, and logs in to it.
 
     A request by TLS goes through a tunnel. Many proxies refuse tunnels for others, so these are sent to the proxy
     itself, with the whole URL.

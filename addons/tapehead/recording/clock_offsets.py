@@ -80,7 +80,7 @@ class _Samples:
 
 
 class ClockComparison:
-    """Finds the offsets of recorders' clocks; memory is bounded, since of many sessions a part is taken."""
+    """The offsets of recorders' clocks; memory is bounded, since of many sessions a part is taken."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, dict[Recorder, _Samples]] = {}

@@ -116,7 +116,7 @@ def check_size(size: int) -> None:
 
 
 class _DocumentSplitter:
-    """Splits JSON text into the objects in it, also in one array around them; anything else comes as it is."""
+    """A splitter of JSON text into the objects in it, also in one array around them; anything else comes as it is."""
 
     def __init__(self) -> None:
         self._text = bytearray()

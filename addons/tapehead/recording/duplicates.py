@@ -18,7 +18,7 @@ MOST_NAMED = 3
 
 
 class DuplicateFilter:
-    """Recognises exchanges that another file has brought already.
+    """A filter for exchanges that another file has brought already.
 
     Equal exchanges of one file, or of one proxy that has numbered them, are different calls, such as those of a tracker
     that is bound twice: as many are kept as the source with the most of them has.

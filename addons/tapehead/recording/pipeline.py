@@ -39,7 +39,7 @@ def words_of(findings: Counter[Severity]) -> str:
 
 
 class ExchangePipeline:
-    """Turn captured calls into recording lines: checked, redacted, encoded.
+    """A pipeline from captured calls to recording lines: checked, redacted, encoded.
 
     It runs in the writer's thread, and in another one for large bodies. A failure of any part costs that part alone and
     is reported; a line whose identifiers could not be replaced is not stored.

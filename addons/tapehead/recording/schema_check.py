@@ -7,7 +7,7 @@ from tapehead.protocol.schemas import schema_problem
 
 
 class SchemaCheck:
-    """Warns of recorded schemas that cannot be used, of each once a recording.
+    """A check that warns of recorded schemas that cannot be used, of each once a recording.
 
     Args:
         warn: called with one line.

@@ -18,7 +18,7 @@ def os_error_of(action: Callable[[], None]) -> OSError | None:
 
 
 class Syncer:
-    """Have the disk confirm what was written, once a second at most, in a thread that delays no writing.
+    """Confirmation by the disk of what was written, once a second at most, in a thread that delays no writing.
 
     Args:
         on_done: called with the number of lines that were to be confirmed, and the disk's error if it refused.

@@ -52,7 +52,7 @@ class _Job(NamedTuple):
 
 
 class BackgroundWriter[T]:
-    """Store items, one line each, in the order in which they come.
+    """A writer of items, one line each, in a thread of its own, in the order in which they come.
 
     Args:
         file: the recording.

@@ -40,7 +40,7 @@ def exchange_for_excerpt(
 
 
 class ExcerptRedactor:
-    """Redact live requests for quotation.
+    """A redactor of live requests for quotation.
 
     Args:
         redactor: makes the pseudonyms; None to quote requests as they are.

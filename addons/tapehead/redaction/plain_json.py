@@ -57,7 +57,7 @@ class _NotPlainError(Exception):
 
 
 class PlainJsonReader:
-    """Find what identifies people in plain JSON.
+    """A reader that finds what identifies people in plain JSON.
 
     Args:
         names: the keys whose values identify people.

@@ -80,7 +80,7 @@ class _KnownSession(NamedTuple):
 
 
 class Redactor:
-    """Replace identifying values in exchanges with pseudonyms; in several threads, if each has its own sessions.
+    """A redactor that gives identifying values pseudonyms; in several threads, if each has its own sessions.
 
     Args:
         key: the secret key of the pseudonyms, any bytes.

@@ -27,7 +27,7 @@ MOST_CUT = 10_000
 
 
 class ValueReplacer:
-    """Replace known values in the texts of an exchange.
+    """A replacer of known values in the texts of an exchange.
 
     Args:
         names: the names whose values are replaced already.

@@ -89,7 +89,7 @@ class Rewrite(NamedTuple):
 
 
 class HostRewriter:
-    """Rewrites recorded answers so that they name no other host than the called one.
+    """A rewriter of recorded answers, which then name no other host than the called one.
 
     Args:
         hosts: the recorded hosts, each with or without a port, which no text may name; those of the vendor's domain are

@@ -149,7 +149,7 @@ def schemas_of(index: RecordingIndex, stored: Iterable[Exchange] = ()) -> Schema
 
 
 class IndexBuilder:
-    """Assigns exchanges to sessions, all of which it adds itself.
+    """A builder of an index: assigns exchanges to sessions, all of which it adds itself.
 
     Args:
         index: an index to be added to; an empty one if left out.

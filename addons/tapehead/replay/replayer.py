@@ -70,7 +70,7 @@ NOT_FORWARDED = "simulated, since the endpoint does not know this session"
 
 
 class Replayer:
-    """Answers live requests from recordings.
+    """An engine that answers live requests from recordings.
 
     Args:
         index: the index of the recordings.

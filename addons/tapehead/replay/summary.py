@@ -183,7 +183,7 @@ class ReplayTotals(msgspec.Struct):
 
 
 class ReplayStats:
-    """Counts the hits and misses of a replay, those of one key.
+    """Counts of the hits and misses of a replay, those of one key.
 
     Args:
         warn: called with one line about each kind of place in which recorded answers name other hosts, if given.

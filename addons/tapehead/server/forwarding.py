@@ -34,7 +34,7 @@ class ForwardingError(Exception):
 
 
 class Forwarder:
-    """Sends calls on to an endpoint, each over a connection of its own, so that a slow answer delays no other.
+    """A forwarder of calls to an endpoint, each over a connection of its own, so that a slow answer delays no other.
 
     Args:
         url: the URL of the endpoint, without a slash at its end; its path stands before the API's.

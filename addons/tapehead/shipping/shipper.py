@@ -36,7 +36,7 @@ class _FailedFile(NamedTuple):
 
 
 class Shipper:
-    """Ship the finished files of a recording as they appear, one after the other, the oldest first.
+    """A shipper of the finished files of a recording as they appear, one after the other, the oldest first.
 
     Args:
         uploader: uploads them.

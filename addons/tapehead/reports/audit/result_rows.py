@@ -89,7 +89,7 @@ class AuditSetup(NamedTuple):
 
 
 class _RowMaker:
-    """Makes rows of plain objects from results."""
+    """A maker of rows of plain objects from results."""
 
     def __init__(self, setup: AuditSetup) -> None:
         self._setup = setup

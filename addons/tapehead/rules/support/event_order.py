@@ -63,7 +63,7 @@ def _body_of(event: Event) -> tuple[object, ...]:
 
 
 class EventOrder:
-    """Puts the events of a session in the back end's order, and makes steps through the session machine of them.
+    """Events of a session put in the back end's order, and made into steps through the session machine.
 
     An event is kept until no event that still comes can be taken before it, or until the reader of the steps says so.
 

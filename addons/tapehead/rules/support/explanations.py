@@ -27,7 +27,7 @@ Explanations = Mapping[Rule, Explanation]
 
 
 class UnexplainedHits:
-    """Holds hits back until it is likely that no other rule explains them.
+    """Hits held back until it is likely that no other rule explains them.
 
     Args:
         explanations: the rules that explain others.

@@ -26,7 +26,7 @@ def in_milliseconds(event: Event) -> Event:
 
 
 class Interpreter:
-    """Interprets the events of a session one by one, in the order of arrival.
+    """An interpreter of the events of a session one by one, in the order of arrival.
 
     Args:
         jump_ms: by how much a clock may be ahead of the session's before it has to be a mistake.
