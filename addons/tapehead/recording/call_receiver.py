@@ -83,7 +83,7 @@ class CallReceiver:
         """Yield the worker's end of a new channel, which is closed in this process afterwards."""
         ours, theirs = socket.socketpair()
         with theirs:
-            connecting = self._loop.create_connection(lambda: _Connection(self), sock=ours)
+            connecting = self._loop.create_connection(lambda: _Connection(self, ours), sock=ours)
             asyncio.run_coroutine_threadsafe(connecting, self._loop).result()
             yield theirs
 
@@ -191,12 +191,14 @@ class _Connection(asyncio.Protocol):
 
     Args:
         receiver: takes the messages.
+        own: the socket, which the transport closes.
 
     Attributes:
         begun: the calls that are in flight, by their numbers.
     """
 
-    def __init__(self, receiver: CallReceiver) -> None:
+    def __init__(self, receiver: CallReceiver, own: socket.socket) -> None:
+        self._socket = own
         self.begun: dict[int, BegunCall] = {}
         self._receiver = receiver
         self._received = bytearray()
@@ -243,6 +245,15 @@ class _Connection(asyncio.Protocol):
         self._confirmed.append(number)
 
     def _send_confirmed(self) -> None:
-        numbers, self._confirmed = self._confirmed, []
-        if self._transport:
-            self._transport.write(b"".join(map(NUMBER.pack, numbers)))
+        left, self._confirmed = b"".join(map(NUMBER.pack, self._confirmed)), []
+        if self._transport is None:
+            return
+        # Where a worker has ended, a transport that cannot write would not read what came before.
+        if not self._transport.get_write_buffer_size():
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                pass
+            except OSError:
+                return
+        self._transport.write(left)
