@@ -4,7 +4,9 @@ import contextlib
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,11 @@ LINES, JSON = "application/x-ndjson", "application/json"
 
 
 @contextlib.contextmanager
-def answering(answer: bytes | None) -> Iterator[tuple[int, list[bytes]]]:
-    """Answer one request with some bytes, and close the connection; with None, never. Yield port and requests."""
+def answering(answer: bytes | None, again: bytes = b"") -> Iterator[tuple[int, list[bytes]]]:
+    """Answer one request with some bytes, and close the connection; with None, never. Yield port and requests.
+
+    Before it is closed, `again` is sent again and again.
+    """
     requests: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         done = threading.Event()
@@ -36,6 +41,8 @@ def answering(answer: bytes | None) -> Iterator[tuple[int, list[bytes]]]:
                         done.wait(TIMEOUT_SECONDS)
                     else:
                         connection.sendall(answer)
+                    while again and not done.wait(0.01):
+                        connection.sendall(again)
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -131,6 +138,15 @@ CASES = {
     "closed": (b"", "the connection was closed without an answer"),
     "chunks that end early": (chunked(b"{}\n", end=b""), "its answer ended early"),
     "a chunk that ends early": (chunked(end=b"ff\r\n{}"), "its answer ended early"),
+    "a chunk of a negative size": (chunked(end=b"-5\r\n{}\r\n0\r\n\r\n"), "its answer ended early"),
+    "a chunk without an end": (chunked(end=b"-1\r\n" + b"{}\n" * 50_000), "its answer ended early"),
+    "a number that is none": (chunked(headers=f"{MISSING_HEADER}: {'9' * 5000}\r\n"), NO_TAPEHEAD),
+    "a large number": (chunked(headers=f"{RESETS_HEADER}: {'9' * 50}\r\n"), NO_TAPEHEAD),
+    "an error that is nested deeply": (http("400 Bad Request", JSON, b"[" * 500_000), NO_TAPEHEAD),
+    "an error with the token": (
+        http("400 Bad Request", JSON, ERROR % f"no {TOKEN} here".encode()),
+        "it answers with 400: no TOKEN here",
+    ),
     "content that ends early": (http("200 OK", LINES, b"{}\n", length=100), "its answer ended early"),
 }
 
@@ -156,10 +172,46 @@ def test_an_answer_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -
         read_summary(JournalUrl(port, TOKEN))
 
 
-def test_a_summary_without_an_end_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "again", "reason"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", "no answer"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x", "no answer"),
+        (http("500 Error", JSON, b"", length=10_000), b" ", "no answer"),
+        (http("200 OK", LINES, b"", length=10_000), b" ", "less than 10,000 bytes of its answer"),
+        (chunked(end=b""), b"1\r\n \r\n", "less than 10,000 bytes of its answer"),
+        (chunked(), b"X: y\r\n", ""),  # where it has ended
+        (chunked(end=b"0\r\nX: y\r\n"), b"X: y\r\n", "less than 10,000 bytes of its answer"),
+    ],
+)
+def test_an_answer_that_comes_byte_by_byte_is_told(
+    answer: bytes, again: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_client, "WAIT_SECONDS", 0.3)
+    with answering(answer, again) as (port, _), (tmp_path / "copy").open("wb", buffering=0) as file:
+        journal = JournalUrl(port, TOKEN)
+        with pytest.raises(OSError, match=rf"^\[Errno 5\] {reason} came within 0\.3 s") if reason else nullcontext():
+            copy_recording(journal, file.fileno(), lambda _size: None)
+
+
+def test_content_that_goes_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_client, "WAIT_SECONDS", 2)
+    monkeypatch.setattr(journal_client, "LEAST_BYTES", 1)
+    started, size = time.monotonic(), 250
+    with answering(http("200 OK", LINES, b"", length=size), b" ") as (port, _), (tmp_path / "copy").open("wb") as file:
+        copy_recording(JournalUrl(port, TOKEN), file.fileno(), lambda _size: None)
+    assert time.monotonic() - started > 2
+    assert (tmp_path / "copy").stat().st_size == size
+
+
+def test_content_without_an_end_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_client, "MOST_BYTES", 10)
     with answering(http("200 OK", JSON, b" " * 100)) as (port, _), pytest.raises(OSError, match="more than 10 bytes"):
         read_summary(JournalUrl(port, TOKEN))
+
+    monkeypatch.setattr(journal_client, "MOST_RECORDING_BYTES", 10)
+    with pytest.raises(OSError, match="more than 10 bytes"):
+        copied(chunked(b"{}\n" * 10), tmp_path)
 
 
 def test_a_path_is_copied_once_and_says_why_it_was_not() -> None:
