@@ -19,6 +19,7 @@ from tapehead.counts import Count
 from tapehead.internal_errors import InternalErrors
 from tapehead.protocol.exchange import Severity
 from tapehead.recording.paths import check_outputs
+from tapehead.recording.pseudonym_keys import shared_key
 from tapehead.recording.recorder_settings import BACKLOG_BYTES, StoreSettings
 from tapehead.replay.on_miss import OnMiss
 from tapehead.reports.report_formats import FailOn
@@ -225,6 +226,7 @@ def make_journal(
         schemas=schemas,
         keep_ids=options.keep_ids,
         redact_keys=options.redact_keys,
+        pseudonym_key=None if options.store or options.keep_ids else shared_key(),
     )
     show = None
     if screen and display.has_lines:

@@ -126,11 +126,12 @@ def _pipeline(folder: Path) -> "ExchangePipeline":
 
     from tapehead.internal_errors import InternalErrors
     from tapehead.recording.pipeline import ExchangePipeline
-    from tapehead.recording.pseudonym_keys import pseudonym_key
+    from tapehead.recording.pseudonym_keys import pseudonym_key, shared_key
     from tapehead.redaction.redactor import Redactor
 
+    key = shared_key()
     try:
-        key = pseudonym_key(folder)
+        key = key or pseudonym_key(folder)
     except RecordingError:
         key = secrets.token_bytes(32)
     return ExchangePipeline(Redactor(key), InternalErrors())

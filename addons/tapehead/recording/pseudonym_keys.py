@@ -1,4 +1,4 @@
-"""Secret keys of pseudonyms: one for each directory of recordings, stored outside of it."""
+"""Secret keys of pseudonyms: one for each directory of recordings, outside of it, or one for several machines."""
 
 import contextlib
 import hashlib
@@ -11,6 +11,8 @@ from tapehead.errors import RecordingError
 from tapehead.files import read_regular
 
 KEY_BYTES = 32
+# Names a file with the key of recordings in all directories, which several machines can share.
+KEY_VARIABLE = "TAPEHEAD_PSEUDONYM_KEY"
 # Read of a file that should be a key, so that its size can be told.
 MOST_BYTES = 1_000_000
 
@@ -26,12 +28,33 @@ def key_path(directory: Path) -> Path:
     return state_directory() / "keys" / hashlib.sha256(os.fsencode(str(directory.resolve()))).hexdigest()[:32]
 
 
+def shared_key() -> bytes | None:
+    """Return the key in the file that a variable names, 32 bytes; None if the variable is not set.
+
+    Raises:
+        RecordingError: it cannot be read, or is no key.
+    """
+    path = os.environ.get(KEY_VARIABLE)
+    if not path:
+        return None
+    advice = f"let {KEY_VARIABLE} name a file of {KEY_BYTES} random bytes, or nothing"
+    try:
+        key = read_regular(Path(path), MOST_BYTES)
+    except OSError as error:
+        raise RecordingError(f"cannot read the pseudonyms' key in '{path}': {error.strerror}; {advice}") from error
+    if len(key) != KEY_BYTES:  # pseudonyms that anybody could compute
+        raise RecordingError(f"the pseudonyms' key in '{path}' has {len(key)} bytes; {advice}")
+    return key
+
+
 def pseudonym_key(directory: Path) -> bytes:
     """Return the secret key of the pseudonyms in recordings in `directory`; 32 bytes, created (mode 0600) if missing.
 
     Raises:
         RecordingError: it can neither be read nor created, or is no key.
     """
+    if shared := shared_key():
+        return shared
     path = key_path(directory)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import pytest
 
 from support.processes import run_tapehead
 from tapehead.errors import RecordingError
-from tapehead.recording.pseudonym_keys import pseudonym_key, state_directory
+from tapehead.recording.pseudonym_keys import KEY_BYTES, KEY_VARIABLE, pseudonym_key, state_directory
 
 
 def test_the_key_is_made_once_and_private(tmp_path: Path) -> None:
@@ -105,3 +105,30 @@ def test_a_disk_that_takes_no_key_leaves_nothing(tmp_path: Path, monkeypatch: py
     with pytest.raises(RecordingError, match="Input/output error"):
         pseudonym_key(tmp_path)
     assert list((state_directory() / "keys").iterdir()) == []
+
+
+def test_a_key_that_is_shared_holds_for_every_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = pseudonym_key(tmp_path)
+    (tmp_path / "shared").write_bytes(b"k" * KEY_BYTES)
+    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "shared"))
+    assert {pseudonym_key(tmp_path / name) for name in ("", "a", "b")} == {b"k" * KEY_BYTES}
+
+    monkeypatch.setenv(KEY_VARIABLE, "")
+    assert pseudonym_key(tmp_path) == own
+
+
+@pytest.mark.parametrize("words", [["record", "--to", "http://127.0.0.1:9"], ["serve", "--fail-on", "error"]])
+@pytest.mark.parametrize("content", [None, b"", b"k" * (KEY_BYTES + 1)])
+def test_a_shared_key_that_is_none_is_refused_at_the_start(
+    content: bytes | None, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content is not None:
+        (tmp_path / "shared").write_bytes(content)
+    monkeypatch.setenv(KEY_VARIABLE, "shared")
+    done = run_tapehead(*words, cwd=tmp_path)
+
+    what = "cannot read the pseudonyms' key in 'shared': No such file or directory"
+    if content is not None:
+        what = f"the pseudonyms' key in 'shared' has {len(content)} bytes"
+    advice = f"; let {KEY_VARIABLE} name a file of 32 random bytes, or nothing"
+    assert (done.returncode, done.stderr) == (2, f"tapehead: {what}{advice}\n")
