@@ -63,7 +63,6 @@ class CallReceiver:
         self._loop = asyncio.new_event_loop()
         self._open: set[_Connection] = set()
         self._has_ended = asyncio.Event()
-        self._bytes = 0
         self._thread = threading.Thread(target=self._loop.run_forever, name="tapehead-calls", daemon=True)
 
     def __enter__(self) -> "CallReceiver":
@@ -105,10 +104,6 @@ class CallReceiver:
         self._open.discard(connection)
         self._has_ended.set()
         self.on_end()
-
-    def count_received(self, size: int) -> None:
-        """Take note of bytes that came, which the end waits for as long as any do."""
-        self._bytes += size
 
     def take(self, message: SentMessage, connection: "_Connection") -> None:
         """Take a message; what fails costs that one alone."""
@@ -169,14 +164,11 @@ class CallReceiver:
             self.on_end()
 
     async def _wait_for_end(self) -> None:
-        before = -1
-        while self._open and self._bytes != before:
-            before = self._bytes
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    while self._open:
-                        self._has_ended.clear()
-                        await self._has_ended.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._open:
+                    self._has_ended.clear()
+                    await self._has_ended.wait()
         for each in list(self._open):
             each.abort()
         # Confirmations that no worker waits for any more.
@@ -212,7 +204,6 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the messages that are whole."""
-        self._receiver.count_received(len(data))
         received, at = self._received, 0
         received += data
         while len(received) >= at + LENGTH.size:
