@@ -3,7 +3,8 @@
 import ctypes
 import hashlib
 
-from tapehead.server.workers import SPAWN, make_lock
+from tapehead.server.shared_lock import SharedLock
+from tapehead.server.workers import SPAWN
 
 # The names that are counted, and the places at which one is sought.
 SLOTS, MOST_TRIED = 1 << 16, 64
@@ -16,12 +17,12 @@ class SharedTurns:
 
     def __init__(self) -> None:
         self._slots = SPAWN.RawArray(ctypes.c_uint64, 2 * SLOTS)
-        self._lock = make_lock()
+        self._lock = SharedLock()
         self._is_broken = False
 
     def take(self, name: str) -> int | None:
         """Return how many turns of a name were taken before, by any process; None if that is not known any more."""
-        if self._is_broken or not self._lock.acquire(timeout=LOCK_SECONDS):
+        if self._is_broken or not self._lock.acquire(LOCK_SECONDS):
             self._is_broken = True
             return None
         try:

@@ -2,7 +2,6 @@
 
 import functools
 import multiprocessing
-import multiprocessing.util
 import os
 import signal
 import socket
@@ -12,12 +11,12 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Lock
 from typing import Any, Concatenate, NamedTuple, Self
 
 from tapehead.errors import StartupError, TapeheadError
 from tapehead.server.listening import STOP_SIGNALS
 from tapehead.server.restarts import RestartPauses, describe_exit
+from tapehead.server.shared_lock import SharedLock
 from tapehead.text import format_number
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -314,8 +313,6 @@ def _end_by(signals: _StopSignals) -> KeyboardInterrupt:
     signals.restore()
     number = signals.number
     if number != signal.SIGINT:
-        # A signal ends it before locks of the workers are removed, of which multiprocessing's helper would complain.
-        multiprocessing.util._exit_function()  # type: ignore[attr-defined]
         signal.raise_signal(number)
     return KeyboardInterrupt()
 
@@ -353,17 +350,11 @@ def release_signals(signals: Set[signal.Signals] = STOP_SIGNALS) -> None:
 
 def once(warn: Callable[[str], None]) -> Callable[[str], None]:
     """Return a function that passes the first line on to `warn` and drops later ones, over all worker processes."""
-    return functools.partial(_pass_first, make_lock(), warn)
+    return functools.partial(_pass_first, SharedLock(), warn)
 
 
-def make_lock() -> Lock:
-    """Return a lock for all worker processes, before they start."""
-    with held_signals():
-        return SPAWN.Lock()
-
-
-def _pass_first(unused: Lock, warn: Callable[[str], None], line: str) -> None:
-    if unused.acquire(block=False):
+def _pass_first(unused: SharedLock, warn: Callable[[str], None], line: str) -> None:
+    if unused.acquire():
         warn(line)
 
 

@@ -1,8 +1,13 @@
 """Turns that several processes take together."""
 
+import subprocess
+import sys
+import threading
+
 import pytest
 
 from tapehead.server import shared_turns
+from tapehead.server.shared_lock import SharedLock
 from tapehead.server.shared_turns import SharedTurns
 from tapehead.server.workers import SPAWN
 
@@ -42,3 +47,28 @@ def test_a_lock_that_a_killed_worker_held_stops_nobody(monkeypatch: pytest.Monke
     assert [turns.take("a"), turns.take("a")] == [None, None]
     turns._lock.release()
     assert turns.take("a") is None
+
+
+def test_nothing_is_left_behind_or_said_where_a_command_is_killed() -> None:
+    killed = """
+import os, signal
+from tapehead.server.shared_lock import SharedLock
+from tapehead.server.shared_turns import SharedTurns
+from tapehead.server.workers import held_signals, once
+kept = SharedTurns(), once(print)
+with held_signals():  # as where workers start
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", killed], capture_output=True, text=True, timeout=60)
+
+    assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_a_lock_is_of_one_at_a_time_and_waited_for() -> None:
+    lock = SharedLock()
+    assert lock.acquire()
+    assert not lock.acquire(0.01)
+    releasing = threading.Timer(0.05, lock.release)
+    releasing.start()
+    assert lock.acquire(60)
+    releasing.join()
