@@ -23,7 +23,7 @@ from tapehead.errors import UsageError
 from tapehead.interop.reader import open_recordings
 from tapehead.metrics.assumptions import Assumptions, parse_assumptions
 from tapehead.metrics.calculator import calculate
-from tapehead.recording.paths import check_outputs, name_of
+from tapehead.recording.paths import check_outputs, name_of, quoted_names
 from tapehead.recording.reader import RecordingReader
 from tapehead.recording.stored_schemas import stored_schemas
 from tapehead.reports.audit.json_report import Report, build_report, fails, locate_findings
@@ -287,7 +287,7 @@ class LocalReading(NamedTuple):
 def warn_without_session(reader: RecordingReader, results: AuditResults) -> None:
     """Warn if there are exchanges, and no session."""
     if reader.exchanges and not results.sessions:
-        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
+        warn(f"no session in {quoted_names(reader.files)}; {RECORD_A_PLAYER}")
 
 
 def count_jobs(jobs: int) -> int:

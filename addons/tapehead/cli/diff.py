@@ -147,13 +147,13 @@ class _Results:
     def __iter__(self) -> "Iterator[SessionResult]":
         from tapehead.auditor.recordings_audit import audit
         from tapehead.comparison.late_metrics import LateMetrics
-        from tapehead.recording.paths import name_of
+        from tapehead.recording.paths import quoted_names
 
         for result in audit(self._reader.entries(), measure=LateMetrics):
             self.count += 1
             yield result
         if not self.count:
-            warn(f"no session in {', '.join(map(name_of, self._reader.files))}; {RECORD_A_PLAYER}")
+            warn(f"no session in {quoted_names(self._reader.files)}; {RECORD_A_PLAYER}")
 
 
 def _render(

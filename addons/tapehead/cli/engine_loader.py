@@ -16,7 +16,7 @@ from tapehead.errors import UsageError
 from tapehead.protocol.schemas import Schemas
 from tapehead.protocol.session_id import PROCESS_BYTES
 from tapehead.recording.loadable_paths import check_loadable
-from tapehead.recording.paths import STDIN, input_path, name_of
+from tapehead.recording.paths import STDIN, input_path, name_of, quoted_names
 from tapehead.recording.reader import RecordingReader
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
 from tapehead.replay.engine_control import replayers
@@ -132,7 +132,7 @@ class EngineLoader:
             self.names += [str(added)] if number == len(self.names) else []
         index = recordings.recorded
         if settings.recordings and not (index.sessions or index.downloaded):
-            names = ", ".join(self.names)
+            names = ", ".join(f"'{name}'" for name in self.names)
             self._warn(f"no session to replay in {names}, so every call is a miss; {RECORD_A_PLAYER}")
         if settings.recordings or settings.on_miss is OnMiss.FORWARD:
             all_files = recordings._replace(numbers=tuple(range(len(self.names))))
@@ -170,7 +170,7 @@ class EngineLoader:
         known = self._loaded.pop(state, None)
         recordings = known or self._read(reader, paths)
         if not (recordings.recorded.sessions or recordings.recorded.downloaded):
-            raise UsageError(f"no session to replay in '{', '.join(map(str, paths))}'")
+            raise UsageError(f"no session to replay in {quoted_names(reader.files)}")
         if known is None:
             self._add(recordings)
         self._loaded[state] = recordings

@@ -18,7 +18,7 @@ from tapehead.extras import needing
 from tapehead.interop.reader import open_recordings
 from tapehead.metrics.assumptions import parse_assumptions
 from tapehead.metrics.calculator import calculate
-from tapehead.recording.paths import check_outputs, name_of
+from tapehead.recording.paths import check_outputs, quoted_names
 from tapehead.recording.stored_schemas import stored_schemas
 from tapehead.reports.tables.rows import rows_of
 from tapehead.text import count_of, escape_output
@@ -64,5 +64,5 @@ def run_export(recordings: Sequence[Path], folder: Path, options: ExportOptions)
     written = ", ".join(count_of(counts[name], name.removesuffix("s")) for name in ("sessions", "findings", "events"))
     click.echo(escape_output(f"wrote {written} to '{folder}'"))
     if not counts["sessions"]:
-        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
+        warn(f"no session in {quoted_names(reader.files)}; {RECORD_A_PLAYER}")
     return 2 if reader.unreadable else int(not counts["sessions"])

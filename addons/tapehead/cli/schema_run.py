@@ -124,9 +124,9 @@ def fetch_one(url: str, order: int, timeout_seconds: float) -> Exchange:
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, TimeoutError):
-            raise UsageError(f"{url} did not answer within {format_number(timeout_seconds)} s") from error
+            raise UsageError(f"'{url}' did not answer within {format_number(timeout_seconds)} s") from error
         why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        raise UsageError(f"cannot fetch {url}: {shorten(escape_controls(why))}") from error
+        raise UsageError(f"cannot fetch '{url}': {shorten(escape_controls(why))}") from error
     kept = [(name, value) for name in _KEPT_HEADERS if (value := headers.get(name))]
     return Exchange(
         tapehead=FORMAT_VERSION,

@@ -11,7 +11,7 @@ from tapehead.errors import UsageError
 from tapehead.interop.reader import read_recordings
 from tapehead.protocol.event_types import EVENT_TYPES
 from tapehead.protocol.routes import Call
-from tapehead.recording.paths import name_of
+from tapehead.recording.paths import quoted_names
 from tapehead.reports.json_output import stream_json
 from tapehead.reports.report_output import style_for, write_report
 from tapehead.reports.show.json_show import calls_object, session_object
@@ -58,7 +58,7 @@ def show_recording(
     for result in audit(calls.keep(entries, sid), settings, measure=None):
         calls.add(result)
     if sid is not None and not calls:
-        raise UsageError(f"{path} has no session '{sid}'; tapehead show {path} lists them")
+        raise UsageError(f"'{path}' has no session '{sid}'; tapehead show '{path}' lists them")
     unknown = [name for name in wanted.types if name not in EVENT_TYPES and name not in Call]
     selected = [session for session in calls if wanted.select(calls[session])]
     if not selected and unknown:
@@ -88,7 +88,7 @@ def _show_sessions(path: Path, results: Iterable[SessionResult], *, as_json: boo
     sessions.arrange(sorted(range(len(began)), key=began.__getitem__))
     style = style_for(None)
     if not sessions:
-        warn(f"no session in {name_of(path)}; {RECORD_A_PLAYER}")
+        warn(f"no session in {quoted_names([path])}; {RECORD_A_PLAYER}")
     if as_json:
         write_report(stream_json({"sessions": iter(sessions)}), None)
     elif sessions:

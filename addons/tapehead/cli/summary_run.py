@@ -74,8 +74,9 @@ def merge(
         UsageError: a file cannot be read or written, is no summary, or is one of another run.
     """
     choice = choice or AuditChoice()
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise UsageError("a summary is given twice, so that it would count twice; name each file once")
+    resolved = [path.resolve() for path in paths]
+    if twice := next((path for number, path in enumerate(paths) if resolved[number] in resolved[:number]), None):
+        raise UsageError(f"'{twice}' is given twice, so that it would count twice; name each summary once")
     check_outputs(filter(None, [out]), [*paths, *choice.recordings])
     summaries = [read_summary(path) for path in paths]
     merged = _merge(paths, summaries)

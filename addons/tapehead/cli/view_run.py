@@ -16,7 +16,7 @@ from tapehead.interop.reader import open_recordings
 from tapehead.live.live_page import link_lines, live_page
 from tapehead.live.live_settings import LiveSettings
 from tapehead.live.stored_audit import journal_of
-from tapehead.recording.paths import name_of
+from tapehead.recording.paths import quoted_names
 
 
 class Signals:
@@ -66,7 +66,7 @@ def view_recordings(
     if not reader.exchanges:
         return nothing_read("view", recordings)
     if not journal.totals().sessions:
-        warn(f"no session in {', '.join(map(name_of, reader.files))}; {RECORD_A_PLAYER}")
+        warn(f"no session in {quoted_names(reader.files)}; {RECORD_A_PLAYER}")
     opener, signals = PageOpener(), Signals((signal.SIGINT, signal.SIGTERM))
     with signals, contextlib.closing(opener), live_page(LiveSettings(port=port), "view", InternalErrors()) as page:
         if page:

@@ -64,7 +64,7 @@ def run_demo(out: Path | None) -> int:
         StartupError: a part does not start.
     """
     if out and out.exists():
-        raise UsageError(f"{out} exists; name another file, or remove it first")
+        raise UsageError(f"'{out}' exists; name another file, or remove it first")
     check_outputs([out] if out else [], [])
     is_coloured = in_colour(sys.stdout)
     console = Console(

@@ -162,7 +162,7 @@ class CallCollector:
             raise MalformedEntryError(f"not an exchange: {error}") from error
         self._bytes += len(line)
         if self._bytes > MOST_BYTES:
-            problem = f"the calls up to entry {self._number} of {self._file} have more than {MOST_BYTES:,} bytes"
+            problem = f"the calls up to entry {self._number} of '{self._file}' have more than {MOST_BYTES:,} bytes"
             raise RecordingError(f"{problem}; read fewer files at once, or save less traffic")
         self.without_body += not is_saved
         self.calls.append(CollectedCall(call.started, exchange, self._file, self._number))
@@ -188,7 +188,7 @@ class CallCollector:
         self.elsewhere.add_all(self._elsewhere_in_file)
 
     def _explain_emptiness(self) -> str:
-        where = f"among {count_of(self._number, 'request')} in {self._file}"
+        where = f"among {count_of(self._number, 'request')} in '{self._file}'"
         if similar := self._elsewhere_in_file.similar_hosts():
             return f"no call to the endpoint {where}, but similar ones to {similar}"
         if lines := [*self._elsewhere_in_file.near_lines(), *self._elsewhere_in_file.other_protocol_lines()]:

@@ -89,7 +89,7 @@ class ScriptRun:
         self._waiting.clear()
         if self._lost:
             self._warn(
-                f"{count_of(self._lost, 'exchange')} LOST: too many came before {self.out} could be opened again"
+                f"{count_of(self._lost, 'exchange')} LOST: too many came before '{self.out}' could be opened again"
             )
 
     def open_later(self) -> None:

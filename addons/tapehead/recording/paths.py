@@ -63,6 +63,11 @@ def name_of(path: Path) -> str:
     return "stdin" if path == STDIN else str(path)
 
 
+def quoted_names(paths: Iterable[Path]) -> str:
+    """Return the names of recordings for the middle of a sentence, each in quotes."""
+    return ", ".join(f"'{name_of(path)}'" for path in paths)
+
+
 def unreadable(path: Path, error: OSError, pattern: str = "*.jsonl") -> RecordingError:
     """Return the error of a file that cannot be read; `pattern` matches files of its kind."""
     match error:
@@ -71,8 +76,8 @@ def unreadable(path: Path, error: OSError, pattern: str = "*.jsonl") -> Recordin
         case FileNotFoundError():
             return RecordingError(f"there is no file '{path}'")
         case IsADirectoryError():
-            return RecordingError(f"{path} is a directory; name the files in it, such as {path}/{pattern}")
-    return RecordingError(f"cannot read {name_of(path)}: {error.strerror}")
+            return RecordingError(f"'{path}' is a directory; name the files in it, such as '{path}/{pattern}'")
+    return RecordingError(f"cannot read '{name_of(path)}': {error.strerror}")
 
 
 class InputFile(NamedTuple):
@@ -121,7 +126,7 @@ def find_inputs(
                 else:
                     kinds = f"recording ({', '.join(PATTERNS)}){f', {other.names}' if other else ''}"
                     left_line = ignored_line(left, other)
-                    problem = f"there is no {kinds} in {path}{f'; {left_line}' if left_line else ''}"
+                    problem = f"there is no {kinds} in '{path}'{f'; {left_line}' if left_line else ''}"
                     if not warn:
                         raise RecordingError(problem)
                     warn(problem)

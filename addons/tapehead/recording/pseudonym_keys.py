@@ -60,7 +60,9 @@ def pseudonym_key(directory: Path) -> bytes:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = create_key(path) or read_regular(path, MOST_BYTES)
     except OSError as error:
-        message = f"cannot keep the pseudonyms' key in {path}: {error.strerror}; set XDG_STATE_HOME or pass --keep-ids"
+        message = (
+            f"cannot keep the pseudonyms' key in '{path}': {error.strerror}; set XDG_STATE_HOME or pass --keep-ids"
+        )
         raise RecordingError(message) from error
     if len(key) != KEY_BYTES:  # pseudonyms that anybody could compute
         raise RecordingError(

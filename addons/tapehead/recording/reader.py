@@ -319,9 +319,9 @@ def _check_items(path: Path, items: Iterable[Entry | BadLine]) -> Iterator[Entry
             exchanges += 1
         yield item
     if not exchanges and first_bad:
-        raise RecordingError(f"{name_of(path)} is not a recording: line {first_bad.line}: {first_bad.reason}")
+        raise RecordingError(f"'{name_of(path)}' is not a recording: line {first_bad.line}: {first_bad.reason}")
     if not exchanges:
-        raise RecordingError(f"{name_of(path)} is empty: no exchange was recorded")
+        raise RecordingError(f"'{name_of(path)}' is empty: no exchange was recorded")
 
 
 def _read_file(

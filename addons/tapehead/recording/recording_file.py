@@ -151,7 +151,7 @@ class RecordingFile:
             self._file = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._lock_and_check(append=append, overwrite=overwrite)
         except IsADirectoryError as error:
-            raise RecordingError(f"{path} is a directory; name a file in it") from error
+            raise RecordingError(f"'{path}' is a directory; name a file in it") from error
         except OSError as error:
             raise RecordingError(f"cannot write '{path}': {error.strerror}") from error
 
@@ -164,7 +164,7 @@ class RecordingFile:
             if not self.size:
                 return
             if not (append or overwrite):
-                raise RecordingError(f"{self.path} exists; pass --append to add to it, or --overwrite to replace it")
+                raise RecordingError(f"'{self.path}' exists; pass --append to add to it, or --overwrite to replace it")
             check_recording(self.path)
             if not self._replaces:
                 self._repair()
@@ -172,14 +172,14 @@ class RecordingFile:
         except (OSError, RecordingError) as error:
             os.close(self._file)
             if isinstance(error, BlockingIOError):
-                raise RecordingError(f"another process records into {self.path}; name another file") from error
+                raise RecordingError(f"another process records into '{self.path}'; name another file") from error
             raise
 
     def _repair(self) -> None:
         try:
             self._encoding.repair(self._file)
         except ValueError as error:
-            raise RecordingError(f"{self.path} {error}") from error
+            raise RecordingError(f"'{self.path}' {error}") from error
         self.size = os.fstat(self._file).st_size
 
     def append(self, lines: Sequence[bytes]) -> int:

@@ -65,7 +65,7 @@ class RotatingFile:
             event = "was moved away"
             if self._file.is_removed:
                 event = f"was removed, and with it {self._file.appended} exchanges of this run"
-            self._warn(f"{self.path} {event}; the recording continues in a new file of that name")
+            self._warn(f"'{self.path}' {event}; the recording continues in a new file of that name")
             self.places.remove(self._file.appended)
             self._close_file(self._file)
         elif self._file and self._is_full(self._file):
@@ -94,7 +94,7 @@ class RotatingFile:
             file = self._continue_in(RecordingFile(full_path(self.path, datetime.now(UTC))))
         except RecordingError:
             raise error from None
-        self._warn(f"{str(error).removesuffix('; name another file')}; the recording continues in {file.path}")
+        self._warn(f"{str(error).removesuffix('; name another file')}; the recording continues in '{file.path}'")
         self.path = file.path
         return file
 
@@ -110,7 +110,7 @@ class RotatingFile:
         except OSError as error:
             if not self._is_stuck:
                 self._is_stuck = True
-                reason = f"cannot rename {self.path}, which is full: {error.strerror}"
+                reason = f"cannot rename '{self.path}', which is full: {error.strerror}"
                 self._warn(f"{reason}; the recording continues in it until that is possible")
         else:
             self._is_stuck = False
@@ -122,7 +122,7 @@ class RotatingFile:
         self.removed += lost
         self.places.remove(lost)
         what = f"{count_of(lost, 'exchange')} of this run" if lost else "exchanges of earlier runs"
-        done = f"overwrote {self.path}" if action == "overwrote" else f"cut {self.path} short"
+        done = f"overwrote '{self.path}'" if action == "overwrote" else f"cut '{self.path}' short"
         self._warn(f"another program {done}: {what} LOST; the recording continues in it")
 
     def _close_file(self, file: RecordingFile) -> None:

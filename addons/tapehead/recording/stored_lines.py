@@ -73,9 +73,9 @@ class StoredLines:
         try:
             content = os.pread(self._file, end - start, start)
         except OSError as error:
-            raise RecordingError(f"cannot read {self._name}: {error.strerror}") from error
+            raise RecordingError(f"cannot read '{self._name}': {error.strerror}") from error
         if zlib.crc32(content) != self._checks[line - 1]:
-            raise RecordingError(f"{self._name} was changed while it is replayed, line {line} or before; start again")
+            raise RecordingError(f"'{self._name}' was changed while it is replayed, line {line} or before; start again")
         return self._correct(Entry(line, decode(convert(content, version_of(content))), self._name)).exchange
 
 

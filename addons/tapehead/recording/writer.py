@@ -287,7 +287,9 @@ class BackgroundWriter[T]:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             if not self.is_down:
                 self.is_down, self._dropped = True, 0
-                why = error if isinstance(error, TapeheadError) else f"cannot write {self._file.path}: {reason(error)}"
+                why = (
+                    error if isinstance(error, TapeheadError) else f"cannot write '{self._file.path}': {reason(error)}"
+                )
                 self._warn(
                     f"{why}; traffic continues, but is not being recorded: exchanges wait in memory, "
                     f"up to {self._backlog:,} bytes, until the recording can be written again"
@@ -296,7 +298,7 @@ class BackgroundWriter[T]:
             if self.is_down:
                 self.is_down = False
                 lost = f"; {count_of(self._dropped, 'exchange')} did not fit and LOST" if self._dropped else ""
-                self._warn(f"{self._file.path} can be written again, and the exchanges in memory are in it{lost}")
+                self._warn(f"'{self._file.path}' can be written again, and the exchanges in memory are in it{lost}")
 
     def _confirm(self, _jobs: object) -> None:
         """Have the disk confirm what was written, as often as `sync` asks for."""

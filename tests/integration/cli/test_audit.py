@@ -179,7 +179,7 @@ def test_a_folder_without_recordings_is_told(tmp_path: Path, good: Path, capsys:
     assert run(["audit", str(empty), str(good)]) == 0
     assert (
         capsys.readouterr().err
-        == f"tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in {empty}\n"
+        == f"tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in '{empty}'\n"
     )
     assert run(["audit", str(empty)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -74,8 +74,8 @@ def test_a_difference_is_1(base: Path, new: Path) -> None:
     ("arguments", "line"),
     [
         (["missing.jsonl", "missing.jsonl"], "there is no file 'missing.jsonl'"),
-        (["empty", "empty"], "there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in empty"),
-        (["foreign.jsonl", "foreign.jsonl"], "foreign.jsonl is not a recording: line 1: "),
+        (["empty", "empty"], "there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in 'empty'"),
+        (["foreign.jsonl", "foreign.jsonl"], "'foreign.jsonl' is not a recording: line 1: "),
         (["base.jsonl"], "Missing argument 'NEW'"),
         (["base.jsonl", "base.jsonl", "--tolerance", "-1"], "--tolerance"),
         (["base.jsonl", "base.jsonl", "--tolerance", "inf"], "invalid --tolerance 'inf'"),
@@ -102,7 +102,7 @@ def test_folders_are_compared_as_a_whole_and_a_bad_file_hides_nothing(tmp_path: 
     done = run_tapehead("diff", tmp_path / "one", tmp_path / "two")
 
     assert (done.returncode, done.stdout) == (0, "no difference in 7 sessions\n")
-    assert "zero.jsonl is empty" in done.stderr
+    assert "zero.jsonl' is empty" in done.stderr
 
 
 def test_ignore_and_tolerance_are_taken(base: Path, tmp_path: Path) -> None:

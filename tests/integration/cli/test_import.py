@@ -160,8 +160,8 @@ def test_what_cannot_be_read_is_told_and_hides_no_other(saved: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (har(), "no Media Collection call among 0 requests in a.har"),
-        (har(entry("https://example.com/")), "no Media Collection call among 1 request in a.har"),
+        (har(), "no Media Collection call among 0 requests in 'a.har'"),
+        (har(entry("https://example.com/")), "no Media Collection call among 1 request in 'a.har'"),
         (har({}), "1 of them malformed"),
         (b"{}", "'a.har' is not a HAR file"),
         (

@@ -152,4 +152,4 @@ def test_a_bad_file_of_a_folder_hides_nothing(
     assert (output.code, output.sessions) == (0, SESSIONS)
     told = output.warnings or caplog.messages
     assert told
-    assert all(f"{folder / 'bad.jsonl'} is not a recording: line 1: " in line for line in told)
+    assert all(f"'{folder / 'bad.jsonl'}' is not a recording: line 1: " in line for line in told)

@@ -227,7 +227,7 @@ def test_an_existing_file_is_added_to_or_replaced_only_if_asked(command: str, tm
 
     assert counts == [1, 2, 1]
     assert done.returncode == 2
-    assert "run.jsonl exists; pass --append to add to it, or --overwrite to replace it" in done.stderr
+    assert "run.jsonl' exists; pass --append to add to it, or --overwrite to replace it" in done.stderr
 
 
 @pytest.mark.parametrize(

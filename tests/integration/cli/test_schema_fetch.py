@@ -154,7 +154,7 @@ def test_an_endpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = fetched(url, tmp_path / "schemas.jsonl")
 
     assert done.returncode == 2
-    assert done.stderr == f"tapehead: cannot fetch {url}/api/v1/schemas/sessionStart: Connection refused\n"
+    assert done.stderr == f"tapehead: cannot fetch '{url}/api/v1/schemas/sessionStart': Connection refused\n"
     assert not (tmp_path / "schemas.jsonl").exists()
 
 
@@ -163,7 +163,7 @@ def test_an_endpoint_that_hangs_up_is_named(tmp_path: Path) -> None:
         done = fetched(url, tmp_path / "schemas.jsonl")
 
     assert done.returncode == 2
-    assert done.stderr.startswith(f"tapehead: cannot fetch {url}/api/v1/schemas/sessionStart: ")
+    assert done.stderr.startswith(f"tapehead: cannot fetch '{url}/api/v1/schemas/sessionStart': ")
 
 
 def test_an_endpoint_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
@@ -172,13 +172,13 @@ def test_an_endpoint_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
         with pytest.raises(TapeheadError) as raised:
             fetch(url, tmp_path / "schemas.jsonl", pytest.fail, timeout_seconds=0.2)
 
-    assert str(raised.value) == f"{url}/api/v1/schemas/sessionStart did not answer within 0.2 s"
+    assert str(raised.value) == f"'{url}/api/v1/schemas/sessionStart' did not answer within 0.2 s"
 
 
 FAILURES = {
-    b"HTTP/1.1 404 \r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n": "cannot fetch {}: IncompleteRead(0 bytes read)",
-    b"HTTP/1.1 404 \r\nContent-Length: 9\r\n\r\nx": "{} did not answer within 0.5 s",
-    b"\x1b[31m\0": "cannot fetch {}: \ufffd[31m\ufffd\ufffd\ufffd",
+    b"HTTP/1.1 404 \r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n": "cannot fetch '{}': IncompleteRead(0 bytes read)",
+    b"HTTP/1.1 404 \r\nContent-Length: 9\r\n\r\nx": "'{}' did not answer within 0.5 s",
+    b"\x1b[31m\0": "cannot fetch '{}': \ufffd[31m\ufffd\ufffd\ufffd",
 }
 
 

@@ -65,12 +65,12 @@ def test_an_audit_of_no_session_fails(
     sessionless: str, options: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["audit", sessionless, *options]) == code
-    assert f"tapehead: no session in {sessionless}; record or save traffic" in capsys.readouterr().err
+    assert f"tapehead: no session in '{sessionless}'; record or save traffic" in capsys.readouterr().err
 
 
 def test_a_diff_of_no_session_fails(sessionless: str, recording: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", sessionless, sessionless]) == 1
-    assert capsys.readouterr().err.count(f"tapehead: no session in {sessionless}; record or save traffic") == 2
+    assert capsys.readouterr().err.count(f"tapehead: no session in '{sessionless}'; record or save traffic") == 2
     assert run(["diff", recording, recording]) == 0
     assert capsys.readouterr().err == ""
 
@@ -98,7 +98,7 @@ def test_what_a_diff_ignores_in_vain_is_told(
 
 def test_show_says_that_there_is_no_session(sessionless: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["show", sessionless]) == 0
-    assert f"tapehead: no session in {sessionless}; record or save traffic" in capsys.readouterr().err
+    assert f"tapehead: no session in '{sessionless}'; record or save traffic" in capsys.readouterr().err
 
 
 # ---- HAR files of hosts that are not Adobe's ----

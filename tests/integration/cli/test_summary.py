@@ -200,7 +200,7 @@ def test_what_does_not_merge_is_refused_in_one_sentence(
     [
         (["a.json", "gone.json"], "cannot read 'gone.json': No such file or directory"),
         (["a.json", "."], "cannot read '.': Is a directory"),
-        (["a.json", "./a.json"], "a summary is given twice, so that it would count twice; name each file once"),
+        (["a.json", "./a.json"], "'a.json' is given twice, so that it would count twice; name each summary once"),
         (["a.json", "--out", "a.json"], "a.json"),
         (["a.json", "--out", "no/such/b.json"], "there is no folder"),
         ([], "Missing argument 'FILE"),

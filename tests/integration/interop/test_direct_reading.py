@@ -125,7 +125,7 @@ def test_a_folder_without_anything_to_read_names_what_is_there(capsys: pytest.Ca
     assert run(["show", "in"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
-        "tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in in; "
+        "tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in 'in'; "
     )
     assert "1 other file not read: session.saz (a Fiddler archive: in Fiddler, choose File > Export Sessions" in line
 
@@ -136,7 +136,7 @@ def test_what_may_be_in_a_folder_without_a_recording_is_named_once(capsys: pytes
 
     assert run(["audit", "in"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in in; "
+        "tapehead: there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in 'in'; "
         "1 other file not read: notes.txt",
     ]
 
@@ -159,7 +159,7 @@ def test_recordings_without_a_session_are_told_of(command: str, capsys: pytest.C
 
     assert run([command, "a.jsonl"]) == int(command == "audit")
     shown = capsys.readouterr()
-    assert shown.err == "tapehead: no session in a.jsonl; record or save traffic while the player plays\n"
+    assert shown.err == "tapehead: no session in 'a.jsonl'; record or save traffic while the player plays\n"
     assert "outcome" not in shown.out
     assert run([command, "a.jsonl", "--json" if command == "show" else "--format=json"]) == int(command == "audit")
     assert orjson.loads(capsys.readouterr().out)["sessions"] == []
@@ -169,7 +169,7 @@ def test_a_har_without_a_call_hides_nothing(capsys: pytest.CaptureFixture[str]) 
     Path("in").mkdir()
     Path("in/a.har").write_bytes(har_of(CALLS))
     Path("in/b.har").write_bytes(har(entry("https://example.com/")))
-    line = "tapehead: no Media Collection call among 1 request in in/b.har; save the traffic while the player plays"
+    line = "tapehead: no Media Collection call among 1 request in 'in/b.har'; save the traffic while the player plays"
 
     assert audited(capsys, "in") == ({"s1": 4}, [line])
     assert audited(capsys, "in/a.har", "in/b.har", code=2) == ({"s1": 4}, [line])

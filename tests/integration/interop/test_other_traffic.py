@@ -29,7 +29,7 @@ HEARTBEAT = "https://company.hb.omtrdc.net/?s:event:type=start&s:asset:type=main
     [
         (
             "https://company.hb.omtrdc.net/api/v1/sessions",
-            "no call to the endpoint among 2 requests in a.har, but similar ones to company.hb.omtrdc.net (2)",
+            "no call to the endpoint among 2 requests in 'a.har', but similar ones to company.hb.omtrdc.net (2)",
         ),
         (
             HEARTBEAT,
@@ -105,7 +105,9 @@ def test_near_misses_at_the_endpoint_are_told(
 
     assert audited(capsys, "a.har") == ({"s1": 4}, [f"tapehead: {line}"])
     assert run(["import", "b.har"]) == 2
-    told = f"no Media Collection call among 2 requests in b.har; {line.replace('2 other requests', '1 other request')}"
+    told = (
+        f"no Media Collection call among 2 requests in 'b.har'; {line.replace('2 other requests', '1 other request')}"
+    )
     assert capsys.readouterr().err == f"tapehead: {told}\n"
 
 

@@ -86,7 +86,7 @@ def test_a_recording_that_is_cut_short_is_told_and_counted(
     told = [line for line in proxy.lines if "another program cut" in line]
     lost = f"{lost_by(proxy)} exchange{'s' if lost_by(proxy) > 1 else ''}"
     assert told == [
-        f"tapehead: another program cut {out} short: {lost} of this run LOST; the recording continues in it"
+        f"tapehead: another program cut '{out}' short: {lost} of this run LOST; the recording continues in it"
     ]
 
 
@@ -153,7 +153,7 @@ def test_a_recording_that_is_overwritten_is_told_and_counted(
 
     assert numbers_in(out) == [*range(100, 100 + others), *range(20, 30)]
     assert lost_by(proxy) == 20
-    told = f"another program overwrote {out}: 20 exchanges of this run LOST; the recording continues in it"
+    told = f"another program overwrote '{out}': 20 exchanges of this run LOST; the recording continues in it"
     assert [line for line in proxy.lines if "another program" in line] == [f"tapehead: {told}"]
 
 
@@ -191,4 +191,4 @@ def test_a_recording_whose_name_is_taken_continues_in_a_file_beside(
     (beside,) = tmp_path.glob("a-*")
     assert numbers_in(beside) == list(range(20, 60))
     assert lost_by(proxy) == 20
-    assert len([line for line in proxy.lines if line.endswith(f"; the recording continues in {beside}")]) == 1
+    assert len([line for line in proxy.lines if line.endswith(f"; the recording continues in '{beside}'")]) == 1

@@ -336,5 +336,5 @@ def test_two_recorders_never_write_into_one_recording(server: Command, tmp_path:
         assert proxy.stop() == 0
 
     assert second.returncode == 2
-    assert second.stderr == f"tapehead: another process records into {out}; name another file\n"
+    assert second.stderr == f"tapehead: another process records into '{out}'; name another file\n"
     assert sorted(numbers_in(out)) == list(range(6))

@@ -71,8 +71,8 @@ def test_what_is_put_is_stored(google: GoogleStore, store: ObjectStore, tmp_path
     [
         ("gs://recordings/none.jsonl", 0, "there is no file 'gs://recordings/none.jsonl'"),
         ("gs://recordings/*.jsonl", 0, "no file matches 'gs://recordings/*.jsonl'"),
-        ("gs://recordings/a.jsonl", 403, "cannot read gs://recordings/a.jsonl: access is denied"),
-        ("gs://recordings/a.jsonl", 401, "cannot read gs://recordings/a.jsonl: "),
+        ("gs://recordings/a.jsonl", 403, "cannot read 'gs://recordings/a.jsonl': access is denied"),
+        ("gs://recordings/a.jsonl", 401, "cannot read 'gs://recordings/a.jsonl': "),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_sentence(

@@ -217,12 +217,12 @@ def test_a_test_of_the_plugin_is_answered_from_a_url(
         (["show", "BUCKET/none.jsonl"], "there is no file 'BUCKET/none.jsonl'"),
         (["serve", "BUCKET/none.jsonl"], "there is no file 'BUCKET/none.jsonl'"),
         (["import", "BUCKET/none.har"], "there is no file 'BUCKET/none.har'"),
-        (["diff", "s3://no-such-bucket/a", "BUCKET/a"], "cannot read s3://no-such-bucket/a: there is no bucket"),
-        (["audit", "s3://no-such-bucket/*.gz"], "cannot read s3://no-such-bucket/*.gz: there is no bucket"),
-        (["replay", "s3://no-such-bucket"], "cannot read s3://no-such-bucket: there is no bucket 'no-such-bucket'"),
+        (["diff", "s3://no-such-bucket/a", "BUCKET/a"], "cannot read 's3://no-such-bucket/a': there is no bucket"),
+        (["audit", "s3://no-such-bucket/*.gz"], "cannot read 's3://no-such-bucket/*.gz': there is no bucket"),
+        (["replay", "s3://no-such-bucket"], "cannot read 's3://no-such-bucket': there is no bucket 'no-such-bucket'"),
         (
             ["audit", "BUCKET/text"],
-            "there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in BUCKET",
+            "there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in 'BUCKET'",
         ),
         (
             ["audit", "https://host/a.jsonl?sig=x"],
@@ -276,7 +276,7 @@ def test_a_store_that_refuses_is_told_in_one_sentence(
     done = run_tapehead("audit", f"{bucket.url}/a.jsonl", cwd=tmp_path, cold=True)
 
     assert done.returncode == 2
-    assert done.stderr.startswith(f"tapehead: cannot read {bucket.url}/a.jsonl: {line}")
+    assert done.stderr.startswith(f"tapehead: cannot read '{bucket.url}/a.jsonl': {line}")
     assert done.stderr.count("\n") == 1
 
 
@@ -297,7 +297,7 @@ def test_one_of_several_that_cannot_be_read_leaves_the_others(stored: str, tmp_p
 
     assert done.returncode == 2
     assert "1 session, 27 events" in done.stdout
-    assert done.stderr == "tapehead: cannot read s3://no-such-bucket/a.jsonl: there is no bucket 'no-such-bucket'\n"
+    assert done.stderr == "tapehead: cannot read 's3://no-such-bucket/a.jsonl': there is no bucket 'no-such-bucket'\n"
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="a shell limits the size of files")
@@ -308,7 +308,7 @@ def test_a_copy_for_which_there_is_no_space_is_told_and_removed(stored: str, buc
 
     assert done.returncode == 2
     assert done.stderr.startswith(
-        f"tapehead: cannot read {stored}/one.jsonl: cannot write a copy of it to '{temporary}/"
+        f"tapehead: cannot read '{stored}/one.jsonl': cannot write a copy of it to '{temporary}/"
     )
     assert done.stderr.endswith("File too large; TMPDIR can name another folder\n")
     assert done.stderr.count("\n") == 1

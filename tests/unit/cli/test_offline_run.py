@@ -67,7 +67,7 @@ def test_recordings_without_a_session_are_told_of(tmp_path: Path) -> None:
     EngineRun(EngineSettings(recordings=(path,)), warned.append)
 
     assert warned == [
-        f"no session to replay in {path}, so every call is a miss; record or save traffic while the player plays"
+        f"no session to replay in '{path}', so every call is a miss; record or save traffic while the player plays"
     ]
 
 

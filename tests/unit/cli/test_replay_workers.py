@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tapehead.cli import replay_workers, worker_run
+from tapehead.cli import engine_outputs, worker_run
 from tapehead.cli.display import DisplaySettings
 from tapehead.cli.offline_run import EngineSettings
 from tapehead.cli.replay_workers import replay_in_workers
@@ -32,7 +32,7 @@ def test_internal_errors_of_workers_are_counted_while_the_journal_is_open(
         at_end.append(errors.count)
 
     monkeypatch.setattr(worker_run, "run_workers", run)
-    monkeypatch.setattr(replay_workers, "open_journal", open_journal)
+    monkeypatch.setattr(engine_outputs, "open_journal", open_journal)
     settings = EngineSettings(summary=tmp_path / "summary.json")
     proxy = ProxySettings(modes=("regular",), host="127.0.0.1", port=0)
 

@@ -36,7 +36,7 @@ def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_no_recording(tmp_path: Path) -> None:
-    assert _problem(tmp_path) == f"{tmp_path} is a directory; name the files in it, such as {tmp_path}/*.jsonl"
+    assert _problem(tmp_path) == f"'{tmp_path}' is a directory; name the files in it, such as '{tmp_path}/*.jsonl'"
 
 
 @not_as_root
@@ -44,25 +44,25 @@ def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(LINE)
     (tmp_path / "a.jsonl").chmod(0)
 
-    assert _problem(tmp_path / "a.jsonl") == f"cannot read {tmp_path / 'a.jsonl'}: Permission denied"
+    assert _problem(tmp_path / "a.jsonl") == f"cannot read '{tmp_path / 'a.jsonl'}': Permission denied"
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that nobody can read")
 def test_a_file_that_fails_to_read_is_a_problem() -> None:
-    assert _problem(Path("/proc/self/mem")) == "cannot read /proc/self/mem: Input/output error"
+    assert _problem(Path("/proc/self/mem")) == "cannot read '/proc/self/mem': Input/output error"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\n \n"])
 def test_an_empty_recording_is_a_problem(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
 
-    assert _problem(tmp_path / "a.jsonl").endswith("a.jsonl is empty: no exchange was recorded")
+    assert _problem(tmp_path / "a.jsonl").endswith("a.jsonl' is empty: no exchange was recorded")
 
 
 def test_a_foreign_file_is_a_problem_by_its_first_line(tmp_path: Path) -> None:
     (tmp_path / "a.har").write_bytes(b'\n{\n"log": {}\n}\n')
 
-    assert "a.har is not a recording: line 1: not an exchange: " in _problem(tmp_path / "a.har")
+    assert "a.har' is not a recording: line 1: not an exchange: " in _problem(tmp_path / "a.har")
 
 
 def test_a_later_format_is_a_problem(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_what_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
 
     assert len(list(reader.entries())) == 2
     assert sorted(told) == [
-        f"{tmp_path / 'in' / 'b.jsonl'} is empty: no exchange was recorded",
+        f"'{tmp_path / 'in' / 'b.jsonl'}' is empty: no exchange was recorded",
         f"there is no file '{missing}'",
     ]
     assert reader.unreadable == [missing]
@@ -304,7 +304,7 @@ def test_a_file_that_was_named_has_to_be_readable(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(
         RecordingError,
-        match=r"there is no recording \(\*\.jsonl, \*\.jsonl\.zst, \*\.jsonl\.gz\), HAR or flow file in .*empty$",
+        match=r"there is no recording \(\*\.jsonl, \*\.jsonl\.zst, \*\.jsonl\.gz\), HAR or flow file in '.*empty'$",
     ):
         merged(good, tmp_path / "empty")
 
@@ -316,7 +316,7 @@ def test_files_of_a_folder_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(RecordingError, match="none of 2 recordings can be read"):
         list(read_recordings([tmp_path], warn=told.append))
-    assert [line.split(": ")[0] for line in told] == [f"{tmp_path / name}.jsonl is not a recording" for name in "ab"]
+    assert [line.split(": ")[0] for line in told] == [f"'{tmp_path / name}.jsonl' is not a recording" for name in "ab"]
 
 
 def test_progress_counts_files_and_exchanges(tmp_path: Path) -> None:

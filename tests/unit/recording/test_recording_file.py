@@ -216,7 +216,7 @@ def test_two_processes_never_write_into_one_recording(tmp_path: Path, name: str,
     with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=pipe, stdout=pipe, text=True) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RecordingError, match=f"^another process records into {path}; name another file$"):
+        with pytest.raises(RecordingError, match=f"^another process records into '{path}'; name another file$"):
             RecordingFile(path, **{how: True})
         holder.kill()
     write(path, append=True)
@@ -306,7 +306,7 @@ def test_a_file_knows_when_its_path_leads_elsewhere(tmp_path: Path, name: str) -
 
 
 def test_a_directory_cannot_be_written_to(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=rf"^{tmp_path} is a directory; name a file in it$"):
+    with pytest.raises(RecordingError, match=rf"^'{tmp_path}' is a directory; name a file in it$"):
         RecordingFile(tmp_path, append=True)
 
 
@@ -326,9 +326,9 @@ def test_a_name_that_lies_about_compression_is_refused(tmp_path: Path) -> None:
     (tmp_path / "plain.zst").write_bytes(LINE)
     (tmp_path / "packed.jsonl").write_bytes(zstandard.compress(LINE))
 
-    with pytest.raises(RecordingError, match=r"plain.zst is not compressed with zstd, as its name says: "):
+    with pytest.raises(RecordingError, match=r"plain.zst' is not compressed with zstd, as its name says: "):
         RecordingFile(tmp_path / "plain.zst", append=True)
-    with pytest.raises(RecordingError, match=r"packed.jsonl is compressed; its name has to end in .zst$"):
+    with pytest.raises(RecordingError, match=r"packed.jsonl' is compressed; its name has to end in .zst$"):
         RecordingFile(tmp_path / "packed.jsonl", append=True)
 
 

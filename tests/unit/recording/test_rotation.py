@@ -33,7 +33,8 @@ def test_a_full_file_that_cannot_be_renamed_is_written_on(tmp_path: Path, monkey
     rotating.close()
 
     assert warnings == [
-        f"cannot rename {path}, which is full: Permission denied; the recording continues in it until that is possible",
+        f"cannot rename '{path}', which is full: Permission denied; "
+        "the recording continues in it until that is possible",
     ]
     assert {each.read_bytes() for each in tmp_path.iterdir()} == {LINE * 4, b"new"}
     assert rotating.removed == 0

@@ -157,7 +157,7 @@ def test_a_recording_that_was_changed_is_a_miss(
     assert report.replay
     assert (report.replay.hits, report.replay.misses) == (1, len(STEPS))
     assert {miss.explain() for miss in report.replay.missed} == {"the recording was changed since it was loaded"}
-    assert shown[0] == f"{path} was changed while it is replayed, line 2 or before; start again"
+    assert shown[0] == f"'{path}' was changed while it is replayed, line 2 or before; start again"
 
 
 def remove(path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_recording_that_can_no_longer_be_read_says_so(tmp_path: Path) -> None:
     list(stored.note(LINES))
     with patch("os.pread", side_effect=OSError(5, "Input/output error")), pytest.raises(RecordingError) as caught:
         stored.read(1)
-    assert str(caught.value) == f"cannot read {path}: Input/output error"
+    assert str(caught.value) == f"cannot read '{path}': Input/output error"
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)

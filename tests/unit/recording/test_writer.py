@@ -86,8 +86,8 @@ def test_a_disk_that_refuses_is_tried_again_after_a_pause(tmp_path: Path, monkey
 
     assert min(pauses) >= 0.4
     assert [line.partition(";")[0] for line in warnings] == [
-        f"cannot write {tmp_path / 'a.jsonl'}: No space left on device",
-        f"{tmp_path / 'a.jsonl'} can be written again, and the exchanges in memory are in it",
+        f"cannot write '{tmp_path / 'a.jsonl'}': No space left on device",
+        f"'{tmp_path / 'a.jsonl'}' can be written again, and the exchanges in memory are in it",
     ]
     assert (writer.written, writer.lost) == (60, 0)
 

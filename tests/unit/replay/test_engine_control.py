@@ -175,7 +175,7 @@ def test_a_simulation_gets_a_recording(files: list[Path]) -> None:
     [
         (["-"], "stdin"),
         (["no-such.jsonl"], "no-such.jsonl"),
-        (["empty.jsonl"], "empty.jsonl is empty"),
+        (["empty.jsonl"], "'empty.jsonl' is empty"),
         (["schemas.jsonl"], "no session to replay in 'schemas.jsonl'"),
     ],
 )
