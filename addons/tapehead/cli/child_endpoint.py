@@ -4,6 +4,7 @@ It ends with the process that started it.
 """
 
 import contextlib
+import json
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import click
 
 from tapehead.cli.messages import warn
 from tapehead.errors import StartupError
+from tapehead.remote.journal_paths import JournalPath
 
 READY = "listening on "
 URL_VARIABLE = "TAPEHEAD_URL"
@@ -39,20 +41,27 @@ def endpoint(
         StartupError: it does not start.
         click.exceptions.Exit: it does not start, and has said why.
     """
-    words = ["replay" if as_proxy else "serve", *map(str, recordings), *options, "--listen", "127.0.0.1:0", "--quiet"]
+    # As texts, paths of journals are without their tokens.
+    inputs = [path.journal.with_token if isinstance(path, JournalPath) else str(path) for path in recordings]
+    words = ["replay" if as_proxy else "serve", *inputs, *options, "--listen", "127.0.0.1:0", "--quiet"]
     words += ["--out", str(recording), "--summary", str(summary), "--no-audit"]
     if as_proxy:
         with socket.create_server(("127.0.0.1", 0)) as free:  # mitmproxy takes one port for any
             port = free.getsockname()[1]
         words += ["--mode", "regular", "--mode", _REVERSE.format(port=port)]
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "tapehead.cli.endpoint_process", *words],
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tapehead.cli.endpoint_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # an interrupt from the terminal is for the command
     )
     try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and its exit code says more
+            stdin = cast(IO[str], process.stdin)
+            # Not in its command line, which each process of the machine sees.
+            stdin.write(json.dumps(words) + "\n")
+            stdin.flush()
         urls: list[str] = []
         while len(urls) < 1 + as_proxy:
             line = cast(IO[str], process.stdout).readline()

@@ -1,8 +1,10 @@
-"""A command of tapehead as the endpoint of another process, with which it ends: `python -m ... serve --quiet`.
+"""A command of tapehead as the endpoint of another process, with which it ends.
 
-It ends as after SIGTERM once its standard input is closed, also when the other process was killed.
+Its arguments, such as `["serve", "--quiet"]`, are a line of JSON on its standard input. It ends as after SIGTERM once
+that is closed, also when the other process was killed.
 """
 
+import json
 import os
 import signal
 import sys
@@ -20,12 +22,15 @@ BEHAVIOUR = frozenset(
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command that the first line of the standard input has."""
+    words: list[str] = json.loads(sys.stdin.readline() or "[]")
+    if not words:  # the other process was killed
+        return
     # Its address is another one in each run.
     MissingCalls.setting = f"have the player under test call the URL in {URL_VARIABLE}"
     CommandWithSettings.parameters_of_files = BEHAVIOUR
     threading.Thread(target=_stop_at_end, args=(sys.stdin.fileno(),), daemon=True).start()
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(words))
 
 
 def _stop_at_end(stdin: int) -> None:

@@ -34,6 +34,11 @@ class JournalUrl(NamedTuple):
     def __str__(self) -> str:
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def with_token(self) -> str:
+        """The URL as it was printed, which no message and no command line of another process may show."""
+        return f"{self}/#{self.token}"
+
     def __repr__(self) -> str:
         return f"JournalUrl({str(self)!r})"
 

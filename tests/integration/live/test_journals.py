@@ -1,6 +1,7 @@
 """Journals of running commands as recordings, and their summaries so far."""
 
 import json
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -95,6 +96,32 @@ def test_every_command_that_reads_recordings_reads_a_journal(called: Command, tm
     assert not [line for line in again.lines if link.token in line]
 
 
+# The command lines of the processes that are endpoints of tests.
+LISTING = """
+import pathlib
+for each in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    try:
+        line = each.read_text()
+    except OSError:  # it has ended
+        continue
+    if "endpoint_process" in line and "LISTING" not in line:
+        print("listed:", line)
+"""
+
+
+@pytest.mark.parametrize("proxy", [[], ["--proxy"]])
+def test_an_endpoint_of_a_test_answers_from_a_journal(called: Command, proxy: list[str], tmp_path: Path) -> None:
+    link = link_of(called)
+    words = ["test", *proxy, "--fail-on", "never", "--out", "results", "--replay", link]
+    done = run_tapehead(*words, "--", sys.executable, "-c", LISTING, "LISTING", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "results" / "summary.json").read_bytes())["recordings"] == [link.origin]
+    if Path("/proc/self/cmdline").exists():
+        assert "listed:" in done.stdout
+    assert link.token not in done.stdout + done.stderr
+
+
 def test_a_wrong_token_is_told_in_one_line_by_each_command(called: Command, tmp_path: Path) -> None:
     url = f"{link_of(called).origin}/#wrong-secret-of-a-test"
     for words in (["audit"], ["show"], ["view"], ["serve"], ["summary"], ["export", "--parquet", "tables"], ["import"]):
@@ -104,6 +131,10 @@ def test_a_wrong_token_is_told_in_one_line_by_each_command(called: Command, tmp_
         (line,) = done.stderr.splitlines()
         assert "its token is another one; pass the URL as tapehead printed it" in line
         assert "wrong-secret" not in done.stderr + done.stdout
+
+    done = run_tapehead("test", "--replay", url, "--", "true", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "its token is another one" in done.stderr
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/one.json", "http://127.0.0.1:9/one.json#secret-of-a-test"])
