@@ -217,8 +217,10 @@ def pair(forms: Sequence[Format], outputs: Sequence[str]) -> list[Target]:
     get the one that their suffix says, and stdout gets text.
 
     Raises:
-        UsageError: there are too many or too few files.
+        UsageError: there are too many or too few files, or one is a folder.
     """
+    if folder := next((name for name in outputs if name.endswith("/")), None):
+        raise UsageError(f"'{folder}' is a folder: pass --engine spark for tables in it, or name a file")
     files = [None if name == STDOUT else Path(name) for name in outputs]
     if not forms:
         if unknown := next((path for path in files if path and path.suffix not in _SUFFIXES), None):

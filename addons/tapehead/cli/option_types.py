@@ -313,4 +313,4 @@ OverLimit = Annotated[
 Strict = Annotated[bool, Option("--strict", help="Exit with 1 after misses or unused exchanges, or no call.")]
 Explain = Annotated[bool, Option("--explain", help="Print behind each call why it got that answer; -v prints more.")]
 SummaryFile = Annotated[Path | None, Option("--summary", metavar="FILE", help="Write a summary as JSON.")]
-Workers = Annotated[int, Option("--workers", metavar="COUNT", within=(1, 64), help="Number of processes.")]
+Workers = Annotated[int, Option("--workers", metavar="N", within=(1, 64), help="Processes that share the port.")]

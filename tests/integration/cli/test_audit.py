@@ -257,6 +257,7 @@ def test_a_file_without_a_form_gets_what_its_suffix_says(bad: Path, tmp_path: Pa
     [
         (["--format", "json", "--format", "html"], "only one --format can go to stdout"),
         (["--format", "json", "-o", "a", "-o", "b"], "2 --output for 1 --format; pass one --format for each"),
+        (["-o", "tables/"], "'tables/' is a folder: pass --engine spark for tables in it, or name a file"),
         (["-o", "report.doc"], "missing --format for 'report.doc'"),
         (["--format", "pdf"], "'pdf' is not one of"),
         (["--assume", "error-spam=excluded"], "there is no assumption 'error-spam'; did you mean error-span?"),
