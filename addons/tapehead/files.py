@@ -13,6 +13,8 @@ from typing import IO, BinaryIO
 
 # Bytes of rows that are held in memory before they go to a temporary file.
 MOST_HELD = 4_000_000
+# What a disk answers that takes no more.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def open_regular(path: Path) -> BinaryIO:

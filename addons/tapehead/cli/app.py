@@ -129,7 +129,7 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (TapeheadError, OSError) as error:
-        warn(str(error))
+        warn(_problem_of(error))
         return 2
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -143,6 +143,15 @@ def run(argv: Sequence[str]) -> int:
         warn("the system does not let another thread start; raise the limit of processes, as with ulimit -u")
         return 2
     return 0
+
+
+def _problem_of(error: TapeheadError | OSError) -> str:
+    """Return what is wrong as a sentence; a stream that is full does not say its name."""
+    from tapehead.files import FULL
+
+    if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+        return f"cannot write to stdout or a temporary file: {error.strerror}"
+    return str(error)
 
 
 def _warn_of(error: click.ClickException, argv: Sequence[str]) -> None:

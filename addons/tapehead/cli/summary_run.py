@@ -1,5 +1,6 @@
 """Summaries of replicas, merged: as the summary of one process that answered all of their players."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +12,7 @@ from tapehead.cli.run_report import VERSION, RunReport
 from tapehead.cli.summary_file import check_summary_file, write_summary_file
 from tapehead.counts import Count, Ordinal
 from tapehead.errors import UsageError
-from tapehead.recording.paths import check_outputs
+from tapehead.recording.paths import check_outputs, file_of
 from tapehead.remote.journal_paths import JournalPath
 from tapehead.replay.merged_summary import merge_summaries
 from tapehead.reports.report_formats import FailOn
@@ -25,6 +26,10 @@ _WRITTEN = "as --summary FILE of record, replay or serve writes it"
 AUDITS_LEFT_OUT = (
     "audits are left out: each replica saw a part of the sessions; pass --audit PATH with all their recordings"
 )
+
+
+# The largest summary in bytes, as of a device without an end.
+_MOST_BYTES = 500_000_000
 
 
 class _Form(msgspec.Struct):
@@ -74,9 +79,11 @@ def merge(
         UsageError: a file cannot be read or written, is no summary, or is one of another run.
     """
     choice = choice or AuditChoice()
-    resolved = [path.resolve() for path in paths]
-    if twice := next((path for number, path in enumerate(paths) if resolved[number] in resolved[:number]), None):
-        raise UsageError(f"'{twice}' is given twice, so that it would count twice; name each summary once")
+    known = set[Path | tuple[int, int]]()
+    for path in paths:
+        if (file := file_of(path)) in known:
+            raise UsageError(f"'{path}' is given twice, so that it would count twice; name each summary once")
+        known.add(file)
     check_outputs(filter(None, [out]), [*paths, *choice.recordings])
     summaries = [read_summary(path) for path in paths]
     merged = _merge(paths, summaries)
@@ -151,7 +158,7 @@ def read_summary(path: Path) -> "RunReport | RecordSummary":
         UsageError: it cannot be read, or is no summary that this version knows.
     """
     try:
-        content = path.read_summary() if isinstance(path, JournalPath) else path.read_bytes()
+        content = path.read_summary() if isinstance(path, JournalPath) else _read_file(path)
     except OSError as error:
         raise UsageError(f"cannot read '{path}': {error.strerror}") from error
     try:
@@ -176,6 +183,14 @@ def read_summary(path: Path) -> "RunReport | RecordSummary":
             f" {len(report.recordings)}, counted from 0"
         )
     return report
+
+
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:  # may be a pipe
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {_MOST_BYTES:,} bytes")
+    return content
 
 
 def _last_recording(report: RunReport) -> int:

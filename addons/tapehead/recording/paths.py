@@ -2,7 +2,9 @@
 
 import glob
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -48,14 +50,24 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     Raises:
         UsageError: it would.
     """
-    read = {path.resolve() for path in inputs}
+    read = {file_of(path) for path in inputs}
     for path in outputs:
-        if path.resolve() in read:
+        if file_of(path) in read:
             raise UsageError(f"'{path}' is an input and would be overwritten; name another file")
         try:
             check_folders(path.parent)
         except OSError as error:
             raise UsageError(f"cannot write '{path}': {error.strerror}") from error
+
+
+def file_of(path: Path) -> Path | tuple[int, int]:
+    """Return what is equal for all paths of a file, of which hard links resolve to different ones."""
+    if not isinstance(path, UrlPath):  # which would be copied
+        with suppress(OSError, ValueError):
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                return status.st_dev, status.st_ino
+    return path.resolve()
 
 
 def name_of(path: Path) -> str:

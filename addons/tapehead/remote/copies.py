@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from tapehead.ending_signals import call_at_signals
-from tapehead.files import open_private
+from tapehead.files import FULL, open_private
 from tapehead.remote.stores import StoredObject, open_store
 
 # Objects that are copied at the same time.
@@ -105,7 +105,7 @@ class CopyFolder:
 
 
 # What a disk answers that is full or failing; stores give none of these.
-_OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_OF_DISK = FULL | {errno.EROFS}
 COPIES = CopyFolder()
 
 

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from support.summaries import STEPS, summaries_of
+from tapehead.cli import summary_run
 from tapehead.cli.app import run
 from tapehead.replay.on_miss import OnMiss
 
@@ -201,15 +202,26 @@ def test_what_does_not_merge_is_refused_in_one_sentence(
         (["a.json", "gone.json"], "cannot read 'gone.json': No such file or directory"),
         (["a.json", "."], "cannot read '.': Is a directory"),
         (["a.json", "./a.json"], "'a.json' is given twice, so that it would count twice; name each summary once"),
+        (["a.json", "linked.json"], "'linked.json' is given twice, so that it would count twice"),
         (["a.json", "--out", "a.json"], "a.json"),
+        (["a.json", "--out", "linked.json"], "'linked.json' is an input and would be overwritten"),
+        (["large.json"], "cannot read 'large.json': it is larger than 1,000,000 bytes"),
+        (["/dev/zero"], "cannot read '/dev/zero': it is larger than 1,000,000 bytes"),
         (["a.json", "--out", "no/such/b.json"], "there is no folder"),
         ([], "Missing argument 'FILE"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told(
-    arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(summary_run, "_MOST_BYTES", 1_000_000)
     path = summaries_of(folder, [ALL])[0].rename(folder / "a.json")
+    (folder / "linked.json").hardlink_to(path)
+    (folder / "large.json").write_bytes(b" " * 1_000_001)
     before = path.read_bytes()
 
     assert run(["summary", *arguments]) == 2

@@ -1,6 +1,7 @@
 """Outputs that take nothing matter to nobody: the traffic flows, all is recorded, and the exit code is what it is."""
 
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -48,6 +49,28 @@ def say_something(command: Command) -> None:
     for content in (b"\x16\x03\x01", b"\0 no request\r\n\r\n"):
         with socket.create_connection(command.address, 5) as connection:
             connection.sendall(content)
+
+
+REPORTS: dict[str, list[object]] = {
+    "audit": ["audit", RECORDING],
+    "audit as JSON": ["audit", "--format", "json", RECORDING],
+    "show": ["show", RECORDING],
+    "diff": ["diff", RECORDING, RECORDING],
+    "rules": ["rules"],
+    "schema": ["schema", "play"],
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_that_stdout_has_no_room_for_is_told(name: str) -> None:
+    words = [sys.executable, "-m", "tapehead", *map(str, REPORTS[name])]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_SECONDS)
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tapehead: cannot write to stdout")
+    assert line.endswith(": No space left on device")
 
 
 @pytest.mark.parametrize("kind", KINDS)
