@@ -19,6 +19,7 @@ from tapehead.recording.loadable_paths import check_loadable
 from tapehead.recording.paths import STDIN, input_path, name_of, quoted_names
 from tapehead.recording.reader import RecordingReader
 from tapehead.recording.stored_schemas import STORED_NAME, stored_schemas
+from tapehead.remote.url_paths import UrlPath
 from tapehead.replay.engine_control import replayers
 from tapehead.replay.entry_digest import EntryDigest, EntryDigester
 from tapehead.replay.forwarded_calls import ForwardedCalls
@@ -41,7 +42,7 @@ MOST_LOADED = 100
 LARGE_BYTES = 20_000_000
 
 # What tells a file from a later one in its place: path, time of its last change, size.
-_State = frozenset[tuple[Path, int, int]]
+State = frozenset[tuple[Path, int, int]]
 
 
 class _Recordings(NamedTuple):
@@ -66,6 +67,7 @@ class EngineLoader:
         indexes: the indexes of all recordings that were loaded.
         names: the names of the files, by their numbers.
         files: the files of the command line.
+        state: what told them from later ones in their place before they were read; objects at a URL do not change.
         forwarded: the forwarded calls that are played as well; None if none are.
     """
 
@@ -76,13 +78,14 @@ class EngineLoader:
         self.indexes: list[RecordingIndex] = []
         self.names: list[str] = []
         self.files: tuple[Path, ...] = ()
+        self.state: State = frozenset()
         self.forwarded: ForwardedCalls | None = None
         self._settings = settings
         self._peers = Peers(settings.has_peers, time(), settings.take_turn, token_bytes(PROCESS_BYTES))
         self._warn = warn
         self._show_once = show_once
         # In the order of their use.
-        self._loaded: dict[_State, _Recordings] = {}
+        self._loaded: dict[State, _Recordings] = {}
 
     @cached_property
     def _excerpts(self) -> "ExcerptRedactor":
@@ -118,6 +121,7 @@ class EngineLoader:
             RecordingError: a recording cannot be read.
         """
         settings = self._settings
+        self.state = _state_of(file for file in reader.files if not isinstance(file, UrlPath))
         if shows_progress and _size_of(reader.files) >= LARGE_BYTES:
             with progress(len(reader.files), "recordings, {task.fields[read]:,} exchanges") as show:
                 recordings = self._read(reader, settings.recordings, show)
@@ -249,7 +253,7 @@ def _size_of(files: Iterable[Path]) -> int:
     return sum(size for _, _, size in _state_of(files))
 
 
-def _state_of(files: Iterable[Path]) -> _State:
+def _state_of(files: Iterable[Path]) -> State:
     states = []
     for file in files:
         with suppress(OSError):  # reading it says what is wrong

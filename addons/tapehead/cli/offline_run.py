@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tapehead.answers import Engine
-from tapehead.cli.engine_loader import EngineLoader
+from tapehead.cli.engine_loader import EngineLoader, State
 from tapehead.cli.option_parsing import SimulationSettings, parse_redact_keys, simulation_settings
 from tapehead.cli.run_journal import audit_summary, show_summary
 from tapehead.cli.run_report import VERSION, RunReport
@@ -57,6 +57,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         redact_keys: keys with identifying values, besides the built-in ones.
         has_peers: whether other processes answer the same players, as of several workers.
         take_turn: takes a turn of these together; None if they cannot.
+        state: what tells the recordings from later ones in their place, as their parent read them; None without one.
     """
 
     recordings: tuple[Path, ...] = ()
@@ -73,16 +74,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     redact_keys: tuple[str, ...] = ()
     has_peers: bool = False
     take_turn: TakeTurn | None = None
-
-    def of_workers(self, recordings: Sequence[Path]) -> "EngineSettings":
-        """Return the settings for each of several worker processes, which share the turns of recorded sessions.
-
-        Args:
-            recordings: the files, the same in each process, even if a folder changes meanwhile.
-        """
-        from tapehead.server.shared_turns import SharedTurns
-
-        return msgspec.structs.replace(self, recordings=tuple(recordings), has_peers=True, take_turn=SharedTurns().take)
+    state: State | None = None
 
 
 def engine_settings(params: Mapping[str, Any], recordings: Sequence[Path], on_miss: OnMiss) -> EngineSettings:
@@ -209,6 +201,32 @@ class EngineRun:
         self.guard: OfflineGuard | None = None
         self.workers: CountCollector | None = None
         self._replays = not isinstance(engine, Simulator)
+
+    def settings_of_workers(self) -> EngineSettings:
+        """Return the settings for each of several worker processes, which share the turns of recorded sessions.
+
+        The files are the same in each process, even if a folder changes meanwhile.
+        """
+        from tapehead.server.shared_turns import SharedTurns
+
+        return msgspec.structs.replace(
+            self.settings,
+            recordings=self.recordings,
+            has_peers=True,
+            take_turn=SharedTurns().take,
+            state=self._loader.state,
+        )
+
+    def warn_of_changes(self, warn: Callable[[str], None]) -> None:
+        """Warn in a worker if recordings were changed since its parent read them, as where another worker had died."""
+        read, state = self._loader.state, self.settings.state
+        if state is None or read == state:
+            return
+        changed = ", ".join(sorted({f"'{path}'" for path, *_ in read ^ state}))
+        warn(
+            f"{changed} changed since this run began: a worker that starts now plays what is there now, and others"
+            " what they read; restart the command so that all play the same"
+        )
 
     @property
     def totals(self) -> ReplayTotals:

@@ -7,6 +7,7 @@ from functools import partial
 from tapehead.cli import library_warnings
 from tapehead.cli.display import DisplaySettings, observers_of
 from tapehead.cli.engine_outputs import engine_outputs
+from tapehead.cli.messages import warn as warn_on_stderr
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.missing_calls import MissingCalls
 from tapehead.cli.offline_run import EngineRun, EngineSettings, conclude
@@ -62,7 +63,7 @@ def replay_in_workers(
         replay = partial(
             replay_in_worker,
             options=options,
-            engine=engine.of_workers(run.recordings),
+            engine=run.settings_of_workers(),
             display=display,
             allow=tuple(allow),
         )
@@ -88,6 +89,7 @@ async def _replay(
 ) -> WorkerReport:
     screen, hosts, guard = Screen(), Hosts(options.endpoints), OfflineGuard(allow)
     run = EngineRun(engine, lambda _line: None)  # the parent has warned about the recordings already
+    run.warn_of_changes(warn_on_stderr)
     errors, observers = run.internal_errors, observers_of(display, screen, explain=engine.explain)
     reporter = run.reporter(part.process, guard, lambda: {"unmatched": unmatched.count, "lost": sender.lost})
 

@@ -11,6 +11,7 @@ from tapehead.answers import Arrival
 from tapehead.cli import library_warnings
 from tapehead.cli.collection import begin_collection
 from tapehead.cli.display import DisplaySettings, observers_of
+from tapehead.cli.messages import warn as warn_on_stderr
 from tapehead.cli.messages import warning_in_background
 from tapehead.cli.offline_run import EngineRun, EngineSettings, RunCounts
 from tapehead.cli.printer import open_closed_streams
@@ -71,7 +72,7 @@ def answer_in_workers(
     """
     run.workers, run.guard = CountCollector(run.internal_errors, run.totals), OfflineGuard()
     options = ServerOptions(
-        engine=run.settings.of_workers(run.recordings),
+        engine=run.settings_of_workers(),
         display=display,
         client_filter=ClientFilter(clients, once(warn)),
         channel=channel_settings(journal, display, len(sockets)),
@@ -104,6 +105,7 @@ def answer_in_worker(part: Part, options: ServerOptions) -> WorkerReport:
 def _answer(part: Part, options: ServerOptions, screen: Screen) -> WorkerReport:
     # The parent has warned about the recordings already. They may be at a URL, so that the guard comes after them.
     run, guard = EngineRun(options.engine, lambda _line: None), OfflineGuard()
+    run.warn_of_changes(warn_on_stderr)
     guard.enable()
     client_filter, channel = options.client_filter, options.channel
     sender: CallSender

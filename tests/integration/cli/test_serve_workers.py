@@ -140,3 +140,24 @@ def test_the_page_has_the_calls_and_counts_of_all_workers(command: str, recordin
     assert [each["call"] for each in unused] == ["sessionComplete at 24"]
     assert f"tapehead_replay_hits_total {CALLS + 1}.0" in metrics
     assert "tapehead_replay_misses_total 1.0" in metrics
+
+
+@pytest.mark.parametrize("command", ["serve", "replay"])
+def test_a_worker_that_starts_after_a_recording_was_changed_says_so(
+    command: str, recording: Path, tmp_path: Path
+) -> None:
+    """Others play what they have read; players get answers of both."""
+    with running(command, recording, "-q", "--workers", 2) as opened:
+        killed = workers_of(opened.process.pid)[0]
+        write(tmp_path / "new.jsonl", session("other", [(0, 0, "play", {})])).rename(recording)
+        os.kill(killed, signal.SIGKILL)
+        opened.wait_for(lambda line: " died: " in line)
+        told = opened.wait_for(lambda line: " changed since this run began" in line)
+        play(opened, "sessionComplete")
+        assert opened.stop() == 1
+
+    assert told == (
+        f"tapehead: '{recording}' changed since this run began: a worker that starts now plays what is there now, and"
+        " others what they read; restart the command so that all play the same"
+    )
+    assert len([line for line in opened.lines if "changed since" in line]) == 1
