@@ -112,9 +112,10 @@ def run(
     for target in targets:
         styled = target.form is Format.TEXT
         write_report(render(target, report, results, options, problems), target.output, styled=styled)
-    baselines = [options.baseline] if options.write_baseline and not reader.unreadable else []
+    is_written = options.write_baseline and not reader.unreadable
+    baselines = [options.baseline] if options.baseline and is_written else []
     if all(target.output for target in targets) and not options.run:
-        warn(f"{totals_of(report['summary'])}; wrote {', '.join(map(str, [*outputs, *baselines]))}")
+        warn(f"{totals_of(report['summary'])}; wrote {quoted_names([*outputs, *baselines])}")
     elif baselines:
         warn(f"wrote the baseline '{options.baseline}'")
     has_failed = bool(problems) or any(fails(located.finding, options.fail_on) for located in locate_findings(report))

@@ -117,7 +117,7 @@ def diff(
     names = [str(path) for path in before.files], [str(path) for path in after.files]
     write_report(_render(result, chosen, names, scope, output), output, styled=chosen is DiffFormat.TEXT)
     if output:
-        warn(f"{totals_of(result)}; wrote {output}")
+        warn(f"{totals_of(result)}; wrote '{output}'")
     raise click.exceptions.Exit(0 if result.same and all(side.count for side in sides) else 1)
 
 

@@ -68,7 +68,7 @@ def fetch(url: str, out: Path, warn: Callable[[str], None], *, timeout_seconds: 
                 warn(f"{error}; {'the stored one is kept' if event_type in kept else 'the documented one counts'}")
             show(number + 1, number + 1)
     if not fetched:
-        raise UsageError(f"nothing is stored: {endpoint} serves no schema that can be used")
+        raise UsageError(f"nothing is stored: '{endpoint}' serves no schema that can be used")
     write(out, [kept[name] for name in EVENT_TYPES if name in kept])
     count = count_of(len(fetched), "schema")
     told = f"stored {count} of {endpoint} in '{out}'; audit, replay and serve use them for recordings in its folder"

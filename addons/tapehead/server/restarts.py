@@ -3,7 +3,7 @@
 import signal
 import time
 
-# The pause before another process takes the place of one that ended. It doubles, up to the last, while they die young.
+# The pause before another process takes the place of one that ended. It doubles, up to the last, while they end soon.
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 30.0
 YOUNG_SECONDS = 60.0
 

@@ -158,7 +158,7 @@ def run_workers[A, **P, T](
     """Run `target` in several processes until SIGINT, SIGTERM or SIGHUP, and return what it returned in each.
 
     `target` begins with signals blocked. It has to call `release_signals` once it handles SIGTERM and is ready, and to
-    return soon after one. A worker that dies is followed by another, at a pace that slows down while they die young.
+    return soon after one. A worker that dies is followed by another, after pauses that grow while they end soon.
     The result of one that died, or that takes more than 15 seconds to return, is lost. After the end, these signals
     have no effect: what is left to do has bounds of its own.
 

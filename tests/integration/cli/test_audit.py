@@ -240,7 +240,7 @@ def test_with_files_alone_one_line_tells_the_totals(
     told = capsys.readouterr()
     assert told.out == ""
     summary = orjson.loads(report.read_bytes())["summary"]
-    assert told.err == f"tapehead: {totals_of(summary)}; wrote {report}\n"
+    assert told.err == f"tapehead: {totals_of(summary)}; wrote '{report}'\n"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_with_files_alone_the_line_names_the_baseline_too(bad: Path, tmp_path: P
     report, baseline = tmp_path / "r.json", tmp_path / "known.json"
 
     run(["audit", str(bad), "-o", str(report), "--baseline", str(baseline), "--write-baseline"])
-    assert capsys.readouterr().err.endswith(f"; wrote {report}, {baseline}\n")
+    assert capsys.readouterr().err.endswith(f"; wrote '{report}', '{baseline}'\n")
 
 
 def test_a_report_on_half_the_recordings_becomes_no_baseline(bad: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -149,7 +149,7 @@ def test_the_form_goes_by_the_files_name(base: Path, new: Path, name: str, begin
 
     assert (done.returncode, done.stdout) == (1, "")
     assert (base.parent / "made" / name).read_text().startswith(begins)
-    assert "; wrote " in done.stderr
+    assert "; wrote '" in done.stderr
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])

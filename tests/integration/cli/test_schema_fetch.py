@@ -145,7 +145,7 @@ def test_an_endpoint_without_any_changes_nothing(endpoint: str, answers: Answers
     done = fetched(endpoint, out)
 
     assert done.returncode == 2
-    assert done.stderr.endswith(f"nothing is stored: {endpoint} serves no schema that can be used\n")
+    assert done.stderr.endswith(f"nothing is stored: '{endpoint}' serves no schema that can be used\n")
     assert out.read_bytes() == before
 
 
@@ -216,7 +216,7 @@ def test_a_redirect_leads_nowhere(location: str, tmp_path: Path) -> None:
         connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
 
     told: list[str] = []
-    with raw_server(redirect) as url, pytest.raises(TapeheadError, match="serves no schema that can be used"):
+    with raw_server(redirect) as url, pytest.raises(TapeheadError, match="' serves no schema that can be used"):
         fetch(url, tmp_path / "schemas.jsonl", told.append)
 
     assert told[0] == "the endpoint has no schema of sessionStart: it answered 302; the documented one counts"
