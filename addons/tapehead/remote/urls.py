@@ -86,7 +86,8 @@ def parse_url(text: str, action: str = "read") -> ObjectUrl:
     if scheme == "file":
         raise UsageError(f"{problem}: leave out 'file://' and pass the path")
     if scheme not in SCHEMES:
-        raise UsageError(f"{problem}: expected a path, or a URL such as {examples}")
+        others = "; audit --engine spark reads others" if action == "read" else ""
+        raise UsageError(f"{problem}: expected a path, or a URL such as {examples}{others}")
     bucket, _, key = rest.partition("/")
     check_login(text, action)
     if "@" in bucket:

@@ -33,7 +33,10 @@ def test_a_url_is_written_as_it_was_read(text: str) -> None:
         ("https://host/a.jsonl", "download it first"),
         ("file:///a.jsonl", "pass the path"),
         ("s3a://bucket/a", "or a URL such as s3://"),
-        ("ftp://host/a", "or a URL such as s3://"),
+        (
+            "ftp://host/a",
+            "or gs://bucket/folder; audit --engine spark reads others",
+        ),
         ("s3:///a.jsonl", "is not a valid bucket name"),
         ("s3://", "is not a valid bucket name"),
         ("s3://a b/c", "is not a valid bucket name"),
