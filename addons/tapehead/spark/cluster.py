@@ -30,6 +30,8 @@ _SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
+# Without a cluster, for which Spark itself takes these alone.
+_LOCAL_MASTER = re.compile(r"local(\[\s*([0-9]+|\*)\s*(,\s*[0-9]+\s*)?\])?|local-cluster\[.*\]")
 _LOOPBACK = ("127.", "localhost", "[::1]")
 
 
@@ -75,7 +77,7 @@ def _check_master(master: str) -> None:
             f"--master '{master}': Spark Connect is not supported; pass spark://HOST:PORT, yarn or k8s://URL"
         )
     if not master.startswith("spark://"):
-        if not (master == "yarn" or master.startswith(("local", "k8s://"))):
+        if not (master == "yarn" or master.startswith("k8s://") or _LOCAL_MASTER.fullmatch(master)):
             raise UsageError(f"invalid --master '{master}': expected spark://HOST:PORT, yarn, k8s://URL or local[N]")
         return
     reason = "it has no host and port"

@@ -77,6 +77,7 @@ def test_java_is_needed(recording: str, capsys: pytest.CaptureFixture[str], monk
     [
         ("sc://host:15002", "Spark Connect is not supported"),
         ("host:7077", "invalid --master 'host:7077': expected spark://HOST:PORT"),
+        ("local[x]", "invalid --master 'local[x]': expected spark://HOST:PORT, yarn, k8s://URL or local[N]"),
         ("spark://host", "invalid --master 'spark://host': expected spark://HOST:PORT"),
         ("spark://host:99999", "expected spark://HOST:PORT"),
     ],
