@@ -33,3 +33,10 @@ class StartupError(TapeheadError):
             remedy = f"pass {option} with another port" if option else "choose another port"
             return cls(f"{host}:{port} is in use; {remedy}, or 0 for any free one")
         return cls(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}")
+
+
+def thread_shortage(error: RuntimeError) -> str | None:
+    """Return what to do where the system lets no other thread start; None for any other error."""
+    if str(error) != "can't start new thread":
+        return None
+    return "the system does not let another thread start; raise the limit of processes, as with ulimit -u"

@@ -16,14 +16,12 @@ from tapehead import __version__
 from tapehead.cli.command import Command, CommandWithSettings
 from tapehead.cli.messages import warn
 from tapehead.cli.parameters import build_parameters, variable_of
-from tapehead.errors import TapeheadError
+from tapehead.errors import TapeheadError, thread_shortage
 from tapehead.text import find_nearest
 
 PROGRAM = "tapehead"
 # The variable by which a shell asks for completions.
 COMPLETION = "_TAPEHEAD_COMPLETE"
-# What Python says where the limit of threads and processes is reached.
-_NO_THREAD = "can't start new thread"
 
 # The commands in the order of the help: their functions, in modules that are loaded when a command is called for.
 COMMANDS = {
@@ -138,9 +136,9 @@ def run(argv: Sequence[str]) -> int:
         _warn_of(error, argv)
         return 2
     except RuntimeError as error:
-        if str(error) != _NO_THREAD:
+        if not (problem := thread_shortage(error)):
             raise
-        warn("the system does not let another thread start; raise the limit of processes, as with ulimit -u")
+        warn(problem)
         return 2
     return 0
 

@@ -13,7 +13,7 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any, Concatenate, NamedTuple, Self
 
-from tapehead.errors import StartupError, TapeheadError
+from tapehead.errors import StartupError, TapeheadError, thread_shortage
 from tapehead.server.listening import STOP_SIGNALS
 from tapehead.server.restarts import RestartPauses, describe_exit
 from tapehead.server.shared_lock import SharedLock
@@ -361,11 +361,15 @@ def _pass_first(unused: SharedLock, warn: Callable[[str], None], line: str) -> N
 def _work(results: Connection, target: Callable[[], Any]) -> None:
     global _ready
     _ready = results
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         result = target()
     except (TapeheadError, OSError) as error:
         result = _Problem(str(error))
+    except RuntimeError as error:
+        if not (problem := thread_shortage(error)):
+            raise
+        result = _Problem(problem)
     with suppress(OSError):  # the parent has died
         results.send(result)
 

@@ -26,7 +26,7 @@ mode, births = sys.argv[1], pathlib.Path("births")
 
 def work(number, warn):
     is_later = mode == "slow later" and births.exists() and len(births.read_text().split()) >= 3
-    if mode in ("stillborn", "refuse", "slow") or is_later:
+    if mode in ("stillborn", "refuse", "threadless", "slow") or is_later:
         with births.open("a") as file:
             file.write(f"{os.getpid()}\\n")
         if mode == "stillborn" and number == 1:
@@ -35,6 +35,8 @@ def work(number, warn):
             time.sleep(60)
         if mode == "refuse" and number == 1:
             raise UsageError("a file is gone")
+        if mode == "threadless" and number == 1:
+            raise RuntimeError("can't start new thread")
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     release_signals()
@@ -208,13 +210,21 @@ def test_workers_that_die_at_once_are_followed_more_and_more_slowly(mode: str, s
 
 @pytest.mark.parametrize(
     ("mode", "said"),
-    [("stillborn", "worker 2 of 3 does not start: exit code 4"), ("refuse", "a file is gone")],
+    [
+        ("stillborn", "worker 2 of 3 does not start: exit code 4"),
+        ("refuse", "a file is gone"),
+        (
+            "threadless",
+            "the system does not let another thread start; raise the limit of processes, as with ulimit -u",
+        ),
+    ],
 )
 def test_a_worker_that_cannot_start_ends_the_run(mode: str, said: str, tmp_path: Path) -> None:
     with run(tmp_path, mode) as running:
         out, errors = running.process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert "ready" not in out
+    assert "SpawnProcess" not in errors  # whose traceback is left out
     assert errors.splitlines()[-1] == f"tapehead.errors.StartupError: {said}"
     assert len([line for line in out.splitlines() if "another one starts" in line]) == (2 if mode == "stillborn" else 0)
 
