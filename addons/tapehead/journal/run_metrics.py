@@ -112,7 +112,9 @@ class RunMetrics:
     def _call_metrics(self) -> Iterator[RunMetric]:
         counts, sessions = self._journal.run_counts()
         calls = (Sample(count, {"type": name, "status": status}) for (name, status), count in counts.calls.items())
-        text = "Calls by type of event and status of the answer, without those that the audit left out uncounted."
+        text = (
+            "Calls by type of event and status of the answer; without a recording, not those that the audit left out."
+        )
         yield RunMetric("calls", "counter", text, tuple(calls))
         durations = Histogram(DURATION_BOUNDS, tuple(counts.durations), counts.seconds)
         text = "Time from the first byte of a call to the end of its answer."
