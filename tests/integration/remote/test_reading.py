@@ -222,7 +222,7 @@ def test_a_test_of_the_plugin_is_answered_from_a_url(
         (["replay", "s3://no-such-bucket"], "cannot read 's3://no-such-bucket': there is no bucket 'no-such-bucket'"),
         (
             ["audit", "BUCKET/text"],
-            "there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in 'BUCKET'",
+            "there is no recording (*.jsonl, *.jsonl.zst, *.jsonl.gz), HAR or flow file in 'BUCKET",
         ),
         (
             ["audit", "https://host/a.jsonl?sig=x"],
