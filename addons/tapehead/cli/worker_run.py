@@ -144,8 +144,12 @@ class WorkerRun[L](msgspec.Struct, frozen=True, kw_only=True):
                 if kept:
                     kept.thread.load_soon()
 
+            def stop() -> None:
+                self.stop_listening()
+                receiver.is_ending = True
+
             count = len(self.listeners)
-            ended = run_workers(count, prepare, announce, self.stop_listening, self.warn, target, *args, **kwargs)
+            ended = run_workers(count, prepare, announce, stop, self.warn, target, *args, **kwargs)
         for report in ended.results:
             collector.take(report)
         counts = collector.total()

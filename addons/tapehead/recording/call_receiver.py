@@ -5,7 +5,7 @@ import pickle
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import cast
 
 from tapehead.internal_errors import InternalErrors
@@ -27,6 +27,9 @@ from tapehead.simulator.keyed_engine import MOST_SESSIONS
 # The lines that are remembered, so that each is shown once.
 MOST_SHOWN = 10_000
 
+# The messages that are taken from a channel between two looks at what else has come, once the run ends.
+MOST_AT_END = 16
+
 # Stores a call, given its size; returns what its answer has to wait for.
 Store = Callable[[CapturedCall, int], Awaitable[None] | None]
 
@@ -43,6 +46,7 @@ class CallReceiver:
 
     Attributes:
         on_end: called when a call is not in flight any more.
+        is_ending: whether what comes is read at once, and taken later, since workers have little time to hand it over.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class CallReceiver:
         self._show = show
         self._internal_errors = internal_errors
         self.on_end: Callable[[], object] = lambda: None
+        self.is_ending = False
         self._keys, self._limit = dict[str, str](), EntryLimit(MOST_SESSIONS)
         self._shown, self._shown_limit = dict[str, None](), EntryLimit(MOST_SHOWN)
         self._loop = asyncio.new_event_loop()
@@ -105,10 +110,10 @@ class CallReceiver:
         self._has_ended.set()
         self.on_end()
 
-    def take(self, message: SentMessage, connection: "_Connection") -> None:
+    def take(self, packed: bytearray, connection: "_Connection") -> None:
         """Take a message; what fails costs that one alone."""
         try:
-            self._take(message, connection)
+            self._take(pickle.loads(packed), connection)  # noqa: S301 - of a process of this command
         except Exception as error:  # noqa: BLE001
             self._internal_errors.record("taking what a worker has sent", error)
 
@@ -164,13 +169,14 @@ class CallReceiver:
             self.on_end()
 
     async def _wait_for_end(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                while self._open:
-                    self._has_ended.clear()
+        while self._open:
+            self._has_ended.clear()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
                     await self._has_ended.wait()
-        for each in list(self._open):
-            each.abort()
+            except TimeoutError:
+                for each in list(self._open):
+                    each.abort()
         # Confirmations that no worker waits for any more.
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
@@ -196,6 +202,7 @@ class _Connection(asyncio.Protocol):
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._confirmed: list[int] = []
+        self._is_scheduled = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to take messages."""
@@ -204,23 +211,39 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the messages that are whole."""
-        received, at = self._received, 0
-        received += data
+        self._received += data
+        self._take()
+
+    def _take(self) -> None:
+        """Take the messages that are whole; once the run ends, a few of them, and the others soon."""
+        received, at, count = self._received, 0, 0
         while len(received) >= at + LENGTH.size:
+            if self._receiver.is_ending and count == MOST_AT_END:
+                self._take_more()
+                break
             (length,) = LENGTH.unpack_from(received, at)
             end = at + LENGTH.size + length
             if len(received) < end:
                 break
-            with memoryview(received) as view:
-                message = pickle.loads(view[at + LENGTH.size : end])  # noqa: S301 - of a process of this command
-            at = end
-            self._receiver.take(message, self)
+            self._receiver.take(received[at + LENGTH.size : end], self)
+            at, count = end, count + 1
         del received[:at]
+        if self._transport is None and not self._is_scheduled:
+            self._receiver.detach(self)
+
+    def _take_more(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._take_scheduled)
+
+    def _take_scheduled(self) -> None:
+        self._is_scheduled = False
+        self._take()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """End; a message that is not whole is of a call whose worker died."""
+        """End once all is taken; a message that is not whole is of a call whose worker died."""
         self._transport = None
-        self._receiver.detach(self)
+        self._take_more()
 
     def abort(self) -> None:
         """End; what comes later is not taken."""

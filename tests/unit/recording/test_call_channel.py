@@ -322,14 +322,19 @@ def test_what_has_gone_to_the_recorder_is_not_lost_though_it_is_not_confirmed(mo
     assert asyncio.run(play()) == 1
 
 
-def test_the_end_takes_calls_as_long_as_any_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recording process is slow while many workers hand over what waited for it."""
+@pytest.mark.parametrize(("is_ending", "most_seconds"), [(False, 60.0), (True, 1.2)])
+def test_the_end_takes_calls_as_long_as_any_come(
+    is_ending: bool, most_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recording process is slow while many workers hand over what waited for it, in a given time."""
     for module in (call_channel, call_receiver):
         monkeypatch.setattr(module, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr(call_channel, "MOST_CLOSE_SECONDS", most_seconds)
+    monkeypatch.setattr(call_receiver, "MOST_AT_END", 1)
     orders: list[int | None] = []
 
     def store(item: CapturedCall, _size: int) -> None:
-        time.sleep(0.01)
+        time.sleep(0.02)
         orders.append(item.order)
 
     async def play(channel: socket.socket) -> int:
@@ -339,11 +344,12 @@ def test_the_end_takes_calls_as_long_as_any_come(monkeypatch: pytest.MonkeyPatch
         return sender.lost
 
     with CallReceiver(store, pytest.fail, InternalErrors(report=pytest.fail)) as receiver, receiver.open() as channel:
+        receiver.is_ending = is_ending
         lost = asyncio.run(play(channel))
         packed = pickle.dumps(SentCall(0, call(100), None))
         channel.setblocking(True)
-        channel.sendall(100 * (struct.pack("!I", len(packed)) + packed))  # of a worker that has ended
-    assert (lost, orders) == (0, [*range(100), *[100] * 100])
+        channel.sendall(20 * (struct.pack("!I", len(packed)) + packed))  # of a worker that has ended
+    assert (lost, orders) == (0, [*range(100), *[100] * 20])
 
 
 def test_the_end_leaves_no_task_behind_and_no_open_channel(
