@@ -50,17 +50,24 @@ def parse_journal_url(text: str) -> JournalUrl | None:
     `#`, or else that of the environment.
 
     Raises:
-        UsageError: the URL has a login or no port, or neither it nor the environment has a token; the message repeats
-            no secret.
+        UsageError: the URL has a login or no port, neither it nor the environment has a token, or it is that of a live
+            page on another machine; the message repeats no secret.
     """
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if parts.scheme != "http" or host not in (HOST, "localhost") or parts.path not in _PATHS or parts.query:
+    if parts.scheme != "http" or parts.path not in _PATHS or parts.query:
         return None
     problem = f"cannot read '{without_secrets(text)}'"
+    if host not in (HOST, "localhost"):
+        if host and port and parts.fragment and "@" not in parts.netloc:
+            raise UsageError(
+                f"{problem}: a live page answers on its own machine alone; run ssh -L {port}:{HOST}:{port} {host}, and"
+                f" pass http://{HOST}:{port}/#TOKEN"
+            )
+        return None
     if "@" in parts.netloc:
         raise UsageError(f"{problem}: it contains a login; leave it out, and pass the token behind '#'")
     if not port:
