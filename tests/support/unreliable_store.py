@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ class UnreliableStore(ThreadingHTTPServer):
         behaviour: what becomes of requests from now on.
         uploads: how often the content of each object reached the store, by path.
         requests: how many requests came, answered or not.
+        last_request: the number of the last request before the store goes down by itself.
     """
 
     daemon_threads = True
@@ -36,6 +38,7 @@ class UnreliableStore(ThreadingHTTPServer):
         self.behaviour = UP
         self.uploads: Counter[str] = Counter()
         self.requests = 0
+        self.last_request = sys.maxsize
         self.store_port = port
         self.is_closing = threading.Event()
 
@@ -54,6 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         server, behaviour = self.server, self.server.behaviour
         server.requests += 1
+        if server.requests > server.last_request:
+            server.behaviour = behaviour = DOWN
         if behaviour == DOWN:
             self._reset()
             return

@@ -45,7 +45,8 @@ def import_(
         from tapehead.recording.url_inputs import expand_patterns
 
         files = list(expand_patterns(files))
-        fetch_all(files)  # with a bar of its own
+        for notice in fetch_all(files):  # with a bar of its own
+            warn(notice)
     with logging_to_stderr(), progress(len(files), "files, {task.fields[read]:,} requests") as show:
         result = run_import(files, endpoint or (), store, warn, show)
     click.echo(escape_output(result.summary))

@@ -24,6 +24,7 @@ from tapehead.recording.reader import read_recording
 from tapehead.recording.recorder_settings import StoreSettings
 from tapehead.recording.recording_file import RecordingFile
 from tapehead.redaction.redactor import Redactor
+from tapehead.remote.url_paths import UrlPath
 from tapehead.text import count_of
 
 # Lines that are written at once.
@@ -116,7 +117,8 @@ def collect_calls(
             if len(files) == 1:
                 raise
             collector.drop_file()
-            warn(str(error))
+            if not (isinstance(path, UrlPath) and path.is_left):  # which was told
+                warn(str(error))
             unread.append(name)
             continue
         try:

@@ -65,7 +65,8 @@ class RecordingReader:
     Attributes:
         files: the files that were found.
         exchanges: the number of exchanges read so far.
-        unreadable: the files that were named and could not be read; those in folders and patterns are not listed.
+        unreadable: the files that were named and could not be read; of those in folders and patterns, the objects of
+            stores that could not be reached.
 
     Raises:
         RecordingError: with `strict`, a folder holds no recording.
@@ -94,10 +95,8 @@ class RecordingReader:
         self._offsets: dict[Recorder, ClockOffset] = {}
         self._open = self._done = 0
         self.files = tuple(file.path for file in self._inputs)
-        fetch_all(self.files)
-        for path in self.files:
-            if isinstance(path, UrlPath) and path.notice:
-                warn(path.notice)
+        for notice in fetch_all(self.files):
+            warn(notice)
         self.exchanges = 0
         self.unreadable: list[Path] = []
 
@@ -220,11 +219,13 @@ class RecordingReader:
             if len(self._inputs) > 1 and isinstance(file.path, JournalPath) and file.path.is_empty:
                 self._warn(f"no call has come to '{file.path}' yet")  # as to one of many replicas
             else:
-                advice = self._other.advise(file.path) if self._other and not is_loaded else None
-                if self._strict and (file.named or len(self._inputs) == 1):
+                outage = isinstance(error.__cause__, ConnectionError)
+                advice = self._other.advise(file.path) if self._other and not is_loaded and not outage else None
+                if self._strict and (file.named or outage or len(self._inputs) == 1):
                     raise RecordingError(advice or str(error)) from error
-                self._warn(advice or str(error))
-                self.unreadable += [file.path] if file.named else []
+                self.unreadable += [file.path] if file.named or outage else []
+                if not (isinstance(file.path, UrlPath) and file.path.is_left):  # which was told
+                    self._warn(advice or str(error))
         finally:
             self._open -= hold_open
         self._done += 1

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tapehead.remote.urls import ObjectUrl
+from tapehead.text import count_of
 
 if TYPE_CHECKING:
     from tapehead.remote.stores import StoredObject
+
+# Objects in a row that a store could not be reached for, or failed for, before it is left alone: more than are copied
+# at the same time, since those see the same short failure.
+MOST_FAILURES = 8
 
 
 class UrlPath(Path):
@@ -30,6 +35,7 @@ class UrlPath(Path):
     Attributes:
         url, found: as above.
         notice: a line on what the copy lacks; empty if it has everything.
+        is_left: whether the store was not asked for it, since it had failed for others.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class UrlPath(Path):
         self.url = url
         self.found = found
         self.notice = ""
+        self.is_left = False
         self._problem = problem
         self._copy = copy
         self._beside = {} if beside is None else beside
@@ -124,6 +131,22 @@ class UrlPath(Path):
         except OSError as error:
             self._problem = error
 
+    @property
+    def store(self) -> ObjectUrl:
+        """The URL of the bucket, or of the journal."""
+        return self.url._replace(key="")
+
+    @property
+    def problem(self) -> OSError | None:
+        """Why the object cannot be read, as far as that is known."""
+        return self._problem
+
+    def leave(self, problem: OSError) -> None:
+        """Have whoever opens the path told of a problem, without a question to the store, unless there is a copy."""
+        if not self._copy:
+            self._problem = self._problem or problem
+            self.is_left = True
+
     def read_start(self, size: int) -> bytes:
         """Return the first bytes of the object, of which no copy is made.
 
@@ -133,6 +156,8 @@ class UrlPath(Path):
         if self._copy:
             with Path(self._copy).open("rb") as file:
                 return file.read(size)
+        if self._problem:
+            raise self._problem
         if self._start is None or len(self._start) < size:
             from tapehead.remote.stores import open_store
 
@@ -179,13 +204,38 @@ class OtherUrlPath(Path):
         return self
 
 
-def fetch_all(paths: Sequence[Path]) -> None:
-    """Copy the objects among some paths, several at a time, and show that; failures are told when they are opened."""
+def fetch_all(paths: Sequence[Path]) -> list[str]:
+    """Copy the objects among some paths, several at a time, and show that; failures are told when they are opened.
+
+    Of a store that fails for several objects in a row, the others are not asked for: each may take a minute to fail.
+
+    Returns:
+        Lines on what copies lack, and on objects that were not asked for.
+    """
     urls = [path for path in paths if isinstance(path, UrlPath)]
     if not urls:
-        return
+        return []
     from tapehead.remote.copies import COPIES, in_threads, showing
+
+    failures = dict[ObjectUrl, list[ConnectionError]]()
+
+    def fetch(path: UrlPath) -> None:
+        failed = failures.setdefault(path.store, [])
+        if len(failed) >= MOST_FAILURES:
+            path.leave(failed[-1])
+            return
+        path.fetch(on_bytes)
+        if isinstance(path.problem, ConnectionError):
+            failed.append(path.problem)
+        elif len(failed) < MOST_FAILURES:
+            failed.clear()
 
     COPIES.prepare()
     with showing([path.found for path in urls if path.found]) as on_bytes:
-        in_threads(lambda path: path.fetch(on_bytes), urls)
+        in_threads(fetch, urls)
+    notices = [path.notice for path in urls if path.notice]
+    for store, failed in failures.items():
+        if left := sum(path.is_left for path in urls if path.store == store):
+            why = f"which failed for {len(failed)} in a row: {failed[-1].strerror}"
+            notices.append(f"{count_of(left, 'object')} not read from '{store}', {why}; try again later")
+    return notices
