@@ -41,8 +41,11 @@ def test_the_rest_of_a_folder_is_not_asked_for(
     assert found, left
     assert MOST_FAILURES <= int(found[2]) < MOST_FAILURES + AT_ONCE
     each = [line for line in told if "cannot be reached" in line and line != left]
-    assert len(each) == (1 if command == ["show"] else int(found[2]))  # which ends at the first
-    assert int(found[1]) + int(found[2]) < FILES  # as some were read
+    if command == ["show"]:  # ends at the first
+        assert len(each) == 1
+    else:  # some may have failed before the last that was read
+        assert int(found[2]) <= len(each) < int(found[2]) + AT_ONCE
+    assert int(found[1]) + len(each) < FILES
 
 
 def test_journals_are_asked_one_by_one() -> None:
