@@ -1,6 +1,7 @@
 """Lines on stderr."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator, Sized
 
@@ -10,6 +11,8 @@ from tapehead.text import escape_controls
 NO_SESSION = "no session to audit"
 RECORD_A_PLAYER = "record or save traffic while the player plays"
 
+# Behind the address of a live page.
+_TOKEN = re.compile(r"((?:127\.0\.0\.1|localhost):\d{1,5}[\w/]*#)[\w.%-]+")
 _printers: list[Printer] = []
 # What takes warnings instead, since they would disturb what the terminal shows.
 _diversions: list[Callable[[str], None]] = []
@@ -18,12 +21,13 @@ _diversions: list[Callable[[str], None]] = []
 def warn(line: str) -> None:
     """Print one line on stderr, with control characters escaped; a traceback keeps its line breaks.
 
-    A stderr that does not take it is no failure.
+    A token is left out, also where a journal's URL was given for something else. A stderr that does not take the line
+    is no failure.
     """
     for take in _diversions:
         take(line)
         return
-    shown = "tapehead: " + "\n".join(map(escape_controls, line.split("\n")))
+    shown = "tapehead: " + "\n".join(map(escape_controls, _TOKEN.sub(r"\1...", line).split("\n")))
     for printer in _printers:
         printer.show(shown)
         return

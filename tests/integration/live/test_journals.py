@@ -14,6 +14,7 @@ from starlette.datastructures import QueryParams
 from support.api_client import ApiClient, api_of, event_of
 from support.exchanges import event, opened, sent, start
 from support.live_client import COMMANDS, LIVE, RECORDING, link_of, play, viewing
+from support.paths import RECORDINGS_FOLDER
 from support.processes import Command, run_tapehead, running
 from tapehead.internal_errors import InternalErrors
 from tapehead.journal.journal import Journal
@@ -135,6 +136,28 @@ def test_a_wrong_token_is_told_in_one_line_by_each_command(called: Command, tmp_
     done = run_tapehead("test", "--replay", url, "--", "true", cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "its token is another one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["summary", "http:/127.0.0.1:9/#{}"],
+        ["audit", "127.0.0.1:9/#{}"],
+        ["audit", " http://127.0.0.1:9/#{}"],
+        ["audit", "{samples}", "-o", "http://127.0.0.1:9/#{}"],
+        ["audit", "{samples}", "--expect", "http://localhost:9/tapehead/v1/#{}"],
+        ["audit", "{samples}", "--fail-on", "http://127.0.0.1:9/#{}"],
+        ["schema", "http://127.0.0.1:9/#{}"],
+        ["record", "--to", "http://127.0.0.1:9/#{}"],
+    ],
+)
+def test_a_token_is_not_told_where_its_url_stands_for_something_else(words: list[str], tmp_path: Path) -> None:
+    token = "secret-of-a-test_1.2"
+    done = run_tapehead(*(word.format(token, samples=RECORDINGS_FOLDER) for word in words), cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert ":9/" in done.stderr
+    assert token not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/one.json", "http://127.0.0.1:9/one.json#secret-of-a-test"])
