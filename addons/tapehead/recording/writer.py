@@ -96,7 +96,7 @@ class BackgroundWriter[T]:
         self._bytes_in = self._bytes_out = 0
         self._dropped = 0
         self._to_confirm = 0
-        self._is_late = self._is_large_late = False
+        self._is_late = self._is_large_late = self._is_full = self._has_lost_large = False
         self.is_down = False
         self._is_preparing = False
         self._retry_at = 0.0
@@ -162,11 +162,22 @@ class BackgroundWriter[T]:
         if self._slow_jobs and not (self._is_preparing or self._lines):
             if not self._is_large_late:
                 self._is_large_late = True
-                self._warn(f"{path}: a large call takes long to check; responses of its session do not {waits}")
+                self._warn(f"'{path}': a large call takes long to check; responses of its session do not {waits}")
         elif not self._is_late:
             self._is_late = True
             cause = "calls come faster than they are checked" if self._is_preparing else "the disk is slow"
-            self._warn(f"{path}: {cause}; responses no longer {waits}")
+            self._warn(f"'{path}': {cause}; responses no longer {waits}")
+
+    def _note_loss(self, size: int) -> None:
+        """Say why an item is lost, once until it has caught up; of a disk that takes nothing, all is said."""
+        path, most = self._file.path, f"{self._backlog:,} bytes may wait in memory"
+        if size > self._backlog:
+            if not self._has_lost_large:
+                self._has_lost_large = True
+                self._warn(f"'{path}': a call of {size:,} bytes is LOST, as {most}; traffic continues")
+        elif not (self.is_down or self._is_full):
+            self._is_full = True
+            self._warn(f"'{path}': {most}, and further calls are LOST until it has caught up; traffic continues")
 
     def put(self, item: T, size: int) -> "asyncio.Future[None] | None":
         """Have an item stored; return a future that is done once it is, or None if the backlog is full."""
@@ -174,6 +185,7 @@ class BackgroundWriter[T]:
         if self._bytes_in - self._bytes_out + size > self._backlog:
             self._dropped += 1
             self._left_out += 1
+            self._note_loss(size)
             return None
         self._bytes_in += size
         loop = asyncio.get_running_loop()
@@ -222,7 +234,7 @@ class BackgroundWriter[T]:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
                     jobs[0].stored.get_loop().call_soon_threadsafe(finish_all, [job.stored for job in jobs])
             if not self._lines and self._jobs.empty():
-                self._is_late = False
+                self._is_late = self._is_full = False
             self._is_large_late = self._is_large_late and self._slow_jobs > 0
 
     def _prepare_all(self, jobs: list[_Job]) -> None:

@@ -50,10 +50,9 @@ def test_as_many_calls_wait_in_memory_as_fit(fitting: int, tmp_path: Path) -> No
         go_on.wait()
         return line
 
-    file = RotatingFile(RecordingFile(path), Rotation(), lambda _: None)
-    writer = BackgroundWriter[bytes](
-        file, prepare, lambda _: None, InternalErrors(), sync=Sync.NONE, backlog=SIZE * (fitting + 1)
-    )
+    file, warnings = RotatingFile(RecordingFile(path), Rotation(), lambda _: None), list[str]()
+    most = SIZE * (fitting + 1)
+    writer = BackgroundWriter[bytes](file, prepare, warnings.append, InternalErrors(), sync=Sync.NONE, backlog=most)
 
     async def put_all() -> list[bool]:
         taken = [writer.put(b"0\n", SIZE) is not None]
@@ -66,6 +65,26 @@ def test_as_many_calls_wait_in_memory_as_fit(fitting: int, tmp_path: Path) -> No
     writer.close()
     assert (writer.received, writer.written, writer.lost) == (fitting + 3, fitting + 1, 2)
     assert path.read_bytes() == b"".join(b"%d\n" % number for number in range(fitting + 1))
+    assert warnings == [
+        f"'{path}': {most} bytes may wait in memory, and further calls are LOST until it has caught up;"
+        " traffic continues"
+    ]
+
+
+def test_a_call_that_never_fits_is_lost_with_a_reason(tmp_path: Path) -> None:
+    path, warnings = tmp_path / "a.jsonl", list[str]()
+    file = RotatingFile(RecordingFile(path), Rotation(), lambda _: None)
+    writer = BackgroundWriter[bytes](file, bytes, warnings.append, InternalErrors(), sync=Sync.NONE, backlog=5000)
+
+    async def put_all() -> list[bool]:
+        return [writer.put(b"1\n", size) is not None for size in (5001, SIZE, 6000)]
+
+    assert asyncio.run(put_all()) == [False, True, False]
+    writer.close()
+    assert writer.lost == 2
+    assert warnings == [
+        f"'{path}': a call of 5,001 bytes is LOST, as 5,000 bytes may wait in memory; traffic continues"
+    ]
 
 
 def test_a_disk_that_refuses_is_tried_again_after_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
