@@ -20,6 +20,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from tapehead.internal_errors import InternalErrors
 from tapehead.network.connection_reserve import LEAST_IDLE_SECONDS, ConnectionReserve, has_room, readable
+from tapehead.proxy.client_admission import CONNECTIONS_PER_CLIENT
 from tapehead.proxy.error_boundary import contained, contained_async
 from tapehead.proxy.whole_requests import WholeRequestLayer
 
@@ -84,15 +85,19 @@ class IdleConnections:
             await asyncio.sleep(PAUSE_SECONDS)
         self._opening.add(data.server)
 
+    def make_room(self) -> None:
+        """Close idle connections where few more fit."""
+        self._reserve.make_room()
+
     def _count(self) -> int:
-        return sum(len(each.transports) for each in self._server.connections.values() if not _is_closing(each))
+        return sum(map(_size, (each for each in self._server.connections.values() if not _is_closing(each))))
 
     def _close_idle(self, wanted: int) -> int:
         idle = heapq.nsmallest(wanted, self._idle(), key=lambda each: each[:2])
         busy, freed, closed = readable(each.descriptor for each in idle), 0, 0
         for each in idle:
             if freed < wanted and each.descriptor not in busy:
-                freed += len(each.handler.transports)
+                freed += _size(each.handler)
                 closed += 1
                 cast(Any, _client_io(each.handler)).handler.cancel("closed to make room")
         return closed
@@ -113,6 +118,11 @@ class IdleConnections:
             if abs(now - watchdog.last_activity) >= least:
                 descriptor = cast(Any, opened.writer).get_extra_info("socket").fileno()
                 yield _Idle(is_tunnel, watchdog.last_activity, descriptor, handler)
+
+
+def _size(handler: ProxyConnectionHandler) -> int:
+    """Return a client's connections, with that upstream which it has not opened yet."""
+    return max(CONNECTIONS_PER_CLIENT, len(handler.transports))
 
 
 def _client_io(handler: ProxyConnectionHandler) -> ConnectionIO | None:

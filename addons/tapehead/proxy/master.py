@@ -18,6 +18,7 @@ from mitmproxy.proxy import mode_specs
 from tapehead.errors import StartupError
 from tapehead.internal_errors import InternalErrors
 from tapehead.proxy.access_addons import access_addons, warnings_of
+from tapehead.proxy.client_admission import ClientAdmission, limited_clients
 from tapehead.proxy.error_boundary import contained
 from tapehead.proxy.hook_dispatch import LeanMaster
 from tapehead.proxy.idle_connections import IdleConnections
@@ -83,7 +84,8 @@ async def run_proxy(
     warnings = [] if listeners else warnings_of(proxy.options, settings)
     proxy.addons.add(_Start(server, proxy, on_ready, warnings))
     stopping = asyncio.create_task(_stop_on_signal(proxy, drain, closer, ends_on_second=not listeners))
-    with unchecked_messages(), shared_listening(listeners):
+    admission = ClientAdmission(server, idle.make_room)
+    with unchecked_messages(), shared_listening(listeners, admission), limited_clients(admission):
         await proxy.run()
     stopping.cancel()
     for instance in server.servers:

@@ -13,6 +13,7 @@ from mitmproxy.proxy import mode_servers, mode_specs
 
 from tapehead.errors import StartupError, UsageError
 from tapehead.proxy.access_addons import addresses_of, warnings_of
+from tapehead.proxy.client_admission import ClientAdmission, Instance
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.server.listening import BACKLOG, MOST_TAKEN, listen_together
 
@@ -129,6 +130,7 @@ class _WaitingConnections:
     Args:
         instance: mitmproxy's server, which gets them.
         others: the sockets.
+        admission: the limit on clients.
 
     Attributes:
         sockets: those that this server listens on, of which it has none.
@@ -136,8 +138,9 @@ class _WaitingConnections:
 
     sockets = ()
 
-    def __init__(self, instance: "mode_servers.AsyncioServerInstance[Any]", others: Sequence[socket.socket]) -> None:
+    def __init__(self, instance: Instance, others: Sequence[socket.socket], admission: ClientAdmission) -> None:
         self._instance = instance
+        self._admission = admission
         self._others = others
         for other in others:
             other.setblocking(False)
@@ -150,33 +153,21 @@ class _WaitingConnections:
             other.close()
 
     async def _take(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TAKE_SECONDS)
             for other in self._others:
                 with contextlib.suppress(OSError):  # no more wait
-                    for _ in range(MOST_TAKEN):
-                        connection, _ = other.accept()
-                        connection.setblocking(False)
-                        await loop.connect_accepted_socket(self._protocol, connection)
-
-    def _protocol(self) -> asyncio.StreamReaderProtocol:
-        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._instance.handle_stream)
+                    self._admission.accept(self._instance, other, MOST_TAKEN)
 
 
-async def _listen(
-    by_mode: dict[str, SharedListener],
-    instance: "mode_servers.AsyncioServerInstance[Any]",
-    _host: str,
-    _port: int,
-) -> list[Any]:
+async def _listen(by_mode: dict[str, SharedListener], instance: Instance, admission: ClientAdmission) -> list[Any]:
     shared = by_mode[instance.mode.full_spec]
     start = partial(asyncio.start_server, instance.handle_stream, backlog=BACKLOG)
-    return [*[await start(sock=each) for each in shared.own], _WaitingConnections(instance, shared.others)]
+    return [*[await start(sock=each) for each in shared.own], _WaitingConnections(instance, shared.others, admission)]
 
 
 @contextlib.contextmanager
-def shared_listening(listeners: Sequence[SharedListener]) -> Iterator[None]:
+def shared_listening(listeners: Sequence[SharedListener], admission: ClientAdmission) -> Iterator[None]:
     """Have mitmproxy listen on sockets that are there, instead of opening its own; nothing happens without any."""
     if not listeners:
         yield
@@ -185,8 +176,8 @@ def shared_listening(listeners: Sequence[SharedListener]) -> Iterator[None]:
     kind: Any = mode_servers.AsyncioServerInstance
     own = kind.listen
 
-    async def listen(instance: "mode_servers.AsyncioServerInstance[Any]", host: str, port: int) -> list[Any]:
-        return await _listen(by_mode, instance, host, port)
+    async def listen(instance: Instance, _host: str, _port: int) -> list[Any]:
+        return await _listen(by_mode, instance, admission)
 
     kind.listen = listen
     try:

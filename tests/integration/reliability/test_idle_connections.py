@@ -71,13 +71,13 @@ def test_idle_tunnels_to_the_endpoint_give_way(tmp_path: Path, authority: trustm
     assert len(lines_about_idle(proxy)) == 1
 
 
-def answer_slowly(connection: socket.socket) -> None:
-    """Answer each request, those with a `slow` in their path after a while."""
+def answer_slowly(connection: socket.socket, seconds: float = 0) -> None:
+    """Answer each request after a while, and those with a `slow` in their path after another."""
     received = b""
     while chunk := connection.recv(65536):
         received += chunk
         if b'"number"' in received and received.endswith(b"}}"):
-            time.sleep(SLOW_SECONDS if b"slow" in received else 0)
+            time.sleep(SLOW_SECONDS if b"slow" in received else seconds)
             connection.sendall(NO_CONTENT)
             received = b""
 
@@ -113,15 +113,14 @@ def test_a_call_in_hand_is_never_cut(tmp_path: Path) -> None:
     assert lines_about_idle(proxy)
 
 
-def test_players_that_come_all_at_once_are_answered(tmp_path: Path) -> None:
-    """More of them than fit: the last wait until the first ones are idle."""
-    out, answered = tmp_path / "a.jsonl", list[int]()
+def assert_all_are_answered_at_once(url: str, count: int, out: Path) -> None:
+    """Call with many players at a time, none of which closes its connection."""
+    answered = list[int]()
     with (
-        upstream() as server,
-        running("record", "-q", "--to", server.url, "--out", out, broken=FEW_FILES) as proxy,
+        running("record", "-q", "--to", url, "--out", out, broken=FEW_FILES) as proxy,
         ExitStack() as opened,
     ):
-        players = [opened.enter_context(PLAIN()) for _ in range(100)]
+        players = [opened.enter_context(PLAIN()) for _ in range(count)]
         threads = [
             threading.Thread(
                 target=lambda player=player, number=number: answered.append(call(player, number, proxy.url))
@@ -133,9 +132,23 @@ def test_players_that_come_all_at_once_are_answered(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert proxy.stop() == 0
-    assert answered == [204] * len(players)
-    assert sorted(numbers_in(out)) == list(range(len(players)))
+    assert answered == [204] * count
+    assert sorted(numbers_in(out)) == list(range(count))
+    (told,) = [line for line in proxy.lines if "new players wait" in line]
+    assert told.endswith("the limit of open files leaves room for 39 at a time, raise it with ulimit -n")
     assert len(proxy.lines) <= 9, "\n".join(proxy.lines)
+
+
+def test_players_that_come_all_at_once_are_answered(tmp_path: Path) -> None:
+    """Many more of them than fit: the last wait until the first ones are idle, in several rounds."""
+    with upstream() as server:
+        assert_all_are_answered_at_once(server.url, 250, tmp_path / "a.jsonl")
+
+
+def test_players_wait_for_those_that_wait_for_a_slow_endpoint(tmp_path: Path) -> None:
+    """None is idle for longer than a connection upstream waits for a descriptor."""
+    with raw_server(partial(answer_slowly, seconds=7.0)) as url:
+        assert_all_are_answered_at_once(url, 100, tmp_path / "a.jsonl")
 
 
 @pytest.mark.parametrize("command", ["serve", "replay"])
