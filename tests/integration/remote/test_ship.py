@@ -18,9 +18,9 @@ from support.object_stores import Bucket, ObjectStore, environment_of, running_s
 from support.processes import TIMEOUT_SECONDS, Command, run_tapehead, running
 from support.unreliable_store import CUT, DOWN, OLD, SLOW, STALLED, UP, UnreliableStore, unreliable
 
-# As fast as a test wants it: three seconds without an answer are a failure, and pauses are short.
+# As fast as a test wants it: eight seconds without an answer are a failure, and pauses are short.
 TIMES = "from tapehead.shipping import shipping_messages as messages\n"
-TIMES += "messages.TIMES = messages.ShippingTimes(look=0.05, first_pause=0.05, longest_pause=0.2, answer=3.0)\n"
+TIMES += "messages.TIMES = messages.ShippingTimes(look=0.05, first_pause=0.05, longest_pause=0.2, answer=8.0)\n"
 # The end of a run waits as long as a busy machine takes, or hardly.
 PATIENT = TIMES + "from tapehead.cli import shipping_run\nshipping_run.END_SECONDS = 80.0\n"
 HASTY = TIMES + "from tapehead.cli import shipping_run\nshipping_run.END_SECONDS = 0.2\n"
