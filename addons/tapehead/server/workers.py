@@ -245,7 +245,8 @@ def _stop(workers: list[_Worker], on_stop: Callable[[], None]) -> tuple[list[Any
     for pipe in [pipe for pipe in pipes if pipe in ready]:  # some may have become ready
         received += _receive_last(pipes[pipe], pipe)
     running = {pipe: worker for pipe, worker in pipes.items() if worker.results and worker.stop()}
-    count, deadline = len(received) + len(running), time.monotonic() + TIMEOUT_SECONDS
+    # Some may have died since they were looked at last.
+    count, deadline = sum(worker.is_ready for worker in pipes.values()), time.monotonic() + TIMEOUT_SECONDS
     while running and (ready := connection.wait(list(running), max(0.0, deadline - time.monotonic()))):
         for pipe in [pipe for pipe in running if pipe in ready]:
             received += _receive_last(running[pipe], pipe)

@@ -54,11 +54,17 @@ def work(number, warn):
 def warn(line):
     print(line if line.startswith("worker") else "warned", flush=True)
 
+def on_stop():
+    if mode == "dies at stop":
+        pid = int(births.read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
 workers.TIMEOUT_SECONDS = 1 if mode == "hang" else 30
 if __name__ == "__main__":
     prepare = contextlib.nullcontext
     results, lost = run_workers(
-        3, prepare, lambda: print("ready", flush=True), lambda: None, warn, work, once(warn)
+        3, prepare, pathlib.Path("ready").touch, on_stop, warn, work, once(warn)
     )
     print("returned", *(pid for pid, _ in results), flush=True)
     print("lost", lost, flush=True)
@@ -70,12 +76,12 @@ class Run:
 
     Attributes:
         process: the parent of the workers.
-        lines: what it printed until its end.
+        ready: a file that is there once all workers are ready.
     """
 
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self.process = process
-        self.lines: list[str] = []
+        self.ready = folder / "ready"
         self._births = folder / "births"
 
     def born(self, number: int) -> list[int]:
@@ -88,11 +94,15 @@ class Run:
         raise AssertionError(born)
 
     def stop(self, number: int = signal.SIGTERM) -> list[str]:
-        """Stop it with a signal; return its lines but those of its first worker and its readiness."""
+        """Stop it with a signal once it is ready; return its lines but that of its first worker."""
+        for _ in range(TIMEOUT_SECONDS * 100):
+            if self.ready.exists():
+                break
+            time.sleep(0.01)
         self.process.send_signal(number)
         out, errors = self.process.communicate(timeout=TIMEOUT_SECONDS)
         assert (self.process.returncode, errors) == (0, "")
-        first, *rest = [line for line in out.splitlines() if line != "ready"]
+        first, *rest = out.splitlines()
         assert first == "warned"
         return rest
 
@@ -143,12 +153,12 @@ def test_a_signal_before_all_workers_are_ready_ends_them_at_once(number: int, co
         running.born(3)
         begun = time.monotonic()
         running.process.send_signal(number)
-        out, errors = running.process.communicate(timeout=TIMEOUT_SECONDS)
+        _, errors = running.process.communicate(timeout=TIMEOUT_SECONDS)
         took = time.monotonic() - begun
 
     # Each of them would take a minute until it is ready.
     assert (running.process.returncode, took < 30) == (code, True)
-    assert "ready" not in out
+    assert not running.ready.exists()
     assert (errors == "") == (number == signal.SIGTERM)
     assert "resource_tracker" not in errors
 
@@ -164,6 +174,15 @@ def test_a_process_that_is_not_ready_when_the_others_are_stopped_is_not_waited_f
 
     assert told.endswith(" of 3 died: killed by SIGKILL; another one starts in 0.5 s")
     assert (len(returned.split()), lost, took < 30) == (3, "lost 1", True)
+
+
+def test_a_worker_that_dies_while_all_are_stopped_is_lost(tmp_path: Path) -> None:
+    with run(tmp_path, "dies at stop") as running:
+        _, *others = running.born(3)
+        returned, lost = running.stop()
+
+    assert sorted(returned.split()[1:]) == sorted(map(str, others))
+    assert lost == "lost 1"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -223,7 +242,7 @@ def test_a_worker_that_cannot_start_ends_the_run(mode: str, said: str, tmp_path:
     with run(tmp_path, mode) as running:
         out, errors = running.process.communicate(timeout=TIMEOUT_SECONDS)
 
-    assert "ready" not in out
+    assert not running.ready.exists()
     assert "SpawnProcess" not in errors  # whose traceback is left out
     assert errors.splitlines()[-1] == f"tapehead.errors.StartupError: {said}"
     assert len([line for line in out.splitlines() if "another one starts" in line]) == (2 if mode == "stillborn" else 0)
