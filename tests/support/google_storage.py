@@ -8,11 +8,13 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
+
+from support.upstream_server import ManyClientsServer
 
 _OBJECTS = re.compile(r"(?:/upload|/download)?/storage/v1/b/([^/]+)/o(?:/(.+))?")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -143,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 def google_store() -> Iterator[GoogleStore]:
     """Start such a server with an empty bucket."""
     handler: Any = type("Handler", (_Handler,), {})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ManyClientsServer(("127.0.0.1", 0), handler) as server:
         store = handler.store = GoogleStore(f"http://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

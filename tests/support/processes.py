@@ -1,7 +1,6 @@
 """Commands of tapehead as processes, and web servers as threads, for tests of the command line."""
 
 import contextlib
-import http.server
 import os
 import queue
 import signal
@@ -11,10 +10,12 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from support.fork_server import FORK_SERVER
+from support.upstream_server import ManyClientsServer
 
 READY = "listening on "
 # Long enough for a machine that is busy, and less than a test may take.
@@ -207,9 +208,9 @@ def workers_of(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def web_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+def web_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """A plain HTTP server on loopback in a thread; its URL."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ManyClientsServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -27,6 +27,12 @@ class Received(NamedTuple):
     body: bytes
 
 
+class ManyClientsServer(ThreadingHTTPServer):
+    """A server that many clients can connect to at once: of those that find no place in the queue, some are reset."""
+
+    request_queue_size = 1000
+
+
 class Upstream:
     """The server and what it received; it answers while `answers` is set."""
 
@@ -76,7 +82,7 @@ def upstream(
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ManyClientsServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)

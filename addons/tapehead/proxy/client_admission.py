@@ -10,7 +10,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import mode_servers
 
 from tapehead.network.open_files import connections_that_fit
+from tapehead.server.listening import BACKLOG
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ MOST_ACCEPTED = 16
 PAUSE_SECONDS, MAKE_ROOM_SECONDS, SILENT_SECONDS = 0.05, 0.25, 60.0
 
 Instance = mode_servers.AsyncioServerInstance[Any]
+# mitmproxy's own way to listen, which returns what listens; and one instead of it.
+OwnListen = Callable[[], Awaitable[list[Any]]]
+Listen = Callable[[Instance, OwnListen], Awaitable[list[Any]]]
 
 
 class ClientAdmission:
@@ -48,23 +52,21 @@ class ClientAdmission:
         self._next_attempt = 0.0
         self._silent_until = 0.0
 
-    def room(self) -> int:
-        """Return how many clients may be accepted now."""
-        return max(0, min(MOST_ACCEPTED, _clients_that_fit() - len(self._server.connections) - len(self._arriving)))
-
-    def accept(self, instance: Instance, listener: socket.socket, most: int = MOST_ACCEPTED) -> None:
-        """Accept clients that wait on a socket, which does not block, as far as there is room.
+    def accept(self, instance: Instance, listener: socket.socket, most: int = MOST_ACCEPTED) -> int:
+        """Accept clients that wait on a socket, which does not block; return as how many there is room for, at most.
 
         Raises:
             OSError: no more wait, as BlockingIOError, or none can be accepted.
         """
-        for _ in range(min(most, self.room())):
+        room = max(0, min(most, _clients_that_fit() - len(self._server.connections) - len(self._arriving)))
+        for _ in range(room):
             connection, _ = listener.accept()
             connection.setblocking(False)
             loop = asyncio.get_running_loop()
             task = loop.create_task(loop.connect_accepted_socket(partial(_protocol_of, instance), connection))
             self._arriving.add(task)
             task.add_done_callback(self._arrived)
+        return room
 
     def ask_for_room(self) -> None:
         """Have idle clients closed while others wait, and say so now and then."""
@@ -72,7 +74,7 @@ class ClientAdmission:
         if now >= self._next_attempt:
             self._next_attempt = now + MAKE_ROOM_SECONDS
             self._make_room()
-        if now >= self._silent_until and self.room() == 0:
+        if now >= self._silent_until:
             self._silent_until = now + SILENT_SECONDS
             limit = f"the limit of open files leaves room for {_clients_that_fit()} at a time, raise it with ulimit -n"
             logger.warning("new players wait until others are idle; %s", limit)
@@ -122,8 +124,7 @@ class _Listener:
 
     def _accept(self, listener: socket.socket) -> None:
         try:
-            if self._admission.room():
-                self._admission.accept(self._instance, listener)
+            if self._admission.accept(self._instance, listener):
                 return
             self._admission.ask_for_room()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -135,26 +136,39 @@ class _Listener:
 
 
 @contextlib.contextmanager
-def limited_clients(admission: ClientAdmission) -> Iterator[None]:
-    """Have mitmproxy accept clients as far as there is room, where there is a limit of open files."""
+def listening(listen: Listen) -> Iterator[None]:
+    """Have mitmproxy call a function to listen, instead of its own."""
     kind: Any = mode_servers.AsyncioServerInstance
     own = kind.listen
 
-    async def listen(instance: Instance, host: str, port: int) -> list[Any]:
-        opened: list[Any] = await own(instance, host, port)
-        if connections_that_fit() is None:
-            return opened
-        return [_take_over(admission, instance, each) if isinstance(each, asyncio.Server) else each for each in opened]
+    async def listen_instead(instance: Instance, host: str, port: int) -> list[Any]:
+        return await listen(instance, partial(own, instance, host, port))
 
-    kind.listen = listen
+    kind.listen = listen_instead
     try:
         yield
     finally:
         kind.listen = own
 
 
+@contextlib.contextmanager
+def limited_clients(admission: ClientAdmission) -> Iterator[None]:
+    """Have mitmproxy accept clients as far as there is room, where there is a limit of open files."""
+
+    async def listen(instance: Instance, own: OwnListen) -> list[Any]:
+        opened = await own()
+        if connections_that_fit() is None:
+            return opened
+        return [_take_over(admission, instance, each) if isinstance(each, asyncio.Server) else each for each in opened]
+
+    with listening(listen):
+        yield
+
+
 def _take_over(admission: ClientAdmission, instance: Instance, server: asyncio.Server) -> _Listener:
     """Return what listens on copies of a server's sockets, and so goes on where that is closed."""
-    sockets = [socket.socket(each.family, each.type, each.proto, each.dup().detach()) for each in server.sockets]
+    sockets = [each.dup() for each in server.sockets]
+    for each in sockets:
+        each.listen(BACKLOG)  # players that find no place in it are not even connected
     server.close()
     return _Listener(admission, instance, sockets)

@@ -90,7 +90,7 @@ class IdleConnections:
         self._reserve.make_room()
 
     def _count(self) -> int:
-        return sum(map(_size, (each for each in self._server.connections.values() if not _is_closing(each))))
+        return sum(_size(each) for each in self._server.connections.values() if not _is_closing(each))
 
     def _close_idle(self, wanted: int) -> int:
         idle = heapq.nsmallest(wanted, self._idle(), key=lambda each: each[:2])

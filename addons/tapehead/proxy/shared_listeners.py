@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mitmproxy import options
-from mitmproxy.proxy import mode_servers, mode_specs
+from mitmproxy.proxy import mode_specs
 
 from tapehead.errors import StartupError, UsageError
 from tapehead.proxy.access_addons import addresses_of, warnings_of
-from tapehead.proxy.client_admission import ClientAdmission, Instance
+from tapehead.proxy.client_admission import ClientAdmission, Instance, OwnListen, listening
 from tapehead.proxy.proxy_settings import ProxySettings
 from tapehead.server.listening import BACKLOG, MOST_TAKEN, listen_together
 
@@ -160,12 +160,6 @@ class _WaitingConnections:
                     self._admission.accept(self._instance, other, MOST_TAKEN)
 
 
-async def _listen(by_mode: dict[str, SharedListener], instance: Instance, admission: ClientAdmission) -> list[Any]:
-    shared = by_mode[instance.mode.full_spec]
-    start = partial(asyncio.start_server, instance.handle_stream, backlog=BACKLOG)
-    return [*[await start(sock=each) for each in shared.own], _WaitingConnections(instance, shared.others, admission)]
-
-
 @contextlib.contextmanager
 def shared_listening(listeners: Sequence[SharedListener], admission: ClientAdmission) -> Iterator[None]:
     """Have mitmproxy listen on sockets that are there, instead of opening its own; nothing happens without any."""
@@ -173,14 +167,12 @@ def shared_listening(listeners: Sequence[SharedListener], admission: ClientAdmis
         yield
         return
     by_mode = {each.mode: each for each in listeners}
-    kind: Any = mode_servers.AsyncioServerInstance
-    own = kind.listen
 
-    async def listen(instance: Instance, _host: str, _port: int) -> list[Any]:
-        return await _listen(by_mode, instance, admission)
+    async def listen(instance: Instance, _own: OwnListen) -> list[Any]:
+        shared = by_mode[instance.mode.full_spec]
+        start = partial(asyncio.start_server, instance.handle_stream, backlog=BACKLOG)
+        own = [await start(sock=each) for each in shared.own]
+        return [*own, _WaitingConnections(instance, shared.others, admission)]
 
-    kind.listen = listen
-    try:
+    with listening(listen):
         yield
-    finally:
-        kind.listen = own

@@ -28,6 +28,8 @@ NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 SLOW_SECONDS = 4.0
 # The same for one on which nothing came.
 SILENT_SECONDS = 5.5
+# Less than that, so that none of those that are connected is closed.
+CONNECT_SECONDS = 4.0
 PLAYERS = 120
 # A context takes long to make.
 PLAIN = partial(httpx.Client, timeout=TIMEOUT_SECONDS, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
@@ -115,24 +117,24 @@ def test_a_call_in_hand_is_never_cut(tmp_path: Path) -> None:
 
 def assert_all_are_answered_at_once(url: str, count: int, out: Path) -> None:
     """Call with many players at a time, none of which closes its connection."""
-    answered = list[int]()
+    answered = list[tuple[int, str]]()
     with (
         running("record", "-q", "--to", url, "--out", out, broken=FEW_FILES) as proxy,
         ExitStack() as opened,
     ):
         players = [opened.enter_context(PLAIN()) for _ in range(count)]
-        threads = [
-            threading.Thread(
-                target=lambda player=player, number=number: answered.append(call(player, number, proxy.url))
-            )
-            for number, player in enumerate(players)
-        ]
+
+        def call_with(player: httpx.Client, number: int) -> None:
+            response = player.post(proxy.url + EVENTS, content=event_of(number))
+            answered.append((response.status_code, response.text))
+
+        threads = [threading.Thread(target=call_with, args=(each, number)) for number, each in enumerate(players)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert proxy.stop() == 0
-    assert answered == [204] * count
+    assert answered == [(204, "")] * count
     assert sorted(numbers_in(out)) == list(range(count))
     (told,) = [line for line in proxy.lines if "new players wait" in line]
     assert told.endswith("the limit of open files leaves room for 39 at a time, raise it with ulimit -n")
@@ -149,6 +151,20 @@ def test_players_wait_for_those_that_wait_for_a_slow_endpoint(tmp_path: Path) ->
     """None is idle for longer than a connection upstream waits for a descriptor."""
     with raw_server(partial(answer_slowly, seconds=7.0)) as url:
         assert_all_are_answered_at_once(url, 100, tmp_path / "a.jsonl")
+
+
+def test_players_that_wait_are_connected(tmp_path: Path) -> None:
+    """The system drops their first packets where its queue is full, and they try again after a second, or give up."""
+    with (
+        upstream() as server,
+        running("record", "-q", "--to", server.url, "--out", tmp_path / "a.jsonl", broken=FEW_FILES) as proxy,
+    ):
+        with ExitStack() as opened:
+            for _ in range(400):
+                opened.enter_context(socket.create_connection(proxy.address, CONNECT_SECONDS))
+        with PLAIN() as player:
+            assert call(player, 1, proxy.url) == 204
+        assert proxy.stop() == 0
 
 
 @pytest.mark.parametrize("command", ["serve", "replay"])
